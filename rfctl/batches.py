@@ -1,0 +1,184 @@
+"""The one room that writes to Redis about batches: add, hand over, flush, discard; and peek.
+
+Every promise about a batch is kept inside a script (lua/), by the clock of Redis; this room spells out the
+calls and gives their answers names. It keeps nothing itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rfctl import policy
+from rfctl.connection import Connection
+from rfctl.keys import Keyspace, Partition, events_channel, is_plain, name_of, seen_mark
+from rfctl.message import (
+    Added,
+    Batch,
+    HandedOver,
+    Merged,
+    Message,
+    decode_item,
+    decode_merged,
+    encode_item,
+)
+from rfctl.policy import Timers
+
+_LAST_MSG_LIVES_MS = 86_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the scripts are told besides the messages: ms, seconds, text."""
+
+    timers: Timers
+    separator: str = " "
+    order: str = "arrival"
+    dedupe_s: int = 86_400
+    stale_ms: int = 10_000
+
+
+class Batches:
+    """The batches of one Redis, by one set of rules."""
+
+    def __init__(self, connection: Connection, keyspace: Keyspace, rules: Rules) -> None:
+        self._connection = connection
+        self._keyspace = keyspace
+        self._partitions = keyspace.partitions()
+        self._rules = rules
+        self.channel = events_channel(connection.db)
+
+    @property
+    def partitions(self) -> list[Partition]:
+        """Return the keys of every shard."""
+        return self._partitions
+
+    def _keys(self, shard: Partition) -> list[str]:
+        return [shard.due, shard.out, shard.totals]
+
+    def _args(self, shard: Partition) -> list[bytes | str | int]:
+        rules = self._rules
+        return [
+            shard.batch_prefix, shard.last_prefix, rules.separator, rules.order, rules.stale_ms, self.channel,
+        ]  # fmt: skip
+
+    def _home(self, name: str) -> Partition:
+        return self._partitions[self._keyspace.index_of(name)]
+
+    async def add(self, messages: Sequence[Message]) -> list[Added]:
+        """Store messages, one script call a shard; the results stand in the order of the messages.
+
+        Raises RfctlError when a call failed: then some shards may have stored theirs, and sending all of them
+        again is safe, by their ids.
+        """
+        by_shard: dict[int, list[int]] = {}
+        for place, message in enumerate(messages):
+            by_shard.setdefault(self._keyspace.index_of(name_of(message.phone)), []).append(place)
+        results: dict[int, Added] = {}
+        for number, places in by_shard.items():
+            answers = await self._add(self._partitions[number], [messages[place] for place in places])
+            results.update(zip(places, answers, strict=True))
+        return [results[place] for place in range(len(messages))]
+
+    async def _add(self, shard: Partition, messages: list[Message]) -> list[Added]:
+        timers = self._rules.timers
+        args = [
+            *self._args(shard), shard.seen_prefix, self._rules.dedupe_s, timers.max_size, _LAST_MSG_LIVES_MS,
+        ]  # fmt: skip
+        for message in messages:
+            name = name_of(message.phone)
+            args += [
+                name,
+                seen_mark(name, message.company, message.id),
+                policy.quiet_ms(message, timers),
+                timers.max_wait_ms,
+                encode_item(message, with_phone=not is_plain(message.phone)),
+                "" if message.sent_ms is None else message.sent_ms,
+            ]
+        flat = await self._connection.run("add", self._keys(shard), args)
+        return [_added(message, *flat[i * 3 : i * 3 + 3]) for i, message in enumerate(messages)]
+
+    async def hand_over(self, *, limit: int = 100, everything: str = "") -> HandedOver:
+        """Hand over what is due, up to `limit` batches a shard; `more` says if some is left.
+
+        `everything` is a reason (shutdown, flush) for which what is not due yet leaves too.
+        """
+        answers = [await self._hand_over(shard, limit, everything) for shard in self._partitions]
+        dues = [answer.next_due_ms for answer in answers if answer.next_due_ms is not None]
+        return HandedOver(
+            batches=sum(answer.batches for answer in answers),
+            messages=sum(answer.messages for answer in answers),
+            next_due_ms=min(dues, default=None),
+            now_ms=max(answer.now_ms for answer in answers),
+            pulled_in=sum(answer.pulled_in for answer in answers),
+            more=any(answer.more for answer in answers),
+            stale=[one for answer in answers for one in answer.stale],
+        )
+
+    async def _hand_over(self, shard: Partition, limit: int, everything: str) -> HandedOver:
+        longest = self._rules.timers.longest_ms
+        args = [*self._args(shard), limit, longest, everything]
+        batches, messages, next_due, now, pulled_in, more, *stale = await self._connection.run(
+            "hand_over", self._keys(shard), args
+        )
+        late = [(_text(stale[i]), int(stale[i + 1])) for i in range(0, len(stale), 2)]
+        return HandedOver(
+            batches, messages, None if next_due < 0 else next_due, now, pulled_in, bool(more), late
+        )
+
+    async def flush(self, phone: str) -> tuple[str, int] | None:
+        """Hand one batch over now. Returns the merged message's id and its count, or None."""
+        name = name_of(phone)
+        shard = self._home(name)
+        answer = await self._connection.run("flush", self._keys(shard), [*self._args(shard), name, "flush"])
+        return (_text(answer[0]), int(answer[1])) if answer else None
+
+    async def discard(self, phone: str) -> list[bytes]:
+        """Clear one batch and return its raw items, oldest first; empty when there was none."""
+        return await self._discard(name_of(phone))
+
+    async def discard_all(self) -> int:
+        """Clear what is pending now, batch by batch; returns how many batches."""
+        count = 0
+        for shard in self._partitions:
+            for name in await self._connection.call("ZRANGE", shard.due, 0, -1):
+                count += bool(await self._discard(name.decode()))
+        return count
+
+    async def _discard(self, name: str) -> list[bytes]:
+        shard = self._home(name)
+        return list(await self._connection.run("discard", self._keys(shard), [*self._args(shard), name]))
+
+    async def peek(self, phone: str) -> Batch | None:
+        """Read one batch at one moment; None when there is none."""
+        name = name_of(phone)
+        shard = self._home(name)
+        now, due, *items = await self._connection.run("peek", [shard.due, shard.batch_prefix + name], [name])
+        if not items:
+            return None
+        return Batch(phone, [decode_item(item) for item in items], items, None if due < 0 else due, now)
+
+    @property
+    def connection(self) -> Connection:
+        """Return the connection that the batches are on."""
+        return self._connection
+
+    async def merged_since(self, stream: str, after: str, most: int = 1000) -> list[Merged]:
+        """Return merged messages behind the entry id `after`, oldest first."""
+        entries = await self._connection.call("XRANGE", stream, f"({after}", "+", "COUNT", most)
+        return [decode_merged(entry_id, fields) for entry_id, fields in entries]
+
+    async def last_id(self, stream: str) -> str:
+        """Return the id of the newest merged message, or `0-0`."""
+        newest = await self._connection.call("XREVRANGE", stream, "+", "-", "COUNT", 1)
+        return _text(newest[0][0]) if newest else "0-0"
+
+
+def _added(message: Message, state: int, size: int, due_in_ms: int) -> Added:
+    refused = "its key in Redis holds another kind of value" if state < 0 else ""
+    return Added(message.phone, state == 1, size, due_in_ms, refused)
+
+
+def _text(value: Any) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)

@@ -1,0 +1,84 @@
+"""What every command is given: the global options, the environment, and a way to the batches."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from rfctl.batches import Batches
+from rfctl.connection import Connection
+from rfctl.errors import INTERRUPTED
+from rfctl.layers import Configuration, Environment, load
+from rfctl.wiring import connect, open_batches
+
+
+@dataclass
+class Invocation:
+    """One run of the command line."""
+
+    environment: Environment = field(default_factory=Environment.actual)
+    output: str = "table"
+    config: Path | None = None
+    redis: str | None = None
+    embedded: bool = False
+    debug: bool = False
+
+    @property
+    def json(self) -> bool:
+        """Whether stdout is to be JSON."""
+        return self.output != "table"
+
+    def configuration(self, flags: dict[str, tuple[str, Any]] | None = None) -> Configuration:
+        """Load the settings, with the command's own flags on top; notices go to stderr."""
+        said = dict(flags or {})
+        if self.redis:
+            said["redis.url"] = ("--redis", self.redis)
+        if self.embedded:
+            said["redis.url"] = ("--embedded", "embedded")
+        return load(self.environment, file=self.config, flags=said)
+
+    def configuration_told(self) -> Configuration:
+        """Load the settings and say on stderr what should be known about them."""
+        configuration = self.configuration()
+        for notice in configuration.notices:
+            typer.echo(f"rfctl: note: {notice}", err=True)
+        return configuration
+
+    @asynccontextmanager
+    async def batches(self) -> AsyncIterator[tuple[Connection, Batches, Configuration]]:
+        """Open the Redis of the settings for one command."""
+        configuration = self.configuration_told()
+        connection = connect(configuration)
+        try:
+            yield connection, open_batches(configuration, connection), configuration
+        finally:
+            await connection.close()
+
+
+def invocation(ctx: typer.Context) -> Invocation:
+    """Return this run's global options."""
+    found = ctx.find_root().obj
+    assert isinstance(found, Invocation)  # noqa: S101
+    return found
+
+
+def run_async(work: Coroutine[Any, Any, int | None], *, interrupted: int = INTERRUPTED) -> None:
+    """Run a command; its number is the exit status. A reader that has gone (`| head`) is a clean end."""
+    try:
+        status = asyncio.run(work)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        status = interrupted
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 0
+    if status:
+        raise typer.Exit(status)

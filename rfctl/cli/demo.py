@@ -1,0 +1,198 @@
+"""`rfctl demo`: everything at once on this machine, with nothing to set up, in under half a minute."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rfctl.batches import Batches
+from rfctl.cli.context import invocation, run_async
+from rfctl.errors import ANSWER_IS_NO, NoDaemonError, StoreError
+from rfctl.heartbeat import Daemon, alive
+from rfctl.layers import Environment, load
+from rfctl.replay import Sending, Verdict, judge
+from rfctl.text import duration
+
+_START_S = 15.0
+_END_S = 27.0
+
+
+def demo(
+    ctx: typer.Context,
+    keep: Annotated[bool, typer.Option("--keep", help="Stay until Ctrl-C, for your own curl.")] = False,
+) -> None:
+    """Start a private store and a daemon, let three people write, and show what the bot would get.
+
+    Examples:  rfctl demo  |  rfctl demo --keep
+    """
+    run_async(_demo(as_json=invocation(ctx).json, keep=keep))
+
+
+async def _demo(*, as_json: bool, keep: bool) -> int:
+    folder = Path(tempfile.mkdtemp(prefix="rfctl-demo-"))
+    process = _serve(folder)
+    try:
+        batches, daemon = await _up(folder, process)
+        verdict = await _talk(batches, daemon, as_json=as_json)
+        _summary(verdict, daemon, keep=keep, as_json=as_json)
+        if keep:
+            await _stay(batches)
+        await batches.connection.close()
+    finally:
+        await _down(process)
+        shutil.rmtree(folder, ignore_errors=True)
+    return ANSWER_IS_NO if verdict.complaints else 0
+
+
+def _variables(folder: Path) -> dict[str, str]:
+    """Return the environment of the demo: nobody's settings, a folder of its own."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("RFCTL_") and name != "REDIS_URL"
+    }
+    dropped = ("CREDENTIALS_DIRECTORY", "NOTIFY_SOCKET", "STATE_DIRECTORY")
+    kept = {name: value for name, value in kept.items() if name not in dropped}
+    return {**kept, "RFCTL_REDIS__EMBEDDED_DIR": str(folder / "state"), "RFCTL_REDIS__URL": "embedded"}
+
+
+def _serve(folder: Path) -> subprocess.Popen[bytes]:
+    settings = folder / "config.toml"
+    settings.touch()
+    with (folder / "serve.log").open("wb") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "rfctl", "serve", "--port", "0", "--config", str(settings)],
+            stdin=subprocess.DEVNULL,
+            stderr=log,
+            env=_variables(folder),
+            start_new_session=True,
+        )
+
+
+async def _up(folder: Path, process: subprocess.Popen[bytes]) -> tuple[Batches, Daemon]:
+    from rfctl.wiring import connect, open_batches
+
+    configuration = load(Environment(_variables(folder)), file=folder / "config.toml")
+    deadline = time.monotonic() + _START_S
+    while time.monotonic() < deadline and process.poll() is None:
+        await asyncio.sleep(0.05)
+        try:
+            connection = connect(configuration)
+        except StoreError:
+            continue
+        for daemon in await alive(connection):
+            return open_batches(configuration, connection), daemon
+        await connection.close()
+    said = (folder / "serve.log").read_text(errors="replace").strip()
+    raise NoDaemonError(f"the demo's daemon did not start: {said}")
+
+
+def _script(daemon: Daemon) -> list[Sending]:
+    """Three people: a burst of 8, one who takes time, and 12 at once."""
+    quiet_s = daemon.quiet_ms / 1000
+    burst = ["Привет,", "запишите", "меня на", "стрижку", "на завтра,", "лучше", "после", "обеда 🙏"]
+    slow = ["Hello!", "Do you have a table for two?", "Tonight, at eight."]
+    people = [
+        ("anna", [(0.1 * i, text) for i, text in enumerate(burst)]),
+        ("boris", [((quiet_s + 0.5) * i, text) for i, text in enumerate(slow)]),
+        ("chiara", [(1.5, f"photo {i + 1}") for i in range(daemon.max_size + 2)]),
+    ]
+    sendings = [
+        Sending(at, f"demo-{name}", f"demo-{name}-{i}", text)
+        for name, lines in people
+        for i, (at, text) in enumerate(lines)
+    ]
+    return sorted(sendings, key=lambda one: one.at_s)
+
+
+async def _talk(batches: Batches, daemon: Daemon, *, as_json: bool) -> Verdict:
+    from rfctl.cli.simulate import _send_all
+    from rfctl.cli.tail import line
+    from rfctl.events import follow
+    from rfctl.policy import Timers
+    from rfctl.sender import Sender, base_url
+
+    sendings = _script(daemon)
+    subscribed = asyncio.Event()
+
+    async def show() -> None:
+        async for event in follow(batches, subscribed):
+            typer.echo(line(event), err=as_json)
+
+    tail = asyncio.create_task(show())
+    await subscribed.wait()
+    deadline = time.monotonic() + _END_S - 4
+    try:
+        await _send_all(sendings, Sender(base_url(daemon)).send, lambda: None)
+        out = batches.partitions[0].out
+        merged = await batches.merged_since(out, "0-0")
+        while time.monotonic() < deadline and sum(one.count for one in merged) < len(sendings):
+            await asyncio.sleep(0.05)
+            merged = await batches.merged_since(out, "0-0")
+        await asyncio.sleep(0.1)
+    finally:
+        tail.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await tail
+    return judge(sendings, merged, Timers(daemon.quiet_ms, daemon.max_size, daemon.max_wait_ms))
+
+
+def _summary(verdict: Verdict, daemon: Daemon, *, keep: bool, as_json: bool) -> None:
+    from rfctl.cli import render
+
+    lost = verdict.sent - verdict.received
+    if as_json:
+        render.emit(
+            {
+                "in": verdict.sent,
+                "out": verdict.batches,
+                "lost": lost,
+                "worst_late_ms": verdict.worst_late_ms,
+                "complaints": verdict.complaints,
+            }
+        )
+        return
+    typer.echo(
+        f"\n{verdict.sent} messages in, {verdict.batches} merged messages out, {lost} lost, "
+        f"worst lateness {duration(verdict.worst_late_ms)}"
+    )
+    for complaint in verdict.complaints:
+        typer.echo(f"NOT AS PROMISED: {complaint}")
+    url = daemon.listener if keep else "http://127.0.0.1:3000"
+    if not keep:
+        typer.echo("\nNow yours: run `rfctl serve --embedded`, in another shell `rfctl tail --embedded`, and")
+    typer.echo(
+        f"curl {url}/webhook/whatsapp/batched -H 'Content-Type: application/json' "
+        """-d '{"from":"79001234567","message":"Hello"}'"""
+    )
+
+
+async def _stay(batches: Batches) -> None:
+    from rfctl.cli.tail import line
+    from rfctl.events import follow
+
+    typer.echo("\nFollowing; Ctrl-C ends it.", err=True)
+    async for event in follow(batches):
+        typer.echo(line(event), err=True)
+
+
+async def _down(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+    for _ in range(70):
+        if process.poll() is not None:
+            return
+        await asyncio.sleep(0.1)
+    process.kill()
+    process.wait()

@@ -1,0 +1,39 @@
+"""`rfctl serve`: the daemon."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any, Literal
+
+import typer
+
+from rfctl.cli.context import invocation
+
+
+def serve(
+    ctx: typer.Context,
+    role: Annotated[
+        Literal["all", "webhook", "processor"] | None, typer.Option(help="What this daemon does.")
+    ] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")] = None,
+) -> None:
+    """Run the daemon: the webhook takes messages in, the processor hands batches over.
+
+    Examples:  rfctl serve --embedded  |  rfctl serve --redis redis://127.0.0.1:6379/0 --port 3000
+    """
+    from rfctl import daemon, logs
+
+    flags: dict[str, tuple[str, Any]] = {
+        name: (flag, value)
+        for name, flag, value in (
+            ("daemon.roles", "--role", role),
+            ("http.host", "--host", host),
+            ("http.port", "--port", port),
+        )
+        if value is not None
+    }
+    configuration = invocation(ctx).configuration(flags)
+    log = configuration.settings.log
+    logs.configure(level=log.level, format=log.format, mask=log.mask)
+    asyncio.run(daemon.serve(configuration))

@@ -1,0 +1,214 @@
+"""`rfctl simulate`: marked traffic through the running daemon, held against what the settings promise."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, Literal
+
+import typer
+
+from rfctl.batches import Batches, Rules
+from rfctl.cli.context import invocation, run_async
+from rfctl.errors import ANSWER_IS_NO, NoDaemonError, RfctlError, UsageError
+from rfctl.heartbeat import Daemon, alive
+from rfctl.layers import Configuration
+from rfctl.message import Merged, Message, merged_as_json, tidy_phone
+from rfctl.policy import Timers
+from rfctl.replay import Scenario, Sending, Verdict, due_ms, judge, offsets, plan
+from rfctl.text import duration
+
+Send = Callable[[str, str, str], Awaitable[None]]
+_GRACE_S = 3.0
+
+
+def simulate(
+    ctx: typer.Context,
+    count: Annotated[int | None, typer.Option(min=1, max=10_000, help="Messages of each person.")] = None,
+    interval: Annotated[float | None, typer.Option(min=0, max=3600, help="Seconds between them.")] = None,
+    phones: Annotated[int, typer.Option(min=1, max=10_000, help="How many people.")] = 1,
+    phone: Annotated[str | None, typer.Option(help="Send as this person.")] = None,
+    scenario: Annotated[
+        Scenario, typer.Option(help="rapid-fire 8 x 0.1 s, long-pauses, overflow.")
+    ] = "rapid-fire",
+    via: Annotated[Literal["webhook", "redis"], typer.Option(help="How the messages go in.")] = "webhook",
+    expect_batches: Annotated[int | None, typer.Option(min=0, help="Fail unless so many come out.")] = None,
+) -> None:
+    """Send simulated messages through the running daemon and check what comes out.
+
+    Examples:  rfctl simulate --count 8 --interval 0.1  |  rfctl simulate --scenario overflow --expect-batches 2
+    """
+    if phone and phones > 1:
+        raise UsageError("--phone is one person, --phones several: choose one")
+    names = [tidy_phone(phone)] if phone else []
+    run = uuid.uuid4().hex[:6]
+    names = names or [f"simulated-{run}-{who + 1}" for who in range(phones)]
+    run_async(_simulate(ctx, names, run, scenario, count, interval, via, expect_batches))
+
+
+async def _simulate(
+    ctx: typer.Context,
+    phones: list[str],
+    run: str,
+    scenario: Scenario,
+    count: int | None,
+    interval: float | None,
+    via: str,
+    expected: int | None,
+) -> int:
+    context = invocation(ctx)
+    async with context.batches() as (connection, batches, configuration):
+        daemon = await _daemon(batches, via)
+        timers = Timers(daemon.quiet_ms, daemon.max_size, daemon.max_wait_ms)
+        sendings = plan(phones, offsets(scenario, timers, count, interval), f"sim-{run}")
+        send = (
+            _via_redis(batches, configuration, daemon)
+            if via == "redis"
+            else _via_webhook(configuration, daemon)
+        )
+        before = {shard.out: await batches.last_id(shard.out) for shard in batches.partitions}
+        typer.echo(f"rfctl: {len(sendings)} messages to {connection.address.shown()} via {via}", err=True)
+        began_ms = await connection.now_ms()
+        merged = await _send_and_follow(batches, sendings, send, before, timers)
+        verdict = judge(sendings, merged, timers, expected)
+    _report(verdict, merged, timers, began_ms, as_json=context.json)
+    return ANSWER_IS_NO if verdict.complaints else 0
+
+
+async def _daemon(batches: Batches, via: str) -> Daemon:
+    living = await alive(batches.connection)
+    processors = [one for one in living if one.processes]
+    listeners = [one for one in living if one.listens]
+    address = batches.connection.address
+    if not processors:
+        raise NoDaemonError(
+            f"no processor is alive on {address.shown()}: nothing would come out",
+            set_by=address.set_by,
+            next="start one: rfctl serve",
+        )
+    if via == "webhook" and not listeners:
+        raise NoDaemonError("no daemon listens for webhooks", next="start one, or use --via redis")
+    return listeners[0] if via == "webhook" else processors[0]
+
+
+def _via_webhook(configuration: Configuration, daemon: Daemon) -> Send:
+    from rfctl.sender import Sender, base_url
+
+    secrets = configuration.settings.sources.generic.secrets
+    return Sender(base_url(daemon), secrets[0] if secrets else "").send
+
+
+def _via_redis(batches: Batches, configuration: Configuration, daemon: Daemon) -> Send:
+    from rfctl.keys import Keyspace
+
+    settings = configuration.settings
+    timers = Timers(daemon.quiet_ms, daemon.max_size, daemon.max_wait_ms)
+    rules = Rules(timers, daemon.separator, settings.batching.order, settings.batching.dedupe_s)
+    same = Batches(batches.connection, Keyspace(settings.redis.shards, settings.output.stream), rules)
+
+    async def send(phone: str, text: str, message_id: str) -> None:
+        results = await same.add(
+            [Message(phone=phone, text=text, id=message_id, channel="generic", simulated=True)]
+        )
+        if results[0].refused:
+            raise RfctlError(f"{phone}: {results[0].refused}")
+
+    return send
+
+
+async def _send_and_follow(
+    batches: Batches, sendings: list[Sending], send: Send, before: dict[str, str], timers: Timers
+) -> list[Merged]:
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from rfctl.cli.render import console
+
+    wanted = {one.id for one in sendings}
+    merged: list[Merged] = []
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))
+    screen = console(stderr=True)
+    with Progress(*columns, TimeElapsedColumn(), console=screen, disable=not screen.is_terminal) as progress:
+        sent = progress.add_task("sent", total=len(sendings))
+        out = progress.add_task("came out", total=len(sendings))
+        sender = asyncio.create_task(_send_all(sendings, send, lambda: progress.advance(sent)))
+        last_s = max(one.at_s for one in sendings)
+        deadline = time.monotonic() + last_s + timers.longest_ms / 1000 + _GRACE_S
+        try:
+            while wanted and time.monotonic() < deadline and not (sender.done() and sender.exception()):
+                for batch in await _new(batches, before):
+                    mine = [one.messageId for one in batch.messages if one.messageId in wanted]
+                    if mine:
+                        merged.append(batch)
+                        wanted.difference_update(mine)
+                        progress.advance(out, len(mine))
+                await asyncio.sleep(0.05)
+        finally:
+            sender.cancel() if not sender.done() else None
+    if sender.done() and not sender.cancelled():
+        sender.result()
+    return merged
+
+
+async def _new(batches: Batches, before: dict[str, str]) -> list[Merged]:
+    found: list[Merged] = []
+    for stream, after in before.items():
+        page = await batches.merged_since(stream, after)
+        if page:
+            before[stream] = page[-1].id
+        found += page
+    return found
+
+
+async def _send_all(sendings: list[Sending], send: Send, sent: Callable[[], None]) -> None:
+    """Send each at its time; one person's messages one after another, people side by side."""
+    by_phone: dict[str, list[Sending]] = {}
+    for one in sendings:
+        by_phone.setdefault(one.phone, []).append(one)
+    began = time.monotonic()
+
+    async def of_one(mine: list[Sending]) -> None:
+        for one in mine:
+            await asyncio.sleep(max(0.0, began + one.at_s - time.monotonic()))
+            await send(one.phone, one.text, one.id)
+            sent()
+
+    await asyncio.gather(*(of_one(mine) for mine in by_phone.values()))
+
+
+def _report(verdict: Verdict, merged: list[Merged], timers: Timers, began_ms: int, *, as_json: bool) -> None:
+    from rfctl.cli import render
+
+    if as_json:
+        render.emit(
+            {
+                "ok": not verdict.complaints,
+                "sent": verdict.sent,
+                "received": verdict.received,
+                "batches": verdict.batches,
+                "worst_late_ms": verdict.worst_late_ms,
+                "complaints": verdict.complaints,
+                "merged": [merged_as_json(one) for one in merged],
+            }
+        )
+        return
+    rows = [_row(one, timers, began_ms) for one in merged]
+    headings = ("phone", "messages", "sent, s", "came out, s", "reason", "late")
+    out = render.console()
+    out.print(render.table(headings, rows, right=frozenset({1, 3, 5})))
+    out.print(
+        f"{verdict.sent} sent, {verdict.received} came out in {verdict.batches} batches, "
+        f"worst lateness {duration(verdict.worst_late_ms)}"
+    )
+    for complaint in verdict.complaints:
+        out.print(render.safe(f"NOT AS PROMISED: {complaint}", "bold red"))
+    if not verdict.complaints:
+        out.print(f"as promised: quiet {duration(timers.quiet_ms)}, at most {timers.max_size} messages")
+
+
+def _row(one: Merged, timers: Timers, began_ms: int) -> tuple[Any, ...]:
+    arrivals = [(message.receivedAt - began_ms) / 1000 for message in one.messages]
+    span = f"{arrivals[0]:.2f}" if len(arrivals) == 1 else f"{arrivals[0]:.2f} … {arrivals[-1]:.2f}"
+    late = duration(max(0, one.handed_ms - due_ms(one, timers)))
+    return one.phone, str(one.count), span, f"{(one.handed_ms - began_ms) / 1000:.2f}", one.reason, late

@@ -1,0 +1,94 @@
+"""`rfctl tail`: messages in and merged messages out, as they happen."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Annotated, Any
+
+import typer
+
+from rfctl.cli.context import invocation, run_async
+from rfctl.errors import UsageError
+from rfctl.events import Came, Event, follow, past
+from rfctl.message import tidy_phone
+from rfctl.text import duration, visible
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+def tail(
+    ctx: typer.Context,
+    phone: Annotated[str | None, typer.Argument(help="Only this person.")] = None,
+    since: Annotated[
+        str | None, typer.Option(help="Begin with what left since then: 30s, 10m, 2h, 1d.")
+    ] = None,
+) -> None:
+    """Follow live: --> a message came in, <-- a merged message went out. Ctrl-C ends it.
+
+    Examples:  rfctl tail  |  rfctl tail 79001234567 --since 10m  |  rfctl tail -o jsonl | jq .
+    """
+    back_s = _seconds(since) if since else None
+    run_async(_tail(ctx, tidy_phone(phone) if phone else None, back_s), interrupted=0)
+
+
+def _seconds(text: str) -> int:
+    found = re.fullmatch(r"(\d+)([smhd])", text)
+    if found is None:
+        raise UsageError(f"--since {text} is no duration", next="write 30s, 10m, 2h or 1d")
+    return int(found[1]) * _UNITS[found[2]]
+
+
+async def _tail(ctx: typer.Context, phone: str | None, back_s: int | None) -> None:
+    run = invocation(ctx)
+    async with run.batches() as (connection, batches, _):
+        if back_s is not None:
+            for event in await past(batches, await connection.now_ms() - back_s * 1000):
+                _show(event, phone, as_json=run.json)
+        subscribed = asyncio.Event()
+        events = follow(batches, subscribed)
+        typer.echo(f"rfctl: following {connection.address.shown()} (Ctrl-C ends)", err=True)
+        async for event in events:
+            _show(event, phone, as_json=run.json)
+
+
+def _show(event: Event, phone: str | None, *, as_json: bool) -> None:
+    if phone is not None and event.phone != phone:
+        return
+    if as_json:
+        from rfctl.cli import render
+
+        render.emit(as_data(event), pretty=False)
+    else:
+        typer.echo(line(event))
+
+
+def as_data(event: Event) -> dict[str, Any]:
+    """Return an event for `-o json`."""
+    from rfctl.cli.render import rfc3339
+
+    shared = {"time": rfc3339(event.at_ms), "phone": event.phone}
+    if isinstance(event, Came):
+        message = event.message
+        return {
+            "event": "in", **shared, "size": event.size, "due_in_ms": event.due_in_ms,
+            "id": message.messageId, "company": message.companyId, "text": message.text,
+            "simulated": message.simulated,
+        }  # fmt: skip
+    return {
+        "event": "out", **shared, "id": event.id, "reason": event.reason, "count": event.count,
+        "waited_ms": event.waited_ms, "late_ms": event.late_ms, "text": event.text,
+    }  # fmt: skip
+
+
+def line(event: Event) -> str:
+    """Return an event for a person, on one line."""
+    from rfctl.cli.render import clock
+
+    at, phone = clock(event.at_ms), visible(event.phone)
+    if isinstance(event, Came):
+        due = f", due in {duration(event.due_in_ms)}" if event.due_in_ms else ""
+        return f"{at} --> {phone}  {event.size} waiting{due}  {visible(event.message.text)}"
+    late = f", {duration(event.late_ms)} late" if event.late_ms else ""
+    what = f"{event.count} as one ({event.reason}), waited {duration(event.waited_ms)}{late}"
+    return f"{at} <-- {phone}  {what}  {visible(event.text)}"

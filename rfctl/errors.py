@@ -1,0 +1,139 @@
+"""Each failure by name, with the exit status that scripts may rely on and the hint that a person needs.
+
+An error says the fact in one line; `set by`, `hides` and `next` follow when they are known. Whoever raises
+one of these has lost nothing: what was acknowledged is in Redis.
+"""
+
+from __future__ import annotations
+
+OK = 0
+ANSWER_IS_NO = 1
+USAGE = 2
+NOTHING_FOUND = 3
+UNREACHABLE = 69
+BUG = 70
+TEMPORARY = 75
+REFUSED_CREDENTIALS = 77
+BAD_SETTINGS = 78
+INTERRUPTED = 130
+
+EXIT_STATUSES: dict[int, str] = {
+    OK: "done",
+    ANSWER_IS_NO: "ran, and the answer is no",
+    USAGE: "the command line is wrong",
+    NOTHING_FOUND: "nothing found",
+    UNREACHABLE: "Redis or the daemon cannot be reached",
+    BUG: "a bug in rfctl",
+    TEMPORARY: "Redis cannot serve this now; try again",
+    REFUSED_CREDENTIALS: "Redis refused the password or the user",
+    BAD_SETTINGS: "the settings, or those of Redis, are wrong",
+    INTERRUPTED: "interrupted",
+}
+
+
+class RfctlError(Exception):
+    """A failure that a person can act on.
+
+    `fact` is one line. `set_by`, `hides` and `next` are lines for the operator, or empty.
+    """
+
+    exit_status = BUG
+
+    def __init__(self, fact: str, *, next: str = "", set_by: str = "", hides: str = "") -> None:  # noqa: A002
+        super().__init__(fact)
+        self.fact = fact
+        self.set_by = set_by
+        self.hides = hides
+        self.next = next
+
+    def details(self) -> list[tuple[str, str]]:
+        """Return the labelled lines that follow the fact; empty ones are left out."""
+        lines = [("set by", self.set_by), ("hides", self.hides), ("next", self.next)]
+        return [(label, text) for label, text in lines if text]
+
+
+class SettingsError(RfctlError):
+    """One or more settings are wrong; `problems` has one line each."""
+
+    exit_status = BAD_SETTINGS
+
+    def __init__(self, problems: list[str], *, next: str = "") -> None:  # noqa: A002
+        count = len(problems)
+        super().__init__(f"{count} setting{'s are' if count != 1 else ' is'} wrong", next=next)
+        self.problems = problems
+
+
+class RedisUnreachableError(RfctlError):
+    """Nothing answers, or what answers is not a Redis."""
+
+    exit_status = UNREACHABLE
+
+
+class RedisCannotNowError(RfctlError):
+    """Redis is there and says not now: loading, out of memory, read-only, busy, its disk is full."""
+
+    exit_status = TEMPORARY
+
+
+class CredentialsRefusedError(RfctlError):
+    """Redis wants a password or user, or another one than ours, or our user may not do this."""
+
+    exit_status = REFUSED_CREDENTIALS
+
+
+class EvictingRedisError(RfctlError):
+    """A Redis that deletes keys when memory is short would delete messages."""
+
+    exit_status = BAD_SETTINGS
+
+
+class KeyTakenError(RfctlError):
+    """A key of ours holds a value of another kind, written by somebody else."""
+
+    exit_status = BAD_SETTINGS
+
+
+class StoreError(RfctlError):
+    """The embedded server could not be started or found."""
+
+    exit_status = UNREACHABLE
+
+
+class ListenError(RfctlError):
+    """The listener's address cannot be bound."""
+
+    exit_status = BAD_SETTINGS
+
+
+class NoDaemonError(RfctlError):
+    """The command needs a living daemon, and there is none."""
+
+    exit_status = UNREACHABLE
+
+
+class NothingFoundError(RfctlError):
+    """What was asked for does not exist."""
+
+    exit_status = NOTHING_FOUND
+
+
+class UsageError(RfctlError):
+    """The command line asks for something that cannot be."""
+
+    exit_status = USAGE
+
+
+class BadRequestError(RfctlError):
+    """A request that cannot be stored; `status` is what the sender is answered."""
+
+    exit_status = ANSWER_IS_NO
+
+    def __init__(self, fact: str, status: int = 400) -> None:
+        super().__init__(fact)
+        self.status = status
+
+
+class OverloadedError(RfctlError):
+    """More messages wait for Redis than the daemon will hold; the sender must come again."""
+
+    exit_status = TEMPORARY

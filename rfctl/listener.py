@@ -1,0 +1,132 @@
+"""The listening socket: uvicorn with deadlines of our own, and without its hands on our signals.
+
+uvicorn closes neither a connection whose header never comes nor one whose body never does, and half-open
+clients hold up its exit. Here each has a deadline, and stopping has one too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import Any
+
+import uvicorn
+from uvicorn._types import ASGIApplication
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from rfctl.errors import ListenError
+
+
+def protocol_with_deadlines(header_s: float, body_s: float) -> type[HttpToolsProtocol]:
+    """Return uvicorn's protocol with a deadline for each request's header and body (s)."""
+
+    class Protocol(HttpToolsProtocol):
+        _deadline: asyncio.TimerHandle | None = None
+
+        def _expect(self, within_s: float | None) -> None:
+            if self._deadline is not None:
+                self._deadline.cancel()
+            self._deadline = None if within_s is None else self.loop.call_later(within_s, self._give_up)
+
+        def _give_up(self) -> None:
+            if not self.transport.is_closing():
+                self.transport.abort()
+
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            super().connection_made(transport)
+            self._expect(header_s)
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self._expect(None)
+            super().connection_lost(exc)
+
+        def on_message_begin(self) -> None:
+            self._expect(header_s)
+            super().on_message_begin()
+
+        def on_headers_complete(self) -> None:
+            self._expect(body_s)
+            super().on_headers_complete()
+
+        def on_message_complete(self) -> None:
+            self._expect(None)
+            super().on_message_complete()
+
+    return Protocol
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Return a listening socket; port 0 takes a free one. Raises ListenError."""
+    try:
+        family, kind, proto, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listening = socket.socket(family, kind, proto)
+    except OSError as problem:
+        raise _cannot(host, port, problem) from None
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+        listening.listen(2048)
+        listening.setblocking(False)
+    except OSError as problem:
+        listening.close()
+        raise _cannot(host, port, problem) from None
+    return listening
+
+
+def _cannot(host: str, port: int, problem: OSError) -> ListenError:
+    return ListenError(
+        f"cannot listen on {host}:{port}: {problem.strerror or problem}",
+        next="another daemon there? `ss -ltnp` shows it; else set http.host and http.port",
+    )
+
+
+def url_of(listening: socket.socket) -> str:
+    """Return the address of a listening socket as a URL."""
+    host, port = listening.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    return f"http://{shown}:{port}"
+
+
+class Listener:
+    """Serves one ASGI app on one socket until told to stop."""
+
+    def __init__(self, app: Any, listening: socket.socket, *, header_s: float, body_s: float) -> None:
+        application: ASGIApplication = app
+        config = uvicorn.Config(
+            application,
+            http=protocol_with_deadlines(header_s, body_s),
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=2,
+            timeout_keep_alive=15,
+            limit_concurrency=10_000,
+        )
+        self.url = url_of(listening)
+        self._socket = listening
+        self._server = uvicorn.Server(config)
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin to accept. The signals stay ours: uvicorn's `serve` would take them."""
+        self._task = asyncio.create_task(self._server._serve([self._socket]))
+        while not self._server.started and not self._task.done():  # noqa: ASYNC110 - uvicorn offers no event
+            await asyncio.sleep(0.005)
+
+    async def stop(self) -> None:
+        """Accept no more, let open requests be answered for 2 s, then close what is left."""
+        if self._task is None:
+            return
+        self._server.should_exit = True
+        for connection in list(self._server.server_state.connections):
+            if not connection.headers:  # type: ignore[union-attr]
+                connection.transport.abort()  # connected and said nothing: there is nobody to answer
+        done, _ = await asyncio.wait({self._task}, timeout=2.5)
+        if not done:
+            self._task.cancel()
+        self._socket.close()

@@ -1,0 +1,45 @@
+-- flags=allow-oom: it frees memory, and must work when there is none left
+-- Hands over what is due, or everything, up to a limit a call so that a call stays short.
+-- ARGV  7 most batches   8 longest wait, ms: a due time further away is pulled in (the clock jumped back)
+--       9 '' for what is due | a reason: everything, and this one for what was not due yet
+-- Returns batches, messages, next due (Unix ms, -1: nothing pending), now (Unix ms), pulled in, more is due (0|1),
+--         then name-phone and late_ms of each one that was overdue by more than stale_ms.
+local LIMIT, LONGEST_MS, ALL = tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[9] ~= ''
+local MOST_MESSAGES = 2000  -- a call's length goes by messages too
+local handed, messages, pulled_in, stale = 0, 0, 0, {}
+
+local function last_wait(name)
+  local item = redis.pcall('LINDEX', BATCH .. name, -1)
+  return type(item) == 'string' and read(item) or { at = NOW, wait = 0 }
+end
+
+local function reason_of(name, due)
+  if due > NOW then return ARGV[9] end
+  local last = last_wait(name)
+  return last.at + last.wait <= due and 'quiet' or 'max-wait'
+end
+
+local function pull_in()
+  local far = redis.call('ZREVRANGEBYSCORE', DUE, '+inf', '(' .. whole(NOW + LONGEST_MS), 'LIMIT', 0, LIMIT)
+  for _, name in ipairs(far) do
+    redis.call('ZADD', DUE, whole(NOW + math.min(last_wait(name).wait, LONGEST_MS)), name)
+    pulled_in = pulled_in + 1
+  end
+end
+
+if not ALL then pull_in() end
+local till = ALL and '+inf' or whole(NOW)
+local names = redis.call('ZRANGEBYSCORE', DUE, '-inf', till, 'WITHSCORES', 'LIMIT', 0, LIMIT)
+for i = 1, #names, 2 do
+  if messages >= MOST_MESSAGES then break end
+  local name, due = names[i], tonumber(names[i + 1])
+  local id, size, late, phone = merge(name, reason_of(name, due), math.min(due, NOW))
+  if id then
+    handed, messages = handed + 1, messages + size
+    if late > STALE_MS then table.insert(stale, phone); table.insert(stale, late) end
+  end
+end
+write_counts()
+local next = redis.call('ZRANGE', DUE, 0, 0, 'WITHSCORES')[2]
+local more = next and (ALL or tonumber(next) <= NOW) and 1 or 0
+return { handed, messages, next and tonumber(next) or -1, NOW, pulled_in, more, unpack(stale) }

@@ -1,0 +1,233 @@
+"""The frozen types that cross borders, and the one form in which a message lies in Redis.
+
+A stored item is JSON whose fields stand in a fixed order, because the scripts read it without decoding it
+(Lua's decoder would change large numbers and empty arrays):
+
+    {"message":…,"companyId":…,"channel":…[,"simulated":true],"messageId":…,"type":…[,"phone":…],
+     "metadata":<raw>,"timestamp":<ms>,"receivedAt":<ms>,"waitMs":<ms>}
+
+Everything up to `metadata` is encoded here; the last three are added by the script `add`, whose clock is
+the only one. Inside a JSON string every quote is escaped, so `","` can never occur in one: that is what
+makes the scripts' plain searches safe whatever a stranger typed.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+
+MAX_PHONE_CHARS = 256
+MAX_ID_CHARS = 256
+MAX_COMPANY_CHARS = 64
+
+_NUMBER = re.compile(r"\+?[\d\s.()][\d\s.()-]*")
+_NOT_DIGITS = re.compile(r"\D")
+_PLAIN_SUFFIXES = ("@c.us", "@s.whatsapp.net")
+_JSON_INTEGER = re.compile(r"[1-9][0-9]{0,17}|0")
+_encode = msgspec.json.Encoder().encode
+
+
+def tidy_phone(written: str) -> str:
+    """Return one spelling for all spellings of one sender.
+
+    `+7 900 123-45-67`, `79001234567@c.us` and `79001234567` are one. What is not a number (a Telegram user,
+    an `@lid`) stays as it is, without white space around it.
+    """
+    phone = written.strip()
+    for suffix in _PLAIN_SUFFIXES:
+        phone = phone.removesuffix(suffix)
+    if _NUMBER.fullmatch(phone) and phone.isascii():
+        return _NOT_DIGITS.sub("", phone)
+    return phone
+
+
+class Message(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """What a person sent, once.
+
+    `phone` is tidied; `id` is the provider's or made on arrival; `company` is the tenant as text, or None;
+    `channel` names the source; `sent_ms` is the sender's own clock (Unix ms) or None; `metadata` is JSON
+    as it came; `simulated` marks traffic that no person sent.
+    """
+
+    phone: str
+    text: str
+    id: str
+    channel: str
+    company: str | None = None
+    sent_ms: int | None = None
+    type: str = "text"
+    metadata: bytes = b"{}"
+    simulated: bool = False
+
+
+def encode_company(company: str | None) -> bytes:
+    """Return the company as JSON: a number where it is one, as the Node service wrote it."""
+    if company is not None and _JSON_INTEGER.fullmatch(company):
+        return company.encode()
+    return _encode(company)
+
+
+def encode_item(message: Message, *, with_phone: bool) -> bytes:
+    """Return the stored item up to and with its metadata; the script appends the rest and the brace.
+
+    `with_phone` keeps the phone inside, for keys that only hold its hash.
+    """
+    parts = [
+        b'{"message":', _encode(message.text),
+        b',"companyId":', encode_company(message.company),
+        b',"channel":', _encode(message.channel),
+        b',"simulated":true' if message.simulated else b"",
+        b',"messageId":', _encode(message.id),
+        b',"type":', _encode(message.type),
+    ]  # fmt: skip
+    if with_phone:
+        parts += [b',"phone":', _encode(message.phone)]
+    parts += [b',"metadata":', message.metadata]
+    return b"".join(parts)
+
+
+class StoredMessage(msgspec.Struct, frozen=True, kw_only=True, rename={"text": "message"}):
+    """A message as it is read back. Times are Unix ms by the clock of Redis, `timestamp` the sender's.
+
+    Every field has a default: an item written by something else must be shown too, not crash the reader.
+    """
+
+    text: str = ""
+    companyId: int | str | None = None  # noqa: N815 - the stored name
+    channel: str = ""
+    simulated: bool = False
+    messageId: str = ""  # noqa: N815
+    type: str = "text"
+    phone: str | None = None
+    metadata: msgspec.Raw = msgspec.Raw(b"{}")
+    timestamp: int | float | str | None = None
+    receivedAt: int = 0  # noqa: N815
+    waitMs: int = 0  # noqa: N815
+
+
+_decode_item = msgspec.json.Decoder(StoredMessage).decode
+_decode_items = msgspec.json.Decoder(list[msgspec.Raw]).decode
+
+
+def decode_item(raw: bytes) -> StoredMessage:
+    """Read one stored item; one that is not ours comes back as text alone."""
+    try:
+        return _decode_item(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return StoredMessage(text=raw.decode(errors="replace"), type="unreadable")
+
+
+class Added(msgspec.Struct, frozen=True):
+    """What became of one message. `size` counts its batch after it; `due_in_ms` is 0 if that left at once.
+
+    `refused` is why Redis could not take it ("" when it could).
+    """
+
+    phone: str
+    added: bool
+    size: int
+    due_in_ms: int
+    refused: str = ""
+
+
+class HandedOver(msgspec.Struct, frozen=True):
+    """What one call handed over. `next_due_ms` is Unix ms or None when nothing is pending."""
+
+    batches: int
+    messages: int
+    next_due_ms: int | None
+    now_ms: int
+    pulled_in: int
+    more: bool
+    stale: list[tuple[str, int]]
+    """(phone, late_ms) of each batch that was overdue by more than `stale_ms`."""
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """The pending messages of one phone. Times are Unix ms by the clock of Redis."""
+
+    phone: str
+    messages: list[StoredMessage]
+    raw: list[bytes]
+    due_ms: int | None
+    now_ms: int
+
+
+class Merged(msgspec.Struct, frozen=True):
+    """A merged message as a worker reads it. `id` is its stream entry; times are Unix ms."""
+
+    id: str
+    phone: str
+    company: str
+    text: str
+    count: int
+    reason: str
+    first_ms: int
+    last_ms: int
+    late_ms: int
+    channel: str
+    simulated: bool
+    raw: list[bytes]
+
+    @property
+    def handed_ms(self) -> int:
+        """When it was handed over: the time in its stream id."""
+        return int(self.id.partition("-")[0])
+
+    @property
+    def waited_ms(self) -> int:
+        """How long its first message had waited."""
+        return self.handed_ms - self.first_ms
+
+    @property
+    def messages(self) -> list[StoredMessage]:
+        """Its messages, decoded."""
+        return [decode_item(raw) for raw in self.raw]
+
+
+def decode_merged(entry_id: bytes, fields: list[bytes]) -> Merged:
+    """Read one entry of the output stream."""
+    got: dict[str, bytes] = {fields[i].decode(): fields[i + 1] for i in range(0, len(fields) - 1, 2)}
+
+    def text(name: str) -> str:
+        return got.get(name, b"").decode(errors="replace")
+
+    def number(name: str) -> int:
+        return int(got.get(name) or 0)
+
+    return Merged(
+        id=entry_id.decode(),
+        phone=text("phone"),
+        company=text("company"),
+        text=text("text"),
+        count=number("count"),
+        reason=text("reason"),
+        first_ms=number("first_ms"),
+        last_ms=number("last_ms"),
+        late_ms=number("late_ms"),
+        channel=text("channel"),
+        simulated=text("simulated") == "1",
+        raw=[bytes(raw) for raw in _decode_items(got.get("messages", b"[]"))],
+    )
+
+
+def merged_as_json(merged: Merged) -> dict[str, Any]:
+    """Return a merged message for `-o json`: the promise is to add fields, never to rename one."""
+    return {
+        "id": merged.id,
+        "phone": merged.phone,
+        "company": merged.company or None,
+        "text": merged.text,
+        "count": merged.count,
+        "reason": merged.reason,
+        "first_ms": merged.first_ms,
+        "last_ms": merged.last_ms,
+        "handed_ms": merged.handed_ms,
+        "waited_ms": merged.waited_ms,
+        "late_ms": merged.late_ms,
+        "channel": merged.channel,
+        "simulated": merged.simulated,
+        "messages": [msgspec.Raw(raw) for raw in merged.raw],
+    }

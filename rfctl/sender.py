@@ -1,0 +1,57 @@
+"""Sends simulated messages the way a provider does: HTTP to the daemon's own listener, signed if need be."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+import urllib.error
+import urllib.request
+from urllib.parse import urlsplit
+
+from rfctl.errors import NoDaemonError, RfctlError
+from rfctl.heartbeat import Daemon
+from rfctl.sources.generic import sign
+from rfctl.webhook import BATCHED
+
+_no_proxy = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+def base_url(daemon: Daemon) -> str:
+    """Return where a daemon's listener is reached from its own host."""
+    parts = urlsplit(daemon.listener)
+    everywhere = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104
+    host = everywhere.get(parts.hostname or "", "")
+    return parts._replace(netloc=f"{host}:{parts.port}").geturl() if host else daemon.listener
+
+
+class Sender:
+    """Posts to one listener."""
+
+    def __init__(self, base: str, secret: str = "") -> None:
+        self._url = base + BATCHED
+        self._secret = secret
+
+    async def send(self, phone: str, text: str, message_id: str) -> None:
+        """Send one simulated message. Raises RfctlError when it was not acknowledged."""
+        body = {"from": phone, "message": text, "messageId": message_id, "simulated": True}
+        await asyncio.to_thread(self._post, json.dumps(body).encode())
+
+    def _post(self, body: bytes) -> None:
+        headers = {"Content-Type": "application/json"}
+        if self._secret:
+            now = str(time.time_ns() // 1_000_000)
+            headers |= {"X-Timestamp": now, "X-Signature": sign(self._secret, "POST", BATCHED, now, body)}
+        request = urllib.request.Request(self._url, body, headers)  # noqa: S310 - http, from a heartbeat
+        try:
+            with _no_proxy.open(request, timeout=10) as answer:
+                answer.read()
+        except urllib.error.HTTPError as problem:
+            with problem:
+                said = problem.read().decode(errors="replace")
+            raise RfctlError(f"the webhook answered {problem.code}: {said}") from None
+        except OSError as problem:
+            raise NoDaemonError(
+                f"the webhook at {self._url} cannot be reached: {problem}",
+                next="run it on the daemon's host, or with --via redis",
+            ) from None

@@ -1,0 +1,283 @@
+"""What can be set, its default, its unit and what it is for. An option is born here and nowhere else.
+
+Names are `section.name`; the environment calls them `RFCTL_SECTION__NAME`. Who set what is layers.py's.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+from rfctl.connection import mask_url
+from rfctl.keys import DEFAULT_STREAM, RESERVED_PREFIXES
+
+EMBEDDED = "embedded"
+SECRET: dict[str, Any] = {"secret": True}
+_URL = re.compile(r"(rediss?|unix)://.+")
+
+
+def _listed(value: Any) -> Any:
+    """Read a list in the environment or in a credential: one a line, or with commas."""
+    if isinstance(value, str):
+        return [part.strip() for part in re.split(r"[\n,]", value) if part.strip()]
+    return value
+
+
+Words = Annotated[list[str], BeforeValidator(_listed)]
+
+
+class Section(BaseModel):
+    """A section of the settings: closed, so that a slip of the pen is an error and not silence."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class RedisSettings(Section):
+    """Where the batches are kept."""
+
+    url: str = Field(
+        "redis://127.0.0.1:6379/0",
+        description="Redis or Valkey to use: redis://[user:password@]host:port/db, rediss://… (TLS), "
+        "unix:///path?db=0, or embedded (a private Valkey that the daemon starts and ends).",
+        json_schema_extra=SECRET,
+    )
+    shards: int = Field(
+        0,
+        ge=0,
+        le=1024,
+        description="Spread the keys over so many hash tags (0: plain names). Every process on one Redis needs "
+        "the same number; change it only while nothing is pending.",
+    )
+    allow_eviction: bool = Field(
+        False,
+        description="Start although Redis may delete keys when its memory is full (maxmemory-policy other than "
+        "noeviction). Messages can then be lost.",
+    )
+    connect_timeout_ms: int = Field(1500, ge=10, le=60_000, description="How long a connection may take, ms.")
+    timeout_ms: int = Field(2000, ge=10, le=60_000, description="How long an answer of Redis may take, ms.")
+    embedded_dir: str = Field(
+        "",
+        description="State folder of the embedded Valkey. Empty: $STATE_DIRECTORY (systemd), else "
+        "$XDG_STATE_HOME/rfctl, else ~/.local/state/rfctl.",
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _url_is_known(cls, value: str) -> str:
+        if value != EMBEDDED and not _URL.fullmatch(value):
+            raise ValueError("write redis://host:port/db, rediss://…, unix:///path or embedded")
+        return value
+
+
+class BatchingSettings(Section):
+    """How long to wait for a person."""
+
+    quiet_ms: int = Field(
+        5000,
+        ge=1,
+        le=86_400_000,
+        description="Hand a batch over when its person has been silent so long, ms.",
+    )
+    max_size: int = Field(10, ge=1, le=1000, description="Hand over at once when so many messages have come.")
+    max_wait_ms: int = Field(
+        60_000, ge=1, le=86_400_000, description="Never keep a batch's first message longer than this, ms."
+    )
+    separator: str = Field(
+        " ", max_length=64, description="What stands between the texts of a merged message."
+    )
+    order: Literal["arrival", "sent"] = Field(
+        "arrival",
+        description="Order inside a batch: arrival, or sent (the sender's own time, for webhooks that come out of order).",
+    )
+    dedupe_s: int = Field(
+        86_400,
+        ge=1,
+        le=2_592_000,
+        description="A message id of one phone and company is not added twice within this time, s. After a "
+        "change, ids seen before it are forgotten.",
+    )
+    stale_ms: int = Field(
+        10_000,
+        ge=1,
+        le=86_400_000,
+        description="A batch found overdue by more than this is counted and named in the log, ms; it is handed over all the same.",
+    )
+    max_text_bytes: int = Field(
+        65_536, ge=1, le=16_777_216, description="The longest text of one message, bytes of UTF-8."
+    )
+
+    @model_validator(mode="after")
+    def _waits_make_sense(self) -> Self:
+        if self.max_wait_ms < self.quiet_ms:
+            raise ValueError(
+                f"max_wait_ms ({self.max_wait_ms}) is shorter than quiet_ms ({self.quiet_ms}): raise it, or lower quiet_ms"
+            )
+        return self
+
+
+class HttpSettings(Section):
+    """The webhook's listener."""
+
+    host: str = Field("127.0.0.1", min_length=1, description="Address that the webhook listens on.")
+    port: int = Field(
+        3000, ge=0, le=65_535, description="Port that the webhook listens on; 0 takes a free one."
+    )
+    token: str = Field(
+        "",
+        description="Bearer token for the statistics and the deletion of batches over HTTP. Empty: these are "
+        "served to this machine only.",
+        json_schema_extra=SECRET,
+    )
+    max_body_bytes: int = Field(
+        3_145_728,
+        ge=1024,
+        le=268_435_456,
+        description="The largest body of a request, bytes; a larger one is answered 413.",
+    )
+    header_timeout_ms: int = Field(
+        5000,
+        ge=10,
+        le=600_000,
+        description="A connection whose request header is not complete by then is closed, ms.",
+    )
+    body_timeout_ms: int = Field(
+        10_000, ge=10, le=600_000, description="A request whose body is not complete by then is closed, ms."
+    )
+
+
+class OutputSettings(Section):
+    """Where merged messages go."""
+
+    stream: str = Field(DEFAULT_STREAM, description="Redis stream of merged messages, in the same database.")
+
+    @field_validator("stream")
+    @classmethod
+    def _stream_is_no_key_of_ours(cls, value: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9._:/-]{1,128}", value):
+            raise ValueError("use letters, digits and . _ : / - (at most 128)")
+        if value != DEFAULT_STREAM and value.startswith(RESERVED_PREFIXES):
+            raise ValueError(f"names that begin with {', '.join(RESERVED_PREFIXES)} are rfctl's own")
+        return value
+
+
+class DaemonSettings(Section):
+    """The daemon's own rhythm."""
+
+    roles: Literal["all", "webhook", "processor"] = Field(
+        "all",
+        description="What this daemon does: all, webhook (only takes messages in) or processor (only hands over).",
+    )
+    check_ms: int = Field(
+        1000, ge=10, le=60_000, description="The processor never sleeps longer than this, ms."
+    )
+    stats_log_s: int = Field(30, ge=0, le=86_400, description="Log the totals this often, s; 0: never.")
+    on_stop: Literal["all", "due"] = Field(
+        "all",
+        description="When the last processor stops: all hands over everything that is pending, due leaves what is "
+        "not due for the next start.",
+    )
+
+
+class GenericSourceSettings(Section):
+    """The Node service's own webhook, /webhook/whatsapp/batched."""
+
+    secrets: Words = Field(
+        default_factory=list,
+        description="Secrets of X-Signature, any of which verifies a request (several: rotation). None: unsigned "
+        "requests are taken.",
+        json_schema_extra=SECRET,
+    )
+    company: str = Field("", max_length=64, description="Company of messages that name none.")
+
+
+class SourcesSettings(Section):
+    """Who sends messages in."""
+
+    generic: GenericSourceSettings = Field(default_factory=GenericSourceSettings)
+
+
+class LogSettings(Section):
+    """The daemon's log, on stderr."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="The least that is logged."
+    )
+    format: Literal["auto", "json", "text"] = Field(
+        "auto", description="auto: text on a terminal, else one JSON object a line."
+    )
+    mask: bool = Field(True, description="Mask phones in the log (79001•••67).")
+
+
+class Settings(Section):
+    """Everything that can be set."""
+
+    redis: RedisSettings = Field(default_factory=RedisSettings)
+    batching: BatchingSettings = Field(default_factory=BatchingSettings)
+    http: HttpSettings = Field(default_factory=HttpSettings)
+    output: OutputSettings = Field(default_factory=OutputSettings)
+    daemon: DaemonSettings = Field(default_factory=DaemonSettings)
+    sources: SourcesSettings = Field(default_factory=SourcesSettings)
+    log: LogSettings = Field(default_factory=LogSettings)
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One setting as a table row: its dotted name, default, type, what it is for, and whether it is secret."""
+
+    name: str
+    default: Any
+    kind: str
+    about: str
+    secret: bool
+
+    @property
+    def variable(self) -> str:
+        """The name that the environment knows it by."""
+        return "RFCTL_" + self.name.replace(".", "__").upper()
+
+
+def options(model: type[BaseModel] = Settings, prefix: str = "") -> Iterator[Option]:
+    """Yield every setting, in the order of the sections."""
+    for name, info in model.model_fields.items():
+        inner = info.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            yield from options(inner, f"{prefix}{name}.")
+            continue
+        extra = info.json_schema_extra
+        yield Option(
+            name=prefix + name,
+            default=info.get_default(call_default_factory=True),
+            kind=_kind(inner),
+            about=info.description or "",
+            secret=isinstance(extra, dict) and bool(extra.get("secret")),
+        )
+
+
+def _kind(annotation: Any) -> str:
+    plain = {int: "integer", str: "string", bool: "true or false", list[str]: "list of strings"}
+    if annotation in plain:
+        return plain[annotation]
+    return " | ".join(str(choice) for choice in annotation.__args__)
+
+
+def value_of(settings: Settings, name: str) -> Any:
+    """Return the value of a setting by its dotted name."""
+    value: Any = settings
+    for part in name.split("."):
+        value = getattr(value, part)
+    return value
+
+
+def shown(option: Option, value: Any) -> Any:
+    """Return a value as it may be shown: a secret is masked, an empty one is not."""
+    if not option.secret or not value:
+        return value
+    if isinstance(value, list):
+        return ["•••"] * len(value)
+    if option.name == "redis.url":
+        return mask_url(str(value))
+    return "•••"

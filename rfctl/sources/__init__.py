@@ -1,0 +1,1 @@
+"""A provider's request comes in: verified, then read; pure."""

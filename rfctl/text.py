@@ -1,0 +1,49 @@
+r"""What strangers typed, made fit for a terminal or a log: never markup, never a control character.
+
+A message can carry ESC sequences that move the cursor, C1 controls, or bidi marks that reorder a line.
+They are shown as what they are (`\x1b`, `\u202e`), so that what is seen is what was sent.
+"""
+
+from __future__ import annotations
+
+import re
+
+_UNSAFE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
+)
+_HEAD, _TAIL = 5, 2
+
+
+def visible(text: str) -> str:
+    """Return the text with everything that could act on a terminal written out."""
+    return _UNSAFE.sub(lambda found: _escape(found[0]), text)
+
+
+def _escape(char: str) -> str:
+    named = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+    if char in named:
+        return named[char]
+    return f"\\x{ord(char):02x}" if ord(char) < 0x100 else f"\\u{ord(char):04x}"
+
+
+def mask_phone(phone: str) -> str:
+    """Return a phone that tells an operator enough and nobody else anything: `79001•••67`."""
+    if len(phone) <= _HEAD + _TAIL:
+        return visible(phone[:1]) + "•••"
+    return visible(f"{phone[:_HEAD]}•••{phone[-_TAIL:]}")
+
+
+def duration(ms: float) -> str:
+    """Return ms for a person: `340 ms`, `4.2 s`, `3 min 5 s`, `2 h 3 min`."""
+    if ms < 0:
+        return "-" + duration(-ms)
+    if ms < 1000:
+        return f"{ms:.0f} ms"
+    seconds = ms / 1000
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(int(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min"
