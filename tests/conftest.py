@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rfctl import logs
+from rfctl.batches import Batches, Rules
+from rfctl.connection import Address, Connection
+from rfctl.daemon import Service
+from rfctl.keys import Keyspace
+from rfctl.layers import Configuration, Environment, load
+from rfctl.policy import Timers
+from tests.servers import KINDS, RedisServer
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for kind in ("real", "command"):
+            if f"/{kind}/" in str(item.path):
+                item.add_marker(getattr(pytest.mark, kind))
+
+
+@pytest.fixture(scope="session", params=KINDS)
+def session_server(request: pytest.FixtureRequest) -> Iterator[RedisServer]:
+    server = RedisServer(request.param).start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+async def server(session_server: RedisServer) -> AsyncIterator[RedisServer]:
+    """A running, empty, real server."""
+    connection = Connection.open(Address(session_server.url, "the test"))
+    await connection.call("FLUSHALL")
+    await connection.close()
+    yield session_server
+
+
+@pytest.fixture
+def own_server(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """A maker of servers that the test may kill."""
+    made: list[RedisServer] = []
+
+    def make(*extra: str, **more: Any) -> RedisServer:
+        made.append(RedisServer(KINDS[0], *extra, **more))
+        return made[-1].start()
+
+    yield make
+    for server in made:
+        server.stop()
+
+
+@pytest.fixture
+async def connection(server: RedisServer) -> AsyncIterator[Connection]:
+    opened = Connection.open(Address(server.url, "the test"))
+    yield opened
+    await opened.close()
+
+
+def make_batches(connection: Connection, shards: int = 0, **rules: Any) -> Batches:
+    timers = Timers(rules.pop("quiet_ms", 5000), rules.pop("max_size", 10), rules.pop("max_wait_ms", 60_000))
+    return Batches(connection, Keyspace(shards), Rules(timers, **rules))
+
+
+def configure(url: str, tmp_path: Path, **settings: Any) -> Configuration:
+    """Settings as a user's environment would give them; names with `__`, like the variables."""
+    variables = {"HOME": str(tmp_path), "RFCTL_REDIS__URL": url, "RFCTL_HTTP__PORT": "0"}
+    variables |= {f"RFCTL_{name.upper()}": str(value) for name, value in settings.items()}
+    return load(Environment(variables, tmp_path / "none.toml"))
+
+
+@contextlib.asynccontextmanager
+async def running(configuration: Configuration) -> AsyncIterator[Service]:
+    """A daemon inside the test's own loop."""
+    logs.configure(level="error", format="json", mask=True)
+    service = Service(configuration)
+    await service.start()
+    try:
+        yield service
+    finally:
+        await service.stop()
+
+
+async def collected(batches: Batches) -> list[Any]:
+    """Every merged message, over all shards."""
+    return [one for shard in batches.partitions for one in await batches.merged_since(shard.out, "0-0")]
+
+
+RFCTL = shutil.which("rfctl", path=str(Path(sys.executable).parent)) or "rfctl"
+
+
+def environment(tmp_path: Path, **variables: str) -> dict[str, str]:
+    kept = {
+        name: value for name, value in os.environ.items() if not name.startswith(("RFCTL_", "REDIS_", "XDG_"))
+    }
+    kept |= {"HOME": str(tmp_path), "PYTHONWARNINGS": "default", "COLUMNS": "120", "TERM": "dumb"}
+    return kept | variables
+
+
+def rfctl(
+    tmp_path: Path, *line: str, timeout: float = 30, **variables: Any
+) -> subprocess.CompletedProcess[str]:
+    """Run the installed command."""
+    return subprocess.run(
+        [RFCTL, *line], env=environment(tmp_path, **variables), capture_output=True, text=True, timeout=timeout,
+        stdin=subprocess.DEVNULL, check=False,
+    )  # fmt: skip
