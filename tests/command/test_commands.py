@@ -12,6 +12,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -321,7 +322,10 @@ def _alive(pid: int) -> bool:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_the_embedded_store_ends_with_its_daemon_and_keeps_its_data(tmp_path: Path, number: int):
-    variables = {"RFCTL_DAEMON__ON_STOP": "due", "RFCTL_REDIS__EMBEDDED_DIR": str(tmp_path / "state")}
+    variables: dict[str, Any] = {
+        "RFCTL_DAEMON__ON_STOP": "due",
+        "RFCTL_REDIS__EMBEDDED_DIR": str(tmp_path / "state"),
+    }
     daemon = Daemon(tmp_path, "--embedded", **variables)
     pid = daemon.said("embedded_store")["pid"]
     daemon.post({"from": PHONE, "message": "kept"})
