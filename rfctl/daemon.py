@@ -22,7 +22,14 @@ import structlog
 from rfctl import __version__
 from rfctl.connection import Connection
 from rfctl.embedded import EmbeddedStore
-from rfctl.errors import INTERRUPTED, EvictingRedisError, RedisUnreachableError, RfctlError, StoreError
+from rfctl.errors import (
+    INTERRUPTED,
+    EvictingRedisError,
+    OtherShardsError,
+    RedisUnreachableError,
+    RfctlError,
+    StoreError,
+)
 from rfctl.heartbeat import Daemon, Heartbeat, alive
 from rfctl.intake import Intake
 from rfctl.layers import Configuration
@@ -34,12 +41,13 @@ from rfctl.processor import Processor
 from rfctl.settings import EMBEDDED
 from rfctl.sources.generic import Limits
 from rfctl.webhook import Access, Webhook
-from rfctl.wiring import check_eviction, embedded_folder, open_batches
+from rfctl.wiring import check_eviction, claim_shards, embedded_folder, open_batches
 
 _log = structlog.get_logger("daemon")
 _STOP_S = 4.5
 _RETRY_MOST_S = 2.0
 _NOTIFY_EVERY_S = 1.0
+_LEAST_CHECK_MS = 10
 
 
 class Service:
@@ -98,9 +106,10 @@ class Service:
         self._batches = open_batches(self._configuration, self._connection)
 
     async def _build(self, listening: socket.socket | None) -> None:
-        self._processor = Processor(
-            self._batches, check_ms=self._settings.daemon.check_ms, turned=self._turned
-        )
+        # A batch that another daemon opens right after a look is due quiet_ms later: look again by then.
+        batching = self._settings.batching
+        check_ms = max(_LEAST_CHECK_MS, min(self._settings.daemon.check_ms, batching.quiet_ms))
+        self._processor = Processor(self._batches, check_ms=check_ms, turned=self._turned)
         self._intake = Intake(self._store)
         try:
             await self._vet()
@@ -179,6 +188,7 @@ class Service:
     async def _vet(self) -> None:
         server = await self._connection.server()
         check_eviction(server, allowed=self._settings.redis.allow_eviction)
+        await claim_shards(self._connection, self._settings.redis.shards)
         if not server.aof:
             _log.warning(
                 "aof_off",
@@ -195,7 +205,7 @@ class Service:
             pause = min(pause * 2, _RETRY_MOST_S)
             try:
                 await self._vet()
-            except EvictingRedisError:
+            except (EvictingRedisError, OtherShardsError):
                 raise
             except RfctlError:
                 continue
@@ -255,11 +265,14 @@ class Service:
                     "stats", batches=seen.batches, messages=seen.messages, totals=seen.totals, pending=pending
                 )
 
-    async def wait(self) -> None:
-        """Wait for a signal, or for a part to fail."""
+    def obey_signals(self) -> None:
+        """Take SIGTERM and SIGINT; before the start, so that none falls into a gap and ends us unasked."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._signalled, number)
+
+    async def wait(self) -> None:
+        """Wait for a signal, or for a part to fail."""
         await self._stopping.wait()
 
     def _signalled(self, number: int) -> None:
@@ -330,6 +343,7 @@ class Service:
 async def serve(configuration: Configuration) -> None:
     """Run a daemon until it is told to stop. Raises RfctlError when it cannot start or a part fails."""
     service = Service(configuration)
+    service.obey_signals()
     await service.start()
     await service.wait()
     await service.stop()

@@ -87,6 +87,12 @@ class EvictingRedisError(RfctlError):
     exit_status = BAD_SETTINGS
 
 
+class OtherShardsError(RfctlError):
+    """This Redis is laid out for another number of shards: we would look past its batches."""
+
+    exit_status = BAD_SETTINGS
+
+
 class KeyTakenError(RfctlError):
     """A key of ours holds a value of another kind, written by somebody else."""
 

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 
 _PLAIN = re.compile(r"[A-Za-z0-9._+@-]{1,64}")
 DAEMONS = "rfctl:daemons"
+SHARDS = "rfctl:shards"
+"""The number of shards that this Redis is laid out for."""
 DEFAULT_STREAM = "rfctl:out"
 RESERVED_PREFIXES = ("rapid-fire:", "last-msg:", "rfctl:")
 

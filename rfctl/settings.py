@@ -172,7 +172,10 @@ class DaemonSettings(Section):
         description="What this daemon does: all, webhook (only takes messages in) or processor (only hands over).",
     )
     check_ms: int = Field(
-        1000, ge=10, le=60_000, description="The processor never sleeps longer than this, ms."
+        1000,
+        ge=10,
+        le=60_000,
+        description="The processor never sleeps longer than this, nor than batching.quiet_ms, ms.",
     )
     stats_log_s: int = Field(30, ge=0, le=86_400, description="Log the totals this often, s; 0: never.")
     on_stop: Literal["all", "due"] = Field(

@@ -7,8 +7,8 @@ from pathlib import Path
 from rfctl.batches import Batches, Rules
 from rfctl.connection import Connection, Server
 from rfctl.embedded import find
-from rfctl.errors import EvictingRedisError
-from rfctl.keys import Keyspace
+from rfctl.errors import EvictingRedisError, OtherShardsError
+from rfctl.keys import SHARDS, Keyspace
 from rfctl.layers import Configuration
 from rfctl.policy import Timers
 from rfctl.settings import EMBEDDED, Settings
@@ -48,6 +48,23 @@ def check_eviction(server: Server, *, allowed: bool) -> None:
             set_by=server.set_by,
             next="CONFIG SET maxmemory-policy noeviction (and in redis.conf), or set redis.allow_eviction",
         )
+
+
+async def check_shards(connection: Connection, shards: int) -> None:
+    """Refuse a Redis that is laid out for another number of shards. Raises OtherShardsError."""
+    found = await connection.call("GET", SHARDS)
+    if found is not None and found != str(shards).encode():
+        raise OtherShardsError(
+            f"Redis at {connection.address.shown()} is laid out for redis.shards = {found.decode()}, not {shards}",
+            set_by=connection.address.set_by,
+            next=f"set redis.shards to {found.decode()}; or, while nothing is pending, DEL {SHARDS} and start anew",
+        )
+
+
+async def claim_shards(connection: Connection, shards: int) -> None:
+    """Write down the number of shards at the first start; hold every later one to it."""
+    await connection.call("SET", SHARDS, shards, "NX")
+    await check_shards(connection, shards)
 
 
 def connect(configuration: Configuration) -> Connection:

@@ -17,7 +17,7 @@ from rfctl.batches import Batches
 from rfctl.connection import Connection
 from rfctl.errors import INTERRUPTED
 from rfctl.layers import Configuration, Environment, load
-from rfctl.wiring import connect, open_batches
+from rfctl.wiring import check_shards, connect, open_batches
 
 
 @dataclass
@@ -58,6 +58,7 @@ class Invocation:
         configuration = self.configuration_told()
         connection = connect(configuration)
         try:
+            await check_shards(connection, configuration.settings.redis.shards)
             yield connection, open_batches(configuration, connection), configuration
         finally:
             await connection.close()

@@ -313,6 +313,40 @@ def test_sigterm_hands_over_and_exits_0_within_5_seconds(url: str, tmp_path: Pat
     assert PHONE not in json.dumps(daemon.lines)
 
 
+def test_sigterm_right_after_the_start_is_obeyed(url: str, tmp_path: Path):
+    for _ in range(3):
+        assert Daemon(tmp_path, RFCTL_REDIS__URL=url).end() == 0
+
+
+def test_a_second_signal_ends_it_at_once_and_nothing_is_lost(own_server, tmp_path: Path):
+    server = own_server()
+    daemon = Daemon(tmp_path, RFCTL_REDIS__URL=server.url, RFCTL_REDIS__TIMEOUT_MS="5000")
+    daemon.post({"from": PHONE, "message": "kept"})
+    server.process.send_signal(signal.SIGSTOP)  # the last hand-over hangs
+    daemon.process.send_signal(signal.SIGTERM)
+    time.sleep(0.3)
+    began = time.monotonic()
+    assert daemon.end(signal.SIGINT) == 130
+    assert time.monotonic() - began < 1
+    server.process.send_signal(signal.SIGCONT)
+    stats = json.loads(rfctl(tmp_path, "stats", "--json", "--redis", server.url).stdout)
+    kept = stats["pending"]["messages"] + stats["totals"].get("messages_out", 0)
+    assert kept == stats["totals"]["messages_in"] == 1
+
+
+def test_redis_that_goes_and_comes_is_said_once_each(own_server, tmp_path: Path):
+    server = own_server()
+    daemon = Daemon(tmp_path, RFCTL_REDIS__URL=server.url, RFCTL_DAEMON__CHECK_MS="50")
+    server.kill()
+    time.sleep(1.5)
+    server.start()
+    time.sleep(2.5)
+    assert daemon.end() == 0
+    said = [line["event"] for line in daemon.lines]
+    assert said.count("redis_away") == 1
+    assert said.count("redis_back") == 1
+
+
 def _alive(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"

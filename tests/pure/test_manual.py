@@ -13,7 +13,7 @@ import typer
 
 from rfctl.cli.app import app
 from rfctl.errors import EXIT_STATUSES
-from rfctl.keys import DAEMONS, Partition
+from rfctl.keys import DAEMONS, SHARDS, Partition
 from rfctl.settings import options
 
 MAN = Path(__file__).parents[2] / "man"
@@ -81,5 +81,6 @@ def test_every_key_stands_there():
         shard.batch_prefix,
         shard.last_prefix,
         DAEMONS,
+        SHARDS,
     ):
         assert key in page
