@@ -58,6 +58,7 @@ class Service:
         self._settings = configuration.settings
         self._notifier = Notifier(configuration.environment.variables)
         self._tasks: list[asyncio.Task[None]] = []
+        self._opened = contextlib.AsyncExitStack()
         self._embedded: EmbeddedStore | None = None
         self._listener: Listener | None = None
         self._stopping = asyncio.Event()
@@ -86,8 +87,7 @@ class Service:
         except BaseException:
             if listening is not None:
                 listening.close()
-            if self._embedded is not None:
-                self._embedded.stop()
+            await self._close()
             raise
 
     def _bind(self) -> socket.socket | None:
@@ -99,10 +99,12 @@ class Service:
         url = None
         if self._settings.redis.url == EMBEDDED:
             self._embedded = EmbeddedStore(embedded_folder(self._configuration))
+            self._opened.callback(self._embedded.stop)
             store = self._embedded.start()
             url = store.url
             _log.info("embedded_store", url=store.tcp_url, socket=store.socket_path, pid=store.pid)
         self._connection = Connection.open(self._configuration.address(url))
+        self._opened.push_async_callback(self._connection.close)
         self._batches = open_batches(self._configuration, self._connection)
 
     async def _build(self, listening: socket.socket | None) -> None:
@@ -335,9 +337,7 @@ class Service:
     async def _close(self) -> None:
         for task in self._tasks:
             task.cancel()
-        await self._connection.close()
-        if self._embedded is not None:
-            self._embedded.stop()
+        await self._opened.aclose()
 
 
 async def serve(configuration: Configuration) -> None:
