@@ -30,7 +30,7 @@ from rfctl.errors import (
     RfctlError,
     StoreError,
 )
-from rfctl.heartbeat import Daemon, Heartbeat, alive
+from rfctl.heartbeat import Daemon, Heartbeat, alive, pause
 from rfctl.intake import Intake
 from rfctl.layers import Configuration
 from rfctl.listener import Listener, bind
@@ -62,6 +62,7 @@ class Service:
         self._embedded: EmbeddedStore | None = None
         self._listener: Listener | None = None
         self._stopping = asyncio.Event()
+        self._stopped = False
         self._vetted = False
         self._turned_at = time.monotonic()
         self._notified_at = 0.0
@@ -121,7 +122,7 @@ class Service:
         if listening is not None:
             await self._listen(listening)
         self._heartbeat = Heartbeat(self._connection, self._about(), self._age_ms, self._beaten)
-        self._begin(self._heartbeat.run())
+        self._begin(self._heartbeat.run(self._stopping))
         if self._processes:
             self._begin(self._process())
         if self._embedded is not None:
@@ -201,10 +202,12 @@ class Service:
         _log.info("redis", redis=server.line(), set_by=server.set_by, hides=self._connection.address.hides)
 
     async def _vet_when_back(self) -> None:
-        pause = 0.1
+        wait_s = 0.1
         while not self._vetted:
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, _RETRY_MOST_S)
+            await pause(self._stopping, wait_s)
+            if self._stopping.is_set():
+                return
+            wait_s = min(wait_s * 2, _RETRY_MOST_S)
             try:
                 await self._vet()
             except (EvictingRedisError, OtherShardsError):
@@ -214,8 +217,10 @@ class Service:
         _log.info("redis_back")
 
     async def _watch_store(self, store: EmbeddedStore) -> None:
-        while store.runs:  # noqa: ASYNC110 - a process ends, no event is set
-            await asyncio.sleep(0.2)
+        while store.runs:
+            await pause(self._stopping, 0.2)
+            if self._stopping.is_set():
+                return
         raise StoreError("the embedded server has ended", next="see store.log in its state folder")
 
     async def _store(self, messages: Sequence[Message]) -> list[Added]:
@@ -224,10 +229,10 @@ class Service:
         return await self._batches.add(messages)
 
     async def _process(self) -> None:
-        while not self._vetted:
+        while not self._vetted and not self._stopping.is_set():
             self._turned()
-            await asyncio.sleep(0.1)
-        await self._processor.run()
+            await pause(self._stopping, 0.1)
+        await self._processor.run(self._stopping)
 
     def _turned(self) -> None:
         now = time.monotonic()
@@ -246,17 +251,18 @@ class Service:
     async def _ready(self) -> tuple[bool, dict[str, Any]]:
         facts: dict[str, Any] = {"redis": self._connection.address.shown(), "lastTurnMs": self._age_ms()}
         try:
-            async with asyncio.timeout(1):
-                server = await self._connection.server()
-        except (RfctlError, TimeoutError) as problem:
-            return False, {**facts, "problem": str(problem) or "Redis is slow"}
+            server = await self._connection.server()
+        except RfctlError as problem:
+            return False, {**facts, "problem": problem.fact}
         facts |= {"db": server.db, "run_id": server.run_id, "set_by": server.set_by}
         late = self._age_ms() > 3 * self._settings.daemon.check_ms + 2000
         return self._vetted and not late, facts
 
     async def _log_stats(self) -> None:
         while True:
-            await asyncio.sleep(self._settings.daemon.stats_log_s)
+            await pause(self._stopping, self._settings.daemon.stats_log_s)
+            if self._stopping.is_set():
+                return
             with contextlib.suppress(RfctlError):
                 seen = await overview(self._connection, self._batches.partitions, limit=10)
                 pending = [
@@ -286,7 +292,10 @@ class Service:
         self._stopping.set()
 
     async def stop(self) -> None:
-        """Accept no more, answer what is open, hand over, say goodbye. Raises what made a part fail."""
+        """Accept no more, answer what is open, hand over, say goodbye; once. Raises what made a part fail."""
+        if self._stopped:
+            return
+        self._stopped = True
         self._stopping.set()
         self._notifier.stopping()
         try:
@@ -312,10 +321,9 @@ class Service:
         if self._listener is not None:
             await self._listener.stop()
         await self._intake.settle()
-        failed = [task for task in self._tasks if task.done()]
-        for task in self._tasks:
-            task.cancel()
+        self._processor.wake()
         await asyncio.wait(self._tasks)
+        failed = [task for task in self._tasks if not task.cancelled() and task.exception() is not None]
         if self._processes and self._vetted and not failed:
             await self._hand_over_last()
         await self._heartbeat.stop()

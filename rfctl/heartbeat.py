@@ -68,6 +68,13 @@ async def alive(connection: Connection) -> list[Daemon]:
     return sorted(found, key=lambda daemon: daemon.started_ms)
 
 
+async def pause(stopping: asyncio.Event, seconds: float) -> None:
+    """Sleep, but no longer than until `stopping` is set."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await stopping.wait()
+
+
 class Heartbeat:
     """Writes one daemon's line every two seconds. `age_ms` says how long ago the processor turned."""
 
@@ -88,13 +95,13 @@ class Heartbeat:
         )
         await self._connection.call("HSET", DAEMONS, self._about.id, msgspec.json.encode(self._about))
 
-    async def run(self) -> None:
-        """Beat until cancelled; a Redis that is away is the processor's to report."""
-        while True:
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Beat until `stopping` is set; a Redis that is away is the processor's to report."""
+        while not stopping.is_set():
             with contextlib.suppress(RfctlError):
                 await self.beat()
             self._beaten()
-            await asyncio.sleep(BEAT_S)
+            await pause(stopping, BEAT_S)
 
     async def stop(self) -> None:
         """Take the line away: this daemon is no longer alive."""

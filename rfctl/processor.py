@@ -46,10 +46,10 @@ class Processor:
         if asyncio.get_running_loop().time() + due_in_ms / 1000 < self._asleep_until:
             self._woken.set()
 
-    async def run(self) -> None:
-        """Turn until cancelled."""
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Turn until `stopping` is set and `wake` was called; a call that is on its way is never cut off."""
         loop = asyncio.get_running_loop()
-        while True:
+        while not stopping.is_set():
             self._woken.clear()
             self._asleep_until = loop.time() + await self._turn()
             try:
@@ -57,6 +57,10 @@ class Processor:
                     await self._woken.wait()
             except TimeoutError:
                 continue
+
+    def wake(self) -> None:
+        """End the sleep now."""
+        self._woken.set()
 
     async def _turn(self) -> float:
         """Take one turn and return how long to sleep, s."""
