@@ -47,3 +47,9 @@ def duration(ms: float) -> str:
         return f"{minutes} min {rest} s"
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min"
+
+
+def counted(number: int, what: str) -> str:
+    """Return a number with its noun: `1 batch`, `2 batches`, `0 messages`."""
+    ending = "" if number == 1 else "es" if what.endswith("ch") else "s"
+    return f"{number} {what}{ending}"

@@ -11,6 +11,7 @@ from rfctl.batches import Batches
 from rfctl.cli.context import invocation, run_async
 from rfctl.errors import NothingFoundError, UsageError
 from rfctl.message import decode_item, tidy_phone
+from rfctl.text import counted
 
 
 def flush(
@@ -39,7 +40,7 @@ async def _flush(ctx: typer.Context, phone: str | None, *, discard: bool, yes: b
         if phone is None:
             count = await _every(batches, discard=discard, yes=yes)
             what = "discarded" if discard else "handed over"
-            _say(run.json, {"batches": count, "done": what}, f"{count} batches {what}")
+            _say(run.json, {"batches": count, "done": what}, f"{counted(count, 'batch')} {what}")
             return
         name = tidy_phone(phone)
         if discard:
@@ -48,7 +49,7 @@ async def _flush(ctx: typer.Context, phone: str | None, *, discard: bool, yes: b
                 _print_discarded(name, items, as_json=run.json)
                 return
         elif (left := await batches.flush(name)) is not None:
-            text = f"{render.safe(name)}: {left[1]} messages handed over as {left[0]}"
+            text = f"{render.safe(name)}: {counted(left[1], 'message')} handed over as {left[0]}"
             _say(run.json, {"phone": name, "id": left[0], "count": left[1]}, text)
             return
         where = connection.address

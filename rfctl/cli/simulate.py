@@ -18,7 +18,7 @@ from rfctl.layers import Configuration
 from rfctl.message import Merged, Message, merged_as_json, tidy_phone
 from rfctl.policy import Timers
 from rfctl.replay import Scenario, Sending, Verdict, due_ms, judge, offsets, plan
-from rfctl.text import duration
+from rfctl.text import counted, duration
 
 Send = Callable[[str, str, str], Awaitable[None]]
 _GRACE_S = 3.0
@@ -198,7 +198,7 @@ def _report(verdict: Verdict, merged: list[Merged], timers: Timers, began_ms: in
     out = render.console()
     out.print(render.table(headings, rows, right=frozenset({1, 3, 5})))
     out.print(
-        f"{verdict.sent} sent, {verdict.received} came out in {verdict.batches} batches, "
+        f"{verdict.sent} sent, {verdict.received} came out in {counted(verdict.batches, 'batch')}, "
         f"worst lateness {duration(verdict.worst_late_ms)}"
     )
     for complaint in verdict.complaints:

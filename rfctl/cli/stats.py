@@ -14,7 +14,7 @@ from rfctl.cli.context import invocation, run_async
 from rfctl.connection import Connection, Server
 from rfctl.heartbeat import Daemon, alive
 from rfctl.overview import Overview, overview
-from rfctl.text import duration
+from rfctl.text import counted, duration
 
 
 def stats(
@@ -143,14 +143,17 @@ def _lines(server: Server, daemons: list[Daemon], seen: Overview) -> list[tuple[
     oldest = "" if seen.oldest_ms is None else f", oldest {duration(max(0, seen.now_ms - seen.oldest_ms))}"
     lines = [
         ("Redis", f"{server.line()}, set by {server.set_by}"),
-        ("pending", f"{seen.batches} batches, {seen.messages} messages{oldest}, {seen.overdue} overdue"),
+        (
+            "pending",
+            f"{counted(seen.batches, 'batch')}, {counted(seen.messages, 'message')}{oldest}, {seen.overdue} overdue",
+        ),
         (
             "in",
-            f"{totals.get('messages_in', 0)} messages, {totals.get('duplicates', 0)} duplicates not added",
+            f"{counted(totals.get('messages_in', 0), 'message')}, {counted(totals.get('duplicates', 0), 'duplicate')} not added",
         ),
-        ("out", f"{totals.get('merged', 0)} merged messages of {totals.get('messages_out', 0)}"),
+        ("out", f"{counted(totals.get('merged', 0), 'merged message')} of {totals.get('messages_out', 0)}"),
         ("reasons", ", ".join(f"{name} {count}" for name, count in reasons.items()) or "none yet"),
-        ("discarded", f"{totals.get('messages_discarded', 0)} messages"),
+        ("discarded", counted(totals.get("messages_discarded", 0), "message")),
         ("late", f"{totals.get('stale', 0)} batches were found overdue by more than batching.stale_ms"),
         ("stream", f"{seen.out_length} entries" + "".join(_group(one) for one in seen.groups)),
     ]

@@ -85,7 +85,7 @@ def test_an_operator_sees_follows_and_flushes(daemon: Daemon, url: str, tmp_path
     daemon.post({"from": PHONE, "message": "second"})  # of no company: the first leaves
     seen = rfctl(tmp_path, "stats", "--redis", url)
     assert seen.returncode == 0, seen.stderr
-    for wanted in (url, "flag --redis", "1 batches, 1 messages", PHONE, daemon.url, "company 1"):
+    for wanted in (url, "flag --redis", "1 batch, 1 message", PHONE, daemon.url, "company 1"):
         assert wanted in seen.stdout
     assert "\x1b" not in seen.stdout
     data = json.loads(rfctl(tmp_path, "-o", "json", "stats", "--redis", url).stdout)
@@ -154,8 +154,7 @@ def test_flush_all_asks_first(daemon: Daemon, url: str, tmp_path: Path):
     assert "2 batches handed over" in rfctl(tmp_path, "flush", "--all", "--yes", "--redis", url).stdout
     daemon.post({"from": "p 9", "message": "y"})
     assert (
-        "1 batches discarded"
-        in rfctl(tmp_path, "flush", "--all", "--discard", "--yes", "--redis", url).stdout
+        "1 batch discarded" in rfctl(tmp_path, "flush", "--all", "--discard", "--yes", "--redis", url).stdout
     )
     assert rfctl(tmp_path, "flush", "--redis", url).returncode == 2
 

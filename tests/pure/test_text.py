@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rfctl import logs
-from rfctl.text import duration, mask_phone, visible
+from rfctl.text import counted, duration, mask_phone, visible
 
 
 def test_control_characters_are_shown_and_not_obeyed():
@@ -49,3 +49,8 @@ def test_a_log_line_is_one_json_object_with_the_phone_masked(capsys: pytest.Capt
     assert said["pending"][0]["phone"] == "79001•••67"
     assert "4567" not in line
     assert said["text"] == "a\\nb\\x1b"
+
+
+def test_a_count_agrees_with_its_noun():
+    assert [counted(n, "batch") for n in (0, 1, 2)] == ["0 batches", "1 batch", "2 batches"]
+    assert counted(1, "message") + counted(3, "message") == "1 message3 messages"

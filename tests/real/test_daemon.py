@@ -284,7 +284,7 @@ async def test_roles_share_the_work(server, connection, tmp_path):
         await http.post(BATCHED, json={"from": PHONE, "message": "x"})
         [merged] = await came_out(make_batches(connection), 1)
         assert merged.reason == "quiet"
-        assert merged.late_ms < 150, "the processor looks in time for what another daemon has opened"
+        assert merged.late_ms < 250, "the processor looks in time for what another daemon has opened"
 
 
 async def test_systemd_is_told_by_the_processors_own_turn(server, tmp_path):
