@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import os
 import signal
 import socket
@@ -24,13 +23,12 @@ from rfctl.connection import Connection
 from rfctl.embedded import EmbeddedStore
 from rfctl.errors import (
     INTERRUPTED,
-    EvictingRedisError,
-    OtherShardsError,
+    RedisCannotNowError,
     RedisUnreachableError,
     RfctlError,
     StoreError,
 )
-from rfctl.heartbeat import Daemon, Heartbeat, alive, pause
+from rfctl.heartbeat import Heartbeat, alive, pause
 from rfctl.intake import Intake
 from rfctl.layers import Configuration
 from rfctl.listener import Listener, bind
@@ -40,12 +38,12 @@ from rfctl.overview import overview
 from rfctl.processor import Processor
 from rfctl.settings import EMBEDDED
 from rfctl.sources.generic import Limits
+from rfctl.vetting import Vetting
 from rfctl.webhook import Access, Webhook
-from rfctl.wiring import check_eviction, claim_shards, embedded_folder, open_batches
+from rfctl.wiring import describe, embedded_folder, open_batches
 
 _log = structlog.get_logger("daemon")
 _STOP_S = 4.5
-_RETRY_MOST_S = 2.0
 _NOTIFY_EVERY_S = 1.0
 _LEAST_CHECK_MS = 10
 
@@ -63,7 +61,6 @@ class Service:
         self._listener: Listener | None = None
         self._stopping = asyncio.Event()
         self._stopped = False
-        self._vetted = False
         self._turned_at = time.monotonic()
         self._notified_at = 0.0
         self.id = uuid.uuid4().hex[:12]
@@ -114,14 +111,21 @@ class Service:
         check_ms = max(_LEAST_CHECK_MS, min(self._settings.daemon.check_ms, batching.quiet_ms))
         self._processor = Processor(self._batches, check_ms=check_ms, turned=self._turned)
         self._intake = Intake(self._store)
+        self._vetting = Vetting(
+            self._connection,
+            allow_eviction=self._settings.redis.allow_eviction,
+            shards=self._settings.redis.shards,
+        )
         try:
-            await self._vet()
-        except RedisUnreachableError as problem:
+            await self._vetting.once()
+        except (RedisUnreachableError, RedisCannotNowError) as problem:
             _log.error("redis_away", problem=problem.fact, set_by=problem.set_by, next="waiting for it")
-            self._begin(self._vet_when_back())
+            self._begin(self._vetting.until_passed(self._stopping))
         if listening is not None:
             await self._listen(listening)
-        self._heartbeat = Heartbeat(self._connection, self._about(), self._age_ms, self._beaten)
+        self._heartbeat = Heartbeat(
+            self._connection, describe(self._settings, self.id, self.url), self._age_ms, self._beaten
+        )
         self._begin(self._heartbeat.run(self._stopping))
         if self._processes:
             self._begin(self._process())
@@ -162,22 +166,6 @@ class Service:
             )
         await self._listener.start()
 
-    def _about(self) -> Daemon:
-        batching = self._settings.batching
-        return Daemon(
-            id=self.id,
-            host=socket.gethostname(),
-            pid=os.getpid(),
-            version=__version__,
-            roles=self._settings.daemon.roles,
-            listener=self.url,
-            fingerprint=hashlib.sha256(self._settings.batching.model_dump_json().encode()).hexdigest()[:12],
-            quiet_ms=batching.quiet_ms,
-            max_size=batching.max_size,
-            max_wait_ms=batching.max_wait_ms,
-            separator=batching.separator,
-        )
-
     def _begin(self, work: Any) -> None:
         task = asyncio.create_task(work)
         task.add_done_callback(self._ended)
@@ -188,34 +176,6 @@ class Service:
         if not task.cancelled() and task.exception() is not None:
             self._stopping.set()
 
-    async def _vet(self) -> None:
-        server = await self._connection.server()
-        check_eviction(server, allowed=self._settings.redis.allow_eviction)
-        await claim_shards(self._connection, self._settings.redis.shards)
-        if not server.aof:
-            _log.warning(
-                "aof_off",
-                redis=server.line(),
-                next="CONFIG SET appendonly yes: a restart of Redis loses messages",
-            )
-        self._vetted = True
-        _log.info("redis", redis=server.line(), set_by=server.set_by, hides=self._connection.address.hides)
-
-    async def _vet_when_back(self) -> None:
-        wait_s = 0.1
-        while not self._vetted:
-            await pause(self._stopping, wait_s)
-            if self._stopping.is_set():
-                return
-            wait_s = min(wait_s * 2, _RETRY_MOST_S)
-            try:
-                await self._vet()
-            except (EvictingRedisError, OtherShardsError):
-                raise
-            except RfctlError:
-                continue
-        _log.info("redis_back")
-
     async def _watch_store(self, store: EmbeddedStore) -> None:
         while store.runs:
             await pause(self._stopping, 0.2)
@@ -224,12 +184,12 @@ class Service:
         raise StoreError("the embedded server has ended", next="see store.log in its state folder")
 
     async def _store(self, messages: Sequence[Message]) -> list[Added]:
-        if not self._vetted:
+        if not self._vetting.passed:
             raise RedisUnreachableError("Redis has not answered yet")
         return await self._batches.add(messages)
 
     async def _process(self) -> None:
-        while not self._vetted and not self._stopping.is_set():
+        while not self._vetting.passed and not self._stopping.is_set():
             self._turned()
             await pause(self._stopping, 0.1)
         await self._processor.run(self._stopping)
@@ -256,7 +216,7 @@ class Service:
             return False, {**facts, "problem": problem.fact}
         facts |= {"db": server.db, "run_id": server.run_id, "set_by": server.set_by}
         late = self._age_ms() > 3 * self._settings.daemon.check_ms + 2000
-        return self._vetted and not late, facts
+        return self._vetting.passed and not late, facts
 
     async def _log_stats(self) -> None:
         while True:
@@ -324,7 +284,7 @@ class Service:
         self._processor.wake()
         await asyncio.wait(self._tasks)
         failed = [task for task in self._tasks if not task.cancelled() and task.exception() is not None]
-        if self._processes and self._vetted and not failed:
+        if self._processes and self._vetting.passed and not failed:
             await self._hand_over_last()
         await self._heartbeat.stop()
 

@@ -7,12 +7,17 @@ import json
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
 from rfctl.errors import NoDaemonError, RfctlError
 from rfctl.heartbeat import Daemon
+from rfctl.replay import Sending
 from rfctl.sources.generic import sign
 from rfctl.webhook import BATCHED
+
+Send = Callable[[str, str, str], Awaitable[None]]
+"""Sends one message: phone, text, message id."""
 
 _no_proxy = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -55,3 +60,19 @@ class Sender:
                 f"the webhook at {self._url} cannot be reached: {problem}",
                 next="run it on the daemon's host, or with --via redis",
             ) from None
+
+
+async def send_all(sendings: list[Sending], send: Send, sent: Callable[[], None]) -> None:
+    """Send each at its time; one person's messages one after another, people side by side."""
+    by_phone: dict[str, list[Sending]] = {}
+    for one in sendings:
+        by_phone.setdefault(one.phone, []).append(one)
+    began = time.monotonic()
+
+    async def of_one(mine: list[Sending]) -> None:
+        for one in mine:
+            await asyncio.sleep(max(0.0, began + one.at_s - time.monotonic()))
+            await send(one.phone, one.text, one.id)
+            sent()
+
+    await asyncio.gather(*(of_one(mine) for mine in by_phone.values()))

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+import socket
 from pathlib import Path
 
+from rfctl import __version__
 from rfctl.batches import Batches, Rules
-from rfctl.connection import Connection, Server
+from rfctl.connection import Connection
 from rfctl.embedded import find
-from rfctl.errors import EvictingRedisError, OtherShardsError
+from rfctl.errors import OtherShardsError
+from rfctl.heartbeat import Daemon
 from rfctl.keys import SHARDS, Keyspace
 from rfctl.layers import Configuration
 from rfctl.policy import Timers
@@ -39,17 +44,6 @@ def embedded_folder(configuration: Configuration) -> Path:
     return Path(chosen) if chosen else configuration.environment.state_dir
 
 
-def check_eviction(server: Server, *, allowed: bool) -> None:
-    """Refuse a Redis that deletes keys when its memory is full. Raises EvictingRedisError."""
-    if server.eviction != "noeviction" and not allowed:
-        raise EvictingRedisError(
-            f"Redis at {server.where} may delete messages when its memory is full: "
-            f"maxmemory-policy is {server.eviction}",
-            set_by=server.set_by,
-            next="CONFIG SET maxmemory-policy noeviction (and in redis.conf), or set redis.allow_eviction",
-        )
-
-
 async def check_shards(connection: Connection, shards: int) -> None:
     """Refuse a Redis that is laid out for another number of shards. Raises OtherShardsError."""
     found = await connection.call("GET", SHARDS)
@@ -61,15 +55,27 @@ async def check_shards(connection: Connection, shards: int) -> None:
         )
 
 
-async def claim_shards(connection: Connection, shards: int) -> None:
-    """Write down the number of shards at the first start; hold every later one to it."""
-    await connection.call("SET", SHARDS, shards, "NX")
-    await check_shards(connection, shards)
-
-
 def connect(configuration: Configuration) -> Connection:
     """Return a command's connection; an embedded store must already run. Raises StoreError."""
     url = None
     if configuration.settings.redis.url == EMBEDDED:
         url = find(embedded_folder(configuration)).url
     return Connection.open(configuration.address(url), most=2)
+
+
+def describe(settings: Settings, daemon_id: str, listener: str) -> Daemon:
+    """Return the line by which a daemon makes itself known to other shells."""
+    batching = settings.batching
+    return Daemon(
+        id=daemon_id,
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        version=__version__,
+        roles=settings.daemon.roles,
+        listener=listener,
+        fingerprint=hashlib.sha256(batching.model_dump_json().encode()).hexdigest()[:12],
+        quiet_ms=batching.quiet_ms,
+        max_size=batching.max_size,
+        max_wait_ms=batching.max_wait_ms,
+        separator=batching.separator,
+    )

@@ -117,11 +117,10 @@ def _script(daemon: Daemon) -> list[Sending]:
 
 
 async def _talk(batches: Batches, daemon: Daemon, *, as_json: bool) -> Verdict:
-    from rfctl.cli.simulate import _send_all
     from rfctl.cli.tail import line
     from rfctl.events import follow
     from rfctl.policy import Timers
-    from rfctl.sender import Sender, base_url
+    from rfctl.sender import Sender, base_url, send_all
 
     sendings = _script(daemon)
     subscribed = asyncio.Event()
@@ -134,7 +133,7 @@ async def _talk(batches: Batches, daemon: Daemon, *, as_json: bool) -> Verdict:
     await subscribed.wait()
     deadline = time.monotonic() + _END_S - 4
     try:
-        await _send_all(sendings, Sender(base_url(daemon)).send, lambda: None)
+        await send_all(sendings, Sender(base_url(daemon)).send, lambda: None)
         out = batches.partitions[0].out
         merged = await batches.merged_since(out, "0-0")
         while time.monotonic() < deadline and sum(one.count for one in merged) < len(sendings):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Literal
 
 import typer
@@ -18,9 +17,9 @@ from rfctl.layers import Configuration
 from rfctl.message import Merged, Message, merged_as_json, tidy_phone
 from rfctl.policy import Timers
 from rfctl.replay import Scenario, Sending, Verdict, due_ms, judge, offsets, plan
+from rfctl.sender import Send, Sender, base_url, send_all
 from rfctl.text import counted, duration
 
-Send = Callable[[str, str, str], Awaitable[None]]
 _GRACE_S = 3.0
 
 
@@ -94,8 +93,6 @@ async def _daemon(batches: Batches, via: str) -> Daemon:
 
 
 def _via_webhook(configuration: Configuration, daemon: Daemon) -> Send:
-    from rfctl.sender import Sender, base_url
-
     secrets = configuration.settings.sources.generic.secrets
     return Sender(base_url(daemon), secrets[0] if secrets else "").send
 
@@ -132,7 +129,7 @@ async def _send_and_follow(
     with Progress(*columns, TimeElapsedColumn(), console=screen, disable=not screen.is_terminal) as progress:
         sent = progress.add_task("sent", total=len(sendings))
         out = progress.add_task("came out", total=len(sendings))
-        sender = asyncio.create_task(_send_all(sendings, send, lambda: progress.advance(sent)))
+        sender = asyncio.create_task(send_all(sendings, send, lambda: progress.advance(sent)))
         last_s = max(one.at_s for one in sendings)
         deadline = time.monotonic() + last_s + timers.longest_ms / 1000 + _GRACE_S
         try:
@@ -159,22 +156,6 @@ async def _new(batches: Batches, before: dict[str, str]) -> list[Merged]:
             before[stream] = page[-1].id
         found += page
     return found
-
-
-async def _send_all(sendings: list[Sending], send: Send, sent: Callable[[], None]) -> None:
-    """Send each at its time; one person's messages one after another, people side by side."""
-    by_phone: dict[str, list[Sending]] = {}
-    for one in sendings:
-        by_phone.setdefault(one.phone, []).append(one)
-    began = time.monotonic()
-
-    async def of_one(mine: list[Sending]) -> None:
-        for one in mine:
-            await asyncio.sleep(max(0.0, began + one.at_s - time.monotonic()))
-            await send(one.phone, one.text, one.id)
-            sent()
-
-    await asyncio.gather(*(of_one(mine) for mine in by_phone.values()))
 
 
 def _report(verdict: Verdict, merged: list[Merged], timers: Timers, began_ms: int, *, as_json: bool) -> None:

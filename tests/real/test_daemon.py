@@ -12,11 +12,18 @@ import pytest
 
 from rfctl.connection import Address, Connection
 from rfctl.daemon import Service
-from rfctl.errors import EvictingRedisError, ListenError, OtherShardsError, RedisUnreachableError
+from rfctl.errors import (
+    EvictingRedisError,
+    ListenError,
+    OtherShardsError,
+    RedisCannotNowError,
+    RedisUnreachableError,
+)
 from rfctl.heartbeat import alive
 from rfctl.intake import Intake
 from rfctl.message import Message
 from rfctl.sources.generic import sign
+from rfctl.vetting import Vetting
 from rfctl.webhook import BATCHED
 from tests.conftest import collected, configure, make_batches, running
 
@@ -362,3 +369,22 @@ async def test_another_number_of_shards_is_refused(server, tmp_path):
         async with running(configure(server.url, tmp_path)):
             pass
     assert problem.value.exit_status == 78
+
+
+async def test_a_redis_that_is_still_loading_at_the_start_is_waited_for(server, tmp_path, monkeypatch):
+    once = Vetting.once
+    answers = [RedisCannotNowError("LOADING"), RedisCannotNowError("LOADING")]
+
+    async def loading(vetting: Vetting) -> None:
+        if answers:
+            raise answers.pop()
+        await once(vetting)
+
+    monkeypatch.setattr(Vetting, "once", loading)
+    async with running(configure(server.url, tmp_path)) as service, client(service) as http:
+
+        async def ready():
+            return (await http.get("/readyz")).status_code == 200
+
+        assert not await ready()
+        await until(ready)
