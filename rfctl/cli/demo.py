@@ -18,7 +18,7 @@ import typer
 
 from rfctl.batches import Batches
 from rfctl.cli.context import invocation, run_async
-from rfctl.errors import ANSWER_IS_NO, NoDaemonError, StoreError
+from rfctl.errors import ANSWER_IS_NO, INTERRUPTED, NoDaemonError, StoreError
 from rfctl.heartbeat import Daemon, alive
 from rfctl.layers import Environment, load
 from rfctl.replay import Sending, Verdict, judge
@@ -36,7 +36,7 @@ def demo(
 
     Examples:  rfctl demo  |  rfctl demo --keep
     """
-    run_async(_demo(as_json=invocation(ctx).json, keep=keep))
+    run_async(_demo(as_json=invocation(ctx).json, keep=keep), interrupted=0 if keep else INTERRUPTED)
 
 
 async def _demo(*, as_json: bool, keep: bool) -> int:

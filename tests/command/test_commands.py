@@ -412,6 +412,20 @@ def test_the_demo_ends_by_itself_with_nothing_lost(tmp_path: Path):
     assert "curl http" in result.stdout
 
 
+def test_the_demo_stays_with_keep_until_ctrl_c(tmp_path: Path):
+    process = subprocess.Popen(
+        [RFCTL, "demo", "--keep"],
+        env=environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    while "curl http" not in (line := process.stdout.readline()):
+        assert line, "it ended too early"
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=10)
+    assert process.returncode == 0
+
+
 @pytest.mark.skipif(
     not os.environ.get("RFCTL_TEST_SERVERS") and not Path("/usr/bin/systemd-analyze").exists(),
     reason="no systemd-analyze",
