@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from rfctl.errors import OverloadedError, RedisCannotNowError, RedisUnreachableError, RfctlError
+from rfctl.errors import OverloadedError, RedisUnreachableError, RfctlError
 from rfctl.message import Added, Message
 
 Store = Callable[[Sequence[Message]], Awaitable[list[Added]]]
@@ -109,18 +109,13 @@ class Intake:
         while True:
             try:
                 results = await self._store(messages)
-            except (RedisUnreachableError, RedisCannotNowError) as problem:
-                if all(request.answer.done() for request in requests) or _will_not_pass(problem):
+            except RedisUnreachableError:  # out of memory or read-only does not pass in seconds: told at once
+                if all(request.answer.done() for request in requests):
                     raise
                 again = True
                 await asyncio.sleep(self._bounds.pause_s)
             else:
                 return [_as_added(one) for one in results] if again else results
-
-
-def _will_not_pass(problem: RfctlError) -> bool:
-    """Out of memory or read-only does not pass in seconds: the sender is told at once."""
-    return isinstance(problem, RedisCannotNowError)
 
 
 def _as_added(one: Added) -> Added:

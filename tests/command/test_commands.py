@@ -18,7 +18,7 @@ import pytest
 
 from rfctl.webhook import BATCHED
 from tests.conftest import RFCTL, environment, rfctl
-from tests.servers import KINDS, RedisServer
+from tests.servers import RedisServer
 
 PHONE = "79001234567"
 QUICK = {"RFCTL_BATCHING__QUIET_MS": "300", "RFCTL_BATCHING__MAX_WAIT_MS": "5000"}
@@ -376,12 +376,9 @@ def test_the_embedded_store_ends_with_its_daemon_and_keeps_its_data(tmp_path: Pa
     assert "no embedded store is running" in gone.stderr
     again = Daemon(tmp_path, "--embedded", **variables)
     try:
-        shown = rfctl(tmp_path, "inspect", PHONE, "--embedded", **variables)
-        late = rfctl(tmp_path, "tail", "--help")
-        assert "kept" in shown.stdout or shown.returncode == 3
-        assert late.returncode == 0
         stats = json.loads(rfctl(tmp_path, "stats", "--json", "--embedded", **variables).stdout)
         assert stats["totals"]["messages_in"] == 1
+        assert stats["pending"]["messages"] + stats["totals"].get("messages_out", 0) == 1
     finally:
         again.end()
 
@@ -441,4 +438,3 @@ def test_the_unit_is_clean_and_hardened(tmp_path: Path):
     command = ["systemd-analyze", "security", "--offline=true", "--threshold=20", str(unit)]
     security = subprocess.run(command, capture_output=True, text=True, check=False)
     assert security.returncode == 0, security.stdout[-400:]
-    assert KINDS
