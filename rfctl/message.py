@@ -3,8 +3,12 @@
 A stored item is JSON whose fields stand in a fixed order, because the scripts read it without decoding it
 (Lua's decoder would change large numbers and empty arrays):
 
-    {"message":…,"companyId":…,"channel":…[,"simulated":true],"messageId":…,"type":…[,"phone":…],
-     "metadata":<raw>,"timestamp":<ms>,"receivedAt":<ms>,"waitMs":<ms>}
+    {"message":…,"companyId":…,"channel":…[,"platform":…][,"account":…][,"chat":…][,"simulated":true],
+     "messageId":…,"type":…[,"media":[…]][,"refers":…][,"phone":…],"metadata":<raw>,
+     "timestamp":<ms>,"receivedAt":<ms>,"waitMs":<ms>}
+
+What stands between `message` and `messageId` is whose the message is; a batch has only messages in which that
+is the same to the byte.
 
 Everything up to `metadata` is encoded here; the last three are added by the script `add`, whose clock is
 the only one. Inside a JSON string every quote is escaped, so `","` can never occur in one: that is what
@@ -43,12 +47,28 @@ def tidy_phone(written: str) -> str:
     return phone
 
 
-class Message(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+class Media(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """One file of a message: the provider's `id` or a `url` to fetch it by, its MIME type, caption and file name.
+
+    What the provider does not say is "".
+    """
+
+    id: str = ""
+    url: str = ""
+    mime: str = ""
+    caption: str = ""
+    name: str = ""
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True):
     """What a person sent, once.
 
     `phone` is tidied; `id` is the provider's or made on arrival; `company` is the tenant as text, or None;
-    `channel` names the source; `sent_ms` is the sender's own clock (Unix ms) or None; `metadata` is JSON
-    as it came; `simulated` marks traffic that no person sent.
+    `channel` names the source; `platform` the network (whatsapp, telegram, sms); `account` which of our own
+    numbers or bots was written to; `chat` the group or thread, "" in an ordinary one-to-one chat; `type` is
+    text, image, voice, location …; `media` its files; `refers` the id of the message that this one answers,
+    reacts to, edits or deletes; `sent_ms` is the sender's own clock (Unix ms) or None; `metadata` is a JSON
+    object as it came; `simulated` marks traffic that no person sent.
     """
 
     phone: str
@@ -56,8 +76,13 @@ class Message(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     id: str
     channel: str
     company: str | None = None
+    platform: str = ""
+    account: str = ""
+    chat: str = ""
     sent_ms: int | None = None
     type: str = "text"
+    media: tuple[Media, ...] = ()
+    refers: str = ""
     metadata: bytes = b"{}"
     simulated: bool = False
 
@@ -78,14 +103,19 @@ def encode_item(message: Message, *, with_phone: bool) -> bytes:
         b'{"message":', _encode(message.text),
         b',"companyId":', encode_company(message.company),
         b',"channel":', _encode(message.channel),
+        _given(b"platform", message.platform), _given(b"account", message.account), _given(b"chat", message.chat),
         b',"simulated":true' if message.simulated else b"",
         b',"messageId":', _encode(message.id),
         b',"type":', _encode(message.type),
+        _given(b"media", message.media), _given(b"refers", message.refers),
+        _given(b"phone", message.phone if with_phone else ""),
     ]  # fmt: skip
-    if with_phone:
-        parts += [b',"phone":', _encode(message.phone)]
     parts += [b',"metadata":', message.metadata]
     return b"".join(parts)
+
+
+def _given(name: bytes, value: Any) -> bytes:
+    return b',"' + name + b'":' + _encode(value) if value else b""
 
 
 class StoredMessage(msgspec.Struct, frozen=True, kw_only=True, rename={"text": "message"}):
@@ -97,9 +127,14 @@ class StoredMessage(msgspec.Struct, frozen=True, kw_only=True, rename={"text": "
     text: str = ""
     companyId: int | str | None = None  # noqa: N815 - the stored name
     channel: str = ""
+    platform: str = ""
+    account: str = ""
+    chat: str = ""
     simulated: bool = False
     messageId: str = ""  # noqa: N815
     type: str = "text"
+    media: tuple[Media, ...] = ()
+    refers: str = ""
     phone: str | None = None
     metadata: msgspec.Raw = msgspec.Raw(b"{}")
     timestamp: int | float | str | None = None
@@ -170,6 +205,9 @@ class Merged(msgspec.Struct, frozen=True):
     channel: str
     simulated: bool
     raw: list[bytes]
+    platform: str = ""
+    account: str = ""
+    chat: str = ""
 
     @property
     def handed_ms(self) -> int:
@@ -210,6 +248,9 @@ def decode_merged(entry_id: bytes, fields: list[bytes]) -> Merged:
         channel=text("channel"),
         simulated=text("simulated") == "1",
         raw=[bytes(raw) for raw in _decode_items(got.get("messages", b"[]"))],
+        platform=text("platform"),
+        account=text("account"),
+        chat=text("chat"),
     )
 
 
@@ -228,6 +269,9 @@ def merged_as_json(merged: Merged) -> dict[str, Any]:
         "waited_ms": merged.waited_ms,
         "late_ms": merged.late_ms,
         "channel": merged.channel,
+        "platform": merged.platform,
+        "account": merged.account,
+        "chat": merged.chat,
         "simulated": merged.simulated,
         "messages": [msgspec.Raw(raw) for raw in merged.raw],
     }
