@@ -6,13 +6,12 @@ calls and gives their answers names. It keeps nothing itself.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from rfctl import policy
 from rfctl.connection import Connection
-from rfctl.keys import Keyspace, Partition, events_channel, is_plain, name_of, seen_mark
+from rfctl.keys import Keyspace, Partition, events_channel, is_hashed, name_of, seen_mark
 from rfctl.message import (
     Added,
     Batch,
@@ -23,20 +22,35 @@ from rfctl.message import (
     decode_merged,
     encode_item,
 )
-from rfctl.policy import Timers
+from rfctl.policy import Policy
 
 _LAST_MSG_LIVES_MS = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What the scripts are told besides the messages: ms, seconds, text."""
+    """What the scripts are told besides the messages: ms, seconds, text.
 
-    timers: Timers
+    `key` names what keeps one person's batches apart besides the chat: account, company, both or nothing.
+    `source_dedupe_s` has the sources that remember ids for another time than `dedupe_s`.
+    """
+
+    policy: Policy
     separator: str = " "
     order: str = "arrival"
     dedupe_s: int = 86_400
     stale_ms: int = 10_000
+    key: frozenset[str] = frozenset()
+    source_dedupe_s: Mapping[str, int] = field(default_factory=dict)
+
+    def name_of(self, message: Message) -> str:
+        """Return the name of the batch that a message belongs to."""
+        return name_of(
+            message.phone,
+            chat=message.chat,
+            account=message.account if "account" in self.key else "",
+            company=message.company or "" if "company" in self.key else "",
+        )
 
 
 class Batches:
@@ -74,7 +88,7 @@ class Batches:
         """
         by_shard: dict[int, list[int]] = {}
         for place, message in enumerate(messages):
-            by_shard.setdefault(self._keyspace.index_of(name_of(message.phone)), []).append(place)
+            by_shard.setdefault(self._keyspace.index_of(self._rules.name_of(message)), []).append(place)
         results: dict[int, Added] = {}
         for number, places in by_shard.items():
             answers = await self._add(self._partitions[number], [messages[place] for place in places])
@@ -82,22 +96,26 @@ class Batches:
         return [results[place] for place in range(len(messages))]
 
     async def _add(self, shard: Partition, messages: list[Message]) -> list[Added]:
-        timers = self._rules.timers
-        args = [
-            *self._args(shard), shard.seen_prefix, self._rules.dedupe_s, timers.max_size, _LAST_MSG_LIVES_MS,
-        ]  # fmt: skip
+        args = [*self._args(shard), shard.seen_prefix, _LAST_MSG_LIVES_MS]
         for message in messages:
-            name = name_of(message.phone)
-            args += [
-                name,
-                seen_mark(name, message.company, message.id),
-                policy.quiet_ms(message, timers),
-                timers.max_wait_ms,
-                encode_item(message, with_phone=not is_plain(message.phone)),
-                "" if message.sent_ms is None else message.sent_ms,
-            ]
+            args += self._about(message)
         flat = await self._connection.run("add", self._keys(shard), args)
         return [_added(message, *flat[i * 3 : i * 3 + 3]) for i, message in enumerate(messages)]
+
+    def _about(self, message: Message) -> list[bytes | str | int]:
+        rules, decision = self._rules, self._rules.policy.decide(message)
+        name = rules.name_of(message)
+        return [
+            name,
+            seen_mark(name, message.channel, message.account, message.company or "", message.id),
+            rules.source_dedupe_s.get(message.channel, rules.dedupe_s),
+            decision.quiet_ms,
+            decision.max_size,
+            decision.max_wait_ms,
+            decision.then,
+            encode_item(message, with_phone=is_hashed(name)),
+            "" if message.sent_ms is None else message.sent_ms,
+        ]
 
     async def hand_over(self, *, limit: int = 100, everything: str = "") -> HandedOver:
         """Hand over what is due, up to `limit` batches a shard; `more` says if some is left.
@@ -117,7 +135,7 @@ class Batches:
         )
 
     async def _hand_over(self, shard: Partition, limit: int, everything: str) -> HandedOver:
-        longest = self._rules.timers.longest_ms
+        longest = self._rules.policy.longest_ms
         args = [*self._args(shard), limit, longest, everything]
         batches, messages, next_due, now, pulled_in, more, *stale = await self._connection.run(
             "hand_over", self._keys(shard), args
@@ -127,37 +145,33 @@ class Batches:
             batches, messages, None if next_due < 0 else next_due, now, pulled_in, bool(more), late
         )
 
-    async def flush(self, phone: str) -> tuple[str, int] | None:
-        """Hand one batch over now. Returns the merged message's id and its count, or None."""
-        name = name_of(phone)
+    async def flush(self, name: str) -> tuple[str, int] | None:
+        """Hand one batch over now, by its name. Returns the merged message's id and its count, or None."""
         shard = self._home(name)
         answer = await self._connection.run("flush", self._keys(shard), [*self._args(shard), name, "flush"])
         return (_text(answer[0]), int(answer[1])) if answer else None
 
-    async def discard(self, phone: str) -> list[bytes]:
-        """Clear one batch and return its raw items, oldest first; empty when there was none."""
-        return await self._discard(name_of(phone))
+    async def discard(self, name: str) -> list[bytes]:
+        """Clear one batch, by its name, and return its raw items, oldest first; empty when there was none."""
+        shard = self._home(name)
+        return list(await self._connection.run("discard", self._keys(shard), [*self._args(shard), name]))
 
     async def discard_all(self) -> int:
         """Clear what is pending now, batch by batch; returns how many batches."""
         count = 0
         for shard in self._partitions:
             for name in await self._connection.call("ZRANGE", shard.due, 0, -1):
-                count += bool(await self._discard(name.decode()))
+                count += bool(await self.discard(name.decode()))
         return count
 
-    async def _discard(self, name: str) -> list[bytes]:
-        shard = self._home(name)
-        return list(await self._connection.run("discard", self._keys(shard), [*self._args(shard), name]))
-
-    async def peek(self, phone: str) -> Batch | None:
-        """Read one batch at one moment; None when there is none."""
-        name = name_of(phone)
+    async def peek(self, name: str) -> Batch | None:
+        """Read one batch at one moment, by its name; None when there is none."""
         shard = self._home(name)
         now, due, *items = await self._connection.run("peek", [shard.due, shard.batch_prefix + name], [name])
         if not items:
             return None
-        return Batch(phone, [decode_item(item) for item in items], items, None if due < 0 else due, now)
+        messages = [decode_item(item) for item in items]
+        return Batch(messages[0].phone or name, messages, items, None if due < 0 else due, now)
 
     @property
     def connection(self) -> Connection:

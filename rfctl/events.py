@@ -34,6 +34,8 @@ class Left(msgspec.Struct, frozen=True):
     waited_ms: int
     late_ms: int
     text: str
+    discarded: int = 0
+    """How many messages before it a rule has thrown away."""
 
     @property
     def at_ms(self) -> int:
@@ -52,6 +54,7 @@ class _Wire(msgspec.Struct):
     count: int = 0
     waited_ms: int = 0
     late_ms: int = 0
+    discarded: int = 0
     text: str = ""
     size: int = 0
     due_in_ms: int = 0
@@ -68,7 +71,9 @@ def decode(raw: bytes) -> Event:
         message = decode_item(bytes(wire.item))
         phone = message.phone or wire.phone
         return Came(phone, message.receivedAt, wire.size, wire.due_in_ms, message)
-    return Left(wire.id, wire.phone, wire.reason, wire.count, wire.waited_ms, wire.late_ms, wire.text)
+    return Left(
+        wire.id, wire.phone, wire.reason, wire.count, wire.waited_ms, wire.late_ms, wire.text, wire.discarded
+    )
 
 
 def of_merged(merged: Merged) -> list[Event]:
@@ -78,8 +83,9 @@ def of_merged(merged: Merged) -> list[Event]:
         for place, one in enumerate(merged.messages, start=1)
     ]
     left = Left(
-        merged.id, merged.phone, merged.reason, merged.count, merged.waited_ms, merged.late_ms, merged.text
-    )
+        merged.id, merged.phone, merged.reason, merged.count, merged.waited_ms, merged.late_ms, merged.text,
+        merged.discarded,
+    )  # fmt: skip
     return [*came, left]
 
 

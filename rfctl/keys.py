@@ -1,14 +1,16 @@
 """Every key, spelled once.
 
 A phone is whatever a stranger sent. It must not name a key of ours, break out of a cluster's hash tag or
-act as a pattern: plain ones stand in the key as they are, any other as a hash (`#` and 32 hex digits; `#`
-is not plain, so the two can never meet), and the message itself carries the original.
+act as a pattern: plain ones stand in the key as they are, any other as a hash (`#` and 32 hex digits), and so
+do a sender in a group and a batch that is one account's or one company's (`&` and 32 hex digits). Neither sign
+is plain, so the three can never meet, and the message itself carries the original.
 """
 
 from __future__ import annotations
 
 import binascii
 import hashlib
+import json
 import re
 from dataclasses import dataclass
 
@@ -16,6 +18,10 @@ _PLAIN = re.compile(r"[A-Za-z0-9._+@-]{1,64}")
 DAEMONS = "rfctl:daemons"
 SHARDS = "rfctl:shards"
 """The number of shards that this Redis is laid out for."""
+QUARANTINE = "rfctl:quarantine"
+"""Stream of requests that were authentic and not understood."""
+PAUSED = "rfctl:paused"
+"""Hash of sinks that an operator or a receiver has told to stand still: name → why, as JSON."""
 DEFAULT_STREAM = "rfctl:out"
 RESERVED_PREFIXES = ("rapid-fire:", "last-msg:", "rfctl:")
 
@@ -25,20 +31,33 @@ def is_plain(phone: str) -> bool:
     return _PLAIN.fullmatch(phone) is not None
 
 
-def name_of(phone: str) -> str:
-    """Return what stands for this phone in keys and in the index."""
-    if is_plain(phone):
-        return phone
-    return "#" + hashlib.sha256(phone.encode(errors="surrogatepass")).hexdigest()[:32]
+def name_of(phone: str, *, chat: str = "", account: str = "", company: str = "") -> str:
+    """Return what stands for a batch in keys and in the index.
+
+    `chat` is the group or thread, "" in a one-to-one chat; `account` and `company` are given where the settings
+    keep batches apart by them.
+    """
+    if chat or account or company:
+        return "&" + _digest(json.dumps([phone, chat, account, company]))
+    return phone if is_plain(phone) else "#" + _digest(phone)
 
 
-def seen_mark(name: str, company: str | None, message_id: str) -> bytes:
-    """Return the 16 bytes by which an id is remembered: one sender's, to one company.
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:32]
+
+
+def is_hashed(name: str) -> bool:
+    """Say whether a name hides the phone, which then stands in the messages."""
+    return name.startswith(("#", "&"))
+
+
+def seen_mark(name: str, *scope: str) -> bytes:
+    """Return the 16 bytes by which an id is remembered: `scope` is whose it is and the id itself, last.
 
     Wider would let one tenant's counter ("1", "2", …) swallow another's messages.
     """
-    scope = f"{name}\0{company or ''}\0{message_id}"
-    return hashlib.blake2b(scope.encode(errors="surrogatepass"), digest_size=16).digest()
+    text = "\0".join((name, *scope))
+    return hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=16).digest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +102,51 @@ class Partition:
     def out(self) -> str:
         """Return the stream of merged messages."""
         return self._tagged(self.stream)
+
+    @property
+    def dead(self) -> str:
+        """Return the stream of merged messages whose delivery failed for good."""
+        return self._tagged("rfctl:dead")
+
+    def sink(self, name: str) -> SinkKeys:
+        """Return what is kept about one sink."""
+        return SinkKeys(self._tagged(f"rfctl:sink:{name}"))
+
+    def destination(self, key: str) -> str:
+        """Return a list or stream that a sink fills, where one script can reach it."""
+        return self._tagged(key)
+
+
+@dataclass(frozen=True, slots=True)
+class SinkKeys:
+    """What is kept about the deliveries of one sink on one shard; but for the lease, none of it expires."""
+
+    prefix: str
+
+    @property
+    def waiting(self) -> str:
+        """Sorted set without scores of `phone NUL id`: what waits for another try, and all behind it."""
+        return f"{self.prefix}:waiting"
+
+    @property
+    def retry(self) -> str:
+        """Sorted set, phone → when its first waiting message is tried again (Unix ms)."""
+        return f"{self.prefix}:retry"
+
+    @property
+    def tries(self) -> str:
+        """Hash, id → JSON array of the tries so far."""
+        return f"{self.prefix}:tries"
+
+    @property
+    def bodies(self) -> str:
+        """Hash, id → the message as a JSON array of fields: what an operator sends again."""
+        return f"{self.prefix}:bodies"
+
+    @property
+    def lease(self) -> str:
+        """Which daemon delivers now; expires, holds no message."""
+        return f"{self.prefix}:lease"
 
 
 @dataclass(frozen=True, slots=True)

@@ -208,6 +208,8 @@ class Merged(msgspec.Struct, frozen=True):
     platform: str = ""
     account: str = ""
     chat: str = ""
+    discarded: int = 0
+    """How many messages before it a rule has thrown away."""
 
     @property
     def handed_ms(self) -> int:
@@ -251,6 +253,7 @@ def decode_merged(entry_id: bytes, fields: list[bytes]) -> Merged:
         platform=text("platform"),
         account=text("account"),
         chat=text("chat"),
+        discarded=number("discarded"),
     )
 
 
@@ -273,5 +276,6 @@ def merged_as_json(merged: Merged) -> dict[str, Any]:
         "account": merged.account,
         "chat": merged.chat,
         "simulated": merged.simulated,
+        "discarded": merged.discarded,
         "messages": [msgspec.Raw(raw) for raw in merged.raw],
     }

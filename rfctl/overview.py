@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rfctl.connection import Connection, pairs
-from rfctl.keys import Partition
+from rfctl.keys import Partition, is_hashed
 from rfctl.message import decode_item
 
 OLDEST_AMONG = 1000
@@ -140,7 +140,7 @@ async def _waiting(connection: Connection, shard: Partition, dues: list[tuple[st
 
 
 def _phone_of(name: str, first_item: bytes | None) -> str:
-    if name.startswith("#") and first_item is not None:
+    if is_hashed(name) and first_item is not None:
         return decode_item(first_item).phone or name
     return name
 

@@ -1,10 +1,29 @@
-"""How long to wait for a person; pure. The scripts are told a number and know nothing of why."""
+"""How long to wait for a person, and what does not wait; pure. The scripts are told numbers and know nothing of why.
+
+A rule says whom it is for (sources, companies, accounts), which messages (types, and the whole text by words,
+prefixes or patterns) and what follows: other timers, or what becomes of the batch at once. Each timer and the
+consequence come from the first rule that matches and sets it, else from the general timers.
+"""
 
 from __future__ import annotations
 
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from rfctl.message import Message
+
+Then = Literal["", "alone", "all", "discard"]
+"""What a matching message does to its batch at once; "" lets it wait like any other.
+
+alone: what is pending is handed over first, then this one by itself. all: it joins what is pending, and the
+batch leaves. discard: what is pending is thrown away (and counted), then this one leaves by itself.
+"""
+MATCHED_CHARS = 1024
+"""A longer text is no command: no words, prefix or pattern matches it."""
+_EDGES = " \t\r\n.!?…"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +40,97 @@ class Timers:
         return max(self.quiet_ms, self.max_wait_ms)
 
 
-def quiet_ms(message: Message, timers: Timers) -> int:  # noqa: ARG001 - the place where rules will look at it
-    """Return how long this message's batch waits for the next one."""
-    return timers.quiet_ms
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule; an empty condition matches everything, a timer of None is left to the next rule."""
+
+    name: str
+    sources: frozenset[str] = frozenset()
+    companies: frozenset[str] = frozenset()
+    accounts: frozenset[str] = frozenset()
+    types: frozenset[str] = frozenset()
+    words: frozenset[str] = frozenset()
+    prefixes: tuple[str, ...] = ()
+    patterns: tuple[re.Pattern[str], ...] = ()
+    then: Then = ""
+    quiet_ms: int | None = None
+    max_size: int | None = None
+    max_wait_ms: int | None = None
+
+    def matches(self, message: Message) -> bool:
+        """Say whether this message is meant."""
+        return self._is_for(message) and self._says(message)
+
+    def _is_for(self, message: Message) -> bool:
+        return (
+            (not self.sources or message.channel in self.sources)
+            and (not self.companies or (message.company or "") in self.companies)
+            and (not self.accounts or message.account in self.accounts)
+            and (not self.types or message.type in self.types)
+        )
+
+    def _says(self, message: Message) -> bool:
+        if not (self.words or self.prefixes or self.patterns):
+            return True
+        if (message.media and not self.types) or len(message.text) > MATCHED_CHARS:
+            return False  # a picture with the caption "stop" is not just "stop"
+        said = normal(message.text)
+        return (
+            said in self.words
+            or any(said.startswith(prefix) for prefix in self.prefixes)
+            or any(pattern.fullmatch(message.text.strip()) for pattern in self.patterns)
+        )
+
+
+def normal(text: str) -> str:
+    """Return the form in which words and prefixes are compared: no case, no white space or full stop around it."""
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    return folded.strip(_EDGES) or folded.strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What the scripts are told about one message (ms, messages)."""
+
+    quiet_ms: int
+    max_size: int
+    max_wait_ms: int
+    then: Then = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The general timers and the rules, in the order in which they are asked."""
+
+    timers: Timers
+    rules: Sequence[Rule] = ()
+
+    @property
+    def longest_ms(self) -> int:
+        """No batch is due further away than this, whatever rule it is under."""
+        waits = [
+            wait for rule in self.rules for wait in (rule.quiet_ms, rule.max_wait_ms) if wait is not None
+        ]
+        return max([self.timers.longest_ms, *waits])
+
+    @property
+    def shortest_ms(self) -> int:
+        """No batch is due sooner after a message than this, but for its longest wait."""
+        return min(
+            [self.timers.quiet_ms, *(rule.quiet_ms for rule in self.rules if rule.quiet_ms is not None)]
+        )
+
+    def decide(self, message: Message) -> Decision:
+        """Return how long this message's batch waits for the next one, and what it does at once."""
+        matching = [rule for rule in self.rules if rule.matches(message)]
+        timers = self.timers
+        return Decision(
+            _first((rule.quiet_ms for rule in matching), timers.quiet_ms),
+            _first((rule.max_size for rule in matching), timers.max_size),
+            _first((rule.max_wait_ms for rule in matching), timers.max_wait_ms),
+            next((rule.then for rule in matching if rule.then), ""),
+        )
+
+
+def _first(values: Iterable[int | None], otherwise: int) -> int:
+    return next((value for value in values if value is not None), otherwise)

@@ -23,6 +23,7 @@ from rfctl.access import is_allowed
 from rfctl.batches import Batches
 from rfctl.errors import BadRequestError, KeyTakenError, RfctlError
 from rfctl.intake import Intake
+from rfctl.keys import name_of
 from rfctl.message import Added, tidy_phone
 from rfctl.overview import overview
 from rfctl.sources import generic
@@ -128,7 +129,7 @@ class Webhook:
         """Clear one batch, and answer with what was in it."""
         self._check_access(request)
         phone = tidy_phone(request.path_params["phone"])
-        items = await self.batches.discard(phone)
+        items = await self.batches.discard(name_of(phone))
         if not items:
             raise BadRequestError(f"{phone} has no batch", status=404)
         _log.warning("batch_discarded", phone=phone, messages=len(items), by="http")

@@ -15,7 +15,7 @@ from rfctl.errors import OtherShardsError
 from rfctl.heartbeat import Daemon
 from rfctl.keys import SHARDS, Keyspace
 from rfctl.layers import Configuration
-from rfctl.policy import Timers
+from rfctl.policy import Policy, Timers
 from rfctl.settings import EMBEDDED, Settings
 
 
@@ -23,7 +23,7 @@ def rules_of(settings: Settings) -> Rules:
     """Return what the scripts are told."""
     batching = settings.batching
     return Rules(
-        timers=Timers(batching.quiet_ms, batching.max_size, batching.max_wait_ms),
+        policy=Policy(Timers(batching.quiet_ms, batching.max_size, batching.max_wait_ms)),
         separator=batching.separator,
         order=batching.order,
         dedupe_s=batching.dedupe_s,

@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from rfctl.connection import Address, Connection
 from rfctl.daemon import Service
 from rfctl.keys import Keyspace
 from rfctl.layers import Configuration, Environment, load
-from rfctl.policy import Timers
+from rfctl.policy import Policy, Rule, Timers
 from tests.servers import KINDS, RedisServer
 
 
@@ -65,9 +65,11 @@ async def connection(server: RedisServer) -> AsyncIterator[Connection]:
     await opened.close()
 
 
-def make_batches(connection: Connection, shards: int = 0, **rules: Any) -> Batches:
+def make_batches(
+    connection: Connection, shards: int = 0, policy_rules: Sequence[Rule] = (), **rules: Any
+) -> Batches:
     timers = Timers(rules.pop("quiet_ms", 5000), rules.pop("max_size", 10), rules.pop("max_wait_ms", 60_000))
-    return Batches(connection, Keyspace(shards), Rules(timers, **rules))
+    return Batches(connection, Keyspace(shards), Rules(Policy(timers, policy_rules), **rules))
 
 
 def configure(url: str, tmp_path: Path, **settings: Any) -> Configuration:

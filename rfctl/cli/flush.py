@@ -9,14 +9,18 @@ import typer
 
 from rfctl.batches import Batches
 from rfctl.cli.context import invocation, run_async
+from rfctl.cli.person import Chat, batch_name
 from rfctl.errors import NothingFoundError, UsageError
-from rfctl.message import decode_item, tidy_phone
+from rfctl.message import decode_item
 from rfctl.text import counted
 
 
 def flush(
     ctx: typer.Context,
-    phone: Annotated[str | None, typer.Argument(help="The person, in any spelling.")] = None,
+    phone: Annotated[
+        str | None, typer.Argument(help="The person, in any spelling, or the key that stats shows.")
+    ] = None,
+    chat: Chat = "",
     discard: Annotated[
         bool, typer.Option("--discard", help="Clear the batch and print what was in it.")
     ] = False,
@@ -29,20 +33,19 @@ def flush(
     """
     if (phone is None) == (not every):
         raise UsageError("name one phone, or --all", next="rfctl flush 79001234567")
-    run_async(_flush(ctx, phone, discard=discard, yes=yes))
+    run_async(_flush(ctx, None if phone is None else batch_name(phone, chat), discard=discard, yes=yes))
 
 
-async def _flush(ctx: typer.Context, phone: str | None, *, discard: bool, yes: bool) -> None:
+async def _flush(ctx: typer.Context, name: str | None, *, discard: bool, yes: bool) -> None:
     from rfctl.cli import render
 
     run = invocation(ctx)
     async with run.batches() as (connection, batches, _):
-        if phone is None:
+        if name is None:
             count = await _every(batches, discard=discard, yes=yes)
             what = "discarded" if discard else "handed over"
             _say(run.json, {"batches": count, "done": what}, f"{counted(count, 'batch')} {what}")
             return
-        name = tidy_phone(phone)
         if discard:
             items = await batches.discard(name)
             if items:

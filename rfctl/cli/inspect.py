@@ -2,54 +2,51 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
 from rfctl.cli.context import invocation, run_async
+from rfctl.cli.person import Chat, Phone, batch_name
 from rfctl.errors import NothingFoundError
-from rfctl.message import Batch, tidy_phone
+from rfctl.message import Batch
 from rfctl.text import duration
 
 
-def inspect(
-    ctx: typer.Context,
-    phone: Annotated[str, typer.Argument(help="The person, in any spelling.")],
-) -> None:
+def inspect(ctx: typer.Context, phone: Phone, chat: Chat = "") -> None:
     """Show a person's pending messages in order, when they are due and why then.
 
     Examples:  rfctl inspect 79001234567  |  rfctl inspect "+7 900 123-45-67" -o json
     """
-    run_async(_inspect(ctx, phone))
+    run_async(_inspect(ctx, batch_name(phone, chat)))
 
 
-async def _inspect(ctx: typer.Context, written: str) -> None:
+async def _inspect(ctx: typer.Context, name: str) -> None:
     from rfctl.cli import render
 
     run = invocation(ctx)
-    async with run.batches() as (connection, batches, configuration):
-        phone = tidy_phone(written)
-        batch = await batches.peek(phone)
+    async with run.batches() as (connection, batches, _):
+        batch = await batches.peek(name)
         if batch is None:
             raise NothingFoundError(
-                f"{phone} has no pending messages in {connection.address.shown()}",
+                f"{name} has no pending messages in {connection.address.shown()}",
                 set_by=connection.address.set_by,
                 next="`rfctl tail --since 10m` shows what has left",
             )
-        why = _why(batch, configuration.settings.batching.max_wait_ms)
+        why = _why(batch)
         if run.json:
             render.emit(_as_json(batch, why))
         else:
             _show(batch, why)
 
 
-def _why(batch: Batch, max_wait_ms: int) -> str:
+def _why(batch: Batch) -> str:
     if batch.due_ms is None:
         return "it is in no index: the next message puts it there"
     last = batch.messages[-1]
     if last.receivedAt + last.waitMs <= batch.due_ms:
         return f"{duration(last.waitMs)} of silence after the last message"
-    return f"the first message will have waited {duration(max_wait_ms)}"
+    return f"the first message will have waited {duration(batch.due_ms - batch.messages[0].receivedAt)}"
 
 
 def _as_json(batch: Batch, why: str) -> dict[str, Any]:
@@ -72,9 +69,12 @@ def _show(batch: Batch, why: str) -> None:
 
     due = "not in the index" if batch.due_ms is None else f"in {duration(batch.due_ms - batch.now_ms)}"
     out = render.console()
-    out.print(render.facts([("phone", batch.phone), ("due", f"{due}: {why}")]))
+    first = batch.messages[0]
+    where = [("source", first.channel), ("account", first.account), ("chat", first.chat)]
+    known = [(label, value) for label, value in where if value]
+    out.print(render.facts([("phone", batch.phone), *known, ("due", f"{due}: {why}")]))
     rows = [
-        (render.clock(one.receivedAt), str(one.companyId or "-"), one.messageId, one.text)
+        (render.clock(one.receivedAt), str(one.companyId or "-"), one.type, one.messageId, one.text)
         for one in batch.messages
     ]
-    out.print(render.table(("received", "company", "id", "message"), rows))
+    out.print(render.table(("received", "company", "type", "id", "message"), rows))

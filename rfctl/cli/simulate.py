@@ -15,7 +15,7 @@ from rfctl.errors import ANSWER_IS_NO, NoDaemonError, RfctlError, UsageError
 from rfctl.heartbeat import Daemon, alive
 from rfctl.layers import Configuration
 from rfctl.message import Merged, Message, merged_as_json, tidy_phone
-from rfctl.policy import Timers
+from rfctl.policy import Policy, Timers
 from rfctl.replay import Scenario, Sending, Verdict, due_ms, judge, offsets, plan
 from rfctl.sender import Send, Sender, base_url, send_all
 from rfctl.text import counted, duration
@@ -102,7 +102,7 @@ def _via_redis(batches: Batches, configuration: Configuration, daemon: Daemon) -
 
     settings = configuration.settings
     timers = Timers(daemon.quiet_ms, daemon.max_size, daemon.max_wait_ms)
-    rules = Rules(timers, daemon.separator, settings.batching.order, settings.batching.dedupe_s)
+    rules = Rules(Policy(timers), daemon.separator, settings.batching.order, settings.batching.dedupe_s)
     same = Batches(batches.connection, Keyspace(settings.redis.shards, settings.output.stream), rules)
 
     async def send(phone: str, text: str, message_id: str) -> None:

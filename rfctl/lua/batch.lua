@@ -74,29 +74,64 @@ local function parts_of(items)
   return parts, first, last_at
 end
 
--- Move a whole batch to the output stream; due is what it was due at (Unix ms), or NOW when it was not yet.
+-- An edit or a deletion changes the text of the message that it refers to, when that one is still in the batch;
+-- the originals travel along as they came.
+local function apply_changes(parts)
+  local places = {}
+  for i, part in ipairs(parts) do
+    if part.id then places[part.id] = i end
+    local change = part.stop and string.match(part.json, '","type":"(%a+)"', part.stop)
+    if change == 'edit' or change == 'deletion' then
+      local head = string.sub(part.json, part.stop, string.find(part.json, ',"metadata":', part.stop, true))
+      local place = places[string.match(head, ',"refers":"(.-)"[,}]')]
+      if place and place ~= i then
+        parts[place].text = change == 'edit' and part.text or '""'
+        part.text = '""'
+      end
+    end
+  end
+end
+
+local function text_of(parts)
+  local texts = {}
+  for _, part in ipairs(parts) do
+    if part.text ~= '""' then table.insert(texts, cjson.decode('[' .. part.text .. ']')[1]) end
+  end
+  return table.concat(texts, SEPARATOR)
+end
+
+-- Throw a batch away; returns how many messages it had.
+local function clear(name)
+  local size = redis.call('LLEN', BATCH .. name)
+  redis.call('DEL', BATCH .. name, LAST .. name)
+  redis.call('ZREM', DUE, name)
+  if size > 0 then count('messages_discarded', size); count('discarded', 1) end
+  return size
+end
+
+-- Move a whole batch to the output stream; due is what it was due at (Unix ms), or NOW when it was not yet;
+-- discarded is how many messages before it a rule has thrown away.
 -- Returns the entry's id and how many messages left, or nil when there was nothing.
-local function merge(name, reason, due)
+local function merge(name, reason, due, discarded)
   local items = redis.pcall('LRANGE', BATCH .. name, 0, -1)
   if items.err then count('keys_taken', 1) end  -- somebody wrote over our list: counted, and no other batch waits for it
   if items.err or #items == 0 then redis.call('ZREM', DUE, name); return nil, 0 end
   local parts, first, last_at = parts_of(items)
-  local texts, jsons, head = {}, {}, head_of(first)
-  for i, part in ipairs(parts) do
-    texts[i] = cjson.decode('[' .. part.text .. ']')[1]
-    jsons[i] = part.json
-  end
-  local text, phone, late = table.concat(texts, SEPARATOR), head.phone or name, math.max(0, NOW - due)
+  local jsons, head = {}, head_of(first)
+  for i, part in ipairs(parts) do jsons[i] = part.json end
+  apply_changes(parts)
+  local text, phone, late = text_of(parts), head.phone or name, math.max(0, NOW - due)
   local id = redis.call('XADD', OUT, '*', 'phone', phone, 'company', company_of(first), 'text', text,
     'count', #parts, 'reason', reason, 'first_ms', whole(first.at), 'last_ms', whole(last_at),
-    'late_ms', whole(late), 'channel', head.channel or '', 'simulated', head.simulated and '1' or '0',
-    'messages', '[' .. table.concat(jsons, ',') .. ']')
+    'late_ms', whole(late), 'channel', head.channel or '', 'platform', head.platform or '',
+    'account', head.account or '', 'chat', head.chat or '', 'simulated', head.simulated and '1' or '0',
+    'discarded', discarded or 0, 'messages', '[' .. table.concat(jsons, ',') .. ']')
   redis.call('DEL', BATCH .. name, LAST .. name)
   redis.call('ZREM', DUE, name)
   count('merged', 1); count('messages_out', #items); count('reason:' .. reason, 1)
   if late > STALE_MS then count('stale', 1) end
   publish(FOLLOWED and '{"event":"out","id":"' .. id .. '","phone":' .. cjson.encode(phone) ..
     ',"reason":"' .. reason .. '","count":' .. #parts .. ',"waited_ms":' .. whole(NOW - first.at) ..
-    ',"late_ms":' .. whole(late) .. ',"text":' .. cjson.encode(text) .. '}')
+    ',"late_ms":' .. whole(late) .. ',"discarded":' .. whole(discarded or 0) .. ',"text":' .. cjson.encode(text) .. '}')
   return id, #items, late, phone
 end

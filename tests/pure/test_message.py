@@ -75,10 +75,23 @@ def test_a_company_of_digits_is_a_number_as_the_node_service_wrote_it():
 
 def test_an_id_is_one_senders_and_one_companys():
     marks = {
-        seen_mark(*scope) for scope in [("a", None, "1"), ("b", None, "1"), ("a", "9", "1"), ("a", None, "2")]
+        seen_mark(*scope) for scope in [("a", "", "1"), ("b", "", "1"), ("a", "9", "1"), ("a", "", "2")]
     }
     assert len(marks) == 4
     assert all(len(mark) == 16 for mark in marks)
+
+
+def test_a_sender_in_a_group_has_another_key_than_alone_and_none_can_be_forged():
+    names = {
+        name_of("7"),
+        name_of("7", chat="g"),
+        name_of("7", chat="h"),
+        name_of("7", account="g"),
+        name_of("7", company="g"),
+        name_of('["7", "g", "", ""]'),
+        name_of("&" + name_of("7", chat="g")[1:]),
+    }
+    assert len(names) == 7
 
 
 def test_an_item_that_is_not_ours_is_shown_and_not_lost():

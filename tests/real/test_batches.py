@@ -10,8 +10,9 @@ import pytest
 from rfctl.connection import Connection
 from rfctl.errors import RedisCannotNowError, RedisUnreachableError
 from rfctl.keys import name_of
-from rfctl.message import Message
+from rfctl.message import Media, Message
 from rfctl.overview import overview
+from rfctl.policy import Rule
 from tests.conftest import collected, make_batches
 
 PHONE = "79001234567"
@@ -129,7 +130,7 @@ async def test_a_hostile_phone_is_a_phone_like_any_other(connection: Connection,
     await batches.add([message("a", phone), message("b", phone)])
     seen = await overview(connection, batches.partitions)
     assert [(one.phone, one.size) for one in seen.waiting] == [(phone, 2)]
-    assert await batches.flush(phone) is not None
+    assert await batches.flush(name_of(phone)) is not None
     [merged] = await collected(batches)
     assert (merged.phone, merged.text) == (phone, "a b")
     assert len(await connection.call("KEYS", f"rapid-fire:*{name_of(phone)}*")) == 0
@@ -270,3 +271,123 @@ async def test_the_overview_of_a_million_batches_scans_nothing(connection: Conne
     used = (await connection.call("INFO", "commandstats")).decode()
     assert "cmdstat_keys" not in used
     assert "scan" not in used
+
+
+def rule(text: str, then) -> Rule:
+    return Rule(text, words=frozenset({text}), then=then)
+
+
+RULES = (rule("alone", "alone"), rule("all", "all"), rule("stop", "discard"))
+
+
+async def test_a_message_that_goes_alone_hands_over_what_is_pending_first(
+    connection: Connection, shards: int
+):
+    batches = make_batches(connection, shards, RULES)
+    results = await batches.add([message("a"), message("b"), message("alone"), message("c")])
+    assert [one.due_in_ms for one in results][2] == 0
+    merged = await collected(batches)
+    assert [(one.text, one.reason) for one in merged] == [("a b", "bypass"), ("alone", "bypass")]
+    batch = await batches.peek(PHONE)
+    assert batch is not None
+    assert [one.text for one in batch.messages] == ["c"]
+
+
+async def test_a_message_can_hand_all_over_at_once(connection: Connection, shards: int):
+    batches = make_batches(connection, shards, RULES)
+    await batches.add([message("a"), message("all")])
+    [merged] = await collected(batches)
+    assert (merged.text, merged.reason, merged.count) == ("a all", "bypass", 2)
+
+
+async def test_a_stop_throws_away_what_is_pending_counts_it_and_leaves_alone(
+    connection: Connection, shards: int
+):
+    batches = make_batches(connection, shards, RULES)
+    await batches.add([message("a"), message("b"), message("stop")])
+    [merged] = await collected(batches)
+    assert (merged.text, merged.count, merged.discarded) == ("stop", 1, 2)
+    seen = await overview(connection, batches.partitions)
+    assert (seen.messages, seen.batches, seen.totals["messages_discarded"]) == (0, 0, 2)
+
+
+async def test_a_stop_to_one_company_leaves_anothers_words_alone(connection: Connection):
+    batches = make_batches(connection, 0, RULES)
+    await batches.add([message("a", company="1"), message("stop", company="2")])
+    merged = await collected(batches)
+    assert [(one.text, one.company, one.discarded) for one in merged] == [("a", "1", 0), ("stop", "2", 0)]
+
+
+async def test_two_people_in_a_group_and_one_person_in_two_chats_are_never_mixed(
+    connection: Connection, shards: int
+):
+    batches = make_batches(connection, shards)
+    await batches.add(
+        [
+            message("a", "1", chat="g"),
+            message("b", "2", chat="g"),
+            message("c", "1", chat="g"),
+            message("d", "1"),
+        ]
+    )
+    await batches.hand_over(everything="flush")
+    merged = {(one.phone, one.chat): one.text for one in await collected(batches)}
+    assert merged == {("1", "g"): "a c", ("2", "g"): "b", ("1", ""): "d"}
+
+
+async def test_two_accounts_never_share_a_batch_and_a_setting_keeps_both_open(connection: Connection):
+    batches = make_batches(connection)
+    await batches.add([message("a", account="x"), message("b", account="y")])
+    [merged] = await collected(batches)
+    assert (merged.text, merged.account, merged.reason) == ("a", "x", "channel")
+    await connection.call("FLUSHALL")
+    batches = make_batches(connection, key=frozenset({"account", "company"}))
+    await batches.add([message("a", account="x"), message("b", account="y"), message("c", account="x")])
+    await batches.add([message("d", company="1"), message("e", company="2"), message("f", company="1")])
+    assert await collected(batches) == []
+    await batches.hand_over(everything="flush")
+    assert sorted(one.text for one in await collected(batches)) == ["a c", "b", "d f", "e"]
+
+
+async def test_the_same_id_from_another_account_or_source_is_another_message(connection: Connection):
+    batches = make_batches(connection, max_size=100)
+    sent = [message("a", id="1"), message("a", id="1", account="x"), message("a", id="1", account="x")]
+    results = await batches.add(sent)
+    assert [one.added for one in results] == [True, True, False]
+    assert (await batches.add([Message(phone=PHONE, text="a", id="1", channel="other")]))[0].added
+
+
+async def test_a_source_remembers_its_ids_for_its_own_time(connection: Connection):
+    batches = make_batches(connection, dedupe_s=50, source_dedupe_s={"slow": 700_000})
+    await batches.add([message("a"), Message(phone="7", text="b", id="1", channel="slow")])
+    keys = [key.decode() for key in await connection.call("KEYS", "rfctl:seen:*")]
+    lives = {key.split(":")[2]: await connection.call("TTL", key) for key in keys}
+    assert lives == {"50": 100, "700000": 1_400_000}
+
+
+async def test_an_edit_or_a_deletion_changes_the_pending_text_and_keeps_the_originals(connection: Connection):
+    batches = make_batches(connection, separator="|")
+    await batches.add(
+        [
+            message("helo", id="1"),
+            message("wrong", id="2"),
+            message("hello", id="3", type="edit", refers="1"),
+            message("[deletion]", id="4", type="deletion", refers="2"),
+            message("new text", id="5", type="edit", refers="gone"),
+        ]
+    )
+    await batches.flush(PHONE)
+    [merged] = await collected(batches)
+    assert merged.text == "hello|new text"
+    assert [one.text for one in merged.messages] == ["helo", "wrong", "hello", "[deletion]", "new text"]
+
+
+async def test_media_and_what_it_is_about_come_out_as_they_went_in(connection: Connection):
+    batches = make_batches(connection)
+    media = (Media(id="m1", mime="image/jpeg", caption='","refers":"x', url="https://x/y"),)
+    await batches.add([message("", type="image", media=media, refers="r", platform="whatsapp", account="a")])
+    await batches.flush(PHONE)
+    [merged] = await collected(batches)
+    [one] = merged.messages
+    assert (one.media, one.type, one.refers) == (media, "image", "r")
+    assert (merged.platform, merged.account, merged.text) == ("whatsapp", "a", "")
