@@ -1,10 +1,13 @@
-"""The Node service's own webhook: both of its forms, and its signature. Pure: bytes in, messages out."""
+"""The Node service's own webhook: both of its forms, and its signature. Pure: bytes in, messages out.
+
+Its caller is the operator's own code. So what is wrong is refused in words (BadRequestError, with the place),
+and a request is taken as a whole or not at all; nothing is `unclear`.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-import re
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,23 +17,22 @@ import msgspec
 
 from rfctl.errors import BadRequestError
 from rfctl.message import MAX_COMPANY_CHARS, MAX_ID_CHARS, MAX_PHONE_CHARS, Message, tidy_phone
+from rfctl.sources.request import Profile, Reading, Request, repaired
 
 CHANNEL = "generic"
 WINDOW_MS = 300_000
 MOST_MESSAGES = 1000
 _SECONDS_BELOW = 100_000_000_000
-_LONE_SURROGATE = re.compile(
-    rb"(?<!\\)((?:\\\\)*)(?:\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2})"
-)
-_SEVERAL = "messages"
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one message may be at most, and whose it is when it does not say (bytes, company or '')."""
+    """What one message may be at most (bytes), whose it is when it does not say ("": nobody's), and where it came in."""
 
     max_text_bytes: int = 65_536
     company: str = ""
+    channel: str = CHANNEL
+    platform: str = ""
 
 
 class _One(msgspec.Struct, rename={"sender": "from"}):
@@ -102,30 +104,69 @@ def messages(body: bytes, limits: Limits, make_id: Callable[[], str] = new_id) -
     ]
 
 
+def fault(message: Message, max_text_bytes: int) -> str:
+    """Say in words why a message cannot be stored; "" when it can."""
+    short = (
+        ("phone", message.phone, MAX_PHONE_CHARS),
+        ("id", message.id, MAX_ID_CHARS),
+        ("chat", message.chat, MAX_PHONE_CHARS),
+        ("company", message.company or "", MAX_COMPANY_CHARS),
+    )
+    if not message.phone:
+        return "no sender"
+    if not message.id:
+        return "no id"
+    for name, value, most in short:
+        if len(value) > most:
+            return f"the {name} is longer than {most} characters"
+    if len(message.text.encode()) > max_text_bytes:
+        return f"the text is longer than {max_text_bytes} bytes"
+    return ""
+
+
+class Generic:
+    """The source `generic`: signed with X-Timestamp (Unix ms) and X-Signature, in the Node service's forms."""
+
+    def __init__(self, profile: Profile, make_id: Callable[[], str] = new_id) -> None:
+        self._secrets = profile.secrets
+        self._limits = Limits(profile.max_text_bytes, profile.company, profile.name, "whatsapp")
+        self._make_id = make_id
+
+    def verify(self, request: Request, now_ms: int) -> bool:
+        """Say whether any secret signed this request within the last five minutes (`now_ms` is Unix ms)."""
+        return verify(
+            self._secrets,
+            method=request.method,
+            path=request.path,
+            timestamp=request.header("x-timestamp"),
+            signature=request.header("x-signature"),
+            body=request.body,
+            now_ms=now_ms,
+        )
+
+    def messages(self, body: bytes) -> Reading:
+        """Read a request's messages, in its order. Raises BadRequestError that says what is wrong and where."""
+        return Reading(messages(body, self._limits, self._make_id))
+
+    def handshake(self, request: Request) -> str | None:  # noqa: ARG002 - this caller asks nothing first
+        """Refuse every GET."""
+        return None
+
+    def redact(self, body: bytes) -> bytes:
+        """Return the body: it holds no secret."""
+        return body
+
+
 def _parse(body: bytes) -> _Request:
     try:
-        body.decode("utf-8")
+        body.decode()
+        return _decode(repaired(body))
     except UnicodeDecodeError as problem:
         raise BadRequestError(f"the body is not UTF-8: {problem.reason} at byte {problem.start}") from None
-    try:
-        return _decode(body)
     except msgspec.ValidationError as problem:
         raise BadRequestError(f"wrong shape: {problem}") from None
     except (msgspec.DecodeError, RecursionError) as problem:
-        return _parse_repaired(body, problem)
-
-
-def _parse_repaired(body: bytes, problem: Exception) -> _Request:
-    r"""Read half an emoji as U+FFFD rather than lose the message: JavaScript that cut an emoji in two sends `\ud83d`."""
-    repaired = _LONE_SURROGATE.sub(rb"\1\\ufffd", body)
-    if repaired != body:
-        try:
-            return _decode(repaired)
-        except msgspec.ValidationError as wrong:
-            raise BadRequestError(f"wrong shape: {wrong}") from None
-        except (msgspec.DecodeError, RecursionError) as still:
-            problem = still
-    raise BadRequestError(f"the body is not JSON: {problem}") from None
+        raise BadRequestError(f"the body is not JSON: {problem}") from None
 
 
 def _message(one: _One, request: _One, limits: Limits, make_id: Callable[[], str], where: str) -> Message:
@@ -135,7 +176,8 @@ def _message(one: _One, request: _One, limits: Limits, make_id: Callable[[], str
         phone=_phone(one.sender, where),
         text=_text(one, limits.max_text_bytes, where),
         id=_short(given_id, MAX_ID_CHARS, "messageId", where) or make_id(),
-        channel=CHANNEL,
+        channel=limits.channel,
+        platform=limits.platform,
         company=_short(company, MAX_COMPANY_CHARS, "companyId", where) or limits.company or None,
         sent_ms=_sent_ms(one.timestamp, where),
         type=_short(one.type, 64, "type", where) or "text",

@@ -8,6 +8,7 @@ own words) is counted by its kind.
 from __future__ import annotations
 
 import hmac
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -19,6 +20,11 @@ from rfctl.message import Message
 
 MARKS_MS = 100_000_000_000
 """A time below this is in seconds, one above in milliseconds (both since 1970)."""
+
+_ESCAPE = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +111,25 @@ def bearer(header: bytes) -> bytes:
     return rest.strip() if word.lower() == b"bearer" else header
 
 
+def repaired(body: bytes) -> bytes:
+    r"""Return JSON in which half an emoji (a lone `\ud83d`, from JavaScript that cut one in two) is U+FFFD.
+
+    Every decoder refuses such a string, and with it the message. The escapes are read one after another, so
+    that an escaped backslash before a `u` is not mistaken for one; a body without any comes back as it is.
+    """
+    if b"\\ud" not in body and b"\\uD" not in body:
+        return body
+    return _ESCAPE.sub(lambda found: b"\\ufffd" if found[1] else found[0], body)
+
+
 def decode_json(body: bytes, decode: Callable[[bytes], Any]) -> Any:
-    """Decode a JSON body; raises NotUnderstoodError that says what is wrong with it."""
+    """Decode a JSON body, repaired; raises NotUnderstoodError that says what is wrong with it.
+
+    The parts that a decoder leaves raw are UTF-8 and repaired too.
+    """
     try:
-        return decode(body)
+        body.decode()  # what stays raw is not checked by the decoder
+        return decode(repaired(body))
     except msgspec.ValidationError as problem:
         raise NotUnderstoodError(f"wrong shape: {problem}") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from rfctl.errors import BadRequestError
 from rfctl.sources import generic
-from rfctl.sources.generic import Limits, messages, sign, verify
+from rfctl.sources.generic import Generic, Limits, messages, sign, verify
+from rfctl.sources.request import Profile, Request, Source
 
 
 def read(body: object, **limits):
@@ -129,3 +130,42 @@ def test_any_of_the_secrets_verifies():
 @given(st.binary(max_size=80))
 def test_a_strange_signature_is_refused_and_never_a_crash(signature: bytes):
     assert not check(["s"], signature)
+
+
+SOURCE: Source = Generic(
+    Profile("shop", secrets=("old", "new"), company="7", max_text_bytes=100), make_id=lambda: "made"
+)
+
+
+def test_the_source_signs_its_messages_with_its_own_name():
+    reading = SOURCE.messages(b'{"from":"+7 900","message":"hi"}')
+    [one] = reading.messages
+    assert (one.channel, one.platform, one.company, one.id) == ("shop", "whatsapp", "7", "made")
+    assert (reading.unclear, reading.skipped) == ([], {})
+
+
+def test_the_source_tells_its_caller_what_is_wrong():
+    with pytest.raises(BadRequestError, match="longer than 100 bytes"):
+        SOURCE.messages(json.dumps({"from": "1", "message": "x" * 101}).encode())
+
+
+def test_the_source_verifies_what_either_secret_signed():
+    def request(secret: str, body: bytes = b"{}") -> Request:
+        signed = {
+            "x-timestamp": str(NOW).encode(),
+            "x-signature": sign(secret, "POST", "/p", str(NOW), b"{}").encode(),
+        }
+        return Request("POST", "/p", "", signed, body)
+
+    assert SOURCE.verify(request("old"), NOW)
+    assert SOURCE.verify(request("new"), NOW)
+    assert not SOURCE.verify(request("other"), NOW)
+    assert not SOURCE.verify(request("new", b"{} "), NOW)
+    assert not SOURCE.verify(Request("POST", "/p", "", {}, b"{}"), NOW)
+    assert SOURCE.handshake(Request("GET", "/p", "", {}, b"")) is None
+    assert SOURCE.redact(b"{}") == b"{}"
+
+
+def test_half_an_emoji_in_the_metadata_is_mended_too():
+    [one] = read(rb'{"from":"1","message":"x","metadata":{"name":"\ude00","path":"\\ud83d"}}')
+    assert json.loads(one.metadata) == {"name": "\ufffd", "path": "\\ud83d"}

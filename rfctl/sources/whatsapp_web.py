@@ -1,0 +1,69 @@
+"""The words that gateways built on WhatsApp Web share: types of messages, MIME types, vCards. Pure.
+
+They are WAHA, GREEN-API, Venom and WPPConnect. Whatever a word is, it is answered: a type that nobody knows
+stays under its own name.
+"""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from rfctl.message import tidy_phone
+
+MAX_TYPE_CHARS = 32
+
+_TYPES = {
+    "chat": "text",
+    "ptt": "voice",
+    "ptv": "video",
+    "vcard": "contacts",
+    "multi_vcard": "contacts",
+    "contact": "contacts",
+    "live_location": "location",
+    "poll_creation": "poll",
+    "product": "order",
+    "buttons_response": "button",
+    "list_response": "button",
+    "template_button_reply": "button",
+    "revoked": "deletion",
+    "e2e_notification": "system",
+    "notification_template": "system",
+    "gp2": "system",
+}
+_NOT_OF_A_TYPE = re.compile(r"[^a-z0-9_-]")
+_NAME = re.compile(r"^FN[^:\r\n]*:(.*)$", re.MULTILINE | re.IGNORECASE)
+_PHONE = re.compile(r"^(?:[\w-]+\.)?TEL([^:\r\n]*):(.*)$", re.MULTILINE | re.IGNORECASE)
+_WAID = re.compile(r"waid=(\d+)", re.IGNORECASE)
+
+
+class Contact(msgspec.Struct, frozen=True):
+    """A person out of an address book. What the card does not say is ""."""
+
+    name: str
+    phone: str
+
+
+def type_named(name: str) -> str:
+    """Return the type that WhatsApp Web calls so; one that is not known keeps its name, tidied."""
+    tidied = _NOT_OF_A_TYPE.sub("", name.lower())[:MAX_TYPE_CHARS]
+    return _TYPES.get(tidied, tidied) or "unsupported"
+
+
+def type_of_mime(mime: str) -> str:
+    """Return what a file is: in WhatsApp, what is recorded comes as Ogg, and a sticker is the only WebP."""
+    if mime.startswith("audio/ogg"):
+        return "voice"
+    if mime == "image/webp":
+        return "sticker"
+    family = mime.partition("/")[0]
+    return family if family in ("image", "audio", "video") else "document"
+
+
+def contact(vcard: str, name: str = "") -> Contact:
+    """Return whom a vCard describes: its first name and number (the WhatsApp number, where it has one)."""
+    named, number = _NAME.search(vcard), _PHONE.search(vcard)
+    known = _WAID.search(number[1]) if number else None
+    phone = known[1] if known else number[2] if number else ""
+    return Contact(name or (named[1].strip() if named else ""), tidy_phone(phone))

@@ -1,0 +1,253 @@
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rfctl.sources.request import NotUnderstoodError, Profile, Reading, Request, Source
+from rfctl.sources.waha import Waha
+from rfctl.sources.whatsapp_web import Contact, contact, type_named, type_of_mime
+
+PAYLOADS = Path(__file__).parent.parent / "payloads" / "waha"
+EXPECTED = json.loads((PAYLOADS / "expected.json").read_bytes())
+SOURCE: Source = Waha(Profile("clinic-wa", secrets=("old", "new"), company="7", max_text_bytes=1000))
+
+
+def read(name: str) -> Reading:
+    return SOURCE.messages((PAYLOADS / name).read_bytes())
+
+
+def event(payload: object, kind: str = "message") -> bytes:
+    return json.dumps({"event": kind, "session": "s", "payload": payload}).encode()
+
+
+def message(**fields: object) -> dict:
+    return {"id": "false_1@c.us_A", "from": "1@c.us", "fromMe": False, "body": "x", **fields}
+
+
+def request(
+    body: bytes, secret: str = "new", algorithm: bytes = b"sha512", signature: bytes | None = None
+) -> Request:
+    signed = hmac.new(secret.encode(), body, hashlib.sha512).hexdigest().encode()
+    headers = {
+        "x-webhook-hmac": signed if signature is None else signature,
+        "x-webhook-hmac-algorithm": algorithm,
+    }
+    return Request("POST", "/waha", "", headers, body)
+
+
+def test_every_recorded_payload_has_an_expectation():
+    assert {path.name for path in PAYLOADS.glob("*.json")} - {"expected.json"} == set(EXPECTED)
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_a_recorded_payload_is_read_as_expected(name: str):
+    wanted, reading = EXPECTED[name], read(name)
+    got = [json.loads(msgspec.json.encode(one)) for one in reading.messages]
+    assert [{key: one[key] for key in want} for one, want in zip(got, wanted["messages"], strict=True)] == (
+        wanted["messages"]
+    )
+    assert (reading.skipped, len(reading.unclear)) == (wanted["skipped"], wanted["unclear"])
+    assert {(one.channel, one.company) for one in reading.messages} <= {("clinic-wa", "7")}
+
+
+@pytest.mark.parametrize("name", [name for name, wanted in EXPECTED.items() if wanted["unclear"]])
+def test_what_is_unclear_is_read_again_as_it_was(name: str):
+    [unclear] = read(name).unclear
+    assert unclear.why
+    assert SOURCE.messages(unclear.body) == read(name)
+
+
+@pytest.mark.parametrize("name", ["text.json", "image.json", "reply.json", "deletion.json", "lid_gows.json"])
+def test_the_engines_own_object_is_not_kept(name: str):
+    assert b'"_data"' in (PAYLOADS / name).read_bytes()
+    [one] = read(name).messages
+    assert b'"_data"' not in one.metadata
+    assert json.loads(one.metadata)["raw"]
+
+
+def test_what_is_known_beside_the_text_is_in_the_metadata():
+    [place] = read("location.json").messages
+    assert json.loads(place.metadata)["location"] == {
+        "latitude": "55.7558",
+        "longitude": "37.6173",
+        "name": "Red Square",
+        "address": "Moscow",
+    }
+    assert "thumbnail" not in json.loads(place.metadata)["raw"]["location"]
+    [card] = read("contacts.json").messages
+    assert json.loads(card.metadata)["contacts"] == [{"name": "Pavel", "phone": "79005550103"}]
+    [pressed] = read("button.json").messages
+    assert json.loads(pressed.metadata)["button"] == "book"
+    assert json.loads(read("text.json").messages[0].metadata)["senderName"] == "Olga"
+
+
+def test_numbers_in_the_raw_payload_keep_every_digit():
+    body = b'{"event":"message","payload":{"id":"a","from":"1@c.us","body":"x","big":12345678901234567890123,"f":1.10}}'
+    assert b'"big":12345678901234567890123,"f":1.10' in SOURCE.messages(body).messages[0].metadata
+
+
+def test_an_edit_without_an_id_of_its_own_differs_from_its_message_and_not_between_retries():
+    def edit(text: str) -> str:
+        body = event(message(body=text, editedMessageId="A"), "message.edited")
+        return SOURCE.messages(body).messages[0].id
+
+    assert edit("x") == edit("x")
+    assert len({edit("x"), edit("y"), "false_1@c.us_A"}) == 3
+
+
+def test_an_engines_object_that_is_not_as_we_know_it_costs_no_message():
+    [one] = SOURCE.messages(event(message(_data={"key": 5, "type": []}))).messages
+    assert one.text == "x"
+
+
+def test_half_an_emoji_costs_no_message():
+    body = rb'{"event":"message","payload":{"id":"a","from":"1@c.us","body":"hi \ud83d"}}'
+    [one] = SOURCE.messages(body).messages
+    assert one.text == "hi \ufffd"
+    assert json.loads(one.metadata)["raw"]["body"] == "hi \ufffd"
+
+
+@pytest.mark.parametrize(
+    ("payload", "why"),
+    [
+        (message(body="ж" * 501), "longer than 1000 bytes"),
+        (message(id="i" * 257), "the id is longer"),
+        (message(**{"from": "1" * 300}), "the phone is longer"),
+        (message(**{"from": None}), "no sender"),
+        (message(fromMe="no"), "wrong shape"),
+    ],
+)
+def test_a_message_that_cannot_be_stored_is_unclear(payload: dict, why: str):
+    reading = SOURCE.messages(event(payload))
+    assert reading.messages == []
+    assert [why in one.why for one in reading.unclear] == [True]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"not json",
+        b"\xff",
+        b"[]",
+        b"{}",
+        b'{"event":5}',
+        b'{"event":"message","payload":NaN}',
+        b"[" * 5000,
+    ],
+)
+def test_a_body_in_which_nothing_can_be_made_out_is_said_to_be_so(body: bytes):
+    with pytest.raises(NotUnderstoodError):
+        SOURCE.messages(body)
+
+
+@pytest.mark.parametrize("depth", range(900, 1000, 3))
+def test_nesting_near_what_can_be_read_is_no_crash(depth: int):
+    body = (
+        b'{"event":"message","payload":{"id":"a","from":"1","body":"x","z":'
+        + b"[" * depth
+        + b"]" * depth
+        + b"}}"
+    )
+    try:
+        reading = SOURCE.messages(body)
+    except NotUnderstoodError:
+        return
+    assert len(reading.messages) + len(reading.unclear) == 1
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_read_or_not_understood(body: bytes):
+    try:
+        SOURCE.messages(body)
+    except NotUnderstoodError as problem:
+        assert problem.fact
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+FIELDS = ("id", "timestamp", "from", "participant", "body", "media", "location", "vCards", "replyTo", "_data")
+KINDS = ("message", "message.reaction", "message.edited", "message.revoked")
+
+
+@given(
+    st.sampled_from(KINDS), st.dictionaries(st.sampled_from((*FIELDS, "after", "before", "reaction")), JSON)
+)
+def test_any_payload_comes_out_once_as_a_message_or_as_unclear_or_skipped(kind: str, payload: dict):
+    body = json.dumps({"event": kind, "payload": payload}).encode()
+    reading = SOURCE.messages(body)
+    assert len(reading.messages) + len(reading.unclear) + sum(reading.skipped.values()) == 1
+
+
+def test_either_secret_verifies_and_no_other():
+    assert SOURCE.verify(request(b"{}", "old"), 0)
+    assert SOURCE.verify(request(b"{}", "new"), 0)
+    assert not SOURCE.verify(request(b"{}", "other"), 0)
+    assert not SOURCE.verify(Request("POST", "/", "", {}, b"{}"), 0)
+    assert not Waha(Profile("x")).verify(request(b"{}", ""), 0)
+
+
+def test_another_algorithm_is_refused_even_with_the_right_signature():
+    assert not SOURCE.verify(request(b"{}", algorithm=b"sha256"), 0)
+    assert not SOURCE.verify(request(b"{}", algorithm=b""), 0)
+
+
+@given(st.binary(max_size=100), st.binary(max_size=100))
+def test_a_changed_body_is_refused(body: bytes, other: bytes):
+    signed = request(body)
+    assert SOURCE.verify(signed, 0)
+    assert SOURCE.verify(Request("POST", "/", "", signed.headers, other), 0) == (body == other)
+
+
+@given(st.binary(max_size=140))
+def test_a_strange_signature_is_refused_and_never_a_crash(signature: bytes):
+    assert not SOURCE.verify(request(b"{}", signature=signature), 0)
+
+
+def test_a_get_is_refused_and_nothing_needs_to_be_hidden():
+    assert SOURCE.handshake(Request("GET", "/", "hub.challenge=1", {}, b"")) is None
+    assert SOURCE.redact(b'{"a": 1}') == b'{"a": 1}'
+
+
+@pytest.mark.parametrize(
+    ("card", "who"),
+    [
+        (
+            "BEGIN:VCARD\r\nFN:Anna B\r\nTEL;TYPE=CELL:+7 (900) 555-01-09\r\nEND:VCARD",
+            Contact("Anna B", "79005550109"),
+        ),
+        ("TEL;type=CELL;waid=79005550109:+7 900", Contact("", "79005550109")),
+        ("FN;CHARSET=UTF-8:Анна", Contact("Анна", "")),
+        ("", Contact("", "")),
+    ],
+)
+def test_a_vcard_gives_its_name_and_number(card: str, who: Contact):
+    assert contact(card) == who
+
+
+def test_a_type_is_known_or_keeps_its_name():
+    assert [type_named(name) for name in ("ptt", "Chat", "event creation!", "", "x" * 40)] == [
+        "voice",
+        "text",
+        "eventcreation",
+        "unsupported",
+        "x" * 32,
+    ]
+    assert [
+        type_of_mime(mime) for mime in ("image/png", "audio/ogg; codecs=opus", "application/pdf", "")
+    ] == [
+        "image",
+        "voice",
+        "document",
+        "document",
+    ]
