@@ -1,0 +1,104 @@
+"""A merged message becomes a job that an npm BullMQ worker takes (checked with versions 5 and 6).
+
+Trusts the Python library `bullmq` to write what Node reads, but not to give up: left to itself it repeats a
+call twenty times while Redis is away. So it is given our own client, which repeats nothing, replaces its
+broken connections itself, and serves all queues. Promises that one message is one job as long as Redis
+remembers the job: a finished one at least a day, a failed one until somebody removes it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from typing import Any
+
+import msgspec
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from rfctl.errors import SettingsError
+from rfctl.sinks.delivery import Delivery, DeliveryError, SinkProfile
+from rfctl.sinks.job import KEEP_S, address, failure, job_data, job_id, library, options, queue_name
+
+MOST_QUEUES = 64
+MOST_CONNECTIONS = 8
+
+
+class BullMqOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Where and as what the jobs go. `attempts` and `backoff_ms` (doubled each time) are the worker's tries."""
+
+    url: str
+    queue: str
+    job: str = "process-message"
+    prefix: str = "bull"
+    attempts: int = 3
+    backoff_ms: int = 5_000
+
+
+class BullMq:
+    """The sink of type `bullmq`; `url` is redis://, rediss:// or unix://."""
+
+    def __init__(self, profile: SinkProfile) -> None:
+        self._profile = profile
+        self._queues: OrderedDict[str, Any] = OrderedDict()
+
+    async def open(self) -> None:
+        """Get ready without connecting. Raises SettingsError."""
+        self._library = library(self._profile, "bullmq")
+        self._options = options(self._profile, BullMqOptions)
+        self._where = address(self._profile, self._options.url)
+        self._client = self._connect()
+
+    async def deliver(self, delivery: Delivery) -> None:
+        """Add the job; raises DeliveryError, final when the name of its queue cannot be one."""
+        queue = self._queue(queue_name(self._options.queue, delivery, without=":"))
+        wanted = job_id(delivery)
+        try:
+            async with asyncio.timeout(self._profile.timeout_ms / 1000):
+                job = await queue.add(self._options.job, job_data(delivery), self._job_options(wanted))
+        except (RedisError, OSError) as problem:  # TimeoutError is an OSError
+            raise failure(problem, self._where) from problem
+        if job is None or job.id != wanted:
+            raise DeliveryError(f"the queue at {self._where.shown()} did not take the job {wanted}")
+
+    async def close(self) -> None:
+        """Close every connection."""
+        self._queues.clear()
+        await self._client.aclose()
+        await self._client.connection_pool.disconnect()
+
+    def _connect(self) -> Redis:
+        try:
+            pool = BlockingConnectionPool.from_url(
+                self._options.url,
+                max_connections=MOST_CONNECTIONS,
+                timeout=self._profile.timeout_ms / 1000,
+                socket_connect_timeout=self._profile.connect_timeout_ms / 1000,
+                socket_timeout=self._profile.timeout_ms / 1000,
+                retry=Retry(NoBackoff(), 0),
+                decode_responses=True,
+                protocol=2,
+            )
+        except ValueError as problem:
+            raise SettingsError([f"sink {self._profile.name}: url: {problem}"]) from None
+        return Redis(connection_pool=pool)
+
+    def _queue(self, name: str) -> Any:
+        """Return the library's object for a queue. It holds no connection, but reads thirty files when made."""
+        if name not in self._queues:
+            given = {"connection": self._client, "prefix": self._options.prefix}
+            self._queues[name] = self._library.Queue(name, given)
+        self._queues.move_to_end(name)
+        if len(self._queues) > MOST_QUEUES:
+            self._queues.popitem(last=False)
+        return self._queues[name]
+
+    def _job_options(self, wanted: str) -> dict[str, Any]:
+        return {
+            "jobId": wanted,
+            "attempts": self._options.attempts,
+            "backoff": {"type": "exponential", "delay": self._options.backoff_ms},
+            "removeOnComplete": {"age": KEEP_S},
+        }

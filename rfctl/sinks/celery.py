@@ -1,0 +1,109 @@
+"""A merged message becomes a call of a Celery task, by the task's name: `task(payload)`.
+
+Trusts the library to write what a worker reads, but neither its patience (it would look for a dead broker for
+ever) nor its environment: CELERY_BROKER_URL would silently win over our settings, so the broker is named in
+each call. Promises the same task id at every try. **Celery itself runs a repeated id again**: a task
+that must not act twice for one message has to look at its id, or at `messageId` in the payload.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from rfctl.connection import mask_url
+from rfctl.errors import SettingsError
+from rfctl.sinks.delivery import Delivery, DeliveryError, SinkProfile
+from rfctl.sinks.job import job_data, job_id, library, options, queue_name
+from rfctl.sinks.threads import MOST_THREADS, Threads
+
+
+class CeleryOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """The broker's URL, the task's full name, and the template of its queue ("" is Celery's own default)."""
+
+    url: str
+    task: str
+    queue: str = ""
+
+
+class Celery:
+    """The sink of type `celery`; tried with a Redis broker."""
+
+    def __init__(self, profile: SinkProfile) -> None:
+        self._profile = profile
+        self._timeout_s = profile.timeout_ms / 1000
+        self._connect_timeout_s = min(profile.connect_timeout_ms, profile.timeout_ms) / 1000
+
+    async def open(self) -> None:
+        """Get ready without connecting. Raises SettingsError."""
+        celery = library(self._profile, "celery")
+        self._failure = library(self._profile, "kombu.exceptions").OperationalError
+        self._options = options(self._profile, CeleryOptions)
+        # A configuration of our own keeps CELERY_CONFIG_MODULE out.
+        self._app = celery.Celery(
+            "rfctl", loader="app", set_as_current=False, config_source={"task_publish_retry": False}
+        )
+        self._connections = self._connect()
+        self._where = f"the broker at {_shown(self._options.url)}"
+        self._threads = Threads(self._profile, self._where)
+
+    async def deliver(self, delivery: Delivery) -> None:
+        """Publish the task; raises DeliveryError."""
+        template = self._options.queue
+        queue = queue_name(template, delivery) if template else None
+        try:
+            await self._threads.run(partial(self._send, job_id(delivery), job_data(delivery), queue))
+        except (self._failure, OSError) as problem:
+            raise DeliveryError(f"{self._where} did not take the task: {problem}") from problem
+
+    async def close(self) -> None:
+        """Close every connection, unless one of them hangs."""
+        with contextlib.suppress(DeliveryError, OSError):
+            await self._threads.run(self._connections.force_close_all)
+        self._threads.close()
+        self._app.close()
+
+    def _connect(self) -> Any:
+        try:
+            connection = self._app.connection_for_write(
+                self._options.url, connect_timeout=self._connect_timeout_s, transport_options=self._limits()
+            )
+            # Looking the transport up is what finds a URL of an unknown kind.
+            connection.get_transport_cls()
+        except (KeyError, ValueError, ImportError) as problem:
+            raise SettingsError([f"sink {self._profile.name}: url: {problem}"]) from None
+        return connection.Pool(MOST_THREADS)
+
+    def _limits(self) -> dict[str, Any]:
+        """Return what ends each wait on a socket; a transport leaves alone what it does not know."""
+        redis = {"socket_connect_timeout": self._connect_timeout_s, "socket_timeout": self._timeout_s}
+        # Without confirm_publish RabbitMQ has taken nothing yet when the call returns.
+        amqp = {"confirm_publish": True, "read_timeout": self._timeout_s, "write_timeout": self._timeout_s}
+        return {"max_retries": 0, **redis, **amqp}
+
+    def _send(self, task_id: str, data: dict[str, Any], queue: str | None) -> None:
+        connection = self._connections.acquire(block=True, timeout=self._timeout_s)
+        try:
+            self._app.send_task(
+                self._options.task,
+                args=[data],
+                task_id=task_id,
+                queue=queue,
+                connection=connection,
+                retry=False,
+                ignore_result=True,
+                confirm_timeout=self._timeout_s,
+                argsrepr=f"({task_id},)",  # what workers log: not the message
+            )
+        except BaseException:
+            self._connections.replace(connection)  # a broken one must not spoil the next call
+            raise
+        connection.release()
+
+
+def _shown(url: str) -> str:
+    """Return the brokers' URLs (several are parted by `;`) without passwords; a query may hold one too."""
+    return ";".join(mask_url(one.partition("?")[0]) for one in url.split(";"))

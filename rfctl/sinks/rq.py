@@ -1,0 +1,86 @@
+"""A merged message becomes a job of RQ, by the dotted path of its function: `task(payload)`.
+
+Any `rq worker` with its defaults can run it: the payload is a dict of plain JSON types, so that the default
+serializer, pickle, has nothing of ours to import. Promises that one message is one job as long as Redis
+remembers the job (RQ ≥ 3 looks and adds in one script): a finished one a day, a failed one as long as RQ
+keeps it, a year by default.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from functools import partial
+from typing import Any
+
+import msgspec
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+from rfctl.errors import SettingsError
+from rfctl.sinks.delivery import Delivery, SinkProfile
+from rfctl.sinks.job import KEEP_S, address, failure, job_data, job_id, library, options, queue_name
+from rfctl.sinks.threads import Threads
+
+
+class RqOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """The URL of the Redis, the dotted path of the worker's function, and the template of the queue's name."""
+
+    url: str
+    task: str
+    queue: str = "default"
+
+
+class Rq:
+    """The sink of type `rq`; `url` is redis://, rediss:// or unix://."""
+
+    def __init__(self, profile: SinkProfile) -> None:
+        self._profile = profile
+
+    async def open(self) -> None:
+        """Get ready without connecting. Raises SettingsError."""
+        self._library = library(self._profile, "rq")
+        self._repeated = library(self._profile, "rq.exceptions").DuplicateJobError
+        self._options = options(self._profile, RqOptions)
+        self._where = address(self._profile, self._options.url)
+        self._client = self._connect()
+        self._threads = Threads(self._profile, f"Redis at {self._where.shown()}")
+
+    async def deliver(self, delivery: Delivery) -> None:
+        """Enqueue the job; raises DeliveryError, final when its queue would have no name."""
+        queue = queue_name(self._options.queue, delivery)
+        try:
+            await self._threads.run(partial(self._enqueue, job_id(delivery), job_data(delivery), queue))
+        except (RedisError, OSError) as problem:
+            raise failure(problem, self._where) from problem
+
+    async def close(self) -> None:
+        """Close every connection."""
+        self._threads.close()
+        self._client.close()
+        self._client.connection_pool.disconnect()
+
+    def _connect(self) -> Redis:
+        try:
+            return Redis.from_url(
+                self._options.url,
+                socket_connect_timeout=min(self._profile.connect_timeout_ms, self._profile.timeout_ms) / 1000,
+                socket_timeout=self._profile.timeout_ms / 1000,
+                retry=Retry(NoBackoff(), 0),
+                protocol=2,
+            )
+        except ValueError as problem:
+            raise SettingsError([f"sink {self._profile.name}: url: {problem}"]) from None
+
+    def _enqueue(self, wanted: str, data: dict[str, Any], name: str) -> None:
+        queue = self._library.Queue(name, connection=self._client)
+        with contextlib.suppress(self._repeated):  # an earlier try, whose answer was lost, has put it there
+            queue.enqueue_call(
+                self._options.task,
+                args=(data,),
+                job_id=wanted,
+                result_ttl=KEEP_S,
+                description=wanted,  # what workers log: by default the message itself
+                unique=True,
+            )
