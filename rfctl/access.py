@@ -15,10 +15,10 @@ def is_allowed(request: Request, token: str) -> bool:
     if token:
         given = request.headers.get("authorization", "").encode("latin-1")
         return hmac.compare_digest(given, b"Bearer " + token.encode())
-    return _is_local(request)
+    return is_local(request)
 
 
-def _is_local(request: Request) -> bool:
+def is_local(request: Request) -> bool:
     """Tell this machine from a stranger whom a proxy on it brings in over loopback, and says so in a header."""
     if request.client is None or any(name in request.headers for name in _FORWARDED):
         return False

@@ -54,13 +54,13 @@ class Rules:
 
 
 class Batches:
-    """The batches of one Redis, by one set of rules."""
+    """The batches of one Redis, by one set of rules; `rules` may be replaced at any time."""
 
     def __init__(self, connection: Connection, keyspace: Keyspace, rules: Rules) -> None:
         self._connection = connection
         self._keyspace = keyspace
         self._partitions = keyspace.partitions()
-        self._rules = rules
+        self.rules = rules
         self.channel = events_channel(connection.db)
 
     @property
@@ -72,7 +72,7 @@ class Batches:
         return [shard.due, shard.out, shard.totals]
 
     def _args(self, shard: Partition) -> list[bytes | str | int]:
-        rules = self._rules
+        rules = self.rules
         return [
             shard.batch_prefix, shard.last_prefix, rules.separator, rules.order, rules.stale_ms, self.channel,
         ]  # fmt: skip
@@ -88,7 +88,7 @@ class Batches:
         """
         by_shard: dict[int, list[int]] = {}
         for place, message in enumerate(messages):
-            by_shard.setdefault(self._keyspace.index_of(self._rules.name_of(message)), []).append(place)
+            by_shard.setdefault(self._keyspace.index_of(self.rules.name_of(message)), []).append(place)
         results: dict[int, Added] = {}
         for number, places in by_shard.items():
             answers = await self._add(self._partitions[number], [messages[place] for place in places])
@@ -103,7 +103,7 @@ class Batches:
         return [_added(message, *flat[i * 3 : i * 3 + 3]) for i, message in enumerate(messages)]
 
     def _about(self, message: Message) -> list[bytes | str | int]:
-        rules, decision = self._rules, self._rules.policy.decide(message)
+        rules, decision = self.rules, self.rules.policy.decide(message)
         name = rules.name_of(message)
         return [
             name,
@@ -135,7 +135,7 @@ class Batches:
         )
 
     async def _hand_over(self, shard: Partition, limit: int, everything: str) -> HandedOver:
-        longest = self._rules.policy.longest_ms
+        longest = self.rules.policy.longest_ms
         args = [*self._args(shard), limit, longest, everything]
         batches, messages, next_due, now, pulled_in, more, *stale = await self._connection.run(
             "hand_over", self._keys(shard), args

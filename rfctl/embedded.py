@@ -126,6 +126,11 @@ class EmbeddedStore:
         return store
 
     @property
+    def url(self) -> str:
+        """Where others on this host reach the running server."""
+        return find(self._folder).tcp_url
+
+    @property
     def runs(self) -> bool:
         """Whether the server process lives."""
         return self._process is not None and self._process.poll() is None

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import msgspec
 
 from rfctl.connection import Connection, pairs
 from rfctl.errors import RfctlError
 from rfctl.keys import DAEMONS
+from rfctl.waiting import pause
 
 BEAT_S = 2.0
 ALIVE_MS = 10_000
@@ -68,23 +69,24 @@ async def alive(connection: Connection) -> list[Daemon]:
     return sorted(found, key=lambda daemon: daemon.started_ms)
 
 
-async def pause(stopping: asyncio.Event, seconds: float) -> None:
-    """Sleep, but no longer than until `stopping` is set."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await stopping.wait()
-
-
 class Heartbeat:
     """Writes one daemon's line every two seconds. `age_ms` says how long ago the processor turned."""
 
     def __init__(
-        self, connection: Connection, about: Daemon, age_ms: Callable[[], int], beaten: Callable[[], None]
+        self,
+        connection: Connection,
+        about: Daemon,
+        age_ms: Callable[[], int],
+        beaten: Callable[[], Awaitable[None]],
     ) -> None:
         self._connection = connection
         self._about = about
         self._age_ms = age_ms
         self._beaten = beaten
+
+    def describe(self, about: Daemon) -> None:
+        """Change what the line says; when it started stays."""
+        self._about = msgspec.structs.replace(about, started_ms=self._about.started_ms)
 
     async def beat(self) -> None:
         """Write the line once."""
@@ -100,7 +102,8 @@ class Heartbeat:
         while not stopping.is_set():
             with contextlib.suppress(RfctlError):
                 await self.beat()
-            self._beaten()
+            with contextlib.suppress(RfctlError):
+                await self._beaten()
             await pause(stopping, BEAT_S)
 
     async def stop(self) -> None:

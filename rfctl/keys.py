@@ -74,6 +74,11 @@ class Partition:
         return f"{head}:{self.tag}{rest}" if colon else f"{key}:{self.tag[:-1]}"
 
     @property
+    def number(self) -> str:
+        """Return the shard's number, "" on one server."""
+        return self.tag[1:-2]
+
+    @property
     def batch_prefix(self) -> str:
         """`rapid-fire:<name>` is the list of pending messages."""
         return self._tagged("rapid-fire:")

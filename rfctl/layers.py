@@ -21,13 +21,14 @@ from pydantic import ValidationError
 
 from rfctl.connection import Address, mask_url
 from rfctl.errors import SettingsError
-from rfctl.settings import Option, Settings, options, shown, value_of
+from rfctl.options import NAMED, Option, options, shown, template_of, value_of
+from rfctl.settings import Settings
 
 SYSTEM_FILE = Path("/etc/rfctl/config.toml")
 _PREFIX = "RFCTL_"
 _SECTION_LINE = re.compile(r"\s*\[\s*([\w.\s\"']+?)\s*\]\s*(#.*)?$")
 _KEY_LINE = re.compile(r"\s*([\w.\"'-]+)\s*=")
-NOT_SETTINGS = frozenset({"RFCTL_TEST_SERVERS"})
+NOT_SETTINGS = re.compile(r"RFCTL_TEST_\w+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +110,8 @@ class Configuration:
 
 
 def option(name: str) -> Option:
-    """Return the table row of a setting; raises KeyError."""
-    return {one.name: one for one in options()}[name]
+    """Return the table row of a setting, under its own name; raises KeyError."""
+    return {one.name: one for one in options()}[template_of(name)].at(name)
 
 
 class _Layers:
@@ -122,7 +123,7 @@ class _Layers:
         self.problems: list[str] = []
 
     def say(self, name: str, value: Any, set_by: str) -> None:
-        if name not in self.known:
+        if template_of(name) not in self.known:
             self.problems.append(f"{name}: there is no such setting{self._near(name)} ({set_by})")
             return
         self.origins.setdefault(name, []).append(Origin(set_by, value))
@@ -141,7 +142,7 @@ class _Layers:
             self.problems.append(f"{path}: is not TOML: {problem}")
         else:
             lines = _line_numbers(text)
-            for name, value in _flat(table, self.known):
+            for name, value in _flat(table):
                 self.say(name, value, f"{path}:{lines.get(name, '?')}")
 
     def read_credentials(self, folder: Path | None) -> None:
@@ -153,9 +154,13 @@ class _Layers:
 
     def read_variables(self, variables: Mapping[str, str]) -> None:
         for variable in sorted(variables):
-            if variable.startswith(_PREFIX) and variable not in NOT_SETTINGS:
+            if variable.startswith(_PREFIX) and not NOT_SETTINGS.fullmatch(variable):
                 name = variable.removeprefix(_PREFIX).lower().replace("__", ".")
-                self.say(name, _from_text(self.known.get(name), variables[variable]), f"variable {variable}")
+                self.say(
+                    name,
+                    _from_text(self.known.get(template_of(name)), variables[variable]),
+                    f"variable {variable}",
+                )
 
     def merged(self) -> dict[str, Any]:
         table: dict[str, Any] = {}
@@ -184,16 +189,22 @@ class _Layers:
         return f"{name}: {message[:1].lower()}{message[1:]} ({', '.join(one.set_by for one in said) or 'default'})"
 
 
-def _flat(table: Mapping[str, Any], known: Mapping[str, Option], prefix: str = "") -> list[tuple[str, Any]]:
+def _flat(table: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Return dotted names and their values: sections are opened, tables that are one setting's value are not."""
     found: list[tuple[str, Any]] = []
-    for key, value in table.items():
-        name = prefix + key
-        is_section = any(one.startswith(name + ".") for one in known)
-        if isinstance(value, dict) and (value or is_section):
-            found += _flat(value, known, name + ".")
+    for section, inner in table.items():
+        if section in NAMED and isinstance(inner, dict):
+            for name, settings in inner.items():
+                found += _of_section(f"{section}.{name}", settings)
         else:
-            found.append((name, value))
+            found += _of_section(section, inner)
     return found
+
+
+def _of_section(section: str, inner: Any) -> list[tuple[str, Any]]:
+    if not isinstance(inner, dict):
+        return [(section, inner)]
+    return [(f"{section}.{key}", value) for key, value in inner.items()]
 
 
 def _line_numbers(text: str) -> dict[str, int]:
@@ -209,8 +220,9 @@ def _line_numbers(text: str) -> dict[str, int]:
 
 
 def _from_text(wanted: Option | None, text: str) -> Any:
-    """Read a variable, which is text; a list may be written as JSON."""
-    if wanted is not None and wanted.kind == "list of strings" and text.lstrip().startswith("["):
+    """Read a variable, which is text; a list or a table may be written as JSON."""
+    kind = wanted.kind if wanted else ""
+    if (kind.startswith("list") and text.lstrip().startswith("[")) or kind == "table":
         try:
             return json.loads(text)
         except json.JSONDecodeError:
@@ -276,12 +288,9 @@ def _notices(configuration: Configuration) -> list[str]:
 
 def _holds_secret(configuration: Configuration, path: Path) -> bool:
     return any(
-        one.secret
-        and any(
-            said.set_by.startswith(f"{path}:") and shown(one, said.value) != said.value for said in all_of
-        )
-        for one in options()
-        for all_of in [configuration.origins.get(one.name, [])]
+        said.set_by.startswith(f"{path}:") and shown(option(name), said.value) != said.value
+        for name, all_of in configuration.origins.items()
+        for said in all_of
     )
 
 

@@ -23,7 +23,7 @@ batch leaves. discard: what is pending is thrown away (and counted), then this o
 """
 MATCHED_CHARS = 1024
 """A longer text is no command: no words, prefix or pattern matches it."""
-_EDGES = " \t\r\n.!?…"
+_BEHIND = " .!?…"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,18 +74,21 @@ class Rule:
             return True
         if (message.media and not self.types) or len(message.text) > MATCHED_CHARS:
             return False  # a picture with the caption "stop" is not just "stop"
-        said = normal(message.text)
         return (
-            said in self.words
-            or any(said.startswith(prefix) for prefix in self.prefixes)
+            normal(message.text) in self.words
+            or folded(message.text).startswith(self.prefixes)
             or any(pattern.fullmatch(message.text.strip()) for pattern in self.patterns)
         )
 
 
+def folded(text: str) -> str:
+    """Return the form in which prefixes are compared: no case, no white space around it."""
+    return unicodedata.normalize("NFKC", text).casefold().strip()
+
+
 def normal(text: str) -> str:
-    """Return the form in which words and prefixes are compared: no case, no white space or full stop around it."""
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    return folded.strip(_EDGES) or folded.strip()
+    """Return the form in which words are compared: no case, and no full stop behind them."""
+    return folded(text).rstrip(_BEHIND) or folded(text)
 
 
 @dataclass(frozen=True, slots=True)

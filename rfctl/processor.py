@@ -21,11 +21,11 @@ _BACKOFF_MOST_S = 2.0
 
 
 class Processor:
-    """Hands over what is due. `turned` is called after each turn, also one that found Redis away."""
+    """Hands over what is due. `turned` is called after each turn, also one that found Redis away; `check_ms` may be changed."""
 
     def __init__(self, batches: Batches, *, check_ms: int, turned: Callable[[], None] = lambda: None) -> None:
         self._batches = batches
-        self._check_s = check_ms / 1000
+        self.check_ms = check_ms
         self._turned = turned
         self._woken = asyncio.Event()
         self._asleep_until = 0.0
@@ -73,8 +73,8 @@ class Processor:
             _log.info("redis_back", failures=self._failures)
             self._failures = 0
         if done.next_due_ms is None:
-            return self._check_s
-        return min(self._check_s, max(0.0, (done.next_due_ms - done.now_ms) / 1000))
+            return self.check_ms / 1000
+        return min(self.check_ms / 1000, max(0.0, (done.next_due_ms - done.now_ms) / 1000))
 
     def _failed(self, problem: RfctlError) -> float:
         if not self._failures:

@@ -1,6 +1,6 @@
 """The scripts in lua/, as Redis is to run them.
 
-A verb that writes has `batch.lua` put before it. The first line of a file may name flags; they go into the
+A verb about batches has `batch.lua` put before it, one about a sink's deliveries `sink.lua`. The first line of a file may name flags; they go into the
 `#!lua` line that Redis ≥ 7 understands (without one, a script may touch another slot in silence). Redis 6.2
 does not know that line: there, and only there, it is left out, and a hand-over cannot run out of memory.
 """
@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
-_SHARED = "batch"
-_ALONE = frozenset({"peek"})
+_SHARED = {
+    "batch": frozenset({"add", "hand_over", "flush", "discard"}),
+    "sink": frozenset({"park", "hold", "settle", "push", "bury", "requeue", "pull_in"}),
+}
 _FLAGS = re.compile(r"-- flags=([a-z,-]+)")
 
 
@@ -41,9 +43,9 @@ def _read(verb: str) -> str:
 
 @cache
 def script(verb: str) -> Script:
-    """Return the script of a verb: add, hand_over, flush, discard or peek."""
+    """Return the script of a verb: a file in lua/."""
     own = _read(verb)
     flags = _FLAGS.match(own)
     shebang = f"#!lua flags={flags[1]}\n" if flags else "#!lua\n"
-    shared = "" if verb in _ALONE else _read(_SHARED)
+    shared = "".join(_read(name) for name, verbs in _SHARED.items() if verb in verbs)
     return Script(verb, shebang + shared + own)

@@ -1,39 +1,22 @@
 """What can be set, its default, its unit and what it is for. An option is born here and nowhere else.
 
-Names are `section.name`; the environment calls them `RFCTL_SECTION__NAME`. Who set what is layers.py's.
+Names are `section.name`; the environment calls them `RFCTL_SECTION__NAME`. The sections that an operator names (sources,
+rules, sinks) are in ways.py; the table of all is options.py's; who set what is layers.py's.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from rfctl.connection import mask_url
 from rfctl.keys import DEFAULT_STREAM, RESERVED_PREFIXES
+from rfctl.section import SECRET, Section, Words
+from rfctl.ways import Name, RuleSettings, SinkSettings, SourceSettings
 
 EMBEDDED = "embedded"
-SECRET: dict[str, Any] = {"secret": True}
 _URL = re.compile(r"(rediss?|unix)://.+")
-
-
-def _listed(value: Any) -> Any:
-    """Read a list in the environment or in a credential: one a line, or with commas."""
-    if isinstance(value, str):
-        return [part.strip() for part in re.split(r"[\n,]", value) if part.strip()]
-    return value
-
-
-Words = Annotated[list[str], BeforeValidator(_listed)]
-
-
-class Section(BaseModel):
-    """A section of the settings: closed, so that a slip of the pen is an error and not silence."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class RedisSettings(Section):
@@ -93,12 +76,23 @@ class BatchingSettings(Section):
         "arrival",
         description="Order inside a batch: arrival, or sent (the sender's own time, for webhooks that come out of order).",
     )
+    key: Words = Field(
+        default_factory=list,
+        description="What keeps one person's batches apart besides the chat: account, company, both or nothing. What is "
+        "not in the key and differs ends the batch first.",
+    )
+    mark: str = Field(
+        "[{type}]",
+        max_length=64,
+        description="What stands in the merged text for a message without words; {type} is image, voice, location and "
+        "so on. Empty: nothing.",
+    )
     dedupe_s: int = Field(
         86_400,
         ge=1,
         le=2_592_000,
-        description="A message id of one phone and company is not added twice within this time, s. After a "
-        "change, ids seen before it are forgotten.",
+        description="A message id of one phone, source, account and company is not added twice within this "
+        "time, s. After a change, ids seen before it are forgotten.",
     )
     stale_ms: int = Field(
         10_000,
@@ -109,6 +103,13 @@ class BatchingSettings(Section):
     max_text_bytes: int = Field(
         65_536, ge=1, le=16_777_216, description="The longest text of one message, bytes of UTF-8."
     )
+
+    @field_validator("key")
+    @classmethod
+    def _key_is_known(cls, value: list[str]) -> list[str]:
+        if wrong := set(value) - {"account", "company"}:
+            raise ValueError(f"{', '.join(sorted(wrong))}: use account, company, both or none")
+        return value
 
     @model_validator(mode="after")
     def _waits_make_sense(self) -> Self:
@@ -153,6 +154,19 @@ class OutputSettings(Section):
     """Where merged messages go."""
 
     stream: str = Field(DEFAULT_STREAM, description="Redis stream of merged messages, in the same database.")
+    keep_s: int = Field(
+        86_400,
+        ge=0,
+        le=31_536_000,
+        description="Keep what every consumer group has acknowledged so long, for tail --since and replay, s. What one "
+        "of them has not acknowledged is never removed.",
+    )
+    keep_entries: int = Field(
+        100_000,
+        ge=0,
+        le=100_000_000,
+        description="Keep at most so many entries that every consumer group has acknowledged, a shard.",
+    )
 
     @field_validator("stream")
     @classmethod
@@ -167,9 +181,10 @@ class OutputSettings(Section):
 class DaemonSettings(Section):
     """The daemon's own rhythm."""
 
-    roles: Literal["all", "webhook", "processor"] = Field(
+    roles: Literal["all", "webhook", "processor", "forwarder"] = Field(
         "all",
-        description="What this daemon does: all, webhook (only takes messages in) or processor (only hands over).",
+        description="What this daemon does: all, webhook (only takes messages in), processor (only hands over) or "
+        "forwarder (only delivers to the sinks).",
     )
     check_ms: int = Field(
         1000,
@@ -185,24 +200,6 @@ class DaemonSettings(Section):
     )
 
 
-class GenericSourceSettings(Section):
-    """The Node service's own webhook, /webhook/whatsapp/batched."""
-
-    secrets: Words = Field(
-        default_factory=list,
-        description="Secrets of X-Signature, any of which verifies a request (several: rotation). None: unsigned "
-        "requests are taken.",
-        json_schema_extra=SECRET,
-    )
-    company: str = Field("", max_length=64, description="Company of messages that name none.")
-
-
-class SourcesSettings(Section):
-    """Who sends messages in."""
-
-    generic: GenericSourceSettings = Field(default_factory=GenericSourceSettings)
-
-
 class LogSettings(Section):
     """The daemon's log, on stderr."""
 
@@ -216,71 +213,22 @@ class LogSettings(Section):
 
 
 class Settings(Section):
-    """Everything that can be set."""
+    """Everything that can be set. Sources, sinks and rules have names that the operator gives them."""
 
     redis: RedisSettings = Field(default_factory=RedisSettings)
     batching: BatchingSettings = Field(default_factory=BatchingSettings)
     http: HttpSettings = Field(default_factory=HttpSettings)
     output: OutputSettings = Field(default_factory=OutputSettings)
     daemon: DaemonSettings = Field(default_factory=DaemonSettings)
-    sources: SourcesSettings = Field(default_factory=SourcesSettings)
     log: LogSettings = Field(default_factory=LogSettings)
+    sources: dict[Name, SourceSettings] = Field(default_factory=dict)
+    rules: dict[Name, RuleSettings] = Field(default_factory=dict)
+    sinks: dict[Name, SinkSettings] = Field(default_factory=dict)
 
-
-@dataclass(frozen=True, slots=True)
-class Option:
-    """One setting as a table row: its dotted name, default, type, what it is for, and whether it is secret."""
-
-    name: str
-    default: Any
-    kind: str
-    about: str
-    secret: bool
-
-    @property
-    def variable(self) -> str:
-        """The name that the environment knows it by."""
-        return "RFCTL_" + self.name.replace(".", "__").upper()
-
-
-def options(model: type[BaseModel] = Settings, prefix: str = "") -> Iterator[Option]:
-    """Yield every setting, in the order of the sections."""
-    for name, info in model.model_fields.items():
-        inner = info.annotation
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
-            yield from options(inner, f"{prefix}{name}.")
-            continue
-        extra = info.json_schema_extra
-        yield Option(
-            name=prefix + name,
-            default=info.get_default(call_default_factory=True),
-            kind=_kind(inner),
-            about=info.description or "",
-            secret=isinstance(extra, dict) and bool(extra.get("secret")),
-        )
-
-
-def _kind(annotation: Any) -> str:
-    plain = {int: "integer", str: "string", bool: "true or false", list[str]: "list of strings"}
-    if annotation in plain:
-        return plain[annotation]
-    return " | ".join(str(choice) for choice in annotation.__args__)
-
-
-def value_of(settings: Settings, name: str) -> Any:
-    """Return the value of a setting by its dotted name."""
-    value: Any = settings
-    for part in name.split("."):
-        value = getattr(value, part)
-    return value
-
-
-def shown(option: Option, value: Any) -> Any:
-    """Return a value as it may be shown: a secret is masked, an empty one is not."""
-    if not option.secret or not value:
+    @field_validator("sources", mode="before")
+    @classmethod
+    def _generic_is_generic(cls, value: Any) -> Any:
+        """Let [sources.generic] do without its type, as it always did."""
+        if isinstance(value, dict) and isinstance(generic := value.get("generic"), dict):
+            return {**value, "generic": {"type": "generic", **generic}}
         return value
-    if isinstance(value, list):
-        return ["•••"] * len(value)
-    if option.name == "redis.url":
-        return mask_url(str(value))
-    return "•••"

@@ -12,8 +12,8 @@ import structlog
 
 from rfctl.connection import Connection, Server
 from rfctl.errors import EvictingRedisError, OtherShardsError, RfctlError
-from rfctl.heartbeat import pause
 from rfctl.keys import SHARDS
+from rfctl.waiting import pause
 from rfctl.wiring import check_shards
 
 _log = structlog.get_logger("vetting")

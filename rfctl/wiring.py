@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import socket
 from pathlib import Path
 
@@ -11,23 +12,58 @@ from rfctl import __version__
 from rfctl.batches import Batches, Rules
 from rfctl.connection import Connection
 from rfctl.embedded import find
+from rfctl.entrances import dedupe_s
 from rfctl.errors import OtherShardsError
 from rfctl.heartbeat import Daemon
 from rfctl.keys import SHARDS, Keyspace
 from rfctl.layers import Configuration
-from rfctl.policy import Policy, Timers
+from rfctl.policy import Policy, Rule, Timers, folded, normal
 from rfctl.settings import EMBEDDED, Settings
+from rfctl.ways import RuleSettings
 
 
 def rules_of(settings: Settings) -> Rules:
     """Return what the scripts are told."""
     batching = settings.batching
     return Rules(
-        policy=Policy(Timers(batching.quiet_ms, batching.max_size, batching.max_wait_ms)),
+        policy=policy_of(settings),
         separator=batching.separator,
         order=batching.order,
         dedupe_s=batching.dedupe_s,
         stale_ms=batching.stale_ms,
+        key=frozenset(batching.key),
+        source_dedupe_s=dedupe_s(settings),
+    )
+
+
+def policy_of(settings: Settings) -> Policy:
+    """Return how long messages wait: the rules as they stand in the settings, then each source's own timers."""
+    batching = settings.batching
+    rules = [_rule(name, one) for name, one in settings.rules.items()]
+    own = [
+        Rule(
+            f"source {name}", sources=frozenset({name}),
+            quiet_ms=one.quiet_ms, max_size=one.max_size, max_wait_ms=one.max_wait_ms,
+        )
+        for name, one in settings.sources.items()
+    ]  # fmt: skip
+    return Policy(Timers(batching.quiet_ms, batching.max_size, batching.max_wait_ms), (*rules, *own))
+
+
+def _rule(name: str, one: RuleSettings) -> Rule:
+    return Rule(
+        name=name,
+        sources=frozenset(one.sources),
+        companies=frozenset(one.companies),
+        accounts=frozenset(one.accounts),
+        types=frozenset(one.types),
+        words=frozenset(normal(word) for word in one.words),
+        prefixes=tuple(folded(prefix) for prefix in one.prefixes),
+        patterns=tuple(re.compile(pattern) for pattern in one.patterns),
+        then="" if one.then == "wait" else one.then,
+        quiet_ms=one.quiet_ms,
+        max_size=one.max_size,
+        max_wait_ms=one.max_wait_ms,
     )
 
 

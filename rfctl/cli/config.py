@@ -9,7 +9,7 @@ import typer
 from rfctl.cli.context import invocation
 from rfctl.errors import NothingFoundError, UsageError
 from rfctl.layers import shown_value
-from rfctl.settings import Option, options
+from rfctl.options import Option, configured, options
 
 app = typer.Typer(help="Show, explain and check the settings.", no_args_is_help=True)
 
@@ -23,7 +23,7 @@ def show(ctx: typer.Context) -> None:
     configuration = run.configuration_told()
     rows = [
         (one, shown_value(configuration, one), configuration.set_by(one.name), configuration.hides(one))
-        for one in options()
+        for one in configured(configuration.settings)
     ]
     if run.json:
         render.emit(

@@ -13,12 +13,15 @@ from rfctl.cli.context import invocation
 def serve(
     ctx: typer.Context,
     role: Annotated[
-        Literal["all", "webhook", "processor"] | None, typer.Option(help="What this daemon does.")
+        Literal["all", "webhook", "processor", "forwarder"] | None,
+        typer.Option(help="What this daemon does."),
     ] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")] = None,
 ) -> None:
-    """Run the daemon: the webhook takes messages in, the processor hands batches over.
+    """Run the daemon: the webhook takes messages in, the processor hands batches over, the forwarder delivers.
+
+    SIGHUP reads the settings anew.
 
     Examples:  rfctl serve --embedded  |  rfctl serve --redis redis://127.0.0.1:6379/0 --port 3000
     """
@@ -33,7 +36,8 @@ def serve(
         )
         if value is not None
     }
-    configuration = invocation(ctx).configuration(flags)
+    run = invocation(ctx)
+    configuration = run.configuration(flags)
     log = configuration.settings.log
     logs.configure(level=log.level, format=log.format, mask=log.mask)
-    asyncio.run(daemon.serve(configuration))
+    asyncio.run(daemon.serve(configuration, lambda: run.configuration(flags)))

@@ -11,6 +11,7 @@ import typer
 
 from rfctl.batches import Batches, Rules
 from rfctl.cli.context import invocation, run_async
+from rfctl.entrances import GENERIC, source_settings
 from rfctl.errors import ANSWER_IS_NO, NoDaemonError, RfctlError, UsageError
 from rfctl.heartbeat import Daemon, alive
 from rfctl.layers import Configuration
@@ -32,7 +33,10 @@ def simulate(
     scenario: Annotated[
         Scenario, typer.Option(help="rapid-fire 8 x 0.1 s, long-pauses, overflow.")
     ] = "rapid-fire",
-    via: Annotated[Literal["webhook", "redis"], typer.Option(help="How the messages go in.")] = "webhook",
+    via: Annotated[
+        Literal["webhook", "redis"] | None,
+        typer.Option(help="How the messages go in; by default the webhook, if it takes generic requests."),
+    ] = None,
     expect_batches: Annotated[int | None, typer.Option(min=0, help="Fail unless so many come out.")] = None,
 ) -> None:
     """Send simulated messages through the running daemon and check what comes out.
@@ -54,11 +58,13 @@ async def _simulate(
     scenario: Scenario,
     count: int | None,
     interval: float | None,
-    via: str,
+    wanted: str | None,
     expected: int | None,
 ) -> int:
     context = invocation(ctx)
     async with context.batches() as (connection, batches, configuration):
+        generic = source_settings(configuration.settings).get(GENERIC)
+        via = wanted or ("webhook" if generic is not None and not generic.map else "redis")
         daemon = await _daemon(batches, via)
         timers = Timers(daemon.quiet_ms, daemon.max_size, daemon.max_wait_ms)
         sendings = plan(phones, offsets(scenario, timers, count, interval), f"sim-{run}")
@@ -93,8 +99,10 @@ async def _daemon(batches: Batches, via: str) -> Daemon:
 
 
 def _via_webhook(configuration: Configuration, daemon: Daemon) -> Send:
-    secrets = configuration.settings.sources.generic.secrets
-    return Sender(base_url(daemon), secrets[0] if secrets else "").send
+    generic = source_settings(configuration.settings).get(GENERIC)
+    if generic is None or generic.map:
+        raise UsageError("there is no source generic that takes simulated messages", next="use --via redis")
+    return Sender(base_url(daemon), generic.secrets[0] if generic.secrets else "").send
 
 
 def _via_redis(batches: Batches, configuration: Configuration, daemon: Daemon) -> Send:

@@ -17,12 +17,6 @@ import msgspec
 from rfctl.errors import ANSWER_IS_NO, RfctlError
 from rfctl.message import Merged
 
-DEFAULT_RETRY_MS = (
-    5_000, 300_000, 1_800_000, 7_200_000, 18_000_000, 36_000_000, 50_400_000, 72_000_000, 86_400_000,
-)  # fmt: skip
-"""Waits between tries as Standard Webhooks recommends them: 5 s, 5 min, 30 min, 2, 5, 10, 14, 20, 24 h."""
-
-
 _PLACE = re.compile(r"\{(company|phone|channel|account)\}")
 
 

@@ -1,0 +1,242 @@
+"""The one room that speaks to Redis about deliveries: what is still to be delivered to one sink, and what came of it.
+
+A sink is a consumer group on the output stream. What was read and not acknowledged is in the group's own pending
+list; what waits for another try, and all behind it, is also in `waiting` and `retry` (lua/sink.lua). So whoever
+takes over finds everything in Redis.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import msgspec
+
+from rfctl.connection import Connection
+from rfctl.errors import RfctlError
+from rfctl.keys import PAUSED, Partition, name_of
+from rfctl.message import Merged, decode_merged
+from rfctl.sinks.delivery import Delivery
+
+_CONSUMER = "forwarder"
+"""One name for all daemons: only the holder of the lease reads, and it goes on where the last one stopped."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One merged message on its way to a sink; `fields` are None when somebody has deleted it from the stream.
+
+    `id` is the stream's, `shard` the number of its shard or "", `tries` how often it was tried before.
+    """
+
+    id: str
+    fields: list[bytes] | None
+    shard: str = ""
+    tries: int = 0
+
+    @cached_property
+    def merged(self) -> Merged:
+        """The message; one without fields is empty."""
+        return decode_merged(self.id.encode(), self.fields or [])
+
+    @cached_property
+    def name(self) -> str:
+        """Whose turn it waits for: one person's messages leave one after another."""
+        return name_of(self.merged.phone)
+
+    def delivery(self) -> Delivery:
+        """Return what a sink is given; the id is the same at every try, and no other shard's."""
+        return Delivery(delivery_id(self.id, self.shard), self.merged, self.tries + 1)
+
+
+def delivery_id(entry_id: str, shard: str) -> str:
+    """Return the id by which the world outside knows a merged message: the stream's, with the shard behind it."""
+    return f"{entry_id}-{shard}" if shard else entry_id
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """What a sink inside the same Redis writes: a list's value, or the fields of a stream's entry."""
+
+    kind: str
+    key: str
+    values: Sequence[bytes | str]
+
+
+class Deliveries:
+    """What is to be delivered to one sink, from one shard's output stream."""
+
+    def __init__(self, connection: Connection, shard: Partition, sink: str) -> None:
+        self._connection = connection
+        self._shard = shard
+        self._keys = shard.sink(sink)
+        self.sink = sink
+        self.group = group_of(sink)
+
+    @property
+    def block_ms(self) -> int:
+        """How long a read may wait: well within the time that an answer may take."""
+        return max(1, min(1000, self._connection.address.timeout_ms // 2))
+
+    async def _run(self, verb: str, *args: bytes | str | int, also: str = "") -> Any:
+        keys = self._keys
+        named = [self._shard.out, keys.waiting, keys.retry, keys.tries, keys.bodies, self._shard.totals]
+        return await self._connection.run(
+            verb, [*named, *([also] if also else [])], [self.group, self.sink, *args]
+        )
+
+    async def open(self) -> None:
+        """Make the group, at the beginning of what is kept; one that is there stays as it is."""
+        await make_group(self._connection, self._shard.out, self.group)
+
+    async def lease(self, who: str, ms: int) -> bool:
+        """Take or keep the right to deliver, for so long (ms; 0 gives it back); says whether it is ours."""
+        return bool(await self._connection.run("lease", [self._keys.lease], [who, ms]))
+
+    async def paused(self) -> bool:
+        """Say whether the sink is to stand still."""
+        return bool(await self._connection.call("HEXISTS", PAUSED, self.sink))
+
+    async def pause(self, why: str) -> None:
+        """Tell every daemon to stand still."""
+        now = await self._connection.now_ms()
+        await self._connection.call("HSET", PAUSED, self.sink, json.dumps({"why": why, "at_ms": now}))
+
+    async def unread(self, most: int, block_ms: int) -> list[Entry]:
+        """Read new messages; waits up to `block_ms` for the first."""
+        return await self._read(">", most, "BLOCK", max(1, min(block_ms, self.block_ms)))
+
+    async def unacknowledged(self, after: str, most: int) -> list[Entry]:
+        """Read again what was read before and not acknowledged, behind the id `after`."""
+        return await self._read(after, most)
+
+    async def _read(self, where: str, most: int, *block: str | int) -> list[Entry]:
+        command = (
+            "XREADGROUP",
+            "GROUP",
+            self.group,
+            _CONSUMER,
+            "COUNT",
+            most,
+            *block,
+            "STREAMS",
+            self._shard.out,
+            where,
+        )
+        try:
+            answer = await self._connection.call(*command)
+        except RfctlError as problem:
+            if "NOGROUP" not in problem.fact:
+                raise
+            await self.open()  # somebody has deleted the group, or everything: begin with what is kept
+            return []
+        entries = answer[0][1] if answer else []
+        return [Entry(entry_id.decode(), fields, self._shard.number) for entry_id, fields in entries]
+
+    async def park(self, entries: Sequence[Entry]) -> list[bool]:
+        """Put those of held phones behind what waits; says of each whether it waits now."""
+        if not entries:
+            return []
+        args = [part for entry in entries for part in (entry.name, entry.id)]
+        return [bool(one) for one in await self._run("park", *args)]
+
+    async def hold(self, name: str, ids: Sequence[str], *, wait_ms: int, error: str = "") -> None:
+        """Hold a phone: try the first id again in `wait_ms`, the others behind it; `error` is what went wrong."""
+        await self._run("hold", name, wait_ms, json.dumps(error) if error else "", *ids)
+
+    async def settle(self, entry: Entry) -> str:
+        """Acknowledge what was delivered. Returns the id of the next one that waits for this phone, or ""."""
+        return _text(await self._run("settle", entry.name, entry.id))
+
+    async def push(self, entry: Entry, push: Push) -> str:
+        """Deliver into this Redis and acknowledge, in one step. Returns as `settle` does."""
+        key = self._shard.destination(push.key)
+        return _text(await self._run("push", entry.name, entry.id, push.kind, *push.values, also=key))
+
+    async def bury(self, entry: Entry, error: str) -> str:
+        """Put it to the dead ones. Returns as `settle` does."""
+        fields = entry.fields or []
+        return _text(
+            await self._run("bury", entry.name, entry.id, json.dumps(error), *fields, also=self._shard.dead)
+        )
+
+    async def due(self, most: int) -> tuple[list[str], int | None]:
+        """Return the phones whose next try is due, and in how many ms the one after them is (None: none is held)."""
+        now = await self._connection.now_ms()
+        due, later = await self._connection.calls(
+            [
+                ("ZRANGEBYSCORE", self._keys.retry, "-inf", now, "LIMIT", 0, most),
+                ("ZRANGEBYSCORE", self._keys.retry, f"({now}", "+inf", "WITHSCORES", "LIMIT", 0, 1),
+            ]
+        )
+        return [name.decode() for name in due], int(float(later[1])) - now if later else None
+
+    async def first_waiting(self, name: str) -> str:
+        """Return the id of the first message that waits for this phone, or ""."""
+        found = await self._connection.call(
+            "ZRANGEBYLEX", self._keys.waiting, f"[{name}\0", f"({name}\1", "LIMIT", 0, 1
+        )
+        return plain_id(found[0].decode().rpartition("\0")[2]) if found else ""
+
+    async def fetch(self, entry_id: str) -> Entry:
+        """Read one message that waits, with the number of its tries."""
+        body, entries, tries = await self._connection.calls(
+            [
+                ("HGET", self._keys.bodies, entry_id),
+                ("XRANGE", self._shard.out, entry_id, entry_id),
+                ("HGET", self._keys.tries, entry_id),
+            ]
+        )
+        fields = _fields(body) if body else entries[0][1] if entries else None
+        count = len(msgspec.json.decode(tries)) if tries else 0
+        return replace(Entry(entry_id, fields, self._shard.number), tries=count)
+
+    async def pull_in(self) -> int:
+        """Make everything due that waits for a later try: the receiver is back. Returns how many phones."""
+        count = 0
+        while more := int(await self._run("pull_in")):
+            count += more
+        return count
+
+    async def requeue(self, entry: Entry, dead_entry: str = "") -> bool:
+        """Send a message again, first of its phone and due now; it leaves the dead ones in the same step.
+
+        False when `dead_entry` is there no more.
+        """
+        fields = [field.decode() for field in entry.fields or []]
+        return bool(
+            await self._run(
+                "requeue", entry.name, entry.id, json.dumps(fields), dead_entry, also=self._shard.dead
+            )
+        )
+
+
+def group_of(sink: str) -> str:
+    """Return the consumer group of a sink."""
+    return f"rfctl:{sink}"
+
+
+async def make_group(connection: Connection, stream: str, group: str) -> None:
+    """Make a consumer group at the beginning of what is kept; one that is there stays as it is."""
+    try:
+        await connection.call("XGROUP", "CREATE", stream, group, "0", "MKSTREAM")
+    except RfctlError as problem:
+        if "BUSYGROUP" not in problem.fact:
+            raise
+
+
+def plain_id(padded: str) -> str:
+    """Return an entry id without the zeros by which it sorts."""
+    ms, _, seq = padded.partition("-")
+    return f"{int(ms)}-{int(seq)}"
+
+
+def _fields(body: bytes) -> list[bytes]:
+    return [field.encode() for field in msgspec.json.decode(body, type=list[str])]
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)

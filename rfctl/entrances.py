@@ -1,0 +1,83 @@
+"""From the settings to the ways in: which sources are served, how they are verified, and to whom."""
+
+from __future__ import annotations
+
+from rfctl.errors import SettingsError
+from rfctl.reception import Entrance
+from rfctl.settings import Settings
+from rfctl.sources.catalog import SOURCES, make_source
+from rfctl.sources.mapped import check_mapping
+from rfctl.sources.request import Profile
+from rfctl.ways import SourceSettings
+
+GENERIC = "generic"
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+def source_settings(settings: Settings) -> dict[str, SourceSettings]:
+    """Return the configured sources; without any there is one, the Node service's own webhook."""
+    return dict(settings.sources) or {GENERIC: SourceSettings(type="generic")}
+
+
+def dedupe_s(settings: Settings) -> dict[str, int]:
+    """Return how long each source's message ids are remembered, s, where that is not batching.dedupe_s."""
+    times = {
+        name: one.dedupe_s or SOURCES[one.type].dedupe_s for name, one in source_settings(settings).items()
+    }
+    return {name: seconds for name, seconds in times.items() if seconds is not None}
+
+
+def entrances(settings: Settings) -> dict[str, Entrance]:
+    """Return the ways in, by name. Raises SettingsError for a mapping that cannot be."""
+    problems = [
+        f"sources.{name}.map: {problem}"
+        for name, one in source_settings(settings).items()
+        if one.map
+        for problem in check_mapping(one.map)
+    ]
+    if problems:
+        raise SettingsError(problems, next="see `man rfctl.toml`")
+    most = settings.batching.max_text_bytes
+    return {name: _entrance(name, one, most) for name, one in source_settings(settings).items()}
+
+
+def _entrance(name: str, one: SourceSettings, max_text_bytes: int) -> Entrance:
+    profile = Profile(
+        name=name,
+        secrets=tuple(one.secrets),
+        company=one.company,
+        max_text_bytes=max_text_bytes,
+        verify_token=one.verify_token,
+        public_url=one.public_url,
+        mapping=one.map,
+        auth=one.auth if "auth" in one.model_fields_set else "",
+        auth_header=one.auth_header.lower(),
+    )
+    return Entrance(
+        name=name,
+        type=one.type,
+        source=make_source(one.type, profile),
+        verified=bool(one.secrets),
+        insecure=one.insecure,
+        in_words=one.type == "generic" and not one.map,
+    )
+
+
+def check_open_to_all(settings: Settings) -> None:
+    """Refuse to listen beyond this machine with a source that nothing verifies. Raises SettingsError."""
+    if settings.http.host in _LOOPBACK:
+        return
+    problems = [
+        f"sources.{name}: it has no secrets, and the listener on {settings.http.host} is open to others"
+        for name, one in source_settings(settings).items()
+        if not one.secrets and not one.insecure
+    ]
+    if problems:
+        raise SettingsError(
+            problems, next="set its secrets, or http.host = 127.0.0.1, or insecure = true if you mean it"
+        )
+
+
+def insecure(settings: Settings) -> list[str]:
+    """Return the names of the sources that take unverified requests from everywhere."""
+    return [name for name, one in source_settings(settings).items() if one.insecure and not one.secrets]

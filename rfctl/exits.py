@@ -1,0 +1,53 @@
+"""From the settings to the ways out: which sinks there are, how they are set up, and at what pace they are served."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rfctl.forwarder import Pace
+from rfctl.settings import Settings
+from rfctl.sinks.catalog import make_sink
+from rfctl.sinks.delivery import Sink, SinkProfile
+from rfctl.sinks.inside import Inside
+from rfctl.ways import SinkSettings
+
+_COMMON = frozenset({"type", "retry_ms", "parallel", "timeout_ms", "connect_timeout_ms", "options"})
+_OWN_URL_OPTIONAL = ("bullmq", "celery", "rq")
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """One sink that rfctl delivers to."""
+
+    name: str
+    sink: Sink | Inside
+    pace: Pace
+
+
+def is_read_by_workers(one: SinkSettings) -> bool:
+    """Say whether it is the output stream itself: workers read it, and there is nothing to deliver."""
+    return one.type == "stream" and not one.key
+
+
+def forwarded(settings: Settings) -> dict[str, SinkSettings]:
+    """Return the sinks that rfctl delivers to, by name."""
+    return {name: one for name, one in settings.sinks.items() if not is_read_by_workers(one)}
+
+
+def worker_groups(settings: Settings) -> list[str]:
+    """Return the consumer groups of workers that are to be made on the output stream."""
+    return [one.group for one in settings.sinks.values() if is_read_by_workers(one) and one.group]
+
+
+def make_exit(name: str, one: SinkSettings, *, redis_url: str, check_ms: int = 1000) -> Exit:
+    """Set one sink up. Raises SettingsError."""
+    pace = Pace(retry_ms=tuple(one.retry_ms), parallel=one.parallel, check_ms=check_ms)
+    return Exit(name, make_sink(_profile(name, one, redis_url)), pace)
+
+
+def _profile(name: str, one: SinkSettings, redis_url: str) -> SinkProfile:
+    given = {field: getattr(one, field) for field in type(one).model_fields if field not in _COMMON}
+    options = {field: value for field, value in given.items() if value != ""}
+    if one.type in _OWN_URL_OPTIONAL and not one.url:
+        options["url"] = redis_url
+    return SinkProfile(name, one.type, one.timeout_ms, one.connect_timeout_ms, {**options, **one.options})

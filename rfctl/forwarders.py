@@ -1,0 +1,90 @@
+"""All forwarders of one daemon: one for each sink and shard, each with sockets of its own, so none waits for another."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from rfctl.connection import Address, Connection
+from rfctl.deliveries import Deliveries
+from rfctl.errors import RfctlError
+from rfctl.exits import Exit, make_exit
+from rfctl.forwarder import Forwarder
+from rfctl.keys import Partition
+from rfctl.sinks.inside import Inside
+from rfctl.ways import SinkSettings
+
+_log = structlog.get_logger("forwarder")
+
+
+@dataclass(slots=True)
+class _Running:
+    settings: SinkSettings
+    exit: Exit
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    connections: list[Connection] = field(default_factory=list)
+    tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+
+class Forwarders:
+    """Runs what the settings name. `who` tells this daemon from all others; `failed` is called when one ends by a bug."""
+
+    def __init__(
+        self,
+        address: Address,
+        partitions: Sequence[Partition],
+        who: str,
+        failed: Callable[[asyncio.Task[None]], None],
+    ) -> None:
+        self._address = address
+        self._partitions = partitions
+        self._who = who
+        self._failed = failed
+        self._running: dict[str, _Running] = {}
+
+    async def serve(self, sinks: Mapping[str, SinkSettings], redis_url: str) -> None:
+        """Run exactly these sinks: what is new or changed starts, what is gone or changed stops first.
+
+        Raises SettingsError before anything was changed.
+        """
+        known = {name: one for name, one in self._running.items() if sinks.get(name) == one.settings}
+        made = {
+            name: make_exit(name, one, redis_url=redis_url)
+            for name, one in sinks.items()
+            if name not in known
+        }
+        for one in made.values():
+            if not isinstance(one.sink, Inside):
+                await one.sink.open()
+        await asyncio.gather(*(self._stop(name) for name in list(self._running) if name not in known))
+        for name, one in made.items():
+            self._start(name, sinks[name], one)
+
+    def _start(self, name: str, settings: SinkSettings, made: Exit) -> None:
+        running = self._running[name] = _Running(settings, made)
+        for shard in self._partitions:
+            connection = Connection.open(self._address)
+            running.connections.append(connection)
+            forwarder = Forwarder(Deliveries(connection, shard, name), made.sink, made.pace, self._who)
+            task = asyncio.create_task(forwarder.run(running.stopping))
+            task.add_done_callback(self._failed)
+            running.tasks.append(task)
+        _log.info("sink", sink=name, type=settings.type)
+
+    async def _stop(self, name: str) -> None:
+        running = self._running.pop(name)
+        running.stopping.set()
+        await asyncio.wait(running.tasks)
+        if not isinstance(running.exit.sink, Inside):
+            with contextlib.suppress(RfctlError):
+                await running.exit.sink.close()
+        for connection in running.connections:
+            await connection.close()
+
+    async def stop(self) -> None:
+        """Stop all of them: what is on its way may arrive, the rest stays in Redis."""
+        await asyncio.gather(*(self._stop(name) for name in list(self._running)))

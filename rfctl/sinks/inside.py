@@ -1,0 +1,23 @@
+"""Sinks in the same Redis: a list or another stream, filled in the very step that acknowledges. Exactly once."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from rfctl.deliveries import Push
+from rfctl.sinks.delivery import Delivery, encode, filled
+
+
+class Inside:
+    """A list of JSON, or a stream with the fields of the output stream and the `id`; `key` is a template."""
+
+    def __init__(self, kind: Literal["list", "stream"], key: str) -> None:
+        self._kind = kind
+        self._key = key
+
+    def push(self, delivery: Delivery, fields: list[bytes]) -> Push:
+        """Return what is to be written for one message."""
+        key = filled(self._key, delivery)
+        if self._kind == "list":
+            return Push("list", key, [encode(delivery)])
+        return Push("stream", key, ["id", delivery.id, *fields])

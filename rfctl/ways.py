@@ -1,0 +1,273 @@
+"""The sections that an operator names: where messages come from, what does not wait, where they go."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
+
+from rfctl.section import SECRET, Numbers, Section, Words, only, reads_only_its_own
+
+# No two underscores in a row: they part the names of a variable.
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+([_-][a-z0-9]+)*$", max_length=32)]
+DEFAULT_RETRY_MS = (
+    5_000, 300_000, 1_800_000, 7_200_000, 18_000_000, 36_000_000, 50_400_000, 72_000_000, 86_400_000,
+)  # fmt: skip
+"""The waits that Standard Webhooks recommends: 5 s, 5 min, 30 min, 2, 5, 10, 14, 20, 24 h."""
+_DAY_MS = 86_400_000
+
+
+class SourceSettings(Section):
+    """One way in, POST /webhook/NAME: a provider's account, or several that share their secrets."""
+
+    type: Literal["whatsapp-cloud", "twilio", "telegram", "evolution", "waha", "green-api", "generic"] = (
+        Field(
+            description="Whose requests these are. generic takes the Node service's two forms, or with map anybody's JSON."
+        )
+    )
+    secrets: Words = Field(
+        default_factory=list,
+        description="What requests are verified by, any of them (several: rotation): Meta's app secret, Twilio's auth "
+        "token, Telegram's secret_token, Evolution's jwt_key or static header, WAHA's hmac key, GREEN-API's "
+        "webhookUrlToken, the generic X-Signature secret. None: served to this machine only.",
+        json_schema_extra=SECRET,
+    )
+    insecure: bool = Field(
+        False,
+        description="Take unverified requests from everywhere when there are no secrets. Warned about at every start.",
+    )
+    company: str = Field("", max_length=64, description="Company of messages that name none.")
+    quiet_ms: int | None = Field(
+        None, ge=1, le=_DAY_MS, description="This source's own batching.quiet_ms, ms; rules come before it."
+    )
+    max_size: int | None = Field(None, ge=1, le=1000, description="This source's own batching.max_size.")
+    max_wait_ms: int | None = Field(
+        None, ge=1, le=_DAY_MS, description="This source's own batching.max_wait_ms, ms."
+    )
+    dedupe_s: int | None = Field(
+        None,
+        ge=1,
+        le=2_592_000,
+        description="How long this source's message ids are remembered, s. Empty: as long as its provider may send a "
+        "message again (8 days whatsapp-cloud, 1 day twilio, 2 days the others), generic as batching.dedupe_s.",
+    )
+    verify_token: str = Field(
+        "",
+        description="The verify token that Meta's GET handshake must name.",
+        json_schema_extra=only("whatsapp-cloud", secret=True),
+    )
+    public_url: str = Field(
+        "",
+        description="The address that Twilio calls, without the path: https://bot.example.com. It is part of the signature.",
+        json_schema_extra=only("twilio"),
+    )
+    map: dict[str, str] = Field(
+        default_factory=dict,
+        description="Where a JSON body has what: phone, text, id, company, account, chat, name, time, type, media_url, "
+        "media_mime, media_id, caption, skip_if as paths like data.sender.id; each for a list of messages.",
+        json_schema_extra=only("generic"),
+    )
+    auth: Literal["node", "token", "hmac-sha256"] = Field(
+        "node",
+        description="How a generic request proves itself: node (X-Signature and X-Timestamp of the Node service), token "
+        "(a header equals a secret) or hmac-sha256 (a header has the hex or base64 HMAC of the body).",
+        json_schema_extra=only("generic"),
+    )
+    auth_header: str = Field(
+        "",
+        description="The header that auth looks at. Empty: Authorization for token, X-Signature for hmac-sha256.",
+        json_schema_extra=only("generic"),
+    )
+
+    @model_validator(mode="after")
+    def _fits_its_type(self) -> Self:
+        reads_only_its_own(self)
+        if self.type == "twilio" and not self.public_url:
+            raise ValueError("public_url is missing: Twilio signs the address that it calls")
+        if self.public_url and not re.fullmatch(r"https?://[^/?#]+/?", self.public_url):
+            raise ValueError("public_url: write scheme and host alone, https://bot.example.com")
+        return self
+
+
+def _compiles(pattern: str) -> str:
+    try:
+        re.compile(pattern)
+    except re.error as problem:
+        raise ValueError(f"{pattern} is no regular expression: {problem}") from None
+    return pattern
+
+
+class RuleSettings(Section):
+    """What is treated otherwise: who and which messages, and what follows. The first rule that says something wins."""
+
+    sources: Words = Field(default_factory=list, description="Only messages of these sources.")
+    companies: Words = Field(default_factory=list, description="Only messages to these companies.")
+    accounts: Words = Field(
+        default_factory=list, description="Only messages to these accounts of a provider."
+    )
+    types: Words = Field(
+        default_factory=list,
+        description="Only messages of these types: text, image, voice, button and so on.",
+    )
+    words: Words = Field(
+        default_factory=list,
+        description="The whole message is one of these, in any case; a full stop or exclamation mark behind it does not "
+        "count. A picture is not meant, whatever its caption, unless types says so.",
+    )
+    prefixes: Words = Field(
+        default_factory=list, description="The message begins with one of these, in any case."
+    )
+    patterns: list[Annotated[str, AfterValidator(_compiles)]] = Field(
+        default_factory=list,
+        description="The whole message matches one of these Python regular expressions (messages up to 1024 characters).",
+    )
+    then: Literal["wait", "alone", "all", "discard"] = Field(
+        "wait",
+        description="wait: like any other, by the timers below. alone: what is pending is handed over first, then this "
+        "one by itself. all: it joins what is pending, and all is handed over. discard: what is pending is thrown away, "
+        "then this one is handed over by itself.",
+    )
+    quiet_ms: int | None = Field(None, ge=1, le=_DAY_MS, description="Silence after such a message, ms.")
+    max_size: int | None = Field(
+        None, ge=1, le=1000, description="Size at which a batch with such a message leaves."
+    )
+    max_wait_ms: int | None = Field(
+        None, ge=1, le=_DAY_MS, description="Longest wait of a batch with such a message, ms."
+    )
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        given = self.model_fields_set
+        if self.then == "wait" and not given & {"quiet_ms", "max_size", "max_wait_ms"}:
+            raise ValueError("it changes nothing: set then, quiet_ms, max_size or max_wait_ms")
+        if not any(
+            getattr(self, name)
+            for name in ("sources", "companies", "accounts", "types", "words", "prefixes", "patterns")
+        ):
+            raise ValueError(
+                "it matches every message: name words, prefixes, patterns, types, sources, companies or accounts"
+            )
+        return self
+
+
+class SinkSettings(Section):
+    """One way out. Every sink has its own consumer group on the output stream, and its own pace."""
+
+    type: str = Field(
+        pattern=r"^[a-z0-9-]{1,64}$",
+        description="stream, list, bullmq, http, celery, rq, command, stdout, or one that a package registers in the "
+        "entry point group rfctl.sinks.",
+    )
+    retry_ms: Numbers = Field(
+        default_factory=lambda: list(DEFAULT_RETRY_MS),
+        max_length=100,
+        description="Waits between the tries, ms; after the last try the message is dead. The default is that of Standard Webhooks.",
+    )
+    parallel: int = Field(
+        16,
+        ge=1,
+        le=1000,
+        description="How many people's messages are delivered at a time; one person's go one after another.",
+    )
+    timeout_ms: int = Field(15_000, ge=10, le=3_600_000, description="How long one try may take in all, ms.")
+    connect_timeout_ms: int = Field(
+        5000,
+        ge=10,
+        le=600_000,
+        description="How long a connection may take, ms.",
+        json_schema_extra=only("http"),
+    )
+    key: str = Field(
+        "",
+        description="Key in the same Redis; {company}, {phone}, {channel} and {account} are put in. For stream, empty: the "
+        "output stream itself, for workers with a consumer group of their own.",
+        json_schema_extra=only("list", "stream"),
+    )
+    group: str = Field(
+        "",
+        max_length=64,
+        description="Consumer group of your workers, which is made at the beginning of what is kept; nothing is trimmed "
+        "that it has not acknowledged.",
+        json_schema_extra=only("stream"),
+    )
+    url: str = Field(
+        "",
+        description="http: where to POST. bullmq, celery, rq: the queue's Redis or broker; empty: redis.url.",
+        json_schema_extra=only("http", "bullmq", "celery", "rq", secret=True),
+    )
+    secret: Words = Field(
+        default_factory=list,
+        description="Secrets (whsec_…) that sign each POST by Standard Webhooks; several: rotation. None: unsigned.",
+        json_schema_extra=only("http", secret=True),
+    )
+    allow_private: bool = Field(
+        False,
+        description="Allow a receiver on this host or in a private network.",
+        json_schema_extra=only("http"),
+    )
+    headers: dict[str, str] = Field(
+        default_factory=dict,
+        description="More headers of each POST.",
+        json_schema_extra=only("http", secret=True),
+    )
+    queue: str = Field(
+        "",
+        description="Queue; {company}, {phone}, {channel} and {account} are put in: company-{company}-messages. Empty: "
+        "default for rq, Celery's own for celery.",
+        json_schema_extra=only("bullmq", "celery", "rq"),
+    )
+    job: str = Field(
+        "process-message",
+        min_length=1,
+        description="Name of the BullMQ job.",
+        json_schema_extra=only("bullmq"),
+    )
+    prefix: str = Field(
+        "bull", min_length=1, description="Prefix of BullMQ's keys.", json_schema_extra=only("bullmq")
+    )
+    attempts: int = Field(
+        3,
+        ge=1,
+        le=1000,
+        description="How often BullMQ lets a worker try the job.",
+        json_schema_extra=only("bullmq"),
+    )
+    backoff_ms: int = Field(
+        5000,
+        ge=0,
+        le=_DAY_MS,
+        description="BullMQ's first wait between a worker's tries, doubled each time, ms.",
+        json_schema_extra=only("bullmq"),
+    )
+    task: str = Field(
+        "",
+        description="Name of the Celery task, or dotted path of the RQ function; it is given the message as a dict.",
+        json_schema_extra=only("celery", "rq"),
+    )
+    command: Words = Field(
+        default_factory=list,
+        description="Program and arguments, run once a message: JSON on its stdin, exit status 0 delivered, 65 never "
+        "deliverable, else tried again.",
+        json_schema_extra=only("command"),
+    )
+    options: dict[str, Any] = Field(
+        default_factory=dict, description="Settings of a sink from another package, given to it as they are."
+    )
+
+    @field_validator("retry_ms")
+    @classmethod
+    def _waits_are_waits(cls, value: list[int]) -> list[int]:
+        if any(not 0 <= wait <= 30 * _DAY_MS for wait in value):
+            raise ValueError("each wait is between 0 and 30 days, in ms")
+        return value
+
+    @model_validator(mode="after")
+    def _fits_its_type(self) -> Self:
+        reads_only_its_own(self)
+        needed = {"http": "url", "list": "key", "command": "command", "celery": "task", "rq": "task"}.get(
+            self.type, ""
+        )
+        if needed and not getattr(self, needed):
+            raise ValueError(f"{needed} is missing: a sink of type {self.type} needs it")
+        return self
