@@ -1,0 +1,244 @@
+"""What an Evolution API event looks like inside: the WhatsApp message as Baileys decodes it, and its key.
+
+The shapes are those of WhatsApp's own protocol (github.com/WhiskeySockets/Baileys, WAProto); Evolution hands
+them on (github.com/evolution-foundation/evolution-api, whatsapp.baileys.service.ts). What is absent may also
+be null. What is not named here is ignored, and kept in `raw`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+
+from rfctl.message import tidy_phone
+from rfctl.sources.request import NotUnderstoodError, decode_json, first
+
+Content = dict[str, msgspec.Raw]
+TYPES = {
+    "conversation": "text", "extendedTextMessage": "text", "imageMessage": "image", "videoMessage": "video",
+    "ptvMessage": "video", "audioMessage": "audio", "documentMessage": "document", "stickerMessage": "sticker",
+    "locationMessage": "location", "liveLocationMessage": "location", "contactMessage": "contacts",
+    "contactsArrayMessage": "contacts", "reactionMessage": "reaction", "pollCreationMessage": "poll",
+    "pollCreationMessageV2": "poll", "pollCreationMessageV3": "poll", "pollUpdateMessage": "poll",
+    "buttonsResponseMessage": "button", "listResponseMessage": "button", "templateButtonReplyMessage": "button",
+    "interactiveResponseMessage": "button", "orderMessage": "order", "protocolMessage": "protocol",
+    "secretEncryptedMessage": "unsupported", "encReactionMessage": "unsupported",
+}  # fmt: skip
+"""What a message holds, and its type with us; the last two are an edit and a reaction that only WhatsApp can read."""
+FILES = frozenset({"image", "video", "audio", "voice", "document", "sticker"})
+_WRAPPERS = (
+    "ephemeralMessage", "viewOnceMessage", "viewOnceMessageV2", "viewOnceMessageV2Extension",
+    "documentWithCaptionMessage", "editedMessage", "associatedChildMessage", "groupMentionedMessage",
+    "botInvokeMessage", "lottieStickerMessage",
+)  # fmt: skip
+_DEEPEST = 5
+_DEVICE = re.compile(r":\d+(?=@)")
+_HEAVY = frozenset({"apikey", "base64", "jpegThumbnail", "pngThumbnail", "thumbnail"})
+_VCARD_PHONE = re.compile(r"^[^\r\n:]*\bTEL\b[^\r\n:]*:([^\r\n]+)", re.MULTILINE)
+
+
+class Key(msgspec.Struct):
+    """Which message, in which chat, of whom; `…Alt` and `…Pn` are the other spelling of the same person."""
+
+    remoteJid: str | None = None  # noqa: N815 - the provider's names
+    remoteJidAlt: str | None = None  # noqa: N815
+    senderPn: str | None = None  # noqa: N815
+    participant: str | None = None
+    participantAlt: str | None = None  # noqa: N815
+    participantPn: str | None = None  # noqa: N815
+    fromMe: bool | None = None  # noqa: N815
+    id: str | None = None
+
+    @property
+    def chat(self) -> str:
+        """The group's JID, or "" in a one-to-one chat."""
+        return self.remoteJid if self.remoteJid and self.remoteJid.endswith("@g.us") else ""
+
+    @property
+    def phone(self) -> str:
+        """The sender, by number where one is known; an `@lid` stays as it is; "" when nobody is named."""
+        if self.chat:
+            return _person(self.participant, self.participantAlt, self.participantPn)
+        return _person(self.remoteJid, self.remoteJidAlt, self.senderPn)
+
+    @property
+    def is_feed(self) -> bool:
+        """Whether it belongs to a status, a broadcast list or a channel, where nobody speaks to us."""
+        return (self.remoteJid or "").endswith(("@broadcast", "@newsletter"))
+
+
+class Quoted(msgspec.Struct):
+    """A ContextInfo: `stanzaId` is the message that is answered."""
+
+    stanzaId: str | None = None  # noqa: N815
+
+
+class Named(msgspec.Struct):
+    """A shared contact."""
+
+    displayName: str | None = None  # noqa: N815
+    vcard: str | None = None
+
+    def read(self) -> dict[str, str]:
+        """Return its name and its first phone."""
+        found = _VCARD_PHONE.search(self.vcard or "")
+        return {"name": self.displayName or "", "phone": tidy_phone(found[1]) if found else ""}
+
+
+class Row(msgspec.Struct):
+    """The chosen row of a list."""
+
+    selectedRowId: str | None = None  # noqa: N815
+
+
+class Spoken(msgspec.Struct):
+    """A text in an object of its own."""
+
+    text: str | None = None
+
+
+class Flow(msgspec.Struct):
+    """The answer to a native flow: its parameters are JSON in a string."""
+
+    paramsJson: str | None = None  # noqa: N815
+
+
+class Vote(msgspec.Struct):
+    """A vote: the names of what was chosen, when Evolution could decrypt them."""
+
+    selectedOptions: msgspec.Raw = msgspec.Raw(b"")  # noqa: N815
+
+
+class Body(msgspec.Struct):
+    """What any content may hold; which fields there are depends on its type."""
+
+    text: str | None = None
+    caption: str | None = None
+    mimetype: str | None = None
+    fileName: str | None = None  # noqa: N815
+    ptt: bool | None = None
+    title: str | None = None
+    name: str | None = None
+    address: str | None = None
+    message: str | None = None
+    body: Spoken | None = None
+    degreesLatitude: float | None = None  # noqa: N815
+    degreesLongitude: float | None = None  # noqa: N815
+    displayName: str | None = None  # noqa: N815
+    vcard: str | None = None
+    contacts: list[Named] | None = None
+    selectedDisplayText: str | None = None  # noqa: N815
+    selectedButtonId: str | None = None  # noqa: N815
+    selectedId: str | None = None  # noqa: N815
+    singleSelectReply: Row | None = None  # noqa: N815
+    nativeFlowResponseMessage: Flow | None = None  # noqa: N815
+    vote: Vote | None = None
+    key: Key | None = None
+    pollCreationMessageKey: Key | None = None  # noqa: N815
+    targetMessageKey: Key | None = None  # noqa: N815
+    contextInfo: Quoted | None = None  # noqa: N815
+
+    @property
+    def people(self) -> list[Named]:
+        """The shared contacts, however many."""
+        return self.contacts or [Named(displayName=self.displayName, vcard=self.vcard)]
+
+
+class Protocol(msgspec.Struct):
+    """A ProtocolMessage: an edit (14) or a deletion (0) of `key`, whose `fromMe` is as its author sees it."""
+
+    key: Key | None = None
+    type: int | str | None = None
+    editedMessage: Content | None = None  # noqa: N815
+
+
+class _Wrapper(msgspec.Struct):
+    message: Content | None = None
+
+
+_decode_wrapper = msgspec.json.Decoder(_Wrapper).decode
+_decode_body = msgspec.json.Decoder(Body).decode
+_decode_text = msgspec.json.Decoder(str).decode
+_decode_options = msgspec.json.Decoder(list[str]).decode
+
+
+def unwrap(content: Content) -> Content:
+    """Take off what is put around a message: that it disappears, is seen once, is a document with a caption."""
+    for _ in range(_DEEPEST):
+        wrapper = next((name for name in _WRAPPERS if name in content), "")
+        inner = decode_json(bytes(content[wrapper]), _decode_wrapper).message if wrapper else None
+        if not inner:
+            break
+        content = inner
+    return content
+
+
+def held(content: Content) -> str:
+    """Return the name of what the message holds, or "" when there is only what WhatsApp's clients tell each other."""
+    known = next((name for name in TYPES if name in content), "")
+    others = (name for name in content if "Message" in name and name != "senderKeyDistributionMessage")
+    return known or next(others, "")
+
+
+def read_body(name: str, raw: bytes) -> Body:
+    """Read one content. What a type that we do not know means by these names is not held against it."""
+    if name == "conversation":
+        return Body(text=decode_json(raw, _decode_text))
+    try:
+        body: Body = decode_json(raw, _decode_body)
+    except NotUnderstoodError:
+        if name in TYPES:
+            raise
+        return Body()
+    return body
+
+
+def text_of(kind: str, body: Body) -> str:
+    """Return what the person wrote, pressed or chose."""
+    if kind == "button":
+        return first(body.selectedDisplayText, body.title, body.body.text if body.body else "")
+    if kind == "poll":
+        return first(body.name, _chosen(body.vote))
+    return first(body.text, body.caption, body.message if kind == "order" else "")
+
+
+def pressed(body: Body) -> str:
+    """Return what the button or row is called in the program that sent it."""
+    row, flow = body.singleSelectReply, body.nativeFlowResponseMessage
+    return first(
+        body.selectedButtonId,
+        body.selectedId,
+        row.selectedRowId if row else "",
+        flow.paramsJson if flow else "",
+    )
+
+
+def lighter(raw: bytes) -> bytes:
+    """Return JSON without the files in it and the API key; without any it comes back to the byte."""
+    if not any(name.encode() in raw for name in _HEAVY):
+        return raw
+    stripped: bytes = decode_json(raw, lambda body: msgspec.json.encode(_stripped(msgspec.json.decode(body))))
+    return stripped
+
+
+def _stripped(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _stripped(inner) for name, inner in value.items() if name not in _HEAVY}
+    if isinstance(value, list):
+        return [_stripped(inner) for inner in value]
+    return value
+
+
+def _person(*spellings: str | None) -> str:
+    number = next((one for one in spellings if one and not one.endswith("@lid")), "")
+    return tidy_phone(_DEVICE.sub("", number or first(*spellings)))
+
+
+def _chosen(vote: Vote | None) -> str:
+    """Return the chosen names; before they are decrypted there are only hashes, which say nothing."""
+    try:
+        return "\n".join(decode_json(bytes(vote.selectedOptions), _decode_options)) if vote else ""
+    except NotUnderstoodError:
+        return ""

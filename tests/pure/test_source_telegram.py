@@ -1,0 +1,195 @@
+"""Telegram updates come in: the token is checked, then each update is read; pure."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rfctl.message import decode_item, encode_item
+from rfctl.sources.request import NotUnderstoodError, Profile, Request
+from rfctl.sources.telegram import Telegram
+
+PAYLOADS = Path(__file__).parent.parent / "payloads" / "telegram"
+EXPECTED = json.loads((PAYLOADS / "expected.json").read_text())
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def source(**more) -> Telegram:
+    return Telegram(Profile(name="bot", **{"secrets": ("right", "older"), "company": "shop", **more}))
+
+
+def read(name: str, **more):
+    return source(**more).messages((PAYLOADS / name).read_bytes())
+
+
+def asked(token: bytes | None, body: bytes = b"{}") -> Request:
+    headers = {} if token is None else {"x-telegram-bot-api-secret-token": token}
+    return Request("POST", "/in/bot", "", headers, body)
+
+
+def facts(name: str) -> dict:
+    [message] = read(name).messages
+    return json.loads(message.metadata)
+
+
+@pytest.mark.parametrize("name", sorted(EXPECTED))
+def test_each_update_is_read_as_the_table_says(name):
+    reading, expected = read(name), EXPECTED[name]
+    seen = json.loads(msgspec.json.encode([msgspec.structs.asdict(one) for one in reading.messages]))
+    full = {"url": "", "id": "", "mime": "", "caption": "", "name": ""}
+    for one in seen:
+        one["media"] = [{**full, **file} for file in one["media"]]
+    picked = [
+        {key: one[key] for key in wanted} for one, wanted in zip(seen, expected["messages"], strict=True)
+    ]
+    assert picked == expected["messages"]
+    assert reading.skipped == expected["skipped"]
+    assert len(reading.unclear) == expected["unclear"]
+    assert {(one.channel, one.company, one.platform) for one in reading.messages} <= {
+        ("bot", "shop", "telegram")
+    }
+
+
+def test_every_payload_stands_in_the_table():
+    assert {path.name for path in PAYLOADS.iterdir()} - {"expected.json"} == set(EXPECTED)
+
+
+@pytest.mark.parametrize("name", sorted(EXPECTED))
+def test_a_message_goes_through_its_stored_form_unharmed(name):
+    for message in read(name).messages:
+        stored = decode_item(encode_item(message, with_phone=True) + b"}")
+        assert (stored.text, stored.messageId, stored.phone) == (message.text, message.id, message.phone)
+        assert json.loads(bytes(stored.metadata))["raw"]
+
+
+@pytest.mark.parametrize("name", sorted(EXPECTED))
+def test_what_is_unclear_can_be_read_again(name):
+    for one in read(name).unclear:
+        assert [again.why for again in source().messages(one.body).unclear] == [one.why]
+
+
+def test_the_providers_own_object_is_kept_to_the_byte():
+    raw = b'{"message_id":1, "chat":{"id":5,"type":"private"},"from":{"id":5},"text":"a","other":1.50}'
+    [message] = source().messages(b'{"update_id":1,"message":' + raw + b"}").messages
+    assert message.metadata.endswith(b'"raw":' + raw + b"}")
+
+
+def test_a_bot_and_a_business_account_never_share_an_id():
+    [direct] = source().messages(update(message=post(7))).messages
+    [business] = source().messages(update(business_message=post(7, business_connection_id="c"))).messages
+    assert direct.id != business.id
+
+
+def test_an_edit_has_another_id_than_its_original_and_than_the_next_edit():
+    original = source().messages(update(1, message=post(7))).messages
+    edits = [source().messages(update(n, edited_message=post(7))).messages for n in (2, 3, 3)]
+    ids = [one.id for [one] in [original, *edits]]
+    assert len(set(ids)) == 3
+    assert ids[2] == ids[3]  # the same update, sent again
+    assert {one.refers for [one] in edits} == {ids[0]}
+
+
+def test_a_place_and_a_contact_are_in_the_metadata():
+    assert facts("venue.json")["location"] == {
+        "latitude": 55.75,
+        "longitude": 37.61,
+        "name": "Shop",
+        "address": "Main St 1",
+    }
+    assert facts("contact.json")["contacts"] == [{"name": "Bob", "phone": "79000000001"}]
+
+
+def test_an_album_and_a_button_can_be_told_by_the_metadata():
+    assert facts("photo.json")["mediaGroup"] == "13371"
+    assert facts("button.json")["button"] == "buy:1"
+    assert facts("text.json")["senderName"] == "Ann Example"
+
+
+def test_a_text_that_is_too_long_is_unclear_by_its_bytes():
+    body = update(message=post(7, text="я" * 6))
+    assert not source(max_text_bytes=12).messages(body).unclear
+    [unclear] = source(max_text_bytes=11).messages(body).unclear
+    assert "longer than 11 bytes" in unclear.why
+
+
+def test_a_message_with_half_an_emoji_is_read():
+    body = (
+        b'{"update_id":1,"message":{"message_id":7,"chat":{"id":5,"type":"private"},'
+        b'"from":{"id":5},"text":"cut \\ud83d"}}'
+    )
+    assert [one.text for one in source().messages(body).messages] == ["cut \ufffd"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"[]", b"{}", b"{", b"\xff", b'{"update_id":"1"}', b'{"update_id":NaN}', b'{"a":' + b"[" * 100_000],
+)
+def test_what_is_no_update_is_not_understood(body):
+    with pytest.raises(NotUnderstoodError):
+        source().messages(body)
+
+
+@given(st.binary())
+def test_any_bytes_are_read_or_not_understood(body):
+    try:
+        source().messages(body)
+    except NotUnderstoodError:
+        pass
+
+
+@given(st.sampled_from(sorted(EXPECTED)), st.data())
+def test_an_update_with_a_broken_part_is_read_or_unclear(name, data):
+    update = json.loads((PAYLOADS / name).read_text())
+    kind = next((key for key in update if key != "update_id"), "message")
+    inner = update.setdefault(kind, {})
+    inner[data.draw(st.sampled_from([*inner, "from", "text", "photo", "dice"]))] = data.draw(ANY_JSON)
+    reading = source().messages(json.dumps(update).encode())
+    assert reading.messages or reading.unclear or reading.skipped
+    for message in reading.messages:
+        decode_item(encode_item(message, with_phone=True) + b"}")
+
+
+@pytest.mark.parametrize("token", [b"right", b"older", b" right "])
+def test_any_of_the_tokens_verifies(token):
+    assert source().verify(asked(token), 0)
+
+
+@pytest.mark.parametrize(
+    "token", [None, b"", b"wrong", b"RIGHT", b"right,older", "прав".encode(), b"\xff\xfe"]
+)
+def test_another_token_is_refused(token):
+    assert not source().verify(asked(token), 0)
+
+
+@pytest.mark.parametrize("secrets", [(), ("",)])
+def test_without_a_secret_nothing_verifies(secrets):
+    assert not source(secrets=secrets).verify(asked(b""), 0)
+    assert not source(secrets=secrets).verify(asked(None), 0)
+
+
+@given(st.binary(), st.binary())
+def test_verifying_never_raises(token, body):
+    assert source().verify(asked(token, body), 0) is (token.strip() in {b"right", b"older"})
+
+
+def test_a_get_is_refused_and_the_body_is_kept_as_it_is():
+    assert source().handshake(Request("GET", "/in/bot", "", {}, b"")) is None
+    assert source().redact(b'{"update_id": 1}') == b'{"update_id": 1}'
+
+
+def update(number: int = 1, **kind) -> bytes:
+    return json.dumps({"update_id": number, **kind}).encode()
+
+
+def post(number: int, **more) -> dict:
+    chat = {"id": 5, "type": "private"}
+    return {"message_id": number, "chat": chat, "from": {"id": 5}, "date": 1, "text": "hi", **more}
