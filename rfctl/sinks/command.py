@@ -1,0 +1,182 @@
+"""Delivers a merged message to a program of the operator's: JSON on its standard input, its exit status is the answer.
+
+Nothing that a stranger typed reaches the command line or the environment, and none of our own settings do.
+It promises that when a delivery ends, in whatever way, nothing of the program's process group runs on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+from collections.abc import Iterator
+
+from rfctl.errors import SettingsError
+from rfctl.sinks.delivery import Delivery, DeliveryError, SinkProfile, encode
+from rfctl.text import duration, visible
+
+REFUSED_FOR_GOOD = 65
+"""EX_DATAERR of sysexits.h: the program says that this message can never be taken."""
+GRACE_MS = 2_000
+"""How long a program may take to end after SIGTERM."""
+LAST_WORDS_MS = 500
+"""How long what a dead program wrote last is waited for."""
+MOST_KEPT_BYTES = 8_192
+MOST_SHOWN_CHARS = 200
+
+_INPUT, _ERRORS = 0, 2
+
+
+class Command:
+    """A program a message. Option: command, a list of the program and its arguments."""
+
+    def __init__(self, profile: SinkProfile) -> None:
+        """Check the options. Raises SettingsError."""
+        command = profile.options.get("command")
+        if not isinstance(command, (list, tuple)) or not command or not _is_words(command):
+            raise SettingsError(
+                [f"sinks.{profile.name}.command: it must be a list: the program, then its arguments"]
+            )
+        self._name = profile.name
+        self._command: tuple[str, ...] = tuple(command)
+        self._timeout_ms = profile.timeout_ms
+
+    async def open(self) -> None:
+        """Look for the program. Raises SettingsError when it is not there or may not be run."""
+        program = self._command[0]
+        if shutil.which(program) is None:
+            problem = (
+                f"sinks.{self._name}.command: the program {visible(program)} is not found, or may not be run"
+            )
+            raise SettingsError([problem])
+
+    async def deliver(self, delivery: Delivery) -> None:
+        """Return after exit 0. Raises DeliveryError for any other end, a final one after exit 65."""
+        program = await self._start(delivery)
+        try:
+            async with asyncio.timeout(self._timeout_ms / 1000):
+                await program.run(encode(delivery))
+        except TimeoutError:
+            limit = duration(self._timeout_ms)
+            raise DeliveryError(f"the program was not done within {limit}{program.last_words()}") from None
+        finally:
+            await program.end()
+        _judge(program.status, program.last_words())
+
+    async def close(self) -> None:
+        """Keep nothing: nothing is held between deliveries."""
+
+    async def _start(self, delivery: Delivery) -> _Program:
+        # A start that is cancelled half-way would leave the program's children and its pipes: it is finished first.
+        starting = asyncio.create_task(self._spawn(delivery))
+        try:
+            return await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            while not starting.done():
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.wait([starting])
+            if not starting.cancelled() and starting.exception() is None:
+                await starting.result().end()
+            raise
+
+    async def _spawn(self, delivery: Delivery) -> _Program:
+        loop = asyncio.get_running_loop()
+        try:
+            _, program = await loop.subprocess_exec(
+                _Program, *self._command, stdout=asyncio.subprocess.DEVNULL,
+                start_new_session=True, env=dict(_environment(delivery)),
+            )  # fmt: skip
+        except OSError as problem:
+            fact = f"the program {visible(self._command[0])} cannot be started: {problem.strerror}"
+            raise DeliveryError(fact) from None
+        return program
+
+
+class _Program(asyncio.SubprocessProtocol):
+    """One run of the program.
+
+    asyncio's own Process is not used: on Python 3.11 its wait() ends only when nobody holds the pipes any more,
+    and a grandchild may hold them for ever.
+    """
+
+    def __init__(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._exited = loop.create_future()
+        self._silent = loop.create_future()
+        self._words = b""
+        self._transport: asyncio.SubprocessTransport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport  # type: ignore[assignment]
+
+    def pipe_data_received(self, fd: int, data: bytes) -> None:  # noqa: ARG002 - asyncio's signature
+        self._words = (self._words + data)[-MOST_KEPT_BYTES:]
+
+    def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:  # noqa: ARG002
+        if fd == _ERRORS and not self._silent.done():
+            self._silent.set_result(None)
+
+    def process_exited(self) -> None:
+        if not self._exited.done():
+            self._exited.set_result(None)
+
+    @property
+    def status(self) -> int:
+        """Its exit status, or minus the signal that ended it."""
+        return self._transport.get_returncode() or 0
+
+    def last_words(self) -> str:
+        """Return the last line that it wrote to its standard error, fit to be shown after a fact, or ""."""
+        lines = self._words.decode(errors="replace").rstrip().splitlines()
+        return ": " + visible(lines[-1].strip()[:MOST_SHOWN_CHARS])[:MOST_SHOWN_CHARS] if lines else ""
+
+    async def run(self, given: bytes) -> None:
+        """Write its input and wait until it has exited; one that does not read is judged by its exit alone."""
+        standard_input: asyncio.WriteTransport = self._transport.get_pipe_transport(_INPUT)  # type: ignore[assignment]
+        standard_input.write(given)
+        standard_input.write_eof()
+        await asyncio.shield(self._exited)
+
+    async def end(self) -> None:
+        """End what is left of its process group: asked first, forced after 2 s, also when cancelled meanwhile."""
+        try:
+            if not self._exited.done():
+                self._signal(signal.SIGTERM)
+                await asyncio.wait([self._exited], timeout=GRACE_MS / 1000)
+        finally:
+            self._signal(signal.SIGKILL)
+            await asyncio.wait([self._exited], timeout=GRACE_MS / 1000)
+            await asyncio.wait([self._silent], timeout=LAST_WORDS_MS / 1000)
+            self._transport.close()
+
+    def _signal(self, number: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._transport.get_pid(), number)
+
+
+def _judge(status: int, last_words: str) -> None:
+    if status == 0:
+        return
+    if status < 0:
+        raise DeliveryError(f"the program was ended by {_signal_name(-status)}{last_words}")
+    raise DeliveryError(f"exit status {status}{last_words}", final=status == REFUSED_FOR_GOOD)
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _environment(delivery: Delivery) -> Iterator[tuple[str, str]]:
+    # Our own variables hold passwords.
+    yield from ((name, value) for name, value in os.environ.items() if not name.startswith("RFCTL_"))
+    yield "RFCTL_MESSAGE_ID", delivery.id
+    yield "RFCTL_ATTEMPT", str(delivery.attempt)
+
+
+def _is_words(command: list[object] | tuple[object, ...]) -> bool:
+    return all(isinstance(word, str) and "\0" not in word for word in command) and bool(command[0])

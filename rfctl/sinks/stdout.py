@@ -1,0 +1,51 @@
+"""Delivers merged messages to standard output, one line of JSON each.
+
+The lines of deliveries that run side by side never mix, and a message counts as taken when its line has left
+our buffer. A reader that is slow slows the deliveries down: that is what a pipe is for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+import msgspec
+
+from rfctl.sinks.delivery import Delivery, DeliveryError, SinkProfile, encode
+
+
+class Stdout:
+    """Standard output, whichever it is at the time of a delivery; no options."""
+
+    def __init__(self, profile: SinkProfile) -> None:  # noqa: ARG002 - every sink is made from a profile
+        self._turn = asyncio.Lock()
+
+    async def open(self) -> None:
+        """Nothing is to be got ready."""
+
+    async def deliver(self, delivery: Delivery) -> None:
+        """Return when the line is written. Raises DeliveryError, one that pauses when nobody can read any more."""
+        line = _line(encode(delivery))
+        async with self._turn:
+            try:
+                await asyncio.to_thread(_write, line)  # a full pipe must not hold up the loop
+            except (BrokenPipeError, ValueError):
+                raise DeliveryError("standard output is closed", pause=True) from None
+            except OSError as problem:
+                raise DeliveryError(f"standard output takes nothing: {problem.strerror}") from None
+
+    async def close(self) -> None:
+        """Leave standard output open: it is not ours."""
+
+
+def _line(body: bytes) -> bytes:
+    # A provider's metadata is passed on as it came, and may have been written over several lines.
+    plain = b"\n" not in body and b"\r" not in body
+    return (body if plain else msgspec.json.format(body, indent=-1)) + b"\n"
+
+
+def _write(line: bytes) -> None:
+    if sys.stdout is None:  # as in a process that was started without one
+        raise BrokenPipeError
+    sys.stdout.buffer.write(line)
+    sys.stdout.flush()
