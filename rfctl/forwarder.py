@@ -19,7 +19,7 @@ from typing import Any
 import structlog
 
 from rfctl.deliveries import Deliveries, Entry
-from rfctl.errors import RedisCannotNowError, RedisUnreachableError, RfctlError
+from rfctl.errors import KeyTakenError, RedisCannotNowError, RedisUnreachableError, RfctlError
 from rfctl.sinks.delivery import DeliveryError, Sink
 from rfctl.sinks.inside import Inside
 from rfctl.waiting import pause
@@ -69,8 +69,10 @@ class Forwarder:
         self._ours_until = 0.0
         self._recovering: str | None = None
         self._paused = False
+        self._pauses = 0
         self._stopping = False
         self._failing: set[str] = set()
+        self._broken: BaseException | None = None
         self._log = _log.bind(sink=deliveries.sink)
 
     async def run(self, stopping: asyncio.Event) -> None:
@@ -91,10 +93,15 @@ class Forwarder:
 
     async def step(self) -> None:
         """Take one turn: keep the lease, start what is due, read what is new and start it. At most about `check_ms`."""
+        if self._broken is not None:
+            problem, self._broken, self._ours_until = self._broken, None, 0.0
+            raise RfctlError(f"a lane broke: {problem!r}")  # what it had comes again with the next lease
         if not await self._keep_lease():
             await self._stand_by()
             return
-        self._paused = await self._deliveries.paused()
+        before = self._pauses
+        said = await self._deliveries.paused()
+        self._paused = said or self._pauses != before  # a lane may have been told while Redis was asked
         if self._paused:
             await asyncio.sleep(self._pace.check_ms / 1000)
             return
@@ -201,8 +208,8 @@ class Forwarder:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._freed.set()
-        if not task.cancelled() and (problem := task.exception()) is not None:
-            self._log.error("lane_ended", problem=repr(problem), next="its messages come again")
+        if not task.cancelled():
+            self._broken = task.exception() or self._broken
 
     async def _work(self, lane: _Lane) -> None:
         """Work a lane off; what cannot be settled stays unacknowledged, and comes again with the next lease."""
@@ -253,7 +260,10 @@ class Forwarder:
         following: str
         if isinstance(self._sink, Inside):
             push = self._sink.push(entry.delivery(), entry.fields or [])
-            following = await self._surely(lambda: self._deliveries.push(entry, push))
+            try:
+                following = await self._surely(lambda: self._deliveries.push(entry, push))
+            except KeyTakenError as problem:
+                raise DeliveryError(problem.fact) from None
         else:
             await self._sink.deliver(entry.delivery())
             following = await self._surely(lambda: self._deliveries.settle(entry))
@@ -300,8 +310,10 @@ class Forwarder:
 
     async def _pause(self, problem: DeliveryError) -> None:
         self._paused = True
+        self._pauses += 1
         self._log.error("sink_paused", problem=problem.fact, next=f"rfctl resume {self._deliveries.sink}")
         await self._surely(lambda: self._deliveries.pause(problem.fact))
+        self._pauses += 1
 
     async def _bury(self, entry: Entry, problem: DeliveryError) -> str:
         self._log.error(

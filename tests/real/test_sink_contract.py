@@ -1,0 +1,350 @@
+"""One contract for every sink: once when all is well, the same id after a crash, order, patience, and an end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+
+import pytest
+
+from rfctl.connection import Connection, pairs
+from rfctl.deliveries import Deliveries, Entry
+from rfctl.forwarder import Forwarder, Pace
+from rfctl.message import Message
+from rfctl.sinks.delivery import Delivery, DeliveryError
+from tests.conftest import collected, make_batches
+from tests.outlets import KINDS, ONCE, Outlet, Stubborn, outlet
+
+PACE = Pace(retry_ms=(60, 120), parallel=4, check_ms=50, lease_ms=3000, finish_ms=2000)
+
+
+@pytest.fixture(params=KINDS)
+async def out(request, connection: Connection, tmp_path, monkeypatch) -> AsyncIterator[Outlet]:
+    async with outlet(request.param, connection, tmp_path, monkeypatch) as made:
+        yield made
+
+
+@pytest.fixture(params=["http", "command"])
+async def outside(request, connection: Connection, tmp_path, monkeypatch) -> AsyncIterator[Outlet]:
+    async with outlet(request.param, connection, tmp_path, monkeypatch) as made:
+        yield made
+
+
+async def hand_over(connection: Connection, *said: tuple[str, str]) -> list[str]:
+    """Put one merged message each into the output stream; returns their ids."""
+    batches = make_batches(connection, max_size=1)
+    await batches.add([Message(phone=phone, text=text, id=text, channel="generic") for phone, text in said])
+    return [one.id for one in await collected(batches)]
+
+
+def deliveries(connection: Connection, shard: int = 0) -> Deliveries:
+    return Deliveries(connection, make_batches(connection).partitions[shard], "bot")
+
+
+class Running:
+    """A forwarder that runs until the test says otherwise."""
+
+    def __init__(self, connection: Connection, sink, pace: Pace = PACE, who: str = "one") -> None:
+        self.stopping = asyncio.Event()
+        self.task = asyncio.create_task(Forwarder(deliveries(connection), sink, pace, who).run(self.stopping))
+
+    async def stop(self) -> None:
+        self.stopping.set()
+        await self.task
+
+
+async def until(condition, within_s: float = 10.0):
+    deadline = time.monotonic() + within_s
+    while not (found := await condition()):
+        assert time.monotonic() < deadline, "it did not happen"
+        await asyncio.sleep(0.02)
+    return found
+
+
+async def taken(out: Outlet, count: int) -> list[dict]:
+    async def enough():
+        found = await out.taken()
+        return found if len(found) >= count else None
+
+    return await until(enough)
+
+
+async def left(connection: Connection) -> tuple[int, int, int, int, int]:
+    """What is still known of deliveries: unacknowledged, waiting, held, tries, bodies."""
+    keys = make_batches(connection).partitions[0].sink("bot")
+    groups = await connection.call("XINFO", "GROUPS", "rfctl:out")
+    return (
+        dict(pairs(groups[0]))[b"pending"] if groups else -1,
+        await connection.call("ZCARD", keys.waiting),
+        await connection.call("ZCARD", keys.retry),
+        await connection.call("HLEN", keys.tries),
+        await connection.call("HLEN", keys.bodies),
+    )
+
+
+async def test_it_delivers_once_and_in_order_when_all_is_well(connection: Connection, out: Outlet):
+    said = [(f"7{n % 3}", f"{n}") for n in range(24)]
+    ids = await hand_over(connection, *said)
+    running = Running(connection, out.sink)
+    found = await taken(out, 24)
+    await running.stop()
+    assert sorted(one["messageId"] for one in await out.taken()) == sorted(ids)
+    assert len(found) == 24
+    for phone in {phone for phone, _ in said}:
+        of_phone = [one["message"] for one in found if one["from"] == phone]
+        assert of_phone == [text for who, text in said if who == phone]
+    assert await left(connection) == (0, 0, 0, 0, 0)
+    totals = await connection.call("HGET", "rfctl:totals", "sink:bot:delivered")
+    assert totals == b"24"
+
+
+async def test_after_a_crash_between_delivery_and_acknowledgement_the_same_id_comes_again(
+    connection: Connection, out: Outlet, monkeypatch
+):
+    [first] = await hand_over(connection, ("7", "a"))
+    crashed = asyncio.Event()
+
+    async def never(self, entry: Entry, *_):
+        crashed.set()
+        await asyncio.Event().wait()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Deliveries, "settle", never)
+        if out.kind in ("list", "stream"):  # there the two are one step: the crash can only be after it
+            push = Deliveries.push
+
+            async def pushed_and_gone(self, entry, what):
+                await push(self, entry, what)
+                await never(self, entry)
+
+            patched.setattr(Deliveries, "push", pushed_and_gone)
+        dying = Running(connection, out.sink, Pace(PACE.retry_ms, check_ms=50, finish_ms=10))
+        await asyncio.wait_for(crashed.wait(), 10)
+        await dying.stop()  # its lane is still in there, and is cut off
+    running = Running(connection, out.sink, who="two")
+    wanted = 1 if out.kind in ONCE else 2
+    found = await taken(out, wanted)
+    await until(lambda: settled(connection))
+    await running.stop()
+    assert [one["messageId"] for one in await out.taken()] == [first] * wanted
+    assert {json.dumps(one, sort_keys=True) for one in found} == {json.dumps(found[0], sort_keys=True)}
+
+
+async def settled(connection: Connection) -> bool:
+    return await left(connection) == (0, 0, 0, 0, 0)
+
+
+async def test_a_phone_that_fails_keeps_its_order_and_holds_up_nobody(connection: Connection, out: Outlet):
+    if not isinstance(out.sink, Stubborn):
+        pytest.skip("a list or stream in the same Redis fails only with its key: see the test of that")
+    out.sink.failures = {"bad": 2}
+    await hand_over(connection, ("bad", "1"), ("good", "a"), ("bad", "2"), ("good", "b"), ("bad", "3"))
+    running = Running(connection, out.sink)
+    found = await taken(out, 2)
+    assert [one["message"] for one in found[:2]] == ["a", "b"]
+    await hand_over(connection, ("bad", "4"), ("good", "c"))
+    found = await taken(out, 7)
+    await running.stop()
+    assert [one["message"] for one in found if one["from"] == "bad"] == ["1", "2", "3", "4"]
+    assert [one["message"] for one in found if one["from"] == "good"] == ["a", "b", "c"]
+    assert [attempt for phone, attempt in out.sink.attempts if phone == "bad"] == [1, 2, 3, 1, 1, 1]
+    assert await settled(connection)
+
+
+async def test_the_schedule_lives_in_redis_and_survives_a_restart(connection: Connection, out: Outlet):
+    if not isinstance(out.sink, Stubborn):
+        pytest.skip("a list or stream in the same Redis fails only with its key: see the test of that")
+    out.sink.failures = {"7": 1}
+    await hand_over(connection, ("7", "a"), ("7", "b"))
+    pace = Pace(retry_ms=(700,), parallel=4, check_ms=50)
+    first = Running(connection, out.sink, pace)
+    await until(lambda: held(connection))
+    failed_at = time.monotonic()
+    await first.stop()
+    second = Running(connection, out.sink, pace, who="two")
+    found = await taken(out, 2)
+    await second.stop()
+    assert time.monotonic() - failed_at > 0.5, "a restart does not try sooner"
+    assert [one["message"] for one in found] == ["a", "b"]
+    assert out.sink.attempts == [("7", 1), ("7", 2), ("7", 1)]
+
+
+async def held(connection: Connection) -> bool:
+    return (await left(connection))[2] == 1
+
+
+async def test_after_the_last_try_it_is_dead_with_its_history_and_the_next_one_goes_on(
+    connection: Connection, out: Outlet
+):
+    if not isinstance(out.sink, Stubborn):
+        pytest.skip("a list or stream in the same Redis fails only with its key: see the test of that")
+    out.sink.failures = {"7": 3}
+    [first, _] = await hand_over(connection, ("7", "never"), ("7", "next"))
+    running = Running(connection, out.sink)
+    [found] = await taken(out, 1)
+    await running.stop()
+    assert found["message"] == "next"
+    [(_, flat)] = await connection.call("XRANGE", "rfctl:dead", "-", "+")
+    dead = {flat[i].decode(): flat[i + 1].decode() for i in range(0, len(flat), 2)}
+    assert (dead["sink"], dead["id"], dead["phone"], dead["text"]) == ("bot", first, "7", "never")
+    tries = json.loads(dead["tries"])
+    assert [one["error"] for one in tries] == ["no, not 7"] * 3
+    assert [tries[i + 1]["at_ms"] - tries[i]["at_ms"] >= wait for i, wait in enumerate(PACE.retry_ms)] == [
+        True,
+        True,
+    ]
+    assert await settled(connection)
+
+
+async def test_a_list_whose_key_somebody_took_is_tried_again_and_the_others_go_on(connection: Connection):
+    from rfctl.sinks.inside import Inside
+
+    await connection.call("SET", "to-bad", "x")
+    await hand_over(connection, ("bad", "1"), ("good", "a"), ("bad", "2"))
+    running = Running(connection, Inside("list", "to-{phone}"), Pace(retry_ms=(100,) * 50, check_ms=50))
+    await until(lambda: connection.call("EXISTS", "to-good"))
+    await until(lambda: held(connection))
+    await connection.call("DEL", "to-bad")
+    await until(lambda: settled(connection))
+    await running.stop()
+    assert [json.loads(one)["message"] for one in await connection.call("LRANGE", "to-bad", 0, -1)] == [
+        "1",
+        "2",
+    ]
+
+
+async def test_a_final_failure_is_dead_at_once_and_a_pause_stops_everything(connection: Connection):
+    class Receiver:
+        says: DeliveryError | None = DeliveryError("malformed", final=True)
+        got: list[str] = []  # noqa: RUF012
+
+        async def deliver(self, delivery: Delivery) -> None:
+            if self.says is not None:
+                raise self.says
+            self.got.append(delivery.merged.text)
+
+    receiver = Receiver()
+    running = Running(connection, receiver, Pace(retry_ms=(10,), check_ms=50))
+    await hand_over(connection, ("7", "a"))
+    await until(lambda: connection.call("XLEN", "rfctl:dead"))
+    receiver.says = DeliveryError("410 Gone", pause=True)
+    await hand_over(connection, ("7", "b"), ("8", "c"))
+    await until(lambda: connection.call("HEXISTS", "rfctl:paused", "bot"))
+    receiver.says = None
+    await hand_over(connection, ("9", "d"))
+    await asyncio.sleep(0.3)
+    assert receiver.got == []
+    await connection.call("HDEL", "rfctl:paused", "bot")
+    await until(lambda: settled(connection))
+    await running.stop()
+    assert sorted(receiver.got) == ["b", "c", "d"]
+
+
+async def test_a_receiver_that_is_back_is_given_at_once_what_waits_for_later(connection: Connection):
+    class Receiver:
+        up = False
+        got: list[str] = []  # noqa: RUF012
+
+        async def deliver(self, delivery: Delivery) -> None:
+            if not self.up:
+                raise DeliveryError("down")
+            self.got.append(delivery.merged.text)
+
+    receiver = Receiver()
+    running = Running(connection, receiver, Pace(retry_ms=(3_600_000,), check_ms=50))
+    await hand_over(connection, *((f"{n}", f"{n}") for n in range(5)))
+
+    async def all_held():
+        return (await left(connection))[2] == 5
+
+    await until(all_held)
+    receiver.up = True
+    await hand_over(connection, ("new", "new"))
+    await until(lambda: settled(connection))
+    await running.stop()
+    assert Counter(receiver.got) == Counter(["0", "1", "2", "3", "4", "new"])
+
+
+async def test_one_who_writes_a_lot_does_not_hold_up_the_others_nor_fill_the_memory(connection: Connection):
+    class Slow:
+        got: list[str] = []  # noqa: RUF012
+        open = asyncio.Event()
+
+        async def deliver(self, delivery: Delivery) -> None:
+            if delivery.merged.phone == "much":
+                await self.open.wait()
+            self.got.append(delivery.merged.text)
+
+    slow = Slow()
+    said = [("much", f"{n}") for n in range(200)] + [("other", "x")]
+    await hand_over(connection, *said)
+    running = Running(connection, slow, Pace(retry_ms=(10,), parallel=2, check_ms=50))
+    await until(lambda: _truth("x" in slow.got))
+    slow.open.set()
+    await until(lambda: settled(connection))
+    await running.stop()
+    assert slow.got == ["x", *(f"{n}" for n in range(200))]
+
+
+async def _truth(value: bool) -> bool:
+    return value
+
+
+async def test_two_daemons_deliver_each_message_once_and_the_second_takes_over(connection: Connection):
+    class Receiver:
+        def __init__(self) -> None:
+            self.got: list[str] = []
+
+        async def deliver(self, delivery: Delivery) -> None:
+            self.got.append(delivery.merged.text)
+
+    one, two = Receiver(), Receiver()
+    pace = Pace(retry_ms=(10,), check_ms=50, lease_ms=400)
+    first = Running(connection, one, pace, "one")
+    await until(lambda: connection.call("EXISTS", "rfctl:sink:bot:lease"))
+    second = Running(connection, two, pace, "two")
+    await hand_over(connection, *((f"{n % 5}", f"{n}") for n in range(50)))
+    await until(lambda: _truth(len(one.got) == 50))
+    assert two.got == []
+    await first.stop()
+    await connection.call("SET", "rfctl:sink:bot:lease", "one", "PX", 400)  # as if it had died without a word
+    await hand_over(connection, ("7", "later"))
+    await until(lambda: _truth(two.got == ["later"]))
+    await second.stop()
+
+
+async def test_a_group_that_somebody_deleted_begins_with_what_is_kept(connection: Connection):
+    class Receiver:
+        got: list[str] = []  # noqa: RUF012
+
+        async def deliver(self, delivery: Delivery) -> None:
+            self.got.append(delivery.merged.text)
+
+    receiver = Receiver()
+    running = Running(connection, receiver)
+    await hand_over(connection, ("7", "a"))
+    await until(lambda: _truth(receiver.got == ["a"]))
+    await connection.call("FLUSHALL")
+    await hand_over(connection, ("7", "b"))
+    await until(lambda: _truth(receiver.got[-1] == "b"))
+    await running.stop()
+
+
+async def test_a_bug_in_a_sink_counts_as_a_failure_and_is_tried_again(connection: Connection):
+    class Buggy:
+        tries = 0
+
+        async def deliver(self, delivery: Delivery) -> None:
+            self.tries += 1
+            if self.tries == 1:
+                raise ZeroDivisionError("oops")
+
+    buggy = Buggy()
+    await hand_over(connection, ("7", "a"))
+    running = Running(connection, buggy)
+    await until(lambda: _truth(buggy.tries == 2))
+    await until(lambda: settled(connection))
+    await running.stop()
