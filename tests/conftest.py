@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,10 +80,12 @@ def configure(url: str, tmp_path: Path, **settings: Any) -> Configuration:
 
 
 @contextlib.asynccontextmanager
-async def running(configuration: Configuration) -> AsyncIterator[Service]:
+async def running(
+    configuration: Configuration, load: Callable[[], Configuration] | None = None
+) -> AsyncIterator[Service]:
     """A daemon inside the test's own loop."""
     logs.configure(level="error", format="json", mask=True)
-    service = Service(configuration)
+    service = Service(configuration, load)
     await service.start()
     try:
         yield service

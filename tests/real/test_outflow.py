@@ -1,0 +1,168 @@
+"""How it goes with the sinks, on a real server, on one shard and on several."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rfctl.connection import Connection
+from rfctl.deliveries import Deliveries, Entry, make_group
+from rfctl.keys import PAUSED, Keyspace, Partition
+from rfctl.outflow import Outflow, Outlet, outflows, outlets, pauses, resume
+from rfctl.overview import overview
+from tests.conftest import configure
+
+CRM = Outlet("crm", "http", "rfctl:crm")
+
+
+@pytest.fixture(params=[0, 3])
+def shards(request: pytest.FixtureRequest) -> list[Partition]:
+    return Keyspace(request.param).partitions()
+
+
+async def leave(connection: Connection, shard: Partition, phone: str) -> str:
+    """One merged message in the output stream; its id."""
+    return (await connection.call("XADD", shard.out, "*", "phone", phone, "text", "x")).decode()
+
+
+async def look(connection: Connection, shards: list[Partition], outlet: Outlet = CRM) -> Outflow:
+    totals = (await overview(connection, shards)).totals
+    [seen] = await outflows(connection, shards, [outlet], totals)
+    return seen
+
+
+async def read(connection: Connection, shard: Partition) -> tuple[Deliveries, list[Entry]]:
+    deliveries = Deliveries(connection, shard, "crm")
+    await deliveries.open()
+    return deliveries, await deliveries.unread(100, 1)
+
+
+async def test_a_sink_that_was_never_served_lags_behind_everything_that_is_kept(
+    connection: Connection, shards: list[Partition]
+):
+    empty = await look(connection, shards)
+    assert (empty.lag, empty.oldest_ms, empty.unserved) == (0, None, len(shards))
+    ids = [await leave(connection, shard, "p") for shard in shards]
+    seen = await look(connection, shards)
+    assert (seen.lag, seen.unacknowledged, seen.held) == (len(shards), 0, 0)
+    assert seen.oldest_ms == min(int(one.partition("-")[0]) for one in ids)
+
+
+async def test_what_is_read_and_not_delivered_is_unacknowledged_and_has_an_age(
+    connection: Connection, shards: list[Partition]
+):
+    first = await leave(connection, shards[0], "a")
+    deliveries, [entry] = await read(connection, shards[0])
+    await leave(connection, shards[0], "b")
+    seen = await look(connection, shards)
+    assert (seen.lag, seen.unacknowledged) == (1, 1)
+    assert seen.oldest_ms == int(first.partition("-")[0])
+    await deliveries.settle(entry)
+    await connection.call("XREADGROUP", "GROUP", CRM.group, "x", "STREAMS", shards[0].out, ">")
+    await connection.call("XACK", shards[0].out, CRM.group, await newest(connection, shards[0]))
+    seen = await look(connection, shards)
+    assert (seen.lag, seen.unacknowledged, seen.oldest_ms, seen.delivered) == (0, 0, None, 1)
+
+
+async def newest(connection: Connection, shard: Partition) -> bytes:
+    [[entry_id, _]] = await connection.call("XREVRANGE", shard.out, "+", "-", "COUNT", 1)
+    return entry_id
+
+
+async def test_held_phones_waiting_messages_failures_and_the_next_try_are_seen(
+    connection: Connection, shards: list[Partition]
+):
+    for phone in ("a", "a", "b"):
+        await leave(connection, shards[0], phone)
+    deliveries, [one, two, other] = await read(connection, shards[0])
+    await deliveries.hold("a", [one.id, two.id], wait_ms=60_000, error="answered 500")
+    await deliveries.bury(other, "answered 400")
+    seen, now = await look(connection, shards), await connection.now_ms()
+    assert (seen.held, seen.waiting, seen.failures, seen.dead) == (1, 2, 2, 1)
+    assert seen.next_try_ms is not None
+    assert 50_000 < seen.next_try_ms - now <= 60_000
+
+
+async def test_who_delivers_and_where_nobody_does_is_seen(connection: Connection, shards: list[Partition]):
+    for shard in shards[:-1]:
+        await Deliveries(connection, shard, "crm").lease("daemon-1", 60_000)
+    seen = await look(connection, shards)
+    assert (seen.holders, seen.unserved) == (("daemon-1",) if shards[:-1] else (), 1)
+    await Deliveries(connection, shards[-1], "crm").lease("daemon-2", 60_000)
+    assert (await look(connection, shards)).unserved == 0
+
+
+async def test_a_pause_says_why_and_since_when_and_ends_once(connection: Connection, shards: list[Partition]):
+    assert (await look(connection, shards)).paused is None
+    await Deliveries(connection, shards[0], "crm").pause("it moves")
+    paused = (await look(connection, shards)).paused
+    assert paused is not None
+    assert paused.why == "it moves"
+    assert abs(paused.at_ms - await connection.now_ms()) < 5000
+    assert await resume(connection, "crm")
+    assert not await resume(connection, "crm")
+    assert await pauses(connection) == {}
+
+
+async def test_a_pause_that_somebody_wrote_by_hand_counts_as_one(connection: Connection):
+    await connection.call("HSET", PAUSED, "crm", "because \xff")
+    assert (await pauses(connection))["crm"].why == "because \xff"
+
+
+async def test_workers_of_the_stream_are_shown_by_their_own_group(connection: Connection):
+    [shard] = Keyspace().partitions()
+    workers = Outlet("bot", "stream", "bots", forwarded=False)
+    await leave(connection, shard, "a")
+    await make_group(connection, shard.out, "bots")
+    await leave(connection, shard, "b")
+    await connection.call("XREADGROUP", "GROUP", "bots", "w", "COUNT", 1, "STREAMS", shard.out, ">")
+    seen = await look(connection, [shard], workers)
+    assert (seen.lag, seen.unacknowledged, seen.holders, seen.unserved) == (1, 1, (), 0)
+
+
+async def test_a_stream_that_no_group_is_named_for_has_no_lag(connection: Connection):
+    [shard] = Keyspace().partitions()
+    await leave(connection, shard, "a")
+    seen = await look(connection, [shard], Outlet("bot", "stream", "", forwarded=False))
+    assert (seen.lag, seen.oldest_ms, seen.unserved) == (None, None, 0)
+
+
+async def test_a_lag_that_redis_cannot_say_is_unknown_and_no_guess(connection: Connection):
+    [shard] = Keyspace().partitions()
+    ids = [await leave(connection, shard, "a") for _ in range(4)]
+    await make_group(connection, shard.out, CRM.group)
+    await connection.call("XREADGROUP", "GROUP", CRM.group, "x", "COUNT", 1, "STREAMS", shard.out, ">")
+    await connection.call("XDEL", shard.out, ids[2])  # a hole among the unread: Redis counts no more
+    assert (await look(connection, [shard])).lag is None
+
+
+async def test_the_cost_goes_by_the_sinks_and_not_by_what_waits(connection: Connection):
+    [shard] = Keyspace().partitions()
+    await connection.calls([("XADD", shard.out, "*", "phone", f"p{i}", "text", "x") for i in range(500)])
+    keys = shard.sink("crm")
+    await connection.call("ZADD", keys.retry, *(part for i in range(500) for part in (i, f"p{i}")))
+    await connection.call("CONFIG", "RESETSTAT")
+    await outflows(connection, [shard], [CRM], {})
+    lines = (await connection.call("INFO", "commandstats")).decode().splitlines()
+    called = {
+        line.partition(":")[0]: int(line.split("calls=")[1].split(",")[0])
+        for line in lines
+        if "calls=" in line
+    }
+    assert not any("scan" in name or "keys" in name for name in called)
+    assert sum(called.values()) <= 12
+
+
+def test_the_settings_name_the_outlets_and_who_reads_for_them(tmp_path: Path):
+    settings = configure(
+        "redis://127.0.0.1:1/0", tmp_path,
+        sinks__crm__type="http", sinks__crm__url="http://127.0.0.1:1/",
+        sinks__bot__type="stream", sinks__bot__group="bots",
+        sinks__copy__type="stream", sinks__copy__key="copies",
+    ).settings  # fmt: skip
+    assert {one.name: (one.group, one.forwarded) for one in outlets(settings)} == {
+        "crm": ("rfctl:crm", True),
+        "bot": ("bots", False),
+        "copy": ("rfctl:copy", True),
+    }
