@@ -16,6 +16,7 @@ from rfctl.exits import Exit, make_exit
 from rfctl.forwarder import Forwarder
 from rfctl.keys import Partition
 from rfctl.sinks.inside import Inside
+from rfctl.waiting import pause
 from rfctl.ways import SinkSettings
 
 _log = structlog.get_logger("forwarder")
@@ -31,18 +32,24 @@ class _Running:
 
 
 class Forwarders:
-    """Runs what the settings name. `who` tells this daemon from all others; `failed` is called when one ends by a bug."""
+    """Runs what the settings name. `who` tells this daemon from all others.
+
+    Nothing is delivered before `passed` says that this Redis may be used; `failed` is told of one that ended.
+    """
 
     def __init__(
         self,
         address: Address,
         partitions: Sequence[Partition],
         who: str,
+        *,
+        passed: Callable[[], bool],
         failed: Callable[[asyncio.Task[None]], None],
     ) -> None:
         self._address = address
         self._partitions = partitions
         self._who = who
+        self._passed = passed
         self._failed = failed
         self._running: dict[str, _Running] = {}
 
@@ -70,10 +77,15 @@ class Forwarders:
             connection = Connection.open(self._address)
             running.connections.append(connection)
             forwarder = Forwarder(Deliveries(connection, shard, name), made.sink, made.pace, self._who)
-            task = asyncio.create_task(forwarder.run(running.stopping))
+            task = asyncio.create_task(self._run(forwarder, running.stopping))
             task.add_done_callback(self._failed)
             running.tasks.append(task)
         _log.info("sink", sink=name, type=settings.type)
+
+    async def _run(self, forwarder: Forwarder, stopping: asyncio.Event) -> None:
+        while not self._passed() and not stopping.is_set():
+            await pause(stopping, 0.1)
+        await forwarder.run(stopping)
 
     async def _stop(self, name: str) -> None:
         running = self._running.pop(name)
