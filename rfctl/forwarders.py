@@ -64,9 +64,12 @@ class Forwarders:
             for name, one in sinks.items()
             if name not in known
         }
-        for one in made.values():
-            if not isinstance(one.sink, Inside):
-                await one.sink.open()
+        async with contextlib.AsyncExitStack() as opened:
+            for one in made.values():
+                if not isinstance(one.sink, Inside):
+                    await one.sink.open()
+                    opened.push_async_callback(one.sink.close)
+            opened.pop_all()  # all are open: they are closed when they stop, and not before
         await asyncio.gather(*(self._stop(name) for name in list(self._running) if name not in known))
         for name, one in made.items():
             self._start(name, sinks[name], one)

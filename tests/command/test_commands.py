@@ -25,13 +25,14 @@ QUICK = {"RFCTL_BATCHING__QUIET_MS": "300", "RFCTL_BATCHING__MAX_WAIT_MS": "5000
 
 
 class Daemon:
-    def __init__(self, tmp_path: Path, *line: str, **variables: str) -> None:
+    def __init__(self, tmp_path: Path, *line: str, stdout: Any = None, **variables: str) -> None:
         self.tmp_path = tmp_path
         self.lines: list[dict] = []
         self.ready = threading.Event()
         self.process = subprocess.Popen(
             [RFCTL, "serve", "--port", "0", *line],
             env=environment(tmp_path, **variables),
+            stdout=stdout,
             stderr=subprocess.PIPE,
             text=True,
         )
