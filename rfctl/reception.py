@@ -73,9 +73,9 @@ class Reception:
         request = _request(http, await body_of(http, self.max_body_bytes))
         self._admit(entrance, request, http)
         reading = _read(entrance, request.body)
-        if reading.unclear:
-            await self._keep(entrance, reading.unclear)
         results = await self._store(reading.messages)
+        if reading.unclear:  # last: were the rest not stored, all would come again, and this be kept twice
+            await self._keep(entrance, reading.unclear)
         self.tally.add({f"skipped:{kind}": count for kind, count in reading.skipped.items()})
         return json_answer(_receipt(results)) if entrance.in_words else Response()
 

@@ -7,18 +7,20 @@
 -- Not allowed to run out of memory: refused before it wrote anything.
 local SEEN, LAST_MS, FIELDS = ARGV[7], ARGV[8], 9
 
--- Ids of one window lie in a set a time bucket; the bucket before it is still asked.
-local function bucket_of(window, back)
-  return SEEN .. window .. ':' .. whole(math.floor(NOW / (tonumber(window) * 1000)) - back)
+-- Ids of one dedupe window lie in a set a time bucket; the bucket before it is still asked.
+local windows = {}
+for i = 11, #ARGV, FIELDS do
+  local window = ARGV[i]
+  if not windows[window] then
+    local bucket, prefix = math.floor(NOW / (tonumber(window) * 1000)), SEEN .. window .. ':'
+    windows[window] = { now = prefix .. whole(bucket), before = prefix .. whole(bucket - 1) }
+    redis.call('SCARD', windows[window].now)
+    redis.call('SCARD', windows[window].before)
+  end
 end
 
-for i = 9, #ARGV, FIELDS do
-  redis.call('SCARD', bucket_of(ARGV[i + 2], 0))
-  redis.call('SCARD', bucket_of(ARGV[i + 2], 1))
-end
-
-local function seen(mark, window)
-  return redis.call('SISMEMBER', bucket_of(window, 0), mark) == 1 or redis.call('SISMEMBER', bucket_of(window, 1), mark) == 1
+local function seen(mark, sets)
+  return redis.call('SISMEMBER', sets.now, mark) == 1 or redis.call('SISMEMBER', sets.before, mark) == 1
 end
 
 local function due_of(name) return tonumber(redis.call('ZSCORE', DUE, name) or NOW) end
@@ -67,20 +69,20 @@ local answers = {}
 local function answer(...) for _, value in ipairs({ ... }) do table.insert(answers, value) end end
 
 for i = 9, #ARGV, FIELDS do
-  local name, mark, window = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+  local name, mark, sets = ARGV[i], ARGV[i + 1], windows[ARGV[i + 2]]
   local length = redis.pcall('LLEN', BATCH .. name)
   if type(length) == 'table' then
     answer(-1, 0, 0)
-  elseif seen(mark, window) then
+  elseif seen(mark, sets) then
     count('duplicates', 1)
     answer(0, length, math.max(0, due_of(name) - NOW))
   else
     local size, due_in = push(name, ARGV[i + 3], ARGV[i + 4], ARGV[i + 5], ARGV[i + 6], ARGV[i + 7], ARGV[i + 8])
     count('messages_in', 1)
-    redis.call('SADD', bucket_of(window, 0), mark)  -- last: marked first, any later error would lose the message for good
-    redis.call('EXPIRE', bucket_of(window, 0), tonumber(window) * 2)
+    redis.call('SADD', sets.now, mark)  -- last: marked first, any later error would lose the message for good
     answer(1, size, due_in)
   end
 end
+for window, sets in pairs(windows) do redis.call('EXPIRE', sets.now, tonumber(window) * 2) end
 write_counts()
 return answers
