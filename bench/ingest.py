@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from rfctl.connection import Address, Connection
-from rfctl.webhook import BATCHED
+from rfctl.sources.generic import BATCHED
 from tests.command.test_commands import Daemon
 from tests.conftest import make_batches
 from tests.servers import RedisServer

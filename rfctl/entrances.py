@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from rfctl.errors import SettingsError
-from rfctl.reception import Entrance
 from rfctl.settings import Settings
 from rfctl.sources.catalog import SOURCES, make_source
-from rfctl.sources.mapped import check_mapping
-from rfctl.sources.request import Profile
+from rfctl.sources.request import Profile, Source
 from rfctl.ways import SourceSettings
 
 GENERIC = "generic"
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+@dataclass(frozen=True, slots=True)
+class Entrance:
+    """One source as the webhook serves it.
+
+    `verified` is false when it has no secret: then it is served to this machine alone, unless `insecure`.
+    `in_words` is true when its caller is told what became of every message and what is wrong.
+    """
+
+    name: str
+    type: str
+    source: Source
+    verified: bool = True
+    insecure: bool = False
+    in_words: bool = False
 
 
 def source_settings(settings: Settings) -> dict[str, SourceSettings]:
@@ -28,17 +44,17 @@ def dedupe_s(settings: Settings) -> dict[str, int]:
 
 
 def entrances(settings: Settings) -> dict[str, Entrance]:
-    """Return the ways in, by name. Raises SettingsError for a mapping that cannot be."""
-    problems = [
-        f"sources.{name}.map: {problem}"
-        for name, one in source_settings(settings).items()
-        if one.map
-        for problem in check_mapping(one.map)
-    ]
+    """Return the ways in, by name. Raises SettingsError with what is wrong with any of them."""
+    made: dict[str, Entrance] = {}
+    problems: list[str] = []
+    for name, one in source_settings(settings).items():
+        try:
+            made[name] = _entrance(name, one, settings.batching.max_text_bytes)
+        except SettingsError as problem:
+            problems += problem.problems
     if problems:
         raise SettingsError(problems, next="see `man rfctl.toml`")
-    most = settings.batching.max_text_bytes
-    return {name: _entrance(name, one, most) for name, one in source_settings(settings).items()}
+    return made
 
 
 def _entrance(name: str, one: SourceSettings, max_text_bytes: int) -> Entrance:

@@ -87,6 +87,13 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     simulated: bool = False
 
 
+def marked(message: Message, mark: str) -> Message:
+    """Return the message with a clear mark for what has no words: `[image]`."""
+    if message.text or not mark:
+        return message
+    return msgspec.structs.replace(message, text=mark.replace("{type}", message.type))
+
+
 def encode_company(company: str | None) -> bytes:
     """Return the company as JSON: a number where it is one, as the Node service wrote it."""
     if company is not None and _JSON_INTEGER.fullmatch(company):
@@ -150,7 +157,7 @@ def decode_item(raw: bytes) -> StoredMessage:
     """Read one stored item; one that is not ours comes back as text alone."""
     try:
         return _decode_item(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return StoredMessage(text=raw.decode(errors="replace"), type="unreadable")
 
 

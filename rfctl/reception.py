@@ -12,18 +12,18 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-import msgspec
 import structlog
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 
 from rfctl.access import is_local
 from rfctl.answers import json_answer
+from rfctl.entrances import Entrance
 from rfctl.errors import BadRequestError, KeyTakenError
 from rfctl.intake import Intake
-from rfctl.message import Added, Message
+from rfctl.message import Added, Message, marked
 from rfctl.quarantine import Quarantine
-from rfctl.sources.request import NotUnderstoodError, Reading, Request, Source, Unclear
+from rfctl.sources.request import NotUnderstoodError, Reading, Request, Unclear
 from rfctl.tally import Tally
 
 _log = structlog.get_logger("webhook")
@@ -31,22 +31,6 @@ _HOW_TO_SIGN = (
     "X-Signature does not match: HMAC-SHA256 hex over METHOD:path:timestamp:body, with X-Timestamp in ms not older than "
     "5 minutes"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Entrance:
-    """One source as the webhook serves it.
-
-    `verified` is false when it has no secret: then it is served to this machine alone, unless `insecure`.
-    `in_words` is true when its caller is told what became of every message and what is wrong.
-    """
-
-    name: str
-    type: str
-    source: Source
-    verified: bool = True
-    insecure: bool = False
-    in_words: bool = False
 
 
 def wall_clock_ms() -> int:
@@ -132,13 +116,6 @@ class NotGenuineError(BadRequestError):
         fact = f"source {entrance.name}: the signature or token does not match"
         super().__init__(_HOW_TO_SIGN if entrance.in_words else fact, status=401)
         self.in_words = entrance.in_words
-
-
-def marked(message: Message, mark: str) -> Message:
-    """Return the message with a clear mark for what has no words: `[image]`."""
-    if message.text or not mark:
-        return message
-    return msgspec.structs.replace(message, text=mark.replace("{type}", message.type))
 
 
 def _request(http: HttpRequest, body: bytes) -> Request:

@@ -13,8 +13,7 @@ from urllib.parse import urlsplit
 from rfctl.errors import NoDaemonError, RfctlError
 from rfctl.heartbeat import Daemon
 from rfctl.replay import Sending
-from rfctl.sources.generic import sign
-from rfctl.webhook import BATCHED
+from rfctl.sources.generic import BATCHED, sign
 
 Send = Callable[[str, str, str], Awaitable[None]]
 """Sends one message: phone, text, message id."""

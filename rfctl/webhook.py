@@ -22,10 +22,9 @@ from rfctl.keys import name_of
 from rfctl.message import tidy_phone
 from rfctl.overview import overview
 from rfctl.reception import NotGenuineError, Reception
+from rfctl.sources.generic import BATCHED
 
 _log = structlog.get_logger("webhook")
-BATCHED = "/webhook/whatsapp/batched"
-"""The Node service's address: the source `generic`."""
 RETRY_AFTER_S = "5"
 
 

@@ -1,4 +1,4 @@
-"""Reads the webhook of Evolution API v2 (WhatsApp through Baileys).
+"""Evolution API v2 (WhatsApp through Baileys), a self-hosted gateway: its webhook. Pure.
 
 Trusts a secret that the webhook's `headers` setting makes Evolution send: `jwt_key` (a token signed with it,
 see evolution_token), or a fixed `Authorization` or `apikey`. The body is not signed. Its global webhook
@@ -22,9 +22,10 @@ from typing import Any
 
 import msgspec
 
-from rfctl.message import MAX_ID_CHARS, MAX_PHONE_CHARS, Media, Message
+from rfctl.message import Media, Message
 from rfctl.sources.evolution_content import (
     FILES,
+    HEAVY,
     TYPES,
     Body,
     Content,
@@ -32,7 +33,6 @@ from rfctl.sources.evolution_content import (
     Protocol,
     Quoted,
     held,
-    lighter,
     pressed,
     read_body,
     text_of,
@@ -50,7 +50,10 @@ from rfctl.sources.request import (
     first,
     metadata,
     same,
+    storable,
+    tidy_type,
     unix_ms,
+    without,
 )
 
 _EDITED = {14, "14", "MESSAGE_EDIT"}
@@ -92,7 +95,7 @@ _Read = Callable[[bytes, _Event, Reading], None]
 
 
 class Evolution:
-    """The webhook of one or more instances; the instance's name is the account."""
+    """The source `evolution`. Its secrets are a `jwt_key` or a fixed header; the account is the instance's name."""
 
     def __init__(self, profile: Profile) -> None:
         self._profile = profile
@@ -105,15 +108,15 @@ class Evolution:
     def verify(self, request: Request, now_ms: int) -> bool:
         """Say whether any secret signed the token, or is the Authorization or apikey header (`now_ms`: Unix ms)."""
         token, api_key = bearer(request.header("authorization")), request.header("apikey")
-        fits = [
+        matches = [
             same(token, secret) | same(api_key, secret) | signed(token, secret, now_ms)
             for secret in self._profile.secrets
             if secret
         ]
-        return any(fits)
+        return any(matches)
 
-    def handshake(self, request: Request) -> str | None:  # noqa: ARG002 - Evolution has none
-        """Refuse: Evolution asks nothing before it sends."""
+    def handshake(self, request: Request) -> str | None:  # noqa: ARG002 - Evolution asks nothing first
+        """Refuse every GET."""
         return None
 
     def redact(self, body: bytes) -> bytes:
@@ -122,7 +125,7 @@ class Evolution:
 
     def messages(self, body: bytes) -> Reading:
         """Read one event. Raises NotUnderstoodError when it is none."""
-        event: _Event = decode_json(body, _decode_event)
+        event: _Event = decode_json(self.redact(body), _decode_event)
         name = event.event.lower().replace("_", ".").replace("-", ".")
         reading = Reading()
         read, items = self._read.get(name), _items(bytes(event.data))
@@ -133,11 +136,11 @@ class Evolution:
             try:
                 read(raw, event, reading)
             except NotUnderstoodError as problem:
-                reading.unclear.append(Unclear(self.redact(_alone(event, raw)), problem.fact))
+                reading.unclear.append(Unclear(_alone(event, raw), problem.fact))
         return reading
 
     def _upsert(self, raw: bytes, event: _Event, reading: Reading) -> None:
-        raw = lighter(raw)
+        raw = without(raw, HEAVY)
         item: _Item = decode_json(raw, _decode_item)
         content = unwrap(item.message or {})
         name = held(content)
@@ -152,7 +155,7 @@ class Evolution:
 
     def _content(self, raw: bytes, item: _Item, content: Content, name: str, event: _Event) -> Message:
         body = read_body(name, bytes(content[name]))
-        kind = TYPES.get(name) or re.sub(r"[^a-z0-9_-]", "", name.lower())[:32]
+        kind = TYPES.get(name) or tidy_type(name)
         kind = "voice" if kind == "audio" and body.ptt else kind
         return self._message(
             item.key,
@@ -184,7 +187,7 @@ class Evolution:
         reading.messages.append(message)
 
     def _edited(self, raw: bytes, event: _Event, reading: Reading) -> None:
-        raw = lighter(raw)
+        raw = without(raw, HEAVY)
         told: Protocol = decode_json(raw, _decode_protocol)
         key = told.key or Key()
         if told.type not in _EDITED:
@@ -209,7 +212,9 @@ class Evolution:
             reading.skip("own" if key.fromMe else "event")
             return
         known = {"id": _deletion_id(key.id or ""), "refers": key.id or "", "type": "deletion"}
-        reading.messages.append(self._message(key, event, text="", metadata=metadata(lighter(raw)), **known))
+        reading.messages.append(
+            self._message(key, event, text="", metadata=metadata(without(raw, HEAVY)), **known)
+        )
 
     def _message(self, key: Key, event: _Event, **known: Any) -> Message:
         profile = self._profile
@@ -217,13 +222,7 @@ class Evolution:
             channel=profile.name, company=profile.company or None, platform="whatsapp",
             account=event.instance, phone=key.phone, chat=key.chat, **known,
         )  # fmt: skip
-        if not message.phone or len(message.phone) > MAX_PHONE_CHARS:
-            raise NotUnderstoodError("it does not say who sent it")
-        if not message.id or len(message.id) > MAX_ID_CHARS:
-            raise NotUnderstoodError(f"its id is missing or longer than {MAX_ID_CHARS} characters")
-        if len(message.text.encode()) > profile.max_text_bytes:
-            raise NotUnderstoodError(f"its text is longer than {profile.max_text_bytes} bytes")
-        return message
+        return storable(message, profile.max_text_bytes)
 
 
 def _items(data: bytes) -> list[bytes]:
@@ -232,7 +231,7 @@ def _items(data: bytes) -> list[bytes]:
 
 
 def _alone(event: _Event, raw: bytes) -> bytes:
-    """Return one message in its envelope, without the API key."""
+    """Return a body that holds just this message."""
     return msgspec.json.encode(msgspec.structs.replace(event, data=msgspec.Raw(raw)))
 
 

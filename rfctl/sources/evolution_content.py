@@ -8,12 +8,12 @@ be null. What is not named here is ignored, and kept in `raw`.
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import msgspec
 
 from rfctl.message import tidy_phone
-from rfctl.sources.request import NotUnderstoodError, decode_json, first
+from rfctl.sources.request import Contact, NotUnderstoodError, decode_json, first, joined
+from rfctl.sources.whatsapp_web import contact
 
 Content = dict[str, msgspec.Raw]
 TYPES = {
@@ -27,6 +27,8 @@ TYPES = {
     "secretEncryptedMessage": "unsupported", "encReactionMessage": "unsupported",
 }  # fmt: skip
 """What a message holds, and its type with us; the last two are an edit and a reaction that only WhatsApp can read."""
+HEAVY = frozenset({"base64", "jpegThumbnail", "pngThumbnail", "thumbnail"})
+"""Files and pictures inside a message: they are not kept."""
 FILES = frozenset({"image", "video", "audio", "voice", "document", "sticker"})
 _WRAPPERS = (
     "ephemeralMessage", "viewOnceMessage", "viewOnceMessageV2", "viewOnceMessageV2Extension",
@@ -35,8 +37,6 @@ _WRAPPERS = (
 )  # fmt: skip
 _DEEPEST = 5
 _DEVICE = re.compile(r":\d+(?=@)")
-_HEAVY = frozenset({"apikey", "base64", "jpegThumbnail", "pngThumbnail", "thumbnail"})
-_VCARD_PHONE = re.compile(r"^[^\r\n:]*\bTEL\b[^\r\n:]*:([^\r\n]+)", re.MULTILINE)
 
 
 class Key(msgspec.Struct):
@@ -81,10 +81,9 @@ class Named(msgspec.Struct):
     displayName: str | None = None  # noqa: N815
     vcard: str | None = None
 
-    def read(self) -> dict[str, str]:
-        """Return its name and its first phone."""
-        found = _VCARD_PHONE.search(self.vcard or "")
-        return {"name": self.displayName or "", "phone": tidy_phone(found[1]) if found else ""}
+    def read(self) -> Contact:
+        """Return whom the card describes."""
+        return contact(self.vcard or "", self.displayName or "")
 
 
 class Row(msgspec.Struct):
@@ -215,22 +214,6 @@ def pressed(body: Body) -> str:
     )
 
 
-def lighter(raw: bytes) -> bytes:
-    """Return JSON without the files in it and the API key; without any it comes back to the byte."""
-    if not any(name.encode() in raw for name in _HEAVY):
-        return raw
-    stripped: bytes = decode_json(raw, lambda body: msgspec.json.encode(_stripped(msgspec.json.decode(body))))
-    return stripped
-
-
-def _stripped(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _stripped(inner) for name, inner in value.items() if name not in _HEAVY}
-    if isinstance(value, list):
-        return [_stripped(inner) for inner in value]
-    return value
-
-
 def _person(*spellings: str | None) -> str:
     number = next((one for one in spellings if one and not one.endswith("@lid")), "")
     return tidy_phone(_DEVICE.sub("", number or first(*spellings)))
@@ -239,6 +222,6 @@ def _person(*spellings: str | None) -> str:
 def _chosen(vote: Vote | None) -> str:
     """Return the chosen names; before they are decrypted there are only hashes, which say nothing."""
     try:
-        return "\n".join(decode_json(bytes(vote.selectedOptions), _decode_options)) if vote else ""
+        return joined(decode_json(bytes(vote.selectedOptions), _decode_options)) if vote else ""
     except NotUnderstoodError:
         return ""

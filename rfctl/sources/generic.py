@@ -20,6 +20,8 @@ from rfctl.message import MAX_COMPANY_CHARS, MAX_ID_CHARS, MAX_PHONE_CHARS, Mess
 from rfctl.sources.request import Profile, Reading, Request, repaired
 
 CHANNEL = "generic"
+BATCHED = "/webhook/whatsapp/batched"
+"""The Node service's address."""
 WINDOW_MS = 300_000
 MOST_MESSAGES = 1000
 _SECONDS_BELOW = 100_000_000_000
@@ -78,6 +80,7 @@ def verify(
     matches = [
         hmac.compare_digest(sign(secret, method, path, timestamp.decode(), body).encode(), given)
         for secret in secrets
+        if secret
     ]
     return any(matches)
 
@@ -104,26 +107,6 @@ def messages(body: bytes, limits: Limits, make_id: Callable[[], str] = new_id) -
     ]
 
 
-def fault(message: Message, max_text_bytes: int) -> str:
-    """Say in words why a message cannot be stored; "" when it can."""
-    short = (
-        ("phone", message.phone, MAX_PHONE_CHARS),
-        ("id", message.id, MAX_ID_CHARS),
-        ("chat", message.chat, MAX_PHONE_CHARS),
-        ("company", message.company or "", MAX_COMPANY_CHARS),
-    )
-    if not message.phone:
-        return "no sender"
-    if not message.id:
-        return "no id"
-    for name, value, most in short:
-        if len(value) > most:
-            return f"the {name} is longer than {most} characters"
-    if len(message.text.encode()) > max_text_bytes:
-        return f"the text is longer than {max_text_bytes} bytes"
-    return ""
-
-
 class Generic:
     """The source `generic`: signed with X-Timestamp (Unix ms) and X-Signature, in the Node service's forms."""
 
@@ -144,10 +127,6 @@ class Generic:
             now_ms=now_ms,
         )
 
-    def messages(self, body: bytes) -> Reading:
-        """Read a request's messages, in its order. Raises BadRequestError that says what is wrong and where."""
-        return Reading(messages(body, self._limits, self._make_id))
-
     def handshake(self, request: Request) -> str | None:  # noqa: ARG002 - this caller asks nothing first
         """Refuse every GET."""
         return None
@@ -155,6 +134,10 @@ class Generic:
     def redact(self, body: bytes) -> bytes:
         """Return the body: it holds no secret."""
         return body
+
+    def messages(self, body: bytes) -> Reading:
+        """Read a request's messages, in its order. Raises BadRequestError that says what is wrong and where."""
+        return Reading(messages(body, self._limits, self._make_id))
 
 
 def _parse(body: bytes) -> _Request:

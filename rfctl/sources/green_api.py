@@ -7,6 +7,8 @@ Trusts nothing before the token: what is set as `webhookUrlToken` comes in the A
   https://green-api.com/en/docs/api/receiving/notifications-format/
 - WhatsApp, Telegram and MAX come in one form; a group is `…@g.us`, or an id with a minus
   (https://green-api.com/en/telegram/docs/api/chat-id/).
+- Ids are bare, and an edit or a deletion names its message by the same one; `jpegThumbnail`, a picture in
+  base64, is not kept.
 - A text `{{SWE001}}` is the gateway's word for a message that it could not read; it is kept as text.
 """
 
@@ -15,7 +17,6 @@ from __future__ import annotations
 import msgspec
 
 from rfctl.message import Message, tidy_phone
-from rfctl.sources.generic import fault
 from rfctl.sources.green_api_body import (
     Body,
     button,
@@ -38,7 +39,9 @@ from rfctl.sources.request import (
     metadata,
     repaired,
     same,
+    storable,
     unix_ms,
+    without,
 )
 
 _MESSAGE = "incomingMessageReceived"
@@ -49,6 +52,7 @@ _SKIPPED = {
 }
 _MAX = "v3"
 """What GREEN-API calls the messenger MAX."""
+_HEAVY = frozenset({"jpegThumbnail"})
 
 
 class _Notification(msgspec.Struct):
@@ -73,6 +77,14 @@ class GreenApi:
         ]
         return any(matches)
 
+    def handshake(self, request: Request) -> str | None:  # noqa: ARG002 - GREEN-API asks nothing first
+        """Refuse every GET."""
+        return None
+
+    def redact(self, body: bytes) -> bytes:
+        """Return the body: GREEN-API puts no secret into it."""
+        return body
+
     def messages(self, body: bytes) -> Reading:
         """Read the notification. Raises NotUnderstoodError when it is none."""
         kind = decode_json(body, _decode_notification).typeWebhook
@@ -86,28 +98,16 @@ class GreenApi:
             reading.unclear.append(Unclear(body, problem.fact))
         return reading
 
-    def handshake(self, request: Request) -> str | None:  # noqa: ARG002 - GREEN-API asks nothing first
-        """Refuse every GET."""
-        return None
-
-    def redact(self, body: bytes) -> bytes:
-        """Return the body: GREEN-API puts no secret into it."""
-        return body
-
     def _read(self, raw: bytes, reading: Reading) -> None:
         body = decode_json(raw, _decode_body)
         if body.senderData.chatType == "channel":
             reading.skip("event")  # a post to everybody, not a message to us
             return
-        message = self._message(body, metadata=_metadata(body, raw))
-        wrong = fault(message, self._profile.max_text_bytes)
-        if wrong:
-            raise NotUnderstoodError(wrong)
-        reading.messages.append(message)
+        reading.messages.append(self._message(body, raw))
 
-    def _message(self, body: Body, metadata: bytes) -> Message:
+    def _message(self, body: Body, raw: bytes) -> Message:
         instance = body.instanceData
-        return Message(
+        message = Message(
             phone=_phone(body),
             text=text(body),
             id=body.idMessage or "",
@@ -120,8 +120,9 @@ class GreenApi:
             type=type_of(body.messageData),
             media=media(body.messageData),
             refers=refers(body.messageData),
-            metadata=metadata,
+            metadata=_metadata(body, raw),
         )
+        return storable(message, self._profile.max_text_bytes)
 
 
 def _phone(body: Body) -> str:
@@ -135,7 +136,7 @@ def _phone(body: Body) -> str:
 def _metadata(body: Body, raw: bytes) -> bytes:
     who = body.senderData
     return metadata(
-        repaired(raw).strip(),
+        without(repaired(raw).strip(), _HEAVY),
         senderName=first(who.senderName, who.senderContactName),
         location=location(body.messageData),
         contacts=contacts(body.messageData),

@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 
 from rfctl.message import Media
-from rfctl.sources.request import first, joined
-from rfctl.sources.whatsapp_web import Contact, contact, type_named, type_of_mime
+from rfctl.sources.request import Contact, first, joined
+from rfctl.sources.whatsapp_web import contact, type_named, type_of_mime
 
 _TYPES = {
     "textMessage": "text",

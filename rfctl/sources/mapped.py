@@ -34,6 +34,7 @@ from rfctl.sources.request import (
     metadata,
     repaired,
     same,
+    storable,
     unix_ms,
 )
 from rfctl.sources.whatsapp_web import type_named, type_of_mime
@@ -88,6 +89,14 @@ class Mapped:
         matches = [vouches(given, secret, request.body) for secret in self._profile.secrets if secret]
         return any(matches)
 
+    def handshake(self, request: Request) -> str | None:  # noqa: ARG002 - nobody asks nothing first
+        """Refuse every GET."""
+        return None
+
+    def redact(self, body: bytes) -> bytes:
+        """Return the body: which part of it would be secret is not known."""
+        return body
+
     def messages(self, body: bytes) -> Reading:
         """Read each message. Raises NotUnderstoodError for a body that is not JSON or has no list at `each`."""
         top = decode_json(body, _decode)
@@ -99,14 +108,6 @@ class Mapped:
             except NotUnderstoodError as problem:
                 reading.unclear.append(Unclear(self._alone(mended, raw), _where(self._each, place, problem)))
         return reading
-
-    def handshake(self, request: Request) -> str | None:  # noqa: ARG002 - nobody agreed on one
-        """Refuse every GET."""
-        return None
-
-    def redact(self, body: bytes) -> bytes:
-        """Return the body: which part of it would be secret is not known."""
-        return body
 
     def _elements(self, body: bytes) -> list[bytes]:
         if self._each is None:
@@ -125,12 +126,9 @@ class Mapped:
         if found.get("skip_if") not in _FALSE:
             reading.skip("own")
             return
-        message = self._message(found, raw)
-        wrong = generic.fault(message, self._profile.max_text_bytes)
-        if not (wrong or message.text or message.media or found.get("type")):
-            wrong = "neither text nor media"
-        if wrong:
-            raise NotUnderstoodError(wrong)
+        message = storable(self._message(found, raw), self._profile.max_text_bytes)
+        if not (message.text or message.media or found.get("type")):
+            raise NotUnderstoodError("neither text nor media")
         reading.messages.append(message)
 
     def _message(self, found: dict[str, Any], raw: bytes) -> Message:

@@ -16,15 +16,20 @@ from typing import Any, Protocol
 import msgspec
 
 from rfctl.errors import RfctlError
-from rfctl.message import Message
+from rfctl.message import MAX_COMPANY_CHARS, MAX_ID_CHARS, MAX_PHONE_CHARS, Message
 
+MAX_TYPE_CHARS = 32
 MARKS_MS = 100_000_000_000
 """A time below this is in seconds, one above in milliseconds (both since 1970)."""
 
+_DEEPEST = 32
+_NOT_OF_A_TYPE = re.compile(r"[^a-z0-9_-]+")
 _ESCAPE = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
     re.DOTALL,
 )
+_decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +81,13 @@ class Reading:
     def skip(self, kind: str) -> None:
         """Count one thing that is no message of a person."""
         self.skipped[kind] = self.skipped.get(kind, 0) + 1
+
+
+class Contact(msgspec.Struct, frozen=True):
+    """A person out of an address book. What the provider does not say is ""."""
+
+    name: str
+    phone: str
 
 
 class NotUnderstoodError(RfctlError):
@@ -136,6 +148,52 @@ def decode_json(body: bytes, decode: Callable[[bytes], Any]) -> Any:
         raise NotUnderstoodError(f"not JSON: {problem}") from None
 
 
+def without(raw: bytes, names: frozenset[str], deepest: int = _DEEPEST) -> bytes:
+    """Return JSON without the fields of these names: pictures in base64, an engine's own objects.
+
+    Every value beside them keeps its bytes, and so does what is nested deeper than `deepest`.
+    """
+    if not deepest or not any(name.encode() in raw for name in names):
+        return raw
+    if raw[:1] == b"{":
+        fields = decode_json(raw, _decode_fields)
+        kept = {name: _lighter(value, names, deepest) for name, value in fields.items() if name not in names}
+        return msgspec.json.encode(kept)
+    if raw[:1] == b"[":
+        return msgspec.json.encode([_lighter(one, names, deepest) for one in decode_json(raw, _decode_list)])
+    return raw
+
+
+def _lighter(value: msgspec.Raw, names: frozenset[str], deepest: int) -> msgspec.Raw:
+    return msgspec.Raw(without(bytes(value), names, deepest - 1))
+
+
+def storable(message: Message, max_text_bytes: int) -> Message:
+    """Return the message if it can be stored. Raises NotUnderstoodError that says in words why not."""
+    if not message.phone:
+        raise NotUnderstoodError("no sender")
+    if not message.id:
+        raise NotUnderstoodError("no id")
+    for name, value, most in (
+        ("phone", message.phone, MAX_PHONE_CHARS),
+        ("id", message.id, MAX_ID_CHARS),
+        ("chat", message.chat, MAX_ID_CHARS),
+        ("company", message.company or "", MAX_COMPANY_CHARS),
+        ("account", message.account, MAX_ID_CHARS),
+        ("id that it refers to", message.refers, MAX_ID_CHARS),
+    ):
+        if len(value) > most:
+            raise NotUnderstoodError(f"the {name} is longer than {most} characters")
+    if len(message.text) > max_text_bytes or len(message.text.encode()) > max_text_bytes:
+        raise NotUnderstoodError(f"the text is longer than {max_text_bytes} bytes")
+    return message
+
+
+def tidy_type(name: str) -> str:
+    """Return a provider's name for a type as we write it: `[a-z0-9_-]`, at most 32 characters."""
+    return _NOT_OF_A_TYPE.sub("_", name.lower())[:MAX_TYPE_CHARS].strip("_") or "unsupported"
+
+
 def metadata(raw: bytes, **facts: Any) -> bytes:
     """Return a message's metadata: the facts that are known, and the provider's own object as `raw`."""
     known = {name: value for name, value in facts.items() if value not in (None, "", {}, [])}
@@ -144,9 +202,11 @@ def metadata(raw: bytes, **facts: Any) -> bytes:
 
 def unix_ms(value: float | str | None) -> int | None:
     """Return Unix ms of a number of seconds or ms, also one in a string; None when it is no time."""
+    if value is None or isinstance(value, bool):
+        return None
     try:
-        number = float(value) if value not in (None, "") else -1.0
-    except (TypeError, ValueError):
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
         return None
     if not 0 < number < 1e15:
         return None

@@ -1,4 +1,4 @@
-"""Reads Telegram Bot API updates; one request is one update.
+"""Telegram: the updates of the Bot API, one update a request. Pure.
 
 Trusts the header `X-Telegram-Bot-Api-Secret-Token` (the `secret_token` of setWebhook, 1-256 characters of
 A-Z a-z 0-9 _ -, https://core.telegram.org/bots/api#setwebhook). The body is not signed: whoever has the
@@ -15,13 +15,13 @@ The facts behind it (https://core.telegram.org/bots/api):
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import msgspec
 
-from rfctl.message import MAX_ID_CHARS, MAX_PHONE_CHARS, Media, Message, tidy_phone
+from rfctl.message import Media, Message, tidy_phone
 from rfctl.sources.request import (
+    Contact,
     NotUnderstoodError,
     Profile,
     Reading,
@@ -31,6 +31,8 @@ from rfctl.sources.request import (
     first,
     metadata,
     same,
+    storable,
+    tidy_type,
     unix_ms,
 )
 from rfctl.sources.telegram_update import (
@@ -39,11 +41,11 @@ from rfctl.sources.telegram_update import (
     SERVICE,
     TYPES,
     Chat,
-    Contact,
     Deleted,
     Post,
     Pressed,
     Reaction,
+    Shared,
     Update,
     User,
     decode_deleted,
@@ -58,7 +60,7 @@ _HEADER = "x-telegram-bot-api-secret-token"
 
 
 class Telegram:
-    """The updates of one bot."""
+    """The source `telegram`. Its secrets are values of `secret_token`."""
 
     def __init__(self, profile: Profile) -> None:
         self._profile = profile
@@ -66,15 +68,15 @@ class Telegram:
     def verify(self, request: Request, now_ms: int) -> bool:  # noqa: ARG002 - the token has no time in it
         """Say whether the token header is any of the secrets, in constant time."""
         given = request.header(_HEADER)
-        fits = [same(given, secret) for secret in self._profile.secrets if secret]
-        return any(fits)
+        matches = [same(given, secret) for secret in self._profile.secrets if secret]
+        return any(matches)
 
-    def handshake(self, request: Request) -> str | None:  # noqa: ARG002 - Telegram has none
-        """Refuse: Telegram asks nothing before it sends."""
+    def handshake(self, request: Request) -> str | None:  # noqa: ARG002 - Telegram asks nothing first
+        """Refuse every GET."""
         return None
 
     def redact(self, body: bytes) -> bytes:
-        """Return the body as it is: an update holds no secret."""
+        """Return the body: Telegram puts no secret into it."""
         return body
 
     def messages(self, body: bytes) -> Reading:
@@ -86,12 +88,12 @@ class Telegram:
             reading.skip("event")
             return reading
         try:
-            self._take(kind, bytes(getattr(update, kind)), update.update_id, reading)
+            self._read(kind, bytes(getattr(update, kind)), update.update_id, reading)
         except NotUnderstoodError as problem:
             reading.unclear.append(Unclear(body, problem.fact))
         return reading
 
-    def _take(self, kind: str, raw: bytes, update_id: int, reading: Reading) -> None:
+    def _read(self, kind: str, raw: bytes, update_id: int, reading: Reading) -> None:
         if kind == "deleted_business_messages":
             reading.messages.extend(self._deletions(raw))
         elif kind == "callback_query":
@@ -174,22 +176,15 @@ class Telegram:
         message = Message(
             channel=self._profile.name, company=self._profile.company or None, platform="telegram", **known
         )
-        if not message.phone or len(message.phone) > MAX_PHONE_CHARS:
-            raise NotUnderstoodError("it does not say who sent it")
-        if not message.id or len(message.id) > MAX_ID_CHARS:
-            raise NotUnderstoodError(f"its id is empty or longer than {MAX_ID_CHARS} characters")
-        if len(message.text.encode()) > self._profile.max_text_bytes:
-            raise NotUnderstoodError(f"its text is longer than {self._profile.max_text_bytes} bytes")
-        return message
+        return storable(message, self._profile.max_text_bytes)
 
 
 def _skipped(post: Post, *, edited: bool) -> str:
     """Return as what a post that no person wrote to us is counted, or ""."""
     sender, private = post.sender, post.chat.type == "private"
     if edited and post.location and not post.venue:
-        return (
-            "event"  # a live location moves every few seconds; nobody typed that, and it would never go quiet
-        )
+        # A live location moves every few seconds: nobody typed that, and it would never go quiet.
+        return "event"
     if post.sender_business_bot:
         return "own"
     if not sender or post.sender_chat:  # a chat speaks through a bot account of Telegram's
@@ -221,7 +216,7 @@ def _type(post: Post, raw: bytes) -> str:
     held = [name for name in decode_json(raw, decode_names) if name not in ABOUT]
     if not SERVICE.isdisjoint(held):
         return "system"
-    return next(filter(None, (re.sub(r"[^a-z0-9_-]", "", name.lower())[:32] for name in held)), "unsupported")
+    return tidy_type(first(*held))
 
 
 def _text(post: Post) -> str:
@@ -261,12 +256,12 @@ def _person(user: User | None) -> dict[str, str]:
     return {"senderName": _name(user), "username": user.username} if user else {}
 
 
-def _name(one: User | Contact) -> str:
+def _name(one: User | Shared) -> str:
     return f"{one.first_name} {one.last_name}".strip()
 
 
-def _contact(contact: Contact) -> dict[str, str]:
-    return {"name": _name(contact), "phone": tidy_phone(contact.phone_number)}
+def _contact(shared: Shared) -> Contact:
+    return Contact(_name(shared), tidy_phone(shared.phone_number))
 
 
 def _location(post: Post) -> dict[str, Any]:

@@ -90,8 +90,8 @@ class Venue(msgspec.Struct):
     address: str = ""
 
 
-class Contact(msgspec.Struct):
-    """A shared contact."""
+class Shared(msgspec.Struct):
+    """A Contact: a person out of the sender's address book."""
 
     phone_number: str = ""
     first_name: str = ""
@@ -157,7 +157,7 @@ class Post(msgspec.Struct, rename={"sender": "from"}):
     sticker: File | None = None
     venue: Venue | None = None
     location: Place | None = None
-    contact: Contact | None = None
+    contact: Shared | None = None
     poll: Poll | None = None
     dice: Dice | None = None
     web_app_data: WebApp | None = None

@@ -24,7 +24,7 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import msgspec
 
-from rfctl.message import MAX_ID_CHARS, MAX_PHONE_CHARS, Media, Message, tidy_phone
+from rfctl.message import Media, Message, tidy_phone
 from rfctl.sources.request import (
     NotUnderstoodError,
     Profile,
@@ -34,12 +34,13 @@ from rfctl.sources.request import (
     first,
     metadata,
     same,
+    storable,
+    tidy_type,
 )
 
 MOST_FIELDS = 200
 _DIGESTS = {"HMAC_SHA1": hashlib.sha1, "HMAC_SHA256": hashlib.sha256}
 _ADDRESS = re.compile(r"([A-Za-z]{1,32}):(.*)", re.DOTALL)
-_NOT_IN_A_TYPE = re.compile(r"[^a-z0-9_-]+")
 _MEDIA_TYPES = {"image": "image", "audio": "audio", "video": "video"}
 _INCOMING = ("", "received", "receiving")
 
@@ -47,7 +48,7 @@ Fields = list[tuple[str, str]]
 
 
 class Twilio:
-    """The source type `twilio`: secrets are auth tokens or shared keys; needs `public_url`, without it nothing verifies."""
+    """The source `twilio`. Its secrets are auth tokens or shared keys; needs `public_url`, without it nothing verifies."""
 
     def __init__(self, profile: Profile) -> None:
         self._profile = profile
@@ -69,12 +70,12 @@ class Twilio:
         ]
         return any(matches)
 
-    def handshake(self, request: Request) -> str | None:  # noqa: ARG002
-        """Return None: Twilio asks for none."""
+    def handshake(self, request: Request) -> str | None:  # noqa: ARG002 - Twilio asks nothing first
+        """Refuse every GET."""
         return None
 
     def redact(self, body: bytes) -> bytes:
-        """Return the body as it is: Twilio puts no secret into it."""
+        """Return the body: Twilio puts no secret into it."""
         return body
 
     def messages(self, body: bytes) -> Reading:
@@ -96,10 +97,10 @@ class Twilio:
 
     def _message(self, form: _Form) -> Message:
         platform, phone = _address(form["From"])
-        return Message(
-            phone=_short(phone, MAX_PHONE_CHARS, "From"),
-            text=self._text(form.text),
-            id=_short(form.id, MAX_ID_CHARS, "MessageSid"),
+        message = Message(
+            phone=phone,
+            text=form.text,
+            id=form.id,
             channel=self._profile.name,
             company=self._profile.company or None,
             platform=platform,
@@ -109,12 +110,7 @@ class Twilio:
             refers=form["OriginalRepliedMessageSid"],
             metadata=_metadata(form),
         )
-
-    def _text(self, text: str) -> str:
-        most = self._profile.max_text_bytes
-        if len(text) > most or len(text.encode()) > most:
-            raise NotUnderstoodError(f"the text is longer than {most} bytes")
-        return text
+        return storable(message, self._profile.max_text_bytes)
 
 
 class _Form:
@@ -176,10 +172,10 @@ class _Form:
             return "button"
         if self.location is not None:
             return "location"
-        said = _NOT_IN_A_TYPE.sub("_", self["MessageType"].lower())[:32].strip("_")
+        said = tidy_type(self["MessageType"]) if self["MessageType"] else "text"
         if self.media and said != "sticker":
             return _media_type(self.media[0].mime)
-        return said or "text"
+        return said
 
 
 def sign(secret: str, url: str, fields: Iterable[tuple[str, str]], algorithm: str = "HMAC_SHA1") -> str:
@@ -264,14 +260,6 @@ def _degrees(written: str) -> float | str:
     except ValueError:
         return written
     return number if math.isfinite(number) else written
-
-
-def _short(value: str, most: int, name: str) -> str:
-    if not value:
-        raise NotUnderstoodError(f"`{name}` is missing")
-    if len(value) > most:
-        raise NotUnderstoodError(f"`{name}` is longer than {most} characters")
-    return value
 
 
 def _metadata(form: _Form) -> bytes:

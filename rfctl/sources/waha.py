@@ -4,8 +4,11 @@ Trusts nothing before its signature: X-Webhook-Hmac is the hex HMAC-SHA512 of th
 X-Webhook-Hmac-Algorithm says `sha512` (https://waha.devlike.pro/docs/how-to/events/).
 
 - `message` and `message.any` bring the same message under one id; so does a retry.
-- `replyTo.id`, `editedMessageId` and `revokedMessageId` are only the last part of a message id
-  (`AAA` of `false_111@c.us_AAA`); `refers` keeps them as they come.
+- A message id is `false_<chat>_<id>`, in a group `false_<chat>_<id>_<sender>` (src/core/utils/ids.ts of the
+  repository), but `replyTo.id`, `editedMessageId` and `revokedMessageId` are `<id>` alone. Where the sender
+  wrote both messages, `refers` is made whole by the id of this one; in a group, whom a deletion or a reply is
+  about may be another's, and then it stays as it came.
+- `poll.vote` is a person's answer: all that is chosen now (https://waha.devlike.pro/docs/how-to/polls/).
 - An edit or a deletion may repeat the id of the message that it is about, which would look like a retry of
   that one: it then goes by the event's own id.
 - A sender who is only an `@lid` goes by the phone where the engine knows it: `_data.Info.SenderAlt` (GOWS),
@@ -22,7 +25,6 @@ from dataclasses import dataclass
 import msgspec
 
 from rfctl.message import Message, tidy_phone
-from rfctl.sources.generic import fault
 from rfctl.sources.request import (
     NotUnderstoodError,
     Profile,
@@ -31,15 +33,18 @@ from rfctl.sources.request import (
     Unclear,
     decode_json,
     first,
+    joined,
     metadata,
     same,
+    storable,
     unix_ms,
+    without,
 )
 from rfctl.sources.waha_payload import (
     Data,
     Payload,
     Revoked,
-    bare,
+    Voted,
     button,
     contacts,
     data_of,
@@ -49,9 +54,10 @@ from rfctl.sources.waha_payload import (
     type_of,
 )
 
-_MESSAGES = ("message", "message.any", "message.reaction", "message.edited", "message.revoked")
+_MESSAGES = ("message", "message.any", "message.reaction", "message.edited", "message.revoked", "poll.vote")
 _STATUSES = ("message.ack", "message.ack.group")
 _NOT_TO_US = ("status@broadcast", "@newsletter")
+_HEAVY = frozenset({"_data", "thumbnail", "jpegThumbnail"})
 
 
 class _Event(msgspec.Struct):
@@ -64,6 +70,7 @@ class _Event(msgspec.Struct):
 _decode_event = msgspec.json.Decoder(_Event).decode
 _decode_payload = msgspec.json.Decoder(Payload).decode
 _decode_revoked = msgspec.json.Decoder(Revoked).decode
+_decode_voted = msgspec.json.Decoder(Voted).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +92,16 @@ class Waha:
         if request.header("x-webhook-hmac-algorithm").lower() != b"sha512":
             return False
         given = request.header("x-webhook-hmac").lower()
-        matches = [same(given, _sign(secret, request.body)) for secret in self._profile.secrets]
+        matches = [same(given, _sign(secret, request.body)) for secret in self._profile.secrets if secret]
         return any(matches)
+
+    def handshake(self, request: Request) -> str | None:  # noqa: ARG002 - WAHA asks nothing first
+        """Refuse every GET."""
+        return None
+
+    def redact(self, body: bytes) -> bytes:
+        """Return the body: WAHA puts no secret into it."""
+        return body
 
     def messages(self, body: bytes) -> Reading:
         """Read the event. Raises NotUnderstoodError when it is none."""
@@ -101,14 +116,6 @@ class Waha:
             reading.unclear.append(Unclear(body, problem.fact))
         return reading
 
-    def handshake(self, request: Request) -> str | None:  # noqa: ARG002 - WAHA asks nothing first
-        """Refuse every GET."""
-        return None
-
-    def redact(self, body: bytes) -> bytes:
-        """Return the body: WAHA puts no secret into it."""
-        return body
-
     def _read(self, event: _Event, reading: Reading) -> None:
         payload, refers = _payload(event)
         if payload.fromMe:
@@ -116,16 +123,12 @@ class Waha:
         elif (payload.sender or "").endswith(_NOT_TO_US):
             reading.skip("event")
         else:
-            message = self._message(event, payload, refers)
-            wrong = fault(message, self._profile.max_text_bytes)
-            if wrong:
-                raise NotUnderstoodError(wrong)
-            reading.messages.append(message)
+            reading.messages.append(self._message(event, payload, refers))
 
     def _message(self, event: _Event, payload: Payload, refers: str) -> Message:
         data = data_of(payload)
         content = _content(event, payload, refers, data)
-        return Message(
+        message = Message(
             phone=tidy_phone(sender(payload, data)),
             text=content.text,
             id=content.id,
@@ -140,6 +143,7 @@ class Waha:
             refers=content.refers,
             metadata=_metadata(event, payload, data),
         )
+        return storable(message, self._profile.max_text_bytes)
 
 
 def _sign(secret: str, body: bytes) -> str:
@@ -147,31 +151,59 @@ def _sign(secret: str, body: bytes) -> str:
 
 
 def _payload(event: _Event) -> tuple[Payload, str]:
-    """Return the message that an event shows, and what the event says that it is about."""
+    """Return the message that an event shows, and the id of the one that it changes or answers."""
+    if event.event == "poll.vote":
+        voted = decode_json(bytes(event.payload), _decode_voted)
+        return voted.vote, (voted.poll.id or "") if voted.poll else ""
     if event.event != "message.revoked":
         payload = decode_json(bytes(event.payload), _decode_payload)
-        return payload, payload.editedMessageId or ""
+        return payload, _whole_id(payload.editedMessageId or "", payload.id or "")
     revoked = decode_json(bytes(event.payload), _decode_revoked)
     shown = revoked.after or revoked.before
     if shown is None:
         raise NotUnderstoodError("a deletion that does not say whose")
-    return shown, first(revoked.revokedMessageId, revoked.before.id if revoked.before else "", shown.id)
+    return shown, _deleted_id(revoked, shown)
+
+
+def _deleted_id(revoked: Revoked, shown: Payload) -> str:
+    told, before = revoked.revokedMessageId or "", (revoked.before.id or "") if revoked.before else ""
+    if before and (not told or _last_part(before) == _last_part(told)):
+        return before
+    # In a group an admin deletes what another wrote.
+    return first(told if shown.in_group else _whole_id(told, shown.id or ""), shown.id)
+
+
+def _answered_id(payload: Payload) -> str:
+    answered = payload.replyTo
+    if answered is None or not answered.id:
+        return ""
+    sender = payload.participant if payload.in_group else payload.sender
+    own = bool(sender) and answered.participant == sender
+    return _whole_id(answered.id, payload.id or "") if own else answered.id
+
+
+def _whole_id(bare: str, beside: str) -> str:
+    """Return the id of a message whose sender also sent the one with the id `beside`, in the same chat."""
+    parts = beside.split("_")
+    if not bare or "_" in bare or parts[0] != "false" or len(parts) not in (3, 4):
+        return bare
+    return "_".join([*parts[:2], bare, *parts[3:]])
 
 
 def _content(event: _Event, payload: Payload, refers: str, data: Data) -> _Content:
+    given = payload.id or ""
     if event.event == "message.reaction":
         if payload.reaction is None:
             raise NotUnderstoodError("a reaction without its reaction")
-        return _Content(
-            "reaction", payload.reaction.text or "", payload.id or "", payload.reaction.messageId or ""
-        )
+        return _Content("reaction", payload.reaction.text or "", given, payload.reaction.messageId or "")
     if event.event == "message.edited":
-        about = first(refers, payload.id)
+        about = first(refers, given)
         return _Content("edit", payload.body or "", _own_id(event, payload, about), about)
     if event.event == "message.revoked":
         return _Content("deletion", "", _own_id(event, payload, refers), refers)
-    answered = payload.replyTo.id if payload.replyTo else ""
-    return _Content(type_of(payload, data), text(payload), payload.id or "", answered or "")
+    if event.event == "poll.vote":
+        return _Content("poll", joined(payload.selectedOptions or []), given, refers)
+    return _Content(type_of(payload, data), text(payload), given, _answered_id(payload))
 
 
 def _own_id(event: _Event, payload: Payload, about: str) -> str:
@@ -190,7 +222,7 @@ def _last_part(message_id: str) -> str:
 
 def _metadata(event: _Event, payload: Payload, data: Data) -> bytes:
     return metadata(
-        bare(bytes(event.payload)),
+        without(bytes(event.payload), _HEAVY),
         senderName=first(data.notifyName, data.pushName, data.Info.PushName if data.Info else ""),
         location=payload.location,
         contacts=contacts(payload),

@@ -12,11 +12,9 @@ import re
 import msgspec
 
 from rfctl.message import Media
-from rfctl.sources.request import decode_json, first
-from rfctl.sources.whatsapp_web import Contact, contact, type_named, type_of_mime
+from rfctl.sources.request import Contact, first
+from rfctl.sources.whatsapp_web import contact, type_named, type_of_mime
 
-_HEAVY = ("_data", "thumbnail")
-_NESTED = ("replyTo", "before", "after", "location")
 _DEVICE = re.compile(r":\d+(?=@)")
 _JPEG_IN_BASE64 = "/9j/"
 
@@ -36,8 +34,9 @@ class Location(msgspec.Struct, omit_defaults=True):
     address: str | None = None
 
 
-class _Quoted(msgspec.Struct):
+class _About(msgspec.Struct):
     id: str | None = None
+    participant: str | None = None
 
 
 class _Reaction(msgspec.Struct):
@@ -64,9 +63,10 @@ class Payload(msgspec.Struct, rename={"sender": "from", "data": "_data"}):
     media: _File | None = None
     location: Location | None = None
     vCards: list[str] | None = None  # noqa: N815
-    replyTo: _Quoted | None = None  # noqa: N815
+    replyTo: _About | None = None  # noqa: N815
     interactiveResponse: _Choice | None = None  # noqa: N815
     reaction: _Reaction | None = None
+    selectedOptions: list[str] | None = None  # noqa: N815
     editedMessageId: str | None = None  # noqa: N815
     data: msgspec.Raw = msgspec.Raw(b"{}")
 
@@ -82,6 +82,13 @@ class Revoked(msgspec.Struct):
     after: Payload | None = None
     before: Payload | None = None
     revokedMessageId: str | None = None  # noqa: N815
+
+
+class Voted(msgspec.Struct):
+    """A vote in a poll."""
+
+    vote: Payload
+    poll: _About | None = None
 
 
 class _Key(msgspec.Struct):
@@ -105,7 +112,6 @@ class Data(msgspec.Struct):
 
 
 _decode_data = msgspec.json.Decoder(Data).decode
-_decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 def data_of(payload: Payload) -> Data:
@@ -182,25 +188,3 @@ def contacts(payload: Payload) -> list[Contact]:
 def button(payload: Payload) -> str:
     """Return the id of the pressed button or chosen row."""
     return (payload.interactiveResponse.selectedId or "") if payload.interactiveResponse else ""
-
-
-def bare(raw: bytes) -> bytes:
-    """Return a payload without the engine's own objects and pictures, every other byte as it came.
-
-    Raises NotUnderstoodError for one that is nested too deeply to be taken apart.
-    """
-    fields = _light(raw)
-    for name in _NESTED:
-        if fields.get(name, b"")[:1] == b"{":
-            fields[name] = msgspec.json.encode(_raw(_light(fields[name])))
-    return msgspec.json.encode(_raw(fields))
-
-
-def _light(raw: bytes) -> dict[str, bytes]:
-    return {
-        name: bytes(value) for name, value in decode_json(raw, _decode_fields).items() if name not in _HEAVY
-    }
-
-
-def _raw(fields: dict[str, bytes]) -> dict[str, msgspec.Raw]:
-    return {name: msgspec.Raw(value) for name, value in fields.items()}

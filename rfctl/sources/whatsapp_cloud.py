@@ -20,7 +20,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from rfctl.message import MAX_ID_CHARS, MAX_PHONE_CHARS, Message, tidy_phone
+from rfctl.message import Message, tidy_phone
 from rfctl.sources.request import (
     NotUnderstoodError,
     Profile,
@@ -31,6 +31,7 @@ from rfctl.sources.request import (
     first,
     metadata,
     same,
+    storable,
     unix_ms,
 )
 from rfctl.sources.whatsapp_parts import Content, read_part
@@ -101,7 +102,7 @@ _decode_message = msgspec.json.Decoder(_Message).decode
 
 
 class WhatsAppCloud:
-    """The source type `whatsapp-cloud`: secrets are app secrets, `verify_token` is what the handshake must name."""
+    """The source `whatsapp-cloud`. Its secrets are app secrets, `verify_token` is what the handshake must name."""
 
     def __init__(self, profile: Profile) -> None:
         self._profile = profile
@@ -126,7 +127,7 @@ class WhatsAppCloud:
         return challenge if known and plain and query.get("hub.mode") == "subscribe" else None
 
     def redact(self, body: bytes) -> bytes:
-        """Return the body as it is: Meta puts no secret into it."""
+        """Return the body: Meta puts no secret into it."""
         return body
 
     def messages(self, body: bytes) -> Reading:
@@ -176,27 +177,22 @@ class WhatsAppCloud:
         one: _Message = decode_json(raw, _decode_message)
         contact = _match(one, contacts)
         content = read_part(one.type, raw)
-        return Message(
-            phone=_short(_sender(one, contact, content), MAX_PHONE_CHARS, "from"),
-            text=self._text(content.text),
-            id=_short(one.id, MAX_ID_CHARS, "id"),
+        message = Message(
+            phone=_sender(one, contact, content),
+            text=content.text,
+            id=one.id or "",
             channel=self._profile.name,
             company=self._profile.company or None,
             platform=PLATFORM,
             account=str(account.phone_number_id),
-            chat=_short(one.group_id, MAX_ID_CHARS, "group_id") if one.group_id else "",
+            chat=one.group_id or "",
             sent_ms=unix_ms(one.timestamp),
             type=content.type,
             media=content.media,
             refers=first(content.refers, one.context.id if one.context else ""),
             metadata=_metadata(raw, one, contact, content),
         )
-
-    def _text(self, text: str) -> str:
-        most = self._profile.max_text_bytes
-        if len(text) > most or len(text.encode()) > most:
-            raise NotUnderstoodError(f"the text is longer than {most} bytes")
-        return text
+        return storable(message, self._profile.max_text_bytes)
 
 
 def sign(secret: str, body: bytes) -> str:
@@ -233,14 +229,6 @@ def _match(one: _Message, contacts: list[_Contact]) -> _Contact:
 def _sender(one: _Message, contact: _Contact, content: Content) -> str:
     number = first(str(one.sender or ""), contact.wa_id)
     return tidy_phone(number or first(one.from_user_id, contact.user_id, content.sender))
-
-
-def _short(value: str | None, most: int, name: str) -> str:
-    if not value:
-        raise NotUnderstoodError(f"`{name}` is missing")
-    if len(value) > most:
-        raise NotUnderstoodError(f"`{name}` is longer than {most} characters")
-    return value
 
 
 def _metadata(raw: bytes, one: _Message, contact: _Contact, content: Content) -> bytes:

@@ -6,17 +6,13 @@ type which is not known here keeps its own name, so that it is handed over and n
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
 from rfctl.message import Media
-from rfctl.sources.request import NotUnderstoodError, decode_json, first
-
-_NOT_IN_A_TYPE = re.compile(r"[^a-z0-9_-]+")
-_MOST_TYPE_CHARS = 32
+from rfctl.sources.request import Contact, NotUnderstoodError, decode_json, first, tidy_type
 
 
 class Location(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -28,13 +24,6 @@ class Location(msgspec.Struct, frozen=True, omit_defaults=True):
     address: str | None = None
 
 
-class Card(msgspec.Struct, frozen=True):
-    """One number of a contact that was sent; `phone` is as WhatsApp or the sender's address book writes it."""
-
-    name: str
-    phone: str
-
-
 class Content(msgspec.Struct, frozen=True, kw_only=True):
     """What a message says. `sender` is who it is about when the message itself names no sender."""
 
@@ -43,7 +32,7 @@ class Content(msgspec.Struct, frozen=True, kw_only=True):
     media: tuple[Media, ...] = ()
     refers: str = ""
     location: Location | None = None
-    contacts: list[Card] = []
+    contacts: list[Contact] = []
     button: str = ""
     sender: str = ""
 
@@ -121,11 +110,6 @@ _decode_parts = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_type = msgspec.json.Decoder(_Typed).decode
 
 
-def tidy_type(name: str) -> str:
-    """Return a provider's name for a type as we write it: `[a-z0-9_-]`, at most 32 characters."""
-    return _NOT_IN_A_TYPE.sub("_", name.lower())[:_MOST_TYPE_CHARS].strip("_") or "unsupported"
-
-
 def read_part(kind: str | None, raw: bytes) -> Content:
     """Read what a message of this type says. Raises NotUnderstoodError that names what is wrong."""
     if not kind:
@@ -161,7 +145,7 @@ def _location(kind: str, part: Location) -> Content:
 
 def _people(kind: str, part: list[_Person]) -> Content:
     cards = [
-        Card(name=(person.name and person.name.formatted_name) or "", phone=first(number.wa_id, number.phone))
+        Contact((person.name and person.name.formatted_name) or "", first(number.wa_id, number.phone))
         for person in part
         for number in person.phones or [_Number()]
     ]

@@ -1,6 +1,6 @@
 """The words that gateways built on WhatsApp Web share: types of messages, MIME types, vCards. Pure.
 
-They are WAHA, GREEN-API, Venom and WPPConnect. Whatever a word is, it is answered: a type that nobody knows
+They are WAHA, GREEN-API, Evolution, Venom and WPPConnect. Whatever a word is, it is answered: a type that nobody knows
 stays under its own name.
 """
 
@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import re
 
-import msgspec
-
 from rfctl.message import tidy_phone
-
-MAX_TYPE_CHARS = 32
+from rfctl.sources.request import Contact, tidy_type
 
 _TYPES = {
     "chat": "text",
@@ -32,23 +29,15 @@ _TYPES = {
     "notification_template": "system",
     "gp2": "system",
 }
-_NOT_OF_A_TYPE = re.compile(r"[^a-z0-9_-]")
 _NAME = re.compile(r"^FN[^:\r\n]*:(.*)$", re.MULTILINE | re.IGNORECASE)
 _PHONE = re.compile(r"^(?:[\w-]+\.)?TEL([^:\r\n]*):(.*)$", re.MULTILINE | re.IGNORECASE)
 _WAID = re.compile(r"waid=(\d+)", re.IGNORECASE)
 
 
-class Contact(msgspec.Struct, frozen=True):
-    """A person out of an address book. What the card does not say is ""."""
-
-    name: str
-    phone: str
-
-
 def type_named(name: str) -> str:
     """Return the type that WhatsApp Web calls so; one that is not known keeps its name, tidied."""
-    tidied = _NOT_OF_A_TYPE.sub("", name.lower())[:MAX_TYPE_CHARS]
-    return _TYPES.get(tidied, tidied) or "unsupported"
+    tidied = tidy_type(name)
+    return _TYPES.get(tidied, tidied)
 
 
 def type_of_mime(mime: str) -> str:

@@ -125,6 +125,7 @@ def test_any_of_the_secrets_verifies():
     assert not check(["two"], signature, body=b"{} ")
     assert not check(["two"], signature, now=NOW + generic.WINDOW_MS + 1)
     assert not check(["two"], signature, timestamp=b"x")
+    assert not check([""], sign("", "POST", "/p", str(NOW), b"{}").encode())
 
 
 @given(st.binary(max_size=80))

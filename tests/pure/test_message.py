@@ -74,9 +74,7 @@ def test_a_company_of_digits_is_a_number_as_the_node_service_wrote_it():
 
 
 def test_an_id_is_one_senders_and_one_companys():
-    marks = {
-        seen_mark(*scope) for scope in [("a", "", "1"), ("b", "", "1"), ("a", "9", "1"), ("a", "", "2")]
-    }
+    marks = {seen_mark(*scope) for scope in [("a", "", "1"), ("b", "", "1"), ("a", "9", "1"), ("a", "", "2")]}
     assert len(marks) == 4
     assert all(len(mark) == 16 for mark in marks)
 
@@ -97,6 +95,13 @@ def test_a_sender_in_a_group_has_another_key_than_alone_and_none_can_be_forged()
 def test_an_item_that_is_not_ours_is_shown_and_not_lost():
     assert decode_item(b"what is this").text == "what is this"
     assert decode_item(b'{"message":"hi","companyId":1}').text == "hi"
+
+
+@pytest.mark.parametrize("name", ["metadata", "media", "other"])
+def test_an_item_that_is_nested_too_deeply_is_shown_and_not_lost(name: str):
+    deep = b'{"message":"hi","' + name.encode() + b'":' + b"[" * 50_000 + b"]" * 50_000 + b"}"
+    shown = decode_item(deep)
+    assert (shown.type, shown.text) == ("unreadable", deep.decode())
 
 
 def test_metadata_travels_untouched():

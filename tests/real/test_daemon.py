@@ -22,9 +22,8 @@ from rfctl.errors import (
 from rfctl.heartbeat import alive
 from rfctl.intake import Intake
 from rfctl.message import Message
-from rfctl.sources.generic import sign
+from rfctl.sources.generic import BATCHED, sign
 from rfctl.vetting import Vetting
-from rfctl.webhook import BATCHED
 from tests.conftest import collected, configure, make_batches, running
 
 PHONE = "79001234567"
