@@ -20,6 +20,7 @@ from rfctl.errors import RfctlError
 from rfctl.keys import PAUSED, Partition, name_of
 from rfctl.message import Merged, decode_merged
 from rfctl.sinks.delivery import Delivery
+from rfctl.sinks.inside import Push
 
 _CONSUMER = "forwarder"
 """One name for all daemons: only the holder of the lease reads, and it goes on where the last one stopped."""
@@ -55,15 +56,6 @@ class Entry:
 def delivery_id(entry_id: str, shard: str) -> str:
     """Return the id by which the world outside knows a merged message: the stream's, with the shard behind it."""
     return f"{entry_id}-{shard}" if shard else entry_id
-
-
-@dataclass(frozen=True, slots=True)
-class Push:
-    """What a sink inside the same Redis writes: a list's value, or the fields of a stream's entry."""
-
-    kind: str
-    key: str
-    values: Sequence[bytes | str]
 
 
 class Deliveries:

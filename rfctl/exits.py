@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rfctl.forwarder import Pace
+from rfctl.pace import Pace
 from rfctl.settings import Settings
 from rfctl.sinks.catalog import make_sink
 from rfctl.sinks.delivery import Sink, SinkProfile

@@ -20,6 +20,7 @@ import structlog
 
 from rfctl.deliveries import Deliveries, Entry
 from rfctl.errors import KeyTakenError, RedisCannotNowError, RedisUnreachableError, RfctlError
+from rfctl.pace import Pace
 from rfctl.sinks.delivery import DeliveryError, Sink
 from rfctl.sinks.inside import Inside
 from rfctl.waiting import pause
@@ -29,17 +30,6 @@ _DOWN_PHONES = 3
 """So many phones failed one after another, and none was served: the receiver itself is down."""
 _DEEPEST_LANE = 8
 """More of one phone than this wait in Redis, so that one who writes a lot does not fill the memory."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """How one sink is served: the waits between tries (ms), phones at a time, and the daemon's own rhythm (ms)."""
-
-    retry_ms: tuple[int, ...]
-    parallel: int = 16
-    check_ms: int = 1000
-    lease_ms: int = 5000
-    finish_ms: int = 3000
 
 
 @dataclass(slots=True)

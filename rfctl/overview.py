@@ -19,12 +19,17 @@ OLDEST_AMONG = 1000
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """One pending batch. Times are Unix ms; `last_ms` is None when its mark has expired."""
+    """One pending batch. Times are Unix ms; `last_ms` is None when its mark has expired.
+
+    `name` stands for it in keys, and is the phone unless that must be hidden; `chat` is "" in a one-to-one chat.
+    """
 
     phone: str
     size: int
     due_ms: int
     last_ms: int | None
+    name: str
+    chat: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,14 +140,17 @@ async def _waiting(connection: Connection, shard: Partition, dues: list[tuple[st
     for place, (name, due) in enumerate(dues):
         size, last, first = flat[place * 3 : place * 3 + 3]
         if size:  # else it has left since the index was read
-            found.append(Waiting(_phone_of(name, first), size, due, int(last) if last else None))
+            phone, chat = _whose(name, first)
+            found.append(Waiting(phone, size, due, int(last) if last else None, name, chat))
     return found
 
 
-def _phone_of(name: str, first_item: bytes | None) -> str:
+def _whose(name: str, first_item: bytes | None) -> tuple[str, str]:
+    """Return the phone and the chat behind a name; only one that is hashed needs a look into the message."""
     if is_hashed(name) and first_item is not None:
-        return decode_item(first_item).phone or name
-    return name
+        first = decode_item(first_item)
+        return first.phone or name, first.chat
+    return name, ""
 
 
 async def _groups(connection: Connection, shard: Partition) -> list[GroupLag]:

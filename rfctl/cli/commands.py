@@ -7,7 +7,21 @@ from typing import Any
 
 import typer
 
-from rfctl.cli import config, demo, export, flush, inspect, serve, simulate, stats, tail
+from rfctl.cli import (
+    config,
+    dead,
+    demo,
+    export,
+    flush,
+    inspect,
+    pause,
+    quarantine,
+    replay,
+    serve,
+    simulate,
+    stats,
+    tail,
+)
 
 COMMANDS: dict[str, Callable[..., Any]] = {
     "serve": serve.serve,
@@ -15,7 +29,15 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "inspect": inspect.inspect,
     "tail": tail.tail,
     "flush": flush.flush,
+    "pause": pause.pause,
+    "resume": pause.resume,
+    "replay": replay.replay,
     "simulate": simulate.simulate,
     "demo": demo.demo,
 }
-GROUPS: dict[str, typer.Typer] = {"config": config.app, "export": export.app}
+GROUPS: dict[str, typer.Typer] = {
+    "dead": dead.app,
+    "quarantine": quarantine.app,
+    "config": config.app,
+    "export": export.app,
+}

@@ -7,9 +7,11 @@ from typing import Any
 import typer
 
 from rfctl.cli.context import invocation
-from rfctl.errors import NothingFoundError, UsageError
-from rfctl.layers import shown_value
-from rfctl.options import Option, configured, options
+from rfctl.errors import NothingFoundError, SettingsError, UsageError
+from rfctl.example import example
+from rfctl.layers import option, shown_value
+from rfctl.options import NAMED, Option, configured, options
+from rfctl.settings import Settings
 
 app = typer.Typer(help="Show, explain and check the settings.", no_args_is_help=True)
 
@@ -43,40 +45,66 @@ def explain(ctx: typer.Context, key: str) -> None:
     from rfctl.cli import render
 
     run = invocation(ctx)
-    known = {one.name: one for one in options()}
-    if key not in known:
-        import difflib
-
-        near = difflib.get_close_matches(key, known, n=3)
-        raise NothingFoundError(
-            f"there is no setting {key}",
-            next=f"did you mean {' or '.join(near)}?" if near else "rfctl config show",
-        )
-    one = known[key]
+    one = _known(key)
     configuration = run.configuration_told()
+    section = _not_configured(configuration.settings, one)
     facts = {
         "name": one.name,
         "about": one.about,
         "kind": one.kind,
+        "for": list(one.only),
         "default": one.default,
-        "value": shown_value(configuration, one),
-        "set_by": configuration.set_by(one.name),
+        "value": None if section else shown_value(configuration, one),
+        "set_by": f"nobody: there is no [{section}]" if section else configuration.set_by(one.name),
         "hides": configuration.hides(one),
         "variable": one.variable,
     }
     if run.json:
         render.emit(facts)
     else:
-        render.console().print(render.facts([(name, _written(value)) for name, value in facts.items()]))
+        rows = [(name, _written(value)) for name, value in facts.items() if name != "for" or one.only]
+        render.console().print(render.facts(rows))
+
+
+def _known(key: str) -> Option:
+    try:
+        return option(key)
+    except KeyError:
+        import difflib
+
+        section, name, _ = (*key.split("."), "", "")[:3]
+        known = [
+            one.name.replace("NAME", name or "NAME", 1) if section in NAMED else one.name for one in options()
+        ]
+        near = difflib.get_close_matches(key, known, n=3)
+        raise NothingFoundError(
+            f"there is no setting {key}",
+            next=f"did you mean {' or '.join(near)}?" if near else "rfctl config show",
+        ) from None
+
+
+def _not_configured(settings: Settings, one: Option) -> str:
+    """Return the named section that a setting would stand in when there is none, else ""."""
+    section, _, _ = one.name.rpartition(".")
+    kind, _, name = section.partition(".")
+    return section if kind in NAMED and name not in getattr(settings, kind) else ""
 
 
 @app.command("check")
 def check(ctx: typer.Context) -> None:
-    """Check the settings; all problems are listed at once, exit status 78."""
+    """Check the settings, and that every source and sink can be set up; all problems at once, exit status 78.
+
+    Nothing is opened: no receiver is called, and Redis is not asked.
+
+    Examples:  rfctl config check  |  rfctl config check --config new.toml
+    """
     from rfctl.cli import render
+    from rfctl.cli.ways import problems
 
     run = invocation(ctx)
     configuration = run.configuration_told()
+    if wrong := problems(configuration.settings):
+        raise SettingsError(wrong, next="see `man rfctl.toml` or `rfctl config explain KEY`")
     if run.json:
         render.emit({"ok": True, "files": [str(path) for path in configuration.files]})
     else:
@@ -118,30 +146,12 @@ def init(
     typer.echo(str(target))
 
 
-def example() -> str:
-    """Return config.example.toml: every setting, commented out, with its default."""
-    lines = [
-        "# rfctl: every setting with its default. Take away the # to change one.",
-        "# Also RFCTL_SECTION__NAME in the environment, which wins over this file; `rfctl config show` tells who won.",
-    ]
-    section = ""
-    for one in options():
-        head, _, name = one.name.rpartition(".")
-        if head != section:
-            section = head
-            lines += ["", f"[{section}]"]
-        lines += [f"# {one.about} ({one.kind})", f"# {name} = {_toml(one)}"]
-    return "\n".join(lines) + "\n"
-
-
-def _toml(one: Option) -> str:
-    import tomli_w
-
-    return tomli_w.dumps({"x": one.default}).removeprefix("x = ").strip()
-
-
 def _written(value: Any) -> str:
-    if isinstance(value, list):
+    if value is None:
+        return "(unset)"
+    if isinstance(value, dict):
+        return _written([f"{name} = {one}" for name, one in value.items()])
+    if isinstance(value, list | tuple):
         return ", ".join(str(one) for one in value) or "(none)"
     if isinstance(value, bool):
         return "true" if value else "false"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
 
 from rfctl.batches import Batches
+from rfctl.cli.consent import ask
 from rfctl.cli.context import invocation, run_async
 from rfctl.cli.person import Chat, batch_name
 from rfctl.errors import NothingFoundError, UsageError
@@ -61,10 +61,7 @@ async def _flush(ctx: typer.Context, name: str | None, *, discard: bool, yes: bo
 
 async def _every(batches: Batches, *, discard: bool, yes: bool) -> int:
     what = "throw away" if discard else "hand over"
-    if not yes:
-        if not sys.stdin.isatty():
-            raise UsageError(f"not asked: --all would {what} every pending batch", next="add --yes")
-        typer.confirm(f"{what.capitalize()} every pending batch?", abort=True, err=True)
+    ask(f"{what} every pending batch", yes=yes)
     if discard:
         return await batches.discard_all()
     count = 0

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import Annotated, Any
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rfctl.batches import Batches
 from rfctl.cli.context import invocation, run_async
 from rfctl.errors import UsageError
-from rfctl.events import Came, Event, follow, past
+from rfctl.events import Came, Event, Left, follow, past
 from rfctl.message import tidy_phone
 from rfctl.text import duration, visible
+
+if TYPE_CHECKING:
+    from rfctl.cli.relay import Relay
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
@@ -23,13 +29,21 @@ def tail(
     since: Annotated[
         str | None, typer.Option(help="Begin with what left since then: 30s, 10m, 2h, 1d.")
     ] = None,
+    forward_to: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL", help="POST each merged message there too, unsigned; never a second time."
+        ),
+    ] = None,
 ) -> None:
     """Follow live: --> a message came in, <-- a merged message went out. Ctrl-C ends it.
 
-    Examples:  rfctl tail  |  rfctl tail 79001234567 --since 10m  |  rfctl tail -o jsonl | jq .
+    With --forward-to the bot on your own machine sees what leaves, and the sinks get theirs as ever.
+
+    Examples:  rfctl tail 79001234567 --since 10m  |  rfctl tail -o jsonl | jq .  |  rfctl tail --forward-to http://localhost:8000/bot
     """
     back_s = _seconds(since) if since else None
-    run_async(_tail(ctx, tidy_phone(phone) if phone else None, back_s), interrupted=0)
+    run_async(_tail(ctx, tidy_phone(phone) if phone else None, back_s, forward_to), interrupted=0)
 
 
 def _seconds(text: str) -> int:
@@ -39,22 +53,39 @@ def _seconds(text: str) -> int:
     return int(found[1]) * _UNITS[found[2]]
 
 
-async def _tail(ctx: typer.Context, phone: str | None, back_s: int | None) -> None:
+async def _tail(ctx: typer.Context, phone: str | None, back_s: int | None, forward_to: str | None) -> None:
     run = invocation(ctx)
-    async with run.batches() as (connection, batches, _):
+    async with run.batches() as (connection, batches, _), _relay(batches, forward_to) as relay:
+
+        def take(event: Event) -> None:
+            if phone is not None and event.phone != phone:
+                return
+            _show(event, as_json=run.json)
+            if relay is not None and isinstance(event, Left):
+                relay.take(event)
+
         if back_s is not None:
             for event in await past(batches, await connection.now_ms() - back_s * 1000):
-                _show(event, phone, as_json=run.json)
+                take(event)
         subscribed = asyncio.Event()
         events = follow(batches, subscribed)
         typer.echo(f"rfctl: following {connection.address.shown()} (Ctrl-C ends)", err=True)
         async for event in events:
-            _show(event, phone, as_json=run.json)
+            take(event)
 
 
-def _show(event: Event, phone: str | None, *, as_json: bool) -> None:
-    if phone is not None and event.phone != phone:
+@asynccontextmanager
+async def _relay(batches: Batches, url: str | None) -> AsyncIterator[Relay | None]:
+    if url is None:
+        yield None
         return
+    from rfctl.cli.relay import relaying
+
+    async with relaying(batches, url) as relay:
+        yield relay
+
+
+def _show(event: Event, *, as_json: bool) -> None:
     if as_json:
         from rfctl.cli import render
 

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
-from rfctl.deliveries import Push
 from rfctl.sinks.delivery import Delivery, encode, filled
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """What is written for one message: a list's value, or the fields of a stream's entry."""
+
+    kind: Literal["list", "stream"]
+    key: str
+    values: Sequence[bytes | str]
 
 
 class Inside:

@@ -10,13 +10,16 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from rfctl.connection import Connection, pairs
+from rfctl.connection import Address, Connection, pairs
 from rfctl.deliveries import Deliveries, Entry
-from rfctl.forwarder import Forwarder, Pace
+from rfctl.forwarder import Forwarder
+from rfctl.layers import Environment, load
 from rfctl.message import Message
+from rfctl.pace import Pace
 from rfctl.sinks.delivery import Delivery, DeliveryError
-from tests.conftest import collected, make_batches
+from tests.conftest import collected, make_batches, running
 from tests.outlets import KINDS, ONCE, Outlet, Stubborn, outlet
+from tests.receivers import HttpReceiver
 
 PACE = Pace(retry_ms=(60, 120), parallel=4, check_ms=50, lease_ms=3000, finish_ms=2000)
 
@@ -348,3 +351,51 @@ async def test_a_bug_in_a_sink_counts_as_a_failure_and_is_tried_again(connection
     await until(lambda: _truth(buggy.tries == 2))
     await until(lambda: settled(connection))
     await running.stop()
+
+
+async def test_a_redis_that_goes_and_comes_loses_no_delivery_and_keeps_the_order(own_server):
+    class Receiver:
+        got: list[str] = []  # noqa: RUF012
+
+        async def deliver(self, delivery: Delivery) -> None:
+            await asyncio.sleep(0.01)
+            self.got.append(delivery.merged.text)
+
+    server = own_server()
+    connection = Connection.open(Address(server.url, "the test", timeout_ms=500))
+    receiver = Receiver()
+    running = Running(connection, receiver, Pace(retry_ms=(10,), parallel=4, check_ms=50, lease_ms=600))
+    try:
+        await hand_over(connection, *((f"7{n % 3}", f"{n}") for n in range(90)))
+        await until(lambda: _truth(len(receiver.got) > 10))
+        server.kill()
+        await asyncio.sleep(1)
+        server.start()
+        await until(lambda: _truth(len(set(receiver.got)) == 90))
+        await until(lambda: settled(connection))
+    finally:
+        await running.stop()
+        await connection.close()
+    first = list(dict.fromkeys(receiver.got))
+    for phone in range(3):
+        assert [int(text) for text in first if int(text) % 3 == phone] == list(range(phone, 90, 3))
+
+
+async def test_on_several_shards_every_id_is_one_messages_alone(connection: Connection, server, tmp_path):
+    async with HttpReceiver() as receiver:
+        file = tmp_path / "c.toml"
+        file.write_text(
+            f"[redis]\nshards = 4\n[batching]\nmax_size = 1\n[http]\nport = 0\n"
+            f'[sinks.bot]\ntype = "http"\nurl = "{receiver.url}"\nallow_private = true\n'
+        )
+        given = {"HOME": str(tmp_path), "RFCTL_REDIS__URL": server.url}
+        async with running(load(Environment(given), file=file)):
+            batches = make_batches(connection, 4, max_size=1)
+            await batches.add(
+                [Message(phone=f"7{n}", text=f"{n}", id=f"{n}", channel="generic") for n in range(40)]
+            )
+            await until(lambda: _truth(len(receiver.taken) >= 40))
+    ids = [one["headers"]["webhook-id"] for one in receiver.taken]
+    assert len(set(ids)) == len(ids) == 40
+    assert {one.rpartition("-")[2] for one in ids} == {"0", "1", "2", "3"}
+    assert {one["body"]["message"] for one in receiver.taken} == {f"{n}" for n in range(40)}

@@ -1,0 +1,233 @@
+"""`rfctl quarantine`: requests that were authentic and not understood."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rfctl.cli.consent import ask
+from rfctl.cli.context import Invocation, invocation, run_async
+from rfctl.cli.merged import check_id
+from rfctl.connection import Address
+from rfctl.errors import ANSWER_IS_NO, NothingFoundError, UsageError
+from rfctl.quarantine import Kept, Quarantine
+from rfctl.text import counted
+
+if TYPE_CHECKING:
+    from rfctl.reread import Reread
+
+app = typer.Typer(help="Requests that were authentic and not understood.", no_args_is_help=True)
+
+Ids = Annotated[list[str] | None, typer.Argument(metavar="ID", help="A request, by its id.")]
+Every = Annotated[bool, typer.Option("--all", help="All of them.")]
+
+
+@app.command("list")
+def list_(
+    ctx: typer.Context,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many, the newest.")] = 50,
+) -> None:
+    """List the newest requests in quarantine, the newest last, and why they are there.
+
+    Examples:  rfctl quarantine list  |  rfctl quarantine list --limit 10 -o json
+    """
+    run_async(_list(invocation(ctx), limit))
+
+
+@app.command("show")
+def show(ctx: typer.Context, request: Annotated[str, typer.Argument(metavar="ID")]) -> None:
+    """Show one request as it came, without the provider's secrets.
+
+    Examples:  rfctl quarantine show 1758000000000-0
+    """
+    run_async(_show(invocation(ctx), check_id(request)))
+
+
+@app.command("retry")
+def retry(ctx: typer.Context, ids: Ids = None, every: Every = False) -> None:
+    """Read requests again with today's settings: their messages are stored, what is still unclear stays.
+
+    Examples:  rfctl quarantine retry 1758000000000-0  |  rfctl quarantine retry --all
+    """
+    _check_choice(ids, every=every)
+    run_async(_retry(invocation(ctx), ids or []))
+
+
+@app.command("drop")
+def drop(
+    ctx: typer.Context,
+    ids: Ids = None,
+    every: Every = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Throw requests away and print what was thrown away.
+
+    Examples:  rfctl quarantine drop 1758000000000-0  |  rfctl quarantine drop --all --yes
+    """
+    _check_choice(ids, every=every)
+    if every:
+        ask("throw every request in quarantine away", yes=yes)
+    run_async(_drop(invocation(ctx), ids or []))
+
+
+def _check_choice(ids: list[str] | None, *, every: bool) -> None:
+    if bool(ids) == every:
+        raise UsageError("name ids, or --all", next="rfctl quarantine list shows them")
+    for one in ids or []:
+        check_id(one)
+
+
+async def _list(run: Invocation, limit: int) -> None:
+    from rfctl.cli import render
+
+    async with run.batches() as (connection, _, _):
+        found = await Quarantine(connection).list(limit)
+        if run.json:
+            render.emit_rows((_as_data(one) for one in found), lines=run.output == "jsonl")
+        elif found:
+            _table(found)
+        if not found:
+            raise _none(connection.address)
+
+
+async def _show(run: Invocation, entry_id: str) -> None:
+    from rfctl.cli import render
+
+    async with run.batches() as (connection, _, _):
+        [kept] = await _chosen(Quarantine(connection), [entry_id], connection.address)
+        if run.json:
+            render.emit({**_as_data(kept), "body": _body(kept)}, pretty=run.output == "json")
+            return
+        out = render.console()
+        out.print(render.facts(_facts(kept)))
+        for line in (_pretty(kept.body) or _text(kept.body)).split("\n"):
+            out.print(render.safe(line))
+
+
+async def _retry(run: Invocation, ids: Sequence[str]) -> int:
+    from rfctl.reread import Rereader
+
+    async with run.batches() as (connection, batches, configuration):
+        room = Quarantine(connection)
+        rereader = Rereader(configuration.settings, batches, room)
+        done = [await rereader.reread(kept) for kept in await _chosen(room, ids, connection.address)]
+        _say(run, done)
+    return ANSWER_IS_NO if any(one.problem for one in done) else 0
+
+
+async def _drop(run: Invocation, ids: Sequence[str]) -> None:
+    from rfctl.cli import render
+
+    async with run.batches() as (connection, _, _):
+        room = Quarantine(connection)
+        dropped = [one for one in await _chosen(room, ids, connection.address) if await room.drop(one.id)]
+        if run.json:
+            render.emit({"dropped": [{**_as_data(one), "body": _body(one)} for one in dropped]})
+            return
+        rows = [(one.id, one.source, one.why, _text(one.body)) for one in dropped]
+        render.console().print(render.table(("dropped", "source", "why", "body"), rows))
+        typer.echo(f"rfctl: {counted(len(dropped), 'request')} thrown away", err=True)
+
+
+async def _chosen(room: Quarantine, ids: Sequence[str], address: Address) -> list[Kept]:
+    """Return what the ids name, or without any all that is there now. Raises NothingFoundError before anything is done."""
+    if not ids:
+        found = await room.list(await room.count() or 1)
+        if not found:
+            raise _none(address)
+        return found
+    looked = {entry_id: await room.get(entry_id) for entry_id in ids}
+    if missing := [entry_id for entry_id, kept in looked.items() if kept is None]:
+        raise NothingFoundError(
+            f"not in the quarantine of {address.shown()}: {', '.join(missing)}",
+            set_by=address.set_by,
+            next="rfctl quarantine list",
+        )
+    return [kept for kept in looked.values() if kept is not None]
+
+
+def _none(address: Address) -> NothingFoundError:
+    return NothingFoundError(f"nothing is in the quarantine of {address.shown()}", set_by=address.set_by)
+
+
+def _table(found: Sequence[Kept]) -> None:
+    from rfctl.cli import render
+
+    rows = [
+        (one.id, render.rfc3339(one.at_ms) or "", one.source, one.type, str(len(one.body)), one.why)
+        for one in found
+    ]
+    headings = ("id", "came", "source", "type", "bytes", "why")
+    render.console().print(render.table(headings, rows, right=frozenset({4})))
+
+
+def _facts(kept: Kept) -> list[tuple[str, str]]:
+    from rfctl.cli.render import rfc3339
+
+    came = rfc3339(kept.at_ms) or ""
+    return [("id", kept.id), ("came", came), ("source", f"{kept.source} ({kept.type})"), ("why", kept.why)]
+
+
+def _as_data(kept: Kept) -> dict[str, Any]:
+    from rfctl.cli.render import rfc3339
+
+    return {
+        "id": kept.id,
+        "came": rfc3339(kept.at_ms),
+        "source": kept.source,
+        "type": kept.type,
+        "why": kept.why,
+        "bytes": len(kept.body),
+    }
+
+
+def _body(kept: Kept) -> Any:
+    """Return the body for JSON: as the JSON that it is, to the digit, else as text."""
+    import msgspec
+
+    pretty = _pretty(kept.body)
+    return _text(kept.body) if pretty is None else msgspec.Raw(msgspec.json.format(pretty, indent=-1))
+
+
+def _text(body: bytes) -> str:
+    return body.decode(errors="backslashreplace")
+
+
+def _pretty(body: bytes) -> str | None:
+    """Return JSON indented, None for what is none."""
+    import msgspec
+
+    try:
+        msgspec.json.decode(body, type=msgspec.Raw)
+        return msgspec.json.format(body.decode(), indent=2)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def _say(run: Invocation, done: list[Reread]) -> None:
+    from rfctl.cli import render
+
+    if run.json:
+        rows = (
+            {
+                **_as_data(one.kept),
+                "stored": one.stored,
+                "skipped": dict(one.skipped),
+                "problem": one.problem or None,
+            }
+            for one in done
+        )
+        render.emit_rows(rows, lines=run.output == "jsonl")
+        return
+    rows_shown = [(one.kept.id, one.kept.source, _outcome(one), one.problem) for one in done]
+    render.console().print(
+        render.table(("id", "source", "read again", "still in quarantine, because"), rows_shown)
+    )
+
+
+def _outcome(one: Reread) -> str:
+    skipped = ", ".join(f"{kind} {count}" for kind, count in sorted(one.skipped.items()))
+    parts = [counted(one.stored, "message") if one.stored else "", f"skipped: {skipped}" if skipped else ""]
+    return "; ".join(part for part in parts if part) or "nothing"

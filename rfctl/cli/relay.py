@@ -1,0 +1,93 @@
+"""What `tail --forward-to` adds: each merged message that leaves is also POSTed to a developer's own machine.
+
+It reads the output stream and nothing else: no group notices it, nothing is acknowledged, nothing tried again.
+The posts go one after another, beside the tail, so that a slow receiver holds up no line of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from rfctl.batches import Batches
+from rfctl.cli.merged import in_stream
+from rfctl.connection import mask_url
+from rfctl.deliveries import Entry
+from rfctl.errors import RfctlError, SettingsError, UsageError
+from rfctl.events import Left
+from rfctl.sinks.catalog import make_sink
+from rfctl.sinks.delivery import DeliveryError, Sink, SinkProfile
+from rfctl.sinks.inside import Inside
+
+_FLAG = "--forward-to"
+
+
+class Relay:
+    """Posts what it takes, in that order, and says on stderr what was answered."""
+
+    def __init__(self, batches: Batches, sink: Sink, shown: str) -> None:
+        self._batches = batches
+        self._sink = sink
+        self._shown = shown
+        self._left: asyncio.Queue[Left] = asyncio.Queue()
+
+    def take(self, event: Left) -> None:
+        """Post this one when its turn comes."""
+        self._left.put_nowait(event)
+
+    async def run(self) -> None:
+        """Post one after another, until cancelled."""
+        while True:
+            event = await self._left.get()
+            _say(f"{event.id} to {self._shown}: {await self._post(event)}")
+
+    async def _post(self, event: Left) -> str:
+        try:
+            entry = await self._entry(event)
+            if entry is None:
+                return "not sent: it has been removed from the output stream"
+            await self._sink.deliver(entry.delivery())
+        except DeliveryError as problem:
+            return problem.fact
+        except RfctlError as problem:
+            return f"not sent: {problem.fact}"
+        except Exception as problem:  # a sink may raise anything, and it counts as a failure
+            return f"not sent: {type(problem).__name__}: {problem}"
+        return "taken (2xx)"
+
+    async def _entry(self, event: Left) -> Entry | None:
+        found = await in_stream(self._batches.connection, self._batches.partitions, event.id)
+        # On several shards one id may be given twice; the event says only whose it is.
+        return next((entry for _, entry in found if entry.merged.phone == event.phone), None)
+
+
+@contextlib.asynccontextmanager
+async def relaying(batches: Batches, url: str) -> AsyncIterator[Relay]:
+    """Open a relay to this URL, also in a private network. Raises UsageError for a URL that cannot be."""
+    sink = _http(url)
+    await sink.open()
+    relay = Relay(batches, sink, mask_url(url))
+    task = asyncio.create_task(relay.run())
+    try:
+        yield relay
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+        await sink.close()
+
+
+def _http(url: str) -> Sink:
+    profile = SinkProfile(_FLAG, "http", options={"url": url, "allow_private": True})
+    try:
+        sink = make_sink(profile)
+    except SettingsError as problem:
+        raise UsageError("; ".join(problem.problems).replace(f"sinks.{_FLAG}.url", _FLAG)) from None
+    assert not isinstance(sink, Inside)  # noqa: S101 - the type is http
+    return sink
+
+
+def _say(text: str) -> None:
+    from rfctl.cli import render
+
+    render.console(stderr=True).print(render.safe(f"rfctl: {text}"))
