@@ -7,10 +7,11 @@ ever repeated behind the caller's back. Who may repeat (the daemon, by message i
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit
 
 from redis import exceptions as rx
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -30,6 +31,10 @@ _CANNOT_NOW = (
     "MASTERDOWN",
     "CLUSTERDOWN",
     "TRYAGAIN",
+)
+_NEXT_URL = re.compile(r";(?=[A-Za-z][A-Za-z0-9+.-]*://)")
+_SECRET_NAME = re.compile(
+    r"pass|pwd|secret|token|credential|signature|auth|(^|[._-])(sig|api_?key|key)$", re.I
 )
 _CREDENTIALS = ("NOAUTH", "WRONGPASS", "NOPERM")
 
@@ -80,16 +85,26 @@ def pairs(flat: list[Any]) -> list[tuple[Any, Any]]:
 
 
 def mask_url(url: str) -> str:
-    """Return a URL with the password replaced by dots."""
+    """Return a URL, or several parted by `;`, with dots for each password, also one in a query."""
+    return ";".join(_masked(one) for one in _NEXT_URL.split(url))
+
+
+def _masked(url: str) -> str:
     try:
         parts = urlsplit(url)
-        password = parts.password
+        parts.port  # noqa: B018 - a password with a / in it is read as a port, and refused here
     except ValueError:
         return "•••"
-    if password is None:
-        return url
-    user, _, host = parts.netloc.rpartition("@")
-    return urlunsplit(parts._replace(netloc=f"{user.partition(':')[0]}:•••@{host}"))
+    front, mark, query = url.partition("?")
+    if parts.password is not None:
+        user, _, host = parts.netloc.rpartition("@")
+        front = front.replace(parts.netloc, f"{user.partition(':')[0]}:•••@{host}", 1)
+    return front + mark + "&".join(_masked_field(one) for one in query.split("&"))
+
+
+def _masked_field(field: str) -> str:
+    name, equals, value = field.partition("=")
+    return f"{name}=•••" if equals and value and _SECRET_NAME.search(unquote(name)) else field
 
 
 def _refused(address: Address, message: str) -> errors.RfctlError:

@@ -6,8 +6,6 @@ messages began with a variable that silently won over a file. All that is wrong 
 
 from __future__ import annotations
 
-import difflib
-import json
 import os
 import re
 import stat
@@ -22,12 +20,12 @@ from pydantic import ValidationError
 from rfctl.connection import Address, mask_url
 from rfctl.errors import SettingsError
 from rfctl.options import NAMED, Option, options, shown, template_of, value_of
+from rfctl.section import did_you_mean, faults_of
 from rfctl.settings import Settings
+from rfctl.written import Lines, flat, from_text, sections
 
 SYSTEM_FILE = Path("/etc/rfctl/config.toml")
 _PREFIX = "RFCTL_"
-_SECTION_LINE = re.compile(r"\s*\[\s*([\w.\s\"']+?)\s*\]\s*(#.*)?$")
-_KEY_LINE = re.compile(r"\s*([\w.\"'-]+)\s*=")
 NOT_SETTINGS = re.compile(r"RFCTL_TEST_\w+")
 
 
@@ -120,17 +118,30 @@ class _Layers:
     def __init__(self) -> None:
         self.known = {one.name: one for one in options()}
         self.origins: dict[str, list[Origin]] = {}
+        self.sections: dict[str, str] = {}
+        """The sections that the operator has named → where each was opened first."""
         self.problems: list[str] = []
 
     def say(self, name: str, value: Any, set_by: str) -> None:
-        if template_of(name) not in self.known:
-            self.problems.append(f"{name}: there is no such setting{self._near(name)} ({set_by})")
+        template = template_of(name)
+        if template not in self.known:
+            self.problems.append(f"{name}: {self._unknown(name)} ({set_by})")
             return
+        if template != name:
+            self.sections.setdefault(name.rpartition(".")[0], set_by)
         self.origins.setdefault(name, []).append(Origin(set_by, value))
 
-    def _near(self, name: str) -> str:
-        near = difflib.get_close_matches(name, self.known, n=1)
-        return f"; did you mean {near[0]}?" if near else ""
+    def _unknown(self, name: str) -> str:
+        section, _, rest = name.partition(".")
+        if section in NAMED and "." not in rest:
+            return f"{section} have names: write sections, [{section}.NAME]"
+        owner = template_of(name) != name and rest.partition(".")[0]
+        known = [one.replace("NAME", owner, 1) if owner else one for one in self.known]
+        near = did_you_mean(name, known)
+        if near or section in Settings.model_fields:
+            return f"there is no such setting{near}"
+        near = did_you_mean(f"[{section}]", [f"[{one}]" for one in Settings.model_fields])
+        return f"there is no such setting, nor section{near}"
 
     def read_file(self, path: Path) -> None:
         try:
@@ -141,33 +152,45 @@ class _Layers:
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
             self.problems.append(f"{path}: is not TOML: {problem}")
         else:
-            lines = _line_numbers(text)
-            for name, value in _flat(table):
-                self.say(name, value, f"{path}:{lines.get(name, '?')}")
+            lines = Lines(text)
+            for name in sections(table):
+                self.sections.setdefault(name, f"{path}:{lines.of(name)}")
+            for name, value in flat(table):
+                self.say(name, value, f"{path}:{lines.of(name)}")
 
     def read_credentials(self, folder: Path | None) -> None:
         if folder is None or not folder.is_dir():
             return
         for path in sorted(folder.iterdir()):
             if path.is_file():
-                self.say(path.name, path.read_text(encoding="utf-8").strip(), f"credential {path.name}")
+                text = path.read_text(encoding="utf-8").strip()
+                self._say_text(path.name, text, f"credential {path.name}")
 
     def read_variables(self, variables: Mapping[str, str]) -> None:
         for variable in sorted(variables):
             if variable.startswith(_PREFIX) and not NOT_SETTINGS.fullmatch(variable):
                 name = variable.removeprefix(_PREFIX).lower().replace("__", ".")
-                self.say(
-                    name,
-                    _from_text(self.known.get(template_of(name)), variables[variable]),
-                    f"variable {variable}",
-                )
+                self._say_text(self._spelled(name), variables[variable], f"variable {variable}")
+
+    def _say_text(self, name: str, text: str, set_by: str) -> None:
+        wanted = self.known.get(template_of(name))
+        self.say(name, from_text(wanted.kind if wanted else "", text), set_by)
+
+    def _spelled(self, name: str) -> str:
+        """Return the name as the files spell its section: a variable has `_` where a section may have `-`."""
+        section, _, setting = name.rpartition(".")
+        alike = [one for one in self.sections if one.replace("-", "_") == section]
+        return f"{alike[0]}.{setting}" if alike and section not in self.sections else name
 
     def merged(self) -> dict[str, Any]:
         table: dict[str, Any] = {}
+        for name in self.sections:
+            section, _, own = name.partition(".")
+            table.setdefault(section, {}).setdefault(own, {})
         for name, said in self.origins.items():
-            *sections, last = name.split(".")
+            *outer, last = name.split(".")
             inner = table
-            for section in sections:
+            for section in outer:
                 inner = inner.setdefault(section, {})
             inner[last] = said[-1].value
         return table
@@ -176,58 +199,21 @@ class _Layers:
         try:
             return Settings.model_validate(self.merged())
         except ValidationError as problem:
-            for one in problem.errors(include_url=False):
-                self.problems.append(self._explain(one["loc"], one["msg"]))
+            for error in problem.errors(include_url=False):
+                self.problems += [f"{name}: {said} ({self._place(name)})" for name, said in faults_of(error)]
         return None
 
-    def _explain(self, place: tuple[int | str, ...], message: str) -> str:
-        name = ".".join(str(part) for part in place if not isinstance(part, int))
-        message = message.removeprefix("Value error, ")
-        said = [
-            one for known, all_of in self.origins.items() if known.startswith(name) for one in all_of[-1:]
-        ]
-        return f"{name}: {message[:1].lower()}{message[1:]} ({', '.join(one.set_by for one in said) or 'default'})"
-
-
-def _flat(table: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """Return dotted names and their values: sections are opened, tables that are one setting's value are not."""
-    found: list[tuple[str, Any]] = []
-    for section, inner in table.items():
-        if section in NAMED and isinstance(inner, dict):
-            for name, settings in inner.items():
-                found += _of_section(f"{section}.{name}", settings)
-        else:
-            found += _of_section(section, inner)
-    return found
-
-
-def _of_section(section: str, inner: Any) -> list[tuple[str, Any]]:
-    if not isinstance(inner, dict):
-        return [(section, inner)]
-    return [(f"{section}.{key}", value) for key, value in inner.items()]
-
-
-def _line_numbers(text: str) -> dict[str, int]:
-    """Map dotted names to the lines of a TOML text that set them."""
-    lines: dict[str, int] = {}
-    section = ""
-    for number, line in enumerate(text.splitlines(), start=1):
-        if header := _SECTION_LINE.match(line):
-            section = re.sub(r"[\s\"']", "", header[1]) + "."
-        elif key := _KEY_LINE.match(line):
-            lines.setdefault(section + re.sub(r"[\"']", "", key[1]), number)
-    return lines
-
-
-def _from_text(wanted: Option | None, text: str) -> Any:
-    """Read a variable, which is text; a list or a table may be written as JSON."""
-    kind = wanted.kind if wanted else ""
-    if (kind.startswith("list") and text.lstrip().startswith("[")) or kind == "table":
-        try:
-            return json.loads(text)
-        except json.JSONDecodeError:
-            return text
-    return text
+    def _place(self, name: str) -> str:
+        """Return who said this; of a section, who opened it, or who said anything in it."""
+        if name in self.origins:
+            return self.origins[name][-1].set_by
+        if name in self.sections:
+            return self.sections[name]
+        inside = [said[-1].set_by for known, said in self.origins.items() if known.startswith(f"{name}.")]
+        outside = name.rpartition(".")[0]
+        if inside or not outside:
+            return ", ".join(inside) or "default"
+        return self._place(outside)
 
 
 def _files(environment: Environment, chosen: Path | None) -> list[Path]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, cast, get_args, get_origin
+from typing import Annotated, Any, cast, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -37,8 +37,8 @@ class Option:
 
     @property
     def variable(self) -> str:
-        """The name that the environment knows it by."""
-        return "RFCTL_" + self.name.replace(".", "__").upper()
+        """The name that the environment knows it by; `-` cannot stand in one."""
+        return "RFCTL_" + self.name.replace(".", "__").replace("-", "_").upper()
 
 
 def options(model: type[BaseModel] = Settings, prefix: str = "") -> Iterator[Option]:
@@ -73,20 +73,19 @@ def _option(name: str, info: FieldInfo) -> Option:
     )
 
 
+_PLAIN = {int: "integer", str: "string", bool: "true or false"}
+
+
 def _kind(annotation: Any) -> str:
-    plain = {
-        int: "integer",
-        str: "string",
-        bool: "true or false",
-        list[str]: "list of strings",
-        list[int]: "list of integers",
-    }
-    if annotation in plain:
-        return plain[annotation]
-    if get_origin(annotation) is dict:
+    origin, inner = get_origin(annotation), get_args(annotation)
+    if origin is dict:
         return "table"
-    choices = [one for one in get_args(annotation) if one is not type(None)]
-    return plain[choices[0]] if choices[0] in plain else " | ".join(str(choice) for choice in choices)
+    if origin is list:
+        return f"list of {_kind(inner[0])}s"
+    if origin is Annotated:
+        return _kind(inner[0])
+    choices = [one for one in inner if one is not type(None)] or [annotation]
+    return _PLAIN.get(choices[0]) or " | ".join(str(choice) for choice in choices)
 
 
 NAMED = ("sources", "rules", "sinks")

@@ -12,8 +12,8 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from rfctl.keys import DEFAULT_STREAM, RESERVED_PREFIXES
-from rfctl.section import SECRET, Section, Words
-from rfctl.ways import Name, RuleSettings, SinkSettings, SourceSettings
+from rfctl.section import SECRET, Name, Section, Words
+from rfctl.ways import RuleSettings, SinkSettings, SourceSettings
 
 EMBEDDED = "embedded"
 _URL = re.compile(r"(rediss?|unix)://.+")

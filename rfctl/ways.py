@@ -5,17 +5,34 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from rfctl.section import SECRET, Numbers, Section, Words, only, reads_only_its_own
+from rfctl.section import (
+    SECRET,
+    Fault,
+    Numbers,
+    Patterns,
+    Section,
+    Word,
+    Words,
+    did_you_mean,
+    foreign,
+    only,
+    refuse,
+)
+from rfctl.sinks.catalog import types
 
-# No two underscores in a row: they part the names of a variable.
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+([_-][a-z0-9]+)*$", max_length=32)]
 DEFAULT_RETRY_MS = (
     5_000, 300_000, 1_800_000, 7_200_000, 18_000_000, 36_000_000, 50_400_000, 72_000_000, 86_400_000,
 )  # fmt: skip
 """The waits that Standard Webhooks recommends: 5 s, 5 min, 30 min, 2, 5, 10, 14, 20, 24 h."""
 _DAY_MS = 86_400_000
+_TIMERS = ("quiet_ms", "max_size", "max_wait_ms")
+_CONDITIONS = ("words", "prefixes", "patterns", "types", "sources", "companies", "accounts")
+_NEEDED = {
+    "http": "url", "list": "key", "bullmq": "queue", "celery": "task", "rq": "task", "command": "command",
+}  # fmt: skip
+"""What a sink of a type cannot be without."""
 
 
 class SourceSettings(Section):
@@ -23,7 +40,8 @@ class SourceSettings(Section):
 
     type: Literal["whatsapp-cloud", "twilio", "telegram", "evolution", "waha", "green-api", "generic"] = (
         Field(
-            description="Whose requests these are. generic takes the Node service's two forms, or with map anybody's JSON."
+            description="Whose requests these are. generic takes the Node service's two forms, or with map anybody's "
+            "JSON; a section of the name generic needs no type.",
         )
     )
     secrets: Words = Field(
@@ -37,7 +55,7 @@ class SourceSettings(Section):
         False,
         description="Take unverified requests from everywhere when there are no secrets. Warned about at every start.",
     )
-    company: str = Field("", max_length=64, description="Company of messages that name none.")
+    company: Word = Field("", max_length=64, description="Company of messages that name none.")
     quiet_ms: int | None = Field(
         None, ge=1, le=_DAY_MS, description="This source's own batching.quiet_ms, ms; rules come before it."
     )
@@ -49,7 +67,7 @@ class SourceSettings(Section):
         None,
         ge=1,
         le=2_592_000,
-        description="How long this source's message ids are remembered, s. Empty: as long as its provider may send a "
+        description="How long this source's message ids are remembered, s. Unset: as long as its provider may send a "
         "message again (8 days whatsapp-cloud, 1 day twilio, 2 days the others), generic as batching.dedupe_s.",
     )
     verify_token: str = Field(
@@ -68,34 +86,33 @@ class SourceSettings(Section):
         "media_mime, media_id, caption, skip_if as paths like data.sender.id; each for a list of messages.",
         json_schema_extra=only("generic"),
     )
-    auth: Literal["node", "token", "hmac-sha256"] = Field(
-        "node",
-        description="How a generic request proves itself: node (X-Signature and X-Timestamp of the Node service), token "
-        "(a header equals a secret) or hmac-sha256 (a header has the hex or base64 HMAC of the body).",
+    auth: Literal["token", "hmac-sha256", "node"] = Field(
+        "token",
+        description="How a generic request with a map proves itself: token (a header equals a secret), hmac-sha256 (a "
+        "header has the hex or base64 HMAC of the body) or node. Without a map it is always node: X-Signature and "
+        "X-Timestamp of the Node service.",
         json_schema_extra=only("generic"),
     )
     auth_header: str = Field(
         "",
-        description="The header that auth looks at. Empty: Authorization for token, X-Signature for hmac-sha256.",
+        description="The header that auth looks at, for a generic source with a map. Empty: Authorization.",
         json_schema_extra=only("generic"),
     )
 
     @model_validator(mode="after")
     def _fits_its_type(self) -> Self:
-        reads_only_its_own(self)
+        faults = foreign(self)
         if self.type == "twilio" and not self.public_url:
-            raise ValueError("public_url is missing: Twilio signs the address that it calls")
+            faults.append(("public_url", "is missing: Twilio signs the address that it calls"))
         if self.public_url and not re.fullmatch(r"https?://[^/?#]+/?", self.public_url):
-            raise ValueError("public_url: write scheme and host alone, https://bot.example.com")
+            faults.append(("public_url", "write scheme and host alone, https://bot.example.com"))
+        if self.type == "generic" and not self.map:
+            given = sorted(self.model_fields_set & {"auth", "auth_header"})
+            faults += [
+                (name, "is for a source with a map: without one X-Signature is looked at") for name in given
+            ]
+        refuse(faults)
         return self
-
-
-def _compiles(pattern: str) -> str:
-    try:
-        re.compile(pattern)
-    except re.error as problem:
-        raise ValueError(f"{pattern} is no regular expression: {problem}") from None
-    return pattern
 
 
 class RuleSettings(Section):
@@ -118,7 +135,7 @@ class RuleSettings(Section):
     prefixes: Words = Field(
         default_factory=list, description="The message begins with one of these, in any case."
     )
-    patterns: list[Annotated[str, AfterValidator(_compiles)]] = Field(
+    patterns: Patterns = Field(
         default_factory=list,
         description="The whole message matches one of these Python regular expressions (messages up to 1024 characters).",
     )
@@ -138,24 +155,29 @@ class RuleSettings(Section):
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:
-        given = self.model_fields_set
-        if self.then == "wait" and not given & {"quiet_ms", "max_size", "max_wait_ms"}:
-            raise ValueError("it changes nothing: set then, quiet_ms, max_size or max_wait_ms")
-        if not any(
-            getattr(self, name)
-            for name in ("sources", "companies", "accounts", "types", "words", "prefixes", "patterns")
-        ):
-            raise ValueError(
-                "it matches every message: name words, prefixes, patterns, types, sources, companies or accounts"
-            )
+        faults = []
+        if self.then == "wait" and not any(getattr(self, name) for name in _TIMERS):
+            faults.append(("", f"it changes nothing: set then, {_either(_TIMERS)}"))
+        if not any(getattr(self, name) for name in _CONDITIONS):
+            faults.append(("", f"it matches every message: set {_either(_CONDITIONS)}"))
+        refuse(faults)
         return self
+
+
+def _either(names: tuple[str, ...]) -> str:
+    return f"{', '.join(names[:-1])} or {names[-1]}"
+
+
+def _is_there(kind: str) -> str:
+    if kind not in types():
+        raise ValueError(f"there is no sink {kind}{did_you_mean(kind, types())}")
+    return kind
 
 
 class SinkSettings(Section):
     """One way out. Every sink has its own consumer group on the output stream, and its own pace."""
 
-    type: str = Field(
-        pattern=r"^[a-z0-9-]{1,64}$",
+    type: Annotated[str, AfterValidator(_is_there)] = Field(
         description="stream, list, bullmq, http, celery, rq, command, stdout, or one that a package registers in the "
         "entry point group rfctl.sinks.",
     )
@@ -176,7 +198,7 @@ class SinkSettings(Section):
         ge=10,
         le=600_000,
         description="How long a connection may take, ms.",
-        json_schema_extra=only("http"),
+        json_schema_extra=only("http", "bullmq", "celery", "rq"),
     )
     key: str = Field(
         "",
@@ -252,7 +274,9 @@ class SinkSettings(Section):
         json_schema_extra=only("command"),
     )
     options: dict[str, Any] = Field(
-        default_factory=dict, description="Settings of a sink from another package, given to it as they are."
+        default_factory=dict,
+        description="Settings of a sink from another package, given to it as they are.",
+        json_schema_extra=SECRET,
     )
 
     @field_validator("retry_ms")
@@ -264,10 +288,9 @@ class SinkSettings(Section):
 
     @model_validator(mode="after")
     def _fits_its_type(self) -> Self:
-        reads_only_its_own(self)
-        needed = {"http": "url", "list": "key", "command": "command", "celery": "task", "rq": "task"}.get(
-            self.type, ""
-        )
+        faults: list[Fault] = foreign(self)
+        needed = _NEEDED.get(self.type, "")
         if needed and not getattr(self, needed):
-            raise ValueError(f"{needed} is missing: a sink of type {self.type} needs it")
+            faults.append((needed, f"is missing: a sink of type {self.type} needs it"))
+        refuse(faults)
         return self

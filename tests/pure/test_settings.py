@@ -1,18 +1,14 @@
 from __future__ import annotations
 
-import re
-import tomllib
 from pathlib import Path
 
 import pytest
 
-from rfctl.cli.config import example
 from rfctl.connection import mask_url
 from rfctl.errors import SettingsError
-from rfctl.layers import Environment, load, option, shown_value
-from rfctl.settings import options
-
-ROOT = Path(__file__).parents[2]
+from rfctl.layers import Configuration, Environment, load, option, shown_value
+from rfctl.options import configured, options
+from rfctl.wiring import policy_of
 
 
 def environment(tmp_path: Path, **variables: str) -> Environment:
@@ -26,16 +22,27 @@ def problems(tmp_path: Path, text: str = "", **variables: str) -> list[str]:
     return problem.value.problems
 
 
+def loaded(tmp_path: Path, text: str, **variables: str) -> Configuration:
+    (tmp_path / "etc.toml").write_text(text)
+    return load(environment(tmp_path, **variables))
+
+
+def credentials(tmp_path: Path, **secrets: str) -> str:
+    folder = tmp_path / "credentials"
+    folder.mkdir()
+    for name, secret in secrets.items():
+        (folder / name).write_text(secret)
+    return str(folder)
+
+
 def test_the_later_layer_wins_and_what_it_hides_is_known(tmp_path: Path):
     (tmp_path / "etc.toml").write_text("[batching]\n\nquiet_ms = 1000\n")
     user = tmp_path / ".config/rfctl/config.toml"
     user.parent.mkdir(parents=True)
     user.write_text("batching.quiet_ms = 2000\n")
-    credentials = tmp_path / "credentials"
-    credentials.mkdir()
-    (credentials / "http.token").write_text("hush\n")
+    folder = credentials(tmp_path, **{"http.token": "hush\n"})
     loaded = load(
-        environment(tmp_path, RFCTL_BATCHING__QUIET_MS="3000", CREDENTIALS_DIRECTORY=str(credentials)),
+        environment(tmp_path, RFCTL_BATCHING__QUIET_MS="3000", CREDENTIALS_DIRECTORY=folder),
         flags={"http.port": ("--port", 1)},
     )
     assert loaded.settings.batching.quiet_ms == 3000
@@ -78,7 +85,9 @@ def test_all_problems_are_said_at_once_with_their_places(tmp_path: Path):
         ({"RFCTL_BATCHING__MAX_WAIT_MS": "10"}, "shorter than quiet_ms"),
         ({"RFCTL_OUTPUT__STREAM": "rfctl:due"}, "rfctl's own"),
         ({"RFCTL_OUTPUT__STREAM": "a{b}"}, "use letters"),
-        ({"RFCTL_DAEMON__ROLES": "boss"}, "'all', 'webhook' or 'processor'"),
+        ({"RFCTL_DAEMON__ROLES": "boss"}, "'all', 'webhook', 'processor' or 'forwarder'"),
+        ({"RFCTL_SOURCES__GENERIC__SECRETS": '["a", "b'}, "begins like a list in JSON"),
+        ({"RFCTL_SINKS__X__HEADERS": "a=b", "RFCTL_SINKS__X__TYPE": "http"}, "as JSON"),
         ({"RFCTL_BATCHING__ORDER": "random"}, "'arrival' or 'sent'"),
     ],
 )
@@ -106,19 +115,43 @@ def test_redis_url_of_the_environment_is_not_used_and_that_is_said(tmp_path: Pat
     assert "127.0.0.1:6379" in notice
 
 
-def test_secrets_are_masked(tmp_path: Path):
-    loaded = load(
-        environment(
-            tmp_path,
-            RFCTL_REDIS__URL="redis://me:hush@h/0",
-            RFCTL_HTTP__TOKEN="hush",
-            RFCTL_SOURCES__GENERIC__SECRETS='["hush", "hushhush"]',
-        )
-    )
-    assert loaded.settings.sources.generic.secrets == ["hush", "hushhush"]
-    for one in options():
-        assert "hush" not in str(shown_value(loaded, one))
-    assert mask_url("redis://me:hush@h/0") == "redis://me:•••@h/0"
+@pytest.mark.parametrize(
+    ("text", "variables"),
+    [
+        ('[redis]\nurl = "redis://me:hush@h/0"\n[http]\ntoken = "hush"\n', {}),
+        ('[sources.salon]\ntype = "whatsapp-cloud"\nsecrets = ["hush"]\nverify_token = "hush"\n', {}),
+        ('[sinks.crm]\ntype = "http"\nurl = "https://h/?token=hush"\nheaders = { x = "hush" }\n', {}),
+        ('[sinks.crm]\ntype = "http"\nurl = "https://h"\nsecret = "hush"\noptions = { x = "hush" }\n', {}),
+        ('[sinks.t]\ntype = "celery"\ntask = "t"\nurl = "amqp://a:hush@h//;amqp://b:hush@i//"\n', {}),
+        ("", {"RFCTL_SOURCES__GENERIC__SECRETS": '["hush", "hushhush"]'}),
+    ],
+)
+def test_secrets_are_masked_wherever_they_were_set(tmp_path: Path, text: str, variables: dict[str, str]):
+    found = loaded(tmp_path, text, **variables)
+    everything = [shown_value(found, one) for one in configured(found.settings)]
+    assert "•••" in str(everything)
+    assert "hush" not in str(everything)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("redis://me:hush@h:1/0", "redis://me:•••@h:1/0"),
+        ("redis://:hu;sh@h/0", "redis://:•••@h/0"),
+        ("redis://:hu/sh@h", "•••"),
+        ("redis://h:6379/0?protocol=2", "redis://h:6379/0?protocol=2"),
+        ("unix:///run/x.sock?db=1&password=hush", "unix:///run/x.sock?db=1&password=•••"),
+        ("unix://me:hush@/run/x.sock", "unix://me:•••@/run/x.sock"),
+        ("amqp://a:hush@h//;amqp://b:hush@i//", "amqp://a:•••@h//;amqp://b:•••@i//"),
+        (
+            "https://h/in?Access_Token=hush&to=7&api_key=hush",
+            "https://h/in?Access_Token=•••&to=7&api_key=•••",
+        ),
+        ("https://h/?pass%77ord=hush&keyboard=1", "https://h/?pass%77ord=•••&keyboard=1"),
+    ],
+)
+def test_a_url_is_shown_without_its_passwords(url: str, shown: str):
+    assert mask_url(url) == shown
 
 
 def test_a_file_with_secrets_that_all_can_read_is_said(tmp_path: Path):
@@ -130,17 +163,112 @@ def test_a_file_with_secrets_that_all_can_read_is_said(tmp_path: Path):
     assert not load(environment(tmp_path)).notices
 
 
-def test_the_example_is_what_the_code_says_and_loads(tmp_path: Path):
-    text = (ROOT / "config.example.toml").read_text()
-    assert text == example()
-    uncommented = re.sub(r"(?m)^# ([a-z_]+ = )", r"\1", text)
-    assert tomllib.loads(uncommented)["batching"]["quiet_ms"] == 5000
-    defaults = load(Environment({"HOME": "/nonexistent"}, tmp_path / "x")).settings
-    for written in (text, uncommented):
-        (tmp_path / "etc.toml").write_text(written)
-        assert load(environment(tmp_path)).settings == defaults
-
-
 def test_every_option_says_what_it_is_for():
     for one in options():
         assert one.about.endswith("."), one.name
+
+
+# --- sections that the operator names
+
+SALON = '[sources.salon]\ntype = "telegram"\n'
+
+
+def test_a_named_section_may_be_spread_over_all_layers(tmp_path: Path):
+    folder = credentials(
+        tmp_path, **{"sources.salon.secrets": "new\nold\n", "sinks.crm.headers": '{"x": "1"}'}
+    )
+    found = loaded(
+        tmp_path,
+        SALON + 'company = 962302\n\n[sinks.crm]\ntype = "http"\nurl = "https://h"\nretry_ms = [1, 2]\n',
+        CREDENTIALS_DIRECTORY=folder,
+        RFCTL_SOURCES__SALON__QUIET_MS="4000",
+        RFCTL_SINKS__CRM__RETRY_MS="5000,300000",
+        RFCTL_SOURCES__SHOP__TYPE="generic",
+        RFCTL_SOURCES__SHOP__MAP='{"phone": "from", "text": "text"}',
+    )
+    salon, crm, shop = (
+        found.settings.sources["salon"],
+        found.settings.sinks["crm"],
+        found.settings.sources["shop"],
+    )
+    assert (salon.secrets, salon.company, salon.quiet_ms) == (["new", "old"], "962302", 4000)
+    assert (crm.headers, crm.retry_ms) == ({"x": "1"}, [5000, 300_000])
+    assert shop.map == {"phone": "from", "text": "text"}
+    assert found.set_by("sources.salon.secrets") == "credential sources.salon.secrets"
+    assert found.set_by("sources.salon.company") == f"{tmp_path / 'etc.toml'}:3"
+    assert found.set_by("sinks.crm.retry_ms") == "variable RFCTL_SINKS__CRM__RETRY_MS"
+    assert found.hides(option("sinks.crm.retry_ms")) == [f"[1, 2] ({tmp_path / 'etc.toml'}:8)"]
+
+
+def test_a_variable_reaches_a_section_whose_name_has_a_minus(tmp_path: Path):
+    text = '[sources.my-salon]\ntype = "telegram"\n'
+    found = loaded(tmp_path, text, RFCTL_SOURCES__MY_SALON__SECRETS="hush")
+    assert found.settings.sources["my-salon"].secrets == ["hush"]
+    assert option("sources.my-salon.secrets").variable == "RFCTL_SOURCES__MY_SALON__SECRETS"
+    assert found.set_by("sources.my-salon.type").endswith("etc.toml:2")
+
+
+def test_rules_are_asked_in_the_order_in_which_they_stand(tmp_path: Path):
+    text = '[rules.z]\nwords = "a"\nthen = "all"\n[rules.a]\nwords = "a"\nthen = "alone"\n' + SALON
+    found = loaded(tmp_path, text + "quiet_ms = 1\n", RFCTL_RULES__Z__QUIET_MS="7")
+    assert [rule.name for rule in policy_of(found.settings).rules] == ["z", "a", "source salon"]
+
+
+def test_a_generic_source_of_that_name_needs_no_type(tmp_path: Path):
+    assert loaded(tmp_path, "[sources.generic]\n").settings.sources["generic"].type == "generic"
+
+
+def test_a_pattern_may_have_commas(tmp_path: Path):
+    found = loaded(tmp_path, '[rules.x]\npatterns = "a{1,2}"\nthen = "all"\n')
+    assert found.settings.rules["x"].patterns == ["a{1,2}"]
+
+
+@pytest.mark.parametrize(
+    ("text", "says", "line"),
+    [
+        ("[sources.salon]\n", "sources.salon.type: is missing", 1),
+        ("[sinks.crm]\n", "sinks.crm.type: is missing", 1),
+        ('\n[sources.salon]\nsecrets = ["x"]\n', "sources.salon.type: is missing", 2),
+        ('[sources.salon]\ntype = "telegramm"\n', "did you mean telegram?", 2),
+        ('[sinks.bot]\ntype = "bulmq"\n', "there is no sink bulmq; did you mean bullmq?", 2),
+        (SALON + 'verify_token = "x"\n', "sources.salon.verify_token: is not for type telegram, but for", 3),
+        ('[sinks.q]\ntype = "list"\nkey = "k"\n\njob = "x"\n', "sinks.q.job: is not for type list", 5),
+        ('[sinks.crm]\ntype = "http"\n', "sinks.crm.url: is missing: a sink of type http needs it", 1),
+        (SALON + "quit_ms = 1\n", "there is no such setting; did you mean sources.salon.quiet_ms?", 3),
+        ('[source.salon]\ntype = "telegram"\n', "did you mean [sources]?", 1),
+        ('[sources.Salon]\ntype = "telegram"\n', "sources.Salon: a name is lower-case letters", 1),
+        ('[sinks.a__b]\ntype = "stdout"\n', "sinks.a__b: a name is lower-case letters", 1),
+        ('[sinks."a.b"]\ntype = "stdout"\n', "sinks.a.b: a name is lower-case letters", 1),
+        ("sources = 5\n", "sources have names: write sections, [sources.NAME]", 1),
+        ('[sources]\nsecrets = ["x"]\n', "sources have names: write sections, [sources.NAME]", 2),
+        ('[sources.s]\ntype = "generic"\n[sources.s.map]\nphone = 5\n', "s.map.phone: write a text", 3),
+        ('[sources.s]\ntype = "generic"\nmap = "x"\n', "sources.s.map: write a table", 3),
+        ('[sources.generic]\nauth = "token"\n', "sources.generic.auth: is for a source with a map", 2),
+        ('[rules.x]\nthen = "all"\npatterns = ["a", "("]\n', "( is no regular expression", 3),
+        ('[rules.x]\nwords = "x"\n', "rules.x: it changes nothing: set then, quiet_ms", 1),
+        ('[rules.x]\nthen = "all"\n', "rules.x: it matches every message: set words", 1),
+        ('[rules.x]\nwords = []\nthen = "all"\n', "rules.x: it matches every message", 1),
+        ('[sinks.crm]\ntype = "stdout"\nretry_ms = [-1]\n', "sinks.crm.retry_ms: each wait", 3),
+        ('[sinks.my-crm]\ntype = "stdout"\nparallel = 0\n', "sinks.my-crm.parallel: ", 3),
+    ],
+)
+def test_a_wrong_named_section_is_said_in_words_with_its_line(
+    tmp_path: Path, text: str, says: str, line: int
+):
+    [said, *_] = [one for one in problems(tmp_path, text) if says in one]
+    assert said.endswith(f"({tmp_path / 'etc.toml'}:{line})")
+
+
+def test_wrong_named_sections_are_all_said_at_once(tmp_path: Path):
+    said = problems(
+        tmp_path,
+        SALON + 'verify_token = "x"\npublic_url = "y"\n[rules.x]\n[sinks.crm]\ntype = "http"\n',
+        RFCTL_SINKS__BOT__QUEUE="q",
+        RFCTL_SOURCES__SECRETS="x",
+    )
+    starts = sorted(one.partition(": ")[0] for one in said)
+    assert starts == [
+        "rules.x", "rules.x", "sinks.bot.type", "sinks.crm.url",
+        "sources.salon.public_url", "sources.salon.public_url", "sources.salon.verify_token", "sources.secrets",
+    ]  # fmt: skip
+    assert "variable RFCTL_SINKS__BOT__QUEUE" in str(said)
