@@ -127,7 +127,13 @@ async def outlet(
                 return await in_redis[kind](connection)
             if kind == "http":
                 return [one["body"] for one in receiver.taken]
-            text = written.buffer.getvalue().decode() if kind == "stdout" else file.read_text() if file.exists() else ""
+            text = (
+                written.buffer.getvalue().decode()
+                if kind == "stdout"
+                else file.read_text()
+                if file.exists()
+                else ""
+            )
             return [json.loads(line) for line in text.splitlines()]
 
         written, file = io.TextIOWrapper(io.BytesIO()), tmp_path / "taken.jsonl"
