@@ -12,5 +12,5 @@ class Pace:
     retry_ms: tuple[int, ...]
     parallel: int = 16
     check_ms: int = 1000
-    lease_ms: int = 5000
+    lease_ms: int = 3000
     finish_ms: int = 3000

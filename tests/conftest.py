@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from rfctl import logs
 from rfctl.batches import Batches, Rules
@@ -26,6 +27,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for kind in ("real", "command"):
             if f"/{kind}/" in str(item.path):
                 item.add_marker(getattr(pytest.mark, kind))
+
+
+@pytest.fixture(autouse=True)
+def own_log() -> Iterator[None]:
+    """A log is configured for one test: its stream is that test's own, and is closed with it."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session", params=KINDS)

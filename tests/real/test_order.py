@@ -1,0 +1,76 @@
+"""One person's messages keep their order, also when answers of Redis come late on their sockets."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from rfctl.connection import Connection
+from rfctl.deliveries import Deliveries
+from rfctl.forwarder import Forwarder
+from rfctl.pace import Pace
+from rfctl.sinks.delivery import Delivery, DeliveryError
+from tests.conftest import make_batches
+from tests.real.test_sink_contract import hand_over, settled, until
+
+PACE = Pace((200,), check_ms=50)
+
+
+async def deliver_all(deliveries: Deliveries, sink: Any, done) -> None:
+    stopping = asyncio.Event()
+    task = asyncio.create_task(Forwarder(deliveries, sink, PACE, "one").run(stopping))
+    await until(done)
+    stopping.set()
+    await task
+
+
+async def test_one_that_comes_while_the_first_fails_stays_behind_it(connection: Connection):
+    trying, parked = asyncio.Event(), asyncio.Event()
+    tries: list[str] = []
+
+    class Late(Deliveries):
+        async def park(self, entries):
+            answers = await super().park(entries)
+            if any(one.merged.text == "B" for one in entries):
+                parked.set()
+                await asyncio.sleep(0.1)  # what was answered before the first one failed arrives after that
+            return answers
+
+    class Sink:
+        async def deliver(self, delivery: Delivery) -> None:
+            tries.append(delivery.merged.text)
+            if len(tries) == 1:
+                trying.set()
+                await parked.wait()
+                raise DeliveryError("no")
+
+    async def done() -> bool:
+        if trying.is_set() and not sent:
+            sent.extend(await hand_over(connection, ("7", "B")))
+        return len(tries) == 3 and await settled(connection)
+
+    sent: list[str] = []
+    await hand_over(connection, ("7", "A"))
+    await deliver_all(Late(connection, make_batches(connection).partitions[0], "bot"), Sink(), done)
+    assert tries == ["A", "A", "B"]
+
+
+async def test_a_deep_lane_keeps_its_order(connection: Connection):
+    order: list[str] = []
+
+    class Slow(Deliveries):
+        async def hold(self, *args, **more):
+            await super().hold(*args, **more)
+            await asyncio.sleep(0.02)
+
+    class Sink:
+        async def deliver(self, delivery: Delivery) -> None:
+            await asyncio.sleep(0.005)
+            order.append(delivery.merged.text)
+
+    async def done() -> bool:
+        return len(order) == 30 and await settled(connection)
+
+    await hand_over(connection, *(("7", f"{n}") for n in range(30)))
+    await deliver_all(Slow(connection, make_batches(connection).partitions[0], "bot"), Sink(), done)
+    assert order == [f"{n}" for n in range(30)]
