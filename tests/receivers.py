@@ -7,16 +7,19 @@ import contextlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from aiohttp import web
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
+    """`breaks` closes the connection instead, after the request was taken or refused as `status` says."""
+
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    breaks: bool = False
 
 
 Taken = dict[str, Any]
@@ -42,7 +45,7 @@ class HttpReceiver:
     def port(self) -> int:
         return int(self.url.split(":")[2].split("/")[0])
 
-    async def __aenter__(self) -> HttpReceiver:
+    async def __aenter__(self) -> Self:
         app = web.Application(client_max_size=64 * 1024 * 1024)
         app.router.add_route("*", "/{path:.*}", self._answer)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
@@ -64,6 +67,8 @@ class HttpReceiver:
         answer = self._decide(got)
         if 200 <= answer.status < 300:
             self.taken.append(got)
+        if answer.breaks and request.transport is not None:
+            request.transport.abort()
         return web.Response(status=answer.status, headers=answer.headers, body=answer.body)
 
     def _decide(self, got: Taken) -> Answer:
