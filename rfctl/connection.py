@@ -7,8 +7,9 @@ ever repeated behind the caller's back. Who may repeat (the daemon, by message i
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -189,29 +190,37 @@ class Connection:
         """Return the number of the database."""
         return int(self._client.connection_pool.connection_kwargs.get("db") or 0)
 
+    @contextlib.contextmanager
+    def _named(self) -> Iterator[None]:
+        """Give a failure our name; and a cancellation its effect, which redis-py swallows while it connects."""
+        task = asyncio.current_task()
+        before = task.cancelling() if task else 0
+        try:
+            yield
+        except (rx.RedisError, OSError, TimeoutError) as problem:
+            if task and task.cancelling() > before:
+                raise asyncio.CancelledError from problem
+            raise explain(problem, self.address) from problem
+        if task and task.cancelling() > before:
+            raise asyncio.CancelledError
+
     async def call(self, *command: bytes | str | float) -> Any:
         """Send one command and return its answer as RESP2 has it: bytes, int, None or a list of them."""
-        try:
+        with self._named():
             return await self._execute(*command)
-        except (rx.RedisError, OSError, TimeoutError) as problem:
-            raise explain(problem, self.address) from problem
 
     async def calls(self, commands: Sequence[Command]) -> list[Any]:
         """Send commands in one write; the answers in the same order."""
         pipeline = self._client.pipeline(transaction=False)
         for command in commands:
             pipeline.execute_command(*command)
-        try:
+        with self._named():
             return list(await pipeline.execute())
-        except (rx.RedisError, OSError, TimeoutError) as problem:
-            raise explain(problem, self.address) from problem
 
     async def run(self, verb: str, keys: Sequence[str], args: Sequence[bytes | str | int]) -> Any:
         """Run a script by its hash; a server that lost it (restart, SCRIPT FLUSH) is given it again."""
-        try:
+        with self._named():
             return await self._evalsha(verb, keys, args)
-        except (rx.RedisError, OSError, TimeoutError) as problem:
-            raise explain(problem, self.address) from problem
 
     async def _evalsha(self, verb: str, keys: Sequence[str], args: Sequence[bytes | str | int]) -> Any:
         wanted = self._text(verb)
@@ -258,15 +267,15 @@ class Connection:
         """Yield what is published, on a socket of its own; `subscribed` is set once nothing can be missed."""
         pubsub = self._client.pubsub()
         try:
-            await pubsub.subscribe(channel)
+            with self._named():
+                await pubsub.subscribe(channel)
             while True:
-                got = await pubsub.get_message(timeout=1.0)
+                with self._named():
+                    got = await pubsub.get_message(timeout=1.0)
                 if got is not None and got["type"] == "message":
                     yield got["data"]
                 elif got is not None and subscribed is not None:
                     subscribed.set()
-        except (rx.RedisError, OSError, TimeoutError) as problem:
-            raise explain(problem, self.address) from problem
         finally:
             await pubsub.aclose()  # type: ignore[no-untyped-call]
 

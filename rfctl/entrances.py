@@ -51,7 +51,7 @@ def entrances(settings: Settings) -> dict[str, Entrance]:
         try:
             made[name] = _entrance(name, one, settings.batching.max_text_bytes)
         except SettingsError as problem:
-            problems += problem.problems
+            problems += [f"sources.{name}.map: {fault}" for fault in problem.problems]
     if problems:
         raise SettingsError(problems, next="see `man rfctl.toml`")
     return made

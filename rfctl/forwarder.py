@@ -83,10 +83,11 @@ class Forwarder:
         return ours
 
     async def _is_paused(self) -> bool:
-        before = self._lanes.pauses
+        lanes = self._lanes
+        pauses, on_its_way = lanes.pauses, lanes.pausing > 0
         said = await self._deliveries.paused()
-        self._lanes.paused = said or self._lanes.pauses != before  # a lane was told while Redis was asked
-        return self._lanes.paused
+        lanes.paused = said or on_its_way or lanes.pauses != pauses
+        return lanes.paused
 
     async def _recover(self, after: str) -> None:
         """Take up what the last one had read and not acknowledged, page by page, before anything new."""

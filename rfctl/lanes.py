@@ -60,7 +60,8 @@ class Lanes:
         self._log = _log.bind(sink=deliveries.sink)
         self.paused = False
         self.pauses = 0
-        """Counts the beginnings and ends of our own pauses: a look at Redis in between may be an old one."""
+        """Counts our own pauses, and `pausing` those that are on their way to Redis: a look there may be an old one."""
+        self.pausing = 0
         self.broken: BaseException | None = None
 
     def __len__(self) -> int:
@@ -237,9 +238,12 @@ class Lanes:
     async def _pause(self, problem: DeliveryError) -> None:
         self.paused = True
         self.pauses += 1
+        self.pausing += 1
         self._log.error("sink_paused", problem=problem.fact, next=f"rfctl resume {self._deliveries.sink}")
-        await self._surely(lambda: self._deliveries.pause(problem.fact))
-        self.pauses += 1
+        try:
+            await self._surely(lambda: self._deliveries.pause(problem.fact))
+        finally:
+            self.pausing -= 1
 
     async def _bury(self, entry: Entry, problem: DeliveryError) -> str:
         self._log.error(

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from rfctl.connection import Connection
+from rfctl.connection import Address, Connection
 from rfctl.errors import RedisCannotNowError, RedisUnreachableError
 from rfctl.keys import name_of
 from rfctl.message import Media, Message
@@ -225,7 +225,6 @@ async def test_a_lost_script_is_loaded_again(connection: Connection):
 
 async def test_out_of_memory_refuses_new_messages_and_still_hands_over(own_server):
     server = own_server("--maxmemory-policy", "noeviction")
-    from rfctl.connection import Address
 
     connection = Connection.open(Address(server.url, "the test"))
     batches = make_batches(connection)
@@ -241,7 +240,6 @@ async def test_out_of_memory_refuses_new_messages_and_still_hands_over(own_serve
 
 async def test_what_was_acknowledged_survives_a_kill_of_the_server(own_server):
     server = own_server()
-    from rfctl.connection import Address
 
     connection = Connection.open(Address(server.url, "the test"))
     batches = make_batches(connection, max_size=1000)
@@ -391,3 +389,21 @@ async def test_media_and_what_it_is_about_come_out_as_they_went_in(connection: C
     [one] = merged.messages
     assert (one.media, one.type, one.refers) == (media, "image", "r")
     assert (merged.platform, merged.account, merged.text) == ("whatsapp", "a", "")
+
+
+async def test_a_cancellation_is_obeyed_also_while_the_connection_is_being_made(server):
+    for turns in range(12):
+        connection = Connection.open(Address(server.url, "the test"))
+
+        async def follow(connection=connection):
+            async for _ in connection.published("x"):
+                pass
+
+        for work in (follow(), connection.now_ms()):
+            task = asyncio.ensure_future(work)
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            task.cancel()
+            done, _ = await asyncio.wait({task}, timeout=3)
+            assert done, f"cancelled after {turns} turns, it goes on"
+        await connection.close()
