@@ -154,6 +154,12 @@ def _unreachable(problem: Exception, message: str, address: Address) -> errors.R
     return errors.RedisUnreachableError(fact, set_by=address.set_by, hides=address.hides, next=step)
 
 
+def _obey_cancellation() -> None:
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
 class Connection:
     """A few sockets to one Redis, with typed calls and named errors."""
 
@@ -193,16 +199,12 @@ class Connection:
     @contextlib.contextmanager
     def _named(self) -> Iterator[None]:
         """Give a failure our name; and a cancellation its effect, which redis-py swallows while it connects."""
-        task = asyncio.current_task()
-        before = task.cancelling() if task else 0
         try:
             yield
         except (rx.RedisError, OSError, TimeoutError) as problem:
-            if task and task.cancelling() > before:
-                raise asyncio.CancelledError from problem
+            _obey_cancellation()
             raise explain(problem, self.address) from problem
-        if task and task.cancelling() > before:
-            raise asyncio.CancelledError
+        _obey_cancellation()
 
     async def call(self, *command: bytes | str | float) -> Any:
         """Send one command and return its answer as RESP2 has it: bytes, int, None or a list of them."""
@@ -265,6 +267,9 @@ class Connection:
 
     async def published(self, channel: str, subscribed: asyncio.Event | None = None) -> AsyncIterator[bytes]:
         """Yield what is published, on a socket of its own; `subscribed` is set once nothing can be missed."""
+        await asyncio.sleep(
+            0
+        )  # a Ctrl-C that came while we did not wait is obeyed here, before redis-py swallows it
         pubsub = self._client.pubsub()
         try:
             with self._named():

@@ -391,19 +391,27 @@ async def test_media_and_what_it_is_about_come_out_as_they_went_in(connection: C
     assert (merged.platform, merged.account, merged.text) == ("whatsapp", "a", "")
 
 
-async def test_a_cancellation_is_obeyed_also_while_the_connection_is_being_made(server):
-    for turns in range(12):
-        connection = Connection.open(Address(server.url, "the test"))
+@pytest.mark.parametrize("turns", range(-1, 12))
+async def test_a_cancellation_is_obeyed_also_while_the_connection_is_being_made(server, turns: int):
+    connection = Connection.open(Address(server.url, "the test"))
 
-        async def follow(connection=connection):
-            async for _ in connection.published("x"):
-                pass
+    async def follow():
+        if turns < 0:
+            own = asyncio.current_task()
+            assert own is not None
+            own.cancel()  # as Ctrl-C does while the task runs
+        async for _ in connection.published("x"):
+            pass
 
-        for work in (follow(), connection.now_ms()):
-            task = asyncio.ensure_future(work)
-            for _ in range(turns):
-                await asyncio.sleep(0)
-            task.cancel()
-            done, _ = await asyncio.wait({task}, timeout=3)
-            assert done, f"cancelled after {turns} turns, it goes on"
-        await connection.close()
+    async def ask():
+        while True:
+            await connection.now_ms()
+
+    for work in (follow(), ask()):
+        task = asyncio.create_task(work)
+        for _ in range(max(1, turns)):
+            await asyncio.sleep(0)
+        task.cancel()
+        done, _ = await asyncio.wait({task}, timeout=3)
+        assert done, "it goes on"
+    await connection.close()
