@@ -22,6 +22,7 @@ from rfctl.waiting import pause
 
 _log = structlog.get_logger("forwarder")
 _MOST_WAIT_S = 2.0
+_FROM_THE_START = "0-0"
 
 
 class Forwarder:
@@ -55,23 +56,32 @@ class Forwarder:
 
     async def step(self) -> None:
         """Take one turn: keep the lease, start what is due, read what is new and start it. At most about `check_ms`."""
-        self._mend()
+        problem, self._lanes.broken = self._lanes.broken, None
+        if problem is not None:
+            self._begin_anew()
+            raise RfctlError(f"a lane broke: {problem!r}")
         if not await self._keep_lease():
             self._lanes.drop()
             await asyncio.sleep(min(self._pace.check_ms, self._pace.lease_ms / 6) / 1000)
         elif await self._is_paused():
             await asyncio.sleep(self._pace.check_ms / 1000)
-        elif self._recovering is not None:
-            await self._recover(self._recovering)
         else:
-            await self._go_on()
+            await self._deliver()
 
-    def _mend(self) -> None:
-        """Begin anew after a bug in a lane: what it had comes again with the next lease."""
-        problem, self._lanes.broken = self._lanes.broken, None
-        if problem is not None:
-            self._lease.lose()
-            raise RfctlError(f"a lane broke: {problem!r}")
+    async def _deliver(self) -> None:
+        try:
+            if self._recovering is not None:
+                await self._recover(self._recovering)
+            else:
+                await self._go_on()
+        except RfctlError:  # what was read may be forgotten here, and is still unacknowledged in Redis
+            self._begin_anew()
+            raise
+
+    def _begin_anew(self) -> None:
+        """Let the lanes end after the message that each is at, then take up all that is unacknowledged."""
+        self._recovering = _FROM_THE_START
+        self._lanes.ending = True
 
     async def _keep_lease(self) -> bool:
         had_it = self._lease.is_ours
@@ -79,7 +89,7 @@ class Forwarder:
         if ours and not had_it:
             self._lanes.drop()
             await self._deliveries.open()
-            self._recovering = "0-0"
+            self._recovering = _FROM_THE_START
         return ours
 
     async def _is_paused(self) -> bool:
@@ -91,9 +101,10 @@ class Forwarder:
 
     async def _recover(self, after: str) -> None:
         """Take up what the last one had read and not acknowledged, page by page, before anything new."""
-        if self._lanes.full:
+        if self._lanes.full or (after == _FROM_THE_START and len(self._lanes)):
             await self._lanes.room(self._pace.check_ms)
             return
+        self._lanes.ending = False
         entries = await self._deliveries.unacknowledged(after, 2 * self._pace.parallel)
         self._recovering = entries[-1].id if entries else None
         await self._lanes.place(entries)

@@ -44,7 +44,11 @@ class LeaseLostError(RfctlError):
 
 
 class Lanes:
-    """The lanes of one sink. `paused` stops them between two messages; `broken` is what a lane ended by, if by a bug."""
+    """The lanes of one sink.
+
+    `paused` stops them between two messages, and sets aside what they have; `ending` stops them too, and leaves that
+    unacknowledged. `broken` is what a lane ended by, if by a bug.
+    """
 
     def __init__(self, deliveries: Deliveries, sink: Sink | Inside, pace: Pace, lease: Lease) -> None:
         self._deliveries = deliveries
@@ -55,7 +59,7 @@ class Lanes:
         self._slots = asyncio.Semaphore(pace.parallel)
         self._placing = asyncio.Lock()
         self._freed = asyncio.Event()
-        self._ending = False
+        self.ending = False
         self._failing: set[str] = set()
         self._log = _log.bind(sink=deliveries.sink)
         self.paused = False
@@ -88,7 +92,7 @@ class Lanes:
 
     async def end(self, within_ms: float) -> None:
         """Start no further message; let those on their way arrive, for so long, and cut the rest off."""
-        self._ending = True
+        self.ending = True
         tasks = [lane.task for lane in self._lanes.values() if lane.task is not None]
         if tasks:
             await asyncio.wait(tasks, timeout=within_ms / 1000)
@@ -147,7 +151,7 @@ class Lanes:
             following: str | None = ""
             if not lane.entries:
                 following = await self._surely(lambda: self._deliveries.first_waiting(lane.name))
-            while (lane.entries or following) and not self._ending:
+            while (lane.entries or following) and not self.ending:
                 if self.paused:
                     await self._hold(lane, [], 0)
                     return

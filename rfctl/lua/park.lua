@@ -1,3 +1,4 @@
+-- flags=allow-oom: a few bytes, without which what was read could not be delivered, and no memory freed
 -- Puts messages of held phones behind what waits for them.
 -- ARGV  3… name and id of each message, in the order of the stream
 -- Returns one a message: 1 it waits now | 0 the phone is free: deliver it.

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from rfctl.connection import Connection
+import pytest
+
+from rfctl.connection import Address, Connection
 from rfctl.deliveries import Deliveries
+from rfctl.errors import RedisUnreachableError
 from rfctl.forwarder import Forwarder
 from rfctl.pace import Pace
 from rfctl.sinks.delivery import Delivery, DeliveryError
@@ -74,3 +77,58 @@ async def test_a_deep_lane_keeps_its_order(connection: Connection):
     await hand_over(connection, *(("7", f"{n}") for n in range(30)))
     await deliver_all(Slow(connection, make_batches(connection).partitions[0], "bot"), Sink(), done)
     assert order == [f"{n}" for n in range(30)]
+
+
+@pytest.mark.parametrize("verb", ["unread", "park"])
+async def test_what_was_read_when_redis_failed_is_delivered_first_and_soon(connection: Connection, verb: str):
+    order: list[str] = []
+
+    class Failing(Deliveries):
+        async def unread(self, most, block_ms):
+            entries = await super().unread(most, block_ms)
+            self.fail("unread", entries)
+            return entries
+
+        async def park(self, entries):
+            self.fail("park", entries)
+            return await super().park(entries)
+
+        def fail(self, where, entries) -> None:
+            if where == verb and [one.merged.text for one in entries] == ["A"] and not failed:
+                failed.append(where)
+                raise RedisUnreachableError("the answer was lost")
+
+    class Sink:
+        async def deliver(self, delivery: Delivery) -> None:
+            order.append(delivery.merged.text)
+
+    async def done() -> bool:
+        if failed and not later:
+            later.extend(await hand_over(connection, ("7", "B")))
+        return len(order) == 2 and await settled(connection)
+
+    failed: list[str] = []
+    later: list[str] = []
+    await hand_over(connection, ("7", "A"))
+    await deliver_all(Failing(connection, make_batches(connection).partitions[0], "bot"), Sink(), done)
+    assert (order, failed) == (["A", "B"], [verb])
+
+
+async def test_a_full_redis_delivers_what_it_has_and_what_fails_waits(own_server):
+    server = own_server("--maxmemory-policy", "noeviction")
+    connection = Connection.open(Address(server.url, "the test"))
+    order: list[str] = []
+
+    class Sink:
+        async def deliver(self, delivery: Delivery) -> None:
+            order.append(delivery.merged.text)
+
+    async def done() -> bool:
+        return order == ["A"] and await settled(connection)
+
+    await hand_over(connection, ("7", "A"))
+    deliveries = Deliveries(connection, make_batches(connection).partitions[0], "bot")
+    await deliveries.open()
+    await connection.call("CONFIG", "SET", "maxmemory", 1)
+    await deliver_all(deliveries, Sink(), done)
+    await connection.close()
