@@ -130,6 +130,11 @@ def explain(problem: Exception, address: Address) -> errors.RfctlError:
         )
     if isinstance(problem, rx.ConnectionError | rx.TimeoutError | rx.InvalidResponse | OSError):
         return _unreachable(problem, message, address)
+    if "DB index is out of range" in message:
+        return errors.SettingsError(
+            [f"redis.url: Redis at {address.shown()} has no such database (set by {address.set_by})"],
+            next="use a lower number behind the port, or raise `databases` in redis.conf",
+        )
     if "wrong kind of value" in message:
         return errors.KeyTakenError(
             f"a key of ours holds another kind of value at {address.shown()}: {message}",

@@ -19,7 +19,7 @@ import structlog
 from rfctl import __version__, logs
 from rfctl.connection import Connection
 from rfctl.embedded import EmbeddedStore
-from rfctl.entrances import check_open_to_all, insecure
+from rfctl.entrances import check_open_to_all
 from rfctl.errors import (
     INTERRUPTED,
     RedisCannotNowError,
@@ -86,9 +86,6 @@ class Service:
         if self._settings.daemon.roles not in ("all", "webhook"):
             return None
         check_open_to_all(self._settings)
-        for name in insecure(self._settings):
-            cure = f"set sources.{name}.secrets, and take away insecure"
-            _log.warning("unverified_requests_taken", source=name, next=cure)
         return bind(self._settings.http.host, self._settings.http.port)
 
     def _open_store(self) -> None:
@@ -113,6 +110,7 @@ class Service:
             self._begin(self._parts.vetting.until_passed(self._stopping))
         await self._parts.open_exits(self._settings, self._redis_url())
         if listening is not None:
+            self._parts.warn()
             await self._listen(listening)
         self._begin_loops()
         self._notifier.ready(
@@ -223,6 +221,8 @@ class Service:
         heartbeat.describe(self._description())
         log = configuration.settings.log
         logs.configure(level=log.level, format=log.format, mask=log.mask)
+        if self._listener is not None:
+            self._parts.warn()
         _log.info("settings_read", files=[str(path) for path in configuration.files], after_a_restart=later)
 
     async def stop(self) -> None:

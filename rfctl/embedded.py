@@ -117,7 +117,7 @@ class EmbeddedStore:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,  # Ctrl-C is for the daemon, which ends the server after its last hand-over
-                preexec_fn=_die_with_parent(),  # noqa: PLW1509 - no thread runs yet
+                preexec_fn=die_with_parent(),  # noqa: PLW1509 - no thread runs yet
             )
         self._wait_until_ready(store.socket_path)
         store = Store(store.socket_path, store.port, self._process.pid)
@@ -209,7 +209,7 @@ def _command(folder: Path, store: Store) -> list[str]:
     ]  # fmt: skip
 
 
-def _die_with_parent() -> Callable[[], None] | None:
+def die_with_parent() -> Callable[[], None] | None:
     """Ask the kernel to end the server when the daemon dies, however it dies (prctl(2), Linux)."""
     if sys.platform != "linux":
         return None

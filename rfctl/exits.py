@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from rfctl.errors import RfctlError, SettingsError
 from rfctl.pace import Pace
 from rfctl.settings import Settings
 from rfctl.sinks.catalog import make_sink
@@ -37,6 +40,36 @@ def forwarded(settings: Settings) -> dict[str, SinkSettings]:
 def worker_groups(settings: Settings) -> list[str]:
     """Return the consumer groups of workers that are to be made on the output stream."""
     return [one.group for one in settings.sinks.values() if is_read_by_workers(one) and one.group]
+
+
+async def open_exits(sinks: Mapping[str, SinkSettings], redis_url: str) -> dict[str, Exit]:
+    """Set sinks up and get them ready. Raises SettingsError with what is wrong with any of them; then none is open."""
+    made: dict[str, Exit] = {}
+    problems: list[str] = []
+    for name, one in sinks.items():
+        try:
+            ready = make_exit(name, one, redis_url=redis_url)
+            if not isinstance(ready.sink, Inside):
+                await ready.sink.open()
+            made[name] = ready
+        except SettingsError as problem:
+            problems += [_with_its_cure(line, problem.next) for line in problem.problems]
+    if problems:
+        for ready in made.values():
+            await close(ready)
+        raise SettingsError(problems, next="see `man rfctl.toml`")
+    return made
+
+
+def _with_its_cure(line: str, cure: str) -> str:
+    return f"{line}; {cure}" if cure and not cure.startswith("see ") else line
+
+
+async def close(made: Exit) -> None:
+    """Let go of a sink; that this fails is no reason to stop."""
+    if not isinstance(made.sink, Inside):
+        with contextlib.suppress(RfctlError):
+            await made.sink.close()
 
 
 def make_exit(name: str, one: SinkSettings, *, redis_url: str, check_ms: int = 1000) -> Exit:

@@ -12,10 +12,9 @@ import structlog
 from rfctl.connection import Address, Connection
 from rfctl.deliveries import Deliveries
 from rfctl.errors import RfctlError
-from rfctl.exits import Exit, make_exit
+from rfctl.exits import Exit, close, open_exits
 from rfctl.forwarder import Forwarder
 from rfctl.keys import Partition
-from rfctl.sinks.inside import Inside
 from rfctl.waiting import pause
 from rfctl.ways import SinkSettings
 
@@ -58,45 +57,40 @@ class Forwarders:
 
         Raises SettingsError before anything was changed.
         """
-        known = {name: one for name, one in self._running.items() if sinks.get(name) == one.settings}
-        made = {
-            name: make_exit(name, one, redis_url=redis_url)
-            for name, one in sinks.items()
-            if name not in known
-        }
-        async with contextlib.AsyncExitStack() as opened:
-            for one in made.values():
-                if not isinstance(one.sink, Inside):
-                    await one.sink.open()
-                    opened.push_async_callback(one.sink.close)
-            opened.pop_all()  # all are open: they are closed when they stop, and not before
-        await asyncio.gather(*(self._stop(name) for name in list(self._running) if name not in known))
+        before = set(self._running)
+        same = {name for name, one in self._running.items() if sinks.get(name) == one.settings}
+        made = await open_exits({name: one for name, one in sinks.items() if name not in same}, redis_url)
+        await asyncio.gather(*(self._stop(name) for name in before - same))
         for name, one in made.items():
-            self._start(name, sinks[name], one)
+            self._start(name, sinks[name], one, mended=name in before)
 
-    def _start(self, name: str, settings: SinkSettings, made: Exit) -> None:
+    def _start(self, name: str, settings: SinkSettings, made: Exit, *, mended: bool) -> None:
         running = self._running[name] = _Running(settings, made)
         for shard in self._partitions:
             connection = Connection.open(self._address)
             running.connections.append(connection)
-            forwarder = Forwarder(Deliveries(connection, shard, name), made.sink, made.pace, self._who)
-            task = asyncio.create_task(self._run(forwarder, running.stopping))
+            deliveries = Deliveries(connection, shard, name)
+            forwarder = Forwarder(deliveries, made.sink, made.pace, self._who)
+            task = asyncio.create_task(self._run(forwarder, running.stopping, deliveries if mended else None))
             task.add_done_callback(self._failed)
             running.tasks.append(task)
         _log.info("sink", sink=name, type=settings.type)
 
-    async def _run(self, forwarder: Forwarder, stopping: asyncio.Event) -> None:
+    async def _run(
+        self, forwarder: Forwarder, stopping: asyncio.Event, mended: Deliveries | None = None
+    ) -> None:
         while not self._passed() and not stopping.is_set():
             await pause(stopping, 0.1)
+        if mended is not None:
+            with contextlib.suppress(RfctlError):
+                await mended.pull_in()  # what failed with the old settings need not wait with the new ones
         await forwarder.run(stopping)
 
     async def _stop(self, name: str) -> None:
         running = self._running.pop(name)
         running.stopping.set()
         await asyncio.wait(running.tasks)
-        if not isinstance(running.exit.sink, Inside):
-            with contextlib.suppress(RfctlError):
-                await running.exit.sink.close()
+        await close(running.exit)
         for connection in running.connections:
             await connection.close()
 

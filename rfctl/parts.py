@@ -10,9 +10,11 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 
+import structlog
+
 from rfctl.batches import Batches
 from rfctl.deliveries import make_group
-from rfctl.entrances import check_open_to_all, entrances
+from rfctl.entrances import GENERIC, check_open_to_all, entrances, insecure
 from rfctl.errors import RedisUnreachableError, RfctlError
 from rfctl.exits import forwarded, worker_groups
 from rfctl.forwarders import Forwarders
@@ -24,11 +26,13 @@ from rfctl.pulse import Pulse
 from rfctl.quarantine import Quarantine
 from rfctl.reception import Reception
 from rfctl.settings import Settings
+from rfctl.sources.generic import BATCHED
 from rfctl.trimming import Trimmer
 from rfctl.vetting import Vetting
 from rfctl.waiting import pause
 from rfctl.wiring import rules_of
 
+_log = structlog.get_logger("daemon")
 _LEAST_CHECK_MS = 10
 _AT_START = ("redis.", "http.", "output.stream", "daemon.")
 """Settings that hold from the start of a daemon to its end."""
@@ -114,6 +118,18 @@ class Parts:
         if not self.does("processor"):
             self._pulse.turned()
         await self.reception.tally.write(self.batches.connection, self.batches.partitions[0].totals)
+
+    def warn(self) -> None:
+        """Say what of the settings should be known at every start and every reload."""
+        for name in insecure(self.settings):
+            cure = f"set sources.{name}.secrets, and take away insecure"
+            _log.warning("unverified_requests_taken", source=name, next=cure)
+        if GENERIC not in self.reception.entrances:
+            _log.info(
+                "no_source_generic",
+                address=BATCHED,
+                next="add [sources.generic] if the Node sender is in use",
+            )
 
     async def use(self, new: Settings, redis_url: str) -> list[str]:
         """Go on with new settings. Returns the names of those that differ and wait for a restart.

@@ -18,7 +18,7 @@ from starlette.responses import Response
 
 from rfctl.access import is_local
 from rfctl.answers import json_answer
-from rfctl.entrances import Entrance
+from rfctl.entrances import GENERIC, Entrance
 from rfctl.errors import BadRequestError, KeyTakenError
 from rfctl.intake import Intake
 from rfctl.message import Added, Message, marked
@@ -77,12 +77,18 @@ class Reception:
     def _entrance(self, name: str) -> Entrance:
         entrance = self.entrances.get(name)
         if entrance is None:
-            raise BadRequestError(f"there is no source {name}", status=404)
+            cure = ": add [sources.generic]" if name == GENERIC else ""
+            raise BadRequestError(f"there is no source {name}{cure}", status=404)
         return entrance
 
     def _admit(self, entrance: Entrance, request: Request, http: HttpRequest) -> None:
         if entrance.verified:
             if not entrance.source.verify(request, self.now_ms()):
+                self.tally.add({f"refused:{entrance.name}": 1})
+                _log.warning(
+                    "not_genuine", source=entrance.name,
+                    next=f"a stranger; or is sources.{entrance.name}.secrets what the provider signs with?",
+                )  # fmt: skip
                 raise NotGenuineError(entrance)
         elif not entrance.insecure and not is_local(http):
             raise BadRequestError(

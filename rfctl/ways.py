@@ -102,6 +102,8 @@ class SourceSettings(Section):
     @model_validator(mode="after")
     def _fits_its_type(self) -> Self:
         faults = foreign(self)
+        if not all(one.strip() for one in self.secrets):
+            faults.append(("secrets", "one of them is empty: it would verify nothing"))
         if self.type == "twilio" and not self.public_url:
             faults.append(("public_url", "is missing: Twilio signs the address that it calls"))
         if self.public_url and not re.fullmatch(r"https?://[^/?#]+/?", self.public_url):

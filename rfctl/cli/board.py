@@ -209,12 +209,13 @@ def _lines(look: Look) -> list[tuple[str, str]]:
         ("pending", f"{pending}, {seen.overdue} overdue"),
         ("in", f"{came}, {counted(totals.get('duplicates', 0), 'duplicate')} not added"),
         ("skipped", _by_kind(totals, "skipped:") or "nothing yet"),
+        ("refused", _by_kind(totals, "refused:") or "nothing yet"),
         ("quarantine", f"{look.quarantine} now, {totals.get('quarantined', 0)} in all"),
         ("out", f"{counted(totals.get('merged', 0), 'merged message')} of {totals.get('messages_out', 0)}"),
         ("reasons", _by_kind(totals, "reason:") or "none yet"),
         ("discarded", counted(totals.get("messages_discarded", 0), "message")),
         ("late", f"{totals.get('stale', 0)} batches were found overdue by more than batching.stale_ms"),
-        ("stream", f"{seen.out_length} entries" + "".join(_group(one) for one in seen.groups)),
+        ("stream", f"{seen.out_length} entries" + "".join(_group(one) for one in _readers(look))),
         ("dead", counted(look.dead, "message")),
     ]
     return [*lines, *(("WARNING", line) for line in warnings(look))]
@@ -225,6 +226,12 @@ def _by_kind(totals: dict[str, int], prefix: str) -> str:
         (name.removeprefix(prefix), count) for name, count in totals.items() if name.startswith(prefix)
     )
     return ", ".join(f"{kind} {count}" for kind, count in found)
+
+
+def _readers(look: Look) -> list[GroupLag]:
+    """Return the groups of the output stream that are no sink's: those stand in the table."""
+    known = {one.outlet.group for one in look.sinks}
+    return [group for group in look.seen.groups if group.name not in known]
 
 
 def _group(one: GroupLag) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import typer
@@ -103,7 +104,7 @@ def check(ctx: typer.Context) -> None:
 
     run = invocation(ctx)
     configuration = run.configuration_told()
-    if wrong := problems(configuration.settings):
+    if wrong := asyncio.run(problems(configuration.settings)):
         raise SettingsError(wrong, next="see `man rfctl.toml` or `rfctl config explain KEY`")
     if run.json:
         render.emit({"ok": True, "files": [str(path) for path in configuration.files]})

@@ -18,6 +18,7 @@ import typer
 
 from rfctl.batches import Batches
 from rfctl.cli.context import invocation, run_async
+from rfctl.embedded import die_with_parent
 from rfctl.errors import ANSWER_IS_NO, INTERRUPTED, NoDaemonError, StoreError
 from rfctl.heartbeat import Daemon, alive
 from rfctl.layers import Environment, load
@@ -40,6 +41,8 @@ def demo(
 
 
 async def _demo(*, as_json: bool, keep: bool) -> int:
+    for number in (signal.SIGTERM, signal.SIGHUP):  # a closed terminal ends it as Ctrl-C does
+        signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
     folder = Path(tempfile.mkdtemp(prefix="rfctl-demo-"))
     process = _serve(folder)
     try:
@@ -77,6 +80,7 @@ def _serve(folder: Path) -> subprocess.Popen[bytes]:
             stderr=log,
             env=_variables(folder),
             start_new_session=True,
+            preexec_fn=die_with_parent(),  # noqa: PLW1509 - no thread runs yet
         )
 
 

@@ -62,12 +62,10 @@ async def _resume(run: Invocation, sink: str) -> None:
         if sink not in await pauses(connection):  # one that is may have been taken out of the settings since
             check_forwarded(configuration.settings, sink)
         changed = await let_go_on(connection, sink)
-        shards = [Deliveries(connection, shard, sink) for shard in batches.partitions] if changed else []
-        phones = sum([await one.pull_in() for one in shards])
+        phones = sum([await Deliveries(connection, shard, sink).pull_in() for shard in batches.partitions])
         said = (
-            f"{sink} goes on; {counted(phones, 'phone')} held for a later try, due now"
-            if changed
-            else f"{sink} was not paused"
+            f"{sink} {'goes on' if changed else 'was not paused'}; "
+            f"{counted(phones, 'phone')} held for a later try, due now"
         )
         _say(run, said, {"sink": sink, "paused": False, "changed": changed, "phones_tried_now": phones})
 
