@@ -149,13 +149,11 @@ def _daemons(daemons: Sequence[Daemon], now_ms: int) -> Any:
 def _sinks(look: Look) -> Any:
     from rfctl.cli import render
 
-    names = {one.id: f"{one.host} {one.pid}" for one in look.daemons}
+    one_host = len({one.host for one in look.daemons}) <= 1
+    names = {one.id: str(one.pid) if one_host else f"{one.host} {one.pid}" for one in look.daemons}
     rows = [_sink_row(one, look.seen.now_ms, names) for one in look.sinks]
-    headings = (
-        "sink", "type", "delivered", "failures", "dead", "lag", "unacknowledged", "held", "waiting", "oldest",
-        "next try", "delivered by",
-    )  # fmt: skip
-    return render.table(headings, rows, right=frozenset(range(2, 11)))
+    headings = ("sink", "type", "done", "failed", "dead", "left", "held", "oldest", "next", "by")
+    return render.table(headings, rows, right=frozenset(range(2, 9)))
 
 
 def _sink_row(one: Outflow, now_ms: int, names: dict[str, str]) -> tuple[str, ...]:
@@ -166,12 +164,11 @@ def _sink_row(one: Outflow, now_ms: int, names: dict[str, str]) -> tuple[str, ..
         one.outlet.name,
         one.outlet.type,
         *(str(number) for number in numbers),
-        "unknown" if one.lag is None else str(one.lag),
-        str(one.unacknowledged),
-        *((str(one.held), str(one.waiting)) if forwarded else ("-", "-")),
+        "?" if one.lag is None else str(one.lag + one.unacknowledged),
+        str(one.held) if forwarded else "-",
         "-" if one.oldest_ms is None else duration(max(0, now_ms - one.oldest_ms)),
         "-" if one.next_try_ms is None else duration(max(0, one.next_try_ms - now_ms)),
-        holders if forwarded else f"workers of {one.outlet.group or 'any group'}",
+        holders if forwarded else one.outlet.group or "workers",
     )
 
 
