@@ -61,6 +61,7 @@ class Service:
         self._reloading = asyncio.Lock()
         self._stopping = asyncio.Event()
         self._stopped = False
+        self._failure: BaseException | None = None
         self.id = uuid.uuid4().hex[:12]
 
     @property
@@ -155,7 +156,9 @@ class Service:
 
     def _ended(self, task: asyncio.Future[None]) -> None:
         """Stop the daemon when a part fails: systemd starts it anew, and nothing goes on half."""
-        if not task.cancelled() and task.exception() is not None:
+        if not task.cancelled() and (problem := task.exception()) is not None:
+            _log.error("part_failed", problem=repr(problem), next="the daemon stops, to be started anew")
+            self._failure = self._failure or problem
             self._stopping.set()
 
     async def _watch_store(self, store: EmbeddedStore) -> None:
@@ -246,10 +249,8 @@ class Service:
             )
         finally:
             await self._close()
-        for task in self._tasks:
-            failure = task.exception() if task.done() and not task.cancelled() else None
-            if failure is not None:
-                raise failure
+        if self._failure is not None:
+            raise self._failure
 
     async def _wind_down(self) -> None:
         if self._listener is not None:
@@ -282,15 +283,3 @@ class Service:
         for task in self._tasks:
             task.cancel()
         await self._opened.aclose()
-
-
-async def serve(configuration: Configuration, load: Callable[[], Configuration]) -> None:
-    """Run a daemon until it is told to stop; `load` reads the settings anew on SIGHUP.
-
-    Raises RfctlError when it cannot start or a part fails.
-    """
-    service = Service(configuration, load)
-    service.obey_signals()
-    await service.start()
-    await service.wait()
-    await service.stop()

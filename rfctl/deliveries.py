@@ -44,9 +44,16 @@ class Entry:
         return decode_merged(self.id.encode(), self.fields or [])
 
     @cached_property
+    def phone(self) -> str:
+        """Who wrote it, read without all the rest, which may be nothing that we wrote."""
+        fields = self.fields or []
+        given = dict(zip(fields[::2], fields[1::2], strict=False)).get(b"phone", b"")
+        return given.decode(errors="replace")
+
+    @cached_property
     def name(self) -> str:
         """Whose turn it waits for: one person's messages leave one after another."""
-        return name_of(self.merged.phone)
+        return name_of(self.phone)
 
     def delivery(self) -> Delivery:
         """Return what a sink is given; the id is the same at every try, and no other shard's."""
@@ -97,36 +104,35 @@ class Deliveries:
         now = await self._connection.now_ms()
         await self._connection.call("HSET", PAUSED, self.sink, json.dumps({"why": why, "at_ms": now}))
 
-    async def unread(self, most: int, block_ms: int) -> list[Entry]:
-        """Read new messages; waits up to `block_ms` for the first."""
-        return await self._read(">", most, "BLOCK", max(1, min(block_ms, self.block_ms)))
+    async def unread(self, most: int, block_ms: int, who: str) -> list[Entry] | None:
+        """Read new messages, waiting up to `block_ms` for the first; None when the lease is no more that of `who`."""
+        entries, last = await self._read(">", most, who)
+        if entries is None or entries:
+            return entries
+        wait = max(1, min(block_ms, self.block_ms))
+        bell = ("XREAD", "COUNT", 1, "BLOCK", wait, "STREAMS", self._shard.out, last)
+        if not await self._connection.call(*bell):
+            return []
+        entries, _ = await self._read(">", most, who)
+        return entries
 
-    async def unacknowledged(self, after: str, most: int) -> list[Entry]:
-        """Read again what was read before and not acknowledged, behind the id `after`."""
-        return await self._read(after, most)
+    async def unacknowledged(self, after: str, most: int, who: str) -> list[Entry] | None:
+        """Read again what was read before and not acknowledged, behind the id `after`; None as `unread`."""
+        entries, _ = await self._read(after, most, who)
+        return entries
 
-    async def _read(self, where: str, most: int, *block: str | int) -> list[Entry]:
-        command = (
-            "XREADGROUP",
-            "GROUP",
-            self.group,
-            _CONSUMER,
-            "COUNT",
-            most,
-            *block,
-            "STREAMS",
-            self._shard.out,
-            where,
-        )
+    async def _read(self, where: str, most: int, who: str) -> tuple[list[Entry] | None, str]:
         try:
-            answer = await self._connection.call(*command)
+            ours, last, *entries = await self._connection.run(
+                "read", [self._shard.out, self._keys.lease], [self.group, _CONSUMER, who, most, where]
+            )
         except RfctlError as problem:
             if "NOGROUP" not in problem.fact:
                 raise
             await self.open()  # somebody has deleted the group, or everything: begin with what is kept
-            return []
-        entries = answer[0][1] if answer else []
-        return [Entry(entry_id.decode(), fields, self._shard.number) for entry_id, fields in entries]
+            return [], "0-0"
+        found = [Entry(entry_id.decode(), fields, self._shard.number) for entry_id, fields in entries]
+        return (found if ours else None), _text(last)
 
     async def park(self, entries: Sequence[Entry]) -> list[bool]:
         """Put those of held phones behind what waits; says of each whether it waits now."""
@@ -135,13 +141,18 @@ class Deliveries:
         args = [part for entry in entries for part in (entry.name, entry.id)]
         return [bool(one) for one in await self._run("park", *args)]
 
-    async def hold(self, name: str, ids: Sequence[str], *, wait_ms: int, error: str = "") -> None:
-        """Hold a phone: try the first id again in `wait_ms`, the others behind it; `error` is what went wrong."""
-        await self._run("hold", name, wait_ms, json.dumps(error) if error else "", *ids)
+    async def hold(
+        self, name: str, ids: Sequence[str], *, wait_ms: int, error: str = "", tries: int = 0
+    ) -> None:
+        """Hold a phone: try the first id again in `wait_ms`, the others behind it.
 
-    async def settle(self, entry: Entry) -> str:
+        `error` is what went wrong, at the try after so many; the same call twice counts one try.
+        """
+        await self._run("hold", name, wait_ms, json.dumps(error) if error else "", tries, *ids)
+
+    async def settle(self, name: str, entry_id: str) -> str:
         """Acknowledge what was delivered. Returns the id of the next one that waits for this phone, or ""."""
-        return _text(await self._run("settle", entry.name, entry.id))
+        return _text(await self._run("settle", name, entry_id))
 
     async def push(self, entry: Entry, push: Push) -> str:
         """Deliver into this Redis and acknowledge, in one step. Returns as `settle` does."""

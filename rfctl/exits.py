@@ -54,6 +54,10 @@ async def open_exits(sinks: Mapping[str, SinkSettings], redis_url: str) -> dict[
             made[name] = ready
         except SettingsError as problem:
             problems += [_with_its_cure(line, problem.next) for line in problem.problems]
+        except (
+            Exception
+        ) as problem:  # another package's class may raise anything, and must not end the daemon
+            problems.append(f"sinks.{name}: {type(problem).__name__}: {problem}")
     if problems:
         for ready in made.values():
             await close(ready)

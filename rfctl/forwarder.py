@@ -31,6 +31,7 @@ class Forwarder:
     def __init__(self, deliveries: Deliveries, sink: Sink | Inside, pace: Pace, who: str) -> None:
         self._deliveries = deliveries
         self._pace = pace
+        self._who = who
         self._lease = Lease(deliveries, who, pace.lease_ms)
         self._lanes = Lanes(deliveries, sink, pace, self._lease)
         self._recovering: str | None = None
@@ -105,7 +106,10 @@ class Forwarder:
             await self._lanes.room(self._pace.check_ms)
             return
         self._lanes.ending = False
-        entries = await self._deliveries.unacknowledged(after, 2 * self._pace.parallel)
+        entries = await self._deliveries.unacknowledged(after, 2 * self._pace.parallel, self._who)
+        if entries is None:
+            self._lease.lose()
+            return
         self._recovering = entries[-1].id if entries else None
         await self._lanes.place(entries)
 
@@ -118,4 +122,8 @@ class Forwarder:
         if self._lanes.full:
             await self._lanes.room(wait_ms)
         else:
-            await self._lanes.place(await self._deliveries.unread(2 * self._pace.parallel, wait_ms))
+            entries = await self._deliveries.unread(2 * self._pace.parallel, wait_ms, self._who)
+            if entries is None:
+                self._lease.lose()
+            else:
+                await self._lanes.place(entries)

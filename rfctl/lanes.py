@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import structlog
 
 from rfctl.deliveries import Deliveries, Entry
@@ -25,7 +27,8 @@ from rfctl.sinks.inside import Inside
 
 _log = structlog.get_logger("forwarder")
 _DOWN_PHONES = 3
-"""So many phones failed one after another, and none was served: the receiver itself is down."""
+_DOWN_S = 5.0
+"""So many phones failed one after another, and none was served for so long: the receiver itself is down."""
 _DEEPEST = 8
 """More of one phone than this wait in Redis, so that one who writes a lot does not fill the memory."""
 
@@ -61,6 +64,7 @@ class Lanes:
         self._freed = asyncio.Event()
         self.ending = False
         self._failing: set[str] = set()
+        self._worked_at = time.monotonic()
         self._log = _log.bind(sink=deliveries.sink)
         self.paused = False
         self.pauses = 0
@@ -108,8 +112,8 @@ class Lanes:
     async def place(self, entries: Sequence[Entry]) -> None:
         """Give each entry to its phone's lane, unless its phone is held: then it waits in Redis."""
         for entry in entries:
-            if entry.fields is None:
-                await self._gone(entry)
+            if entry.fields is None:  # whose it was is unknown: its phone's lane finds it gone too
+                await self._gone("", entry.id)
         there = [entry for entry in entries if entry.fields is not None]
         async with self._placing:
             waits = await self._deliveries.park(there)
@@ -129,9 +133,10 @@ class Lanes:
             return False
         return True
 
-    async def _gone(self, entry: Entry) -> str:
-        self._log.error("message_gone", id=entry.id, why="somebody deleted it from the output stream")
-        return await self._deliveries.settle(entry)
+    async def _gone(self, name: str, entry_id: str) -> str:
+        self._log.error("message_gone", id=entry_id, why="somebody deleted it from the output stream")
+        following: str = await self._surely(lambda: self._deliveries.settle(name, entry_id))
+        return following
 
     # --- one lane
 
@@ -170,7 +175,7 @@ class Lanes:
     async def _deliver(self, lane: _Lane, entry: Entry) -> str | None:
         """Deliver one entry. Returns the id of the next that waits in Redis, "" if none does, None if its phone is held."""
         if entry.fields is None:
-            return await self._gone(entry)
+            return await self._gone(lane.name, entry.id)
         async with self._slots:
             try:
                 following = await self._try(entry)
@@ -178,6 +183,11 @@ class Lanes:
                 return await self._failed(lane, entry, problem)
             except RfctlError:
                 raise
+            except asyncio.CancelledError:
+                own = asyncio.current_task()
+                if own is None or own.cancelling():
+                    raise
+                return await self._failed(lane, entry, DeliveryError("the sink cancelled it"))
             except Exception as problem:
                 self._log.exception("sink_bug", id=entry.id)
                 return await self._failed(lane, entry, DeliveryError(f"{type(problem).__name__}: {problem}"))
@@ -186,15 +196,19 @@ class Lanes:
 
     async def _try(self, entry: Entry) -> str:
         following: str
+        try:
+            delivery = entry.delivery()
+        except (ValueError, msgspec.MsgspecError) as problem:
+            raise DeliveryError(f"it cannot be read: {problem}", final=True) from None
         if isinstance(self._sink, Inside):
-            push = self._sink.push(entry.delivery(), entry.fields or [])
+            push = self._sink.push(delivery, entry.fields or [])
             try:
                 following = await self._surely(lambda: self._deliveries.push(entry, push))
             except KeyTakenError as problem:
                 raise DeliveryError(problem.fact) from None
         else:
-            await self._sink.deliver(entry.delivery())
-            following = await self._surely(lambda: self._deliveries.settle(entry))
+            await self._sink.deliver(delivery)
+            following = await self._surely(lambda: self._deliveries.settle(entry.name, entry.id))
         return following
 
     async def _surely(self, call: Callable[[], Awaitable[Any]]) -> Any:
@@ -212,14 +226,17 @@ class Lanes:
             ids = [entry.id for entry in (*first, *lane.entries)]
             lane.entries.clear()
             if ids:
+                tries = first[0].tries if first else 0
                 await self._surely(
-                    lambda: self._deliveries.hold(lane.name, ids, wait_ms=wait_ms, error=error)
+                    lambda: self._deliveries.hold(lane.name, ids, wait_ms=wait_ms, error=error, tries=tries)
                 )
 
     # --- what became of it
 
     async def _worked(self, name: str) -> None:
-        was_down = len(self._failing) >= _DOWN_PHONES
+        now = time.monotonic()
+        was_down = len(self._failing) >= _DOWN_PHONES and now - self._worked_at >= _DOWN_S
+        self._worked_at = now
         self._failing.clear()
         if was_down:
             count = await self._surely(self._deliveries.pull_in)
@@ -233,7 +250,7 @@ class Lanes:
             return await self._bury(entry, problem)
         wait_ms = 0 if problem.pause else max(self._pace.retry_ms[entry.tries], problem.retry_after_ms)
         self._log.warning(
-            "delivery_failed", id=entry.id, phone=entry.merged.phone, tries=entry.tries + 1,
+            "delivery_failed", id=entry.id, phone=entry.phone, tries=entry.tries + 1,
             problem=problem.fact, again_in_ms=wait_ms,
         )  # fmt: skip
         await self._hold(lane, [entry], wait_ms, problem.fact)
@@ -251,7 +268,7 @@ class Lanes:
 
     async def _bury(self, entry: Entry, problem: DeliveryError) -> str:
         self._log.error(
-            "message_dead", id=entry.id, phone=entry.merged.phone, tries=entry.tries + 1,
+            "message_dead", id=entry.id, phone=entry.phone, tries=entry.tries + 1,
             problem=problem.fact, next="rfctl dead list",
         )  # fmt: skip
         following: str = await self._surely(lambda: self._deliveries.bury(entry, problem.fact))

@@ -27,7 +27,7 @@ from rfctl.quarantine import Quarantine
 from rfctl.reception import Reception
 from rfctl.settings import Settings
 from rfctl.sources.generic import BATCHED
-from rfctl.trimming import Trimmer
+from rfctl.trimming import TRIM_EVERY_S, Trimmer
 from rfctl.vetting import Vetting
 from rfctl.waiting import pause
 from rfctl.wiring import rules_of
@@ -53,6 +53,7 @@ class Parts:
         self.settings = settings
         self.batches = batches
         self._pulse = pulse
+        self._groups: set[str] = set()
         self.processor = Processor(batches, check_ms=self._check_ms(), turned=pulse.turned)
         self.vetting = Vetting(
             connection, allow_eviction=settings.redis.allow_eviction, shards=settings.redis.shards
@@ -100,18 +101,18 @@ class Parts:
         await self.processor.run(stopping)
 
     async def _trim(self, stopping: asyncio.Event) -> None:
-        made = False
-        while not made and not stopping.is_set():
+        """Trim now and then, and never before the groups are there of which the settings say that they read."""
+        while not stopping.is_set():
             with contextlib.suppress(RfctlError):
                 await self._make_worker_groups()
-                made = True
-            await pause(stopping, 0.5)
-        await self.trimmer.run(stopping)
+                await self.trimmer.step()
+            await pause(stopping, TRIM_EVERY_S)
 
     async def _make_worker_groups(self) -> None:
-        for shard in self.batches.partitions:
-            for group in worker_groups(self.settings):
+        for group in set(worker_groups(self.settings)) - self._groups:
+            for shard in self.batches.partitions:
                 await make_group(self.batches.connection, shard.out, group)
+            self._groups.add(group)
 
     async def beaten(self) -> None:
         """Do what goes with every heartbeat: write the counters; without a processor it is also the turn."""
@@ -146,7 +147,8 @@ class Parts:
         self.reception.entrances, self.reception.mark = ways_in, new.batching.mark
         self.processor.check_ms = self._check_ms()
         self.trimmer.keep_s, self.trimmer.keep_entries = new.output.keep_s, new.output.keep_entries
-        await self._make_worker_groups()
+        with contextlib.suppress(RfctlError):
+            await self._make_worker_groups()  # else the trimming makes them, before it trims
         return [
             one.name
             for one in options()

@@ -108,3 +108,9 @@ def did_you_mean(written: str, known: Sequence[str]) -> str:
     """Return a hint to be put behind a fact: the known word that is nearest, or ""."""
     near = difflib.get_close_matches(written, known, n=1)
     return f"; did you mean {near[0]}?" if near else ""
+
+
+def fills(template: str, key: str) -> bool:
+    """Say whether a template can become this key, whatever a message puts into its places."""
+    parts = (".*" if part.startswith("{") else re.escape(part) for part in re.split(r"(\{\w+\})", template))
+    return re.fullmatch("".join(parts), key) is not None

@@ -12,7 +12,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from rfctl.keys import DEFAULT_STREAM, RESERVED_PREFIXES
-from rfctl.section import SECRET, Name, Section, Words
+from rfctl.section import SECRET, Name, Section, Words, fills, refuse
 from rfctl.ways import RuleSettings, SinkSettings, SourceSettings
 
 EMBEDDED = "embedded"
@@ -232,3 +232,14 @@ class Settings(Section):
         if isinstance(value, dict) and isinstance(generic := value.get("generic"), dict):
             return {**value, "generic": {"type": "generic", **generic}}
         return value
+
+    @model_validator(mode="after")
+    def _no_sink_fills_what_it_reads(self) -> Self:
+        refuse(
+            [
+                (f"sinks.{name}.key", f"{one.key} could be output.stream: what it delivers would come again")
+                for name, one in self.sinks.items()
+                if one.key and fills(one.key, self.output.stream)
+            ]
+        )
+        return self

@@ -5,16 +5,12 @@ Never ahead of a reader (lua/trim.lua); without any group nothing is known of th
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from collections.abc import Sequence
 
 from rfctl.connection import Connection
-from rfctl.errors import RfctlError
 from rfctl.keys import Partition
-from rfctl.waiting import pause
 
-EVERY_S = 5.0
+TRIM_EVERY_S = 5.0
 
 
 async def trim(
@@ -31,7 +27,7 @@ async def trim(
 
 
 class Trimmer:
-    """Trims again and again. `keep_s` and `keep_entries` may be changed while it runs."""
+    """Trims when it is asked to. `keep_s` and `keep_entries` may be changed while it runs."""
 
     def __init__(
         self, connection: Connection, partitions: Sequence[Partition], keep_s: int, keep_entries: int
@@ -41,11 +37,8 @@ class Trimmer:
         self.keep_s = keep_s
         self.keep_entries = keep_entries
 
-    async def run(self, stopping: asyncio.Event) -> None:
-        """Trim every few seconds until `stopping` is set; a Redis that is away is the processor's to report."""
-        while not stopping.is_set():
-            with contextlib.suppress(RfctlError):
-                await trim(
-                    self._connection, self._partitions, keep_s=self.keep_s, keep_entries=self.keep_entries
-                )
-            await pause(stopping, EVERY_S)
+    async def step(self) -> int:
+        """Trim once; returns how many entries were removed."""
+        return await trim(
+            self._connection, self._partitions, keep_s=self.keep_s, keep_entries=self.keep_entries
+        )

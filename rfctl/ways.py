@@ -294,5 +294,7 @@ class SinkSettings(Section):
         needed = _NEEDED.get(self.type, "")
         if needed and not getattr(self, needed):
             faults.append((needed, f"is missing: a sink of type {self.type} needs it"))
+        if self.group.startswith("rfctl:"):
+            faults.append(("group", "groups that begin with rfctl: are the sinks' own"))
         refuse(faults)
         return self

@@ -25,7 +25,7 @@ def serve(
 
     Examples:  rfctl serve --embedded  |  rfctl serve --redis redis://127.0.0.1:6379/0 --port 3000
     """
-    from rfctl import daemon, logs
+    from rfctl import logs, process
 
     flags: dict[str, tuple[str, Any]] = {
         name: (flag, value)
@@ -40,4 +40,4 @@ def serve(
     configuration = run.configuration(flags)
     log = configuration.settings.log
     logs.configure(level=log.level, format=log.format, mask=log.mask)
-    asyncio.run(daemon.serve(configuration, lambda: run.configuration(flags)))
+    asyncio.run(process.serve(configuration, lambda: run.configuration(flags)))

@@ -22,6 +22,14 @@ local function write_counts()
   for what, by in pairs(counts) do redis.call('HINCRBY', TOTALS, what, by) end
 end
 
+-- cjson also takes NaN, Infinity and hexadecimal numbers, which no reader behind us does.
+local function is_json(item)
+  local rest = string.gsub(item, '\\.', '')
+  rest = string.gsub(rest, '"[^"]*"', '')
+  for _, word in ipairs({ 'true', 'false', 'null' }) do rest = string.gsub(rest, word, '') end
+  return not string.find(rest, '[A-DF-Za-df-z]')
+end
+
 -- An item that we wrote is read by plain searches; `","` cannot occur inside a JSON string.
 -- One that somebody else wrote is kept, and handed over as text.
 local function read(item)
@@ -35,6 +43,7 @@ local function read(item)
       sent = tonumber(sent), at = tonumber(at), wait = tonumber(wait), stop = stop }
   end
   local ok, value = pcall(cjson.decode, item)
+  if ok and not is_json(item) then ok = false end
   local known = ok and type(value) == 'table' and type(value.message) == 'string'
   local text = known and value.message or item
   return { json = ok and item or cjson.encode(item), text = cjson.encode(text), sent = NOW, at = NOW, wait = 0 }

@@ -415,3 +415,15 @@ async def test_a_cancellation_is_obeyed_also_while_the_connection_is_being_made(
         done, _ = await asyncio.wait({task}, timeout=3)
         assert done, "it goes on"
     await connection.close()
+
+
+async def test_a_strangers_item_that_only_lua_takes_for_json_comes_out_as_json(connection: Connection):
+    batches = make_batches(connection)
+    await connection.call("RPUSH", f"rapid-fire:{PHONE}", '{"message":"a","metadata":{"score":NaN}}')
+    await connection.call(
+        "RPUSH", f"rapid-fire:{PHONE}", '{"message":"is NaN \\" a word?","n":-1.5e3,"t":true}'
+    )
+    await batches.flush(PHONE)
+    [merged] = await collected(batches)
+    assert merged.text == '{"message":"a","metadata":{"score":NaN}} is NaN " a word?'
+    assert json.loads(b"[" + b",".join(merged.raw) + b"]", parse_constant=pytest.fail)

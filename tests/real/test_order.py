@@ -84,9 +84,9 @@ async def test_what_was_read_when_redis_failed_is_delivered_first_and_soon(conne
     order: list[str] = []
 
     class Failing(Deliveries):
-        async def unread(self, most, block_ms):
-            entries = await super().unread(most, block_ms)
-            self.fail("unread", entries)
+        async def unread(self, most, block_ms, who):
+            entries = await super().unread(most, block_ms, who)
+            self.fail("unread", entries or [])
             return entries
 
         async def park(self, entries):

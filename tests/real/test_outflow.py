@@ -35,7 +35,8 @@ async def look(connection: Connection, shards: list[Partition], outlet: Outlet =
 async def read(connection: Connection, shard: Partition) -> tuple[Deliveries, list[Entry]]:
     deliveries = Deliveries(connection, shard, "crm")
     await deliveries.open()
-    return deliveries, await deliveries.unread(100, 1)
+    await deliveries.lease("test", 60_000)
+    return deliveries, await deliveries.unread(100, 1, "test") or []
 
 
 async def test_a_sink_that_was_never_served_lags_behind_everything_that_is_kept(
@@ -58,7 +59,7 @@ async def test_what_is_read_and_not_delivered_is_unacknowledged_and_has_an_age(
     seen = await look(connection, shards)
     assert (seen.lag, seen.unacknowledged) == (1, 1)
     assert seen.oldest_ms == int(first.partition("-")[0])
-    await deliveries.settle(entry)
+    await deliveries.settle(entry.name, entry.id)
     await connection.call("XREADGROUP", "GROUP", CRM.group, "x", "STREAMS", shards[0].out, ">")
     await connection.call("XACK", shards[0].out, CRM.group, await newest(connection, shards[0]))
     seen = await look(connection, shards)

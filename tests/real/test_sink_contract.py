@@ -246,7 +246,11 @@ async def test_a_final_failure_is_dead_at_once_and_a_pause_stops_everything(conn
     assert sorted(receiver.got) == ["b", "c", "d"]
 
 
-async def test_a_receiver_that_is_back_is_given_at_once_what_waits_for_later(connection: Connection):
+async def test_a_receiver_that_is_back_is_given_at_once_what_waits_for_later(
+    connection: Connection, monkeypatch
+):
+    monkeypatch.setattr("rfctl.lanes._DOWN_S", 0.1)
+
     class Receiver:
         up = False
         got: list[str] = []  # noqa: RUF012
@@ -264,6 +268,7 @@ async def test_a_receiver_that_is_back_is_given_at_once_what_waits_for_later(con
         return (await left(connection))[2] == 5
 
     await until(all_held)
+    await asyncio.sleep(0.1)
     receiver.up = True
     await hand_over(connection, ("new", "new"))
     await until(lambda: settled(connection))
@@ -399,3 +404,111 @@ async def test_on_several_shards_every_id_is_one_messages_alone(connection: Conn
     assert len(set(ids)) == len(ids) == 40
     assert {one.rpartition("-")[2] for one in ids} == {"0", "1", "2", "3"}
     assert {one["body"]["message"] for one in receiver.taken} == {f"{n}" for n in range(40)}
+
+
+async def test_three_who_always_fail_are_tried_by_the_schedule_while_others_are_served(
+    connection: Connection,
+):
+    class Receiver:
+        tries: list[float] = []  # noqa: RUF012
+        good = 0
+
+        async def deliver(self, delivery: Delivery) -> None:
+            if delivery.merged.phone.startswith("bad"):
+                self.tries.append(time.monotonic())
+                raise DeliveryError("no", retry_after_ms=300)
+            self.good += 1
+
+    receiver = Receiver()
+    running = Running(connection, receiver, Pace(retry_ms=(300,) * 9, check_ms=20))
+    await hand_over(connection, *((f"bad{n}", f"{n}") for n in range(4)))
+    for n in range(40):
+        await hand_over(connection, ("good", f"g{n}"))
+        await asyncio.sleep(0.02)
+    await until(lambda: _truth(receiver.good == 40))
+    passed_s = time.monotonic() - receiver.tries[0]
+    await running.stop()
+    assert len(receiver.tries) <= 4 * (1 + passed_s / 0.3)
+    assert await connection.call("XLEN", "rfctl:dead") == 0
+
+
+async def test_one_that_somebody_deleted_while_it_waited_holds_its_phone_no_longer(connection: Connection):
+    class Receiver:
+        up = False
+        got: list[str] = []  # noqa: RUF012
+
+        async def deliver(self, delivery: Delivery) -> None:
+            if not self.up:
+                raise DeliveryError("down")
+            self.got.append(delivery.merged.text)
+
+    receiver = Receiver()
+    running = Running(connection, receiver, Pace(retry_ms=(100,) * 99, check_ms=20))
+    [entry_id] = await hand_over(connection, ("7", "deleted"))
+    await until(lambda: held(connection))
+    await connection.call("XDEL", "rfctl:out", entry_id)
+    receiver.up = True
+    await hand_over(connection, ("7", "next"))
+    await until(lambda: _truth(receiver.got == ["next"]))
+    await until(lambda: settled(connection))
+    await running.stop()
+
+
+@pytest.mark.parametrize(
+    "fields", [("phone", "7", "count", "x"), ("phone", "7", "messages", "nope"), ("a", "b")]
+)
+async def test_an_entry_that_we_did_not_write_is_dead_and_ends_nothing(connection: Connection, fields):
+    class Receiver:
+        got: list[str] = []  # noqa: RUF012
+
+        async def deliver(self, delivery: Delivery) -> None:
+            self.got.append(delivery.merged.text)
+
+    receiver = Receiver()
+    await connection.call("XADD", "rfctl:out", "*", *fields)
+    running = Running(connection, receiver)
+    await make_batches(connection, max_size=1).add([Message(phone="7", text="next", id="n", channel="x")])
+    await until(lambda: _truth("next" in receiver.got))
+    await until(lambda: settled(connection))
+    await running.stop()
+    assert await connection.call("XLEN", "rfctl:dead") == (0 if fields == ("a", "b") else 1)
+
+
+async def test_a_sink_that_cancels_itself_has_failed(connection: Connection):
+    class Odd:
+        tries = 0
+
+        async def deliver(self, delivery: Delivery) -> None:
+            self.tries += 1
+            if self.tries == 1:
+                raise asyncio.CancelledError
+
+    odd = Odd()
+    await hand_over(connection, ("7", "a"))
+    running = Running(connection, odd)
+    await until(lambda: _truth(odd.tries == 2))
+    await until(lambda: settled(connection))
+    await running.stop()
+
+
+async def test_who_has_lost_the_lease_reads_nothing_new(connection: Connection):
+    one = deliveries(connection)
+    await one.open()
+    await hand_over(connection, ("7", "a"))
+    assert await one.lease("one", 60_000)
+    assert len(await one.unread(10, 1, "one") or []) == 1
+    await connection.call("SET", "rfctl:sink:bot:lease", "two")
+    await hand_over(connection, ("7", "b"))
+    assert await one.unread(10, 1, "one") is None
+    assert await one.unacknowledged("0-0", 10, "one") is None
+    assert [entry.merged.text for entry in await one.unread(10, 1, "two") or []] == ["b"]
+
+
+async def test_a_hold_whose_answer_was_lost_counts_one_try(connection: Connection):
+    one = deliveries(connection)
+    [entry_id] = await hand_over(connection, ("7", "a"))
+    for _ in range(2):
+        await one.hold("7", [entry_id], wait_ms=0, error="no", tries=0)
+    assert (await one.fetch(entry_id)).tries == 1
+    await one.hold("7", [entry_id], wait_ms=0, error="no", tries=1)
+    assert (await one.fetch(entry_id)).tries == 2
