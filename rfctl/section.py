@@ -92,7 +92,7 @@ def faults_of(error: ErrorDetails) -> list[Fault]:
     place = [str(part) for part in error["loc"] if not isinstance(part, int)]
     name = ".".join(part for part in place if part != "[key]")
     if error["type"] == "faults":
-        return [(f"{name}.{setting}" if setting else name, said) for setting, said in error["ctx"]["faults"]]
+        return [(".".join(filter(None, (name, setting))), said) for setting, said in error["ctx"]["faults"]]
     return [(name, _NAME_RULE if place[-1] == "[key]" else _words(error))]
 
 
