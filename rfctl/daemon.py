@@ -152,7 +152,7 @@ class Service:
     def _begin(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)
         task.add_done_callback(self._ended)
-        self._tasks.append(task)
+        self._tasks = [*(one for one in self._tasks if not one.done()), task]
 
     def _ended(self, task: asyncio.Future[None]) -> None:
         """Stop the daemon when a part fails: systemd starts it anew, and nothing goes on half."""

@@ -427,3 +427,13 @@ async def test_a_strangers_item_that_only_lua_takes_for_json_comes_out_as_json(c
     [merged] = await collected(batches)
     assert merged.text == '{"message":"a","metadata":{"score":NaN}} is NaN " a word?'
     assert json.loads(b"[" + b",".join(merged.raw) + b"]", parse_constant=pytest.fail)
+
+
+async def test_a_daemon_without_a_rule_leaves_the_longer_wait_of_one_with_it(connection: Connection):
+    patient = make_batches(connection, 0, [Rule("slow", quiet_ms=3_600_000, max_wait_ms=7_200_000)])
+    await patient.add([message("a")])
+    assert (await make_batches(connection).hand_over()).pulled_in == 0
+    batch = await patient.peek(PHONE)
+    assert batch is not None
+    assert batch.due_ms is not None
+    assert batch.due_ms - batch.now_ms > 3_500_000
