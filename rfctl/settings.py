@@ -235,11 +235,12 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _no_sink_fills_what_it_reads(self) -> Self:
+        """Refuse a sink's key that could be the output stream; the default one cannot be, as a key of rfctl's own."""
         refuse(
             [
                 (f"sinks.{name}.key", f"{one.key} could be output.stream: what it delivers would come again")
                 for name, one in self.sinks.items()
-                if one.key and fills(one.key, self.output.stream)
+                if one.key and self.output.stream != DEFAULT_STREAM and fills(one.key, self.output.stream)
             ]
         )
         return self
