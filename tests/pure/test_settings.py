@@ -251,8 +251,16 @@ def test_a_pattern_may_have_commas(tmp_path: Path):
         ('[sinks.crm]\ntype = "stdout"\nretry_ms = [-1]\n', "sinks.crm.retry_ms: each wait", 3),
         ('[sinks.my-crm]\ntype = "stdout"\nparallel = 0\n', "sinks.my-crm.parallel: ", 3),
         ('[sources.s]\ntype = "waha"\nsecrets = ["x", " "]\n', "sources.s.secrets: one of them is empty", 3),
-        ('[sinks.w]\ntype = "stream"\ngroup = "rfctl:x"\n', "sinks.w.group: groups that begin with rfctl:", 3),
-        ('[output]\nstream = "o1"\n[sinks.w]\ntype = "stream"\nkey = "o{phone}"\n', "sinks.w.key: o{phone} could be", 5),
+        (
+            '[sinks.w]\ntype = "stream"\ngroup = "rfctl:x"\n',
+            "sinks.w.group: groups that begin with rfctl:",
+            3,
+        ),
+        (
+            '[output]\nstream = "o1"\n[sinks.w]\ntype = "stream"\nkey = "o{phone}"\n',
+            "sinks.w.key: o{phone} could be",
+            5,
+        ),
     ],
 )
 def test_a_wrong_named_section_is_said_in_words_with_its_line(
