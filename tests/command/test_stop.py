@@ -46,7 +46,7 @@ def test_a_sink_that_does_not_end_holds_up_no_stop(server: RedisServer, tmp_path
     )
     settings = tmp_path / "c.toml"
     settings.write_text(f'[sinks.x]\ntype = "{kind}"\n')
-    variables = {
+    variables: dict[str, Any] = {
         "RFCTL_REDIS__URL": server.url,
         "RFCTL_BATCHING__QUIET_MS": "20",
         "PYTHONPATH": str(tmp_path),
