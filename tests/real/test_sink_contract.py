@@ -47,6 +47,23 @@ def deliveries(connection: Connection, shard: int = 0) -> Deliveries:
     return Deliveries(connection, make_batches(connection).partitions[shard], "bot")
 
 
+class Receiver:
+    """A sink that takes everything, or says what it is told to say."""
+
+    def __init__(self, says: DeliveryError | None = None) -> None:
+        self.says = says
+        self.got: list[str] = []
+
+    async def open(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+    async def deliver(self, delivery: Delivery) -> None:
+        if self.says is not None:
+            raise self.says
+        self.got.append(delivery.merged.text)
+
+
 class Running:
     """A forwarder that runs until the test says otherwise."""
 
@@ -220,16 +237,7 @@ async def test_a_list_whose_key_somebody_took_is_tried_again_and_the_others_go_o
 
 
 async def test_a_final_failure_is_dead_at_once_and_a_pause_stops_everything(connection: Connection):
-    class Receiver:
-        says: DeliveryError | None = DeliveryError("malformed", final=True)
-        got: list[str] = []  # noqa: RUF012
-
-        async def deliver(self, delivery: Delivery) -> None:
-            if self.says is not None:
-                raise self.says
-            self.got.append(delivery.merged.text)
-
-    receiver = Receiver()
+    receiver = Receiver(DeliveryError("malformed", final=True))
     running = Running(connection, receiver, Pace(retry_ms=(10,), check_ms=50))
     await hand_over(connection, ("7", "a"))
     await until(lambda: connection.call("XLEN", "rfctl:dead"))
@@ -251,16 +259,7 @@ async def test_a_receiver_that_is_back_is_given_at_once_what_waits_for_later(
 ):
     monkeypatch.setattr("rfctl.lanes._DOWN_S", 0.1)
 
-    class Receiver:
-        up = False
-        got: list[str] = []  # noqa: RUF012
-
-        async def deliver(self, delivery: Delivery) -> None:
-            if not self.up:
-                raise DeliveryError("down")
-            self.got.append(delivery.merged.text)
-
-    receiver = Receiver()
+    receiver = Receiver(DeliveryError("down"))
     running = Running(connection, receiver, Pace(retry_ms=(3_600_000,), check_ms=50))
     await hand_over(connection, *((f"{n}", f"{n}") for n in range(5)))
 
@@ -269,7 +268,7 @@ async def test_a_receiver_that_is_back_is_given_at_once_what_waits_for_later(
 
     await until(all_held)
     await asyncio.sleep(0.1)
-    receiver.up = True
+    receiver.says = None
     await hand_over(connection, ("new", "new"))
     await until(lambda: settled(connection))
     await running.stop()
@@ -277,21 +276,20 @@ async def test_a_receiver_that_is_back_is_given_at_once_what_waits_for_later(
 
 
 async def test_one_who_writes_a_lot_does_not_hold_up_the_others_nor_fill_the_memory(connection: Connection):
-    class Slow:
-        got: list[str] = []  # noqa: RUF012
-        open = asyncio.Event()
+    class Slow(Receiver):
+        gate = asyncio.Event()
 
         async def deliver(self, delivery: Delivery) -> None:
             if delivery.merged.phone == "much":
-                await self.open.wait()
-            self.got.append(delivery.merged.text)
+                await self.gate.wait()
+            await super().deliver(delivery)
 
     slow = Slow()
     said = [("much", f"{n}") for n in range(200)] + [("other", "x")]
     await hand_over(connection, *said)
     running = Running(connection, slow, Pace(retry_ms=(10,), parallel=2, check_ms=50))
     await until(lambda: _truth("x" in slow.got))
-    slow.open.set()
+    slow.gate.set()
     await until(lambda: settled(connection))
     await running.stop()
     assert slow.got == ["x", *(f"{n}" for n in range(200))]
@@ -302,13 +300,6 @@ async def _truth(value: bool) -> bool:
 
 
 async def test_two_daemons_deliver_each_message_once_and_the_second_takes_over(connection: Connection):
-    class Receiver:
-        def __init__(self) -> None:
-            self.got: list[str] = []
-
-        async def deliver(self, delivery: Delivery) -> None:
-            self.got.append(delivery.merged.text)
-
     one, two = Receiver(), Receiver()
     pace = Pace(retry_ms=(10,), check_ms=50, lease_ms=400)
     first = Running(connection, one, pace, "one")
@@ -325,12 +316,6 @@ async def test_two_daemons_deliver_each_message_once_and_the_second_takes_over(c
 
 
 async def test_a_group_that_somebody_deleted_begins_with_what_is_kept(connection: Connection):
-    class Receiver:
-        got: list[str] = []  # noqa: RUF012
-
-        async def deliver(self, delivery: Delivery) -> None:
-            self.got.append(delivery.merged.text)
-
     receiver = Receiver()
     running = Running(connection, receiver)
     await hand_over(connection, ("7", "a"))
@@ -359,16 +344,14 @@ async def test_a_bug_in_a_sink_counts_as_a_failure_and_is_tried_again(connection
 
 
 async def test_a_redis_that_goes_and_comes_loses_no_delivery_and_keeps_the_order(own_server):
-    class Receiver:
-        got: list[str] = []  # noqa: RUF012
-
+    class Slow(Receiver):
         async def deliver(self, delivery: Delivery) -> None:
             await asyncio.sleep(0.01)
-            self.got.append(delivery.merged.text)
+            await super().deliver(delivery)
 
     server = own_server()
     connection = Connection.open(Address(server.url, "the test", timeout_ms=500))
-    receiver = Receiver()
+    receiver = Slow()
     running = Running(connection, receiver, Pace(retry_ms=(10,), parallel=4, check_ms=50, lease_ms=600))
     try:
         await hand_over(connection, *((f"7{n % 3}", f"{n}") for n in range(90)))
@@ -409,45 +392,35 @@ async def test_on_several_shards_every_id_is_one_messages_alone(connection: Conn
 async def test_three_who_always_fail_are_tried_by_the_schedule_while_others_are_served(
     connection: Connection,
 ):
-    class Receiver:
-        tries: list[float] = []  # noqa: RUF012
-        good = 0
+    tries: list[float] = []
 
+    class Refusing(Receiver):
         async def deliver(self, delivery: Delivery) -> None:
             if delivery.merged.phone.startswith("bad"):
-                self.tries.append(time.monotonic())
+                tries.append(time.monotonic())
                 raise DeliveryError("no", retry_after_ms=300)
-            self.good += 1
+            await super().deliver(delivery)
 
-    receiver = Receiver()
+    receiver = Refusing()
     running = Running(connection, receiver, Pace(retry_ms=(300,) * 9, check_ms=20))
     await hand_over(connection, *((f"bad{n}", f"{n}") for n in range(4)))
     for n in range(40):
         await hand_over(connection, ("good", f"g{n}"))
         await asyncio.sleep(0.02)
-    await until(lambda: _truth(receiver.good == 40))
-    passed_s = time.monotonic() - receiver.tries[0]
+    await until(lambda: _truth(len(receiver.got) == 40))
+    passed_s = time.monotonic() - tries[0]
     await running.stop()
-    assert len(receiver.tries) <= 4 * (1 + passed_s / 0.3)
+    assert len(tries) <= 4 * (1 + passed_s / 0.3)
     assert await connection.call("XLEN", "rfctl:dead") == 0
 
 
 async def test_one_that_somebody_deleted_while_it_waited_holds_its_phone_no_longer(connection: Connection):
-    class Receiver:
-        up = False
-        got: list[str] = []  # noqa: RUF012
-
-        async def deliver(self, delivery: Delivery) -> None:
-            if not self.up:
-                raise DeliveryError("down")
-            self.got.append(delivery.merged.text)
-
-    receiver = Receiver()
+    receiver = Receiver(DeliveryError("down"))
     running = Running(connection, receiver, Pace(retry_ms=(100,) * 99, check_ms=20))
     [entry_id] = await hand_over(connection, ("7", "deleted"))
     await until(lambda: held(connection))
     await connection.call("XDEL", "rfctl:out", entry_id)
-    receiver.up = True
+    receiver.says = None
     await hand_over(connection, ("7", "next"))
     await until(lambda: _truth(receiver.got == ["next"]))
     await until(lambda: settled(connection))
@@ -458,12 +431,6 @@ async def test_one_that_somebody_deleted_while_it_waited_holds_its_phone_no_long
     "fields", [("phone", "7", "count", "x"), ("phone", "7", "messages", "nope"), ("a", "b")]
 )
 async def test_an_entry_that_we_did_not_write_is_dead_and_ends_nothing(connection: Connection, fields):
-    class Receiver:
-        got: list[str] = []  # noqa: RUF012
-
-        async def deliver(self, delivery: Delivery) -> None:
-            self.got.append(delivery.merged.text)
-
     receiver = Receiver()
     await connection.call("XADD", "rfctl:out", "*", *fields)
     running = Running(connection, receiver)
