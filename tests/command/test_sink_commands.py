@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -19,6 +19,7 @@ from tests.command.test_commands import PHONE, Daemon
 from tests.conftest import RFCTL, environment, rfctl
 from tests.receivers import Answer, HttpReceiver
 from tests.servers import RedisServer
+from tests.waiting import until
 
 WIPE = "\x1b[2J"
 """What a stranger sends to wipe an operator's screen."""
@@ -59,12 +60,6 @@ def crm(url: str, retry_ms: str = "20") -> dict[str, str]:
 
 
 TELEGRAM = {"RFCTL_SOURCES__TG__TYPE": "telegram"}
-
-
-async def until(true: Callable[[], Awaitable[bool] | bool]) -> None:
-    async with asyncio.timeout(15):
-        while not (found if isinstance(found := true(), bool) else await found):
-            await asyncio.sleep(0.02)
 
 
 async def say(daemon: Daemon, text: str, phone: str = PHONE) -> None:

@@ -25,6 +25,7 @@ from rfctl.message import Message
 from rfctl.sources.generic import BATCHED, sign
 from rfctl.vetting import Vetting
 from tests.conftest import collected, configure, make_batches, running
+from tests.waiting import until
 
 PHONE = "79001234567"
 QUICK = {"batching__quiet_ms": 200, "batching__max_wait_ms": 2000}
@@ -34,20 +35,12 @@ def client(service: Service, **more) -> httpx.AsyncClient:
     return httpx.AsyncClient(base_url=service.url, trust_env=False, **more)
 
 
-async def until(condition, within_s: float = 5.0):
-    deadline = time.monotonic() + within_s
-    while not (found := await condition()):
-        assert time.monotonic() < deadline, "it did not happen"
-        await asyncio.sleep(0.01)
-    return found
-
-
-async def came_out(batches, count: int, within_s: float = 5.0):
+async def came_out(batches, count: int):
     async def enough():
         found = await collected(batches)
         return found if len(found) >= count else None
 
-    return await until(enough, within_s)
+    return await until(enough)
 
 
 @pytest.mark.parametrize("shards", [0, 4])
@@ -188,8 +181,8 @@ async def test_redis_away_is_503_and_the_same_message_is_taken_when_it_is_back(o
         server.start()
         assert (await http.post(BATCHED, json={**body, "messageId": "2"})).status_code == 200
         connection = Connection.open(Address(server.url, "the test"))
-        merged = await came_out(make_batches(connection), 1, 8)
-        await until(lambda: _total(connection), 8)
+        merged = await came_out(make_batches(connection), 1)
+        await until(lambda: _total(connection))
         assert sum(one.count for one in merged) in (1, 2)
         await connection.close()
 
@@ -327,7 +320,7 @@ async def test_the_origins_three_tests(server, connection, tmp_path):
         await asyncio.gather(person("1", 8, 0.1), person("2", 3, 6), person("3", 12, 0))
         keys = {key.decode() for key in await connection.call("KEYS", "*[^:]*:2")}
         assert keys == {"rapid-fire:2", "last-msg:2"}
-        merged = await came_out(make_batches(connection), 6, 10)
+        merged = await came_out(make_batches(connection), 6)
     by_phone = {phone: [one for one in merged if one.phone == phone] for phone in "123"}
     assert [(one.count, one.reason) for one in by_phone["1"]] == [(8, "quiet")]
     assert [(one.count, one.reason) for one in by_phone["2"]] == [(1, "quiet")] * 3

@@ -14,7 +14,8 @@ from rfctl.forwarder import Forwarder
 from rfctl.pace import Pace
 from rfctl.sinks.delivery import Delivery, DeliveryError
 from tests.conftest import make_batches
-from tests.real.test_sink_contract import hand_over, settled, until
+from tests.forwarding import hand_over, settled
+from tests.waiting import until
 
 PACE = Pace((200,), check_ms=50)
 

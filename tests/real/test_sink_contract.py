@@ -7,21 +7,22 @@ import json
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
+from typing import Protocol
 
 import pytest
 
-from rfctl.connection import Address, Connection, pairs
+from rfctl.connection import Address, Connection
 from rfctl.deliveries import Deliveries, Entry
-from rfctl.forwarder import Forwarder
 from rfctl.layers import Environment, load
 from rfctl.message import Message
 from rfctl.pace import Pace
-from rfctl.sinks.delivery import Delivery, DeliveryError
-from tests.conftest import collected, make_batches, running
+from rfctl.sinks.delivery import Delivery, DeliveryError, Sink
+from rfctl.sinks.inside import Inside
+from tests.conftest import make_batches, running
+from tests.forwarding import PACE, Receiver, Running, deliveries, hand_over, left, settled
 from tests.outlets import KINDS, ONCE, Outlet, Stubborn, outlet
 from tests.receivers import HttpReceiver
-
-PACE = Pace(retry_ms=(60, 120), parallel=4, check_ms=50, lease_ms=3000, finish_ms=2000)
+from tests.waiting import until
 
 
 @pytest.fixture(params=KINDS)
@@ -36,52 +37,22 @@ async def outside(request, connection: Connection, tmp_path, monkeypatch) -> Asy
         yield made
 
 
-async def hand_over(connection: Connection, *said: tuple[str, str]) -> list[str]:
-    """Put one merged message each into the output stream; returns their ids."""
-    batches = make_batches(connection, max_size=1)
-    await batches.add([Message(phone=phone, text=text, id=text, channel="generic") for phone, text in said])
-    return [one.id for one in await collected(batches)]
+class Forward(Protocol):
+    def __call__(self, sink: Sink | Inside, pace: Pace = PACE, who: str = "one") -> Running: ...
 
 
-def deliveries(connection: Connection, shard: int = 0) -> Deliveries:
-    return Deliveries(connection, make_batches(connection).partitions[shard], "bot")
+@pytest.fixture
+async def forward(connection: Connection) -> AsyncIterator[Forward]:
+    """Starts forwarders; none of them outlives its test, not even one that failed."""
+    started: list[Running] = []
 
+    def start(sink: Sink | Inside, pace: Pace = PACE, who: str = "one") -> Running:
+        started.append(Running(connection, sink, pace, who))
+        return started[-1]
 
-class Receiver:
-    """A sink that takes everything, or says what it is told to say."""
-
-    def __init__(self, says: DeliveryError | None = None) -> None:
-        self.says = says
-        self.got: list[str] = []
-
-    async def open(self) -> None: ...
-
-    async def close(self) -> None: ...
-
-    async def deliver(self, delivery: Delivery) -> None:
-        if self.says is not None:
-            raise self.says
-        self.got.append(delivery.merged.text)
-
-
-class Running:
-    """A forwarder that runs until the test says otherwise."""
-
-    def __init__(self, connection: Connection, sink, pace: Pace = PACE, who: str = "one") -> None:
-        self.stopping = asyncio.Event()
-        self.task = asyncio.create_task(Forwarder(deliveries(connection), sink, pace, who).run(self.stopping))
-
-    async def stop(self) -> None:
-        self.stopping.set()
-        await self.task
-
-
-async def until(condition, within_s: float = 10.0):
-    deadline = time.monotonic() + within_s
-    while not (found := await condition()):
-        assert time.monotonic() < deadline, "it did not happen"
-        await asyncio.sleep(0.02)
-    return found
+    yield start
+    for one in started:
+        await one.stop()
 
 
 async def taken(out: Outlet, count: int) -> list[dict]:
@@ -92,23 +63,12 @@ async def taken(out: Outlet, count: int) -> list[dict]:
     return await until(enough)
 
 
-async def left(connection: Connection) -> tuple[int, int, int, int, int]:
-    """What is still known of deliveries: unacknowledged, waiting, held, tries, bodies."""
-    keys = make_batches(connection).partitions[0].sink("bot")
-    groups = await connection.call("XINFO", "GROUPS", "rfctl:out")
-    return (
-        dict(pairs(groups[0]))[b"pending"] if groups else -1,
-        await connection.call("ZCARD", keys.waiting),
-        await connection.call("ZCARD", keys.retry),
-        await connection.call("HLEN", keys.tries),
-        await connection.call("HLEN", keys.bodies),
-    )
-
-
-async def test_it_delivers_once_and_in_order_when_all_is_well(connection: Connection, out: Outlet):
+async def test_it_delivers_once_and_in_order_when_all_is_well(
+    connection: Connection, out: Outlet, forward: Forward
+):
     said = [(f"7{n % 3}", f"{n}") for n in range(24)]
     ids = await hand_over(connection, *said)
-    running = Running(connection, out.sink)
+    running = forward(out.sink)
     found = await taken(out, 24)
     await running.stop()
     assert sorted(one["messageId"] for one in await out.taken()) == sorted(ids)
@@ -122,7 +82,7 @@ async def test_it_delivers_once_and_in_order_when_all_is_well(connection: Connec
 
 
 async def test_after_a_crash_between_delivery_and_acknowledgement_the_same_id_comes_again(
-    connection: Connection, out: Outlet, monkeypatch
+    connection: Connection, out: Outlet, monkeypatch, forward: Forward
 ):
     [first] = await hand_over(connection, ("7", "a"))
     crashed = asyncio.Event()
@@ -141,10 +101,10 @@ async def test_after_a_crash_between_delivery_and_acknowledgement_the_same_id_co
                 await never(self, entry)
 
             patched.setattr(Deliveries, "push", pushed_and_gone)
-        dying = Running(connection, out.sink, Pace(PACE.retry_ms, check_ms=50, finish_ms=10))
+        dying = forward(out.sink, Pace(PACE.retry_ms, check_ms=50, finish_ms=10))
         await asyncio.wait_for(crashed.wait(), 10)
         await dying.stop()  # its lane is still in there, and is cut off
-    running = Running(connection, out.sink, who="two")
+    running = forward(out.sink, who="two")
     wanted = 1 if out.kind in ONCE else 2
     found = await taken(out, wanted)
     await until(lambda: settled(connection))
@@ -153,38 +113,41 @@ async def test_after_a_crash_between_delivery_and_acknowledgement_the_same_id_co
     assert {json.dumps(one, sort_keys=True) for one in found} == {json.dumps(found[0], sort_keys=True)}
 
 
-async def settled(connection: Connection) -> bool:
-    return await left(connection) == (0, 0, 0, 0, 0)
-
-
-async def test_a_phone_that_fails_keeps_its_order_and_holds_up_nobody(connection: Connection, out: Outlet):
+async def test_a_phone_that_fails_keeps_its_order_and_holds_up_nobody(
+    connection: Connection, out: Outlet, forward: Forward
+):
     if not isinstance(out.sink, Stubborn):
         pytest.skip("a list or stream in the same Redis fails only with its key: see the test of that")
-    out.sink.failures = {"bad": 2}
+    out.sink.failures = {"bad": 10_000}
     await hand_over(connection, ("bad", "1"), ("good", "a"), ("bad", "2"), ("good", "b"), ("bad", "3"))
-    running = Running(connection, out.sink)
-    found = await taken(out, 2)
-    assert [one["message"] for one in found[:2]] == ["a", "b"]
+    running = forward(out.sink, Pace(retry_ms=(60,) * 1000, parallel=4, check_ms=50))
+    await taken(out, 2)
     await hand_over(connection, ("bad", "4"), ("good", "c"))
+    assert [one["message"] for one in await taken(out, 3)] == ["a", "b", "c"]
+    out.sink.failures = {}
     found = await taken(out, 7)
     await running.stop()
     assert [one["message"] for one in found if one["from"] == "bad"] == ["1", "2", "3", "4"]
-    assert [one["message"] for one in found if one["from"] == "good"] == ["a", "b", "c"]
-    assert [attempt for phone, attempt in out.sink.attempts if phone == "bad"] == [1, 2, 3, 1, 1, 1]
+    attempts = [attempt for phone, attempt in out.sink.attempts if phone == "bad"]
+    tries = len(attempts) - 3
+    assert tries > 1
+    assert attempts == [*range(1, tries + 1), 1, 1, 1]
     assert await settled(connection)
 
 
-async def test_the_schedule_lives_in_redis_and_survives_a_restart(connection: Connection, out: Outlet):
+async def test_the_schedule_lives_in_redis_and_survives_a_restart(
+    connection: Connection, out: Outlet, forward: Forward
+):
     if not isinstance(out.sink, Stubborn):
         pytest.skip("a list or stream in the same Redis fails only with its key: see the test of that")
     out.sink.failures = {"7": 1}
     await hand_over(connection, ("7", "a"), ("7", "b"))
     pace = Pace(retry_ms=(700,), parallel=4, check_ms=50)
-    first = Running(connection, out.sink, pace)
+    first = forward(out.sink, pace)
     await until(lambda: held(connection))
     failed_at = time.monotonic()
     await first.stop()
-    second = Running(connection, out.sink, pace, who="two")
+    second = forward(out.sink, pace, who="two")
     found = await taken(out, 2)
     await second.stop()
     assert time.monotonic() - failed_at > 0.5, "a restart does not try sooner"
@@ -197,13 +160,13 @@ async def held(connection: Connection) -> bool:
 
 
 async def test_after_the_last_try_it_is_dead_with_its_history_and_the_next_one_goes_on(
-    connection: Connection, out: Outlet
+    connection: Connection, out: Outlet, forward: Forward
 ):
     if not isinstance(out.sink, Stubborn):
         pytest.skip("a list or stream in the same Redis fails only with its key: see the test of that")
     out.sink.failures = {"7": 3}
     [first, _] = await hand_over(connection, ("7", "never"), ("7", "next"))
-    running = Running(connection, out.sink)
+    running = forward(out.sink)
     [found] = await taken(out, 1)
     await running.stop()
     assert found["message"] == "next"
@@ -219,12 +182,12 @@ async def test_after_the_last_try_it_is_dead_with_its_history_and_the_next_one_g
     assert await settled(connection)
 
 
-async def test_a_list_whose_key_somebody_took_is_tried_again_and_the_others_go_on(connection: Connection):
-    from rfctl.sinks.inside import Inside
-
+async def test_a_list_whose_key_somebody_took_is_tried_again_and_the_others_go_on(
+    connection: Connection, forward: Forward
+):
     await connection.call("SET", "to-bad", "x")
     await hand_over(connection, ("bad", "1"), ("good", "a"), ("bad", "2"))
-    running = Running(connection, Inside("list", "to-{phone}"), Pace(retry_ms=(100,) * 50, check_ms=50))
+    running = forward(Inside("list", "to-{phone}"), Pace(retry_ms=(100,) * 50, check_ms=50))
     await until(lambda: connection.call("EXISTS", "to-good"))
     await until(lambda: held(connection))
     await connection.call("DEL", "to-bad")
@@ -236,9 +199,11 @@ async def test_a_list_whose_key_somebody_took_is_tried_again_and_the_others_go_o
     ]
 
 
-async def test_a_final_failure_is_dead_at_once_and_a_pause_stops_everything(connection: Connection):
+async def test_a_final_failure_is_dead_at_once_and_a_pause_stops_everything(
+    connection: Connection, forward: Forward
+):
     receiver = Receiver(DeliveryError("malformed", final=True))
-    running = Running(connection, receiver, Pace(retry_ms=(10,), check_ms=50))
+    running = forward(receiver, Pace(retry_ms=(10,), check_ms=50))
     await hand_over(connection, ("7", "a"))
     await until(lambda: connection.call("XLEN", "rfctl:dead"))
     receiver.says = DeliveryError("410 Gone", pause=True)
@@ -255,12 +220,12 @@ async def test_a_final_failure_is_dead_at_once_and_a_pause_stops_everything(conn
 
 
 async def test_a_receiver_that_is_back_is_given_at_once_what_waits_for_later(
-    connection: Connection, monkeypatch
+    connection: Connection, monkeypatch, forward: Forward
 ):
     monkeypatch.setattr("rfctl.lanes._DOWN_S", 0.1)
 
     receiver = Receiver(DeliveryError("down"))
-    running = Running(connection, receiver, Pace(retry_ms=(3_600_000,), check_ms=50))
+    running = forward(receiver, Pace(retry_ms=(3_600_000,), check_ms=50))
     await hand_over(connection, *((f"{n}", f"{n}") for n in range(5)))
 
     async def all_held():
@@ -275,7 +240,9 @@ async def test_a_receiver_that_is_back_is_given_at_once_what_waits_for_later(
     assert Counter(receiver.got) == Counter(["0", "1", "2", "3", "4", "new"])
 
 
-async def test_one_who_writes_a_lot_does_not_hold_up_the_others_nor_fill_the_memory(connection: Connection):
+async def test_one_who_writes_a_lot_does_not_hold_up_the_others_nor_fill_the_memory(
+    connection: Connection, forward: Forward
+):
     class Slow(Receiver):
         gate = asyncio.Event()
 
@@ -287,47 +254,49 @@ async def test_one_who_writes_a_lot_does_not_hold_up_the_others_nor_fill_the_mem
     slow = Slow()
     said = [("much", f"{n}") for n in range(200)] + [("other", "x")]
     await hand_over(connection, *said)
-    running = Running(connection, slow, Pace(retry_ms=(10,), parallel=2, check_ms=50))
-    await until(lambda: _truth("x" in slow.got))
+    running = forward(slow, Pace(retry_ms=(10,), parallel=2, check_ms=50))
+    await until(lambda: "x" in slow.got)
     slow.gate.set()
     await until(lambda: settled(connection))
     await running.stop()
     assert slow.got == ["x", *(f"{n}" for n in range(200))]
 
 
-async def _truth(value: bool) -> bool:
-    return value
-
-
-async def test_two_daemons_deliver_each_message_once_and_the_second_takes_over(connection: Connection):
+async def test_two_daemons_deliver_each_message_once_and_the_second_takes_over(
+    connection: Connection, forward: Forward
+):
     one, two = Receiver(), Receiver()
     pace = Pace(retry_ms=(10,), check_ms=50, lease_ms=400)
-    first = Running(connection, one, pace, "one")
+    first = forward(one, pace, "one")
     await until(lambda: connection.call("EXISTS", "rfctl:sink:bot:lease"))
-    second = Running(connection, two, pace, "two")
+    second = forward(two, pace, "two")
     await hand_over(connection, *((f"{n % 5}", f"{n}") for n in range(50)))
-    await until(lambda: _truth(len(one.got) == 50))
+    await until(lambda: len(one.got) == 50)
     assert two.got == []
     await first.stop()
     await connection.call("SET", "rfctl:sink:bot:lease", "one", "PX", 400)  # as if it had died without a word
     await hand_over(connection, ("7", "later"))
-    await until(lambda: _truth(two.got == ["later"]))
+    await until(lambda: two.got == ["later"])
     await second.stop()
 
 
-async def test_a_group_that_somebody_deleted_begins_with_what_is_kept(connection: Connection):
+async def test_a_group_that_somebody_deleted_begins_with_what_is_kept(
+    connection: Connection, forward: Forward
+):
     receiver = Receiver()
-    running = Running(connection, receiver)
+    running = forward(receiver)
     await hand_over(connection, ("7", "a"))
-    await until(lambda: _truth(receiver.got == ["a"]))
+    await until(lambda: receiver.got == ["a"])
     await connection.call("FLUSHALL")
     await hand_over(connection, ("7", "b"))
-    await until(lambda: _truth(receiver.got[-1] == "b"))
+    await until(lambda: receiver.got[-1] == "b")
     await running.stop()
 
 
-async def test_a_bug_in_a_sink_counts_as_a_failure_and_is_tried_again(connection: Connection):
-    class Buggy:
+async def test_a_bug_in_a_sink_counts_as_a_failure_and_is_tried_again(
+    connection: Connection, forward: Forward
+):
+    class Buggy(Receiver):
         tries = 0
 
         async def deliver(self, delivery: Delivery) -> None:
@@ -337,8 +306,8 @@ async def test_a_bug_in_a_sink_counts_as_a_failure_and_is_tried_again(connection
 
     buggy = Buggy()
     await hand_over(connection, ("7", "a"))
-    running = Running(connection, buggy)
-    await until(lambda: _truth(buggy.tries == 2))
+    running = forward(buggy)
+    await until(lambda: buggy.tries == 2)
     await until(lambda: settled(connection))
     await running.stop()
 
@@ -352,14 +321,16 @@ async def test_a_redis_that_goes_and_comes_loses_no_delivery_and_keeps_the_order
     server = own_server()
     connection = Connection.open(Address(server.url, "the test", timeout_ms=500))
     receiver = Slow()
-    running = Running(connection, receiver, Pace(retry_ms=(10,), parallel=4, check_ms=50, lease_ms=600))
+    running = Running(
+        connection, receiver, Pace(retry_ms=(10,), parallel=4, check_ms=50, lease_ms=600), "one"
+    )
     try:
         await hand_over(connection, *((f"7{n % 3}", f"{n}") for n in range(90)))
-        await until(lambda: _truth(len(receiver.got) > 10))
+        await until(lambda: len(receiver.got) > 10)
         server.kill()
         await asyncio.sleep(1)
         server.start()
-        await until(lambda: _truth(len(set(receiver.got)) == 90))
+        await until(lambda: len(set(receiver.got)) == 90)
         await until(lambda: settled(connection))
     finally:
         await running.stop()
@@ -382,7 +353,7 @@ async def test_on_several_shards_every_id_is_one_messages_alone(connection: Conn
             await batches.add(
                 [Message(phone=f"7{n}", text=f"{n}", id=f"{n}", channel="generic") for n in range(40)]
             )
-            await until(lambda: _truth(len(receiver.taken) >= 40))
+            await until(lambda: len(receiver.taken) >= 40)
     ids = [one["headers"]["webhook-id"] for one in receiver.taken]
     assert len(set(ids)) == len(ids) == 40
     assert {one.rpartition("-")[2] for one in ids} == {"0", "1", "2", "3"}
@@ -390,7 +361,7 @@ async def test_on_several_shards_every_id_is_one_messages_alone(connection: Conn
 
 
 async def test_three_who_always_fail_are_tried_by_the_schedule_while_others_are_served(
-    connection: Connection,
+    connection: Connection, forward: Forward
 ):
     tries: list[float] = []
 
@@ -402,27 +373,29 @@ async def test_three_who_always_fail_are_tried_by_the_schedule_while_others_are_
             await super().deliver(delivery)
 
     receiver = Refusing()
-    running = Running(connection, receiver, Pace(retry_ms=(300,) * 9, check_ms=20))
+    running = forward(receiver, Pace(retry_ms=(300,) * 9, check_ms=20))
     await hand_over(connection, *((f"bad{n}", f"{n}") for n in range(4)))
     for n in range(40):
         await hand_over(connection, ("good", f"g{n}"))
         await asyncio.sleep(0.02)
-    await until(lambda: _truth(len(receiver.got) == 40))
+    await until(lambda: len(receiver.got) == 40)
     passed_s = time.monotonic() - tries[0]
     await running.stop()
     assert len(tries) <= 4 * (1 + passed_s / 0.3)
     assert await connection.call("XLEN", "rfctl:dead") == 0
 
 
-async def test_one_that_somebody_deleted_while_it_waited_holds_its_phone_no_longer(connection: Connection):
+async def test_one_that_somebody_deleted_while_it_waited_holds_its_phone_no_longer(
+    connection: Connection, forward: Forward
+):
     receiver = Receiver(DeliveryError("down"))
-    running = Running(connection, receiver, Pace(retry_ms=(100,) * 99, check_ms=20))
+    running = forward(receiver, Pace(retry_ms=(100,) * 99, check_ms=20))
     [entry_id] = await hand_over(connection, ("7", "deleted"))
     await until(lambda: held(connection))
     await connection.call("XDEL", "rfctl:out", entry_id)
     receiver.says = None
     await hand_over(connection, ("7", "next"))
-    await until(lambda: _truth(receiver.got == ["next"]))
+    await until(lambda: receiver.got == ["next"])
     await until(lambda: settled(connection))
     await running.stop()
 
@@ -430,19 +403,21 @@ async def test_one_that_somebody_deleted_while_it_waited_holds_its_phone_no_long
 @pytest.mark.parametrize(
     "fields", [("phone", "7", "count", "x"), ("phone", "7", "messages", "nope"), ("a", "b")]
 )
-async def test_an_entry_that_we_did_not_write_is_dead_and_ends_nothing(connection: Connection, fields):
+async def test_an_entry_that_we_did_not_write_is_dead_and_ends_nothing(
+    connection: Connection, fields, forward: Forward
+):
     receiver = Receiver()
     await connection.call("XADD", "rfctl:out", "*", *fields)
-    running = Running(connection, receiver)
+    running = forward(receiver)
     await make_batches(connection, max_size=1).add([Message(phone="7", text="next", id="n", channel="x")])
-    await until(lambda: _truth("next" in receiver.got))
+    await until(lambda: "next" in receiver.got)
     await until(lambda: settled(connection))
     await running.stop()
     assert await connection.call("XLEN", "rfctl:dead") == (0 if fields == ("a", "b") else 1)
 
 
-async def test_a_sink_that_cancels_itself_has_failed(connection: Connection):
-    class Odd:
+async def test_a_sink_that_cancels_itself_has_failed(connection: Connection, forward: Forward):
+    class Odd(Receiver):
         tries = 0
 
         async def deliver(self, delivery: Delivery) -> None:
@@ -452,8 +427,8 @@ async def test_a_sink_that_cancels_itself_has_failed(connection: Connection):
 
     odd = Odd()
     await hand_over(connection, ("7", "a"))
-    running = Running(connection, odd)
-    await until(lambda: _truth(odd.tries == 2))
+    running = forward(odd)
+    await until(lambda: odd.tries == 2)
     await until(lambda: settled(connection))
     await running.stop()
 

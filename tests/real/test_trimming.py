@@ -8,7 +8,7 @@ from rfctl.connection import Connection
 from rfctl.deliveries import make_group
 from rfctl.trimming import trim
 from tests.conftest import collected, make_batches
-from tests.real.test_sink_contract import hand_over
+from tests.forwarding import hand_over
 
 OUT = "rfctl:out"
 
