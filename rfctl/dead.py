@@ -87,7 +87,7 @@ class DeadMessages:
                 break
             found += [one for raw in page if _is_of(one := _dead(shard, *raw), sink)]
             end = f"({page[-1][0].decode()}"
-        return found[:most]
+        return found[:most][::-1]
 
     async def each(self, sink: str = "") -> AsyncIterator[DeadMessage]:
         """Yield all, shard by shard, oldest first; they may be taken away meanwhile."""
