@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from rfctl.aliases import Aliases
 from rfctl.connection import Connection
 from rfctl.keys import Keyspace, Partition, events_channel, is_hashed, name_of, seen_mark
 from rfctl.message import (
@@ -58,6 +59,7 @@ class Batches:
 
     def __init__(self, connection: Connection, keyspace: Keyspace, rules: Rules) -> None:
         self._connection = connection
+        self._aliases = Aliases(connection)
         self._keyspace = keyspace
         self._partitions = keyspace.partitions()
         self.rules = rules
@@ -86,6 +88,7 @@ class Batches:
         Raises RfctlError when a call failed: then some shards may have stored theirs, and sending all of them
         again is safe, by their ids.
         """
+        messages = await self._aliases.by_phone(messages)
         by_shard: dict[int, list[int]] = {}
         for place, message in enumerate(messages):
             by_shard.setdefault(self._keyspace.index_of(self.rules.name_of(message)), []).append(place)

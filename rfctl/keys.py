@@ -60,6 +60,11 @@ def seen_mark(name: str, *scope: str) -> bytes:
     return hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=16).digest()
 
 
+def alias_key(channel: str, alias: str) -> str:
+    """Return where the phone of a sender is kept who may be named by another id alone; one for all shards."""
+    return "rfctl:alias:" + _digest(json.dumps([channel, alias]))
+
+
 @dataclass(frozen=True, slots=True)
 class Partition:
     """The keys of one shard (`tag` is "" on one server, else "{n}:"): one script's keys share a slot."""

@@ -68,7 +68,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     numbers or bots was written to; `chat` the group or thread, "" in an ordinary one-to-one chat; `type` is
     text, image, voice, location …; `media` its files; `refers` the id of the message that this one answers,
     reacts to, edits or deletes; `sent_ms` is the sender's own clock (Unix ms) or None; `metadata` is a JSON
-    object as it came; `simulated` marks traffic that no person sent.
+    object as it came; `simulated` marks traffic that no person sent. `alias` is another id of the sender, by which
+    the provider may name them alone (then it is the phone too), or ""; it is not stored with the message.
     """
 
     phone: str
@@ -85,6 +86,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     refers: str = ""
     metadata: bytes = b"{}"
     simulated: bool = False
+    alias: str = ""
 
 
 def marked(message: Message, mark: str) -> Message:

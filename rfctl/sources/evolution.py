@@ -220,7 +220,7 @@ class Evolution:
         profile = self._profile
         message = Message(
             channel=profile.name, company=profile.company or None, platform="whatsapp",
-            account=event.instance, phone=key.phone, chat=key.chat, **known,
+            account=event.instance, phone=key.phone, alias=key.alias, chat=key.chat, **known,
         )  # fmt: skip
         return storable(message, profile.max_text_bytes)
 

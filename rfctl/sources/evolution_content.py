@@ -37,6 +37,7 @@ _WRAPPERS = (
 )  # fmt: skip
 _DEEPEST = 5
 _DEVICE = re.compile(r":\d+(?=@)")
+_HIDDEN = "@lid"
 
 
 class Key(msgspec.Struct):
@@ -59,9 +60,20 @@ class Key(msgspec.Struct):
     @property
     def phone(self) -> str:
         """The sender, by number where one is known; an `@lid` stays as it is; "" when nobody is named."""
-        if self.chat:
-            return _person(self.participant, self.participantAlt, self.participantPn)
-        return _person(self.remoteJid, self.remoteJidAlt, self.senderPn)
+        number = next((one for one in self._spellings if not one.endswith(_HIDDEN)), "")
+        return tidy_phone(number or first(*self._spellings))
+
+    @property
+    def alias(self) -> str:
+        """The sender's `@lid`, by which they may come alone, or ""."""
+        return next((one for one in self._spellings if one.endswith(_HIDDEN)), "")
+
+    @property
+    def _spellings(self) -> list[str]:
+        """Every name of the sender that is given, without the device."""
+        direct = (self.remoteJid, self.remoteJidAlt, self.senderPn)
+        given = (self.participant, self.participantAlt, self.participantPn) if self.chat else direct
+        return [_DEVICE.sub("", one) for one in given if one]
 
     @property
     def is_feed(self) -> bool:
@@ -212,11 +224,6 @@ def pressed(body: Body) -> str:
         row.selectedRowId if row else "",
         flow.paramsJson if flow else "",
     )
-
-
-def _person(*spellings: str | None) -> str:
-    number = next((one for one in spellings if one and not one.endswith("@lid")), "")
-    return tidy_phone(_DEVICE.sub("", number or first(*spellings)))
 
 
 def _chosen(vote: Vote | None) -> str:

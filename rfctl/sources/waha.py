@@ -45,6 +45,7 @@ from rfctl.sources.waha_payload import (
     Payload,
     Revoked,
     Voted,
+    alias,
     button,
     contacts,
     data_of,
@@ -130,6 +131,7 @@ class Waha:
         content = _content(event, payload, refers, data)
         message = Message(
             phone=tidy_phone(sender(payload, data)),
+            alias=alias(payload, data),
             text=content.text,
             id=content.id,
             channel=self._profile.name,

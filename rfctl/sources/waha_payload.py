@@ -124,11 +124,21 @@ def data_of(payload: Payload) -> Data:
 
 def sender(payload: Payload, data: Data) -> str:
     """Return who wrote it: never the group, and the phone rather than the `@lid`."""
+    spellings = _spellings(payload, data)
+    return next((one for one in spellings if not one.endswith("@lid")), first(*spellings))
+
+
+def alias(payload: Payload, data: Data) -> str:
+    """Return the sender's `@lid`, by which they may come alone, or ""."""
+    return next((one for one in _spellings(payload, data) if one.endswith("@lid")), "")
+
+
+def _spellings(payload: Payload, data: Data) -> list[str]:
+    """Return every name of the sender that is given, without the device."""
     who = first(payload.participant, payload.author) if payload.in_group else payload.sender or ""
-    if who.endswith("@lid"):
-        known = _other_address(payload, data)
-        who = known if known and not known.endswith(("@lid", "@g.us")) else who
-    return _DEVICE.sub("", who)
+    other = _other_address(payload, data)
+    given = (who, "" if other.endswith("@g.us") else other)
+    return [_DEVICE.sub("", one) for one in given if one]
 
 
 def _other_address(payload: Payload, data: Data) -> str:

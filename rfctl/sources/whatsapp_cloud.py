@@ -5,7 +5,8 @@ Promises that each message of each change of each entry comes back, as a message
 statuses, errors and changes of other fields are counted.
 
 A sender without a visible number has only a business-scoped id (`from_user_id`, `contacts[].user_id`); where
-there is a number too, the number is the phone, so that one person stays one batch, and the id is in `metadata`.
+there is a number too, the number is the phone and the id the alias, so that one person stays one batch; the id is
+also in `metadata`.
 Forms: https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages
 """
 
@@ -179,6 +180,7 @@ class WhatsAppCloud:
         content = read_part(one.type, raw)
         message = Message(
             phone=_sender(one, contact, content),
+            alias=tidy_phone(first(one.from_user_id, contact.user_id)),
             text=content.text,
             id=one.id or "",
             channel=self._profile.name,

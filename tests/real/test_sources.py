@@ -102,6 +102,18 @@ async def test_several_messages_of_several_people_in_one_request_are_stored_and_
     )
 
 
+async def test_a_whatsapp_user_who_hides_the_number_later_is_still_the_same_person(
+    server, connection, tmp_path
+):
+    hidden = {name: value for name, value in text("b", 2).items() if name != "from"}
+    async with running(configuration(server.url, tmp_path)) as service, client(service) as http:
+        for one in (text("a", 1), hidden):
+            body = whatsapp({**one, "from_user_id": "US.13491208655302741918"})
+            assert (await post(http, body)).status_code == 200
+        [merged] = await flushed(connection)
+    assert (merged.phone, merged.text) == ("79001234567", "a b")
+
+
 @pytest.mark.parametrize(
     "headers",
     [
