@@ -38,6 +38,8 @@ _SECRET_NAME = re.compile(
     r"pass|pwd|secret|token|credential|signature|auth|(^|[._-])(sig|api_?key|key)$", re.I
 )
 _CREDENTIALS = ("NOAUTH", "WRONGPASS", "NOPERM")
+_OF_A_SCRIPT = re.compile(r": -([A-Z]+) ")
+"""Where Redis 6.2 has the code of an error that a command inside a script was answered."""
 
 Command = Sequence[bytes | str | int | float]
 
@@ -119,7 +121,8 @@ def _refused(address: Address, message: str) -> errors.RfctlError:
 def explain(problem: Exception, address: Address) -> errors.RfctlError:
     """Return our error for what redis-py or the socket raised."""
     message = str(problem).strip() or type(problem).__name__
-    code = message.split(" ", 1)[0]
+    inside = _OF_A_SCRIPT.search(message)
+    code = inside[1] if inside else message.split(" ", 1)[0]
     denied = isinstance(problem, rx.AuthenticationError | rx.AuthorizationError | rx.NoPermissionError)
     cannot_now = isinstance(problem, rx.BusyLoadingError | rx.OutOfMemoryError | rx.ReadOnlyError)
     if denied or code in _CREDENTIALS or "invalid username-password" in message:
@@ -241,10 +244,11 @@ class Connection:
         return script(verb) if self._shebang else script(verb).without_shebang()
 
     async def _load(self, verb: str) -> Script:
+        tried = self._text(verb)
         try:
-            await self._execute("SCRIPT LOAD", self._text(verb).text)
+            await self._execute("SCRIPT LOAD", tried.text)
         except rx.ResponseError as problem:
-            if not self._shebang or "compil" not in str(problem):
+            if tried != script(verb) or "compil" not in str(problem):
                 raise
             self._shebang = False  # Redis 6.2; a real mistake in the script fails again, and is raised
             await self._execute("SCRIPT LOAD", self._text(verb).text)

@@ -1,8 +1,8 @@
 """The scripts in lua/, as Redis is to run them.
 
-A verb about batches has `batch.lua` put before it, one about a sink's deliveries `sink.lua`. The first line of a file may name flags; they go into the
-`#!lua` line that Redis ≥ 7 understands (without one, a script may touch another slot in silence). Redis 6.2
-does not know that line: there, and only there, it is left out, and a hand-over cannot run out of memory.
+A verb about batches has `batch.lua` put before it, one about a sink's deliveries `sink.lua`. The first line of a
+file may name flags; they go into the `#!lua` line that Redis ≥ 7 understands (without one, a script may touch
+another slot in silence). Redis 6.2 does not know that line: there, and only there, it is left out.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ _SHARED = {
     "batch": frozenset({"add", "hand_over", "flush", "discard"}),
     "sink": frozenset({"park", "hold", "settle", "push", "bury", "requeue", "pull_in"}),
 }
+_ALLOW_OOM = "redis.call('UNLINK', KEYS[1] .. ':')\n"
+"""What flags=allow-oom is to Redis 6.2: it lets everything through behind a first write that takes no memory."""
 _FLAGS = re.compile(r"-- flags=([a-z,-]+)")
 
 
@@ -34,7 +36,8 @@ class Script:
 
     def without_shebang(self) -> Script:
         """Return it for Redis 6.2."""
-        return Script(self.verb, self.text.partition("\n")[2])
+        shebang, _, rest = self.text.partition("\n")
+        return Script(self.verb, (_ALLOW_OOM if "allow-oom" in shebang else "") + rest)
 
 
 def _read(verb: str) -> str:

@@ -178,7 +178,8 @@ async def test_resume_tries_what_waits_for_a_later_try_at_once(
             assert (await operator.data("resume", "crm"))["phones_tried_now"] == 1
             await until(lambda: _held(connection, 0))
             [sink] = (await operator.data("stats"))["sinks"]
-            assert (sink["delivered"], sink["lag"], sink["unacknowledged"]) == (1, 0, 0)
+            assert (sink["delivered"], sink["unacknowledged"]) == (1, 0)
+            assert not sink["lag"]  # before Redis 7 nobody knows it
             assert sink["held_by"] == [(await operator.data("stats"))["daemons"][0]["id"]]
 
 

@@ -39,6 +39,11 @@ async def read(connection: Connection, shard: Partition) -> tuple[Deliveries, li
     return deliveries, await deliveries.unread(100, 1, "test") or []
 
 
+async def known(connection: Connection, lag: int) -> int | None:
+    """The lag that is shown: before Redis 7 there was none to be asked for."""
+    return None if (await connection.server()).version.startswith("6.") else lag
+
+
 async def test_a_sink_that_was_never_served_lags_behind_everything_that_is_kept(
     connection: Connection, shards: list[Partition]
 ):
@@ -57,13 +62,14 @@ async def test_what_is_read_and_not_delivered_is_unacknowledged_and_has_an_age(
     deliveries, [entry] = await read(connection, shards[0])
     await leave(connection, shards[0], "b")
     seen = await look(connection, shards)
-    assert (seen.lag, seen.unacknowledged) == (1, 1)
+    assert (seen.lag, seen.unacknowledged) == (await known(connection, 1), 1)
     assert seen.oldest_ms == int(first.partition("-")[0])
     await deliveries.settle(entry.name, entry.id)
     await connection.call("XREADGROUP", "GROUP", CRM.group, "x", "STREAMS", shards[0].out, ">")
     await connection.call("XACK", shards[0].out, CRM.group, await newest(connection, shards[0]))
     seen = await look(connection, shards)
-    assert (seen.lag, seen.unacknowledged, seen.oldest_ms, seen.delivered) == (0, 0, None, 1)
+    assert (seen.unacknowledged, seen.oldest_ms, seen.delivered) == (0, None, 1)
+    assert seen.lag == await known(connection, 0)
 
 
 async def newest(connection: Connection, shard: Partition) -> bytes:
@@ -119,7 +125,8 @@ async def test_workers_of_the_stream_are_shown_by_their_own_group(connection: Co
     await leave(connection, shard, "b")
     await connection.call("XREADGROUP", "GROUP", "bots", "w", "COUNT", 1, "STREAMS", shard.out, ">")
     seen = await look(connection, [shard], workers)
-    assert (seen.lag, seen.unacknowledged, seen.holders, seen.unserved) == (1, 1, (), 0)
+    assert (seen.unacknowledged, seen.holders, seen.unserved) == (1, (), 0)
+    assert seen.lag == await known(connection, 1)
 
 
 async def test_a_stream_that_no_group_is_named_for_has_no_lag(connection: Connection):
