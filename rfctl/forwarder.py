@@ -23,6 +23,8 @@ from rfctl.waiting import pause
 _log = structlog.get_logger("forwarder")
 _MOST_WAIT_S = 2.0
 _FROM_THE_START = "0-0"
+_RECOVERY_PAGE = 256
+"""Entries: after a receiver was down for long, most of them only take their places behind held phones."""
 
 
 class Forwarder:
@@ -106,7 +108,7 @@ class Forwarder:
             await self._lanes.room(self._pace.check_ms)
             return
         self._lanes.ending = False
-        entries = await self._deliveries.unacknowledged(after, 2 * self._pace.parallel, self._who)
+        entries = await self._deliveries.unacknowledged(after, _RECOVERY_PAGE, self._who)
         if entries is None:
             self._lease.lose()
             return
