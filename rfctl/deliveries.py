@@ -142,13 +142,22 @@ class Deliveries:
         return [bool(one) for one in await self._run("park", *args)]
 
     async def hold(
-        self, name: str, ids: Sequence[str], *, wait_ms: int, error: str = "", tries: int = 0
+        self,
+        name: str,
+        ids: Sequence[str],
+        *,
+        wait_ms: int,
+        error: str = "",
+        tries: int = 0,
+        kept: bool = False,
     ) -> None:
         """Hold a phone: try the first id again in `wait_ms`, the others behind it.
 
-        `error` is what went wrong, at the try after so many; the same call twice counts one try.
+        `error` is what went wrong, at the try after so many; the same call twice counts one try. A wait that is
+        `kept` is not shortened when the receiver seems to be back.
         """
-        await self._run("hold", name, wait_ms, json.dumps(error) if error else "", tries, *ids)
+        told = json.dumps(error) if error else ""
+        await self._run("hold", name, wait_ms, told, tries, "kept" if kept else "", *ids)
 
     async def settle(self, name: str, entry_id: str) -> str:
         """Acknowledge what was delivered. Returns the id of the next one that waits for this phone, or ""."""
@@ -197,12 +206,14 @@ class Deliveries:
         count = len(msgspec.json.decode(tries)) if tries else 0
         return replace(Entry(entry_id, fields, self._shard.number), tries=count)
 
-    async def pull_in(self) -> int:
-        """Make everything due that waits for a later try: the receiver is back. Returns how many phones."""
-        count = 0
-        while more := int(await self._run("pull_in")):
-            count += more
-        return count
+    async def pull_in(self, *, kept_too: bool = True) -> int:
+        """Make due what waits for a later try, but for the waits that are kept unless `kept_too`. Returns how many phones."""
+        count = passed = 0
+        while True:
+            pulled, left = await self._run("pull_in", "all" if kept_too else "", passed)
+            if not pulled and not left:
+                return count
+            count, passed = count + int(pulled), passed + int(left)
 
     async def requeue(self, entry: Entry, dead_entry: str = "") -> bool:
         """Send a message again, first of its phone and due now; it leaves the dead ones in the same step.

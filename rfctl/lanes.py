@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -21,14 +20,12 @@ import structlog
 from rfctl.deliveries import Deliveries, Entry
 from rfctl.errors import KeyTakenError, RedisCannotNowError, RedisUnreachableError, RfctlError
 from rfctl.lease import Lease
+from rfctl.outage import Outage
 from rfctl.pace import Pace
 from rfctl.sinks.delivery import DeliveryError, Sink
 from rfctl.sinks.inside import Inside
 
 _log = structlog.get_logger("forwarder")
-_DOWN_PHONES = 3
-_DOWN_S = 5.0
-"""So many phones failed one after another, and none was served for so long: the receiver itself is down."""
 _DEEPEST = 8
 """More of one phone than this wait in Redis, so that one who writes a lot does not fill the memory."""
 
@@ -63,8 +60,7 @@ class Lanes:
         self._placing = asyncio.Lock()
         self._freed = asyncio.Event()
         self.ending = False
-        self._failing: set[str] = set()
-        self._worked_at = time.monotonic()
+        self._outage = Outage()
         self._log = _log.bind(sink=deliveries.sink)
         self.paused = False
         self.pauses = 0
@@ -157,16 +153,27 @@ class Lanes:
             if not lane.entries:
                 following = await self._surely(lambda: self._deliveries.first_waiting(lane.name))
             while (lane.entries or following) and not self.ending:
-                if self.paused:
-                    await self._hold(lane, [], 0)
-                    return
-                entry = lane.entries.popleft() if lane.entries else await self._fetch(str(following))
-                following = await self._deliver(lane, entry)
+                async with self._slots:
+                    if not await self._may_start(lane):
+                        return
+                    entry = lane.entries.popleft() if lane.entries else await self._fetch(str(following))
+                    following = await self._deliver(lane, entry)
         except LeaseLostError:
             self._lease.lose()
         finally:
             if self._lanes.get(lane.name) is lane:
                 del self._lanes[lane.name]
+
+    async def _may_start(self, lane: _Lane) -> bool:
+        """Say whether a lane that has waited for a slot may use it: much may have happened meanwhile."""
+        if not self._lease.is_ours:
+            raise LeaseLostError("the lease has run out")
+        if self.ending:
+            return False
+        if self.paused:
+            await self._hold(lane, [], 0)
+            return False
+        return True
 
     async def _fetch(self, entry_id: str) -> Entry:
         entry: Entry = await self._surely(lambda: self._deliveries.fetch(entry_id))
@@ -176,21 +183,20 @@ class Lanes:
         """Deliver one entry. Returns the id of the next that waits in Redis, "" if none does, None if its phone is held."""
         if entry.fields is None:
             return await self._gone(lane.name, entry.id)
-        async with self._slots:
-            try:
-                following = await self._try(entry)
-            except DeliveryError as problem:
-                return await self._failed(lane, entry, problem)
-            except RfctlError:
+        try:
+            following = await self._try(entry)
+        except DeliveryError as problem:
+            return await self._failed(lane, entry, problem)
+        except RfctlError:
+            raise
+        except asyncio.CancelledError:
+            own = asyncio.current_task()
+            if own is None or own.cancelling():
                 raise
-            except asyncio.CancelledError:
-                own = asyncio.current_task()
-                if own is None or own.cancelling():
-                    raise
-                return await self._failed(lane, entry, DeliveryError("the sink cancelled it"))
-            except Exception as problem:
-                self._log.exception("sink_bug", id=entry.id)
-                return await self._failed(lane, entry, DeliveryError(f"{type(problem).__name__}: {problem}"))
+            return await self._failed(lane, entry, DeliveryError("the sink cancelled it"))
+        except Exception as problem:
+            self._log.exception("sink_bug", id=entry.id)
+            return await self._failed(lane, entry, DeliveryError(f"{type(problem).__name__}: {problem}"))
         await self._worked(entry.name)
         return following
 
@@ -220,7 +226,9 @@ class Lanes:
                 await asyncio.sleep(0.1)
         raise LeaseLostError("the lease has run out")
 
-    async def _hold(self, lane: _Lane, first: list[Entry], wait_ms: int, error: str = "") -> None:
+    async def _hold(
+        self, lane: _Lane, first: list[Entry], wait_ms: int, error: str = "", *, kept: bool = False
+    ) -> None:
         """Hold a phone, with what its lane still has. Not while new entries are placed: they would overtake."""
         async with self._placing:
             ids = [entry.id for entry in (*first, *lane.entries)]
@@ -228,32 +236,32 @@ class Lanes:
             if ids:
                 tries = first[0].tries if first else 0
                 await self._surely(
-                    lambda: self._deliveries.hold(lane.name, ids, wait_ms=wait_ms, error=error, tries=tries)
+                    lambda: self._deliveries.hold(
+                        lane.name, ids, wait_ms=wait_ms, error=error, tries=tries, kept=kept
+                    )
                 )
 
     # --- what became of it
 
     async def _worked(self, name: str) -> None:
-        now = time.monotonic()
-        was_down = len(self._failing) >= _DOWN_PHONES and now - self._worked_at >= _DOWN_S
-        self._worked_at = now
-        self._failing.clear()
-        if was_down:
-            count = await self._surely(self._deliveries.pull_in)
+        if self._outage.served(name):
+            count = await self._surely(lambda: self._deliveries.pull_in(kept_too=False))
             self._log.info("receiver_back", phones_tried_at_once=count, first=name)
 
     async def _failed(self, lane: _Lane, entry: Entry, problem: DeliveryError) -> str | None:
-        self._failing.add(entry.name)
         if problem.pause:
             await self._pause(problem)
-        elif problem.final or entry.tries >= len(self._pace.retry_ms):
+            await self._hold(lane, [entry], 0, problem.fact)
+            return None
+        if problem.final or entry.tries >= len(self._pace.retry_ms):
             return await self._bury(entry, problem)
-        wait_ms = 0 if problem.pause else max(self._pace.retry_ms[entry.tries], problem.retry_after_ms)
+        wait_ms = max(self._pace.retry_ms[entry.tries], problem.retry_after_ms)
         self._log.warning(
             "delivery_failed", id=entry.id, phone=entry.phone, tries=entry.tries + 1,
             problem=problem.fact, again_in_ms=wait_ms,
         )  # fmt: skip
-        await self._hold(lane, [entry], wait_ms, problem.fact)
+        kept = self._outage.failed(entry.name, told_to_wait=problem.retry_after_ms > 0)
+        await self._hold(lane, [entry], wait_ms, problem.fact, kept=kept)
         return None
 
     async def _pause(self, problem: DeliveryError) -> None:
@@ -267,6 +275,7 @@ class Lanes:
             self.pausing -= 1
 
     async def _bury(self, entry: Entry, problem: DeliveryError) -> str:
+        self._outage.given_up(entry.name)
         self._log.error(
             "message_dead", id=entry.id, phone=entry.phone, tries=entry.tries + 1,
             problem=problem.fact, next="rfctl dead list",

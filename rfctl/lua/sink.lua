@@ -19,6 +19,10 @@ redis.call('HLEN', BODIES)
 redis.call('HLEN', TOTALS)
 
 local function whole(number) return string.format('%.0f', number) end
+-- A wait with half a millisecond is kept when the receiver is back: it asked for it, or it is the message's own fault.
+local KEPT = '.5'
+local function is_kept(score) return tonumber(score) % 1 > 0 end
+
 local function count(what) redis.call('HINCRBY', TOTALS, 'sink:' .. SINK .. ':' .. what, 1) end
 
 local function padded(id)

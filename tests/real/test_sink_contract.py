@@ -222,7 +222,7 @@ async def test_a_final_failure_is_dead_at_once_and_a_pause_stops_everything(
 async def test_a_receiver_that_is_back_is_given_at_once_what_waits_for_later(
     connection: Connection, monkeypatch, forward: Forward
 ):
-    monkeypatch.setattr("rfctl.lanes._DOWN_S", 0.1)
+    monkeypatch.setattr("rfctl.outage._SERVED_NOBODY_S", 0.1)
 
     receiver = Receiver(DeliveryError("down"))
     running = forward(receiver, Pace(retry_ms=(3_600_000,), check_ms=50))
