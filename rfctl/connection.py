@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -21,18 +21,17 @@ from redis.backoff import NoBackoff
 
 from rfctl import errors
 from rfctl.scripts import Script, script
+from rfctl.server import RULES, Refusal, Server, facts_of, refusals, server_of
 
-_CANNOT_NOW = (
-    "LOADING",
-    "OOM",
-    "READONLY",
-    "BUSY",
-    "MISCONF",
-    "NOREPLICAS",
-    "MASTERDOWN",
-    "CLUSTERDOWN",
-    "TRYAGAIN",
-)
+_UNNAMED: dict[type[Exception], str] = {
+    rx.BusyLoadingError: "LOADING",
+    rx.OutOfMemoryError: "OOM",
+    rx.ReadOnlyError: "READONLY",
+    rx.MasterDownError: "MASTERDOWN",
+    rx.ClusterDownError: "CLUSTERDOWN",
+    rx.TryAgainError: "TRYAGAIN",
+}
+"""The errors whose code redis-py takes out of the message."""
 _NEXT_URL = re.compile(r";(?=[A-Za-z][A-Za-z0-9+.-]*://)")
 _SECRET_NAME = re.compile(
     r"pass|pwd|secret|token|credential|signature|auth|(^|[._-])(sig|api_?key|key)$", re.I
@@ -57,29 +56,6 @@ class Address:
     def shown(self) -> str:
         """Return the URL without its password."""
         return mask_url(self.url)
-
-
-@dataclass(frozen=True, slots=True)
-class Server:
-    """Which Redis this is. `run_id` changes with every start of the server; memory policy as it says."""
-
-    where: str
-    db: int
-    run_id: str
-    product: str
-    version: str
-    eviction: str
-    aof: bool
-    set_by: str
-
-    def line(self) -> str:
-        """Return it for a person."""
-        return f"{self.where} db {self.db} ({self.product} {self.version}, run {self.run_id[:8]})"
-
-
-def _info(answer: bytes) -> dict[str, str]:
-    lines = answer.decode(errors="replace").splitlines()
-    return {name: value for name, colon, value in (line.partition(":") for line in lines) if colon}
 
 
 def pairs(flat: list[Any]) -> list[tuple[Any, Any]]:
@@ -118,24 +94,28 @@ def _refused(address: Address, message: str) -> errors.RfctlError:
     )
 
 
+def _code(problem: Exception, message: str) -> str:
+    """Return the word with which Redis begins an error."""
+    inside = _OF_A_SCRIPT.search(message)
+    return inside[1] if inside else _UNNAMED.get(type(problem)) or message.split(" ", 1)[0]
+
+
 def explain(problem: Exception, address: Address) -> errors.RfctlError:
     """Return our error for what redis-py or the socket raised."""
     message = str(problem).strip() or type(problem).__name__
-    inside = _OF_A_SCRIPT.search(message)
-    code = inside[1] if inside else message.split(" ", 1)[0]
+    code = _code(problem, message)
     denied = isinstance(problem, rx.AuthenticationError | rx.AuthorizationError | rx.NoPermissionError)
-    cannot_now = isinstance(problem, rx.BusyLoadingError | rx.OutOfMemoryError | rx.ReadOnlyError)
     if denied or code in _CREDENTIALS or "invalid username-password" in message:
         return _refused(address, message)
-    if cannot_now or code in _CANNOT_NOW:
-        return errors.RedisCannotNowError(
-            f"Redis at {address.shown()} cannot serve this now: {message}", set_by=address.set_by
-        )
+    if code in errors.CANNOT_NOW:
+        fact = f"Redis at {address.shown()} cannot serve this now: {message}"
+        return errors.RedisCannotNowError(fact, set_by=address.set_by, next=errors.CANNOT_NOW[code])
     if isinstance(problem, rx.ConnectionError | rx.TimeoutError | rx.InvalidResponse | OSError):
         return _unreachable(problem, message, address)
     if "DB index is out of range" in message:
-        return errors.SettingsError(
+        return errors.wrong_settings(
             [f"redis.url: Redis at {address.shown()} has no such database (set by {address.set_by})"],
+            [address.set_by],
             next="use a lower number behind the port, or raise `databases` in redis.conf",
         )
     if "wrong kind of value" in message:
@@ -193,8 +173,9 @@ class Connection:
                 protocol=2,
             )
         except ValueError as problem:
-            raise errors.SettingsError(
+            raise errors.wrong_settings(
                 [f"redis.url: {problem} (set by {address.set_by})"],
+                [address.set_by],
                 next="write it as redis://[user:password@]host:port/db, rediss://… or unix:///path?db=0",
             ) from None
         return cls(Redis(connection_pool=pool), address)
@@ -204,8 +185,8 @@ class Connection:
         """Return the number of the database."""
         return int(self._client.connection_pool.connection_kwargs.get("db") or 0)
 
-    @contextlib.contextmanager
-    def _named(self) -> Iterator[None]:
+    @contextlib.asynccontextmanager
+    async def _named(self) -> AsyncIterator[None]:
         """Give a failure our name; and a cancellation its effect, which redis-py swallows while it connects."""
         try:
             yield
@@ -216,7 +197,7 @@ class Connection:
 
     async def call(self, *command: bytes | str | float) -> Any:
         """Send one command and return its answer as RESP2 has it: bytes, int, None or a list of them."""
-        with self._named():
+        async with self._named():
             return await self._execute(*command)
 
     async def calls(self, commands: Sequence[Command]) -> list[Any]:
@@ -224,12 +205,17 @@ class Connection:
         pipeline = self._client.pipeline(transaction=False)
         for command in commands:
             pipeline.execute_command(*command)
-        with self._named():
-            return list(await pipeline.execute())
+        async with self._named():
+            # An error that the pipeline raised itself would have our command, with its phones, before its code.
+            answers = list(await pipeline.execute(raise_on_error=False))
+            for answer in answers:
+                if isinstance(answer, Exception):
+                    raise answer
+            return answers
 
     async def run(self, verb: str, keys: Sequence[str], args: Sequence[bytes | str | int]) -> Any:
         """Run a script by its hash; a server that lost it (restart, SCRIPT FLUSH) is given it again."""
-        with self._named():
+        async with self._named():
             return await self._evalsha(verb, keys, args)
 
     async def _evalsha(self, verb: str, keys: Sequence[str], args: Sequence[bytes | str | int]) -> Any:
@@ -261,18 +247,16 @@ class Connection:
 
     async def server(self) -> Server:
         """Ask which Redis this is."""
-        info = _info(await self.call("INFO"))
-        product = "Valkey" if "valkey_version" in info else "Redis"
-        return Server(
-            where=self.address.shown(),
-            db=self.db,
-            run_id=info.get("run_id", "?"),
-            product=product,
-            version=info.get("valkey_version") or info.get("redis_version", "?"),
-            eviction=info.get("maxmemory_policy", "?"),
-            aof=info.get("aof_enabled") == "1",
-            set_by=self.address.set_by,
-        )
+        info = facts_of(await self.call("INFO"))
+        return server_of(info, where=self.address.shown(), db=self.db, set_by=self.address.set_by)
+
+    async def refusals(self) -> list[Refusal]:
+        """Ask why writes are refused now; nothing is written to find it out."""
+        told: list[list[bytes]] = []
+        with contextlib.suppress(errors.RfctlError):  # a hosted Redis may keep its settings to itself
+            told = await self.calls([("CONFIG", "GET", name) for name in RULES])
+        rules = {name.decode(): value.decode() for answer in told for name, value in pairs(answer)}
+        return refusals(facts_of(await self.call("INFO")), rules)
 
     async def published(self, channel: str, subscribed: asyncio.Event | None = None) -> AsyncIterator[bytes]:
         """Yield what is published, on a socket of its own; `subscribed` is set once nothing can be missed."""
@@ -281,10 +265,10 @@ class Connection:
         )  # a Ctrl-C that came while we did not wait is obeyed here, before redis-py swallows it
         pubsub = self._client.pubsub()
         try:
-            with self._named():
+            async with self._named():
                 await pubsub.subscribe(channel)
             while True:
-                with self._named():
+                async with self._named():
                     got = await pubsub.get_message(timeout=1.0)
                 if got is not None and got["type"] == "message":
                     yield got["data"]

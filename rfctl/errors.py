@@ -6,16 +6,22 @@ one of these has lost nothing: what was acknowledged is in Redis.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 OK = 0
 ANSWER_IS_NO = 1
 USAGE = 2
 NOTHING_FOUND = 3
 UNREACHABLE = 69
 BUG = 70
+CANNOT_WRITE = 73
 TEMPORARY = 75
 REFUSED_CREDENTIALS = 77
 BAD_SETTINGS = 78
 INTERRUPTED = 130
+
+FLAG = "flag "
+"""How `set by` begins for a value from the command line."""
 
 EXIT_STATUSES: dict[int, str] = {
     OK: "done",
@@ -24,11 +30,25 @@ EXIT_STATUSES: dict[int, str] = {
     NOTHING_FOUND: "nothing found",
     UNREACHABLE: "Redis or the daemon cannot be reached",
     BUG: "a bug in rfctl",
-    TEMPORARY: "Redis cannot serve this now; try again",
+    CANNOT_WRITE: "a file cannot be written",
+    TEMPORARY: "cannot be done now; try again",
     REFUSED_CREDENTIALS: "Redis refused the password or the user",
     BAD_SETTINGS: "the settings, or those of Redis, are wrong",
     INTERRUPTED: "interrupted",
 }
+
+CANNOT_NOW: dict[str, str] = {
+    "LOADING": "wait: it is reading its data from disk; `redis-cli info persistence` says how long",
+    "OOM": "look at `redis-cli info memory`, and raise maxmemory",
+    "READONLY": "point redis.url at its master; `redis-cli info replication` names it",
+    "MISCONF": "free or mend its disk; df, its log and `redis-cli info persistence` say what failed",
+    "BUSY": "a script runs too long: `redis-cli script kill` ends one that has written nothing",
+    "NOREPLICAS": "start its replicas again (`redis-cli info replication`), or lower min-replicas-to-write",
+    "MASTERDOWN": "start the master of this replica, or point redis.url at one that is up",
+    "CLUSTERDOWN": "the cluster has lost some of its slots: look at `redis-cli cluster info` and `cluster nodes`",
+    "TRYAGAIN": "wait until the cluster has moved these keys; `redis-cli cluster nodes` shows it",
+}
+"""What Redis answers when it is there and cannot serve a call now → what the operator does next."""
 
 
 class RfctlError(Exception):
@@ -56,11 +76,25 @@ class SettingsError(RfctlError):
     """One or more settings are wrong; `problems` has one line each."""
 
     exit_status = BAD_SETTINGS
+    noun = "setting"
 
     def __init__(self, problems: list[str], *, next: str = "") -> None:  # noqa: A002
         count = len(problems)
-        super().__init__(f"{count} setting{'s are' if count != 1 else ' is'} wrong", next=next)
+        super().__init__(f"{count} {self.noun}{'s are' if count != 1 else ' is'} wrong", next=next)
         self.problems = problems
+
+
+class CommandLineError(SettingsError):
+    """An option of the command line has a value that its setting cannot have."""
+
+    exit_status = USAGE
+    noun = "command-line option"
+
+
+def wrong_settings(problems: list[str], said_by: Iterable[str], *, next: str) -> SettingsError:  # noqa: A002
+    """Return the error for wrong settings: the command line's own only if nobody else said a wrong one."""
+    only_flags = all(who.startswith(FLAG) for who in said_by)
+    return (CommandLineError if only_flags else SettingsError)(problems, next=next)
 
 
 class RedisUnreachableError(RfctlError):
@@ -106,15 +140,39 @@ class StoreError(RfctlError):
 
 
 class ListenError(RfctlError):
-    """The listener's address cannot be bound."""
+    """The listener's address is none, or not for us: it stays so until the settings change."""
 
     exit_status = BAD_SETTINGS
+
+
+class CannotListenNowError(ListenError):
+    """The listener's address is another's, or is not there yet: it may be had later."""
+
+    exit_status = TEMPORARY
+
+
+class CannotWriteError(RfctlError):
+    """A file that the command was to make cannot be made."""
+
+    exit_status = CANNOT_WRITE
 
 
 class NoDaemonError(RfctlError):
     """The command needs a living daemon, and there is none."""
 
     exit_status = UNREACHABLE
+
+
+class DaemonCannotNowError(RfctlError):
+    """The daemon answers that it cannot take a message now."""
+
+    exit_status = TEMPORARY
+
+
+class DaemonRefusedError(RfctlError):
+    """The daemon does not take what our settings say that it takes: it runs on other ones."""
+
+    exit_status = BAD_SETTINGS
 
 
 class NothingFoundError(RfctlError):

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from rfctl.connection import Connection, pairs
-from rfctl.errors import RfctlError
+from rfctl.errors import RedisCannotNowError, RfctlError
 from rfctl.keys import DAEMONS
 from rfctl.waiting import pause
 
@@ -65,7 +65,10 @@ async def alive(connection: Connection) -> list[Daemon]:
         if now - daemon.beat_ms <= ALIVE_MS:
             found.append(daemon)
         elif now - daemon.beat_ms > FORGET_MS:
-            await connection.call("HDEL", DAEMONS, name)
+            with contextlib.suppress(
+                RedisCannotNowError
+            ):  # a full one or a replica can be looked at all the same
+                await connection.call("HDEL", DAEMONS, name)
     return sorted(found, key=lambda daemon: daemon.started_ms)
 
 

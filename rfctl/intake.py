@@ -49,7 +49,10 @@ class Intake:
     async def add(self, messages: list[Message]) -> list[Added]:
         """Store a request's messages. Raises RfctlError when they are not (all) known to be stored."""
         if self._waiting + len(messages) > self._bounds.waiting:
-            raise OverloadedError(f"{self._waiting} messages already wait for Redis")
+            raise OverloadedError(
+                f"{self._waiting} messages already wait for Redis",
+                next="it is slow or away: `rfctl stats` says which, and the sender must come again",
+            )
         request = _Request(messages, asyncio.get_running_loop().create_future())
         self._queue.append(request)
         self._waiting += len(messages)

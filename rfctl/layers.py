@@ -17,8 +17,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from rfctl.complaints import Complaints
 from rfctl.connection import Address, mask_url
-from rfctl.errors import SettingsError
+from rfctl.errors import FLAG
 from rfctl.options import NAMED, Option, options, shown, template_of, value_of
 from rfctl.section import did_you_mean, faults_of
 from rfctl.settings import Settings
@@ -120,12 +121,12 @@ class _Layers:
         self.origins: dict[str, list[Origin]] = {}
         self.sections: dict[str, str] = {}
         """The sections that the operator has named → where each was opened first."""
-        self.problems: list[str] = []
+        self.complaints = Complaints()
 
     def say(self, name: str, value: Any, set_by: str) -> None:
         template = template_of(name)
         if template not in self.known:
-            self.problems.append(f"{name}: {self._unknown(name)} ({set_by})")
+            self.complaints.add(name, self._unknown(name), [set_by])
             return
         if template != name:
             self.sections.setdefault(name.rpartition(".")[0], set_by)
@@ -143,14 +144,24 @@ class _Layers:
         near = did_you_mean(f"[{section}]", [f"[{one}]" for one in Settings.model_fields])
         return f"there is no such setting, nor section{near}"
 
-    def read_file(self, path: Path) -> None:
+    def _text_of(self, path: Path) -> str | None:
         try:
-            text = path.read_text(encoding="utf-8")
-            table = tomllib.loads(text)
+            return path.read_text(encoding="utf-8")
         except OSError as problem:
-            self.problems.append(f"{path}: cannot be read: {problem.strerror}")
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
-            self.problems.append(f"{path}: is not TOML: {problem}")
+            self.complaints.add_unread(path, problem.strerror or str(problem))
+        except UnicodeDecodeError as problem:
+            line = problem.object.count(b"\n", 0, problem.start) + 1
+            self.complaints.add_file(path, f"is not UTF-8 (line {line})")
+        return None
+
+    def read_file(self, path: Path) -> None:
+        text = self._text_of(path)
+        if text is None:
+            return
+        try:
+            table = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as problem:
+            self.complaints.add_file(path, f"is not TOML: {problem}")
         else:
             lines = Lines(text)
             for name in sections(table):
@@ -162,9 +173,8 @@ class _Layers:
         if folder is None or not folder.is_dir():
             return
         for path in sorted(folder.iterdir()):
-            if path.is_file():
-                text = path.read_text(encoding="utf-8").strip()
-                self._say_text(path.name, text, f"credential {path.name}")
+            if path.is_file() and (text := self._text_of(path)) is not None:
+                self._say_text(path.name, text.strip(), f"credential {path.name}")
 
     def read_variables(self, variables: Mapping[str, str]) -> None:
         for variable in sorted(variables):
@@ -200,20 +210,21 @@ class _Layers:
             return Settings.model_validate(self.merged())
         except ValidationError as problem:
             for error in problem.errors(include_url=False):
-                self.problems += [f"{name}: {said} ({self._place(name)})" for name, said in faults_of(error)]
+                for name, said in faults_of(error):
+                    self.complaints.add(name, said, self._places(name))
         return None
 
-    def _place(self, name: str) -> str:
+    def _places(self, name: str) -> list[str]:
         """Return who said this; of a section, who opened it, or who said anything in it."""
         if name in self.origins:
-            return self.origins[name][-1].set_by
+            return [self.origins[name][-1].set_by]
         if name in self.sections:
-            return self.sections[name]
+            return [self.sections[name]]
         inside = [said[-1].set_by for known, said in self.origins.items() if known.startswith(f"{name}.")]
         outside = name.rpartition(".")[0]
         if inside or not outside:
-            return ", ".join(inside) or "default"
-        return self._place(outside)
+            return inside or ["default"]
+        return self._places(outside)
 
 
 def _files(environment: Environment, chosen: Path | None) -> list[Path]:
@@ -246,10 +257,10 @@ def load(
     layers.read_credentials(environment.credentials_dir)
     layers.read_variables(environment.variables)
     for name, (flag, value) in (flags or {}).items():
-        layers.say(name, value, f"flag {flag}")
+        layers.say(name, value, f"{FLAG}{flag}")
     settings = layers.validate()
-    if layers.problems or settings is None:
-        raise SettingsError(layers.problems, next="see `man rfctl.toml` or `rfctl config explain KEY`")
+    if layers.complaints.lines or settings is None:
+        raise layers.complaints.error()
     configuration = Configuration(settings, layers.origins, files, [], environment)
     configuration.notices.extend(_notices(configuration))
     return configuration

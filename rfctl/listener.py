@@ -7,6 +7,7 @@ clients hold up its exit. Here each has a deadline, and stopping has one too.
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 from typing import Any
 
@@ -14,7 +15,10 @@ import uvicorn
 from uvicorn._types import ASGIApplication
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from rfctl.errors import ListenError
+from rfctl.errors import CannotListenNowError, ListenError
+
+_NO_ADDRESS = frozenset({errno.EINVAL, errno.EAFNOSUPPORT})
+_NOT_FOR_US = frozenset({errno.EACCES, errno.EPERM})
 
 
 def protocol_with_deadlines(header_s: float, body_s: float) -> type[HttpToolsProtocol]:
@@ -62,7 +66,7 @@ def bind(host: str, port: int) -> socket.socket:
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         listening = socket.socket(family, kind, proto)
-    except OSError as problem:
+    except (OSError, UnicodeError) as problem:  # a name with a label too long, or an empty one, is no Unicode
         raise _cannot(host, port, problem) from None
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -75,11 +79,24 @@ def bind(host: str, port: int) -> socket.socket:
     return listening
 
 
-def _cannot(host: str, port: int, problem: OSError) -> ListenError:
-    return ListenError(
-        f"cannot listen on {host}:{port}: {problem.strerror or problem}",
-        next="another daemon there? `ss -ltnp` shows it; else set http.host and http.port",
-    )
+def _cannot(host: str, port: int, problem: OSError | UnicodeError) -> ListenError:
+    number = problem.errno if isinstance(problem, OSError) else None
+    fact = f"cannot listen on {host}:{port}: {getattr(problem, 'strerror', '') or problem}"
+    unresolved = isinstance(problem, socket.gaierror) and number != socket.EAI_AGAIN
+    if unresolved or isinstance(problem, UnicodeError) or number in _NO_ADDRESS:
+        return ListenError(fact, next="set http.host to an address of this host, 127.0.0.1 or 0.0.0.0")
+    if number in _NOT_FOR_US:
+        step = "ports below 1024 need CAP_NET_BIND_SERVICE: grant it, or set http.port to another"
+        return ListenError(fact, next=step)
+    return CannotListenNowError(fact, next=_next_step(number, port))
+
+
+def _next_step(number: int | None, port: int) -> str:
+    if number == errno.EADDRINUSE:
+        return f"`ss -ltnp 'sport = :{port}'` shows who has it: end that one, or set http.port"
+    if number == errno.EADDRNOTAVAIL:
+        return "`ip address` shows the addresses that there are now: wait for this one, or set http.host"
+    return "try again; or set http.host and http.port"
 
 
 def url_of(listening: socket.socket) -> str:

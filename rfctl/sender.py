@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import json
 import time
 import urllib.error
@@ -10,7 +11,7 @@ import urllib.request
 from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
-from rfctl.errors import NoDaemonError, RfctlError
+from rfctl.errors import DaemonCannotNowError, DaemonRefusedError, NoDaemonError, RfctlError
 from rfctl.heartbeat import Daemon
 from rfctl.replay import Sending
 from rfctl.sources.generic import BATCHED, sign
@@ -52,13 +53,30 @@ class Sender:
                 answer.read()
         except urllib.error.HTTPError as problem:
             with problem:
-                said = problem.read().decode(errors="replace")
-            raise RfctlError(f"the webhook answered {problem.code}: {said}") from None
-        except OSError as problem:
+                raise self._refused(problem.code, problem.read()) from None
+        except (OSError, http.client.HTTPException) as problem:
             raise NoDaemonError(
                 f"the webhook at {self._url} cannot be reached: {problem}",
                 next="run it on the daemon's host, or with --via redis",
             ) from None
+
+    def _refused(self, status: int, body: bytes) -> RfctlError:
+        fact = f"the webhook at {self._url} answered {status}: {_error_in(body)}"
+        if status == 503:
+            step = "`rfctl stats` and the daemon's log say why; then run it again"
+            return DaemonCannotNowError(fact, next=step)
+        if status < 500:
+            step = "the daemon has other settings: compare `rfctl config show` there, or use --via redis"
+            return DaemonRefusedError(fact, next=step)
+        return RfctlError(fact, next="see the daemon's log")
+
+
+def _error_in(body: bytes) -> str:
+    """Return what a refusal says: the words in ours, all of another's."""
+    try:
+        return str(json.loads(body)["error"])
+    except (ValueError, KeyError, TypeError):
+        return body.decode(errors="replace")
 
 
 async def send_all(sendings: list[Sending], send: Send, sent: Callable[[], None]) -> None:

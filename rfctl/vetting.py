@@ -10,9 +10,10 @@ import asyncio
 
 import structlog
 
-from rfctl.connection import Connection, Server
+from rfctl.connection import Connection
 from rfctl.errors import EvictingRedisError, OtherShardsError, RfctlError
 from rfctl.keys import SHARDS
+from rfctl.server import Server
 from rfctl.waiting import pause
 from rfctl.wiring import check_shards
 

@@ -55,7 +55,9 @@ def options(
     json: Annotated[bool, typer.Option("--json", help="The same as -o json.")] = False,
     config: Annotated[
         Path | None,
-        typer.Option("--config", metavar="FILE", help="Read this file instead of the usual ones."),
+        typer.Option(
+            "--config", metavar="FILE", readable=False, help="Read this file instead of the usual ones."
+        ),  # whether it can be read is said by those who read it, with the one status for wrong settings
     ] = None,
     redis: Annotated[str | None, typer.Option("--redis", metavar="URL", help="Use this Redis.")] = None,
     embedded: Annotated[

@@ -7,19 +7,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rfctl.connection import Server, mask_url
+from rfctl.connection import mask_url
 from rfctl.heartbeat import Daemon
 from rfctl.keys import is_hashed
 from rfctl.outflow import Outflow
 from rfctl.overview import GroupLag, Overview, Waiting
+from rfctl.server import Refusal, Server
 from rfctl.text import counted, duration
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What was found at one moment. `dead` and `quarantine` count what waits for an operator, over all shards."""
+    """What was found at one moment. `dead` and `quarantine` count what waits for an operator, over all shards.
+
+    With `refusals`, why Redis refuses writes, nobody's silence means anything: who lives says so by writing.
+    """
 
     server: Server
+    refusals: list[Refusal]
     daemons: list[Daemon]
     seen: Overview
     sinks: list[Outflow]
@@ -34,7 +39,11 @@ def as_data(look: Look) -> dict[str, Any]:
     seen = look.seen
     return {
         "time": rfc3339(seen.now_ms),
-        "redis": {**dataclasses.asdict(look.server), "where": mask_url(look.server.where)},
+        "redis": {
+            **dataclasses.asdict(look.server),
+            "where": mask_url(look.server.where),
+            "refuses_writes": [{"code": one.code, "why": one.why, "next": one.next} for one in look.refusals],
+        },
         "daemons": look.daemons,
         "pending": {
             "batches": seen.batches,
@@ -49,7 +58,7 @@ def as_data(look: Look) -> dict[str, Any]:
         "sinks": [_sink_data(one, seen.now_ms) for one in look.sinks],
         "dead": look.dead,
         "quarantine": look.quarantine,
-        "warnings": warnings(look),
+        "warnings": [*_refused(look), *_warnings(look)],
     }
 
 
@@ -97,18 +106,19 @@ def _sink_data(one: Outflow, now_ms: int) -> dict[str, Any]:
     }
 
 
-def warnings(look: Look) -> list[str]:
-    """Return what an operator should see to, one line each."""
-    lines = []
-    if not any(one.processes for one in look.daemons):
-        lines.append("no processor is alive: nobody hands over what is pending (rfctl serve)")
-    for one in look.sinks:
-        name = one.outlet.name
-        if one.paused is not None:
-            lines.append(f"sink {name} is paused: {one.paused.why} (rfctl resume {name})")
-        if one.unserved:
-            where = "" if not one.holders else f" on {counted(one.unserved, 'shard')}"
-            lines.append(f"sink {name}: nobody delivers{where} (rfctl serve, in the role all or forwarder)")
+def _refused(look: Look) -> list[str]:
+    """Return why Redis refuses writes: the cause of whatever else there is to see to."""
+    return [f"Redis refuses writes: {one.why} ({one.next})" for one in look.refusals]
+
+
+def _warnings(look: Look) -> list[str]:
+    """Return what else an operator should see to, one line each."""
+    lines = _unseen(look) if look.refusals else _missing(look)
+    lines += [
+        f"sink {one.outlet.name} is paused: {one.paused.why} (rfctl resume {one.outlet.name})"
+        for one in look.sinks
+        if one.paused is not None
+    ]
     if look.dead:
         lines.append(f"dead: {counted(look.dead, 'message')} that a sink did not take (rfctl dead list)")
     if look.quarantine:
@@ -116,6 +126,24 @@ def warnings(look: Look) -> list[str]:
             f"quarantine: {counted(look.quarantine, 'request')} not understood (rfctl quarantine list)"
         )
     return lines
+
+
+def _missing(look: Look) -> list[str]:
+    lines = []
+    if not any(one.processes for one in look.daemons):
+        lines.append("no processor is alive: nobody hands over what is pending (rfctl serve)")
+    for one in look.sinks:
+        if one.unserved:
+            where = "" if not one.holders else f" on {counted(one.unserved, 'shard')}"
+            name = one.outlet.name
+            lines.append(f"sink {name}: nobody delivers{where} (rfctl serve, in the role all or forwarder)")
+    return lines
+
+
+def _unseen(look: Look) -> list[str]:
+    if any(one.processes for one in look.daemons) and not any(one.unserved for one in look.sinks):
+        return []
+    return ["who is alive cannot be told: a daemon and a sink's holder show it by writing into Redis"]
 
 
 def screen(look: Look) -> Any:
@@ -203,6 +231,7 @@ def _lines(look: Look) -> list[tuple[str, str]]:
     came = counted(totals.get("messages_in", 0), "message")
     lines = [
         ("Redis", f"{look.server.line()}, set by {look.server.set_by}"),
+        *(("WARNING", line) for line in _refused(look)),
         ("pending", f"{pending}, {seen.overdue} overdue"),
         ("in", f"{came}, {counted(totals.get('duplicates', 0), 'duplicate')} not added"),
         ("skipped", _by_kind(totals, "skipped:") or "nothing yet"),
@@ -215,7 +244,7 @@ def _lines(look: Look) -> list[tuple[str, str]]:
         ("stream", f"{seen.out_length} entries" + "".join(_group(one) for one in _readers(look))),
         ("dead", counted(look.dead, "message")),
     ]
-    return [*lines, *(("WARNING", line) for line in warnings(look))]
+    return [*lines, *(("WARNING", line) for line in _warnings(look))]
 
 
 def _by_kind(totals: dict[str, int], prefix: str) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import typer
 
 from rfctl.cli.context import invocation
-from rfctl.errors import NothingFoundError, SettingsError, UsageError
+from rfctl.errors import CannotWriteError, NothingFoundError, SettingsError, UsageError
 from rfctl.example import example
 from rfctl.layers import option, shown_value
 from rfctl.options import NAMED, Option, configured, options
@@ -29,11 +30,8 @@ def show(ctx: typer.Context) -> None:
         for one in configured(configuration.settings)
     ]
     if run.json:
-        render.emit(
-            [
-                {"name": one.name, "value": value, "set_by": by, "hides": hides}
-                for one, value, by, hides in rows
-            ]
+        run.emit_rows(
+            {"name": one.name, "value": value, "set_by": by, "hides": hides} for one, value, by, hides in rows
         )
         return
     lines = [(one.name, _written(value), by, "; ".join(hides)) for one, value, by, hides in rows]
@@ -61,7 +59,7 @@ def explain(ctx: typer.Context, key: str) -> None:
         "variable": one.variable,
     }
     if run.json:
-        render.emit(facts)
+        run.emit(facts)
     else:
         rows = [(name, _written(value)) for name, value in facts.items() if name != "for" or one.only]
         render.console().print(render.facts(rows))
@@ -99,7 +97,6 @@ def check(ctx: typer.Context) -> None:
 
     Examples:  rfctl config check  |  rfctl config check --config new.toml
     """
-    from rfctl.cli import render
     from rfctl.cli.ways import problems
 
     run = invocation(ctx)
@@ -107,7 +104,7 @@ def check(ctx: typer.Context) -> None:
     if wrong := asyncio.run(problems(configuration.settings)):
         raise SettingsError(wrong, next="see `man rfctl.toml` or `rfctl config explain KEY`")
     if run.json:
-        render.emit({"ok": True, "files": [str(path) for path in configuration.files]})
+        run.emit({"ok": True, "files": [str(path) for path in configuration.files]})
     else:
         read = ", ".join(str(path) for path in configuration.files) or "no file"
         typer.echo(f"the settings are right ({read})")
@@ -116,13 +113,11 @@ def check(ctx: typer.Context) -> None:
 @app.command("path")
 def path(ctx: typer.Context) -> None:
     """Print which files are looked for, and which of them are there."""
-    from rfctl.cli import render
-
     run = invocation(ctx)
     environment = run.environment
     looked = [run.config] if run.config else [environment.system_file, environment.user_file]
     if run.json:
-        render.emit([{"path": str(one), "exists": one.exists()} for one in looked])
+        run.emit_rows({"path": str(one), "exists": one.exists()} for one in looked)
         return
     for one in looked:
         typer.echo(f"{one}{'' if one.exists() else '  (not there)'}")
@@ -139,12 +134,30 @@ def init(
         typer.echo(example(), nl=False)
         return
     target = run.config or run.environment.user_file
-    if target.exists():
-        raise UsageError(f"{target} is there already", next="rfctl config init --stdout prints a new one")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.touch(mode=0o600)
-    target.write_text(example(), encoding="utf-8")
+    try:
+        _create(target)
+    except FileExistsError:
+        raise UsageError(
+            f"{target} is there already", next="rfctl config init --stdout prints a new one"
+        ) from None
+    except OSError as problem:
+        raise CannotWriteError(
+            f"{target} cannot be written: {problem.strerror}",
+            next="name a file that you may write with --config FILE; rfctl config init --stdout prints it",
+        ) from None
     typer.echo(str(target))
+
+
+def _create(target: Path) -> None:
+    """Write a new file for its user alone, or none: half of one would be in the way of the next try."""
+    if not target.parent.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+    target.touch(mode=0o600, exist_ok=False)
+    try:
+        target.write_text(example(), encoding="utf-8")
+    except OSError:
+        target.unlink()
+        raise
 
 
 def _written(value: Any) -> str:

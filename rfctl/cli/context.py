@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +35,20 @@ class Invocation:
     def json(self) -> bool:
         """Whether stdout is to be JSON."""
         return self.output != "table"
+
+    def emit(self, value: Any) -> None:
+        """Print one JSON value, with -o jsonl on one line."""
+        from rfctl.cli import render
+
+        render.emit(value, pretty=self.output == "json")
+
+    def emit_rows(self, rows: Iterable[Any]) -> None:
+        """Print what was found as one JSON array, with -o jsonl as one value a line."""
+        if self.output == "jsonl":
+            for row in rows:
+                self.emit(row)
+        else:
+            self.emit(list(rows))
 
     def configuration(self, flags: dict[str, tuple[str, Any]] | None = None) -> Configuration:
         """Load the settings, with the command's own flags on top; notices go to stderr."""

@@ -91,12 +91,10 @@ def _all_of(sink: str) -> str:
 
 
 async def _list(run: Invocation, sink: str, limit: int) -> None:
-    from rfctl.cli import render
-
     async with run.batches() as (connection, batches, _):
         found = await DeadMessages(connection, batches.partitions).newest(limit, sink)
         if run.json:
-            render.emit_rows((_as_data(one) for one in found), lines=run.output == "jsonl")
+            run.emit_rows(_as_data(one) for one in found)
         elif found:
             _table(found)
         if not found:
@@ -104,14 +102,12 @@ async def _list(run: Invocation, sink: str, limit: int) -> None:
 
 
 async def _show(run: Invocation, written: str) -> None:
-    from rfctl.cli import render
-
     async with run.batches() as (connection, batches, _):
         found = await _named(
             DeadMessages(connection, batches.partitions), [check_id(written)], connection.address
         )
         if run.json:
-            render.emit_rows((_in_full(one) for one in found), lines=run.output == "jsonl")
+            run.emit_rows(_in_full(one) for one in found)
             return
         for one in found:
             _facts(one)
@@ -133,14 +129,12 @@ async def _retry(run: Invocation, ids: Sequence[str], sink: str) -> int:
 
 
 async def _drop(run: Invocation, ids: Sequence[str], sink: str) -> None:
-    from rfctl.cli import render
-
     async with run.batches() as (connection, batches, _):
         room = DeadMessages(connection, batches.partitions)
         named = _named(room, ids, connection.address) if ids else _every(room, sink, connection.address)
         dropped = [one for one in await named if await room.drop(one)]
         if run.json:
-            render.emit({"dropped": [_in_full(one) for one in dropped]})
+            run.emit({"dropped": [_in_full(one) for one in dropped]})
         else:
             _table(dropped, "dropped")
             typer.echo(f"rfctl: {counted(len(dropped), 'dead message')} thrown away", err=True)
@@ -187,7 +181,7 @@ def _say_sent(run: Invocation, sent: list[DeadMessage], left: list[DeadMessage])
     from rfctl.cli import render
 
     if run.json:
-        render.emit({"sent_again": [_as_data(one) for one in sent], "left": [_as_data(one) for one in left]})
+        run.emit({"sent_again": [_as_data(one) for one in sent], "left": [_as_data(one) for one in left]})
     elif sent:
         _table(sent, "sent again")
     for name in sorted({one.sink for one in left}):

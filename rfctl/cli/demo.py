@@ -17,7 +17,7 @@ from typing import Annotated
 import typer
 
 from rfctl.batches import Batches
-from rfctl.cli.context import invocation, run_async
+from rfctl.cli.context import Invocation, invocation, run_async
 from rfctl.embedded import die_with_parent
 from rfctl.errors import ANSWER_IS_NO, INTERRUPTED, NoDaemonError, StoreError
 from rfctl.heartbeat import Daemon, alive
@@ -37,18 +37,18 @@ def demo(
 
     Examples:  rfctl demo  |  rfctl demo --keep
     """
-    run_async(_demo(as_json=invocation(ctx).json, keep=keep), interrupted=0 if keep else INTERRUPTED)
+    run_async(_demo(invocation(ctx), keep=keep), interrupted=0 if keep else INTERRUPTED)
 
 
-async def _demo(*, as_json: bool, keep: bool) -> int:
+async def _demo(run: Invocation, *, keep: bool) -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):  # a closed terminal ends it as Ctrl-C does
         signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
     folder = Path(tempfile.mkdtemp(prefix="rfctl-demo-"))
     process = _serve(folder)
     try:
         batches, daemon = await _up(folder, process)
-        verdict = await _talk(batches, daemon, as_json=as_json)
-        _summary(verdict, daemon, keep=keep, as_json=as_json)
+        verdict = await _talk(batches, daemon, as_json=run.json)
+        _summary(run, verdict, daemon, keep=keep)
         if keep:
             await _stay(batches)
         await batches.connection.close()
@@ -151,12 +151,10 @@ async def _talk(batches: Batches, daemon: Daemon, *, as_json: bool) -> Verdict:
     return judge(sendings, merged, Timers(daemon.quiet_ms, daemon.max_size, daemon.max_wait_ms))
 
 
-def _summary(verdict: Verdict, daemon: Daemon, *, keep: bool, as_json: bool) -> None:
-    from rfctl.cli import render
-
+def _summary(run: Invocation, verdict: Verdict, daemon: Daemon, *, keep: bool) -> None:
     lost = verdict.sent - verdict.received
-    if as_json:
-        render.emit(
+    if run.json:
+        run.emit(
             {
                 "in": verdict.sent,
                 "out": verdict.batches,

@@ -8,7 +8,7 @@ import typer
 
 from rfctl.batches import Batches
 from rfctl.cli.consent import ask
-from rfctl.cli.context import invocation, run_async
+from rfctl.cli.context import Invocation, invocation, run_async
 from rfctl.cli.person import Chat, batch_name
 from rfctl.errors import NothingFoundError, UsageError
 from rfctl.message import decode_item
@@ -44,16 +44,16 @@ async def _flush(ctx: typer.Context, name: str | None, *, discard: bool, yes: bo
         if name is None:
             count = await _every(batches, discard=discard, yes=yes)
             what = "discarded" if discard else "handed over"
-            _say(run.json, {"batches": count, "done": what}, f"{counted(count, 'batch')} {what}")
+            _say(run, {"batches": count, "done": what}, f"{counted(count, 'batch')} {what}")
             return
         if discard:
             items = await batches.discard(name)
             if items:
-                _print_discarded(name, items, as_json=run.json)
+                _print_discarded(run, name, items)
                 return
         elif (left := await batches.flush(name)) is not None:
             text = f"{render.safe(name)}: {counted(left[1], 'message')} handed over as {left[0]}"
-            _say(run.json, {"phone": name, "id": left[0], "count": left[1]}, text)
+            _say(run, {"phone": name, "id": left[0], "count": left[1]}, text)
             return
         where = connection.address
         raise NothingFoundError(f"{name} has no pending messages in {where.shown()}", set_by=where.set_by)
@@ -72,23 +72,23 @@ async def _every(batches: Batches, *, discard: bool, yes: bool) -> int:
             return count
 
 
-def _print_discarded(phone: str, items: list[bytes], *, as_json: bool) -> None:
+def _print_discarded(run: Invocation, phone: str, items: list[bytes]) -> None:
     import msgspec
 
     from rfctl.cli import render
 
-    if as_json:
-        render.emit({"phone": phone, "discarded": [msgspec.Raw(item) for item in items]})
+    if run.json:
+        run.emit({"phone": phone, "discarded": [msgspec.Raw(item) for item in items]})
         return
     messages = [decode_item(item) for item in items]
     rows = [(render.clock(one.receivedAt), one.messageId, one.text) for one in messages]
     render.console().print(render.table(("received", "id", "discarded"), rows))
 
 
-def _say(as_json: bool, data: dict[str, object], text: str) -> None:
+def _say(run: Invocation, data: dict[str, object], text: str) -> None:
     from rfctl.cli import render
 
-    if as_json:
-        render.emit(data)
+    if run.json:
+        run.emit(data)
     else:
         render.console().print(text)

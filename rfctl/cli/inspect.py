@@ -22,8 +22,6 @@ def inspect(ctx: typer.Context, phone: Phone, chat: Chat = "") -> None:
 
 
 async def _inspect(ctx: typer.Context, name: str) -> None:
-    from rfctl.cli import render
-
     run = invocation(ctx)
     async with run.batches() as (connection, batches, _):
         batch = await batches.peek(name)
@@ -35,7 +33,7 @@ async def _inspect(ctx: typer.Context, name: str) -> None:
             )
         why = _why(batch)
         if run.json:
-            render.emit(_as_json(batch, why))
+            run.emit(_as_json(batch, why))
         else:
             _show(batch, why)
 

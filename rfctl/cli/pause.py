@@ -74,7 +74,7 @@ def _say(run: Invocation, text: str, data: dict[str, Any]) -> None:
     from rfctl.cli import render
 
     if run.json:
-        render.emit(data)
+        run.emit(data)
     else:
         render.console().print(render.safe(text))
 

@@ -80,12 +80,10 @@ def _check_choice(ids: list[str] | None, *, every: bool) -> None:
 
 
 async def _list(run: Invocation, limit: int) -> None:
-    from rfctl.cli import render
-
     async with run.batches() as (connection, _, _):
         found = await Quarantine(connection).list(limit)
         if run.json:
-            render.emit_rows((_as_data(one) for one in found), lines=run.output == "jsonl")
+            run.emit_rows(_as_data(one) for one in found)
         elif found:
             _table(found)
         if not found:
@@ -98,7 +96,7 @@ async def _show(run: Invocation, entry_id: str) -> None:
     async with run.batches() as (connection, _, _):
         [kept] = await _chosen(Quarantine(connection), [entry_id], connection.address)
         if run.json:
-            render.emit({**_as_data(kept), "body": _body(kept)}, pretty=run.output == "json")
+            run.emit({**_as_data(kept), "body": _body(kept)})
             return
         out = render.console()
         out.print(render.facts(_facts(kept)))
@@ -124,7 +122,7 @@ async def _drop(run: Invocation, ids: Sequence[str]) -> None:
         room = Quarantine(connection)
         dropped = [one for one in await _chosen(room, ids, connection.address) if await room.drop(one.id)]
         if run.json:
-            render.emit({"dropped": [{**_as_data(one), "body": _body(one)} for one in dropped]})
+            run.emit({"dropped": [{**_as_data(one), "body": _body(one)} for one in dropped]})
             return
         rows = [(one.id, one.source, one.why, _text(one.body)) for one in dropped]
         render.console().print(render.table(("dropped", "source", "why", "body"), rows))
@@ -210,7 +208,7 @@ def _say(run: Invocation, done: list[Reread]) -> None:
     from rfctl.cli import render
 
     if run.json:
-        rows = (
+        run.emit_rows(
             {
                 **_as_data(one.kept),
                 "stored": one.stored,
@@ -219,7 +217,6 @@ def _say(run: Invocation, done: list[Reread]) -> None:
             }
             for one in done
         )
-        render.emit_rows(rows, lines=run.output == "jsonl")
         return
     rows_shown = [(one.kept.id, one.kept.source, _outcome(one), one.problem) for one in done]
     render.console().print(

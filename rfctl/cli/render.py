@@ -37,15 +37,6 @@ def emit(value: Any, *, pretty: bool = True) -> None:
     sys.stdout.flush()
 
 
-def emit_rows(rows: Iterable[Any], *, lines: bool) -> None:
-    """Print what was found as one JSON array, or (`lines`) as one JSON value a line."""
-    if not lines:
-        emit(list(rows))
-        return
-    for row in rows:
-        emit(row, pretty=False)
-
-
 def safe(text: str, style: str = "") -> Text:
     """Return strangers' text for a terminal."""
     return Text(visible(text), style=style)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from rfctl.batches import Batches
-from rfctl.cli.context import invocation, run_async
+from rfctl.cli.context import Invocation, invocation, run_async
 from rfctl.cli.merged import check_id, check_only_one, in_stream, outside_id
 from rfctl.cli.sink import check_forwarded
 from rfctl.connection import Connection
@@ -53,7 +53,7 @@ async def _replay(ctx: typer.Context, written: str, sink: str) -> None:
         found = await _find(connection, batches, written, configuration.settings)
         for name in targets:
             await _send(connection, found, name)
-        _say(outside_id(found.entry), targets, as_json=run.json)
+        _say(run, outside_id(found.entry), targets)
 
 
 async def _send(connection: Connection, found: _Found, sink: str) -> None:
@@ -101,11 +101,10 @@ async def _find(connection: Connection, batches: Batches, written: str, settings
     return _Found(shard, entry, dead)
 
 
-def _say(message_id: str, sinks: list[str], *, as_json: bool) -> None:
+def _say(run: Invocation, message_id: str, sinks: list[str]) -> None:
     from rfctl.cli import render
 
-    if as_json:
-        facts: dict[str, Any] = {"id": message_id, "sinks": sinks}
-        render.emit(facts)
+    if run.json:
+        run.emit({"id": message_id, "sinks": sinks})
         return
     render.console().print(render.safe(f"{message_id} is sent again to {', '.join(sinks)}; {_SAME_ID}"))

@@ -10,9 +10,10 @@ from typing import Annotated, Any, Literal
 import typer
 
 from rfctl.batches import Batches, Rules
-from rfctl.cli.context import invocation, run_async
+from rfctl.cli.context import Invocation, invocation, run_async
+from rfctl.connection import Connection
 from rfctl.entrances import GENERIC, source_settings
-from rfctl.errors import ANSWER_IS_NO, NoDaemonError, RfctlError, UsageError
+from rfctl.errors import ANSWER_IS_NO, KeyTakenError, NoDaemonError, RedisCannotNowError, UsageError
 from rfctl.heartbeat import Daemon, alive
 from rfctl.layers import Configuration
 from rfctl.message import Merged, Message, merged_as_json, tidy_phone
@@ -78,7 +79,7 @@ async def _simulate(
         began_ms = await connection.now_ms()
         merged = await _send_and_follow(batches, sendings, send, before, timers)
         verdict = judge(sendings, merged, timers, expected)
-    _report(verdict, merged, timers, began_ms, as_json=context.json)
+    _report(context, verdict, merged, timers, began_ms)
     return ANSWER_IS_NO if verdict.complaints else 0
 
 
@@ -86,8 +87,9 @@ async def _daemon(batches: Batches, via: str) -> Daemon:
     living = await alive(batches.connection)
     processors = [one for one in living if one.processes]
     listeners = [one for one in living if one.listens]
-    address = batches.connection.address
     if not processors:
+        await _check_writes(batches.connection)
+        address = batches.connection.address
         raise NoDaemonError(
             f"no processor is alive on {address.shown()}: nothing would come out",
             set_by=address.set_by,
@@ -96,6 +98,14 @@ async def _daemon(batches: Batches, via: str) -> Daemon:
     if via == "webhook" and not listeners:
         raise NoDaemonError("no daemon listens for webhooks", next="start one, or use --via redis")
     return listeners[0] if via == "webhook" else processors[0]
+
+
+async def _check_writes(connection: Connection) -> None:
+    """Name the cause where no daemon could say that it is alive. Raises RedisCannotNowError."""
+    where = connection.address
+    if found := await connection.refusals():
+        fact = f"Redis at {where.shown()} refuses writes: {found[0].why}"
+        raise RedisCannotNowError(fact, set_by=where.set_by, next=found[0].next)
 
 
 def _via_webhook(configuration: Configuration, daemon: Daemon) -> Send:
@@ -118,7 +128,8 @@ def _via_redis(batches: Batches, configuration: Configuration, daemon: Daemon) -
             [Message(phone=phone, text=text, id=message_id, channel="generic", simulated=True)]
         )
         if results[0].refused:
-            raise RfctlError(f"{phone}: {results[0].refused}")
+            step = "find out who writes that key, or use another database"
+            raise KeyTakenError(f"{phone}: {results[0].refused}", next=step)
 
     return send
 
@@ -166,11 +177,13 @@ async def _new(batches: Batches, before: dict[str, str]) -> list[Merged]:
     return found
 
 
-def _report(verdict: Verdict, merged: list[Merged], timers: Timers, began_ms: int, *, as_json: bool) -> None:
+def _report(
+    context: Invocation, verdict: Verdict, merged: list[Merged], timers: Timers, began_ms: int
+) -> None:
     from rfctl.cli import render
 
-    if as_json:
-        render.emit(
+    if context.json:
+        context.emit(
             {
                 "ok": not verdict.complaints,
                 "sent": verdict.sent,

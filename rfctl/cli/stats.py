@@ -38,8 +38,10 @@ async def _stats(ctx: typer.Context, *, watch: bool, limit: int) -> None:
         observer = _Observer(connection, batches, configuration.settings, limit)
         if watch:
             await _watch(observer, as_json=run.json)
-            return
-        _print(await observer.look(), as_json=run.json)
+        elif run.json:
+            run.emit(as_data(await observer.look()))
+        else:
+            _print(await observer.look())
 
 
 class _Observer:
@@ -57,6 +59,7 @@ class _Observer:
         seen = await overview(connection, partitions, limit=self._limit)
         return Look(
             server=await connection.server(),
+            refusals=await connection.refusals(),
             daemons=await alive(connection),
             seen=seen,
             sinks=await outflows(connection, partitions, self._outlets, seen.totals),
@@ -72,7 +75,7 @@ async def _watch(observer: _Observer, *, as_json: bool) -> None:
 
     if as_json or not sys.stdout.isatty():
         while True:
-            _print(await observer.look(), as_json=as_json, pretty=False)
+            _print_next(await observer.look(), as_json=as_json)
             await asyncio.sleep(1)
     with Live(console=render.console(), screen=True, auto_refresh=False) as live:
         while True:
@@ -80,11 +83,18 @@ async def _watch(observer: _Observer, *, as_json: bool) -> None:
             await asyncio.sleep(1)
 
 
-def _print(look: Look, *, as_json: bool, pretty: bool = True) -> None:
+def _print_next(look: Look, *, as_json: bool) -> None:
+    """Print one of many: in any JSON on one line, so that a reader sees where each ends."""
     from rfctl.cli import render
 
     if as_json:
-        render.emit(as_data(look), pretty=pretty)
+        render.emit(as_data(look), pretty=False)
     else:
-        render.console().print(screen(look))
-        sys.stdout.flush()
+        _print(look)
+
+
+def _print(look: Look) -> None:
+    from rfctl.cli import render
+
+    render.console().print(screen(look))
+    sys.stdout.flush()

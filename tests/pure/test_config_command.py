@@ -1,15 +1,19 @@
-"""`rfctl config show` and `explain`: what is set, in sections with names too."""
+"""`rfctl config`: what is set, in sections with names too, and a first file with every default."""
 
 from __future__ import annotations
 
 import json
+import resource
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 from typer.testing import CliRunner, Result
 
 from rfctl.cli.app import app
-from rfctl.errors import NothingFoundError
+from rfctl.errors import CannotWriteError, NothingFoundError, SettingsError
 
 SALON = '[sources.salon]\ntype = "telegram"\n'
 
@@ -62,3 +66,72 @@ def test_explain_of_what_is_no_setting_names_a_near_one(tmp_path: Path):
     problem = run(tmp_path, "", "explain", "sources.salon.quit_ms").exception
     assert isinstance(problem, NothingFoundError)
     assert "sources.salon.quiet_ms" in problem.next
+
+
+def init(target: Path) -> Result:
+    return CliRunner().invoke(app, ["--config", str(target), "config", "init"])
+
+
+@pytest.mark.parametrize("place", ["a-file/config.toml", "a-file/in/config.toml", "/proc/config.toml"])
+def test_a_file_that_cannot_be_made_is_named_with_what_to_do(tmp_path: Path, place: str):
+    (tmp_path / "a-file").touch()
+    problem = init(tmp_path / place).exception
+    assert isinstance(problem, CannotWriteError)
+    assert problem.exit_status == 73
+    assert str(tmp_path / place) in problem.fact
+    assert "rfctl config init --stdout" in problem.next
+
+
+@pytest.fixture
+def full_disk() -> Iterator[None]:
+    """No file may grow beyond 100 bytes, which looks to a program like a disk that is full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.usefixtures("full_disk")
+def test_a_full_disk_leaves_no_half_of_a_file(tmp_path: Path):
+    target = tmp_path / "config.toml"
+    problem = init(target).exception
+    assert isinstance(problem, CannotWriteError)
+    assert str(target) in problem.fact
+    assert not target.exists(), "a second try would find it there already"
+
+
+def test_the_file_is_its_users_alone(tmp_path: Path):
+    target = tmp_path / "new" / "config.toml"
+    assert init(target).stdout == f"{target}\n"
+    assert target.stat().st_mode & 0o777 == 0o600
+
+
+READS_SETTINGS = {
+    "serve": [], "stats": [], "inspect": ["1"], "tail": [], "flush": ["1"], "pause": ["x"], "resume": ["x"],
+    "replay": ["1-0"], "simulate": [], "dead list": [], "dead show": ["1-0"], "dead retry": ["1-0"],
+    "dead drop": ["1-0"], "quarantine list": [], "quarantine show": ["1-0"], "quarantine retry": ["1-0"],
+    "quarantine drop": ["1-0"], "config show": [], "config explain": ["http.port"], "config check": [],
+}  # fmt: skip
+READS_NONE = {"demo", "export unit", "config init", "config path"}
+
+
+def commands(group: Any, before: str = "") -> Iterator[str]:
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, f"{before}{name} ")
+        else:
+            yield before + name
+
+
+def test_every_command_is_known_to_read_the_settings_or_not():
+    assert set(commands(typer.main.get_command(app))) == READS_SETTINGS.keys() | READS_NONE
+
+
+@pytest.mark.parametrize("command", READS_SETTINGS)
+def test_a_settings_file_that_is_not_there_is_the_same_error_of_every_command(tmp_path: Path, command: str):
+    file = tmp_path / "none.toml"
+    line = ["--config", str(file), *command.split(), *READS_SETTINGS[command]]
+    problem = CliRunner().invoke(app, line).exception
+    assert isinstance(problem, SettingsError)
+    assert problem.exit_status == 78
+    assert problem.problems == [f"{file}: cannot be read: No such file or directory"]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from rfctl.connection import mask_url
-from rfctl.errors import SettingsError
+from rfctl.errors import CommandLineError, SettingsError
 from rfctl.layers import Configuration, Environment, load, option, shown_value
 from rfctl.options import configured, options
 from rfctl.wiring import policy_of
@@ -103,6 +103,50 @@ def test_a_file_that_is_asked_for_and_missing_is_an_error(tmp_path: Path):
     with pytest.raises(SettingsError) as problem:
         load(environment(tmp_path), file=tmp_path / "no.toml")
     assert "cannot be read" in problem.value.problems[0]
+
+
+@pytest.mark.parametrize(
+    ("content", "says", "leads_to"),
+    [
+        (None, "cannot be read: Is a directory", "check the path"),
+        (b"\n[http]\n# \xff", "is not UTF-8 (line 3)", "man rfctl.toml"),
+        (b"x", "is not TOML", "man rfctl.toml"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_a_wrong_setting_that_names_it(
+    tmp_path: Path, content: bytes | None, says: str, leads_to: str
+):
+    file = tmp_path / "chosen.toml"
+    file.mkdir() if content is None else file.write_bytes(content)
+    with pytest.raises(SettingsError) as problem:
+        load(environment(tmp_path), file=file)
+    [line] = problem.value.problems
+    assert line.startswith(f"{file}: {says}")
+    assert leads_to in problem.value.next
+    assert problem.value.exit_status == 78
+
+
+def test_a_credential_that_is_no_text_is_named(tmp_path: Path):
+    folder = Path(credentials(tmp_path, **{"http.token": ""}))
+    (folder / "http.token").write_bytes(b"\xff")
+    [line] = problems(tmp_path, CREDENTIALS_DIRECTORY=str(folder))
+    assert line.startswith(f"{folder / 'http.token'}: is not UTF-8")
+
+
+def test_a_wrong_value_is_the_command_lines_fault_only_if_nobody_else_is_wrong(tmp_path: Path):
+    flags = {"http.port": ("--port", 99_999)}
+    with pytest.raises(CommandLineError, match="1 command-line option is wrong") as problem:
+        load(environment(tmp_path), flags=flags)
+    assert problem.value.exit_status == 2
+    assert "flag --port" in problem.value.problems[0]
+    with pytest.raises(SettingsError, match="2 settings are wrong") as both:
+        load(environment(tmp_path, RFCTL_BATCHING__MAX_SIZE="0"), flags=flags)
+    assert both.value.exit_status == 78
+
+
+def test_a_wrong_value_that_a_flag_hides_is_nobodys_fault(tmp_path: Path):
+    found = load(environment(tmp_path, RFCTL_HTTP__PORT="99999"), flags={"http.port": ("--port", 1)})
+    assert found.settings.http.port == 1
 
 
 def test_redis_url_of_the_environment_is_not_used_and_that_is_said(tmp_path: Path):

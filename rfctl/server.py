@@ -1,0 +1,107 @@
+"""Which Redis this is, and why it refuses writes now if it does: as its INFO tells, so that nobody need write to ask.
+
+A daemon says that it is alive by writing into Redis: where that is refused, silence says nothing about it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from rfctl.errors import CANNOT_NOW
+
+RULES = ("save", "stop-writes-on-bgsave-error", "min-replicas-to-write")
+"""What INFO leaves out and `refusals` goes by: to be asked for with CONFIG GET, which a hosted Redis may forbid."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Which Redis this is. `run_id` changes with every start of the server; memory policy as it says."""
+
+    where: str
+    db: int
+    run_id: str
+    product: str
+    version: str
+    eviction: str
+    aof: bool
+    set_by: str
+
+    def line(self) -> str:
+        """Return it for a person."""
+        return f"{self.where} db {self.db} ({self.product} {self.version}, run {self.run_id[:8]})"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why writes are refused: the code that Redis answers them with, the cause, and what to do next."""
+
+    code: str
+    why: str
+
+    @property
+    def next(self) -> str:
+        """What the operator does."""
+        return CANNOT_NOW[self.code]
+
+
+def facts_of(answer: bytes) -> dict[str, str]:
+    """Return the fields of INFO."""
+    lines = answer.decode(errors="replace").splitlines()
+    return {name: value for name, colon, value in (line.partition(":") for line in lines) if colon}
+
+
+def server_of(info: Mapping[str, str], *, where: str, db: int, set_by: str) -> Server:
+    """Return which Redis has this INFO."""
+    return Server(
+        where=where,
+        db=db,
+        run_id=info.get("run_id", "?"),
+        product="Valkey" if "valkey_version" in info else "Redis",
+        version=info.get("valkey_version") or info.get("redis_version", "?"),
+        eviction=info.get("maxmemory_policy", "?"),
+        aof=info.get("aof_enabled") == "1",
+        set_by=set_by,
+    )
+
+
+def refusals(info: Mapping[str, str], rules: Mapping[str, str]) -> list[Refusal]:
+    """Return every reason for which this Redis refuses writes now; `rules` are its RULES, as far as it tells them."""
+    every = (("READONLY", _replica(info)), ("OOM", _full(info)), ("NOREPLICAS", _alone(info, rules)))
+    found = [Refusal(code, why) for code, why in every if why]
+    return found + [Refusal("MISCONF", why) for why in _unsaved(info, rules)]
+
+
+def _replica(info: Mapping[str, str]) -> str:
+    if info.get("role") != "slave" or info.get("slave_read_only") == "0":
+        return ""
+    lost = ", which it has lost" if info.get("master_link_status") == "down" else ""
+    return f"it is a replica of {info.get('master_host', '?')}:{info.get('master_port', '?')}{lost}"
+
+
+def _full(info: Mapping[str, str]) -> str:
+    most = _number(info, "maxmemory")
+    used = _number(info, "used_memory") - _number(info, "mem_not_counted_for_evict")
+    makes_room = info.get("maxmemory_policy", "").startswith("allkeys-")
+    if not most or used <= most or makes_room:
+        return ""
+    return f"its memory is full: {info.get('used_memory_human')} used, maxmemory is {info.get('maxmemory_human')}"
+
+
+def _alone(info: Mapping[str, str], rules: Mapping[str, str]) -> str:
+    wanted, good = _number(rules, "min-replicas-to-write"), _number(info, "min_slaves_good_slaves")
+    counts = "min_slaves_good_slaves" in info and info.get("role") == "master"
+    return f"{good} of the {wanted} replicas that it must have are there" if counts and good < wanted else ""
+
+
+def _unsaved(info: Mapping[str, str], rules: Mapping[str, str]) -> Iterator[str]:
+    stops = rules.get("stop-writes-on-bgsave-error", "yes") == "yes" and rules.get("save") != ""
+    if info.get("rdb_last_bgsave_status") == "err" and stops:
+        yield "its last save to disk (RDB) failed"
+    if info.get("aof_last_write_status") == "err" and info.get("aof_enabled") == "1":
+        yield "its last write to the AOF failed"
+
+
+def _number(facts: Mapping[str, str], name: str) -> int:
+    written = facts.get(name, "0")
+    return int(written) if written.isdigit() else 0
