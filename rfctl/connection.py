@@ -37,6 +37,7 @@ _SECRET_NAME = re.compile(
     r"pass|pwd|secret|token|credential|signature|auth|(^|[._-])(sig|api_?key|key)$", re.I
 )
 _CREDENTIALS = ("NOAUTH", "WRONGPASS", "NOPERM")
+_NOT_THE_MASTER = ("READONLY", "MASTERDOWN")
 _OF_A_SCRIPT = re.compile(r": -([A-Z]+) ")
 """Where Redis 6.2 has the code of an error that a command inside a script was answered."""
 
@@ -136,6 +137,9 @@ def _unreachable(problem: Exception, message: str, address: Address) -> errors.R
         step = "something accepts connections there and is silent, or is too slow: a dead tunnel?"
     elif isinstance(problem, rx.InvalidResponse) or "Protocol Error" in message:
         fact, step = f"what answers at {where} is not a Redis", "check host and port in redis.url"
+    elif "CERTIFICATE_VERIFY_FAILED" in message:
+        fact = f"Redis at {where} shows a certificate that nobody known vouches for: {message}"
+        step = "put ?ssl_ca_certs=/path/of/ca.crt behind its URL"
     else:
         fact = f"Redis at {where} cannot be reached: {message}"
         step = "start it, or set redis.url (or try `--embedded`)"
@@ -192,8 +196,15 @@ class Connection:
             yield
         except (rx.RedisError, OSError, TimeoutError) as problem:
             _obey_cancellation()
+            if _code(problem, str(problem)) in _NOT_THE_MASTER:
+                await self._hang_up()
             raise explain(problem, self.address) from problem
         _obey_cancellation()
+
+    async def _hang_up(self) -> None:
+        """Close the idle sockets: after a failover the same address may lead to another server, and they to the old one."""
+        with contextlib.suppress(rx.RedisError, OSError):
+            await self._client.connection_pool.disconnect(inuse_connections=False)
 
     async def call(self, *command: bytes | str | float) -> Any:
         """Send one command and return its answer as RESP2 has it: bytes, int, None or a list of them."""

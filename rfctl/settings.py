@@ -24,8 +24,9 @@ class RedisSettings(Section):
 
     url: str = Field(
         "redis://127.0.0.1:6379/0",
-        description="Redis or Valkey to use: redis://[user:password@]host:port/db, rediss://… (TLS), "
-        "unix:///path?db=0, or embedded (a private Valkey that the daemon starts and ends).",
+        description="Redis or Valkey to use: redis://[user:password@]host:port/db, rediss://… (TLS; "
+        "?ssl_ca_certs=/path/of/ca.crt behind it names a CA of your own), unix:///path?db=0, or embedded (a private "
+        "Valkey that the daemon starts and ends).",
         json_schema_extra=SECRET,
     )
     shards: int = Field(

@@ -7,8 +7,6 @@ import hmac
 import json
 import random
 import socket
-import ssl
-import subprocess
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -26,6 +24,7 @@ from rfctl.message import Merged
 from rfctl.sinks import http
 from rfctl.sinks.delivery import Delivery, DeliveryError, SinkProfile, encode
 from rfctl.sinks.http import Http, retry_after_ms, signature
+from tests.certificates import self_signed
 from tests.receivers import Answer, HttpReceiver, tcp_receiver
 
 KEYS = [bytes(range(24)), bytes(range(100, 164))]
@@ -303,11 +302,7 @@ async def test_a_connection_that_does_not_come_about_is_left_after_its_own_timeo
 
 
 async def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path):
-    key, certificate = str(tmp_path / "key.pem"), str(tmp_path / "certificate.pem")
-    line = f"openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout {key} -out {certificate} -days 1 -subj /CN=localhost"
-    subprocess.run([*line.split(), "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True)
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(certificate, key)
+    _, context = self_signed(tmp_path)
     heard: list[object] = []
     server = await asyncio.start_server(lambda *streams: heard.append(streams), "127.0.0.1", 0, ssl=context)
     async with server:
