@@ -150,7 +150,7 @@ _VALUES: dict[str, Any] = {
     "sources.NAME.public_url": "https://bot.example.com",
     "sources.NAME.map": {"phone": "sender.phone", "text": "text", "id": "id"},
     "sources.NAME.auth_header": "X-Token",
-    "rules.NAME.sources": ["salon"],
+    "rules.NAME.sources": ["generic"],
     "rules.NAME.companies": ["962302"],
     "rules.NAME.accounts": ["106540352242922"],
     "rules.NAME.types": ["image", "video"],

@@ -7,11 +7,12 @@ consequence come from the first rule that matches and sets it, else from the gen
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
+
+import re2
 
 from rfctl.message import Message
 
@@ -24,6 +25,17 @@ batch leaves. discard: what is pending is thrown away (and counted), then this o
 MATCHED_CHARS = 1024
 """A longer text is no command: no words, prefix or pattern matches it."""
 _BEHIND = " .!?…"
+_LOOKS = dict.fromkeys((0xFE0E, 0xFE0F))
+"""Variation selectors: they only choose whether an emoji is in colour, and one phone sends them, another does not."""
+_NOT_SAID = frozenset({"reaction", "deletion", "system", "location", "contacts", "unsupported"})
+"""Types whose text is no words of the person: an emoji under our words, a notice of the provider, batching.mark."""
+
+
+class Pattern(Protocol):
+    """A compiled expression of RE2. It takes time in proportion to the text: a stranger's cannot hold up the daemon."""
+
+    def fullmatch(self, text: bytes, /) -> object | None:
+        """Return something if the whole text, in UTF-8, is meant, else None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +63,7 @@ class Rule:
     types: frozenset[str] = frozenset()
     words: frozenset[str] = frozenset()
     prefixes: tuple[str, ...] = ()
-    patterns: tuple[re.Pattern[str], ...] = ()
+    patterns: tuple[Pattern, ...] = ()
     then: Then = ""
     quiet_ms: int | None = None
     max_size: int | None = None
@@ -72,23 +84,44 @@ class Rule:
     def _says(self, message: Message) -> bool:
         if not (self.words or self.prefixes or self.patterns):
             return True
-        if (message.media and not self.types) or len(message.text) > MATCHED_CHARS:
-            return False  # a picture with the caption "stop" is not just "stop"
+        if len(message.text) > MATCHED_CHARS or not (self.types or _is_said(message)):
+            return False
         return (
             normal(message.text) in self.words
-            or folded(message.text).startswith(self.prefixes)
-            or any(pattern.fullmatch(message.text.strip()) for pattern in self.patterns)
+            or begun(message.text).startswith(self.prefixes)
+            or self._fits(message.text.strip().encode(errors="replace"))
         )
 
+    def _fits(self, text: bytes) -> bool:
+        return any(pattern.fullmatch(text) for pattern in self.patterns)
 
-def folded(text: str) -> str:
-    """Return the form in which prefixes are compared: no case, no white space around it."""
-    return unicodedata.normalize("NFKC", text).casefold().strip()
+
+def _is_said(message: Message) -> bool:
+    """Say whether the text is the person's own words; a picture with the caption "stop" is not just "stop"."""
+    return not message.media and message.type not in _NOT_SAID
+
+
+def begun(text: str) -> str:
+    """Return the form in which prefixes are compared: no case, no white space before it; that behind it counts."""
+    return unicodedata.normalize("NFKC", text.translate(_LOOKS)).casefold().lstrip()
 
 
 def normal(text: str) -> str:
-    """Return the form in which words are compared: no case, and no full stop behind them."""
-    return folded(text).rstrip(_BEHIND) or folded(text)
+    """Return the form in which words are compared: no case, and neither white space nor a full stop behind them."""
+    said = begun(text).rstrip()
+    return said.rstrip(_BEHIND) or said
+
+
+def compiled(pattern: str) -> Pattern:
+    """Return a pattern that can be matched. Raises ValueError with what RE2 has against it."""
+    options = re2.Options()
+    options.log_errors = False  # it would print them
+    options.never_capture = True  # whether it fits is all that is asked, and is found faster
+    try:
+        made: Pattern = re2.compile(pattern.encode(), options)
+    except re2.error as problem:
+        raise ValueError(problem.args[0].decode(errors="replace")) from None
+    return made
 
 
 @dataclass(frozen=True, slots=True)

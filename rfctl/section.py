@@ -7,9 +7,10 @@ import re
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+DAY_MS = 86_400_000
 SECRET: dict[str, Any] = {"secret": True}
 Fault = tuple[str, str]
 """The name of a setting ("": the section itself), and what is wrong with it."""
@@ -27,26 +28,24 @@ def only(*types: str, secret: bool = False) -> dict[str, Any]:
     return {"only": list(types), "secret": secret}
 
 
-def _listed(value: Any) -> Any:
+def listed(value: Any) -> Any:
     """Read a list in the environment or in a credential: one a line, or with commas; and one word as a list of it."""
+    parts = listed_to_the_end(value)
+    return [part.rstrip() for part in parts] if isinstance(value, str) else parts
+
+
+def listed_to_the_end(value: Any) -> Any:
+    """Read such a list of words in which the white space at the end counts."""
     if isinstance(value, str) and value.lstrip().startswith("["):
         raise ValueError("it begins like a list in JSON, and is none")
     if isinstance(value, str):
-        return [part.strip() for part in re.split(r"[\n,]", value) if part.strip()]
+        return [part.lstrip() for part in re.split(r"[\n,]", value) if part.strip()]
     return value
 
 
-def _lined(value: Any) -> Any:
+def lined(value: Any) -> Any:
     """Read a list whose words may have commas: one a line."""
     return value.splitlines() if isinstance(value, str) else value
-
-
-def _compiles(pattern: str) -> str:
-    try:
-        re.compile(pattern)
-    except re.error as problem:
-        raise ValueError(f"{pattern} is no regular expression: {problem}") from None
-    return pattern
 
 
 def _worded(value: Any) -> Any:
@@ -55,9 +54,8 @@ def _worded(value: Any) -> Any:
 
 
 Word = Annotated[str, BeforeValidator(_worded)]
-Words = Annotated[list[Word], BeforeValidator(_listed)]
-Numbers = Annotated[list[int], BeforeValidator(_listed)]
-Patterns = Annotated[list[Annotated[str, AfterValidator(_compiles)]], BeforeValidator(_lined)]
+Words = Annotated[list[Word], BeforeValidator(listed)]
+Numbers = Annotated[list[int], BeforeValidator(listed)]
 # No two underscores in a row: they part the names of a variable.
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+([_-][a-z0-9]+)*$", max_length=32)]
 

@@ -1,19 +1,21 @@
 """What can be set, its default, its unit and what it is for. An option is born here and nowhere else.
 
-Names are `section.name`; the environment calls them `RFCTL_SECTION__NAME`. The sections that an operator names (sources,
-rules, sinks) are in ways.py; the table of all is options.py's; who set what is layers.py's.
+Names are `section.name`; the environment calls them `RFCTL_SECTION__NAME`. Of the sections that an operator names,
+sources and sinks are in ways.py, rules in rules.py; the table of all is options.py's; who set what is layers.py's.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from rfctl.keys import DEFAULT_STREAM, RESERVED_PREFIXES
-from rfctl.section import SECRET, Name, Section, Words, fills, refuse
-from rfctl.ways import RuleSettings, SinkSettings, SourceSettings
+from rfctl.rules import RuleSettings
+from rfctl.section import SECRET, Fault, Name, Section, Words, did_you_mean, fills, refuse
+from rfctl.ways import SinkSettings, SourceSettings
 
 EMBEDDED = "embedded"
 _URL = re.compile(r"(rediss?|unix)://.+")
@@ -235,13 +237,24 @@ class Settings(Section):
         return value
 
     @model_validator(mode="after")
-    def _no_sink_fills_what_it_reads(self) -> Self:
-        """Refuse a sink's key that could be the output stream; the default one cannot be, as a key of rfctl's own."""
-        refuse(
-            [
-                (f"sinks.{name}.key", f"{one.key} could be output.stream: what it delivers would come again")
-                for name, one in self.sinks.items()
-                if one.key and self.output.stream != DEFAULT_STREAM and fills(one.key, self.output.stream)
-            ]
-        )
+    def _sections_fit_together(self) -> Self:
+        refuse([*self._circles(), *self._unknown_sources()])
         return self
+
+    def _circles(self) -> Iterator[Fault]:
+        """Yield each sink's key that could be the output stream; the default one cannot be, as a key of rfctl's own."""
+        for name, one in self.sinks.items():
+            if one.key and self.output.stream != DEFAULT_STREAM and fills(one.key, self.output.stream):
+                yield (
+                    f"sinks.{name}.key",
+                    f"{one.key} could be output.stream: what it delivers would come again",
+                )
+
+    def _unknown_sources(self) -> Iterator[Fault]:
+        """Yield each source that a rule names and that is not there; without any there is generic."""
+        there = list(self.sources) or ["generic"]
+        for name, one in self.rules.items():
+            for source in one.sources:
+                if source not in there:
+                    near = did_you_mean(source, there) or f"; there is {', '.join(there)}"
+                    yield f"rules.{name}.sources", f"there is no [sources.{source}]{near}"

@@ -1,17 +1,19 @@
-"""The sections that an operator names: where messages come from, what does not wait, where they go."""
+"""Two of the sections that an operator names: where messages come from, and where they go. Rules are in rules.py."""
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from rfctl.section import (
+    DAY_MS,
     SECRET,
     Fault,
     Numbers,
-    Patterns,
     Section,
     Word,
     Words,
@@ -26,9 +28,6 @@ DEFAULT_RETRY_MS = (
     5_000, 300_000, 1_800_000, 7_200_000, 18_000_000, 36_000_000, 50_400_000, 72_000_000, 86_400_000,
 )  # fmt: skip
 """The waits that Standard Webhooks recommends: 5 s, 5 min, 30 min, 2, 5, 10, 14, 20, 24 h."""
-_DAY_MS = 86_400_000
-_TIMERS = ("quiet_ms", "max_size", "max_wait_ms")
-_CONDITIONS = ("words", "prefixes", "patterns", "types", "sources", "companies", "accounts")
 _NEEDED = {
     "http": "url", "list": "key", "bullmq": "queue", "celery": "task", "rq": "task", "command": "command",
 }  # fmt: skip
@@ -57,11 +56,11 @@ class SourceSettings(Section):
     )
     company: Word = Field("", max_length=64, description="Company of messages that name none.")
     quiet_ms: int | None = Field(
-        None, ge=1, le=_DAY_MS, description="This source's own batching.quiet_ms, ms; rules come before it."
+        None, ge=1, le=DAY_MS, description="This source's own batching.quiet_ms, ms; rules come before it."
     )
     max_size: int | None = Field(None, ge=1, le=1000, description="This source's own batching.max_size.")
     max_wait_ms: int | None = Field(
-        None, ge=1, le=_DAY_MS, description="This source's own batching.max_wait_ms, ms."
+        None, ge=1, le=DAY_MS, description="This source's own batching.max_wait_ms, ms."
     )
     dedupe_s: int | None = Field(
         None,
@@ -117,63 +116,24 @@ class SourceSettings(Section):
         return self
 
 
-class RuleSettings(Section):
-    """What is treated otherwise: who and which messages, and what follows. The first rule that says something wins."""
-
-    sources: Words = Field(default_factory=list, description="Only messages of these sources.")
-    companies: Words = Field(default_factory=list, description="Only messages to these companies.")
-    accounts: Words = Field(
-        default_factory=list, description="Only messages to these accounts of a provider."
-    )
-    types: Words = Field(
-        default_factory=list,
-        description="Only messages of these types: text, image, voice, button and so on.",
-    )
-    words: Words = Field(
-        default_factory=list,
-        description="The whole message is one of these, in any case; a full stop or exclamation mark behind it does not "
-        "count. A picture is not meant, whatever its caption, unless types says so.",
-    )
-    prefixes: Words = Field(
-        default_factory=list, description="The message begins with one of these, in any case."
-    )
-    patterns: Patterns = Field(
-        default_factory=list,
-        description="The whole message matches one of these Python regular expressions (messages up to 1024 characters).",
-    )
-    then: Literal["wait", "alone", "all", "discard"] = Field(
-        "wait",
-        description="wait: like any other, by the timers below. alone: what is pending is handed over first, then this "
-        "one by itself. all: it joins what is pending, and all is handed over. discard: what is pending is thrown away, "
-        "then this one is handed over by itself.",
-    )
-    quiet_ms: int | None = Field(None, ge=1, le=_DAY_MS, description="Silence after such a message, ms.")
-    max_size: int | None = Field(
-        None, ge=1, le=1000, description="Size at which a batch with such a message leaves."
-    )
-    max_wait_ms: int | None = Field(
-        None, ge=1, le=_DAY_MS, description="Longest wait of a batch with such a message, ms."
-    )
-
-    @model_validator(mode="after")
-    def _says_something(self) -> Self:
-        faults = []
-        if self.then == "wait" and not any(getattr(self, name) for name in _TIMERS):
-            faults.append(("", f"it changes nothing: set then, {_either(_TIMERS)}"))
-        if not any(getattr(self, name) for name in _CONDITIONS):
-            faults.append(("", f"it matches every message: set {_either(_CONDITIONS)}"))
-        refuse(faults)
-        return self
-
-
-def _either(names: tuple[str, ...]) -> str:
-    return f"{', '.join(names[:-1])} or {names[-1]}"
-
-
 def _is_there(kind: str) -> str:
     if kind not in types():
         raise ValueError(f"there is no sink {kind}{did_you_mean(kind, types())}")
     return kind
+
+
+def _never_public(url: str) -> str:
+    """Return why no public receiver can be meant, or "". Other names are judged at each connection."""
+    try:
+        host = (urlsplit(url).hostname or "").rstrip(".")
+        if host == "localhost":
+            return f"{host} is this machine"
+        ipaddress.ip_address(host)
+    except ValueError:
+        return ""  # a name, or a url of which the sink itself says what is wrong
+    from rfctl.sinks.addresses import refusal  # noqa: PLC0415 - it brings aiohttp, which few commands need
+
+    return refusal(host)
 
 
 class SinkSettings(Section):
@@ -260,7 +220,7 @@ class SinkSettings(Section):
     backoff_ms: int = Field(
         5000,
         ge=0,
-        le=_DAY_MS,
+        le=DAY_MS,
         description="BullMQ's first wait between a worker's tries, doubled each time, ms.",
         json_schema_extra=only("bullmq"),
     )
@@ -284,7 +244,7 @@ class SinkSettings(Section):
     @field_validator("retry_ms")
     @classmethod
     def _waits_are_waits(cls, value: list[int]) -> list[int]:
-        if any(not 0 <= wait <= 30 * _DAY_MS for wait in value):
+        if any(not 0 <= wait <= 30 * DAY_MS for wait in value):
             raise ValueError("each wait is between 0 and 30 days, in ms")
         return value
 
@@ -294,6 +254,8 @@ class SinkSettings(Section):
         needed = _NEEDED.get(self.type, "")
         if needed and not getattr(self, needed):
             faults.append((needed, f"is missing: a sink of type {self.type} needs it"))
+        if self.type == "http" and not self.allow_private and (why := _never_public(self.url)):
+            faults.append(("url", f"{why}: nothing is sent there unless allow_private = true"))
         if self.group.startswith("rfctl:"):
             faults.append(("group", "groups that begin with rfctl: are the sinks' own"))
         refuse(faults)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import socket
 from pathlib import Path
 
@@ -17,9 +16,9 @@ from rfctl.errors import OtherShardsError
 from rfctl.heartbeat import Daemon
 from rfctl.keys import SHARDS, Keyspace
 from rfctl.layers import Configuration
-from rfctl.policy import Policy, Rule, Timers, folded, normal
+from rfctl.policy import Policy, Rule, Timers, begun, compiled, normal
+from rfctl.rules import RuleSettings
 from rfctl.settings import EMBEDDED, Settings
-from rfctl.ways import RuleSettings
 
 
 def rules_of(settings: Settings) -> Rules:
@@ -58,8 +57,8 @@ def _rule(name: str, one: RuleSettings) -> Rule:
         accounts=frozenset(one.accounts),
         types=frozenset(one.types),
         words=frozenset(normal(word) for word in one.words),
-        prefixes=tuple(folded(prefix) for prefix in one.prefixes),
-        patterns=tuple(re.compile(pattern) for pattern in one.patterns),
+        prefixes=tuple(begun(prefix) for prefix in one.prefixes),
+        patterns=tuple(compiled(pattern) for pattern in one.patterns),
         then="" if one.then == "wait" else one.then,
         quiet_ms=one.quiet_ms,
         max_size=one.max_size,

@@ -8,6 +8,8 @@ from rfctl.connection import mask_url
 from rfctl.errors import CommandLineError, SettingsError
 from rfctl.layers import Configuration, Environment, load, option, shown_value
 from rfctl.options import configured, options
+from rfctl.rules import TYPES
+from rfctl.sources import evolution_content, telegram_update
 from rfctl.wiring import policy_of
 
 
@@ -267,6 +269,44 @@ def test_a_pattern_may_have_commas(tmp_path: Path):
     assert found.settings.rules["x"].patterns == ["a{1,2}"]
 
 
+RULE = '[rules.x]\nthen = "all"\n'
+HTTP = '[sinks.crm]\ntype = "http"\n'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        RULE + 'sources = ["generic"]\n',
+        SALON + RULE + 'sources = ["salon"]\n',
+        RULE + 'types = ["live_location", "video_note", "invoice", "nfm_reply", "ptt"]\n',
+        RULE + f"types = {list(TYPES)}\n",
+        HTTP + 'url = "https://10.example.com/"\n',
+        HTTP + 'url = "https://1.1.1.1/"\n',
+        HTTP + 'url = "http://127.0.0.1/"\nallow_private = true\n',
+        '[sinks.q]\ntype = "celery"\ntask = "t"\nurl = "redis://127.0.0.1/1"\n',
+    ],
+)
+def test_what_can_be_is_right(tmp_path: Path, text: str):
+    found = loaded(tmp_path, text).settings
+    assert found.rules or found.sinks
+
+
+def test_every_type_that_a_source_gives_is_known():
+    given = {*telegram_update.TYPES.values(), *evolution_content.TYPES.values()} - {"protocol"}
+    assert {*given, "edit", "deletion", "system"} <= set(TYPES)
+
+
+def test_the_space_at_the_end_of_a_prefix_counts_wherever_it_was_set(tmp_path: Path):
+    for text, variables in (
+        ('prefixes = ["go "]\n', {}),
+        ('prefixes = "go "\n', {}),
+        ("", {"RFCTL_RULES__X__PREFIXES": "/, go ,!"}),
+        ("", {"RFCTL_RULES__X__PREFIXES": '["go "]'}),
+    ):
+        [rule] = policy_of(loaded(tmp_path, RULE + text, **variables).settings).rules
+        assert "go " in rule.prefixes
+
+
 @pytest.mark.parametrize(
     ("text", "says", "line"),
     [
@@ -288,7 +328,28 @@ def test_a_pattern_may_have_commas(tmp_path: Path):
         ('[sources.s]\ntype = "generic"\n[sources.s.map]\nphone = 5\n', "s.map.phone: write a text", 3),
         ('[sources.s]\ntype = "generic"\nmap = "x"\n', "sources.s.map: write a table", 3),
         ('[sources.generic]\nauth = "token"\n', "sources.generic.auth: is for a source with a map", 2),
-        ('[rules.x]\nthen = "all"\npatterns = ["a", "("]\n', "( is no regular expression", 3),
+        (RULE + 'patterns = ["a", "("]\n', "rules.x.patterns: ( is no expression of RE2: missing ): (", 3),
+        (RULE + 'patterns = "(?!a)b"\n', "rules.x.patterns: (?!a)b is no expression of RE2: invalid", 3),
+        (RULE + 'patterns = ["(a)\\\\1"]\n', "RE2 has no lookaround and no back references", 3),
+        (RULE + 'patterns = [""]\n', "rules.x.patterns: one of them is empty", 3),
+        (RULE + 'words = ["stop", ""]\n', "rules.x.words: one of them is empty", 3),
+        (RULE + 'words = ["\\ufe0f"]\n', "rules.x.words: one of them is empty", 3),
+        (RULE + 'prefixes = ["/", " "]\n', "rules.x.prefixes: one of them is empty: white space", 3),
+        (
+            RULE + 'types = ["text", "imgae"]\n',
+            "rules.x.types: there is no type imgae; did you mean image?",
+            3,
+        ),
+        (RULE + 'types = "Image"\n', "there is no type Image; did you mean image?", 3),
+        (
+            RULE + 'sources = ["generc"]\n',
+            "rules.x.sources: there is no [sources.generc]; did you mean generic",
+            3,
+        ),
+        (SALON + RULE + 'sources = "generic"\n', "there is no [sources.generic]; there is salon", 5),
+        (HTTP + 'url = "http://127.0.0.1:8000/in"\n', "sinks.crm.url: 127.0.0.1 is a loopback address", 3),
+        (HTTP + 'url = "https://[fd00::1]/in"\n', "sinks.crm.url: fd00::1 is a private address", 3),
+        (HTTP + 'url = "http://me:hush@LocalHost./"\n', "sinks.crm.url: localhost is this machine", 3),
         ('[rules.x]\nwords = "x"\n', "rules.x: it changes nothing: set then, quiet_ms", 1),
         ('[rules.x]\nthen = "all"\n', "rules.x: it matches every message: set words", 1),
         ('[rules.x]\nwords = []\nthen = "all"\n', "rules.x: it matches every message", 1),
@@ -312,6 +373,18 @@ def test_a_wrong_named_section_is_said_in_words_with_its_line(
 ):
     [said, *_] = [one for one in problems(tmp_path, text) if says in one]
     assert said.endswith(f"({tmp_path / 'etc.toml'}:{line})")
+
+
+def test_all_that_does_not_fit_in_the_rules_is_said_at_once(tmp_path: Path):
+    said = problems(
+        tmp_path, RULE + 'patterns = ["(", "a", ")"]\ntypes = ["imgae", "vocie"]\nwords = [""]\n[rules.y]\n'
+    )
+    assert sorted(one.partition(": ")[0] for one in said) == [
+        "rules.x.patterns", "rules.x.patterns", "rules.x.types", "rules.x.types", "rules.x.words",
+        "rules.y", "rules.y",
+    ]  # fmt: skip
+    unknown = problems(tmp_path, RULE + 'sources = ["a", "b"]\n[rules.y]\nthen = "all"\nsources = ["c"]\n')
+    assert [one.partition(": ")[0] for one in unknown] == ["rules.x.sources"] * 2 + ["rules.y.sources"]
 
 
 def test_wrong_named_sections_are_all_said_at_once(tmp_path: Path):

@@ -165,7 +165,7 @@ async def test_the_cost_goes_by_the_sinks_and_not_by_what_waits(connection: Conn
 def test_the_settings_name_the_outlets_and_who_reads_for_them(tmp_path: Path):
     settings = configure(
         "redis://127.0.0.1:1/0", tmp_path,
-        sinks__crm__type="http", sinks__crm__url="http://127.0.0.1:1/",
+        sinks__crm__type="http", sinks__crm__url="https://crm.example.com/",
         sinks__bot__type="stream", sinks__bot__group="bots",
         sinks__copy__type="stream", sinks__copy__key="copies",
     ).settings  # fmt: skip

@@ -68,6 +68,9 @@ async def test_a_bad_file_is_refused_and_the_old_settings_stay(server, tmp_path)
         '[sources.x]\ntype = "generic"\nmap = { nonsense = "a" }\n',
         '[sinks.x]\ntype = "nothing-known"\n',
         '[sinks.x]\ntype = "http"\nurl = "ftp://x"\n',
+        '[sinks.x]\ntype = "http"\nurl = "http://127.0.0.1:1/"\n',
+        '[rules.x]\npatterns = ["(?=a)b"]\nthen = "all"\n',
+        GENERIC + '[rules.x]\nsources = ["gone"]\nthen = "all"\n',
     ]
     async with running(file.write(good), file.load) as service, client(service) as http:
         for text in bad:
