@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from rfctl.connection import Connection
+from rfctl.connection import Connection, pairs
 from rfctl.errors import RfctlError
 from rfctl.keys import PAUSED, Partition, name_of
 from rfctl.message import Merged, decode_merged
@@ -235,11 +235,20 @@ def group_of(sink: str) -> str:
 
 async def make_group(connection: Connection, stream: str, group: str) -> None:
     """Make a consumer group at the beginning of what is kept; one that is there stays as it is."""
+    if await _has_group(connection, stream, group):  # a full Redis refuses to make also what is there
+        return
     try:
         await connection.call("XGROUP", "CREATE", stream, group, "0", "MKSTREAM")
     except RfctlError as problem:
         if "BUSYGROUP" not in problem.fact:
             raise
+
+
+async def _has_group(connection: Connection, stream: str, group: str) -> bool:
+    if not await connection.call("EXISTS", stream):
+        return False
+    groups = await connection.call("XINFO", "GROUPS", stream)
+    return any(dict(pairs(facts))[b"name"] == group.encode() for facts in groups)
 
 
 def plain_id(padded: str) -> str:
