@@ -19,6 +19,7 @@ from rfctl.connection import Connection, pairs
 from rfctl.errors import RfctlError
 from rfctl.keys import PAUSED, Partition, name_of
 from rfctl.message import Merged, decode_merged
+from rfctl.origin import origin_of
 from rfctl.sinks.delivery import Delivery
 from rfctl.sinks.inside import Push
 
@@ -55,9 +56,9 @@ class Entry:
         """Whose turn it waits for: one person's messages leave one after another."""
         return name_of(self.phone)
 
-    def delivery(self) -> Delivery:
+    def delivery(self, origin: str = "") -> Delivery:
         """Return what a sink is given; the id is the same at every try, and no other shard's."""
-        return Delivery(delivery_id(self.id, self.shard), self.merged, self.tries + 1)
+        return Delivery(delivery_id(self.id, self.shard), self.merged, self.tries + 1, origin)
 
 
 def delivery_id(entry_id: str, shard: str) -> str:
@@ -74,6 +75,8 @@ class Deliveries:
         self._keys = shard.sink(sink)
         self.sink = sink
         self.group = group_of(sink)
+        self.origin = ""
+        """Which Redis this is; known once it is open."""
 
     @property
     def block_ms(self) -> int:
@@ -89,6 +92,7 @@ class Deliveries:
 
     async def open(self) -> None:
         """Make the group, at the beginning of what is kept; one that is there stays as it is."""
+        self.origin = await origin_of(self._connection)
         await make_group(self._connection, self._shard.out, self.group)
 
     async def lease(self, who: str, ms: int) -> bool:

@@ -18,6 +18,8 @@ _PLAIN = re.compile(r"[A-Za-z0-9._+@-]{1,64}")
 DAEMONS = "rfctl:daemons"
 SHARDS = "rfctl:shards"
 """The number of shards that this Redis is laid out for."""
+ORIGIN = "rfctl:id"
+"""A random name of this Redis, by which its jobs differ from those of another rfctl in the same queue."""
 QUARANTINE = "rfctl:quarantine"
 """Stream of requests that were authentic and not understood."""
 PAUSED = "rfctl:paused"

@@ -203,7 +203,7 @@ class Lanes:
     async def _try(self, entry: Entry) -> str:
         following: str
         try:
-            delivery = entry.delivery()
+            delivery = entry.delivery(self._deliveries.origin)
         except (ValueError, msgspec.MsgspecError) as problem:
             raise DeliveryError(f"it cannot be read: {problem}", final=True) from None
         if isinstance(self._sink, Inside):

@@ -34,7 +34,9 @@ def check_eviction(server: Server, *, allowed: bool) -> None:
 
 async def claim_shards(connection: Connection, shards: int) -> None:
     """Write down the number of shards at the first start; hold every later one to it."""
-    if await connection.call("GET", SHARDS) is None:  # a full Redis refuses a SET also where it would change nothing
+    if (
+        await connection.call("GET", SHARDS) is None
+    ):  # a full Redis refuses a SET also where it would change nothing
         await connection.call("SET", SHARDS, shards, "NX")
     await check_shards(connection, shards)
 

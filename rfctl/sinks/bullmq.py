@@ -54,7 +54,7 @@ class BullMq:
     async def deliver(self, delivery: Delivery) -> None:
         """Add the job; raises DeliveryError, final when the name of its queue cannot be one."""
         queue = self._queue(queue_name(self._options.queue, delivery, without=":"))
-        wanted = job_id(delivery)
+        wanted = job_id(self._profile.name, delivery)
         try:
             async with asyncio.timeout(self._profile.timeout_ms / 1000):
                 job = await queue.add(self._options.job, job_data(delivery), self._job_options(wanted))

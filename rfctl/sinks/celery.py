@@ -55,7 +55,9 @@ class Celery:
         template = self._options.queue
         queue = queue_name(template, delivery) if template else None
         try:
-            await self._threads.run(partial(self._send, job_id(delivery), job_data(delivery), queue))
+            await self._threads.run(
+                partial(self._send, job_id(self._profile.name, delivery), job_data(delivery), queue)
+            )
         except (self._failure, OSError) as problem:
             raise DeliveryError(f"{self._where} did not take the task: {problem}") from problem
 

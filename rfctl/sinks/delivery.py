@@ -33,11 +33,15 @@ class SinkProfile:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One try: the merged message, the id that is the same at every try, and which try it is, from 1."""
+    """One try: the merged message, the id that is the same at every try, and which try it is, from 1.
+
+    `origin` names the Redis that the message comes from: ids are its own, and another's may be the same.
+    """
 
     id: str
     merged: Merged
     attempt: int = 1
+    origin: str = ""
 
 
 class DeliveryError(RfctlError):

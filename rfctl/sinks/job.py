@@ -29,9 +29,14 @@ _NOT_IN_IDS = re.compile(r"[^A-Za-z0-9_-]")
 Shape = TypeVar("Shape", bound=msgspec.Struct)
 
 
-def job_id(delivery: Delivery) -> str:
-    """Return the job's id: never digits only, never with `:` (BullMQ), nothing but `A-Za-z0-9_-` (RQ)."""
-    return "rfctl-" + _NOT_IN_IDS.sub("-", delivery.id)
+def job_id(sink: str, delivery: Delivery) -> str:
+    """Return the job's id: never digits only, never with `:` (BullMQ), nothing but `A-Za-z0-9_-` (RQ).
+
+    The sink and the origin are in it: two sinks, and two rfctl, may fill the same Redis, where a library takes a
+    job whose id it knows for one that is there already.
+    """
+    parts = ("rfctl", sink, delivery.origin, delivery.id)
+    return "-".join(_NOT_IN_IDS.sub("-", part) for part in parts if part)
 
 
 def job_data(delivery: Delivery) -> dict[str, Any]:

@@ -51,7 +51,9 @@ class Rq:
         """Enqueue the job; raises DeliveryError, final when its queue would have no name."""
         queue = queue_name(self._options.queue, delivery)
         try:
-            await self._threads.run(partial(self._enqueue, job_id(delivery), job_data(delivery), queue))
+            await self._threads.run(
+                partial(self._enqueue, job_id(self._profile.name, delivery), job_data(delivery), queue)
+            )
         except (RedisError, OSError) as problem:
             raise failure(problem, self._where) from problem
 

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import json
 import random
+import re
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
@@ -126,7 +127,7 @@ def http_sink(receiver: HttpReceiver) -> str:
 async def follow_jobs(worker: workers.Worker, bot: Bot) -> None:
     while True:
         job = await worker.job()
-        assert job["id"] == "rfctl-" + job["data"]["messageId"]
+        assert re.fullmatch(f"rfctl-bot-[0-9a-f]{{8}}-{job['data']['messageId']}", job["id"])
         bot.take(read(job["data"]))
 
 

@@ -42,7 +42,7 @@ async def opened(type_: str, **options: Any) -> Sink:
 
 @pytest.mark.parametrize("id_", ["1790000000000-0", "1790000000000", "17:1790000000000-0"])
 def test_a_job_id_is_one_that_node_and_rq_accept(id_: str):
-    found = job_id(delivery(id_=id_))
+    found = job_id("my bot", delivery(id_=id_))
     assert found.replace("-", "").isalnum()
     assert not found.isdigit()
 

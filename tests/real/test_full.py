@@ -15,7 +15,11 @@ async def test_a_daemon_that_starts_on_a_full_redis_hands_over_and_delivers(own_
     server = own_server("--maxmemory-policy", "noeviction")
     connection = Connection.open(Address(server.url, "the test"))
     async with HttpReceiver() as receiver:
-        sink = {"sinks__crm__type": "http", "sinks__crm__url": receiver.url, "sinks__crm__allow_private": True}
+        sink = {
+            "sinks__crm__type": "http",
+            "sinks__crm__url": receiver.url,
+            "sinks__crm__allow_private": True,
+        }
         asked = configure(server.url, tmp_path, batching__quiet_ms=50, **sink)
         async with running(asked):
             pass  # the first start of all needs memory: it lays Redis out

@@ -6,6 +6,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -44,14 +45,15 @@ def delivery(number: int, metadata: bytes = b'{"pushName":"Zo\xc3\xab"}') -> Del
         first_ms=1_789_999_990_000, last_ms=1_789_999_991_500, late_ms=0, channel="wa", simulated=False, raw=raw,
         platform="whatsapp",
     )  # fmt: skip
-    return Delivery(id_, merged)
+    return Delivery(id_, merged, origin="0f0f")
 
 
 def profile(type_: str, url: str, **options: Any) -> SinkProfile:
     timeout_ms = options.pop("timeout_ms", 5_000)
+    name = options.pop("sink_name", "bot")
     task = {} if type_ == "bullmq" else {"task": TASKS[type_]}
     given = {"url": url, "queue": TEMPLATE, **task, **options}
-    return SinkProfile("bot", type_, timeout_ms=timeout_ms, connect_timeout_ms=1_000, options=given)
+    return SinkProfile(name, type_, timeout_ms=timeout_ms, connect_timeout_ms=1_000, options=given)
 
 
 @asynccontextmanager
@@ -66,6 +68,21 @@ async def opened(type_: str, url: str, **options: Any) -> AsyncIterator[Sink]:
 
 def ids(jobs: list[dict[str, Any]]) -> list[str]:
     return [job["id"] for job in jobs]
+
+
+@every_sink
+async def test_two_sinks_and_two_rfctl_in_one_queue_are_all_served(connection: Connection, type_: str):
+    async with (
+        opened(type_, connection.address.url) as one,
+        opened(type_, connection.address.url, sink_name="other") as other,
+    ):
+        for sink, sent in (
+            (one, delivery(1)),
+            (other, delivery(1)),
+            (one, replace(delivery(1), origin="1e1e")),
+        ):
+            await sink.deliver(sent)
+        assert await connection.call("LLEN", WAITING[type_]) == 3
 
 
 async def refusal(sink: Sink, one: Delivery) -> DeliveryError:
@@ -83,7 +100,7 @@ async def test_a_bullmq_worker_of_node_gets_the_message_in_the_shape_it_reads(
         await sink.deliver(sent)
         job = await worker.job()
     assert job == {
-        "id": "rfctl-1790000000001-0", "name": "process-message", "data": json.loads(encode(sent)),
+        "id": "rfctl-bot-0f0f-1790000000001-0", "name": "process-message", "data": json.loads(encode(sent)),
         "attempts": 3, "backoff": {"type": "exponential", "delay": 5_000},
     }  # fmt: skip
     data = job["data"]
@@ -106,7 +123,7 @@ async def test_a_repeated_message_is_one_bullmq_job_before_and_after_it_is_done(
             for number in (1, 2, 3):
                 await sink.deliver(delivery(number))
             last = await worker.job()
-    assert ids([*first, last]) == [f"rfctl-179000000000{number}-0" for number in (1, 2, 3)]
+    assert ids([*first, last]) == [f"rfctl-bot-0f0f-179000000000{number}-0" for number in (1, 2, 3)]
 
 
 async def test_a_celery_worker_gets_the_messages_in_order_and_in_their_shape(server: RedisServer):
@@ -116,7 +133,7 @@ async def test_a_celery_worker_gets_the_messages_in_order_and_in_their_shape(ser
             await sink.deliver(one)
     async with workers.celery(server, QUEUE) as worker:
         jobs = [await worker.job() for _ in sent]
-    assert jobs == [{"id": f"rfctl-{one.id}", "data": json.loads(encode(one))} for one in sent]
+    assert jobs == [{"id": f"rfctl-bot-0f0f-{one.id}", "data": json.loads(encode(one))} for one in sent]
 
 
 async def test_a_repeated_message_reaches_celery_with_the_same_task_id(server: RedisServer):
@@ -125,7 +142,7 @@ async def test_a_repeated_message_reaches_celery_with_the_same_task_id(server: R
             await sink.deliver(delivery(number))
     async with workers.celery(server, QUEUE) as worker:
         jobs = [await worker.job() for _ in range(2)]
-    assert ids(jobs) == ["rfctl-1790000000001-0"] * 2, (
+    assert ids(jobs) == ["rfctl-bot-0f0f-1790000000001-0"] * 2, (
         "Celery runs it again: that is why the id must be the same"
     )
 
@@ -141,8 +158,8 @@ async def test_a_default_rq_worker_gets_the_messages_in_order_and_each_once(serv
         await sink.deliver(delivery(4))
         async with workers.rq(server, QUEUE) as worker:
             later = await worker.rest()
-    assert jobs == [{"id": f"rfctl-{one.id}", "data": json.loads(encode(one))} for one in sent]
-    assert ids(later) == ["rfctl-1790000000004-0"], "a message that was done is not done again"
+    assert jobs == [{"id": f"rfctl-bot-0f0f-{one.id}", "data": json.loads(encode(one))} for one in sent]
+    assert ids(later) == ["rfctl-bot-0f0f-1790000000004-0"], "a message that was done is not done again"
 
 
 @every_sink
