@@ -190,12 +190,18 @@ class Deliveries:
         )
         return [name.decode() for name in due], int(float(later[1])) - now if later else None
 
-    async def first_waiting(self, name: str) -> str:
-        """Return the id of the first message that waits for this phone, or ""."""
-        found = await self._connection.call(
-            "ZRANGEBYLEX", self._keys.waiting, f"[{name}\0", f"({name}\1", "LIMIT", 0, 1
+    async def first_due(self, name: str) -> str:
+        """Return the id of the first message that waits for this phone, or "" when none does or its try is not due.
+
+        Whoever asks was told that it is due; meanwhile it may have been tried, and be held for later.
+        """
+        span = (f"[{name}\0", f"({name}\1", "LIMIT", 0, 1)
+        now = await self._connection.now_ms()
+        found, due_ms = await self._connection.calls(
+            [("ZRANGEBYLEX", self._keys.waiting, *span), ("ZSCORE", self._keys.retry, name)]
         )
-        return plain_id(found[0].decode().rpartition("\0")[2]) if found else ""
+        is_due = due_ms is not None and float(due_ms) <= now
+        return plain_id(found[0].decode().rpartition("\0")[2]) if found and is_due else ""
 
     async def fetch(self, entry_id: str) -> Entry:
         """Read one message that waits, with the number of its tries."""

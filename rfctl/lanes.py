@@ -151,7 +151,7 @@ class Lanes:
         try:
             following: str | None = ""
             if not lane.entries:
-                following = await self._surely(lambda: self._deliveries.first_waiting(lane.name))
+                following = await self._surely(lambda: self._deliveries.first_due(lane.name))
             while (lane.entries or following) and not self.ending:
                 async with self._slots:
                     if not await self._may_start(lane):

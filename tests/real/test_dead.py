@@ -101,7 +101,7 @@ async def test_a_retry_sends_it_again_once_with_all_tries_before_it(
     assert await room.count() == 0
     deliveries = Deliveries(connection, shards[-1], "crm")
     assert await deliveries.due(10) == ([PHONE], None)
-    waiting = await deliveries.fetch(await deliveries.first_waiting(PHONE))
+    waiting = await deliveries.fetch(await deliveries.first_due(PHONE))
     assert (waiting.id, waiting.merged.text, waiting.tries) == (entry.id, "again", 0)
 
 

@@ -50,6 +50,7 @@ async def test_a_pause_starts_nothing_more_and_what_waits_goes_on_afterwards(con
     await asyncio.sleep(0.2)
     assert len(gated.begun) == 2
     await connection.call("HDEL", "rfctl:paused", "bot")
+    await until(lambda: len(gated.begun) == 6)
     await until(lambda: settled(connection))
     await running.stop()
     assert Counter(gated.begun) == Counter(text for _, text in SIX)
@@ -64,6 +65,7 @@ async def test_a_stop_starts_nothing_more(connection: Connection):
     await stopping
     assert len(gated.begun) == len(gated.got) == 2
     again = Running(connection, gated, PACE, "two")
+    await until(lambda: len(gated.begun) == 6)
     await until(lambda: settled(connection))
     await again.stop()
     assert Counter(gated.begun) == Counter(text for _, text in SIX)
@@ -168,6 +170,15 @@ async def test_three_who_were_told_to_come_later_are_no_sign_that_the_receiver_i
     await healthy(connection, picky, 3)
     await running.stop()
     assert {picky.tried[name] for name in picky.refuses} == {1}
+
+
+async def test_a_phone_that_was_due_a_moment_ago_and_is_held_again_is_not_tried(connection: Connection):
+    one = deliveries(connection)
+    await one.hold("7", ["1-0"], wait_ms=0)
+    assert await one.first_due("7") == "1-0"
+    await one.hold("7", ["1-0"], wait_ms=60_000, error="no")
+    assert await one.first_due("7") == ""
+    assert await one.first_due("8") == ""
 
 
 async def test_an_operator_pulls_in_also_the_waits_that_are_kept(connection: Connection):
