@@ -165,7 +165,8 @@ class SinkSettings(Section):
     key: str = Field(
         "",
         description="Key in the same Redis; {company}, {phone}, {channel} and {account} are put in. For stream, empty: the "
-        "output stream itself, for workers with a consumer group of their own.",
+        "output stream itself, for workers with a consumer group of their own. With redis.shards every shard has one of "
+        "its own: KEY:{0}, KEY:{1} and so on.",
         json_schema_extra=only("list", "stream"),
     )
     group: str = Field(
