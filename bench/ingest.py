@@ -33,12 +33,11 @@ async def client(host: str, port: int, number: int, until: float) -> int:
         body = json.dumps(
             {"from": f"7{number:04d}{count % 50:04d}", "message": "hello", "messageId": str(count)}
         ).encode()
-        writer.write(
-            f"POST {BATCHED} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
-        )
-        head = await reader.readuntil(b"\r\n\r\n")
-        assert head.startswith(b"HTTP/1.1 200"), head
-        length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+        head = f"POST {BATCHED} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        answer = await reader.readuntil(b"\r\n\r\n")
+        assert answer.startswith(b"HTTP/1.1 200"), answer
+        length = int(answer.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
         await reader.readexactly(length)
         count += 1
     writer.close()

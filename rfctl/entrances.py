@@ -19,7 +19,9 @@ class Entrance:
     """One source as the webhook serves it.
 
     `verified` is false when it has no secret: then it is served to this machine alone, unless `insecure`.
-    `in_words` is true when its caller is told what became of every message and what is wrong.
+    `in_words` is true when its caller is told what became of every message and what is wrong. `json_only` refuses
+    the content types that a browser sends from any web page to this machine without asking: forms and plain text.
+    `handshake_hint` is what to look at when a handshake is refused, "" where the provider asks for none.
     """
 
     name: str
@@ -28,6 +30,8 @@ class Entrance:
     verified: bool = True
     insecure: bool = False
     in_words: bool = False
+    json_only: bool = False
+    handshake_hint: str = ""
 
 
 def source_settings(settings: Settings) -> dict[str, SourceSettings]:
@@ -76,7 +80,17 @@ def _entrance(name: str, one: SourceSettings, max_text_bytes: int) -> Entrance:
         verified=bool(one.secrets),
         insecure=one.insecure,
         in_words=one.type == "generic" and not one.map,
+        json_only=not one.secrets and one.type != "twilio",  # Twilio itself sends forms
+        handshake_hint=_handshake_hint(name, one),
     )
+
+
+def _handshake_hint(name: str, one: SourceSettings) -> str:
+    if one.type != "whatsapp-cloud":
+        return ""
+    if not one.verify_token:
+        return f"set sources.{name}.verify_token to the one that Meta was told"
+    return f"is sources.{name}.verify_token the one that Meta was told?"
 
 
 def check_open_to_all(settings: Settings) -> None:

@@ -66,11 +66,11 @@ class Reception:
     async def greet(self, name: str, http: HttpRequest) -> Response:
         """Answer a provider's handshake, a GET."""
         entrance = self._entrance(name)
+        if not entrance.handshake_hint:
+            raise BadRequestError(f"source {name} takes requests by POST, and answers no GET", status=403)
         answer = entrance.source.handshake(_request(http, b""))
         if answer is None:
-            _log.warning(
-                "handshake_refused", source=entrance.name, next="is verify_token the one that Meta was told?"
-            )
+            _log.warning("handshake_refused", source=name, next=entrance.handshake_hint)
             return Response(status_code=403)
         return Response(answer, media_type="text/plain")
 
@@ -82,19 +82,15 @@ class Reception:
         return entrance
 
     def _admit(self, entrance: Entrance, request: Request, http: HttpRequest) -> None:
-        if entrance.verified:
-            if not entrance.source.verify(request, self.now_ms()):
-                self.tally.add({f"refused:{entrance.name}": 1})
-                _log.warning(
-                    "not_genuine", source=entrance.name,
-                    next=f"a stranger; or is sources.{entrance.name}.secrets what the provider signs with?",
-                )  # fmt: skip
-                raise NotGenuineError(entrance)
-        elif not entrance.insecure and not is_local(http):
-            raise BadRequestError(
-                f"source {entrance.name} has no secret and is served to this machine only: set sources.{entrance.name}.secrets",
-                status=401,
-            )
+        if not entrance.verified:
+            _admit_unverified(entrance, request, http)
+        elif not entrance.source.verify(request, self.now_ms()):
+            self.tally.add({f"refused:{entrance.name}": 1})
+            _log.warning(
+                "not_genuine", source=entrance.name,
+                next=f"a stranger; or is sources.{entrance.name}.secrets what the provider signs with?",
+            )  # fmt: skip
+            raise NotGenuineError(entrance)
 
     async def _keep(self, entrance: Entrance, unclear: list[Unclear]) -> None:
         redacted = [Unclear(entrance.source.redact(one.body), one.why) for one in unclear]
@@ -122,6 +118,24 @@ class NotGenuineError(BadRequestError):
         fact = f"source {entrance.name}: the signature or token does not match"
         super().__init__(_HOW_TO_SIGN if entrance.in_words else fact, status=401)
         self.in_words = entrance.in_words
+
+
+def _admit_unverified(entrance: Entrance, request: Request, http: HttpRequest) -> None:
+    cure = f"set sources.{entrance.name}.secrets"
+    if not entrance.insecure and not is_local(http):
+        raise BadRequestError(
+            f"source {entrance.name} has no secret and is served to this machine only: {cure}", status=401
+        )
+    if entrance.json_only and not _is_json(request.header("content-type")):
+        raise BadRequestError(
+            f"source {entrance.name} has no secret and takes JSON alone: send Content-Type: application/json, or {cure}",
+            status=415,
+        )
+
+
+def _is_json(content_type: bytes) -> bool:
+    kind = content_type.partition(b";")[0].strip().lower()
+    return kind == b"application/json" or (kind.startswith(b"application/") and kind.endswith(b"+json"))
 
 
 def _request(http: HttpRequest, body: bytes) -> Request:

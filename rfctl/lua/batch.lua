@@ -65,6 +65,17 @@ local function publish(event)
   if FOLLOWED then redis.call('PUBLISH', EVENTS, event) end
 end
 
+-- By the time of sending; what was sent at the same time stays as it arrived. Most providers tell whole seconds, and
+-- what they give no time has the ms of Redis: where any time is a whole second, no two are compared more closely.
+local function sort_by_sent(parts)
+  local unit = 1
+  for _, part in ipairs(parts) do
+    if part.sent % 1000 == 0 then unit = 1000 end
+  end
+  for _, part in ipairs(parts) do part.rank = math.floor(part.sent / unit) end
+  table.sort(parts, function(a, b) return a.rank < b.rank or (a.rank == b.rank and a.place < b.place) end)
+end
+
 -- The parts of a batch, in the order asked for, each message id once: an id is marked as seen after its
 -- message is stored, so a call that broke between the two may have stored it twice.
 local function parts_of(items)
@@ -77,9 +88,7 @@ local function parts_of(items)
     if part.id then ids[part.id] = true end
   end
   local first = parts[1]
-  if ORDER == 'sent' then
-    table.sort(parts, function(a, b) return a.sent < b.sent or (a.sent == b.sent and a.place < b.place) end)
-  end
+  if ORDER == 'sent' then sort_by_sent(parts) end
   return parts, first, last_at
 end
 

@@ -10,7 +10,9 @@ Facts, from github.com/evolution-foundation/evolution-api:
   (`senderPn` in 2.3.0, issue 1778), or nowhere (issue 2466).
 - `messages.edited` is the bare ProtocolMessage, of any kind; its key is as the author sees it, so that an
   edit by the other person of a one-to-one chat says `fromMe` and our own number, and not who (issue 1367).
-- `messages.delete` is the bare key, as we see it. `messages.update` says DELETED of an edit too (issue 2010).
+  Its only time is `timestampMs`, by the author's clock.
+- `messages.delete` is the bare key, as we see it, without a time.
+- `messages.update` says DELETED of an edit too (issue 2010).
 """
 
 from __future__ import annotations
@@ -32,10 +34,12 @@ from rfctl.sources.evolution_content import (
     Key,
     Protocol,
     Quoted,
+    Time,
     held,
     pressed,
     read_body,
     text_of,
+    time_ms,
     unwrap,
 )
 from rfctl.sources.evolution_token import signed
@@ -52,7 +56,6 @@ from rfctl.sources.request import (
     same,
     storable,
     tidy_type,
-    unix_ms,
     without,
 )
 
@@ -69,16 +72,12 @@ class _Event(msgspec.Struct):
     sender: str | None = None
 
 
-class _Long(msgspec.Struct):
-    low: float = 0
-
-
 class _Item(msgspec.Struct):
     key: Key
     pushName: str | None = None  # noqa: N815 - the provider's names
     message: Content | None = None
     contextInfo: Quoted | None = None  # noqa: N815
-    messageTimestamp: float | str | _Long | None = None  # noqa: N815
+    messageTimestamp: Time = None  # noqa: N815
 
 
 class _Deletion(Key):
@@ -162,7 +161,7 @@ class Evolution:
             event,
             text=text_of(kind, body),
             id=item.key.id or "",
-            sent_ms=_sent_ms(item),
+            sent_ms=time_ms(item.messageTimestamp),
             type=kind,
             media=_media(kind, body, item),
             refers=_refers(body, item),
@@ -180,10 +179,8 @@ class Evolution:
         else:
             reading.skip("event")
             return
-        facts = metadata(raw, senderName=item.pushName)
-        message = self._message(
-            item.key, event, sent_ms=_sent_ms(item), refers=about, metadata=facts, **known
-        )
+        known |= {"sent_ms": time_ms(item.messageTimestamp), "refers": about}
+        message = self._message(item.key, event, metadata=metadata(raw, senderName=item.pushName), **known)
         reading.messages.append(message)
 
     def _edited(self, raw: bytes, event: _Event, reading: Reading) -> None:
@@ -200,10 +197,9 @@ class Evolution:
             return
         # It has no id of its own, and a second edit of the same message must have another one.
         mark = hashlib.sha256(raw).hexdigest()[:16]
-        known = {"id": f"{key.id}:edit:{mark}" if key.id else "", "refers": key.id or "", "type": "edit"}
-        reading.messages.append(
-            self._message(key, event, text=_new_text(told), metadata=metadata(raw), **known)
-        )
+        known: dict[str, Any] = {"refers": key.id or "", "type": "edit", "text": _new_text(told)}
+        known |= {"id": f"{key.id}:edit:{mark}" if key.id else "", "sent_ms": time_ms(told.timestampMs)}
+        reading.messages.append(self._message(key, event, metadata=metadata(raw), **known))
 
     def _deleted(self, raw: bytes, event: _Event, reading: Reading) -> None:
         deletion: _Deletion = decode_json(raw, _decode_deletion)
@@ -250,11 +246,6 @@ def _new_text(told: Protocol) -> str:
     content = unwrap(told.editedMessage or {})
     name = held(content)
     return text_of(TYPES.get(name, ""), read_body(name, bytes(content[name]))) if name else ""
-
-
-def _sent_ms(item: _Item) -> int | None:
-    sent = item.messageTimestamp
-    return unix_ms(sent.low if isinstance(sent, _Long) else sent)
 
 
 def _refers(body: Body, item: _Item) -> str:

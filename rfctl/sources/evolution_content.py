@@ -12,7 +12,7 @@ import re
 import msgspec
 
 from rfctl.message import tidy_phone
-from rfctl.sources.request import Contact, NotUnderstoodError, decode_json, first, joined
+from rfctl.sources.request import Contact, NotUnderstoodError, decode_json, first, joined, unix_ms
 from rfctl.sources.whatsapp_web import contact
 
 Content = dict[str, msgspec.Raw]
@@ -157,12 +157,24 @@ class Body(msgspec.Struct):
         return self.contacts or [Named(displayName=self.displayName, vcard=self.vcard)]
 
 
+class Long(msgspec.Struct):
+    """A number of 64 bits in two halves of 32, as JavaScript's `Long` is written; a half may be negative."""
+
+    low: float = 0
+    high: float = 0
+
+
+Time = float | str | Long | None
+"""A time as Evolution may write it."""
+
+
 class Protocol(msgspec.Struct):
     """A ProtocolMessage: an edit (14) or a deletion (0) of `key`, whose `fromMe` is as its author sees it."""
 
     key: Key | None = None
     type: int | str | None = None
     editedMessage: Content | None = None  # noqa: N815
+    timestampMs: Time = None  # noqa: N815
 
 
 class _Wrapper(msgspec.Struct):
@@ -173,6 +185,11 @@ _decode_wrapper = msgspec.json.Decoder(_Wrapper).decode
 _decode_body = msgspec.json.Decoder(Body).decode
 _decode_text = msgspec.json.Decoder(str).decode
 _decode_options = msgspec.json.Decoder(list[str]).decode
+
+
+def time_ms(told: Time) -> int | None:
+    """Return Unix ms of a time in seconds or ms; None when it is no time."""
+    return unix_ms(told.high * 2**32 + told.low % 2**32 if isinstance(told, Long) else told)
 
 
 def unwrap(content: Content) -> Content:

@@ -9,6 +9,8 @@ The facts behind it (https://core.telegram.org/bots/api):
   that an id is made of the connection, the chat and the message.
 - The update does not name the bot; a business message names its connection, which is the `account`.
 - In a private chat `chat.id` is the other person: in a business chat everybody else is the account's owner.
+- `date` is when the message was first sent, also in an edit, which has an `edit_date`. A pressed button and a
+  deletion have no time.
 - A reply in an ordinary supergroup has a `message_thread_id` too; only `is_topic_message` makes it a topic,
   and there each message "replies" to the one that opened the topic.
 """
@@ -126,8 +128,10 @@ class Telegram:
 
     def _edit(self, post: Post, raw: bytes, update_id: int) -> Message:
         original = self._post(post, raw)
-        changes = {"id": f"{original.id}:{update_id}", "type": "edit", "refers": original.id}
-        return msgspec.structs.replace(original, **changes)
+        return msgspec.structs.replace(
+            original, id=f"{original.id}:{update_id}", type="edit", refers=original.id,
+            sent_ms=unix_ms(post.edit_date) or original.sent_ms,
+        )  # fmt: skip
 
     def _press(self, raw: bytes) -> Message:
         pressed: Pressed = decode_json(raw, decode_pressed)

@@ -137,6 +137,7 @@ class Post(msgspec.Struct, rename={"sender": "from"}):
     message_id: _Id
     chat: Chat
     date: _Id = 0
+    edit_date: _Id = 0
     sender: User | None = None
     sender_chat: Chat | None = None
     sender_business_bot: User | None = None

@@ -6,8 +6,10 @@ X-Webhook-Hmac-Algorithm says `sha512` (https://waha.devlike.pro/docs/how-to/eve
 - `message` and `message.any` bring the same message under one id; so does a retry.
 - A message id is `false_<chat>_<id>`, in a group `false_<chat>_<id>_<sender>` (src/core/utils/ids.ts of the
   repository), but `replyTo.id`, `editedMessageId` and `revokedMessageId` are `<id>` alone. Where the sender
-  wrote both messages, `refers` is made whole by the id of this one; in a group, whom a deletion or a reply is
-  about may be another's, and then it stays as it came.
+  wrote both messages, `refers` is made whole by the id of this one. In a group a reply or a deletion may be
+  about another's message, and then `refers` stays as it came; that a deletion is of one's own is said by
+  `protocolMessage.key.fromMe` in `_data` (GOWS, NOWEB), or by `before` (WEBJS), and by nothing else.
+- An edit on WEBJS has the first message's `timestamp`; when it was edited is in `_data`.
 - `poll.vote` is a person's answer: all that is chosen now (https://waha.devlike.pro/docs/how-to/polls/).
 - An edit or a deletion may repeat the id of the message that it is about, which would look like a retry of
   that one: it then goes by the event's own id.
@@ -139,7 +141,7 @@ class Waha:
             platform="whatsapp",
             account=event.session or "",
             chat=payload.sender or "" if payload.in_group else "",
-            sent_ms=unix_ms(payload.timestamp),
+            sent_ms=_sent_ms(event, payload, data),
             type=content.type,
             media=media(payload) if content.type not in ("deletion", "reaction") else (),
             refers=content.refers,
@@ -172,7 +174,8 @@ def _deleted_id(revoked: Revoked, shown: Payload) -> str:
     if before and (not told or _last_part(before) == _last_part(told)):
         return before
     # In a group an admin deletes what another wrote.
-    return first(told if shown.in_group else _whole_id(told, shown.id or ""), shown.id)
+    own = not shown.in_group or data_of(shown).deletes_own
+    return first(_whole_id(told, shown.id or "") if own else told, shown.id)
 
 
 def _answered_id(payload: Payload) -> str:
@@ -190,6 +193,11 @@ def _whole_id(bare: str, beside: str) -> str:
     if not bare or "_" in bare or parts[0] != "false" or len(parts) not in (3, 4):
         return bare
     return "_".join([*parts[:2], bare, *parts[3:]])
+
+
+def _sent_ms(event: _Event, payload: Payload, data: Data) -> int | None:
+    edited_ms = unix_ms(data.edited) if event.event == "message.edited" else None
+    return edited_ms or unix_ms(payload.timestamp)
 
 
 def _content(event: _Event, payload: Payload, refers: str, data: Data) -> _Content:

@@ -101,6 +101,19 @@ class _Info(msgspec.Struct):
     PushName: str | None = None
 
 
+class _Deleted(msgspec.Struct):
+    fromMe: bool | None = None  # noqa: N815
+
+
+class _Protocol(msgspec.Struct):
+    key: _Deleted | None = None
+
+
+class _Content(msgspec.Struct):
+    protocolMessage: _Protocol | None = None  # noqa: N815
+    latestEditSenderTimestampMs: float | str | None = None  # noqa: N815
+
+
 class Data(msgspec.Struct):
     """What we ask the engine's own object for."""
 
@@ -109,6 +122,22 @@ class Data(msgspec.Struct):
     pushName: str | None = None  # noqa: N815
     key: _Key | None = None
     Info: _Info | None = None
+    Message: _Content | None = None
+    message: _Content | None = None
+    latestEditSenderTimestampMs: float | str | None = None  # noqa: N815
+
+    @property
+    def deletes_own(self) -> bool:
+        """Whether this deletes what the same person wrote; `fromMe` is as that person sees it."""
+        content = self.Message or self.message or _Content()
+        told = content.protocolMessage
+        return bool(told and told.key and told.key.fromMe)
+
+    @property
+    def edited(self) -> float | str | None:
+        """When it was edited, where the engine (WEBJS) shows the edited message with the time of its first sending."""
+        within = self.message.latestEditSenderTimestampMs if self.message else None
+        return within or self.latestEditSenderTimestampMs
 
 
 _decode_data = msgspec.json.Decoder(Data).decode

@@ -77,7 +77,7 @@ class _Entry(msgspec.Struct):
 
 
 class _Body(msgspec.Struct):
-    entry: list[_Entry] = []
+    entry: list[msgspec.Raw] = []
 
 
 class _Context(msgspec.Struct):
@@ -95,6 +95,7 @@ class _Message(msgspec.Struct, rename={"sender": "from"}):
 
 
 _decode_body = msgspec.json.Decoder(_Body).decode
+_decode_entry = msgspec.json.Decoder(_Entry).decode
 _decode_change = msgspec.json.Decoder(_Change).decode
 _decode_value = msgspec.json.Decoder(_Value).decode
 _decode_account = msgspec.json.Decoder(_Account).decode
@@ -134,12 +135,20 @@ class WhatsAppCloud:
     def messages(self, body: bytes) -> Reading:
         """Read every message of the request. Raises NotUnderstoodError when nothing in it can be made out."""
         reading = Reading()
-        for entry in decode_json(body, _decode_body).entry:
-            for raw in entry.changes:
-                self._read_change(entry, raw, reading)
+        for raw in decode_json(body, _decode_body).entry:
+            self._read_entry(raw, reading)
         if not (reading.messages or reading.unclear or reading.skipped):
             raise NotUnderstoodError("no change in it: is this a WhatsApp webhook?")
         return reading
+
+    def _read_entry(self, raw: msgspec.Raw, reading: Reading) -> None:
+        try:
+            entry: _Entry = decode_json(bytes(raw), _decode_entry)
+        except NotUnderstoodError as problem:
+            reading.unclear.append(Unclear(_request(raw), problem.fact))
+            return
+        for change in entry.changes:
+            self._read_change(entry, change, reading)
 
     def _read_change(self, entry: _Entry, raw: bytes, reading: Reading) -> None:
         try:
@@ -246,10 +255,14 @@ def _metadata(raw: bytes, one: _Message, contact: _Contact, content: Content) ->
     )
 
 
+def _request(entry: Any) -> bytes:
+    """Return a body that holds just this entry."""
+    return msgspec.json.encode({"object": "whatsapp_business_account", "entry": [entry]})
+
+
 def _envelope(entry: _Entry, change: bytes) -> bytes:
     """Return a body that holds just this change."""
-    alone = [{"id": entry.id, "changes": [msgspec.Raw(change)]}]
-    return msgspec.json.encode({"object": "whatsapp_business_account", "entry": alone})
+    return _request({"id": entry.id, "changes": [msgspec.Raw(change)]})
 
 
 def _only(entry: _Entry, value: _Value, message: msgspec.Raw) -> bytes:

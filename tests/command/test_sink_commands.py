@@ -230,7 +230,8 @@ def _payload(name: str) -> bytes:
 def _post(daemon: Daemon, source: str, body: bytes) -> None:
     import urllib.request
 
-    request = urllib.request.Request(f"{daemon.url}/webhook/{source}", body)
+    kind = {"Content-Type": "application/json"}
+    request = urllib.request.Request(f"{daemon.url}/webhook/{source}", body, kind)
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(request, timeout=5) as answer:
         assert answer.status == 200

@@ -114,6 +114,23 @@ def test_two_edits_of_one_message_have_two_ids_and_a_retry_has_the_same():
     assert ids[0] == ids[1] != ids[2]
 
 
+@pytest.mark.parametrize(
+    ("told", "sent_ms"),
+    [
+        ('"1700000005123"', 1_700_000_005_123),
+        ("1700000005123", 1_700_000_005_123),
+        ('{"low":-807044093,"high":395,"unsigned":false}', 1_700_000_005_123),
+        ('{"low":3487923203,"high":395,"unsigned":true}', 1_700_000_005_123),
+        ("null", None),
+        ('"soon"', None),
+    ],
+)
+def test_an_edit_has_the_time_that_it_tells(told: str, sent_ms: int | None):
+    body = payload("edited-in-a-group.json").replace(b'"1700000005000"', told.encode())
+    reading = source().messages(body)
+    assert [one.sent_ms for one in reading.messages] == [sent_ms]
+
+
 def test_a_place_contacts_and_a_button_are_in_the_metadata():
     place = {"latitude": -23.5, "longitude": -46.6, "name": "Shop", "address": "Main St 1"}
     assert facts("location.json")["location"] == place

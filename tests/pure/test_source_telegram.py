@@ -54,6 +54,13 @@ def test_an_edit_refers_to_its_original_and_has_another_id_than_it_and_the_next_
     assert {one.refers for [one] in edits} == {ids[0]}
 
 
+@pytest.mark.parametrize("kind", ["edited_message", "edited_business_message"])
+@pytest.mark.parametrize(("told", "sent_ms"), [({"edit_date": 9}, 9000), ({}, 1000)])
+def test_an_edit_is_as_old_as_the_edit_and_not_as_its_original(kind: str, told: dict, sent_ms: int):
+    [edit] = source().messages(update(2, **{kind: post(7, date=1, **told)})).messages
+    assert edit.sent_ms == sent_ms
+
+
 def test_a_place_and_a_contact_are_in_the_metadata():
     assert facts("venue.json")["location"] == {
         "latitude": 55.75,

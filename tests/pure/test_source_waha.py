@@ -103,6 +103,46 @@ def test_a_deletion_refers_to_its_original_by_the_id_that_it_was_read_with(befor
     assert deletion.refers == original.id
 
 
+GOWS, NOWEB = ("Message", "ID"), ("message", "id")
+
+
+@pytest.mark.parametrize(
+    ("engine", "told", "refers"),
+    [
+        (GOWS, {"fromMe": True}, "false_3@g.us_A_2@c.us"),
+        (NOWEB, {"fromMe": True, "participant": "2@s.whatsapp.net"}, "false_3@g.us_A_2@c.us"),
+        (GOWS, {"fromMe": False, "participant": "4@s.whatsapp.net"}, "A"),
+        (GOWS, {"participant": "4@s.whatsapp.net"}, "A"),
+        (NOWEB, None, "A"),
+    ],
+)
+def test_a_deletion_in_a_group_is_whole_where_the_engine_says_that_it_was_ones_own(
+    engine: tuple[str, str], told: dict | None, refers: str
+):
+    content, its_id = engine
+    data = {content: {"protocolMessage": {"key": {**told, its_id: "A"} if told else None, "type": 0}}}
+    after = message(id="false_3@g.us_B_2@c.us", participant="2@c.us", _data=data, **{"from": "3@g.us"})
+    told_of = {"after": after, "before": None, "revokedMessageId": "A"}
+    [deletion] = SOURCE.messages(event(told_of, "message.revoked")).messages
+    assert (deletion.refers, deletion.phone) == (refers, "2")
+
+
+@pytest.mark.parametrize(
+    ("data", "sent_ms"),
+    [
+        ({"message": {"latestEditSenderTimestampMs": 1_767_225_660_123}}, 1_767_225_660_123),
+        ({"latestEditSenderTimestampMs": 1_767_225_660_123}, 1_767_225_660_123),
+        ({"message": {"latestEditSenderTimestampMs": None}}, 1_767_225_600_000),
+        ({"message": {"latestEditSenderTimestampMs": "soon"}}, 1_767_225_600_000),
+        ({}, 1_767_225_600_000),
+    ],
+)
+def test_an_edit_is_as_old_as_the_edit_where_the_engine_says_when_it_was(data: dict, sent_ms: int):
+    edit = message(timestamp=1_767_225_600, editedMessageId="A", _data=data)
+    [one] = SOURCE.messages(event(edit, "message.edited")).messages
+    assert one.sent_ms == sent_ms
+
+
 @pytest.mark.parametrize("given", ["evt_1", "true_1@c.us_B", "false_1@c.us_B_C_D", "false_1@c.us"])
 def test_an_id_that_cannot_be_made_whole_for_certain_stays_as_it_came(given: str):
     edit = event(message(id=given, editedMessageId="A"), "message.edited")

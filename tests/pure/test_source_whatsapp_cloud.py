@@ -88,6 +88,17 @@ def test_a_contact_that_cannot_be_read_costs_no_message():
     assert [one.text for one in reading.messages] == ["hi"]
 
 
+@pytest.mark.parametrize("odd", [{"id": "X", "changes": None}, {"id": "X", "changes": 7}, 7, None, "x"])
+def test_a_broken_entry_is_kept_alone_and_the_ones_around_it_are_read(odd: Any):
+    good = [json.loads(body_of(text(str(number), id=f"wamid.{number}")))["entry"][0] for number in (1, 2)]
+    whole = {"object": "whatsapp_business_account", "entry": [good[0], odd, good[1]]}
+    reading = SOURCE.messages(json.dumps(whole).encode())
+    assert [one.text for one in reading.messages] == ["1", "2"]
+    [unclear] = reading.unclear
+    assert json.loads(unclear.body)["entry"] == [odd]
+    assert "wrong shape" in unclear.why
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -176,6 +176,28 @@ async def test_order_sent_goes_by_the_senders_clock(connection: Connection):
     assert merged.text == "a b b2"
 
 
+@pytest.mark.parametrize(
+    ("sent_ms", "order"),
+    [
+        # A provider that tells whole seconds, and what it gives no time: that has the ms of Redis.
+        ({"Haircut": 1_790_000_000_700, "tomorrow at 5": 1_790_000_000_000}, "Haircut tomorrow at 5"),
+        ({"b": 1_790_000_001_000, "c": 1_790_000_001_400, "a": 1_790_000_000_999}, "a b c"),
+        ({"b": 1_790_000_001_600, "c": 1_790_000_001_400, "a": 1_790_000_000_000}, "a b c"),
+        # Nothing but ms: they are believed.
+        ({"b": 1_790_000_000_700, "a": 1_790_000_000_001}, "a b"),
+    ],
+)
+async def test_order_sent_keeps_the_arrival_within_a_second_where_a_time_is_told_in_seconds(
+    connection: Connection, shards: int, sent_ms: dict[str, int], order: str
+):
+    batches = make_batches(connection, shards, order="sent")
+    for text, at in sent_ms.items():
+        await batches.add([message(text, sent_ms=at)])
+    await batches.flush(PHONE)
+    [merged] = await collected(batches)
+    assert merged.text == order
+
+
 async def test_discard_shows_what_it_throws_away_and_flush_finds_nothing_then(
     connection: Connection, shards: int
 ):

@@ -83,7 +83,8 @@ async def test_several_in_one_request_and_the_same_again(server, connection, tmp
 @pytest.mark.parametrize(
     ("request_", "status", "says"),
     [
-        ({"content": b"nope"}, 400, "not JSON"),
+        ({"content": b"nope", "headers": {"Content-Type": "application/json"}}, 400, "not JSON"),
+        ({"content": b"nope"}, 415, "send Content-Type: application/json"),
         ({"json": {"from": PHONE}}, 400, "missing or empty"),
         ({"json": {"message": "x"}}, 400, "`from` is missing"),
         ({"json": {"messages": [{"from": "1", "body": "x"}, {"body": "y"}]}}, 400, "messages[1]"),

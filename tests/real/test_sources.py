@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import hmac
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
+from rfctl import logs
 from rfctl.daemon import Service
 from rfctl.errors import SettingsError
 from rfctl.layers import Configuration, Environment, load
 from rfctl.quarantine import Quarantine
 from rfctl.tally import Tally
 from tests.conftest import collected, make_batches, running
+from tests.recorded import body as recorded
 
 SECRET = "app-secret"
 SALON = """
@@ -76,6 +81,14 @@ def signed(body: bytes, secret: str = SECRET) -> dict[str, str]:
 
 async def post(http: httpx.AsyncClient, body: bytes, secret: str = SECRET) -> httpx.Response:
     return await http.post("/webhook/salon", content=body, headers=signed(body, secret))
+
+
+@contextlib.contextmanager
+def logged() -> Iterator[list]:
+    """What a running daemon logs at any level."""
+    logs.configure(level="debug", format="json", mask=True)
+    with capture_logs() as said:
+        yield said
 
 
 async def flushed(connection) -> list:
@@ -153,6 +166,34 @@ async def test_metas_handshake_is_answered_with_its_challenge(server, tmp_path):
             assert (await http.get("/webhook/salon", params={**asked, **wrong})).status_code == 403
         assert (await http.get("/webhook/tg")).status_code == 403
         assert (await http.get("/webhook/nobody")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("source", "hint"),
+    [
+        ("salon", "is sources.salon.verify_token the one that Meta was told?"),
+        ("mute", "set sources.mute.verify_token to the one that Meta was told"),
+    ],
+)
+async def test_a_handshake_is_refused_with_a_hint_at_the_token_that_it_needs(server, tmp_path, source, hint):
+    asked = {"hub.mode": "subscribe", "hub.verify_token": "no", "hub.challenge": "1158201444"}
+    mute = SALON + '[sources.mute]\ntype = "whatsapp-cloud"\nsecrets = ["app-secret"]\n'
+    async with running(configuration(server.url, tmp_path, mute)) as service, client(service) as http:
+        with logged() as said:
+            answer = await http.get(f"/webhook/{source}", params=asked)
+    assert (answer.status_code, answer.content) == (403, b"")
+    [refused] = [one for one in said if one["event"] == "handshake_refused"]
+    assert (refused["source"], refused["next"]) == (source, hint)
+
+
+@pytest.mark.parametrize("source", ["tg", "evo"])
+async def test_a_get_to_a_source_without_a_handshake_is_told_to_post(server, tmp_path, source):
+    async with running(configuration(server.url, tmp_path)) as service, client(service) as http:
+        with logged() as said:
+            answer = await http.get(f"/webhook/{source}")
+    assert answer.status_code == 403
+    assert answer.json()["error"] == f"source {source} takes requests by POST, and answers no GET"
+    assert "verify_token" not in str(said)
 
 
 async def test_a_retry_storm_of_fifty_leaves_one_copy(server, connection, tmp_path):
@@ -291,6 +332,95 @@ async def test_a_source_without_a_secret_is_for_this_machine_alone(server, conne
     ):
         url = service.url.replace("0.0.0.0", "127.0.0.1") + "/webhook/salon"
         assert (await http.post(url, json=update, headers=proxied)).status_code == 200
+
+
+SIMPLE = [
+    "text/plain",
+    "text/plain; charset=UTF-8",
+    "application/x-www-form-urlencoded",
+    "multipart/form-data",
+]
+JSON = [
+    "application/json",
+    "Application/JSON; charset=utf-8",
+    "application/cloudevents+json",
+    "application/json ;charset=utf-8",
+]
+HELLO = b'{"from":"7","message":"hi"}'
+
+
+async def test_without_a_secret_what_any_web_page_can_send_is_415_and_told_what_to_send(
+    server, connection, tmp_path
+):
+    unverified = '[sources.generic]\n[sources.tg]\ntype = "telegram"\ninsecure = true\n'
+    async with (
+        running(configuration(server.url, tmp_path, unverified)) as service,
+        client(service) as http,
+    ):
+        for path, source in (("whatsapp/batched", "generic"), ("tg", "tg")):
+            for kind in (*SIMPLE, "application/jsonx", "text/json", "json", ""):
+                answer = await http.post(f"/webhook/{path}", content=HELLO, headers={"Content-Type": kind})
+                assert answer.status_code == 415, kind
+            answer = await http.post(f"/webhook/{path}", content=HELLO)
+            assert answer.status_code == 415
+            assert "send Content-Type: application/json" in answer.json()["error"]
+            assert f"or set sources.{source}.secrets" in answer.json()["error"]
+    assert await connection.call("EXISTS", "rfctl:due") == 0
+
+
+async def test_without_a_secret_json_is_taken_however_its_type_is_written(server, tmp_path):
+    async with running(configuration(server.url, tmp_path, "")) as service, client(service) as http:
+        for kind in JSON:
+            headers = {"Content-Type": kind}
+            answer = await http.post("/webhook/whatsapp/batched", content=HELLO, headers=headers)
+            assert (answer.status_code, answer.json()["addedCount"]) == (200, 1), kind
+
+
+async def test_what_is_verified_is_taken_under_any_content_type(server, tmp_path):
+    async with running(configuration(server.url, tmp_path)) as service, client(service) as http:
+        body = whatsapp(text("a", 1))
+        assert (await post(http, body)).status_code == 200
+        for kind in (*SIMPLE, *JSON):
+            headers = signed(body) | {"Content-Type": kind}
+            assert (await http.post("/webhook/salon", content=body, headers=headers)).status_code == 200, kind
+
+
+async def test_the_forms_of_twilio_are_taken_without_a_secret_too(server, connection, tmp_path):
+    sms = '[sources.sms]\ntype = "twilio"\npublic_url = "https://bot.example.com"\n'
+    async with running(configuration(server.url, tmp_path, sms)) as service, client(service) as http:
+        form = {"From": "+12025550143", "To": "+14155550100", "MessageSid": "SM1", "Body": "hi"}
+        assert (await http.post("/webhook/sms", data=form)).status_code == 200
+        [merged] = await flushed(connection)
+    assert merged.text == "hi"
+
+
+async def test_a_deletion_in_a_group_takes_its_message_out_of_what_is_pending(server, connection, tmp_path):
+    gateway = '[sources.gateway]\ntype = "waha"\n'
+    async with running(configuration(server.url, tmp_path, gateway)) as service, client(service) as http:
+        for name in ("group_text.json", "deletion_in_a_group.json"):
+            sent = json.loads(recorded("waha", name))
+            assert (await http.post("/webhook/gateway", json=sent)).status_code == 200
+        [merged] = await flushed(connection)
+    assert ([one.type for one in merged.messages], merged.text) == (["text", "deletion"], "")
+
+
+async def test_order_sent_puts_an_edit_of_what_has_left_behind_what_was_said_since(
+    server, connection, tmp_path
+):
+    def said(number: int, words: str, **more) -> dict:
+        who = {"chat": {"id": 7, "type": "private"}, "from": {"id": 7}}
+        return {"message_id": number, "date": 1790000000 + number, "text": words, **who, **more}
+
+    batches = make_batches(connection, order="sent")
+    unverified = '[sources.bot]\ntype = "telegram"\n'
+    async with running(configuration(server.url, tmp_path, unverified)) as service, client(service) as http:
+        await http.post("/webhook/bot", json={"update_id": 1, "message": said(1, "at 5")})
+        await batches.hand_over(everything="flush")
+        await http.post("/webhook/bot", json={"update_id": 2, "message": said(2, "please")})
+        edit = said(1, "at 6", edit_date=1790000003)
+        await http.post("/webhook/bot", json={"update_id": 3, "edited_message": edit})
+        await batches.hand_over(everything="flush")
+    assert [one.text for one in await collected(batches)] == ["at 5", "please at 6"]
 
 
 async def test_a_crash_of_a_source_keeps_the_request_and_the_process(
