@@ -6,7 +6,7 @@ calls and gives their answers names. It keeps nothing itself.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +19,7 @@ from rfctl.message import (
     HandedOver,
     Merged,
     Message,
+    StoredMessage,
     decode_item,
     decode_merged,
     encode_item,
@@ -26,6 +27,11 @@ from rfctl.message import (
 from rfctl.policy import Policy
 
 _LAST_MSG_LIVES_MS = 86_400_000
+_HIDDEN = "&*"
+"""The names (keys.py) that cannot be told from a phone alone: each may be any account's, company's or chat's."""
+_INDEX_PAGE = 1000
+_FIRSTS_PAGE = 100
+"""Names that one call reads from the index, and first messages: those may be long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +181,38 @@ class Batches:
             return None
         messages = [decode_item(item) for item in items]
         return Batch(messages[0].phone or name, messages, items, None if due < 0 else due, now)
+
+    async def names_of(self, phone: str, chat: str | None = None) -> list[str]:
+        """Return the names of a phone's pending batches, the oldest first; `chat` narrows, "" is the one-to-one chat.
+
+        What an account, company or chat keeps apart is known by its first message: the whole index is looked
+        through for it, page by page.
+        """
+        plain = name_of(phone)
+        firsts = await self._firsts(self._home(plain), [plain])
+        for shard in self._partitions:
+            async for names in self._hidden(shard):
+                page = await self._firsts(shard, names)
+                firsts |= {name: first for name, first in page.items() if first.phone == phone}
+        mine = [name for name, first in firsts.items() if chat is None or first.chat == chat]
+        return sorted(mine, key=lambda name: firsts[name].receivedAt)
+
+    async def _hidden(self, shard: Partition) -> AsyncIterator[list[str]]:
+        """Yield what is in the index all the while, by cursor: a place there may be another's at the next page."""
+        cursor = "0"
+        while True:
+            answer = await self._connection.call(
+                "ZSCAN", shard.due, cursor, "MATCH", _HIDDEN, "COUNT", _INDEX_PAGE
+            )
+            cursor, names = _text(answer[0]), [_text(name) for name in answer[1][::2]]
+            for start in range(0, len(names), _FIRSTS_PAGE):
+                yield names[start : start + _FIRSTS_PAGE]
+            if cursor == "0":
+                return
+
+    async def _firsts(self, shard: Partition, names: list[str]) -> dict[str, StoredMessage]:
+        raw = await self._connection.calls([("LINDEX", shard.batch_prefix + name, 0) for name in names])
+        return {name: decode_item(first) for name, first in zip(names, raw, strict=True) if first is not None}
 
     @property
     def connection(self) -> Connection:

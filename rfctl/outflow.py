@@ -1,6 +1,6 @@
 """How it goes with each sink: what was delivered, what waits, what stands still and why, and who delivers.
 
-Nothing is scanned: three short pipelines a shard, whatever waits there. It trusts the consumer groups and what
+Nothing is scanned: three short pipelines a shard, and three for each sink that fails there, whatever waits. It trusts the consumer groups and what
 lua/sink.lua keeps. What Redis cannot say (the lag of a group after deletions, or before Redis 7) is None, never
 a guess.
 """
@@ -16,7 +16,9 @@ import msgspec
 from rfctl.connection import Command, Connection, pairs
 from rfctl.deliveries import group_of
 from rfctl.exits import is_read_by_workers
+from rfctl.held import Failure, failure, joined
 from rfctl.keys import PAUSED, Partition
+from rfctl.overview import GroupLag
 from rfctl.settings import Settings
 
 
@@ -44,7 +46,7 @@ class Outflow:
     `lag` counts what its group has not read (None: Redis cannot say), `unacknowledged` what it has read and not
     finished, `waiting` the messages that stand behind a failed one (or were sent again), of `held` phones.
     `oldest_ms` is when the oldest message left that the group has not finished, Unix ms. `holders` are the ids of
-    the daemons that deliver, and on `unserved` shards none does.
+    the daemons that deliver, and on `unserved` shards none does. `failure` is why phones are held, if an error is why.
     """
 
     outlet: Outlet
@@ -60,6 +62,21 @@ class Outflow:
     paused: Pause | None
     holders: tuple[str, ...]
     unserved: int
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stray:
+    """A sink that is not in the settings and whose consumer group is still there, on these shards.
+
+    `left` counts what its group has not finished (None: Redis cannot say). It is `served` when a daemon delivers to it
+    all the same: by other settings.
+    """
+
+    sink: str
+    left: int | None
+    shards: tuple[Partition, ...]
+    served: bool
 
 
 def outlets(settings: Settings) -> list[Outlet]:
@@ -107,6 +124,37 @@ async def outflows(
     ]
 
 
+async def strays(
+    connection: Connection,
+    partitions: Sequence[Partition],
+    groups: Sequence[GroupLag],
+    wanted: Sequence[Outlet],
+) -> list[Stray]:
+    """Return the sinks that are not in the settings, by the groups of ours that belong to none."""
+    shards = {shard.out: shard for shard in partitions}
+    known = {outlet.group for outlet in wanted}
+    found: dict[str, list[GroupLag]] = {}
+    for group in groups:
+        if group.name.startswith(group_of("")) and group.name not in known:
+            found.setdefault(group.name.removeprefix(group_of("")), []).append(group)
+    return [await _stray(connection, sink, its, shards) for sink, its in found.items()]
+
+
+async def _stray(
+    connection: Connection, sink: str, groups: list[GroupLag], shards: Mapping[str, Partition]
+) -> Stray:
+    its = tuple(shards[group.stream] for group in groups)
+    leases = await connection.calls([("EXISTS", shard.sink(sink).lease) for shard in its])
+    return Stray(sink, left_of(groups), its, any(leases))
+
+
+def left_of(groups: Sequence[GroupLag]) -> int | None:
+    """Return how many messages these groups have not finished; None when Redis cannot say."""
+    lags = [group.lag for group in groups]
+    known = [lag for lag in lags if lag is not None]
+    return sum(known) + sum(group.pending for group in groups) if len(known) == len(lags) else None
+
+
 @dataclass(frozen=True, slots=True)
 class _Queue:
     """What one shard keeps for one sink."""
@@ -131,6 +179,7 @@ class _Part:
     queue: _Queue
     reader: _Reader
     oldest_ms: int | None
+    failure: Failure | None
 
 
 def _sum(outlet: Outlet, parts: list[_Part], totals: Mapping[str, int], paused: Pause | None) -> Outflow:
@@ -154,6 +203,7 @@ def _sum(outlet: Outlet, parts: list[_Part], totals: Mapping[str, int], paused: 
         paused=paused,
         holders=tuple(dict.fromkeys(holder for holder in holders if holder)),
         unserved=holders.count("") if outlet.forwarded else 0,
+        failure=joined(part.failure for part in parts),
     )
 
 
@@ -162,7 +212,11 @@ async def _of_shard(connection: Connection, shard: Partition, wanted: Sequence[O
     groups = await _groups(connection, shard, length)
     readers = [_reader(outlet, groups, length) for outlet in wanted]
     oldest = await _oldest(connection, shard, wanted, readers, groups)
-    return [_Part(*parts) for parts in zip(queues, readers, oldest, strict=True)]
+    failures = [
+        await failure(connection, shard, outlet.name) if queue.held else None
+        for outlet, queue in zip(wanted, queues, strict=True)
+    ]
+    return [_Part(*parts) for parts in zip(queues, readers, oldest, failures, strict=True)]
 
 
 async def _queues(

@@ -36,13 +36,15 @@ class Waiting:
 class GroupLag:
     """A consumer group of an output stream.
 
-    `lag` counts entries not yet read (None: Redis cannot say), `pending` those read and not acknowledged.
+    `lag` counts entries not yet read (None: Redis cannot say), `pending` those read and not acknowledged. `idle_ms` is
+    how long ago a consumer last asked for more; None when there is no consumer.
     """
 
     stream: str
     name: str
     lag: int | None
     pending: int
+    idle_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +159,15 @@ async def _groups(connection: Connection, shard: Partition) -> list[GroupLag]:
     if not await connection.call("EXISTS", shard.out):
         return []
     found = [dict(pairs(group)) for group in await connection.call("XINFO", "GROUPS", shard.out)]
+    consumers = await connection.calls([("XINFO", "CONSUMERS", shard.out, group[b"name"]) for group in found])
     return [
-        GroupLag(shard.out, group[b"name"].decode(errors="replace"), group.get(b"lag"), group[b"pending"])
-        for group in found
+        _group(shard.out, group, [dict(pairs(one)) for one in its])
+        for group, its in zip(found, consumers, strict=True)
     ]
+
+
+def _group(stream: str, facts: dict[bytes, Any], consumers: list[dict[bytes, Any]]) -> GroupLag:
+    idle_ms = min((one[b"idle"] for one in consumers), default=None)
+    return GroupLag(
+        stream, facts[b"name"].decode(errors="replace"), facts.get(b"lag"), facts[b"pending"], idle_ms
+    )

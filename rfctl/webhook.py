@@ -18,7 +18,6 @@ from rfctl.access import is_allowed
 from rfctl.answers import json_answer, refusal
 from rfctl.batches import Batches
 from rfctl.errors import BadRequestError, RfctlError
-from rfctl.keys import name_of
 from rfctl.message import tidy_phone
 from rfctl.overview import overview
 from rfctl.reception import NotGenuineError, Reception
@@ -86,10 +85,11 @@ class Webhook:
         return json_answer({"success": True, "stats": {"pendingBatches": seen.batches, "batches": listed}})
 
     async def delete(self, request: Request) -> Response:
-        """Clear one batch, and answer with what was in it."""
+        """Clear every batch of a phone, and answer with what was in them."""
         self._check_access(request)
         phone = tidy_phone(request.path_params["phone"])
-        items = await self.batches.discard(name_of(phone))
+        names = await self.batches.names_of(phone)
+        items = [item for name in names for item in await self.batches.discard(name)]
         if not items:
             raise BadRequestError(f"{phone} has no batch", status=404)
         _log.warning("batch_discarded", phone=phone, messages=len(items), by="http")

@@ -4,32 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from rfctl.cli.alerts import refused, warned
+from rfctl.cli.look import Look
 from rfctl.connection import mask_url
 from rfctl.heartbeat import Daemon
 from rfctl.keys import is_hashed
 from rfctl.outflow import Outflow
-from rfctl.overview import GroupLag, Overview, Waiting
-from rfctl.server import Refusal, Server
+from rfctl.overview import GroupLag, Waiting
 from rfctl.text import counted, duration
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """What was found at one moment. `dead` and `quarantine` count what waits for an operator, over all shards.
-
-    With `refusals`, why Redis refuses writes, nobody's silence means anything: who lives says so by writing.
-    """
-
-    server: Server
-    refusals: list[Refusal]
-    daemons: list[Daemon]
-    seen: Overview
-    sinks: list[Outflow]
-    dead: int
-    quarantine: int
 
 
 def as_data(look: Look) -> dict[str, Any]:
@@ -58,7 +42,7 @@ def as_data(look: Look) -> dict[str, Any]:
         "sinks": [_sink_data(one, seen.now_ms) for one in look.sinks],
         "dead": look.dead,
         "quarantine": look.quarantine,
-        "warnings": [*_refused(look), *_warnings(look)],
+        "warnings": [*refused(look), *warned(look)],
     }
 
 
@@ -83,7 +67,7 @@ def _batch_data(one: Waiting, now_ms: int) -> dict[str, Any]:
 def _sink_data(one: Outflow, now_ms: int) -> dict[str, Any]:
     from rfctl.cli.render import rfc3339
 
-    paused = one.paused
+    paused, failure = one.paused, one.failure
     return {
         "name": one.outlet.name,
         "type": one.outlet.type,
@@ -101,49 +85,12 @@ def _sink_data(one: Outflow, now_ms: int) -> dict[str, Any]:
         "paused": None
         if paused is None
         else {"why": paused.why, "at": rfc3339(paused.at_ms) if paused.at_ms else None},
+        "last_error": None if failure is None else failure.error,
+        "last_error_at": None if failure is None else rfc3339(failure.at_ms),
+        "failing_since": None if failure is None else rfc3339(failure.since_ms),
         "held_by": one.holders,
         "unserved_shards": one.unserved,
     }
-
-
-def _refused(look: Look) -> list[str]:
-    """Return why Redis refuses writes: the cause of whatever else there is to see to."""
-    return [f"Redis refuses writes: {one.why} ({one.next})" for one in look.refusals]
-
-
-def _warnings(look: Look) -> list[str]:
-    """Return what else an operator should see to, one line each."""
-    lines = _unseen(look) if look.refusals else _missing(look)
-    lines += [
-        f"sink {one.outlet.name} is paused: {one.paused.why} (rfctl resume {one.outlet.name})"
-        for one in look.sinks
-        if one.paused is not None
-    ]
-    if look.dead:
-        lines.append(f"dead: {counted(look.dead, 'message')} that a sink did not take (rfctl dead list)")
-    if look.quarantine:
-        lines.append(
-            f"quarantine: {counted(look.quarantine, 'request')} not understood (rfctl quarantine list)"
-        )
-    return lines
-
-
-def _missing(look: Look) -> list[str]:
-    lines = []
-    if not any(one.processes for one in look.daemons):
-        lines.append("no processor is alive: nobody hands over what is pending (rfctl serve)")
-    for one in look.sinks:
-        if one.unserved:
-            where = "" if not one.holders else f" on {counted(one.unserved, 'shard')}"
-            name = one.outlet.name
-            lines.append(f"sink {name}: nobody delivers{where} (rfctl serve, in the role all or forwarder)")
-    return lines
-
-
-def _unseen(look: Look) -> list[str]:
-    if any(one.processes for one in look.daemons) and not any(one.unserved for one in look.sinks):
-        return []
-    return ["who is alive cannot be told: a daemon and a sink's holder show it by writing into Redis"]
 
 
 def screen(look: Look) -> Any:
@@ -195,9 +142,18 @@ def _sink_row(one: Outflow, now_ms: int, names: dict[str, str]) -> tuple[str, ..
         "?" if one.lag is None else str(one.lag + one.unacknowledged),
         str(one.held) if forwarded else "-",
         "-" if one.oldest_ms is None else duration(max(0, now_ms - one.oldest_ms)),
-        "-" if one.next_try_ms is None else duration(max(0, one.next_try_ms - now_ms)),
+        _next_try(one, now_ms),
         holders if forwarded else one.outlet.group or "workers",
     )
+
+
+def _next_try(one: Outflow, now_ms: int) -> str:
+    """Say when the next try is; a sink that stands still tries nothing, whatever is due."""
+    if one.paused is not None:
+        return "paused"
+    if one.next_try_ms is None:
+        return "-"
+    return duration(one.next_try_ms - now_ms) if one.next_try_ms > now_ms else "now"
 
 
 def _waiting(batches: Sequence[Waiting], now_ms: int) -> Any:
@@ -231,7 +187,7 @@ def _lines(look: Look) -> list[tuple[str, str]]:
     came = counted(totals.get("messages_in", 0), "message")
     lines = [
         ("Redis", f"{look.server.line()}, set by {look.server.set_by}"),
-        *(("WARNING", line) for line in _refused(look)),
+        *(("WARNING", line) for line in refused(look)),
         ("pending", f"{pending}, {seen.overdue} overdue"),
         ("in", f"{came}, {counted(totals.get('duplicates', 0), 'duplicate')} not added"),
         ("skipped", _by_kind(totals, "skipped:") or "nothing yet"),
@@ -244,7 +200,7 @@ def _lines(look: Look) -> list[tuple[str, str]]:
         ("stream", f"{seen.out_length} entries" + "".join(_group(one) for one in _readers(look))),
         ("dead", counted(look.dead, "message")),
     ]
-    return [*lines, *(("WARNING", line) for line in _warnings(look))]
+    return [*lines, *(("WARNING", line) for line in warned(look))]
 
 
 def _by_kind(totals: dict[str, int], prefix: str) -> str:

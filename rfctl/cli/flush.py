@@ -1,7 +1,8 @@
-"""`rfctl flush`: hand a batch over now, or clear it."""
+"""`rfctl flush`: hand a person's batches over now, or clear them."""
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
 from typing import Annotated
 
 import typer
@@ -9,10 +10,19 @@ import typer
 from rfctl.batches import Batches
 from rfctl.cli.consent import ask
 from rfctl.cli.context import Invocation, invocation, run_async
-from rfctl.cli.person import Chat, batch_name
-from rfctl.errors import NothingFoundError, UsageError
+from rfctl.cli.person import Chat, batch_names, nothing_pending, person
+from rfctl.errors import UsageError
 from rfctl.message import decode_item
 from rfctl.text import counted
+
+
+@dataclass(frozen=True, slots=True)
+class _Flushed:
+    """One batch that was handed over: its key, and the merged message's id and count."""
+
+    key: str
+    id: str
+    count: int
 
 
 def flush(
@@ -20,43 +30,51 @@ def flush(
     phone: Annotated[
         str | None, typer.Argument(help="The person, in any spelling, or the key that stats shows.")
     ] = None,
-    chat: Chat = "",
+    chat: Chat = None,
     discard: Annotated[
-        bool, typer.Option("--discard", help="Clear the batch and print what was in it.")
+        bool, typer.Option("--discard", help="Clear what is pending and print what it was.")
     ] = False,
     every: Annotated[bool, typer.Option("--all", help="Every pending batch.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Hand a person's batch over now, without waiting; or throw it away.
+    """Hand all that is pending of a person over now, without waiting; or throw it away.
 
     Examples:  rfctl flush 79001234567  |  rfctl flush 79001234567 --discard  |  rfctl flush --all --yes
     """
     if (phone is None) == (not every):
         raise UsageError("name one phone, or --all", next="rfctl flush 79001234567")
-    run_async(_flush(ctx, None if phone is None else batch_name(phone, chat), discard=discard, yes=yes))
-
-
-async def _flush(ctx: typer.Context, name: str | None, *, discard: bool, yes: bool) -> None:
-    from rfctl.cli import render
-
     run = invocation(ctx)
+    if phone is None:
+        run_async(_flush_all(run, discard=discard, yes=yes))
+    else:
+        run_async(_flush(run, person(phone), chat, discard=discard))
+
+
+async def _flush_all(run: Invocation, *, discard: bool, yes: bool) -> None:
+    async with run.batches() as (_, batches, _):
+        count = await _every(batches, discard=discard, yes=yes)
+        what = "discarded" if discard else "handed over"
+        _say(run, {"batches": count, "done": what}, f"{counted(count, 'batch')} {what}")
+
+
+async def _flush(run: Invocation, who: str, chat: str | None, *, discard: bool) -> None:
     async with run.batches() as (connection, batches, _):
-        if name is None:
-            count = await _every(batches, discard=discard, yes=yes)
-            what = "discarded" if discard else "handed over"
-            _say(run, {"batches": count, "done": what}, f"{counted(count, 'batch')} {what}")
-            return
+        names = await batch_names(batches, who, chat)
         if discard:
-            items = await batches.discard(name)
+            items = [item for name in names for item in await batches.discard(name)]
             if items:
-                _print_discarded(run, name, items)
+                _print_discarded(run, who, items)
                 return
-        elif (left := await batches.flush(name)) is not None:
-            text = f"{render.safe(name)}: {counted(left[1], 'message')} handed over as {left[0]}"
-            _say(run, {"phone": name, "id": left[0], "count": left[1]}, text)
+        elif flushed := await _hand_over(batches, names):
+            _say_flushed(run, who, flushed)
             return
-        where = connection.address
-        raise NothingFoundError(f"{name} has no pending messages in {where.shown()}", set_by=where.set_by)
+        raise nothing_pending(who, chat, connection.address)
+
+
+async def _hand_over(batches: Batches, names: list[str]) -> list[_Flushed]:
+    """Hand batches over; one that has left meanwhile is not among the answers."""
+    left = {name: await batches.flush(name) for name in names}
+    return [_Flushed(name, *answer) for name, answer in left.items() if answer is not None]
 
 
 async def _every(batches: Batches, *, discard: bool, yes: bool) -> int:
@@ -72,13 +90,21 @@ async def _every(batches: Batches, *, discard: bool, yes: bool) -> int:
             return count
 
 
-def _print_discarded(run: Invocation, phone: str, items: list[bytes]) -> None:
+def _say_flushed(run: Invocation, who: str, flushed: list[_Flushed]) -> None:
+    count = sum(one.count for one in flushed)
+    ids = ", ".join(one.id for one in flushed)
+    many = f" in {counted(len(flushed), 'batch')}" if len(flushed) > 1 else ""
+    data = {"phone": who, "id": flushed[0].id, "count": count, "batches": [asdict(one) for one in flushed]}
+    _say(run, data, f"{who}: {counted(count, 'message')}{many} handed over as {ids}")
+
+
+def _print_discarded(run: Invocation, who: str, items: list[bytes]) -> None:
     import msgspec
 
     from rfctl.cli import render
 
     if run.json:
-        run.emit({"phone": phone, "discarded": [msgspec.Raw(item) for item in items]})
+        run.emit({"phone": who, "discarded": [msgspec.Raw(item) for item in items]})
         return
     messages = [decode_item(item) for item in items]
     rows = [(render.clock(one.receivedAt), one.messageId, one.text) for one in messages]
@@ -91,4 +117,4 @@ def _say(run: Invocation, data: dict[str, object], text: str) -> None:
     if run.json:
         run.emit(data)
     else:
-        render.console().print(text)
+        render.console().print(render.safe(text))

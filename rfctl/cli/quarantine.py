@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,8 +11,9 @@ import typer
 from rfctl.cli.consent import ask
 from rfctl.cli.context import Invocation, invocation, run_async
 from rfctl.cli.merged import check_id
-from rfctl.connection import Address
+from rfctl.connection import Address, Connection
 from rfctl.errors import ANSWER_IS_NO, NothingFoundError, UsageError
+from rfctl.keys import QUARANTINE
 from rfctl.quarantine import Kept, Quarantine
 from rfctl.text import counted
 
@@ -94,7 +96,7 @@ async def _show(run: Invocation, entry_id: str) -> None:
     from rfctl.cli import render
 
     async with run.batches() as (connection, _, _):
-        [kept] = await _chosen(Quarantine(connection), [entry_id], connection.address)
+        [kept] = await _named(Quarantine(connection), [entry_id], connection.address)
         if run.json:
             run.emit({**_as_data(kept), "body": _body(kept)})
             return
@@ -108,34 +110,71 @@ async def _retry(run: Invocation, ids: Sequence[str]) -> int:
     from rfctl.reread import Rereader
 
     async with run.batches() as (connection, batches, configuration):
-        room = Quarantine(connection)
-        rereader = Rereader(configuration.settings, batches, room)
-        done = [await rereader.reread(kept) for kept in await _chosen(room, ids, connection.address)]
+        rereader = Rereader(configuration.settings, batches, Quarantine(connection))
+        done = [_told(await rereader.reread(kept)) async for kept in _chosen(connection, ids)]
         _say(run, done)
-    return ANSWER_IS_NO if any(one.problem for one in done) else 0
+    return ANSWER_IS_NO if any(one["problem"] for one in done) else 0
 
 
 async def _drop(run: Invocation, ids: Sequence[str]) -> None:
+    async with run.batches() as (connection, _, _):
+        room, count = Quarantine(connection), 0
+        with _printing(run) as show:
+            async for kept in _chosen(connection, ids):
+                if await room.drop(kept.id):
+                    show(kept)
+                    count += 1
+        if not run.json:
+            typer.echo(f"rfctl: {counted(count, 'request')} thrown away", err=True)
+
+
+@contextmanager
+def _printing(run: Invocation) -> Iterator[Callable[[Kept], None]]:
+    """Print each request as soon as it is thrown away: this is its last copy."""
     from rfctl.cli import render
 
-    async with run.batches() as (connection, _, _):
-        room = Quarantine(connection)
-        dropped = [one for one in await _chosen(room, ids, connection.address) if await room.drop(one.id)]
-        if run.json:
-            run.emit({"dropped": [{**_as_data(one), "body": _body(one)} for one in dropped]})
-            return
-        rows = [(one.id, one.source, one.why, _text(one.body)) for one in dropped]
-        render.console().print(render.table(("dropped", "source", "why", "body"), rows))
-        typer.echo(f"rfctl: {counted(len(dropped), 'request')} thrown away", err=True)
+    if run.json:
+        with render.growing("dropped", pretty=run.output == "json") as add:
+            yield lambda kept: add({**_as_data(kept), "body": _body(kept)})
+        return
+    out = render.console()
+
+    def show(kept: Kept) -> None:
+        row = (kept.id, kept.source, kept.why, _text(kept.body))
+        out.print(render.table(("dropped", "source", "why", "body"), [row]))
+
+    yield show
 
 
-async def _chosen(room: Quarantine, ids: Sequence[str], address: Address) -> list[Kept]:
-    """Return what the ids name, or without any all that is there now. Raises NothingFoundError before anything is done."""
-    if not ids:
-        found = await room.list(await room.count() or 1)
-        if not found:
-            raise _none(address)
-        return found
+async def _chosen(connection: Connection, ids: Sequence[str]) -> AsyncIterator[Kept]:
+    """Yield what the ids name, or without any all that is there now, one by one: a body may have megabytes.
+
+    Raises NothingFoundError before anything is done.
+    """
+    room = Quarantine(connection)
+    if ids:
+        for kept in await _named(room, ids, connection.address):
+            yield kept
+        return
+    newest = await room.list(1)
+    if not newest:
+        raise _none(connection.address)
+    async for entry_id in _ids(connection, newest[0].id):
+        if (one := await room.get(entry_id)) is not None:
+            yield one
+
+
+async def _ids(connection: Connection, last: str) -> AsyncIterator[str]:
+    """Yield the ids from the oldest up to `last`; what is read again and stays comes behind it."""
+    start = "-"
+    while found := await connection.call("XRANGE", QUARANTINE, start, last, "COUNT", 1):
+        entry_id = found[0][0].decode()
+        yield entry_id
+        start = f"({entry_id}"
+
+
+async def _named(room: Quarantine, ids: Sequence[str], address: Address) -> list[Kept]:
+    """Return what the ids name. Raises NothingFoundError before anything is done."""
     looked = {entry_id: await room.get(entry_id) for entry_id in ids}
     if missing := [entry_id for entry_id, kept in looked.items() if kept is None]:
         raise NothingFoundError(
@@ -204,27 +243,30 @@ def _pretty(body: bytes) -> str | None:
         return None
 
 
-def _say(run: Invocation, done: list[Reread]) -> None:
+def _told(done: Reread) -> dict[str, Any]:
+    """Return what became of a request, without its body."""
+    return {
+        **_as_data(done.kept),
+        "stored": done.stored,
+        "skipped": dict(done.skipped),
+        "problem": done.problem or None,
+    }
+
+
+def _say(run: Invocation, done: list[dict[str, Any]]) -> None:
     from rfctl.cli import render
 
     if run.json:
-        run.emit_rows(
-            {
-                **_as_data(one.kept),
-                "stored": one.stored,
-                "skipped": dict(one.skipped),
-                "problem": one.problem or None,
-            }
-            for one in done
-        )
+        run.emit_rows(done)
         return
-    rows_shown = [(one.kept.id, one.kept.source, _outcome(one), one.problem) for one in done]
+    rows_shown = [(one["id"], one["source"], _outcome(one), one["problem"] or "") for one in done]
     render.console().print(
         render.table(("id", "source", "read again", "still in quarantine, because"), rows_shown)
     )
 
 
-def _outcome(one: Reread) -> str:
-    skipped = ", ".join(f"{kind} {count}" for kind, count in sorted(one.skipped.items()))
-    parts = [counted(one.stored, "message") if one.stored else "", f"skipped: {skipped}" if skipped else ""]
+def _outcome(one: dict[str, Any]) -> str:
+    skipped = ", ".join(f"{kind} {count}" for kind, count in sorted(one["skipped"].items()))
+    stored = counted(one["stored"], "message") if one["stored"] else ""
+    parts = [stored, f"skipped: {skipped}" if skipped else ""]
     return "; ".join(part for part in parts if part) or "nothing"

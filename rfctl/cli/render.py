@@ -6,7 +6,8 @@ On a terminal: tables with colour. Elsewhere: no colour, no box, nothing cut.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -35,6 +36,36 @@ def emit(value: Any, *, pretty: bool = True) -> None:
     raw = _encode(value)
     sys.stdout.write((msgspec.json.format(raw, indent=2) if pretty else raw).decode() + "\n")
     sys.stdout.flush()
+
+
+@contextmanager
+def growing(name: str, *, pretty: bool = True) -> Iterator[Callable[[Any], None]]:
+    """Print one JSON object with one array, value by value: they need not be in memory together.
+
+    What was printed before a failure is whole JSON; a failure before the first value leaves stdout empty.
+    """
+    begun = False
+
+    def write(text: str) -> None:
+        nonlocal begun
+        head = ("{\n  " if pretty else "{") + f'"{name}":' + (" [" if pretty else "[")
+        sys.stdout.write(text if begun else head + text)
+        sys.stdout.flush()
+        begun = True
+
+    def add(value: Any) -> None:
+        raw = _encode(value)
+        text = msgspec.json.format(raw, indent=2).decode() if pretty else raw.decode()
+        write(("," if begun else "") + ("\n    " if pretty else "") + text.replace("\n", "\n    "))
+
+    end = "\n  ]\n}\n" if pretty else "]}\n"
+    try:
+        yield add
+    except BaseException:
+        if begun:
+            write(end)
+        raise
+    write(end)
 
 
 def safe(text: str, style: str = "") -> Text:

@@ -9,12 +9,13 @@ from typing import Annotated
 import typer
 
 from rfctl.batches import Batches
-from rfctl.cli.board import Look, as_data, screen
+from rfctl.cli.board import as_data, screen
 from rfctl.cli.context import invocation, run_async
+from rfctl.cli.look import Look
 from rfctl.connection import Connection
 from rfctl.dead import DeadMessages
 from rfctl.heartbeat import alive
-from rfctl.outflow import outflows, outlets
+from rfctl.outflow import outflows, outlets, strays
 from rfctl.overview import overview
 from rfctl.quarantine import Quarantine
 from rfctl.settings import Settings
@@ -63,6 +64,7 @@ class _Observer:
             daemons=await alive(connection),
             seen=seen,
             sinks=await outflows(connection, partitions, self._outlets, seen.totals),
+            strays=await strays(connection, partitions, seen.groups, self._outlets),
             dead=await DeadMessages(connection, partitions).count(),
             quarantine=await Quarantine(connection).count(),
         )

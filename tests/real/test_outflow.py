@@ -8,10 +8,12 @@ import pytest
 
 from rfctl.connection import Connection
 from rfctl.deliveries import Deliveries, Entry, make_group
+from rfctl.held import END, held
 from rfctl.keys import PAUSED, Keyspace, Partition
-from rfctl.outflow import Outflow, Outlet, outflows, outlets, pauses, resume
+from rfctl.outflow import Outflow, Outlet, outflows, outlets, pauses, resume, strays
 from rfctl.overview import overview
 from tests.conftest import configure
+from tests.waiting import until
 
 CRM = Outlet("crm", "http", "rfctl:crm")
 
@@ -145,11 +147,14 @@ async def test_a_lag_that_redis_cannot_say_is_unknown_and_no_guess(connection: C
     assert (await look(connection, [shard])).lag is None
 
 
-async def test_the_cost_goes_by_the_sinks_and_not_by_what_waits(connection: Connection):
-    [shard] = Keyspace().partitions()
-    await connection.calls([("XADD", shard.out, "*", "phone", f"p{i}", "text", "x") for i in range(500)])
+async def cost(connection: Connection, shard: Partition, waiting: int) -> int:
+    """How many commands one look takes while so many phones are held."""
+    await connection.call("FLUSHDB")
+    await leave(connection, shard, "p0")
     keys = shard.sink("crm")
-    await connection.call("ZADD", keys.retry, *(part for i in range(500) for part in (i, f"p{i}")))
+    await connection.calls([("ZADD", keys.retry, i, f"p{i}") for i in range(waiting)])
+    ids = [f"{i:015}-{i:010}" for i in range(waiting)]
+    await connection.calls([("ZADD", keys.waiting, 0, f"p{i}\0{ids[i]}") for i in range(waiting)])
     await connection.call("CONFIG", "RESETSTAT")
     await outflows(connection, [shard], [CRM], {})
     lines = (await connection.call("INFO", "commandstats")).decode().splitlines()
@@ -159,7 +164,81 @@ async def test_the_cost_goes_by_the_sinks_and_not_by_what_waits(connection: Conn
         if "calls=" in line
     }
     assert not any("scan" in name or "keys" in name for name in called)
-    assert sum(called.values()) <= 12
+    return sum(called.values())
+
+
+async def test_the_cost_goes_by_the_sinks_and_not_by_what_waits(connection: Connection):
+    [shard] = Keyspace().partitions()
+    await cost(connection, shard, 0)  # the first call on a connection takes some more
+    assert await cost(connection, shard, 0) <= 12
+    assert await cost(connection, shard, 500) == await cost(connection, shard, 2000) <= 15 + 2 * END
+
+
+async def test_the_last_error_of_what_waits_and_since_when_is_seen(
+    connection: Connection, shards: list[Partition]
+):
+    assert (await look(connection, shards)).failure is None
+    for shard, phone in ((shards[0], "a"), (shards[-1], "b")):
+        await leave(connection, shard, phone)
+        deliveries, [entry] = await read(connection, shard)
+        await deliveries.hold(phone, [entry.id], wait_ms=60_000, error=f"first of {phone}")
+        await until(lambda: _later(connection, shards))
+        await deliveries.hold(phone, [entry.id], wait_ms=60_000, error=f"last of {phone}", tries=1)
+    seen = (await look(connection, shards)).failure
+    assert seen is not None
+    assert seen.error == "last of b"
+    assert seen.since_ms < seen.at_ms
+    [one] = await held(connection, shards, ["crm", "copy"], "a")
+    assert (one.sink, one.messages, one.tries, one.last and one.last.error) == ("crm", 1, 2, "last of a")
+    assert one.last is not None
+    assert one.last.at_ms > seen.since_ms
+    assert one.next_try_ms is not None
+    assert await held(connection, shards, ["crm"], "nobody") == []
+
+
+async def _later(connection: Connection, shards: list[Partition]) -> bool:
+    seen = (await look(connection, shards)).failure
+    return seen is not None and await connection.now_ms() > seen.at_ms
+
+
+async def test_a_phone_that_was_never_tried_has_no_error(connection: Connection, shards: list[Partition]):
+    await leave(connection, shards[0], "a")
+    deliveries, [entry] = await read(connection, shards[0])
+    await deliveries.hold("a", [entry.id], wait_ms=0)
+    assert (await look(connection, shards)).failure is None
+    [one] = await held(connection, shards, ["crm"], "a")
+    assert (one.tries, one.last) == (0, None)
+
+
+async def test_a_group_of_ours_that_is_no_sinks_is_a_stray_with_what_it_holds(
+    connection: Connection, shards: list[Partition]
+):
+    for shard in shards:
+        await leave(connection, shard, "a")
+        await read(connection, shard)
+        await leave(connection, shard, "b")
+        await make_group(connection, shard.out, "bots")
+        await Deliveries(connection, shard, "crm").lease("test", 0)
+    groups = (await overview(connection, shards)).groups
+    assert await strays(connection, shards, groups, [CRM]) == []
+    [one] = await strays(connection, shards, groups, [])
+    assert (one.sink, one.shards, one.served) == ("crm", tuple(shards), False)
+    assert one.left == await known(connection, 2 * len(shards))
+    await Deliveries(connection, shards[-1], "crm").lease("daemon", 60_000)
+    [one] = await strays(connection, shards, groups, [])
+    assert one.served
+
+
+async def test_how_long_a_group_has_asked_for_nothing_is_seen(connection: Connection):
+    [shard] = Keyspace().partitions()
+    await leave(connection, shard, "a")
+    await make_group(connection, shard.out, "bots")
+    assert [one.idle_ms for one in (await overview(connection, [shard])).groups] == [None]
+    for worker in ("one", "two"):
+        await connection.call("XREADGROUP", "GROUP", "bots", worker, "STREAMS", shard.out, ">")
+    [seen] = (await overview(connection, [shard])).groups
+    assert seen.idle_ms is not None
+    assert seen.idle_ms < 60_000
 
 
 def test_the_settings_name_the_outlets_and_who_reads_for_them(tmp_path: Path):
