@@ -37,7 +37,7 @@ _SECRET_NAME = re.compile(
     r"pass|pwd|secret|token|credential|signature|auth|(^|[._-])(sig|api_?key|key)$", re.I
 )
 _CREDENTIALS = ("NOAUTH", "WRONGPASS", "NOPERM")
-_NOT_THE_MASTER = ("READONLY", "MASTERDOWN")
+_NOT_THE_MASTER = ("READONLY", "MASTERDOWN", "UNBLOCKED")
 _OF_A_SCRIPT = re.compile(r": -([A-Z]+) ")
 """Where Redis 6.2 has the code of an error that a command inside a script was answered."""
 

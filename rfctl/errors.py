@@ -47,6 +47,7 @@ CANNOT_NOW: dict[str, str] = {
     "MASTERDOWN": "start the master of this replica, or point redis.url at one that is up",
     "CLUSTERDOWN": "the cluster has lost some of its slots: look at `redis-cli cluster info` and `cluster nodes`",
     "TRYAGAIN": "wait until the cluster has moved these keys; `redis-cli cluster nodes` shows it",
+    "UNBLOCKED": "it has just become a replica, or a master: `redis-cli info replication` says what it is now",
 }
 """What Redis answers when it is there and cannot serve a call now → what the operator does next."""
 

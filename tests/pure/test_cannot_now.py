@@ -24,11 +24,13 @@ SAID = {
     "MASTERDOWN": "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
     "CLUSTERDOWN": "CLUSTERDOWN The cluster is down",
     "TRYAGAIN": "TRYAGAIN Multiple keys request during rehashing of slot",
+    "UNBLOCKED": "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)",
 }
 LEADS_TO = {
     "LOADING": "wait", "OOM": "redis-cli info memory", "READONLY": "point redis.url at its master",
     "MISCONF": "disk", "BUSY": "redis-cli script kill", "NOREPLICAS": "start its replicas",
     "MASTERDOWN": "master", "CLUSTERDOWN": "redis-cli cluster info", "TRYAGAIN": "cluster",
+    "UNBLOCKED": "redis-cli info replication",
 }  # fmt: skip
 
 

@@ -46,6 +46,7 @@ async def test_a_daemon_goes_on_at_the_new_master_and_loses_nothing(own_server, 
         return (await replica.call("ROLE"))[3] == b"connected"
 
     await until(replicated)
+    first = Connection.open(Address(old.url, "the test"))
     async with Relay(old.port) as relay, HttpReceiver() as receiver:
         sink = {
             "sinks__crm__type": "http",
@@ -63,9 +64,12 @@ async def test_a_daemon_goes_on_at_the_new_master_and_loses_nothing(own_server, 
                 return (await http.post(POST, json=body, timeout=10)).status_code == 200
 
             assert await said("before")
-            await until(lambda: len(receiver.taken) == 1)
+            await until(lambda: first.call("HGET", "rfctl:totals", "sink:crm:delivered"))
+            await first.call("SET", "behind-all", 1)
+            assert await first.call("WAIT", 1, 10_000) == 1, "what was acknowledged is at the replica"
             await fail_over(relay, old, new)
             await until(lambda: said("after"))
             await until(lambda: len(receiver.taken) == 2)
     assert [one["body"]["message"] for one in receiver.taken] == ["before", "after"]
+    await first.close()
     await replica.close()
