@@ -7,7 +7,6 @@ messages began with a variable that silently won over a file. All that is wrong 
 from __future__ import annotations
 
 import os
-import re
 import stat
 import tomllib
 from collections.abc import Mapping
@@ -27,7 +26,6 @@ from rfctl.written import Lines, flat, from_text, sections
 
 SYSTEM_FILE = Path("/etc/rfctl/config.toml")
 _PREFIX = "RFCTL_"
-NOT_SETTINGS = re.compile(r"RFCTL_TEST_\w+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +176,7 @@ class _Layers:
 
     def read_variables(self, variables: Mapping[str, str]) -> None:
         for variable in sorted(variables):
-            if variable.startswith(_PREFIX) and not NOT_SETTINGS.fullmatch(variable):
+            if variable.startswith(_PREFIX):
                 name = variable.removeprefix(_PREFIX).lower().replace("__", ".")
                 self._say_text(self._spelled(name), variables[variable], f"variable {variable}")
 

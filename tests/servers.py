@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rfctl.embedded import _answers, binary, free_port
 
-KINDS = [kind for kind in os.environ.get("RFCTL_TEST_SERVERS", "embedded").split(",") if kind]
+KINDS = [kind for kind in os.environ.get("TEST_REDIS_SERVERS", "embedded").split(",") if kind]
 
 
 def program(kind: str) -> str:
@@ -20,7 +20,7 @@ def program(kind: str) -> str:
         return binary()
     found = shutil.which(kind)
     if found is None:
-        raise RuntimeError(f"RFCTL_TEST_SERVERS names {kind}, which is not on this machine")
+        raise RuntimeError(f"TEST_REDIS_SERVERS names {kind}, which is not on this machine")
     return found
 
 

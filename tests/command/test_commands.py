@@ -450,7 +450,7 @@ def test_the_demo_stays_with_keep_until_ctrl_c(tmp_path: Path):
 
 
 @pytest.mark.skipif(
-    not os.environ.get("RFCTL_TEST_SERVERS") and not Path("/usr/bin/systemd-analyze").exists(),
+    not os.environ.get("TEST_REDIS_SERVERS") and not Path("/usr/bin/systemd-analyze").exists(),
     reason="no systemd-analyze",
 )
 def test_the_unit_is_clean_and_hardened(tmp_path: Path):

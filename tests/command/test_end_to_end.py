@@ -184,7 +184,7 @@ async def unsettled(connection: Connection) -> bool:
 async def test_what_was_answered_200_reaches_both_bots_in_order_whatever_is_killed(
     own_server, tmp_path: Path
 ):
-    modules = workers.node_modules("RFCTL_TEST_BULLMQ6")
+    modules = workers.node_modules("TEST_BULLMQ6")
     server, everybody = own_server(), people(1000)
     crm, bot = Crm(failing=0.05), Bot()
     async with (

@@ -25,7 +25,7 @@ TEMPLATE = "company-{company}-messages"
 TASKS = {"bullmq": "", "celery": "chat.answer", "rq": "tests.workers.tasks.rq_task"}
 TYPES: dict[str, Callable[[SinkProfile], Sink]] = {"bullmq": BullMq, "celery": Celery, "rq": Rq}
 WAITING = {"bullmq": f"bull:{QUEUE}:wait", "celery": QUEUE, "rq": f"rq:queue:{QUEUE}"}
-NODE = ("RFCTL_TEST_BULLMQ5", "RFCTL_TEST_BULLMQ6")
+NODE = ("TEST_BULLMQ5", "TEST_BULLMQ6")
 
 every_sink = pytest.mark.parametrize("type_", TYPES)
 
