@@ -107,8 +107,7 @@ class Service:
         try:
             await self._parts.vetting.once()
         except (RedisUnreachableError, RedisCannotNowError) as problem:
-            _log.error("redis_away", problem=problem.fact, set_by=problem.set_by, next="waiting for it")
-            self._begin(self._parts.vetting.until_passed(self._stopping))
+            self._begin(self._parts.vetting.until_passed(self._stopping, problem))
         await self._parts.open_exits(self._settings, self._redis_url())
         if listening is not None:
             self._parts.warn()

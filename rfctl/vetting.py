@@ -41,6 +41,13 @@ async def claim_shards(connection: Connection, shards: int) -> None:
     await check_shards(connection, shards)
 
 
+def _say_waiting(problem: RfctlError) -> None:
+    """Log why nothing is stored yet, and what to do."""
+    _log.error(
+        "redis_away", problem=problem.fact, set_by=problem.set_by, next=f"waiting for it: {problem.next}"
+    )
+
+
 class Vetting:
     """Asks one Redis; `passed` says whether it may be used."""
 
@@ -64,9 +71,10 @@ class Vetting:
         self.passed = True
         _log.info("redis", redis=server.line(), set_by=server.set_by, hides=self._connection.address.hides)
 
-    async def until_passed(self, stopping: asyncio.Event) -> None:
-        """Ask until it answers. Raises RfctlError when it answers and must not be used."""
+    async def until_passed(self, stopping: asyncio.Event, problem: RfctlError) -> None:
+        """Ask until it passes; `problem` is why it did not. Raises RfctlError when it answers and must not be used."""
         wait_s = 0.1
+        _say_waiting(problem)
         while not self.passed:
             await pause(stopping, wait_s)
             if stopping.is_set():
@@ -76,6 +84,8 @@ class Vetting:
                 await self.once()
             except (EvictingRedisError, OtherShardsError):
                 raise
-            except RfctlError:
-                continue
+            except RfctlError as other:
+                if type(other) is not type(problem):  # it is there again, and refuses our password
+                    _say_waiting(other)
+                problem = other
         _log.info("redis_back")
