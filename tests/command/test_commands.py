@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 
 from rfctl.sources.generic import BATCHED
 from tests.conftest import RFCTL, environment, rfctl
@@ -206,13 +207,13 @@ def test_simulate_holds_the_daemon_to_its_settings(url: str, tmp_path: Path, via
         daemon.end()
 
 
-def test_simulate_without_a_daemon_says_so_at_once(url: str, tmp_path: Path):
-    began = time.monotonic()
+def test_simulate_without_a_daemon_says_so_and_leaves_nothing(url: str, tmp_path: Path):
     result = rfctl(tmp_path, "simulate", "--redis", url)
     assert result.returncode == 69
     assert "no processor is alive" in result.stderr
     assert "rfctl serve" in result.stderr
-    assert time.monotonic() - began < 3
+    with redis.Redis.from_url(url) as client:
+        assert client.dbsize() == 0
 
 
 def _silent() -> socket.socket:
@@ -352,7 +353,7 @@ def test_a_second_signal_ends_it_at_once_and_nothing_is_lost(own_server, tmp_pat
     time.sleep(0.3)
     began = time.monotonic()
     assert daemon.end(signal.SIGINT) == 130
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 4, "it would have waited for Redis for 5 s"
     server.process.send_signal(signal.SIGCONT)
     stats = json.loads(rfctl(tmp_path, "stats", "--json", "--redis", server.url).stdout)
     kept = stats["pending"]["messages"] + stats["totals"].get("messages_out", 0)

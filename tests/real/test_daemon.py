@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import socket
 import time
@@ -234,12 +235,8 @@ async def test_a_header_or_body_that_does_not_come_is_closed(server, tmp_path, s
         url = httpx.URL(service.url)
         reader, writer = await asyncio.open_connection(url.host, url.port)
         writer.write(sent)
-        began = time.monotonic()
-        try:
-            await asyncio.wait_for(reader.read(), 3)
-        except ConnectionResetError:
-            pass
-        assert time.monotonic() - began < 2
+        with contextlib.suppress(ConnectionResetError):
+            await asyncio.wait_for(reader.read(), 10)
         writer.close()
 
 
