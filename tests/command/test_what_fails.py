@@ -165,7 +165,8 @@ async def test_a_sink_that_left_the_settings_is_warned_of_with_the_way_back_and_
     await until(lambda: _unserved(connection))
     after = Operator(tmp_path, server.url)
     [line] = [one for one in (await after.data("stats"))["warnings"] if "rfctl:crm" in one]
-    assert "1 message is delivered by nobody" in line
+    counts = not (await connection.server()).version.startswith("6.")  # before Redis 7 nobody knows how many
+    assert ("1 message is delivered by nobody" if counts else "messages are delivered by nobody") in line
     assert "not trimmed behind" in line
     assert "add [sinks.crm] again" in line
     await _run_the_way_out(connection, line)
@@ -223,7 +224,8 @@ async def test_all_of_the_quarantine_is_read_again_and_thrown_away_one_by_one(
     operator = Operator(tmp_path, server.url, RFCTL_SOURCES__TG__TYPE="telegram")
     fields = ("source", "tg", "type", "telegram", "why", "new", "body")
     await connection.calls([("XADD", QUARANTINE, "*", *fields, f'{{"n": {n}}}') for n in range(30)])
-    await connection.call("CONFIG", "SET", "slowlog-log-slower-than", 0, "slowlog-max-len", 10_000)
+    for name, value in (("slowlog-log-slower-than", 0), ("slowlog-max-len", 10_000)):
+        await connection.call("CONFIG", "SET", name, value)
     read = await operator.data("quarantine", "retry", "--all")
     assert len(read) == 30
     dropped = await operator.run("quarantine", "drop", "--all", "--yes", "-o", "jsonl")
