@@ -123,11 +123,12 @@ def _dead(shard: Partition, entry_id: bytes, fields: list[bytes]) -> DeadMessage
         return about.get(name, b"").decode(errors="replace")
 
     entry = Entry(text(b"id") or "0-0", fields[_ABOUT:], shard.number)
-    return DeadMessage(entry_id.decode(), shard, text(b"sink"), entry, _tries(about.get(b"tries", b"[]")))
+    return DeadMessage(entry_id.decode(), shard, text(b"sink"), entry, tries_in(about.get(b"tries")))
 
 
-def _tries(raw: bytes) -> tuple[Try, ...]:
+def tries_in(raw: bytes | None) -> tuple[Try, ...]:
+    """Return the tries of a history as it is stored; none when there is none, or it is not ours."""
     try:
-        return _decode_tries(raw)
+        return _decode_tries(raw or b"[]")
     except (msgspec.DecodeError, UnicodeDecodeError):
         return ()

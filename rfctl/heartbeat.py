@@ -65,9 +65,8 @@ async def alive(connection: Connection) -> list[Daemon]:
         if now - daemon.beat_ms <= ALIVE_MS:
             found.append(daemon)
         elif now - daemon.beat_ms > FORGET_MS:
-            with contextlib.suppress(
-                RedisCannotNowError
-            ):  # a full one or a replica can be looked at all the same
+            # One that refuses writes can be looked at all the same.
+            with contextlib.suppress(RedisCannotNowError):
                 await connection.call("HDEL", DAEMONS, name)
     return sorted(found, key=lambda daemon: daemon.started_ms)
 

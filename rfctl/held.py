@@ -8,17 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-import msgspec
-
 from rfctl.connection import Command, Connection
-from rfctl.dead import Try
+from rfctl.dead import Try, tries_in
 from rfctl.deliveries import delivery_id, plain_id
 from rfctl.keys import Partition, SinkKeys
 
 END = 25
 """A `Failure` is exact up to twice so many held phones a shard, else it is of those at both ends of the schedule."""
-
-_decode_tries = msgspec.json.Decoder(tuple[Try, ...]).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +53,7 @@ async def failure(connection: Connection, shard: Partition, sink: str) -> Failur
     if not ids:
         return None
     histories = await connection.call("HMGET", keys.tries, *ids)
-    return _failure([one for history in histories for one in _tries(history)])
+    return _failure([one for history in histories for one in tries_in(history)])
 
 
 def _failure(tries: Sequence[Try]) -> Failure | None:
@@ -93,7 +89,7 @@ async def held(
         [("HGET", shard.sink(sink).tries, entry_id) for (shard, sink), _, entry_id, _ in waits]
     )
     return [
-        _held(*place, count, entry_id, score, _tries(history))
+        _held(*place, count, entry_id, score, tries_in(history))
         for (place, count, entry_id, score), history in zip(waits, histories, strict=True)
     ]
 
@@ -122,13 +118,6 @@ def _bounds(name: str) -> tuple[str, str]:
 
 def _id(member: bytes) -> str:
     return plain_id(_text(member).rpartition("\0")[2])
-
-
-def _tries(raw: bytes | None) -> tuple[Try, ...]:
-    try:
-        return _decode_tries(raw or b"[]")
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return ()
 
 
 def _text(raw: bytes) -> str:

@@ -1,8 +1,8 @@
 """How it goes with each sink: what was delivered, what waits, what stands still and why, and who delivers.
 
-Nothing is scanned: three short pipelines a shard, and three for each sink that fails there, whatever waits. It trusts the consumer groups and what
-lua/sink.lua keeps. What Redis cannot say (the lag of a group after deletions, or before Redis 7) is None, never
-a guess.
+Nothing is scanned: three short pipelines a shard, and three for each sink that fails there, whatever waits. It
+trusts the consumer groups and what lua/sink.lua keeps. What Redis cannot say (the lag of a group after deletions,
+or before Redis 7) is None, never a guess.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ is the only one. It is never trimmed. Its secrets were taken out before it came 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from rfctl.connection import Connection
@@ -53,6 +53,16 @@ class Quarantine:
         """Return the newest entries, oldest first."""
         entries = await self._connection.call("XREVRANGE", QUARANTINE, "+", "-", "COUNT", most)
         return [_kept(entry_id, fields) for entry_id, fields in reversed(entries)]
+
+    async def each(self) -> AsyncIterator[Kept]:
+        """Yield what is there now, oldest first, one a call: a body may have megabytes. Each may be dropped meanwhile."""
+        start, newest = "-", await self.list(1)
+        while newest:
+            entries = await self._connection.call("XRANGE", QUARANTINE, start, newest[0].id, "COUNT", 1)
+            if not entries:
+                return
+            yield _kept(*entries[0])
+            start = f"({entries[0][0].decode()}"
 
     async def get(self, entry_id: str) -> Kept | None:
         """Return one entry, or None."""

@@ -13,7 +13,6 @@ from rfctl.cli.context import Invocation, invocation, run_async
 from rfctl.cli.merged import check_id
 from rfctl.connection import Address, Connection
 from rfctl.errors import ANSWER_IS_NO, NothingFoundError, UsageError
-from rfctl.keys import QUARANTINE
 from rfctl.quarantine import Kept, Quarantine
 from rfctl.text import counted
 
@@ -156,21 +155,10 @@ async def _chosen(connection: Connection, ids: Sequence[str]) -> AsyncIterator[K
         for kept in await _named(room, ids, connection.address):
             yield kept
         return
-    newest = await room.list(1)
-    if not newest:
+    if not await room.count():
         raise _none(connection.address)
-    async for entry_id in _ids(connection, newest[0].id):
-        if (one := await room.get(entry_id)) is not None:
-            yield one
-
-
-async def _ids(connection: Connection, last: str) -> AsyncIterator[str]:
-    """Yield the ids from the oldest up to `last`; what is read again and stays comes behind it."""
-    start = "-"
-    while found := await connection.call("XRANGE", QUARANTINE, start, last, "COUNT", 1):
-        entry_id = found[0][0].decode()
-        yield entry_id
-        start = f"({entry_id}"
+    async for kept in room.each():
+        yield kept
 
 
 async def _named(room: Quarantine, ids: Sequence[str], address: Address) -> list[Kept]:

@@ -232,6 +232,7 @@ async def test_all_of_the_quarantine_is_read_again_and_thrown_away_one_by_one(
     assert [one["body"]["n"] for one in json.loads(dropped.stdout)["dropped"]] == list(range(30))
     assert await _most_read_at_once(connection) == 1
     assert (await operator.run("quarantine", "drop", "--all", "--yes")).returncode == 3
+    await connection.call("CONFIG", "SET", "slowlog-log-slower-than", 10_000)  # as it was
 
 
 async def _most_read_at_once(connection: Connection) -> int:
