@@ -19,12 +19,12 @@ import aiohttp
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from rfctl.connection import Address, Connection
-from rfctl.message import Message
+from rfctl.model.message import Message
+from rfctl.store.connection import Address, Connection
 from tests.conftest import make_batches
-from tests.receivers import Answer, HttpReceiver, Taken
-from tests.servers import RedisServer
-from tests.traffic import QUIET_MS, Count, Provider, Said, Serve, delivering, served
+from tests.support.receivers import Answer, HttpReceiver, Taken
+from tests.support.servers import RedisServer
+from tests.support.traffic import QUIET_MS, Count, Provider, Said, Serve, delivering, served
 
 PREPARED = 3_000
 PEOPLE = 1_000

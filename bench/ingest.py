@@ -16,11 +16,11 @@ from urllib.parse import urlsplit
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from rfctl.connection import Address, Connection
-from rfctl.sources.generic import BATCHED
-from tests.command.test_commands import Daemon
+from rfctl.sources.generic.node_form import BATCHED
+from rfctl.store.connection import Address, Connection
+from tests.cli.test_commands import Daemon
 from tests.conftest import make_batches
-from tests.servers import RedisServer
+from tests.support.servers import RedisServer
 
 SECONDS = 10
 CONNECTIONS = 64

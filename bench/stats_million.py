@@ -17,7 +17,7 @@ import redis
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from tests.conftest import RFCTL
-from tests.servers import RedisServer
+from tests.support.servers import RedisServer
 
 BATCHES = 1_000_000
 FILL = """

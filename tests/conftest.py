@@ -12,21 +12,21 @@ from typing import Any
 import pytest
 import structlog
 
-from rfctl import logs
-from rfctl.batches import Batches, Rules
-from rfctl.connection import Address, Connection
-from rfctl.daemon import Service
-from rfctl.keys import Keyspace
-from rfctl.layers import Configuration, Environment, load
-from rfctl.policy import Policy, Rule, Timers
-from tests.servers import KINDS, RedisServer
+from rfctl.batching.policy import Policy, Rule, Timers
+from rfctl.config.loader import Configuration, Environment, load
+from rfctl.daemon.daemon import Service
+from rfctl.observe import logging as logs
+from rfctl.store.batches import Batches, Rules
+from rfctl.store.connection import Address, Connection
+from rfctl.store.keys import Keyspace
+from tests.support.servers import KINDS, RedisServer
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        for kind in ("real", "command"):
-            if f"/{kind}/" in str(item.path):
-                item.add_marker(getattr(pytest.mark, kind))
+        for kind, mark in (("integration", "real"), ("cli", "command")):
+            if f"/tests/{kind}/" in str(item.path):
+                item.add_marker(getattr(pytest.mark, mark))
 
 
 @pytest.fixture(autouse=True)

@@ -113,7 +113,7 @@ def run() -> None:
 
 
 def _end(problem: RfctlError, *, debug: bool) -> None:
-    from rfctl.cli.render import error
+    from rfctl.cli.output import error
 
     if debug:
         import traceback

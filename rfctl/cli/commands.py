@@ -7,21 +7,9 @@ from typing import Any
 
 import typer
 
-from rfctl.cli import (
-    config,
-    dead,
-    demo,
-    export,
-    flush,
-    inspect,
-    pause,
-    quarantine,
-    replay,
-    serve,
-    simulate,
-    stats,
-    tail,
-)
+from rfctl.cli import config, dead, demo, export, flush, inspect, quarantine, serve, simulate, stats, tail
+from rfctl.cli import resend as replay
+from rfctl.cli import sinks as pause
 
 COMMANDS: dict[str, Callable[..., Any]] = {
     "serve": serve.serve,

@@ -9,11 +9,11 @@ from typing import Any
 import typer
 
 from rfctl.cli.context import invocation
+from rfctl.config.example import example
+from rfctl.config.loader import option, shown_value
+from rfctl.config.options import NAMED, Option, configured, options
+from rfctl.config.settings import Settings
 from rfctl.errors import CannotWriteError, NothingFoundError, SettingsError, UsageError
-from rfctl.example import example
-from rfctl.layers import option, shown_value
-from rfctl.options import NAMED, Option, configured, options
-from rfctl.settings import Settings
 
 app = typer.Typer(help="Show, explain and check the settings.", no_args_is_help=True)
 
@@ -21,7 +21,7 @@ app = typer.Typer(help="Show, explain and check the settings.", no_args_is_help=
 @app.command("show")
 def show(ctx: typer.Context) -> None:
     """Show every setting, its value, who set it and what that hides. Secrets are masked."""
-    from rfctl.cli import render
+    from rfctl.cli import output as render
 
     run = invocation(ctx)
     configuration = run.configuration_told()
@@ -41,7 +41,7 @@ def show(ctx: typer.Context) -> None:
 @app.command("explain")
 def explain(ctx: typer.Context, key: str) -> None:
     """Explain one setting: rfctl config explain batching.quiet_ms."""
-    from rfctl.cli import render
+    from rfctl.cli import output as render
 
     run = invocation(ctx)
     one = _known(key)
@@ -97,7 +97,7 @@ def check(ctx: typer.Context) -> None:
 
     Examples:  rfctl config check  |  rfctl config check --config new.toml
     """
-    from rfctl.cli.ways import problems
+    from rfctl.assembly.check import problems
 
     run = invocation(ctx)
     configuration = run.configuration_told()

@@ -13,11 +13,11 @@ from typing import Any
 
 import typer
 
-from rfctl.batches import Batches
-from rfctl.connection import Connection
+from rfctl.assembly.store import check_shards, connect, open_batches
+from rfctl.config.loader import Configuration, Environment, load
 from rfctl.errors import INTERRUPTED
-from rfctl.layers import Configuration, Environment, load
-from rfctl.wiring import check_shards, connect, open_batches
+from rfctl.store.batches import Batches
+from rfctl.store.connection import Connection
 
 
 @dataclass
@@ -38,7 +38,7 @@ class Invocation:
 
     def emit(self, value: Any) -> None:
         """Print one JSON value, with -o jsonl on one line."""
-        from rfctl.cli import render
+        from rfctl.cli import output as render
 
         render.emit(value, pretty=self.output == "json")
 

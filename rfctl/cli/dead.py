@@ -7,16 +7,16 @@ from typing import Annotated, Any
 
 import typer
 
-from rfctl.cli.consent import ask
+from rfctl.assembly.sinks import forwarded
 from rfctl.cli.context import Invocation, invocation, run_async
-from rfctl.cli.merged import check_id, check_only_one
-from rfctl.cli.sink import unknown
-from rfctl.connection import Address
-from rfctl.dead import DeadMessage, DeadMessages
+from rfctl.cli.message_id import check_id, check_only_one
+from rfctl.cli.prompt import ask
+from rfctl.cli.sink_name import unknown
+from rfctl.config.settings import Settings
 from rfctl.errors import ANSWER_IS_NO, NothingFoundError, UsageError
-from rfctl.exits import forwarded
-from rfctl.message import merged_as_json
-from rfctl.settings import Settings
+from rfctl.model.message import merged_as_json
+from rfctl.store.connection import Address
+from rfctl.store.dead_letters import DeadMessage, DeadMessages
 from rfctl.text import counted
 
 app = typer.Typer(help="Merged messages that a sink did not take at any try.", no_args_is_help=True)
@@ -178,7 +178,7 @@ def _check_sinks(chosen: Iterable[DeadMessage], settings: Settings) -> None:
 
 
 def _say_sent(run: Invocation, sent: list[DeadMessage], left: list[DeadMessage]) -> None:
-    from rfctl.cli import render
+    from rfctl.cli import output as render
 
     if run.json:
         run.emit({"sent_again": [_as_data(one) for one in sent], "left": [_as_data(one) for one in left]})
@@ -191,7 +191,7 @@ def _say_sent(run: Invocation, sent: list[DeadMessage], left: list[DeadMessage])
 
 
 def _table(found: Sequence[DeadMessage], heading: str = "id") -> None:
-    from rfctl.cli import render
+    from rfctl.cli import output as render
 
     rows = [
         (
@@ -211,7 +211,7 @@ def _table(found: Sequence[DeadMessage], heading: str = "id") -> None:
 
 
 def _facts(one: DeadMessage) -> None:
-    from rfctl.cli import render
+    from rfctl.cli import output as render
 
     merged = one.entry.merged
     out = render.console()
@@ -235,7 +235,7 @@ def _facts(one: DeadMessage) -> None:
 
 
 def _as_data(one: DeadMessage) -> dict[str, Any]:
-    from rfctl.cli.render import rfc3339
+    from rfctl.cli.output import rfc3339
 
     merged = one.entry.merged
     return {
@@ -251,7 +251,7 @@ def _as_data(one: DeadMessage) -> dict[str, Any]:
 
 
 def _in_full(one: DeadMessage) -> dict[str, Any]:
-    from rfctl.cli.render import rfc3339
+    from rfctl.cli.output import rfc3339
 
     tries = [{"at": rfc3339(a_try.at_ms), "error": a_try.error} for a_try in one.tries]
     return {**_as_data(one), "history": tries, "merged": merged_as_json(one.entry.merged)}

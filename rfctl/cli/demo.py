@@ -16,13 +16,13 @@ from typing import Annotated
 
 import typer
 
-from rfctl.batches import Batches
 from rfctl.cli.context import Invocation, invocation, run_async
-from rfctl.embedded import die_with_parent
+from rfctl.config.loader import Environment, load
 from rfctl.errors import ANSWER_IS_NO, INTERRUPTED, NoDaemonError, StoreError
-from rfctl.heartbeat import Daemon, alive
-from rfctl.layers import Environment, load
-from rfctl.replay import Sending, Verdict, judge
+from rfctl.simulation.scenario import Sending, Verdict, judge
+from rfctl.store.batches import Batches
+from rfctl.store.daemons import Daemon, alive
+from rfctl.store.embedded import die_with_parent
 from rfctl.text import duration
 
 _START_S = 15.0
@@ -85,7 +85,7 @@ def _serve(folder: Path) -> subprocess.Popen[bytes]:
 
 
 async def _up(folder: Path, process: subprocess.Popen[bytes]) -> tuple[Batches, Daemon]:
-    from rfctl.wiring import connect, open_batches
+    from rfctl.assembly.store import connect, open_batches
 
     configuration = load(Environment(_variables(folder)), file=folder / "config.toml")
     deadline = time.monotonic() + _START_S
@@ -121,10 +121,10 @@ def _script(daemon: Daemon) -> list[Sending]:
 
 
 async def _talk(batches: Batches, daemon: Daemon, *, as_json: bool) -> Verdict:
+    from rfctl.batching.policy import Timers
     from rfctl.cli.tail import line
-    from rfctl.events import follow
-    from rfctl.policy import Timers
-    from rfctl.sender import Sender, base_url, send_all
+    from rfctl.observe.events import follow
+    from rfctl.simulation.client import Sender, base_url, send_all
 
     sendings = _script(daemon)
     subscribed = asyncio.Event()
@@ -181,7 +181,7 @@ def _summary(run: Invocation, verdict: Verdict, daemon: Daemon, *, keep: bool) -
 
 async def _stay(batches: Batches) -> None:
     from rfctl.cli.tail import line
-    from rfctl.events import follow
+    from rfctl.observe.events import follow
 
     typer.echo("\nFollowing; Ctrl-C ends it.", err=True)
     async for event in follow(batches):

@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from rfctl.batches import Batches
-from rfctl.cli.consent import ask
+from rfctl.cli.arguments import Chat, batch_names, nothing_pending, person
 from rfctl.cli.context import Invocation, invocation, run_async
-from rfctl.cli.person import Chat, batch_names, nothing_pending, person
+from rfctl.cli.prompt import ask
 from rfctl.errors import UsageError
-from rfctl.message import decode_item
+from rfctl.model.message import decode_item
+from rfctl.store.batches import Batches
 from rfctl.text import counted
 
 
@@ -101,7 +101,7 @@ def _say_flushed(run: Invocation, who: str, flushed: list[_Flushed]) -> None:
 def _print_discarded(run: Invocation, who: str, items: list[bytes]) -> None:
     import msgspec
 
-    from rfctl.cli import render
+    from rfctl.cli import output as render
 
     if run.json:
         run.emit({"phone": who, "discarded": [msgspec.Raw(item) for item in items]})
@@ -112,7 +112,7 @@ def _print_discarded(run: Invocation, who: str, items: list[bytes]) -> None:
 
 
 def _say(run: Invocation, data: dict[str, object], text: str) -> None:
-    from rfctl.cli import render
+    from rfctl.cli import output as render
 
     if run.json:
         run.emit(data)

@@ -8,13 +8,13 @@ from typing import Any
 
 import typer
 
+from rfctl.assembly.sinks import forwarded
+from rfctl.cli.arguments import Chat, Phone, batch_names, is_key, nothing_pending, person
 from rfctl.cli.context import invocation, run_async
-from rfctl.cli.person import Chat, Phone, batch_names, is_key, nothing_pending, person
-from rfctl.exits import forwarded
-from rfctl.held import Held, held
-from rfctl.keys import is_hashed, name_of
-from rfctl.message import Batch
-from rfctl.outflow import Pause, pauses
+from rfctl.model.message import Batch
+from rfctl.store.keys import is_hashed, name_of
+from rfctl.store.retry_queue import Held, held
+from rfctl.store.sink_status import Pause, pauses
 from rfctl.text import duration
 
 _NEVER = "~"
@@ -88,7 +88,7 @@ def _as_json(found: _Found) -> dict[str, Any]:
 def _batch_data(key: str, batch: Batch) -> dict[str, Any]:
     import msgspec
 
-    from rfctl.cli.render import rfc3339
+    from rfctl.cli.output import rfc3339
 
     first = batch.messages[0]
     return {
@@ -106,7 +106,7 @@ def _batch_data(key: str, batch: Batch) -> dict[str, Any]:
 
 
 def _delivery_data(one: Held, found: _Found) -> dict[str, Any]:
-    from rfctl.cli.render import rfc3339
+    from rfctl.cli.output import rfc3339
 
     in_ms = None if one.next_try_ms is None else max(0, one.next_try_ms - found.now_ms)
     return {
@@ -130,7 +130,7 @@ def _show(found: _Found) -> None:
 
 
 def _show_batch(key: str, batch: Batch) -> None:
-    from rfctl.cli import render
+    from rfctl.cli import output as render
 
     due = "not in the index" if batch.due_ms is None else f"in {duration(batch.due_ms - batch.now_ms)}"
     out = render.console()
@@ -147,7 +147,7 @@ def _show_batch(key: str, batch: Batch) -> None:
 
 
 def _show_deliveries(found: _Found) -> None:
-    from rfctl.cli import render
+    from rfctl.cli import output as render
 
     rows = [
         (

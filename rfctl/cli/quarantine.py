@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rfctl.cli.consent import ask
 from rfctl.cli.context import Invocation, invocation, run_async
-from rfctl.cli.merged import check_id
-from rfctl.connection import Address, Connection
+from rfctl.cli.message_id import check_id
+from rfctl.cli.prompt import ask
 from rfctl.errors import ANSWER_IS_NO, NothingFoundError, UsageError
-from rfctl.quarantine import Kept, Quarantine
+from rfctl.store.connection import Address, Connection
+from rfctl.store.quarantine import Kept, Quarantine
 from rfctl.text import counted
 
 if TYPE_CHECKING:
-    from rfctl.reread import Reread
+    from rfctl.ingest.quarantine_retry import Reread
 
 app = typer.Typer(help="Requests that were authentic and not understood.", no_args_is_help=True)
 
@@ -92,7 +92,7 @@ async def _list(run: Invocation, limit: int) -> None:
 
 
 async def _show(run: Invocation, entry_id: str) -> None:
-    from rfctl.cli import render
+    from rfctl.cli import output as render
 
     async with run.batches() as (connection, _, _):
         [kept] = await _named(Quarantine(connection), [entry_id], connection.address)
@@ -106,7 +106,7 @@ async def _show(run: Invocation, entry_id: str) -> None:
 
 
 async def _retry(run: Invocation, ids: Sequence[str]) -> int:
-    from rfctl.reread import Rereader
+    from rfctl.ingest.quarantine_retry import Rereader
 
     async with run.batches() as (connection, batches, configuration):
         rereader = Rereader(configuration.settings, batches, Quarantine(connection))
@@ -130,7 +130,7 @@ async def _drop(run: Invocation, ids: Sequence[str]) -> None:
 @contextmanager
 def _printing(run: Invocation) -> Iterator[Callable[[Kept], None]]:
     """Print each request as soon as it is thrown away: this is its last copy."""
-    from rfctl.cli import render
+    from rfctl.cli import output as render
 
     if run.json:
         with render.growing("dropped", pretty=run.output == "json") as add:
@@ -178,7 +178,7 @@ def _none(address: Address) -> NothingFoundError:
 
 
 def _table(found: Sequence[Kept]) -> None:
-    from rfctl.cli import render
+    from rfctl.cli import output as render
 
     rows = [
         (one.id, render.rfc3339(one.at_ms) or "", one.source, one.type, str(len(one.body)), one.why)
@@ -189,14 +189,14 @@ def _table(found: Sequence[Kept]) -> None:
 
 
 def _facts(kept: Kept) -> list[tuple[str, str]]:
-    from rfctl.cli.render import rfc3339
+    from rfctl.cli.output import rfc3339
 
     came = rfc3339(kept.at_ms) or ""
     return [("id", kept.id), ("came", came), ("source", f"{kept.source} ({kept.type})"), ("why", kept.why)]
 
 
 def _as_data(kept: Kept) -> dict[str, Any]:
-    from rfctl.cli.render import rfc3339
+    from rfctl.cli.output import rfc3339
 
     return {
         "id": kept.id,
@@ -242,7 +242,7 @@ def _told(done: Reread) -> dict[str, Any]:
 
 
 def _say(run: Invocation, done: list[dict[str, Any]]) -> None:
-    from rfctl.cli import render
+    from rfctl.cli import output as render
 
     if run.json:
         run.emit_rows(done)

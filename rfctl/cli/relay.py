@@ -10,15 +10,15 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
-from rfctl.batches import Batches
-from rfctl.cli.merged import in_stream
-from rfctl.connection import mask_url
-from rfctl.deliveries import Entry
+from rfctl.cli.message_id import in_stream
 from rfctl.errors import RfctlError, SettingsError, UsageError
-from rfctl.events import Left
-from rfctl.sinks.catalog import make_sink
-from rfctl.sinks.delivery import DeliveryError, Sink, SinkProfile
-from rfctl.sinks.inside import Inside
+from rfctl.observe.events import Left
+from rfctl.sinks.contract import DeliveryError, Sink, SinkProfile
+from rfctl.sinks.redis import Inside
+from rfctl.sinks.registry import make_sink
+from rfctl.store.batches import Batches
+from rfctl.store.connection import mask_url
+from rfctl.store.deliveries import Entry
 
 _FLAG = "--forward-to"
 
@@ -88,6 +88,6 @@ def _http(url: str) -> Sink:
 
 
 def _say(text: str) -> None:
-    from rfctl.cli import render
+    from rfctl.cli import output as render
 
     render.console(stderr=True).print(render.safe(f"rfctl: {text}"))

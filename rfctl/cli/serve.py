@@ -25,7 +25,8 @@ def serve(
 
     Examples:  rfctl serve --embedded  |  rfctl serve --redis redis://127.0.0.1:6379/0 --port 3000
     """
-    from rfctl import logs, process
+    from rfctl.daemon import process
+    from rfctl.observe import logging as logs
 
     flags: dict[str, tuple[str, Any]] = {
         name: (flag, value)

@@ -9,17 +9,17 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from rfctl.batches import Batches, Rules
+from rfctl.assembly.sources import GENERIC, source_settings
+from rfctl.batching.policy import Policy, Timers
 from rfctl.cli.context import Invocation, invocation, run_async
-from rfctl.connection import Connection
-from rfctl.entrances import GENERIC, source_settings
+from rfctl.config.loader import Configuration
 from rfctl.errors import ANSWER_IS_NO, KeyTakenError, NoDaemonError, RedisCannotNowError, UsageError
-from rfctl.heartbeat import Daemon, alive
-from rfctl.layers import Configuration
-from rfctl.message import Merged, Message, merged_as_json, tidy_phone
-from rfctl.policy import Policy, Timers
-from rfctl.replay import Scenario, Sending, Verdict, due_ms, judge, offsets, plan
-from rfctl.sender import Send, Sender, base_url, send_all
+from rfctl.model.message import Merged, Message, merged_as_json, tidy_phone
+from rfctl.simulation.client import Send, Sender, base_url, send_all
+from rfctl.simulation.scenario import Scenario, Sending, Verdict, due_ms, judge, offsets, plan
+from rfctl.store.batches import Batches, Rules
+from rfctl.store.connection import Connection
+from rfctl.store.daemons import Daemon, alive
 from rfctl.text import counted, duration
 
 _GRACE_S = 3.0
@@ -116,7 +116,7 @@ def _via_webhook(configuration: Configuration, daemon: Daemon) -> Send:
 
 
 def _via_redis(batches: Batches, configuration: Configuration, daemon: Daemon) -> Send:
-    from rfctl.keys import Keyspace
+    from rfctl.store.keys import Keyspace
 
     settings = configuration.settings
     timers = Timers(daemon.quiet_ms, daemon.max_size, daemon.max_wait_ms)
@@ -139,7 +139,7 @@ async def _send_and_follow(
 ) -> list[Merged]:
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from rfctl.cli.render import console
+    from rfctl.cli.output import console
 
     wanted = {one.id for one in sendings}
     merged: list[Merged] = []
@@ -180,7 +180,7 @@ async def _new(batches: Batches, before: dict[str, str]) -> list[Merged]:
 def _report(
     context: Invocation, verdict: Verdict, merged: list[Merged], timers: Timers, began_ms: int
 ) -> None:
-    from rfctl.cli import render
+    from rfctl.cli import output as render
 
     if context.json:
         context.emit(

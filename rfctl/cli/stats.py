@@ -8,17 +8,17 @@ from typing import Annotated
 
 import typer
 
-from rfctl.batches import Batches
-from rfctl.cli.board import as_data, screen
 from rfctl.cli.context import invocation, run_async
-from rfctl.cli.look import Look
-from rfctl.connection import Connection
-from rfctl.dead import DeadMessages
-from rfctl.heartbeat import alive
-from rfctl.outflow import outflows, outlets, strays
-from rfctl.overview import overview
-from rfctl.quarantine import Quarantine
-from rfctl.settings import Settings
+from rfctl.cli.stats_view import as_data, screen
+from rfctl.config.settings import Settings
+from rfctl.observe.snapshot import Look
+from rfctl.store.batches import Batches
+from rfctl.store.connection import Connection
+from rfctl.store.daemons import alive
+from rfctl.store.dead_letters import DeadMessages
+from rfctl.store.pending import overview
+from rfctl.store.quarantine import Quarantine
+from rfctl.store.sink_status import outflows, outlets, strays
 
 
 def stats(
@@ -73,7 +73,7 @@ class _Observer:
 async def _watch(observer: _Observer, *, as_json: bool) -> None:
     from rich.live import Live
 
-    from rfctl.cli import render
+    from rfctl.cli import output as render
 
     if as_json or not sys.stdout.isatty():
         while True:
@@ -87,7 +87,7 @@ async def _watch(observer: _Observer, *, as_json: bool) -> None:
 
 def _print_next(look: Look, *, as_json: bool) -> None:
     """Print one of many: in any JSON on one line, so that a reader sees where each ends."""
-    from rfctl.cli import render
+    from rfctl.cli import output as render
 
     if as_json:
         render.emit(as_data(look), pretty=False)
@@ -96,7 +96,7 @@ def _print_next(look: Look, *, as_json: bool) -> None:
 
 
 def _print(look: Look) -> None:
-    from rfctl.cli import render
+    from rfctl.cli import output as render
 
     render.console().print(screen(look))
     sys.stdout.flush()

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rfctl.batches import Batches
 from rfctl.cli.context import invocation, run_async
 from rfctl.errors import UsageError
-from rfctl.events import Came, Event, Left, follow, past
-from rfctl.message import tidy_phone
+from rfctl.model.message import tidy_phone
+from rfctl.observe.events import Came, Event, Left, follow, past
+from rfctl.store.batches import Batches
 from rfctl.text import duration, visible
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ async def _relay(batches: Batches, url: str | None) -> AsyncIterator[Relay | Non
 
 def _show(event: Event, *, as_json: bool) -> None:
     if as_json:
-        from rfctl.cli import render
+        from rfctl.cli import output as render
 
         render.emit(as_data(event), pretty=False)
     else:
@@ -96,7 +96,7 @@ def _show(event: Event, *, as_json: bool) -> None:
 
 def as_data(event: Event) -> dict[str, Any]:
     """Return an event for `-o json`."""
-    from rfctl.cli.render import rfc3339
+    from rfctl.cli.output import rfc3339
 
     shared = {"time": rfc3339(event.at_ms), "phone": event.phone}
     if isinstance(event, Came):
@@ -114,7 +114,7 @@ def as_data(event: Event) -> dict[str, Any]:
 
 def line(event: Event) -> str:
     """Return an event for a person, on one line."""
-    from rfctl.cli.render import clock
+    from rfctl.cli.output import clock
 
     at, phone = clock(event.at_ms), visible(event.phone)
     if isinstance(event, Came):

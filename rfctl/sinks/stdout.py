@@ -11,7 +11,7 @@ import sys
 
 import msgspec
 
-from rfctl.sinks.delivery import Delivery, DeliveryError, SinkProfile, encode
+from rfctl.sinks.contract import Delivery, DeliveryError, SinkProfile, encode
 
 
 class Stdout:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from rfctl.sinks.delivery import DeliveryError, SinkProfile
+from rfctl.sinks.contract import DeliveryError, SinkProfile
 
 MOST_THREADS = 8
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 
-from rfctl.message import tidy_phone
-from rfctl.sources.request import Contact, tidy_type
+from rfctl.model.message import tidy_phone
+from rfctl.sources.contract import Contact, tidy_type
 
 _TYPES = {
     "chat": "text",

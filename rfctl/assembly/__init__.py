@@ -1,0 +1,1 @@
+"""From settings to parts: the only package that knows both."""

@@ -1,0 +1,90 @@
+"""From the settings to the ways out: which sinks there are, how they are set up, and at what pace they are served."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from rfctl.config.endpoints import SinkSettings
+from rfctl.config.settings import Settings
+from rfctl.delivery.retry_policy import Pace
+from rfctl.errors import RfctlError, SettingsError
+from rfctl.sinks.contract import Sink, SinkProfile
+from rfctl.sinks.redis import Inside
+from rfctl.sinks.registry import make_sink
+
+_COMMON = frozenset({"type", "retry_ms", "parallel", "timeout_ms", "connect_timeout_ms", "options"})
+_OWN_URL_OPTIONAL = ("bullmq", "celery", "rq")
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """One sink that rfctl delivers to."""
+
+    name: str
+    sink: Sink | Inside
+    pace: Pace
+
+
+def is_read_by_workers(one: SinkSettings) -> bool:
+    """Say whether it is the output stream itself: workers read it, and there is nothing to deliver."""
+    return one.type == "stream" and not one.key
+
+
+def forwarded(settings: Settings) -> dict[str, SinkSettings]:
+    """Return the sinks that rfctl delivers to, by name."""
+    return {name: one for name, one in settings.sinks.items() if not is_read_by_workers(one)}
+
+
+def worker_groups(settings: Settings) -> list[str]:
+    """Return the consumer groups of workers that are to be made on the output stream."""
+    return [one.group for one in settings.sinks.values() if is_read_by_workers(one) and one.group]
+
+
+async def open_exits(sinks: Mapping[str, SinkSettings], redis_url: str) -> dict[str, Exit]:
+    """Set sinks up and get them ready. Raises SettingsError with what is wrong with any of them; then none is open."""
+    made: dict[str, Exit] = {}
+    problems: list[str] = []
+    for name, one in sinks.items():
+        try:
+            ready = make_exit(name, one, redis_url=redis_url)
+            if not isinstance(ready.sink, Inside):
+                await ready.sink.open()
+            made[name] = ready
+        except SettingsError as problem:
+            problems += [_with_its_cure(line, problem.next) for line in problem.problems]
+        except (
+            Exception
+        ) as problem:  # another package's class may raise anything, and must not end the daemon
+            problems.append(f"sinks.{name}: {type(problem).__name__}: {problem}")
+    if problems:
+        for ready in made.values():
+            await close(ready)
+        raise SettingsError(problems, next="see `man rfctl.toml`")
+    return made
+
+
+def _with_its_cure(line: str, cure: str) -> str:
+    return f"{line}; {cure}" if cure and not cure.startswith("see ") else line
+
+
+async def close(made: Exit) -> None:
+    """Let go of a sink; that this fails is no reason to stop."""
+    if not isinstance(made.sink, Inside):
+        with contextlib.suppress(RfctlError):
+            await made.sink.close()
+
+
+def make_exit(name: str, one: SinkSettings, *, redis_url: str, check_ms: int = 1000) -> Exit:
+    """Set one sink up. Raises SettingsError."""
+    pace = Pace(retry_ms=tuple(one.retry_ms), parallel=one.parallel, check_ms=check_ms)
+    return Exit(name, make_sink(_profile(name, one, redis_url)), pace)
+
+
+def _profile(name: str, one: SinkSettings, redis_url: str) -> SinkProfile:
+    given = {field: getattr(one, field) for field in type(one).model_fields if field not in _COMMON}
+    options = {field: value for field, value in given.items() if value != ""}
+    if one.type in _OWN_URL_OPTIONAL and not one.url:
+        options["url"] = redis_url
+    return SinkProfile(name, one.type, one.timeout_ms, one.connect_timeout_ms, {**options, **one.options})

@@ -1,0 +1,1 @@
+"""How long a batch waits, and the loop that hands it over."""

@@ -1,0 +1,1 @@
+"""What is set, who set it, and what is wrong with it."""

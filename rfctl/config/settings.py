@@ -1,0 +1,260 @@
+"""What can be set, its default, its unit and what it is for. An option is born here and nowhere else.
+
+Names are `section.name`; the environment calls them `RFCTL_SECTION__NAME`. Of the sections that an operator names,
+sources and sinks are in ways.py, rules in rules.py; the table of all is options.py's; who set what is layers.py's.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from rfctl.config.endpoints import SinkSettings, SourceSettings
+from rfctl.config.rules import RuleSettings
+from rfctl.config.section import SECRET, Fault, Name, Section, Words, did_you_mean, fills, refuse
+from rfctl.store.keys import DEFAULT_STREAM, RESERVED_PREFIXES
+
+EMBEDDED = "embedded"
+_URL = re.compile(r"(rediss?|unix)://.+")
+
+
+class RedisSettings(Section):
+    """Where the batches are kept."""
+
+    url: str = Field(
+        "redis://127.0.0.1:6379/0",
+        description="Redis or Valkey to use: redis://[user:password@]host:port/db, rediss://… (TLS; "
+        "?ssl_ca_certs=/path/of/ca.crt behind it names a CA of your own), unix:///path?db=0, or embedded (a private "
+        "Valkey that the daemon starts and ends).",
+        json_schema_extra=SECRET,
+    )
+    shards: int = Field(
+        0,
+        ge=0,
+        le=1024,
+        description="Spread the keys over so many hash tags (0: plain names). Every process on one Redis needs "
+        "the same number; change it only while nothing is pending.",
+    )
+    allow_eviction: bool = Field(
+        False,
+        description="Start although Redis may delete keys when its memory is full (maxmemory-policy other than "
+        "noeviction). Messages can then be lost.",
+    )
+    connect_timeout_ms: int = Field(1500, ge=10, le=60_000, description="How long a connection may take, ms.")
+    timeout_ms: int = Field(2000, ge=10, le=60_000, description="How long an answer of Redis may take, ms.")
+    embedded_dir: str = Field(
+        "",
+        description="State folder of the embedded Valkey. Empty: $STATE_DIRECTORY (systemd), else "
+        "$XDG_STATE_HOME/rfctl, else ~/.local/state/rfctl.",
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _url_is_known(cls, value: str) -> str:
+        if value != EMBEDDED and not _URL.fullmatch(value):
+            raise ValueError("write redis://host:port/db, rediss://…, unix:///path or embedded")
+        return value
+
+
+class BatchingSettings(Section):
+    """How long to wait for a person."""
+
+    quiet_ms: int = Field(
+        5000,
+        ge=1,
+        le=86_400_000,
+        description="Hand a batch over when its person has been silent so long, ms.",
+    )
+    max_size: int = Field(10, ge=1, le=1000, description="Hand over at once when so many messages have come.")
+    max_wait_ms: int = Field(
+        60_000, ge=1, le=86_400_000, description="Never keep a batch's first message longer than this, ms."
+    )
+    separator: str = Field(
+        " ", max_length=64, description="What stands between the texts of a merged message."
+    )
+    order: Literal["arrival", "sent"] = Field(
+        "arrival",
+        description="Order inside a batch: arrival, or sent (the sender's own time, for webhooks that come out of order).",
+    )
+    key: Words = Field(
+        default_factory=list,
+        description="What keeps one person's batches apart besides the chat: account, company, both or nothing. What is "
+        "not in the key and differs ends the batch first.",
+    )
+    mark: str = Field(
+        "[{type}]",
+        max_length=64,
+        description="What stands in the merged text for a message without words; {type} is image, voice, location and "
+        "so on. Empty: nothing.",
+    )
+    dedupe_s: int = Field(
+        86_400,
+        ge=1,
+        le=2_592_000,
+        description="A message id of one phone, source, account and company is not added twice within this "
+        "time, s. After a change, ids seen before it are forgotten.",
+    )
+    stale_ms: int = Field(
+        10_000,
+        ge=1,
+        le=86_400_000,
+        description="A batch found overdue by more than this is counted and named in the log, ms; it is handed over all the same.",
+    )
+    max_text_bytes: int = Field(
+        65_536, ge=1, le=16_777_216, description="The longest text of one message, bytes of UTF-8."
+    )
+
+    @field_validator("key")
+    @classmethod
+    def _key_is_known(cls, value: list[str]) -> list[str]:
+        if wrong := set(value) - {"account", "company"}:
+            raise ValueError(f"{', '.join(sorted(wrong))}: use account, company, both or none")
+        return value
+
+    @model_validator(mode="after")
+    def _waits_make_sense(self) -> Self:
+        if self.max_wait_ms < self.quiet_ms:
+            raise ValueError(
+                f"max_wait_ms ({self.max_wait_ms}) is shorter than quiet_ms ({self.quiet_ms}): raise it, or lower quiet_ms"
+            )
+        return self
+
+
+class HttpSettings(Section):
+    """The webhook's listener."""
+
+    host: str = Field("127.0.0.1", min_length=1, description="Address that the webhook listens on.")
+    port: int = Field(
+        3000, ge=0, le=65_535, description="Port that the webhook listens on; 0 takes a free one."
+    )
+    token: str = Field(
+        "",
+        description="Bearer token for the statistics and the deletion of batches over HTTP. Empty: these are "
+        "served to this machine only.",
+        json_schema_extra=SECRET,
+    )
+    max_body_bytes: int = Field(
+        3_145_728,
+        ge=1024,
+        le=268_435_456,
+        description="The largest body of a request, bytes; a larger one is answered 413.",
+    )
+    header_timeout_ms: int = Field(
+        5000,
+        ge=10,
+        le=600_000,
+        description="A connection whose request header is not complete by then is closed, ms.",
+    )
+    body_timeout_ms: int = Field(
+        10_000, ge=10, le=600_000, description="A request whose body is not complete by then is closed, ms."
+    )
+
+
+class OutputSettings(Section):
+    """Where merged messages go."""
+
+    stream: str = Field(DEFAULT_STREAM, description="Redis stream of merged messages, in the same database.")
+    keep_s: int = Field(
+        86_400,
+        ge=0,
+        le=31_536_000,
+        description="Keep what every consumer group has acknowledged so long, for tail --since and replay, s. What one "
+        "of them has not acknowledged is never removed.",
+    )
+    keep_entries: int = Field(
+        100_000,
+        ge=0,
+        le=100_000_000,
+        description="Keep at most so many entries that every consumer group has acknowledged, a shard.",
+    )
+
+    @field_validator("stream")
+    @classmethod
+    def _stream_is_no_key_of_ours(cls, value: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9._:/-]{1,128}", value):
+            raise ValueError("use letters, digits and . _ : / - (at most 128)")
+        if value != DEFAULT_STREAM and value.startswith(RESERVED_PREFIXES):
+            raise ValueError(f"names that begin with {', '.join(RESERVED_PREFIXES)} are rfctl's own")
+        return value
+
+
+class DaemonSettings(Section):
+    """The daemon's own rhythm."""
+
+    roles: Literal["all", "webhook", "processor", "forwarder"] = Field(
+        "all",
+        description="What this daemon does: all, webhook (only takes messages in), processor (only hands over) or "
+        "forwarder (only delivers to the sinks).",
+    )
+    check_ms: int = Field(
+        1000,
+        ge=10,
+        le=60_000,
+        description="The processor never sleeps longer than this, nor than batching.quiet_ms, ms.",
+    )
+    stats_log_s: int = Field(30, ge=0, le=86_400, description="Log the totals this often, s; 0: never.")
+    on_stop: Literal["all", "due"] = Field(
+        "all",
+        description="When the last processor stops: all hands over everything that is pending, due leaves what is "
+        "not due for the next start.",
+    )
+
+
+class LogSettings(Section):
+    """The daemon's log, on stderr."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="The least that is logged."
+    )
+    format: Literal["auto", "json", "text"] = Field(
+        "auto", description="auto: text on a terminal, else one JSON object a line."
+    )
+    mask: bool = Field(True, description="Mask phones in the log (79001•••67).")
+
+
+class Settings(Section):
+    """Everything that can be set. Sources, sinks and rules have names that the operator gives them."""
+
+    redis: RedisSettings = Field(default_factory=RedisSettings)
+    batching: BatchingSettings = Field(default_factory=BatchingSettings)
+    http: HttpSettings = Field(default_factory=HttpSettings)
+    output: OutputSettings = Field(default_factory=OutputSettings)
+    daemon: DaemonSettings = Field(default_factory=DaemonSettings)
+    log: LogSettings = Field(default_factory=LogSettings)
+    sources: dict[Name, SourceSettings] = Field(default_factory=dict)
+    rules: dict[Name, RuleSettings] = Field(default_factory=dict)
+    sinks: dict[Name, SinkSettings] = Field(default_factory=dict)
+
+    @field_validator("sources", mode="before")
+    @classmethod
+    def _generic_is_generic(cls, value: Any) -> Any:
+        """Let [sources.generic] do without its type, as it always did."""
+        if isinstance(value, dict) and isinstance(generic := value.get("generic"), dict):
+            return {**value, "generic": {"type": "generic", **generic}}
+        return value
+
+    @model_validator(mode="after")
+    def _sections_fit_together(self) -> Self:
+        refuse([*self._circles(), *self._unknown_sources()])
+        return self
+
+    def _circles(self) -> Iterator[Fault]:
+        """Yield each sink's key that could be the output stream; the default one cannot be, as a key of rfctl's own."""
+        for name, one in self.sinks.items():
+            if one.key and self.output.stream != DEFAULT_STREAM and fills(one.key, self.output.stream):
+                yield (
+                    f"sinks.{name}.key",
+                    f"{one.key} could be output.stream: what it delivers would come again",
+                )
+
+    def _unknown_sources(self) -> Iterator[Fault]:
+        """Yield each source that a rule names and that is not there; without any there is generic."""
+        there = list(self.sources) or ["generic"]
+        for name, one in self.rules.items():
+            for source in one.sources:
+                if source not in there:
+                    near = did_you_mean(source, there) or f"; there is {', '.join(there)}"
+                    yield f"rules.{name}.sources", f"there is no [sources.{source}]{near}"

@@ -1,0 +1,1 @@
+"""One running process: start, reload, drain, stop."""

@@ -1,0 +1,285 @@
+"""The wiring: builds the parts from the settings, starts them, watches them, stops them in order.
+
+The daemon holds nothing that matters: whatever kills it, what was acknowledged is in Redis.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import uuid
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import structlog
+
+from rfctl import __version__
+from rfctl.assembly.sources import check_open_to_all
+from rfctl.assembly.store import describe, embedded_folder, open_batches
+from rfctl.config.loader import Configuration
+from rfctl.config.settings import EMBEDDED
+from rfctl.daemon.components import Parts
+from rfctl.daemon.http_server import Listener, bind
+from rfctl.daemon.readiness import Pulse
+from rfctl.daemon.systemd import Notifier
+from rfctl.errors import (
+    INTERRUPTED,
+    RedisCannotNowError,
+    RedisUnreachableError,
+    RfctlError,
+    SettingsError,
+    StoreError,
+)
+from rfctl.ingest.app import Webhook
+from rfctl.observe import logging as logs
+from rfctl.store.connection import Connection
+from rfctl.store.daemons import Daemon, Heartbeat, alive
+from rfctl.store.embedded import EmbeddedStore
+from rfctl.store.pending import overview
+from rfctl.timing import pause
+
+_log = structlog.get_logger("daemon")
+_STOP_S = 4.5
+
+
+class Service:
+    """One daemon: `start`, `wait`, `stop`; a test can do the same without a process."""
+
+    def __init__(self, configuration: Configuration, load: Callable[[], Configuration] | None = None) -> None:
+        self._configuration = configuration
+        self._settings = configuration.settings
+        self._load = load
+        self._notifier = Notifier(configuration.environment.variables)
+        self._pulse = Pulse(self._notifier)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._opened = contextlib.AsyncExitStack()
+        self._embedded: EmbeddedStore | None = None
+        self._listener: Listener | None = None
+        self._heartbeat: Heartbeat | None = None
+        self._reloading = asyncio.Lock()
+        self._stopping = asyncio.Event()
+        self._stopped = False
+        self._failure: BaseException | None = None
+        self.id = uuid.uuid4().hex[:12]
+
+    @property
+    def url(self) -> str:
+        """Where the webhook listens, or "" without one."""
+        return self._listener.url if self._listener else ""
+
+    async def start(self) -> None:
+        """Build and start everything. Raises RfctlError when it must not start."""
+        for notice in self._configuration.notices:
+            _log.warning("notice", text=notice)
+        listening = self._bind()
+        try:
+            self._open_store()
+            await self._build(listening)
+        except BaseException:
+            if listening is not None:
+                listening.close()
+            await self._close()
+            raise
+
+    def _bind(self) -> socket.socket | None:
+        if self._settings.daemon.roles not in ("all", "webhook"):
+            return None
+        check_open_to_all(self._settings)
+        return bind(self._settings.http.host, self._settings.http.port)
+
+    def _open_store(self) -> None:
+        url = None
+        if self._settings.redis.url == EMBEDDED:
+            self._embedded = EmbeddedStore(embedded_folder(self._configuration))
+            self._opened.callback(self._embedded.stop)
+            store = self._embedded.start()
+            url = store.url
+            _log.info("embedded_store", url=store.tcp_url, socket=store.socket_path, pid=store.pid)
+        self._connection = Connection.open(self._configuration.address(url))
+        self._opened.push_async_callback(self._connection.close)
+
+    async def _build(self, listening: socket.socket | None) -> None:
+        batches = open_batches(self._configuration, self._connection)
+        self._parts = Parts(self._settings, batches, self._pulse, self.id, self._ended)
+        self._opened.push_async_callback(self._parts.forwarders.stop)
+        try:
+            await self._parts.vetting.once()
+        except (RedisUnreachableError, RedisCannotNowError) as problem:
+            self._begin(self._parts.vetting.until_passed(self._stopping, problem))
+        await self._parts.open_exits(self._settings, self._redis_url())
+        if listening is not None:
+            self._parts.warn()
+            await self._listen(listening)
+        self._begin_loops()
+        self._notifier.ready(
+            f"listening on {self.url or 'nothing'}, Redis {self._connection.address.shown()}"
+        )
+        roles = self._settings.daemon.roles
+        _log.info("ready", listener=self.url, roles=roles, pid=os.getpid(), version=__version__)
+
+    def _redis_url(self) -> str:
+        return self._embedded.url if self._embedded else self._settings.redis.url
+
+    async def _listen(self, listening: socket.socket) -> None:
+        http = self._settings.http
+        webhook = Webhook(self._parts.reception, self._parts.batches, http.token, self._ready)
+        self._listener = Listener(
+            webhook.app(),
+            listening,
+            header_s=http.header_timeout_ms / 1000,
+            body_s=http.body_timeout_ms / 1000,
+        )
+        await self._listener.start()
+
+    def _begin_loops(self) -> None:
+        self._heartbeat = Heartbeat(
+            self._connection, self._description(), self._pulse.age_ms, self._parts.beaten
+        )
+        self._begin(self._heartbeat.run(self._stopping))
+        for loop in self._parts.loops(self._stopping):
+            self._begin(loop)
+        if self._embedded is not None:
+            self._begin(self._watch_store(self._embedded))
+        if self._settings.daemon.stats_log_s:
+            self._begin(self._log_stats())
+
+    def _description(self) -> Daemon:
+        return describe(self._parts.settings, self.id, self.url)
+
+    def _begin(self, work: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(work)
+        task.add_done_callback(self._ended)
+        self._tasks = [*(one for one in self._tasks if not one.done()), task]
+
+    def _ended(self, task: asyncio.Future[None]) -> None:
+        """Stop the daemon when a part fails: systemd starts it anew, and nothing goes on half."""
+        if not task.cancelled() and (problem := task.exception()) is not None:
+            _log.error("part_failed", problem=repr(problem), next="the daemon stops, to be started anew")
+            self._failure = self._failure or problem
+            self._stopping.set()
+
+    async def _watch_store(self, store: EmbeddedStore) -> None:
+        while store.runs:
+            await pause(self._stopping, 0.2)
+            if self._stopping.is_set():
+                return
+        raise StoreError("the embedded server has ended", next="see store.log in its state folder")
+
+    async def _ready(self) -> tuple[bool, dict[str, Any]]:
+        turns, facts = await self._pulse.ready(self._connection, check_ms=self._settings.daemon.check_ms)
+        return turns and self._parts.vetting.passed, facts
+
+    async def _log_stats(self) -> None:
+        while True:
+            await pause(self._stopping, self._settings.daemon.stats_log_s)
+            if self._stopping.is_set():
+                return
+            with contextlib.suppress(RfctlError):
+                seen = await overview(self._connection, self._parts.batches.partitions, limit=10)
+                pending = [
+                    {"phone": one.phone, "size": one.size, "due_in_ms": one.due_ms - seen.now_ms}
+                    for one in seen.waiting
+                ]
+                _log.info(
+                    "stats", batches=seen.batches, messages=seen.messages, totals=seen.totals, pending=pending
+                )
+
+    def obey_signals(self) -> None:
+        """Take SIGTERM, SIGINT and SIGHUP; before the start, so that none falls into a gap and ends us unasked."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._signalled, number)
+        loop.add_signal_handler(signal.SIGHUP, lambda: self._begin(self.reload()))
+
+    async def wait(self) -> None:
+        """Wait for a signal, or for a part to fail."""
+        await self._stopping.wait()
+
+    def _signalled(self, number: int) -> None:
+        if self._stopping.is_set():
+            if self._embedded is not None:
+                self._embedded.stop()
+            os._exit(INTERRUPTED)
+        _log.info("stopping", signal=signal.Signals(number).name)
+        self._stopping.set()
+
+    async def reload(self) -> None:
+        """Read the settings anew; wrong ones are refused, and the old ones stay. No message is lost by it."""
+        if self._load is None or self._heartbeat is None:
+            return  # still starting, with what was read a moment ago
+        stays = "the old ones stay; mend them and reload"
+        async with self._reloading:
+            try:
+                await self._use(self._load(), self._heartbeat)
+            except SettingsError as problem:
+                _log.error("settings_refused", problems=problem.problems, next=stays)
+            except RfctlError as problem:
+                _log.error("settings_refused", problem=problem.fact, next=stays)
+
+    async def _use(self, configuration: Configuration, heartbeat: Heartbeat) -> None:
+        later = await self._parts.use(configuration.settings, self._redis_url())
+        heartbeat.describe(self._description())
+        log = configuration.settings.log
+        logs.configure(level=log.level, format=log.format, mask=log.mask)
+        if self._listener is not None:
+            self._parts.warn()
+        _log.info("settings_read", files=[str(path) for path in configuration.files], after_a_restart=later)
+
+    async def stop(self) -> None:
+        """Accept no more, answer what is open, hand over, say goodbye; once. Raises what made a part fail."""
+        if self._stopped:
+            return
+        self._stopped = True
+        self._stopping.set()
+        self._notifier.stopping()
+        try:
+            async with asyncio.timeout(_STOP_S):
+                await self._wind_down()
+        except TimeoutError:
+            _log.warning(
+                "stopped_before_all_was_handed_over",
+                next="the rest is in Redis, and leaves at the next start",
+            )
+        except RfctlError as problem:
+            _log.warning(
+                "redis_away_at_stop", problem=problem.fact, next="what is pending leaves at the next start"
+            )
+        finally:
+            await self._close()
+        if self._failure is not None:
+            raise self._failure
+
+    async def _wind_down(self) -> None:
+        if self._listener is not None:
+            await self._listener.stop()
+        await self._parts.reception.intake.settle()
+        self._parts.processor.wake()
+        await asyncio.wait([*self._tasks, asyncio.ensure_future(self._parts.forwarders.stop())])
+        failed = [task for task in self._tasks if not task.cancelled() and task.exception() is not None]
+        if self._parts.does("processor") and self._parts.vetting.passed and not failed:
+            await self._hand_over_last()
+        await self._parts.beaten()
+        if self._heartbeat is not None:
+            await self._heartbeat.stop()
+
+    async def _hand_over_last(self) -> None:
+        done = await self._parts.processor.step()
+        others = [one for one in await alive(self._connection) if one.processes and one.id != self.id]
+        if self._parts.settings.daemon.on_stop == "due" or others:
+            _log.info("stopped", left_pending=done.next_due_ms is not None, other_processors=len(others))
+            return
+        count = 0
+        while True:
+            done = await self._parts.batches.hand_over(everything="shutdown")
+            count += done.batches
+            if not done.more:
+                break
+        _log.info("stopped", handed_over=count)
+
+    async def _close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await self._opened.aclose()

@@ -1,0 +1,1 @@
+"""Output stream to sink: in order, at least once, with a schedule of retries."""

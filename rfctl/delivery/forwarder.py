@@ -1,0 +1,131 @@
+"""The loop that delivers: output stream → one sink. `step()` is one turn and can be called alone.
+
+One daemon at a time delivers for a sink, by a lease in Redis; the others stand by. Whoever gets the lease begins
+with what the last holder had read and not acknowledged. What a turn reads goes to the lanes, one a phone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import structlog
+
+from rfctl.delivery.lease import Lease
+from rfctl.delivery.phone_queues import Lanes
+from rfctl.delivery.retry_policy import Pace
+from rfctl.errors import RfctlError
+from rfctl.sinks.contract import Sink
+from rfctl.sinks.redis import Inside
+from rfctl.store.deliveries import Deliveries
+from rfctl.timing import pause
+
+_log = structlog.get_logger("forwarder")
+_MOST_WAIT_S = 2.0
+_FROM_THE_START = "0-0"
+_RECOVERY_PAGE = 256
+"""Entries: after a receiver was down for long, most of them only take their places behind held phones."""
+
+
+class Forwarder:
+    """Delivers what one shard's output stream has for one sink; `who` tells this daemon from all others."""
+
+    def __init__(self, deliveries: Deliveries, sink: Sink | Inside, pace: Pace, who: str) -> None:
+        self._deliveries = deliveries
+        self._pace = pace
+        self._who = who
+        self._lease = Lease(deliveries, who, pace.lease_ms)
+        self._lanes = Lanes(deliveries, sink, pace, self._lease)
+        self._recovering: str | None = None
+        self._log = _log.bind(sink=deliveries.sink)
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Turn until `stopping` is set; then let what is on its way arrive, for a while, and give the lease back."""
+        failures = 0
+        try:
+            while not stopping.is_set():
+                try:
+                    await self.step()
+                    failures = 0
+                except RfctlError as problem:
+                    if not failures:
+                        self._log.error("forwarder_waits", problem=problem.fact)
+                    failures += 1
+                    await pause(stopping, min(_MOST_WAIT_S, 0.05 * 2 ** min(failures, 6)))
+        finally:
+            await self._lanes.end(self._pace.finish_ms)
+            with contextlib.suppress(RfctlError):
+                await self._lease.give_back()
+
+    async def step(self) -> None:
+        """Take one turn: keep the lease, start what is due, read what is new and start it. At most about `check_ms`."""
+        problem, self._lanes.broken = self._lanes.broken, None
+        if problem is not None:
+            self._begin_anew()
+            raise RfctlError(f"a lane broke: {problem!r}")
+        if not await self._keep_lease():
+            self._lanes.drop()
+            await asyncio.sleep(min(self._pace.check_ms, self._pace.lease_ms / 6) / 1000)
+        elif await self._is_paused():
+            await asyncio.sleep(self._pace.check_ms / 1000)
+        else:
+            await self._deliver()
+
+    async def _deliver(self) -> None:
+        try:
+            if self._recovering is not None:
+                await self._recover(self._recovering)
+            else:
+                await self._go_on()
+        except RfctlError:  # what was read may be forgotten here, and is still unacknowledged in Redis
+            self._begin_anew()
+            raise
+
+    def _begin_anew(self) -> None:
+        """Let the lanes end after the message that each is at, then take up all that is unacknowledged."""
+        self._recovering = _FROM_THE_START
+        self._lanes.ending = True
+
+    async def _keep_lease(self) -> bool:
+        had_it = self._lease.is_ours
+        ours = await self._lease.keep()
+        if ours and not had_it:
+            self._lanes.drop()
+            await self._deliveries.open()
+            self._recovering = _FROM_THE_START
+        return ours
+
+    async def _is_paused(self) -> bool:
+        lanes = self._lanes
+        pauses, on_its_way = lanes.pauses, lanes.pausing > 0
+        said = await self._deliveries.paused()
+        lanes.paused = said or on_its_way or lanes.pauses != pauses
+        return lanes.paused
+
+    async def _recover(self, after: str) -> None:
+        """Take up what the last one had read and not acknowledged, page by page, before anything new."""
+        if self._lanes.full or (after == _FROM_THE_START and len(self._lanes)):
+            await self._lanes.room(self._pace.check_ms)
+            return
+        self._lanes.ending = False
+        entries = await self._deliveries.unacknowledged(after, _RECOVERY_PAGE, self._who)
+        if entries is None:
+            self._lease.lose()
+            return
+        self._recovering = entries[-1].id if entries else None
+        await self._lanes.place(entries)
+
+    async def _go_on(self) -> None:
+        """Start the phones whose next try is due, and read what is new."""
+        names, next_ms = await self._deliveries.due(2 * self._pace.parallel + len(self._lanes))
+        for name in names:
+            self._lanes.go_on(name)
+        wait_ms = self._pace.check_ms if next_ms is None else max(1, min(self._pace.check_ms, next_ms))
+        if self._lanes.full:
+            await self._lanes.room(wait_ms)
+        else:
+            entries = await self._deliveries.unread(2 * self._pace.parallel, wait_ms, self._who)
+            if entries is None:
+                self._lease.lose()
+            else:
+                await self._lanes.place(entries)

@@ -1,0 +1,1 @@
+"""HTTP in: a request is verified, read, stored, and only then answered."""

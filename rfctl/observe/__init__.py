@@ -1,0 +1,1 @@
+"""What is going on, for every reader: command line, HTTP, log."""

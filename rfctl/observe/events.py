@@ -1,0 +1,109 @@
+"""What happens, as it happens: the scripts publish each message in and each merged message out.
+
+Nothing is published when nobody listens, and nothing here is needed for a message to arrive.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import msgspec
+
+from rfctl.model.message import Merged, StoredMessage, decode_item
+from rfctl.store.batches import Batches
+
+
+class Came(msgspec.Struct, frozen=True):
+    """A message came in: its batch now has `size`, and is due in so many ms."""
+
+    phone: str
+    at_ms: int
+    size: int
+    due_in_ms: int
+    message: StoredMessage
+
+
+class Left(msgspec.Struct, frozen=True):
+    """A merged message went out."""
+
+    id: str
+    phone: str
+    reason: str
+    count: int
+    waited_ms: int
+    late_ms: int
+    text: str
+    discarded: int = 0
+    """How many messages before it a rule has thrown away."""
+
+    @property
+    def at_ms(self) -> int:
+        """When: the time in its id."""
+        return int(self.id.partition("-")[0])
+
+
+Event = Came | Left
+
+
+class _Wire(msgspec.Struct):
+    event: str
+    phone: str
+    id: str = ""
+    reason: str = ""
+    count: int = 0
+    waited_ms: int = 0
+    late_ms: int = 0
+    discarded: int = 0
+    text: str = ""
+    size: int = 0
+    due_in_ms: int = 0
+    item: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+_decode = msgspec.json.Decoder(_Wire).decode
+
+
+def decode(raw: bytes) -> Event:
+    """Read one published event."""
+    wire = _decode(raw)
+    if wire.event == "in":
+        message = decode_item(bytes(wire.item))
+        phone = message.phone or wire.phone
+        return Came(phone, message.receivedAt, wire.size, wire.due_in_ms, message)
+    return Left(
+        wire.id, wire.phone, wire.reason, wire.count, wire.waited_ms, wire.late_ms, wire.text, wire.discarded
+    )
+
+
+def of_merged(merged: Merged) -> list[Event]:
+    """Return what led to a merged message and the message itself, from what the stream keeps."""
+    came: list[Event] = [
+        Came(merged.phone, one.receivedAt, place, 0, one)
+        for place, one in enumerate(merged.messages, start=1)
+    ]
+    left = Left(
+        merged.id, merged.phone, merged.reason, merged.count, merged.waited_ms, merged.late_ms, merged.text,
+        merged.discarded,
+    )  # fmt: skip
+    return [*came, left]
+
+
+async def past(batches: Batches, since_ms: int) -> list[Event]:
+    """Return the events behind the merged messages since then (Unix ms), in their order."""
+    found: list[Event] = []
+    for shard in batches.partitions:
+        after = f"{since_ms}-0"
+        while page := await batches.merged_since(shard.out, after):
+            found += [event for merged in page for event in of_merged(merged)]
+            after = page[-1].id
+    return sorted(found, key=lambda event: event.at_ms)
+
+
+async def follow(batches: Batches, subscribed: asyncio.Event | None = None) -> AsyncIterator[Event]:
+    """Yield events from now on; `subscribed` is set when none can be missed any more.
+
+    Raises RfctlError when Redis goes away.
+    """
+    async for raw in batches.connection.published(batches.channel, subscribed):
+        yield decode(raw)

@@ -1,0 +1,1 @@
+"""Scripted traffic for `simulate`, and the verdict on what comes out."""

@@ -1,0 +1,95 @@
+"""Sends simulated messages the way a provider does: HTTP to the daemon's own listener, signed if need be."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Awaitable, Callable
+from urllib.parse import urlsplit
+
+from rfctl.errors import DaemonCannotNowError, DaemonRefusedError, NoDaemonError, RfctlError
+from rfctl.simulation.scenario import Sending
+from rfctl.sources.generic.node_form import BATCHED, sign
+from rfctl.store.daemons import Daemon
+
+Send = Callable[[str, str, str], Awaitable[None]]
+"""Sends one message: phone, text, message id."""
+
+_no_proxy = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+def base_url(daemon: Daemon) -> str:
+    """Return where a daemon's listener is reached from its own host."""
+    parts = urlsplit(daemon.listener)
+    everywhere = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104
+    host = everywhere.get(parts.hostname or "", "")
+    return parts._replace(netloc=f"{host}:{parts.port}").geturl() if host else daemon.listener
+
+
+class Sender:
+    """Posts to one listener."""
+
+    def __init__(self, base: str, secret: str = "") -> None:
+        self._url = base + BATCHED
+        self._secret = secret
+
+    async def send(self, phone: str, text: str, message_id: str) -> None:
+        """Send one simulated message. Raises RfctlError when it was not acknowledged."""
+        body = {"from": phone, "message": text, "messageId": message_id, "simulated": True}
+        await asyncio.to_thread(self._post, json.dumps(body).encode())
+
+    def _post(self, body: bytes) -> None:
+        headers = {"Content-Type": "application/json"}
+        if self._secret:
+            now = str(time.time_ns() // 1_000_000)
+            headers |= {"X-Timestamp": now, "X-Signature": sign(self._secret, "POST", BATCHED, now, body)}
+        request = urllib.request.Request(self._url, body, headers)  # noqa: S310 - http, from a heartbeat
+        try:
+            with _no_proxy.open(request, timeout=10) as answer:
+                answer.read()
+        except urllib.error.HTTPError as problem:
+            with problem:
+                raise self._refused(problem.code, problem.read()) from None
+        except (OSError, http.client.HTTPException) as problem:
+            raise NoDaemonError(
+                f"the webhook at {self._url} cannot be reached: {problem}",
+                next="run it on the daemon's host, or with --via redis",
+            ) from None
+
+    def _refused(self, status: int, body: bytes) -> RfctlError:
+        fact = f"the webhook at {self._url} answered {status}: {_error_in(body)}"
+        if status == 503:
+            step = "`rfctl stats` and the daemon's log say why; then run it again"
+            return DaemonCannotNowError(fact, next=step)
+        if status < 500:
+            step = "the daemon has other settings: compare `rfctl config show` there, or use --via redis"
+            return DaemonRefusedError(fact, next=step)
+        return RfctlError(fact, next="see the daemon's log")
+
+
+def _error_in(body: bytes) -> str:
+    """Return what a refusal says: the words in ours, all of another's."""
+    try:
+        return str(json.loads(body)["error"])
+    except (ValueError, KeyError, TypeError):
+        return body.decode(errors="replace")
+
+
+async def send_all(sendings: list[Sending], send: Send, sent: Callable[[], None]) -> None:
+    """Send each at its time; one person's messages one after another, people side by side."""
+    by_phone: dict[str, list[Sending]] = {}
+    for one in sendings:
+        by_phone.setdefault(one.phone, []).append(one)
+    began = time.monotonic()
+
+    async def of_one(mine: list[Sending]) -> None:
+        for one in mine:
+            await asyncio.sleep(max(0.0, began + one.at_s - time.monotonic()))
+            await send(one.phone, one.text, one.id)
+            sent()
+
+    await asyncio.gather(*(of_one(mine) for mine in by_phone.values()))

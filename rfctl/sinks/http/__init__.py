@@ -1,0 +1,1 @@
+"""The sink that POSTs to a URL, signed by Standard Webhooks."""

@@ -1,0 +1,270 @@
+"""Delivers a merged message as one signed POST, after the Standard Webhooks specification.
+
+It trusts neither the receiver (whose answer is bounded in time and size, and whose redirects lead nowhere)
+nor the name that it was given (see `addresses`). It promises that a message counts as taken only after a
+2xx, and that `webhook-id` is the same at every try. A 2xx whose rest is slow is still a 2xx: the receiver
+has the message, and sending it once more would make two of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import contextlib
+import math
+import os
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import aiohttp
+from standardwebhooks import Webhook
+from yarl import URL
+
+from rfctl import __version__
+from rfctl.errors import SettingsError
+from rfctl.sinks.contract import Delivery, DeliveryError, SinkProfile, encode
+from rfctl.sinks.http.addresses import public_socket
+from rfctl.text import duration, visible
+
+MOST_READ_BYTES = 65_536
+MOST_SHOWN_CHARS = 200
+LONGEST_RETRY_AFTER_MS = 86_400_000
+REST_MS = 1_000
+"""How long the rest of an answer is waited for once its status is known."""
+IDLE_MS = 1_500
+"""How long an unused connection is kept: shorter than receivers do (2 s and more), so that none is found dead."""
+
+_PREFIX = "whsec_"
+_NUMERIC_HOST = re.compile(r"[0-9.]+")
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
+_OUR_HEADERS = frozenset({"content-type", "content-length", "transfer-encoding", "connection", "user-agent"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    url: URL
+    keys: tuple[Webhook, ...]
+    headers: Mapping[str, str]
+    allow_private: bool
+
+
+class Http:
+    """A receiver reached by HTTP. Options: url, secret (list of `whsec_…`), headers, allow_private."""
+
+    def __init__(self, profile: SinkProfile) -> None:
+        """Check the options. Raises SettingsError."""
+        self._profile = profile
+        self._target = _target(profile)
+        self._session: aiohttp.ClientSession | None = None
+
+    async def open(self) -> None:
+        """Make the pool of connections; the first one is opened by the first delivery."""
+        connector = aiohttp.TCPConnector(
+            limit=0,
+            keepalive_timeout=IDLE_MS / 1000,
+            socket_factory=None if self._target.allow_private else public_socket,
+        )
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            timeout=_timeout(self._profile),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
+            auto_decompress=False,
+        )
+
+    async def deliver(self, delivery: Delivery) -> None:
+        """Return after a 2xx. Raises DeliveryError for any other answer, and for none."""
+        body = encode(delivery)
+        try:
+            status, headers, rest = await self._post(body, self._headers(delivery.id, body))
+        except (aiohttp.ClientError, TimeoutError) as problem:
+            raise self._failure(problem) from None
+        if not 200 <= status < 300:
+            raise _refused(status, headers, rest)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        if self._session is not None:
+            await self._session.close()
+
+    async def _post(self, body: bytes, headers: Mapping[str, str]) -> tuple[int, Mapping[str, str], bytes]:
+        if self._session is None:
+            raise RuntimeError("the sink is not open")
+        request = self._session.post(self._target.url, data=body, headers=headers, allow_redirects=False)
+        async with request as response:
+            return response.status, response.headers, await _rest(response.content)
+
+    def _headers(self, id: str, body: bytes) -> dict[str, str]:  # noqa: A002 - the specification's word
+        now = datetime.now(UTC)
+        headers = {
+            **self._target.headers,
+            "content-type": "application/json",
+            "accept-encoding": "identity",
+            "user-agent": f"rfctl/{__version__}",
+            "webhook-id": id,
+            "webhook-timestamp": str(int(now.timestamp())),
+        }
+        if self._target.keys:
+            headers["webhook-signature"] = signature(self._target.keys, id, now, body)
+        return headers
+
+    def _failure(self, problem: Exception) -> DeliveryError:
+        where = f"{self._target.url.host}:{self._target.url.port}"
+        if isinstance(problem, aiohttp.ConnectionTimeoutError):
+            limit_ms = min(self._profile.connect_timeout_ms, self._profile.timeout_ms)
+            return DeliveryError(f"no connection to {where} within {duration(limit_ms)}")
+        if isinstance(problem, TimeoutError):
+            return DeliveryError(f"no answer within {duration(self._profile.timeout_ms)}")
+        return DeliveryError(_connection_fact(problem, where) or _answer_fact(problem))
+
+
+def signature(keys: tuple[Webhook, ...], id: str, now: datetime, body: bytes) -> str:  # noqa: A002
+    """Return one `v1,…` for each key. Raises a final DeliveryError for a body that no receiver could verify."""
+    try:
+        text = body.decode()
+    except UnicodeDecodeError:
+        raise DeliveryError("the message is not UTF-8, so it cannot be signed", final=True) from None
+    return " ".join(key.sign(id, now, text) for key in keys)
+
+
+def retry_after_ms(header: str, now_ms: int) -> int:
+    """Return the wait that a Retry-After asks for (seconds or an HTTP date), at most a day; 0 when it asks none."""
+    value = header.strip()
+    if value.isascii() and value.isdigit():
+        return min(int(value.lstrip("0")[:7] or 0) * 1000, LONGEST_RETRY_AFTER_MS)
+    try:
+        moment = parsedate_to_datetime(value)
+    except (ValueError, OverflowError):
+        return 0
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return max(0, min(int(moment.timestamp() * 1000) - now_ms, LONGEST_RETRY_AFTER_MS))
+
+
+async def _rest(content: aiohttp.StreamReader) -> bytes:
+    """Read an answer's body for its text, and so that its connection can serve again; never for long."""
+    taken = bytearray()
+    with contextlib.suppress(TimeoutError, aiohttp.ClientError):
+        async with asyncio.timeout(REST_MS / 1000):
+            while len(taken) < MOST_READ_BYTES and (part := await content.read(MOST_READ_BYTES - len(taken))):
+                taken += part
+    return bytes(taken)
+
+
+def _refused(status: int, headers: Mapping[str, str], rest: bytes) -> DeliveryError:
+    notes = {410: ", gone: it wants nothing any more"}
+    note = ", a redirect, which is not followed" if 300 <= status < 400 else notes.get(status, "")
+    text = _shown(rest.decode(errors="replace").strip())
+    return DeliveryError(
+        f"answered {status}{note}" + (f": {text}" if text else ""),
+        retry_after_ms=retry_after_ms(headers.get("retry-after", ""), time.time_ns() // 1_000_000),
+        pause=status == 410,
+    )
+
+
+def _connection_fact(problem: Exception, where: str) -> str:
+    if isinstance(problem, aiohttp.ClientConnectorDNSError):
+        return f"no connection to {where}: the name is not found"
+    if isinstance(problem, aiohttp.ClientConnectorCertificateError):
+        return f"no connection to {where}: {_shown(str(problem.certificate_error))}"
+    if isinstance(problem, aiohttp.ClientConnectorError):
+        return f"no connection to {where}: {_os_fact(problem.os_error)}"
+    return ""
+
+
+def _answer_fact(problem: Exception) -> str:
+    # The text of these errors may hold the whole URL, and that may hold a password.
+    if isinstance(problem, aiohttp.ServerDisconnectedError):
+        return "the connection was closed before an answer"
+    if isinstance(problem, aiohttp.ClientOSError):
+        return f"the connection broke: {_os_fact(problem)}"
+    if isinstance(problem, aiohttp.ClientResponseError):
+        return f"the answer is not HTTP: {_shown(problem.message)}"
+    return f"no answer that can be read ({type(problem).__name__})"
+
+
+def _os_fact(problem: OSError) -> str:
+    text = problem.strerror or str(problem)
+    if problem.errno and text.startswith("Connect call failed"):  # asyncio's words, which hide the reason
+        text = os.strerror(problem.errno)
+    return _shown(text.removeprefix("Multiple exceptions: "))
+
+
+def _shown(text: str) -> str:
+    return visible(text[:MOST_SHOWN_CHARS])[:MOST_SHOWN_CHARS]
+
+
+def _timeout(profile: SinkProfile) -> aiohttp.ClientTimeout:
+    # aiohttp rounds waits above `ceil_threshold` up to whole seconds; ours are meant as they are written.
+    return aiohttp.ClientTimeout(
+        total=profile.timeout_ms / 1000,
+        connect=profile.connect_timeout_ms / 1000,
+        ceil_threshold=math.inf,
+    )
+
+
+def _target(profile: SinkProfile) -> _Target:
+    options = profile.options
+    try:
+        url, headers = _url(options.get("url")), _extra_headers(options.get("headers") or {})
+        if url.user and "authorization" in {name.lower() for name in headers}:
+            raise ValueError("url: it has a user, and headers an Authorization: one of them is too much")
+        keys = tuple(_key(place, given) for place, given in enumerate(options.get("secret") or (), 1))
+    except ValueError as problem:
+        raise SettingsError([f"sinks.{profile.name}.{problem}"]) from None
+    return _Target(url, keys, headers, bool(options.get("allow_private")))
+
+
+def _url(given: Any) -> URL:
+    """Read the url; no problem shows it, because it may hold a password."""
+    try:
+        url = URL(given if isinstance(given, str) else "")
+    except ValueError as problem:
+        raise ValueError(f"url: it cannot be read: {problem}") from None
+    if url.scheme not in {"http", "https"} or not url.host or re.search(r"[\s\x00-\x1f]", str(given)):
+        raise ValueError("url: it must be http://… or https://… with a host, and without spaces")
+    if _NUMERIC_HOST.fullmatch(url.host) and not _is_plain(url.host):
+        raise ValueError(
+            f"url: {url.host} is no address as it is written: use four numbers, as in 203.0.113.7"
+        )
+    return url
+
+
+def _is_plain(host: str) -> bool:
+    numbers = host.split(".")
+    return len(numbers) == 4 and all(part == str(int(part or "256")) and int(part) < 256 for part in numbers)
+
+
+def _key(place: int, given: Any) -> Webhook:
+    what = f"secret: number {place}"
+    if not isinstance(given, str) or not given.startswith(_PREFIX):
+        raise ValueError(f"{what} must start with {_PREFIX}")
+    text = given.removeprefix(_PREFIX)
+    try:
+        key = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        raise ValueError(f"{what} is not base64 after {_PREFIX}") from None
+    if not 24 <= len(key) <= 64:
+        raise ValueError(f"{what} holds {len(key)} bytes: Standard Webhooks wants 24 to 64")
+    return Webhook(key)
+
+
+def _extra_headers(given: Mapping[str, Any]) -> dict[str, str]:
+    for name, value in given.items():
+        if (
+            not _HEADER_NAME.fullmatch(name)
+            or not isinstance(value, str)
+            or not _HEADER_VALUE.fullmatch(value)
+        ):
+            raise ValueError(
+                f"headers: {visible(name)} cannot be sent; names and values are plain ASCII on one line"
+            )
+        if name.lower() in _OUR_HEADERS or name.lower().startswith("webhook-"):
+            raise ValueError(f"headers: {name} is set by rfctl")
+    return dict(given)

@@ -1,0 +1,93 @@
+"""A merged message as one job of a queue library: its id, its data, its queue, and the library itself.
+
+Trusts the settings; trusts neither the message nor that an optional library is installed. Promises an id
+that is the same at every try and that every library takes, and data of plain JSON types whatever numbers a
+stranger wrote into the metadata.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from importlib import import_module
+from types import ModuleType
+from typing import Any, TypeVar
+
+import msgspec
+
+from rfctl.errors import SettingsError
+from rfctl.sinks.contract import Delivery, DeliveryError, SinkProfile, encode, filled
+from rfctl.store.connection import Address, explain
+
+KEEP_S = 86_400
+"""How long a finished job, and with it its id, is remembered: a day covers a crash and a lost answer."""
+
+_MOST_DIGITS = 4_000
+_NOT_IN_IDS = re.compile(r"[^A-Za-z0-9_-]")
+
+Shape = TypeVar("Shape", bound=msgspec.Struct)
+
+
+def job_id(sink: str, delivery: Delivery) -> str:
+    """Return the job's id: never digits only, never with `:` (BullMQ), nothing but `A-Za-z0-9_-` (RQ).
+
+    The sink and the origin are in it: two sinks, and two rfctl, may fill the same Redis, where a library takes a
+    job whose id it knows for one that is there already.
+    """
+    parts = ("rfctl", sink, delivery.origin, delivery.id)
+    return "-".join(_NOT_IN_IDS.sub("-", part) for part in parts if part)
+
+
+def job_data(delivery: Delivery) -> dict[str, Any]:
+    """Return the payload as plain JSON types, for libraries that encode it themselves."""
+    decoded: dict[str, Any] = json.loads(encode(delivery), parse_int=_integer, parse_float=_finite)
+    return decoded
+
+
+def queue_name(template: str, delivery: Delivery, *, without: str = "") -> str:
+    """Return the queue of this message; raises a final DeliveryError for an empty one or one with `without`."""
+    name = filled(template, delivery)
+    if not name.strip():
+        raise DeliveryError(f"the queue template {template!r} gives this message an empty name", final=True)
+    if without and without in name:
+        raise DeliveryError(f"the queue name {name!r} has a {without!r}, which is not allowed", final=True)
+    return name
+
+
+def library(profile: SinkProfile, name: str) -> ModuleType:
+    """Import what a sink of this type needs; raises SettingsError that says how to install it."""
+    try:
+        return import_module(name)
+    except ImportError as problem:
+        raise SettingsError(
+            [f"sink {profile.name}: type {profile.type} cannot be used: {problem}"],
+            next=f"pip install 'rfctl[{profile.type}]'",
+        ) from None
+
+
+def options(profile: SinkProfile, shape: type[Shape]) -> Shape:
+    """Return the options in the shape that the sink reads; raises SettingsError."""
+    try:
+        return msgspec.convert(dict(profile.options), shape)
+    except msgspec.ValidationError as problem:
+        raise SettingsError([f"sink {profile.name}: {problem}"]) from None
+
+
+def address(profile: SinkProfile, url: str) -> Address:
+    """Return where a sink's Redis is, for error texts: a URL's query may hold a password and is left out."""
+    return Address(url.partition("?")[0], f"sink {profile.name}", timeout_ms=profile.timeout_ms)
+
+
+def failure(problem: Exception, where: Address) -> DeliveryError:
+    """Return what redis-py or the socket raised as a failed delivery, without secrets."""
+    return DeliveryError(explain(problem, where).fact)
+
+
+def _integer(text: str) -> int | str:
+    return int(text) if len(text) < _MOST_DIGITS else text  # Python refuses to read longer ones
+
+
+def _finite(text: str) -> float | str:
+    number = float(text)
+    return number if math.isfinite(number) else text  # 1e400 is JSON, but no encoder writes infinity

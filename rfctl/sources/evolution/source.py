@@ -1,0 +1,286 @@
+"""Evolution API v2 (WhatsApp through Baileys), a self-hosted gateway: its webhook. Pure.
+
+Trusts a secret that the webhook's `headers` setting makes Evolution send: `jwt_key` (a token signed with it,
+see evolution_token), or a fixed `Authorization` or `apikey`. The body is not signed. Its global webhook
+sends no headers at all and cannot be verified. Promises that each message is read, counted, or comes back
+as unclear, and that the instance's API key, which is in every body, is kept nowhere.
+
+Facts, from github.com/evolution-foundation/evolution-api:
+- `messages.upsert` brings our own messages too (issue 1340). An `@lid` may have its number in `remoteJidAlt`
+  (`senderPn` in 2.3.0, issue 1778), or nowhere (issue 2466).
+- `messages.edited` is the bare ProtocolMessage, of any kind; its key is as the author sees it, so that an
+  edit by the other person of a one-to-one chat says `fromMe` and our own number, and not who (issue 1367).
+  Its only time is `timestampMs`, by the author's clock.
+- `messages.delete` is the bare key, as we see it, without a time.
+- `messages.update` says DELETED of an edit too (issue 2010).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from rfctl.model.message import Media, Message
+from rfctl.sources.contract import (
+    NotUnderstoodError,
+    Profile,
+    Reading,
+    Request,
+    Unclear,
+    bearer,
+    decode_json,
+    first,
+    metadata,
+    same,
+    storable,
+    tidy_type,
+    without,
+)
+from rfctl.sources.evolution.schema import (
+    FILES,
+    HEAVY,
+    TYPES,
+    Body,
+    Content,
+    Key,
+    Protocol,
+    Quoted,
+    Time,
+    held,
+    pressed,
+    read_body,
+    text_of,
+    time_ms,
+    unwrap,
+)
+from rfctl.sources.evolution.token import signed
+
+_EDITED = {14, "14", "MESSAGE_EDIT"}
+_DELETED = {0, "0", "REVOKE"}
+_COUNTED = {"messages.update": "status", "send.message": "own", "send.message.update": "own"}
+_API_KEY = re.compile(rb'("apikey"\s*:\s*)"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\Z)', re.IGNORECASE | re.DOTALL)
+
+
+class _Event(msgspec.Struct):
+    event: str
+    data: msgspec.Raw = msgspec.Raw(b"null")
+    instance: str = ""
+    sender: str | None = None
+
+
+class _Item(msgspec.Struct):
+    key: Key
+    pushName: str | None = None  # noqa: N815 - the provider's names
+    message: Content | None = None
+    contextInfo: Quoted | None = None  # noqa: N815
+    messageTimestamp: Time = None  # noqa: N815
+
+
+class _Deletion(Key):
+    key: Key | None = None
+
+
+_decode_event = msgspec.json.Decoder(_Event).decode
+_decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_decode_item = msgspec.json.Decoder(_Item).decode
+_decode_deletion = msgspec.json.Decoder(_Deletion).decode
+_decode_protocol = msgspec.json.Decoder(Protocol).decode
+_decode_text = msgspec.json.Decoder(str | None).decode
+_Read = Callable[[bytes, _Event, Reading], None]
+
+
+class Evolution:
+    """The source `evolution`. Its secrets are a `jwt_key` or a fixed header; the account is the instance's name."""
+
+    def __init__(self, profile: Profile) -> None:
+        self._profile = profile
+        self._read: dict[str, _Read] = {
+            "messages.upsert": self._upsert,
+            "messages.edited": self._edited,
+            "messages.delete": self._deleted,
+        }
+
+    def verify(self, request: Request, now_ms: int) -> bool:
+        """Say whether any secret signed the token, or is the Authorization or apikey header (`now_ms`: Unix ms)."""
+        token, api_key = bearer(request.header("authorization")), request.header("apikey")
+        matches = [
+            same(token, secret) | same(api_key, secret) | signed(token, secret, now_ms)
+            for secret in self._profile.secrets
+            if secret
+        ]
+        return any(matches)
+
+    def handshake(self, request: Request) -> str | None:  # noqa: ARG002 - Evolution asks nothing first
+        """Refuse every GET."""
+        return None
+
+    def redact(self, body: bytes) -> bytes:
+        """Return the body with the API key emptied; otherwise it is the same to the byte."""
+        return _API_KEY.sub(rb'\1""', body)
+
+    def messages(self, body: bytes) -> Reading:
+        """Read one event. Raises NotUnderstoodError when it is none."""
+        event: _Event = decode_json(self.redact(body), _decode_event)
+        name = event.event.lower().replace("_", ".").replace("-", ".")
+        reading = Reading()
+        read, items = self._read.get(name), _items(bytes(event.data))
+        if read is None or not items:
+            reading.skip(_COUNTED.get(name, "event"))
+            return reading
+        for raw in items:
+            try:
+                read(raw, event, reading)
+            except NotUnderstoodError as problem:
+                reading.unclear.append(Unclear(_alone(event, raw), problem.fact))
+        return reading
+
+    def _upsert(self, raw: bytes, event: _Event, reading: Reading) -> None:
+        raw = without(raw, HEAVY)
+        item: _Item = decode_json(raw, _decode_item)
+        content = unwrap(item.message or {})
+        name = held(content)
+        if item.key.is_feed or not name:
+            reading.skip("event")
+        elif item.key.fromMe:
+            reading.skip("own")
+        elif name == "protocolMessage":
+            self._protocol(raw, item, content, event, reading)
+        else:
+            reading.messages.append(self._content(raw, item, content, name, event))
+
+    def _content(self, raw: bytes, item: _Item, content: Content, name: str, event: _Event) -> Message:
+        body = read_body(name, bytes(content[name]))
+        kind = TYPES.get(name) or tidy_type(name)
+        kind = "voice" if kind == "audio" and body.ptt else kind
+        return self._message(
+            item.key,
+            event,
+            text=text_of(kind, body),
+            id=item.key.id or "",
+            sent_ms=time_ms(item.messageTimestamp),
+            type=kind,
+            media=_media(kind, body, item),
+            refers=_refers(body, item),
+            metadata=metadata(raw, **_facts(kind, body, item)),
+        )
+
+    def _protocol(self, raw: bytes, item: _Item, content: Content, event: _Event, reading: Reading) -> None:
+        """Read an edit or a deletion that came as a message; here the outer key says who."""
+        told: Protocol = decode_json(bytes(content["protocolMessage"]), _decode_protocol)
+        about = told.key.id if told.key and told.key.id else ""
+        if told.type in _DELETED:
+            known: dict[str, Any] = {"id": _deletion_id(about), "type": "deletion", "text": ""}
+        elif told.type in _EDITED:
+            known = {"id": item.key.id or "", "type": "edit", "text": _new_text(told)}
+        else:
+            reading.skip("event")
+            return
+        known |= {"sent_ms": time_ms(item.messageTimestamp), "refers": about}
+        message = self._message(item.key, event, metadata=metadata(raw, senderName=item.pushName), **known)
+        reading.messages.append(message)
+
+    def _edited(self, raw: bytes, event: _Event, reading: Reading) -> None:
+        raw = without(raw, HEAVY)
+        told: Protocol = decode_json(raw, _decode_protocol)
+        key = told.key or Key()
+        if told.type not in _EDITED:
+            reading.skip("event")  # a deletion comes as messages.delete too, and there it says of whom
+            return
+        if not key.chat and key.fromMe:
+            if _is_ours(key, event):
+                raise NotUnderstoodError("an edit in a one-to-one chat that does not say whose it is")
+            reading.skip("own")
+            return
+        # It has no id of its own, and a second edit of the same message must have another one.
+        mark = hashlib.sha256(raw).hexdigest()[:16]
+        known: dict[str, Any] = {"refers": key.id or "", "type": "edit", "text": _new_text(told)}
+        known |= {"id": f"{key.id}:edit:{mark}" if key.id else "", "sent_ms": time_ms(told.timestampMs)}
+        reading.messages.append(self._message(key, event, metadata=metadata(raw), **known))
+
+    def _deleted(self, raw: bytes, event: _Event, reading: Reading) -> None:
+        deletion: _Deletion = decode_json(raw, _decode_deletion)
+        key = deletion.key or deletion
+        if key.fromMe or key.is_feed:
+            reading.skip("own" if key.fromMe else "event")
+            return
+        known = {"id": _deletion_id(key.id or ""), "refers": key.id or "", "type": "deletion"}
+        reading.messages.append(
+            self._message(key, event, text="", metadata=metadata(without(raw, HEAVY)), **known)
+        )
+
+    def _message(self, key: Key, event: _Event, **known: Any) -> Message:
+        profile = self._profile
+        message = Message(
+            channel=profile.name, company=profile.company or None, platform="whatsapp",
+            account=event.instance, phone=key.phone, alias=key.alias, chat=key.chat, **known,
+        )  # fmt: skip
+        return storable(message, profile.max_text_bytes)
+
+
+def _items(data: bytes) -> list[bytes]:
+    """Return the messages of an event: Evolution can be set to collect several into a list."""
+    return [bytes(one) for one in decode_json(data, _decode_list)] if data[:1] == b"[" else [data]
+
+
+def _alone(event: _Event, raw: bytes) -> bytes:
+    """Return a body that holds just this message."""
+    return msgspec.json.encode(msgspec.structs.replace(event, data=msgspec.Raw(raw)))
+
+
+def _is_ours(key: Key, event: _Event) -> bool:
+    """Say whether the chat of this key is the one with ourselves: so the other person's phone calls it."""
+    ours = Key(remoteJid=event.sender).phone
+    return not ours or key.phone == ours or key.phone.endswith("@lid")
+
+
+def _deletion_id(about: str) -> str:
+    """Return the same id for both ways in which one deletion can come."""
+    return f"{about}:deletion" if about else ""
+
+
+def _new_text(told: Protocol) -> str:
+    content = unwrap(told.editedMessage or {})
+    name = held(content)
+    return text_of(TYPES.get(name, ""), read_body(name, bytes(content[name]))) if name else ""
+
+
+def _refers(body: Body, item: _Item) -> str:
+    keys = (body.key, body.pollCreationMessageKey, body.targetMessageKey)
+    quoted = (body.contextInfo, item.contextInfo)
+    return first(*(key.id for key in keys if key), *(one.stanzaId for one in quoted if one))
+
+
+def _media(kind: str, body: Body, item: _Item) -> tuple[Media, ...]:
+    """Return the file; its own `url` is WhatsApp's, encrypted, so that only a stored copy counts as one.
+
+    Without a copy the message's id is what Evolution hands the file out for (getBase64FromMediaMessage).
+    """
+    if kind not in FILES:
+        return ()
+    copy = decode_json(bytes((item.message or {}).get("mediaUrl", b"null")), _decode_text)
+    return (
+        Media(
+            id=item.key.id or "",
+            url=copy or "",
+            mime=body.mimetype or "",
+            caption=body.caption or "",
+            name=body.fileName or "",
+        ),
+    )
+
+
+def _facts(kind: str, body: Body, item: _Item) -> dict[str, Any]:
+    """Return what a worker may want to know without reading `raw`."""
+    facts: dict[str, Any] = {"senderName": item.pushName}
+    if kind == "location":
+        place = {"latitude": body.degreesLatitude, "longitude": body.degreesLongitude}
+        facts["location"] = {**place, "name": body.name or "", "address": body.address or ""}
+    if kind == "contacts":
+        facts["contacts"] = [person.read() for person in body.people]
+    if kind == "button":
+        facts["button"] = pressed(body)
+    return facts

@@ -1,0 +1,83 @@
+"""Paths into JSON: `data.messages.0.text`. Pure.
+
+Where a path leads to nothing it finds nothing, which is no error: the body is a stranger's. What works on
+bytes raises NotUnderstoodError for JSON that is nested too deeply.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from rfctl.sources.contract import decode_json
+
+_decode_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """Names and list indexes; `from_top` is one that was written with a leading `/`, alone it is all of it."""
+
+    steps: tuple[str, ...]
+    from_top: bool = False
+
+    @staticmethod
+    def is_one(written: str) -> bool:
+        """Say whether this can be read as a path."""
+        rest = written.removeprefix("/")
+        return written == "/" or (bool(rest) and all(rest.split(".")))
+
+    @classmethod
+    def read(cls, written: str) -> Path:
+        """Return the path that is written so."""
+        rest = written.removeprefix("/")
+        return cls(tuple(rest.split(".")) if rest else (), from_top=written.startswith("/"))
+
+
+def at(value: Any, steps: Sequence[str]) -> Any:
+    """Return what stands there in decoded JSON, None when nothing does."""
+    for step in steps:
+        if isinstance(value, dict):
+            value = value.get(step)
+        elif isinstance(value, list) and _is_index(step, len(value)):
+            value = value[int(step)]
+        else:
+            return None
+    return value
+
+
+def raw_at(raw: bytes, steps: Sequence[str]) -> bytes | None:
+    """Return the bytes that stand there in (valid) JSON, None when nothing does."""
+    found: bytes | None = raw.strip()
+    for step in steps:
+        found = _parts(found or b"").get(step)
+    return found
+
+
+def raw_with(raw: bytes, steps: Sequence[str], value: bytes) -> bytes:
+    """Return the JSON with other bytes in a place that it has."""
+    if not steps:
+        return value
+    parts = _parts(raw.strip())
+    parts[steps[0]] = raw_with(parts[steps[0]], steps[1:], value)
+    if raw.strip().startswith(b"["):
+        return msgspec.json.encode([msgspec.Raw(part) for part in parts.values()])
+    return msgspec.json.encode({name: msgspec.Raw(part) for name, part in parts.items()})
+
+
+def _parts(raw: bytes) -> dict[str, bytes]:
+    if raw.startswith(b"{"):
+        return {name: bytes(part) for name, part in decode_json(raw, _decode_object).items()}
+    if raw.startswith(b"["):
+        return {str(place): bytes(part) for place, part in enumerate(decode_json(raw, _decode_list))}
+    return {}
+
+
+def _is_index(step: str, size: int) -> bool:
+    return (
+        step.isascii() and step.isdigit() and len(step) < 10 and int(step) < size and step == str(int(step))
+    )

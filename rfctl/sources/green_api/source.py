@@ -1,0 +1,144 @@
+"""GREEN-API, a hosted gateway: its webhook, one notification a request. Pure.
+
+Trusts nothing before the token: what is set as `webhookUrlToken` comes in the Authorization header, as
+`Bearer <token>` or as it was written (a token `Basic …` stays so). The body is not signed.
+
+- Only `incomingMessageReceived` brings a message; edits and deletions are kinds of it. Formats:
+  https://green-api.com/en/docs/api/receiving/notifications-format/
+- WhatsApp, Telegram and MAX come in one form; a group is `…@g.us`, or an id with a minus
+  (https://green-api.com/en/telegram/docs/api/chat-id/).
+- Ids are bare, and an edit or a deletion names its message by the same one; `jpegThumbnail`, a picture in
+  base64, is not kept.
+- A text `{{SWE001}}` is the gateway's word for a message that it could not read; it is kept as text.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from rfctl.model.message import Message, tidy_phone
+from rfctl.sources.contract import (
+    NotUnderstoodError,
+    Profile,
+    Reading,
+    Request,
+    Unclear,
+    bearer,
+    decode_json,
+    first,
+    metadata,
+    repaired,
+    same,
+    storable,
+    unix_ms,
+    without,
+)
+from rfctl.sources.green_api.schema import (
+    Body,
+    button,
+    contacts,
+    location,
+    media,
+    refers,
+    text,
+    type_of,
+)
+
+_MESSAGE = "incomingMessageReceived"
+_SKIPPED = {
+    "outgoingMessageReceived": "own",
+    "outgoingAPIMessageReceived": "own",
+    "outgoingMessageStatus": "status",
+}
+_MAX = "v3"
+"""What GREEN-API calls the messenger MAX."""
+_HEAVY = frozenset({"jpegThumbnail"})
+
+
+class _Notification(msgspec.Struct):
+    typeWebhook: str  # noqa: N815 - the provider's name
+
+
+_decode_notification = msgspec.json.Decoder(_Notification).decode
+_decode_body = msgspec.json.Decoder(Body).decode
+
+
+class GreenApi:
+    """The source `green-api`. Its secrets are values of `webhookUrlToken`."""
+
+    def __init__(self, profile: Profile) -> None:
+        self._profile = profile
+
+    def verify(self, request: Request, now_ms: int) -> bool:  # noqa: ARG002 - a token carries no time
+        """Say whether any secret is the token that was sent."""
+        given = request.header("authorization")
+        matches = [
+            same(given, secret) | same(bearer(given), secret) for secret in self._profile.secrets if secret
+        ]
+        return any(matches)
+
+    def handshake(self, request: Request) -> str | None:  # noqa: ARG002 - GREEN-API asks nothing first
+        """Refuse every GET."""
+        return None
+
+    def redact(self, body: bytes) -> bytes:
+        """Return the body: GREEN-API puts no secret into it."""
+        return body
+
+    def messages(self, body: bytes) -> Reading:
+        """Read the notification. Raises NotUnderstoodError when it is none."""
+        kind = decode_json(body, _decode_notification).typeWebhook
+        reading = Reading()
+        if kind != _MESSAGE:
+            reading.skip(_SKIPPED.get(kind, "event"))
+            return reading
+        try:
+            self._read(body, reading)
+        except NotUnderstoodError as problem:
+            reading.unclear.append(Unclear(body, problem.fact))
+        return reading
+
+    def _read(self, raw: bytes, reading: Reading) -> None:
+        body = decode_json(raw, _decode_body)
+        if body.senderData.chatType == "channel":
+            reading.skip("event")  # a post to everybody, not a message to us
+            return
+        reading.messages.append(self._message(body, raw))
+
+    def _message(self, body: Body, raw: bytes) -> Message:
+        instance = body.instanceData
+        message = Message(
+            phone=_phone(body),
+            text=text(body),
+            id=body.idMessage or "",
+            channel=self._profile.name,
+            company=self._profile.company or None,
+            platform="max" if instance.typeInstance == _MAX else instance.typeInstance or "whatsapp",
+            account="" if instance.idInstance is None else str(instance.idInstance),
+            chat=body.senderData.chatId or "" if body.in_group else "",
+            sent_ms=unix_ms(body.timestamp),
+            type=type_of(body.messageData),
+            media=media(body.messageData),
+            refers=refers(body.messageData),
+            metadata=_metadata(body, raw),
+        )
+        return storable(message, self._profile.max_text_bytes)
+
+
+def _phone(body: Body) -> str:
+    """Return who wrote it; in a group a sender that is the group is none."""
+    sender, chat = body.senderData.sender or "", body.senderData.chatId or ""
+    if body.in_group:
+        return "" if sender == chat else tidy_phone(sender)
+    return tidy_phone(first(sender, chat))
+
+
+def _metadata(body: Body, raw: bytes) -> bytes:
+    who = body.senderData
+    return metadata(
+        without(repaired(raw).strip(), _HEAVY),
+        senderName=first(who.senderName, who.senderContactName),
+        location=location(body.messageData),
+        contacts=contacts(body.messageData),
+        button=button(body.messageData),
+    )

@@ -1,0 +1,282 @@
+"""Telegram: the updates of the Bot API, one update a request. Pure.
+
+Trusts the header `X-Telegram-Bot-Api-Secret-Token` (the `secret_token` of setWebhook, 1-256 characters of
+A-Z a-z 0-9 _ -, https://core.telegram.org/bots/api#setwebhook). The body is not signed: whoever has the
+token may send anything. Promises that an update becomes messages, is counted, or comes back as unclear.
+
+The facts behind it (https://core.telegram.org/bots/api):
+- `message_id` counts within a chat, and in a business account it is another count than the bot's own, so
+  that an id is made of the connection, the chat and the message.
+- The update does not name the bot; a business message names its connection, which is the `account`.
+- In a private chat `chat.id` is the other person: in a business chat everybody else is the account's owner.
+- `date` is when the message was first sent, also in an edit, which has an `edit_date`. A pressed button and a
+  deletion have no time.
+- A reply in an ordinary supergroup has a `message_thread_id` too; only `is_topic_message` makes it a topic,
+  and there each message "replies" to the one that opened the topic.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from rfctl.model.message import Media, Message, tidy_phone
+from rfctl.sources.contract import (
+    Contact,
+    NotUnderstoodError,
+    Profile,
+    Reading,
+    Request,
+    Unclear,
+    decode_json,
+    first,
+    metadata,
+    same,
+    storable,
+    tidy_type,
+    unix_ms,
+)
+from rfctl.sources.telegram.schema import (
+    ABOUT,
+    FILES,
+    SERVICE,
+    TYPES,
+    Chat,
+    Deleted,
+    Post,
+    Pressed,
+    Reaction,
+    Shared,
+    Update,
+    User,
+    decode_deleted,
+    decode_names,
+    decode_post,
+    decode_pressed,
+    decode_reaction,
+    decode_update,
+)
+
+_HEADER = "x-telegram-bot-api-secret-token"
+
+
+class Telegram:
+    """The source `telegram`. Its secrets are values of `secret_token`."""
+
+    def __init__(self, profile: Profile) -> None:
+        self._profile = profile
+
+    def verify(self, request: Request, now_ms: int) -> bool:  # noqa: ARG002 - the token has no time in it
+        """Say whether the token header is any of the secrets, in constant time."""
+        given = request.header(_HEADER)
+        matches = [same(given, secret) for secret in self._profile.secrets if secret]
+        return any(matches)
+
+    def handshake(self, request: Request) -> str | None:  # noqa: ARG002 - Telegram asks nothing first
+        """Refuse every GET."""
+        return None
+
+    def redact(self, body: bytes) -> bytes:
+        """Return the body: Telegram puts no secret into it."""
+        return body
+
+    def messages(self, body: bytes) -> Reading:
+        """Read one update. Raises NotUnderstoodError when it is none."""
+        update: Update = decode_json(body, decode_update)
+        reading = Reading()
+        kind = next((name for name in update.__struct_fields__[1:] if bytes(getattr(update, name))), "")
+        if not kind:
+            reading.skip("event")
+            return reading
+        try:
+            self._read(kind, bytes(getattr(update, kind)), update.update_id, reading)
+        except NotUnderstoodError as problem:
+            reading.unclear.append(Unclear(body, problem.fact))
+        return reading
+
+    def _read(self, kind: str, raw: bytes, update_id: int, reading: Reading) -> None:
+        if kind == "deleted_business_messages":
+            reading.messages.extend(self._deletions(raw))
+        elif kind == "callback_query":
+            reading.messages.append(self._press(raw))
+        elif kind == "message_reaction":
+            reading.messages.append(self._reaction(raw, update_id))
+        else:
+            post = decode_json(raw, decode_post)
+            edited = kind.startswith("edited_")
+            if skipped := _skipped(post, edited=edited):
+                reading.skip(skipped)
+            else:
+                reading.messages.append(self._edit(post, raw, update_id) if edited else self._post(post, raw))
+
+    def _post(self, post: Post, raw: bytes) -> Message:
+        replied = post.reply_to_message.message_id if post.reply_to_message else 0
+        opening = post.is_topic_message and replied == post.message_thread_id
+        return self._message(
+            phone=_sender(post),
+            text=_text(post),
+            id=_id(post.business_connection_id, post.chat, post.message_id),
+            account=post.business_connection_id,
+            chat=_chat(post),
+            sent_ms=unix_ms(post.date),
+            type=_type(post, raw),
+            media=_media(post),
+            refers=_id(post.business_connection_id, post.chat, replied) if replied and not opening else "",
+            metadata=metadata(raw, **_facts(post)),
+        )
+
+    def _edit(self, post: Post, raw: bytes, update_id: int) -> Message:
+        original = self._post(post, raw)
+        return msgspec.structs.replace(
+            original, id=f"{original.id}:{update_id}", type="edit", refers=original.id,
+            sent_ms=unix_ms(post.edit_date) or original.sent_ms,
+        )  # fmt: skip
+
+    def _press(self, raw: bytes) -> Message:
+        pressed: Pressed = decode_json(raw, decode_pressed)
+        post = pressed.message
+        account = post.business_connection_id if post else ""
+        return self._message(
+            phone=str(pressed.sender.id),
+            text=first(_caption(post, pressed.data), pressed.data, pressed.game_short_name),
+            id=pressed.id,
+            account=account,
+            chat=_chat(post) if post else "",
+            type="button",
+            refers=_id(account, post.chat, post.message_id) if post else "",
+            metadata=metadata(raw, button=pressed.data, **_person(pressed.sender)),
+        )
+
+    def _reaction(self, raw: bytes, update_id: int) -> Message:
+        given: Reaction = decode_json(raw, decode_reaction)
+        sender = given.user or given.actor_chat
+        original = _id("", given.chat, given.message_id)
+        return self._message(
+            phone=str(sender.id) if sender else "",
+            text="".join(one.emoji for one in given.new_reaction),
+            id=f"{original}:{update_id}",
+            chat="" if given.chat.type == "private" else str(given.chat.id),
+            sent_ms=unix_ms(given.date),
+            type="reaction",
+            refers=original,
+            metadata=metadata(raw, **_person(given.user)),
+        )
+
+    def _deletions(self, raw: bytes) -> list[Message]:
+        """Return one message each; who deleted it is not told, so that the chat stands for the person."""
+        deleted: Deleted = decode_json(raw, decode_deleted)
+        account = deleted.business_connection_id
+        originals = [_id(account, deleted.chat, one) for one in deleted.message_ids]
+        return [
+            self._message(
+                phone=str(deleted.chat.id), text="", id=f"{original}:deleted", account=account,
+                type="deletion", refers=original, metadata=metadata(raw),
+            )
+            for original in originals
+        ]  # fmt: skip
+
+    def _message(self, **known: Any) -> Message:
+        message = Message(
+            channel=self._profile.name, company=self._profile.company or None, platform="telegram", **known
+        )
+        return storable(message, self._profile.max_text_bytes)
+
+
+def _skipped(post: Post, *, edited: bool) -> str:
+    """Return as what a post that no person wrote to us is counted, or ""."""
+    sender, private = post.sender, post.chat.type == "private"
+    if edited and post.location and not post.venue:
+        # A live location moves every few seconds: nobody typed that, and it would never go quiet.
+        return "event"
+    if post.sender_business_bot:
+        return "own"
+    if not sender or post.sender_chat:  # a chat speaks through a bot account of Telegram's
+        return ""
+    if sender.is_bot:
+        return "own" if private else "event"
+    return "own" if post.business_connection_id and private and sender.id != post.chat.id else ""
+
+
+def _sender(post: Post) -> str:
+    one = post.sender_chat or post.sender
+    return str(one.id) if one else ""
+
+
+def _chat(post: Post) -> str:
+    if post.is_topic_message and post.message_thread_id:
+        return f"{post.chat.id}/{post.message_thread_id}"
+    return "" if post.chat.type == "private" else str(post.chat.id)
+
+
+def _id(connection: str, chat: Chat, message_id: int) -> str:
+    return f"{connection}:{chat.id}:{message_id}" if connection else f"{chat.id}:{message_id}"
+
+
+def _type(post: Post, raw: bytes) -> str:
+    for name, kind in TYPES.items():
+        if getattr(post, name):
+            return kind
+    held = [name for name in decode_json(raw, decode_names) if name not in ABOUT]
+    if not SERVICE.isdisjoint(held):
+        return "system"
+    return tidy_type(first(*held))
+
+
+def _text(post: Post) -> str:
+    return first(
+        post.text,
+        post.caption,
+        post.poll.question if post.poll else "",
+        post.dice.emoji if post.dice else "",
+        post.web_app_data.button_text if post.web_app_data else "",
+    )
+
+
+def _media(post: Post) -> tuple[Media, ...]:
+    """Return the one file of a post; a photo comes in several sizes, of which the largest counts."""
+    photo = max(post.photo, key=lambda size: size.width * size.height, default=None)
+    file = photo or next(filter(None, (getattr(post, name) for name in FILES)), None)
+    if not file:
+        return ()
+    return (Media(id=file.file_id, mime=file.mime_type, caption=post.caption, name=file.file_name),)
+
+
+def _facts(post: Post) -> dict[str, Any]:
+    """Return what a worker may want to know without reading `raw`."""
+    return {
+        **_person(post.sender),
+        "chatTitle": post.chat.title,
+        "mediaGroup": post.media_group_id,
+        "location": _location(post),
+        "contacts": [_contact(post.contact)] if post.contact else [],
+        "button": post.web_app_data.data if post.web_app_data else "",
+        "emoji": post.sticker.emoji if post.sticker else "",
+        "dice": post.dice.value if post.dice else None,
+    }
+
+
+def _person(user: User | None) -> dict[str, str]:
+    return {"senderName": _name(user), "username": user.username} if user else {}
+
+
+def _name(one: User | Shared) -> str:
+    return f"{one.first_name} {one.last_name}".strip()
+
+
+def _contact(shared: Shared) -> Contact:
+    return Contact(_name(shared), tidy_phone(shared.phone_number))
+
+
+def _location(post: Post) -> dict[str, Any]:
+    place = post.venue.location if post.venue else post.location
+    if not place:
+        return {}
+    named = {"name": post.venue.title, "address": post.venue.address} if post.venue else {}
+    return {"latitude": place.latitude, "longitude": place.longitude, **named}
+
+
+def _caption(post: Post | None, data: str) -> str:
+    """Return what is written on the button that sends this data."""
+    rows = post.reply_markup.inline_keyboard if post and post.reply_markup else []
+    return next((button.text for row in rows for button in row if data and button.callback_data == data), "")

@@ -1,0 +1,1 @@
+"""Requests of Twilio: SMS, MMS, WhatsApp, RCS."""

@@ -1,0 +1,276 @@
+"""Twilio: SMS, MMS, WhatsApp and RCS by its messaging webhook. Pure: a request in, messages out.
+
+Trusts a request only when `X-Twilio-Signature` is right for the URL that Twilio was told, `public_url` with the
+request's path and query: behind a proxy our own idea of scheme, host and port is not Twilio's. Checked against
+`twilio.request_validator` 9.13. The signature covers the decoded names and values in the order of their names,
+run together, so a body that only re-spells them (`%20` for `+`) verifies too.
+Promises one message a request, as text whatever fields Twilio adds; delivery statuses and calls are counted.
+
+A form has no time of sending and does not tell a voice message from a song: both are `audio`.
+Fields: https://www.twilio.com/docs/messaging/guides/webhook-request
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import itertools
+import math
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import parse_qs, parse_qsl, urlsplit
+
+import msgspec
+
+from rfctl.model.message import Media, Message, tidy_phone
+from rfctl.sources.contract import (
+    NotUnderstoodError,
+    Profile,
+    Reading,
+    Request,
+    Unclear,
+    first,
+    metadata,
+    same,
+    storable,
+    tidy_type,
+)
+
+MOST_FIELDS = 200
+_DIGESTS = {"HMAC_SHA1": hashlib.sha1, "HMAC_SHA256": hashlib.sha256}
+_ADDRESS = re.compile(r"([A-Za-z]{1,32}):(.*)", re.DOTALL)
+_MEDIA_TYPES = {"image": "image", "audio": "audio", "video": "video"}
+_INCOMING = ("", "received", "receiving")
+
+Fields = list[tuple[str, str]]
+
+
+class Twilio:
+    """The source `twilio`. Its secrets are auth tokens or shared keys; needs `public_url`, without it nothing verifies."""
+
+    def __init__(self, profile: Profile) -> None:
+        self._profile = profile
+        self._bases = _bases(profile.public_url)
+
+    def verify(self, request: Request, now_ms: int) -> bool:  # noqa: ARG002 - Twilio signs no time
+        """Say whether one of the secrets signed this URL and these fields."""
+        algorithm = _algorithm(request.header("x-twilio-webhooks-signature-settings"))
+        fields = _signed_fields(request)
+        if algorithm not in _DIGESTS or fields is None:
+            return False
+        target = request.path + ("?" + request.query if request.query else "")
+        given = request.header("x-twilio-signature")
+        matches = [
+            same(given, sign(secret, base + target, fields, algorithm))
+            for secret in self._profile.secrets
+            if secret
+            for base in self._bases
+        ]
+        return any(matches)
+
+    def handshake(self, request: Request) -> str | None:  # noqa: ARG002 - Twilio asks nothing first
+        """Refuse every GET."""
+        return None
+
+    def redact(self, body: bytes) -> bytes:
+        """Return the body: Twilio puts no secret into it."""
+        return body
+
+    def messages(self, body: bytes) -> Reading:
+        """Read the one message of the form. Raises NotUnderstoodError when the body is no message's form."""
+        reading = Reading()
+        form = _Form(body)
+        if form.is_status:
+            reading.skip("status")
+        elif form.is_call:
+            reading.skip("event")
+        elif not (form.id or form["From"]):
+            raise NotUnderstoodError("neither MessageSid nor From in it: is this a Twilio form?")
+        else:
+            try:
+                reading.messages.append(self._message(form))
+            except NotUnderstoodError as problem:
+                reading.unclear.append(Unclear(body, problem.fact))
+        return reading
+
+    def _message(self, form: _Form) -> Message:
+        platform, phone = _address(form["From"])
+        message = Message(
+            phone=phone,
+            text=form.text,
+            id=form.id,
+            channel=self._profile.name,
+            company=self._profile.company or None,
+            platform=platform,
+            account=_address(form["To"])[1],
+            type=form.type,
+            media=form.media,
+            refers=form["OriginalRepliedMessageSid"],
+            metadata=_metadata(form),
+        )
+        return storable(message, self._profile.max_text_bytes)
+
+
+class _Form:
+    """A message's form; a field that is not there is "", of one that is repeated the first counts."""
+
+    def __init__(self, body: bytes) -> None:
+        self.fields = _fields(body, "replace")
+        self._first: Mapping[str, str] = dict(reversed(self.fields))
+
+    def __getitem__(self, name: str) -> str:
+        return self._first.get(name, "")
+
+    @property
+    def id(self) -> str:
+        return first(self["MessageSid"], self["SmsMessageSid"], self["SmsSid"])
+
+    @property
+    def is_status(self) -> bool:
+        status = first(self["MessageStatus"], self["SmsStatus"])
+        return "Body" not in self._first and status not in _INCOMING
+
+    @property
+    def is_call(self) -> bool:
+        return "CallSid" in self._first and not self.id
+
+    @property
+    def button(self) -> str:
+        return first(self["ButtonPayload"], self["ListId"])
+
+    @property
+    def text(self) -> str:
+        return first(self["ButtonText"], self["ListTitle"], self["Body"])
+
+    @property
+    def media(self) -> tuple[Media, ...]:
+        numbers = itertools.takewhile(
+            lambda number: self[f"MediaUrl{number}"] or self[f"MediaContentType{number}"], itertools.count()
+        )
+        return tuple(
+            Media(
+                url=self[f"MediaUrl{number}"],
+                mime=self[f"MediaContentType{number}"],
+                caption="" if number else self["Body"],
+            )
+            for number in numbers
+        )
+
+    @property
+    def location(self) -> dict[str, Any] | None:
+        if not (self["Latitude"] and self["Longitude"]):
+            return None
+        place = {"latitude": _degrees(self["Latitude"]), "longitude": _degrees(self["Longitude"])}
+        named = {"name": self["Label"], "address": self["Address"]}
+        return {**place, **{name: value for name, value in named.items() if value}}
+
+    @property
+    def type(self) -> str:
+        if first(self.button, self["ButtonText"], self["ListTitle"]):
+            return "button"
+        if self.location is not None:
+            return "location"
+        said = tidy_type(self["MessageType"]) if self["MessageType"] else "text"
+        if self.media and said != "sticker":
+            return _media_type(self.media[0].mime)
+        return said
+
+
+def sign(secret: str, url: str, fields: Iterable[tuple[str, str]], algorithm: str = "HMAC_SHA1") -> str:
+    """Return the signature of a URL and form fields, base64. Raises KeyError for an unknown algorithm."""
+    told = "".join(name + value for name, value in sorted(set(fields)))
+    # What was no UTF-8 is signed as the bytes that it was.
+    signed = url.encode(errors="surrogatepass") + told.encode(errors="surrogateescape")
+    return base64.b64encode(hmac.new(secret.encode(), signed, _DIGESTS[algorithm]).digest()).decode()
+
+
+def _algorithm(settings: bytes) -> str:
+    """Return what `X-Twilio-Webhooks-Signature-Settings: key=…,algorithm=…` names; requests of old have none."""
+    for part in settings.decode("latin-1").split(","):
+        name, _, value = part.partition("=")
+        if name.strip() == "algorithm" and value.strip():
+            return value.strip().upper()
+    return "HMAC_SHA1"
+
+
+def _signed_fields(request: Request) -> Fields | None:
+    """Return the fields that the signature covers, none for a body whose hash is in the URL; None is a forgery."""
+    try:
+        hashes = parse_qs(request.query, max_num_fields=MOST_FIELDS).get("bodySHA256")
+    except ValueError:
+        return None
+    is_form = request.header("content-type").lower().startswith(b"application/x-www-form-urlencoded")
+    if hashes and not is_form:
+        expected = hashlib.sha256(request.body).hexdigest()
+        return [] if same(hashes[0].encode(errors="surrogatepass"), expected) else None
+    try:
+        return _fields(request.body, "surrogateescape")
+    except NotUnderstoodError:
+        return None
+
+
+def _bases(public_url: str) -> tuple[str, ...]:
+    """Return the public URL without a port and with one: Twilio signs either."""
+    try:
+        parts = urlsplit(public_url)
+        port = parts.port
+    except ValueError:
+        return ()
+    if not (parts.scheme and parts.hostname):
+        return ()
+    default = 443 if parts.scheme == "https" else 80
+    hosts = (
+        (parts.netloc.rpartition(":")[0], parts.netloc)
+        if port
+        else (parts.netloc, f"{parts.netloc}:{default}")
+    )
+    return tuple(f"{parts.scheme}://{host}{parts.path.rstrip('/')}" for host in hosts)
+
+
+def _fields(body: bytes, errors: str) -> Fields:
+    """Return a form's fields as they stand: blank ones count, and so do repeated ones."""
+    try:
+        return parse_qsl(
+            body.decode(errors=errors), keep_blank_values=True, errors=errors, max_num_fields=MOST_FIELDS
+        )
+    except ValueError:
+        raise NotUnderstoodError(f"more than {MOST_FIELDS} fields") from None
+
+
+def _address(written: str) -> tuple[str, str]:
+    """Return the network and the tidied phone of `whatsapp:+1…`, or of `+1…`, which is an SMS."""
+    prefixed = _ADDRESS.fullmatch(written.strip())
+    if prefixed is None:
+        return "sms", tidy_phone(written)
+    return prefixed[1].lower(), tidy_phone(prefixed[2])
+
+
+def _media_type(mime: str) -> str:
+    kind = mime.partition("/")[0].lower()
+    if "vcard" in mime.lower():
+        return "contacts"
+    return _MEDIA_TYPES.get(kind, "document")
+
+
+def _degrees(written: str) -> float | str:
+    try:
+        number = float(written)
+    except ValueError:
+        return written
+    return number if math.isfinite(number) else written
+
+
+def _metadata(form: _Form) -> bytes:
+    values: dict[str, list[str]] = {}
+    for name, value in form.fields:
+        values.setdefault(name, []).append(value)
+    raw = {name: several if len(several) > 1 else several[0] for name, several in values.items()}
+    return metadata(
+        msgspec.json.encode(raw),
+        senderName=form["ProfileName"],
+        userId=_address(form["ExternalUserId"])[1],
+        location=form.location,
+        button=form.button,
+    )

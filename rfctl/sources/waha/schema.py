@@ -1,0 +1,229 @@
+"""The `payload` of a WAHA event: its fields, and what a message is by them. Pure.
+
+`_data` is the engine's own object, and each engine has another (WEBJS, NOWEB, GOWS). It is only asked for
+what `payload` does not say, and when it is not what we think, the message is read without it. Fields as in
+https://github.com/devlikeapro/waha/blob/core/src/structures/responses.dto.ts.
+"""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from rfctl.model.message import Media
+from rfctl.sources.contract import Contact, first
+from rfctl.sources.whatsapp_web import contact, type_named, type_of_mime
+
+_DEVICE = re.compile(r":\d+(?=@)")
+_JPEG_IN_BASE64 = "/9j/"
+
+
+class _File(msgspec.Struct):
+    url: str | None = None
+    mimetype: str | None = None
+    filename: str | None = None
+
+
+class Location(msgspec.Struct, omit_defaults=True):
+    """A place, as WAHA writes it."""
+
+    latitude: str | float | None = None
+    longitude: str | float | None = None
+    name: str | None = None
+    address: str | None = None
+
+
+class _About(msgspec.Struct):
+    id: str | None = None
+    participant: str | None = None
+
+
+class _Reaction(msgspec.Struct):
+    text: str | None = None
+    messageId: str | None = None  # noqa: N815 - the provider's name
+
+
+class _Choice(msgspec.Struct):
+    selectedId: str | None = None  # noqa: N815
+    selectedText: str | None = None  # noqa: N815
+
+
+class Payload(msgspec.Struct, rename={"sender": "from", "data": "_data"}):
+    """A message as WAHA shows it; `sender` is the chat that it came in."""
+
+    id: str | None = None
+    timestamp: float | str | None = None
+    sender: str | None = None
+    fromMe: bool | None = None  # noqa: N815
+    participant: str | None = None
+    author: str | None = None
+    body: str | None = None
+    hasMedia: bool | None = None  # noqa: N815
+    media: _File | None = None
+    location: Location | None = None
+    vCards: list[str] | None = None  # noqa: N815
+    replyTo: _About | None = None  # noqa: N815
+    interactiveResponse: _Choice | None = None  # noqa: N815
+    reaction: _Reaction | None = None
+    selectedOptions: list[str] | None = None  # noqa: N815
+    editedMessageId: str | None = None  # noqa: N815
+    data: msgspec.Raw = msgspec.Raw(b"{}")
+
+    @property
+    def in_group(self) -> bool:
+        """Whether it was written into a group."""
+        return (self.sender or "").endswith("@g.us")
+
+
+class Revoked(msgspec.Struct):
+    """A deletion: the message before (not always known) and after it."""
+
+    after: Payload | None = None
+    before: Payload | None = None
+    revokedMessageId: str | None = None  # noqa: N815
+
+
+class Voted(msgspec.Struct):
+    """A vote in a poll."""
+
+    vote: Payload
+    poll: _About | None = None
+
+
+class _Key(msgspec.Struct):
+    remoteJidAlt: str | None = None  # noqa: N815
+    participantAlt: str | None = None  # noqa: N815
+
+
+class _Info(msgspec.Struct):
+    SenderAlt: str | None = None
+    PushName: str | None = None
+
+
+class _Deleted(msgspec.Struct):
+    fromMe: bool | None = None  # noqa: N815
+
+
+class _Protocol(msgspec.Struct):
+    key: _Deleted | None = None
+
+
+class _Content(msgspec.Struct):
+    protocolMessage: _Protocol | None = None  # noqa: N815
+    latestEditSenderTimestampMs: float | str | None = None  # noqa: N815
+
+
+class Data(msgspec.Struct):
+    """What we ask the engine's own object for."""
+
+    type: str | None = None
+    notifyName: str | None = None  # noqa: N815
+    pushName: str | None = None  # noqa: N815
+    key: _Key | None = None
+    Info: _Info | None = None
+    Message: _Content | None = None
+    message: _Content | None = None
+    latestEditSenderTimestampMs: float | str | None = None  # noqa: N815
+
+    @property
+    def deletes_own(self) -> bool:
+        """Whether this deletes what the same person wrote; `fromMe` is as that person sees it."""
+        content = self.Message or self.message or _Content()
+        told = content.protocolMessage
+        return bool(told and told.key and told.key.fromMe)
+
+    @property
+    def edited(self) -> float | str | None:
+        """When it was edited, where the engine (WEBJS) shows the edited message with the time of its first sending."""
+        within = self.message.latestEditSenderTimestampMs if self.message else None
+        return within or self.latestEditSenderTimestampMs
+
+
+_decode_data = msgspec.json.Decoder(Data).decode
+
+
+def data_of(payload: Payload) -> Data:
+    """Return the engine's own object, an empty one where it is not as we know it."""
+    try:
+        return _decode_data(payload.data)
+    except (msgspec.DecodeError, RecursionError):
+        return Data()
+
+
+def sender(payload: Payload, data: Data) -> str:
+    """Return who wrote it: never the group, and the phone rather than the `@lid`."""
+    spellings = _spellings(payload, data)
+    return next((one for one in spellings if not one.endswith("@lid")), first(*spellings))
+
+
+def alias(payload: Payload, data: Data) -> str:
+    """Return the sender's `@lid`, by which they may come alone, or ""."""
+    return next((one for one in _spellings(payload, data) if one.endswith("@lid")), "")
+
+
+def _spellings(payload: Payload, data: Data) -> list[str]:
+    """Return every name of the sender that is given, without the device."""
+    who = first(payload.participant, payload.author) if payload.in_group else payload.sender or ""
+    other = _other_address(payload, data)
+    given = (who, "" if other.endswith("@g.us") else other)
+    return [_DEVICE.sub("", one) for one in given if one]
+
+
+def _other_address(payload: Payload, data: Data) -> str:
+    key = data.key or _Key()
+    return first(
+        data.Info.SenderAlt if data.Info else "",
+        key.participantAlt if payload.in_group else key.remoteJidAlt,
+    )
+
+
+def type_of(payload: Payload, data: Data) -> str:
+    """Return what an ordinary message is."""
+    named = type_named(data.type) if data.type else ""
+    if payload.interactiveResponse:
+        return "button"
+    if payload.location:
+        return "location"
+    if payload.vCards:
+        return "contacts"
+    if payload.hasMedia or payload.media:
+        mime = payload.media.mimetype if payload.media else None
+        return first(named, type_of_mime(mime) if mime else "document")
+    return first(named, "text" if payload.body else "unsupported")
+
+
+def text(payload: Payload) -> str:
+    """Return what a person wrote: WEBJS also puts a map's picture or a vCard where the text stands."""
+    body = payload.body or ""
+    if payload.interactiveResponse:
+        return first(payload.interactiveResponse.selectedText, body)
+    if payload.location and body.startswith(_JPEG_IN_BASE64):
+        return ""
+    return "" if payload.vCards and body.startswith("BEGIN:VCARD") else body
+
+
+def media(payload: Payload) -> tuple[Media, ...]:
+    """Return its file. One that WAHA did not download has the message's id alone: it can be asked for by that."""
+    if not (payload.hasMedia or payload.media):
+        return ()
+    file = payload.media or _File()
+    return (
+        Media(
+            id=payload.id or "",
+            url=file.url or "",
+            mime=file.mimetype or "",
+            caption=payload.body or "",
+            name=file.filename or "",
+        ),
+    )
+
+
+def contacts(payload: Payload) -> list[Contact]:
+    """Return whom its vCards describe."""
+    return [contact(card) for card in payload.vCards or []]
+
+
+def button(payload: Payload) -> str:
+    """Return the id of the pressed button or chosen row."""
+    return (payload.interactiveResponse.selectedId or "") if payload.interactiveResponse else ""

@@ -1,0 +1,1 @@
+"""Requests of Meta's WhatsApp Cloud API."""

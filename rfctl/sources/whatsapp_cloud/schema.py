@@ -1,0 +1,213 @@
+"""What a WhatsApp Cloud message says, by its type: each type has its own object under its own name. Pure.
+
+Trusts nothing: a part that has another shape raises NotUnderstoodError, for its message alone. Promises that a
+type which is not known here keeps its own name, so that it is handed over and not dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from rfctl.model.message import Media
+from rfctl.sources.contract import Contact, NotUnderstoodError, decode_json, first, tidy_type
+
+
+class Location(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A place in degrees, with its name and address where the sender chose one."""
+
+    latitude: float | str
+    longitude: float | str
+    name: str | None = None
+    address: str | None = None
+
+
+class Content(msgspec.Struct, frozen=True, kw_only=True):
+    """What a message says. `sender` is who it is about when the message itself names no sender."""
+
+    type: str
+    text: str = ""
+    media: tuple[Media, ...] = ()
+    refers: str = ""
+    location: Location | None = None
+    contacts: list[Contact] = []
+    button: str = ""
+    sender: str = ""
+
+
+class _Words(msgspec.Struct):
+    body: str
+
+
+class _File(msgspec.Struct):
+    id: str | None = None
+    url: str | None = None
+    mime_type: str | None = None
+    caption: str | None = None
+    filename: str | None = None
+    voice: bool | None = None
+
+
+class _Name(msgspec.Struct):
+    formatted_name: str | None = None
+
+
+class _Number(msgspec.Struct):
+    phone: str | None = None
+    wa_id: str | None = None
+
+
+class _Person(msgspec.Struct):
+    name: _Name | None = None
+    phones: list[_Number] | None = None
+
+
+class _Reaction(msgspec.Struct):
+    message_id: str
+    emoji: str | None = None
+
+
+class _Button(msgspec.Struct):
+    text: str
+    payload: str | None = None
+
+
+class _Choice(msgspec.Struct):
+    id: str | None = None
+    title: str | None = None
+    body: str | None = None
+
+
+class _Interactive(msgspec.Struct):
+    type: str
+    button_reply: _Choice | None = None
+    list_reply: _Choice | None = None
+    nfm_reply: _Choice | None = None
+
+
+class _Changed(msgspec.Struct):
+    original_message_id: str
+    message: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+class _System(msgspec.Struct):
+    body: str | None = None
+    user_id: str | None = None
+    previous_user_id: str | None = None
+
+
+class _Order(msgspec.Struct):
+    text: str | None = None
+
+
+class _Typed(msgspec.Struct):
+    type: str | None = None
+
+
+_decode_parts = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_decode_type = msgspec.json.Decoder(_Typed).decode
+
+
+def read_part(kind: str | None, raw: bytes) -> Content:
+    """Read what a message of this type says. Raises NotUnderstoodError that names what is wrong."""
+    if not kind:
+        raise NotUnderstoodError("`type` is missing")
+    known = _READERS.get(kind)
+    if known is None:
+        return Content(type=tidy_type(kind))
+    decode, read = known
+    part = decode_json(raw, _decode_parts).get(kind)
+    if part is None:
+        raise NotUnderstoodError(f"`{kind}` is missing")
+    return read(kind, decode_json(bytes(part), decode))
+
+
+def _words(kind: str, part: _Words) -> Content:
+    return Content(type=kind, text=part.body)
+
+
+def _file(kind: str, part: _File) -> Content:
+    medium = Media(
+        id=part.id or "",
+        url=part.url or "",
+        mime=part.mime_type or "",
+        caption=part.caption or "",
+        name=part.filename or "",
+    )
+    return Content(type="voice" if part.voice else kind, text=medium.caption, media=(medium,))
+
+
+def _location(kind: str, part: Location) -> Content:
+    return Content(type=kind, location=part)
+
+
+def _people(kind: str, part: list[_Person]) -> Content:
+    cards = [
+        Contact((person.name and person.name.formatted_name) or "", first(number.wa_id, number.phone))
+        for person in part
+        for number in person.phones or [_Number()]
+    ]
+    return Content(type=kind, contacts=cards)
+
+
+def _reaction(kind: str, part: _Reaction) -> Content:
+    # One that was taken back has no emoji.
+    return Content(type=kind, text=part.emoji or "", refers=part.message_id)
+
+
+def _button(kind: str, part: _Button) -> Content:
+    return Content(type=kind, text=part.text, button=part.payload or "")
+
+
+def _interactive(_kind: str, part: _Interactive) -> Content:
+    # A filled-in form (nfm_reply) and whatever comes later keep their own name.
+    chosen = part.button_reply or part.list_reply
+    if chosen is not None:
+        return Content(type="button", text=chosen.title or "", button=chosen.id or "")
+    return Content(type=tidy_type(part.type), text=first(part.nfm_reply.body) if part.nfm_reply else "")
+
+
+def _edit(kind: str, part: _Changed) -> Content:
+    new_kind = decode_json(bytes(part.message), _decode_type).type
+    if new_kind == kind:  # nested a thousand deep, it would be more than a stack holds
+        raise NotUnderstoodError("an edit of an edit")
+    new = read_part(new_kind, bytes(part.message))
+    return Content(type=kind, text=new.text, media=new.media, refers=part.original_message_id)
+
+
+def _deletion(_kind: str, part: _Changed) -> Content:
+    return Content(type="deletion", refers=part.original_message_id)
+
+
+def _system(kind: str, part: _System) -> Content:
+    # A new number or id: it belongs to the batch of whom the person was before.
+    return Content(type=kind, text=part.body or "", sender=first(part.previous_user_id, part.user_id))
+
+
+def _order(kind: str, part: _Order) -> Content:
+    return Content(type=kind, text=part.text or "")
+
+
+def _decoder(shape: Any) -> Callable[[bytes], Any]:
+    return msgspec.json.Decoder(shape).decode
+
+
+_READERS: dict[str, tuple[Callable[[bytes], Any], Callable[[str, Any], Content]]] = {
+    "text": (_decoder(_Words), _words),
+    "image": (_decoder(_File), _file),
+    "audio": (_decoder(_File), _file),
+    "video": (_decoder(_File), _file),
+    "document": (_decoder(_File), _file),
+    "sticker": (_decoder(_File), _file),
+    "location": (_decoder(Location), _location),
+    "contacts": (_decoder(list[_Person]), _people),
+    "reaction": (_decoder(_Reaction), _reaction),
+    "button": (_decoder(_Button), _button),
+    "interactive": (_decoder(_Interactive), _interactive),
+    "edit": (_decoder(_Changed), _edit),
+    "revoke": (_decoder(_Changed), _deletion),
+    "system": (_decoder(_System), _system),
+    "order": (_decoder(_Order), _order),
+}

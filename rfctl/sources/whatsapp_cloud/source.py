@@ -1,0 +1,276 @@
+"""WhatsApp Cloud: Meta's own webhook. Pure: a request in, messages out.
+
+Trusts a body only when `X-Hub-Signature-256` is the HMAC-SHA256 of its raw bytes by one of the app secrets.
+Promises that each message of each change of each entry comes back, as a message or as `unclear`; delivery
+statuses, errors and changes of other fields are counted.
+
+A sender without a visible number has only a business-scoped id (`from_user_id`, `contacts[].user_id`); where
+there is a number too, the number is the phone and the id the alias, so that one person stays one batch; the id is
+also in `metadata`.
+Forms: https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from rfctl.model.message import Message, tidy_phone
+from rfctl.sources.contract import (
+    NotUnderstoodError,
+    Profile,
+    Reading,
+    Request,
+    Unclear,
+    decode_json,
+    first,
+    metadata,
+    same,
+    storable,
+    unix_ms,
+)
+from rfctl.sources.whatsapp_cloud.schema import Content, read_part
+
+PLATFORM = "whatsapp"
+_CHALLENGE = re.compile(r"[0-9A-Za-z_-]{1,256}")
+_MOST_QUERY_FIELDS = 50
+
+
+class _Account(msgspec.Struct):
+    phone_number_id: str | int = ""
+    display_phone_number: str | int = ""
+
+
+class _ProfileName(msgspec.Struct):
+    name: str | None = None
+    username: str | None = None
+
+
+class _Contact(msgspec.Struct):
+    profile: _ProfileName | None = None
+    wa_id: str | None = None
+    user_id: str | None = None
+
+
+class _Value(msgspec.Struct):
+    metadata: msgspec.Raw = msgspec.Raw(b"{}")
+    contacts: list[msgspec.Raw] | None = None
+    messages: list[msgspec.Raw] | None = None
+    statuses: list[msgspec.Raw] | None = None
+    errors: list[msgspec.Raw] | None = None
+
+
+class _Change(msgspec.Struct):
+    field: str = "messages"
+    value: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+class _Entry(msgspec.Struct):
+    id: msgspec.Raw = msgspec.Raw(b'""')
+    changes: list[msgspec.Raw] = []
+
+
+class _Body(msgspec.Struct):
+    entry: list[msgspec.Raw] = []
+
+
+class _Context(msgspec.Struct):
+    id: str | None = None
+
+
+class _Message(msgspec.Struct, rename={"sender": "from"}):
+    id: str | None = None
+    sender: str | int | None = None
+    from_user_id: str | None = None
+    group_id: str | None = None
+    timestamp: str | int | float | None = None
+    type: str | None = None
+    context: _Context | None = None
+
+
+_decode_body = msgspec.json.Decoder(_Body).decode
+_decode_entry = msgspec.json.Decoder(_Entry).decode
+_decode_change = msgspec.json.Decoder(_Change).decode
+_decode_value = msgspec.json.Decoder(_Value).decode
+_decode_account = msgspec.json.Decoder(_Account).decode
+_decode_contact = msgspec.json.Decoder(_Contact).decode
+_decode_message = msgspec.json.Decoder(_Message).decode
+
+
+class WhatsAppCloud:
+    """The source `whatsapp-cloud`. Its secrets are app secrets, `verify_token` is what the handshake must name."""
+
+    def __init__(self, profile: Profile) -> None:
+        self._profile = profile
+
+    def verify(self, request: Request, now_ms: int) -> bool:  # noqa: ARG002 - Meta signs no time
+        """Say whether one of the app secrets signed exactly these bytes."""
+        given = request.header("x-hub-signature-256")
+        matches = [same(given, sign(secret, request.body)) for secret in self._profile.secrets if secret]
+        return any(matches)
+
+    def handshake(self, request: Request) -> str | None:
+        """Return the challenge of a subscription that names our verify token; None refuses it."""
+        try:
+            query = dict(parse_qsl(request.query, keep_blank_values=True, max_num_fields=_MOST_QUERY_FIELDS))
+        except ValueError:
+            return None
+        token = query.get("hub.verify_token", "").encode(errors="surrogatepass")
+        known = bool(self._profile.verify_token) and same(token, self._profile.verify_token)
+        challenge = query.get("hub.challenge", "")
+        # Anything else would let a stranger have our host say what he likes in a browser.
+        plain = _CHALLENGE.fullmatch(challenge) is not None
+        return challenge if known and plain and query.get("hub.mode") == "subscribe" else None
+
+    def redact(self, body: bytes) -> bytes:
+        """Return the body: Meta puts no secret into it."""
+        return body
+
+    def messages(self, body: bytes) -> Reading:
+        """Read every message of the request. Raises NotUnderstoodError when nothing in it can be made out."""
+        reading = Reading()
+        for raw in decode_json(body, _decode_body).entry:
+            self._read_entry(raw, reading)
+        if not (reading.messages or reading.unclear or reading.skipped):
+            raise NotUnderstoodError("no change in it: is this a WhatsApp webhook?")
+        return reading
+
+    def _read_entry(self, raw: msgspec.Raw, reading: Reading) -> None:
+        try:
+            entry: _Entry = decode_json(bytes(raw), _decode_entry)
+        except NotUnderstoodError as problem:
+            reading.unclear.append(Unclear(_request(raw), problem.fact))
+            return
+        for change in entry.changes:
+            self._read_change(entry, change, reading)
+
+    def _read_change(self, entry: _Entry, raw: bytes, reading: Reading) -> None:
+        try:
+            change = decode_json(bytes(raw), _decode_change)
+            if change.field != "messages":
+                reading.skip("event")
+                return
+            value = decode_json(bytes(change.value), _decode_value)
+            account = decode_json(bytes(value.metadata), _decode_account)
+        except NotUnderstoodError as problem:
+            reading.unclear.append(Unclear(_envelope(entry, raw), problem.fact))
+            return
+        if value.messages is None and value.statuses is None and value.errors is None:
+            reading.unclear.append(Unclear(_envelope(entry, raw), "neither messages nor statuses nor errors"))
+            return
+        self._read_value(entry, value, account, reading)
+
+    def _read_value(self, entry: _Entry, value: _Value, account: _Account, reading: Reading) -> None:
+        contacts = _contacts(value.contacts or [])
+        for raw in value.messages or []:
+            try:
+                message = self._message(bytes(raw), contacts, account)
+            except NotUnderstoodError as problem:
+                reading.unclear.append(Unclear(_only(entry, value, raw), problem.fact))
+                continue
+            if message.phone == tidy_phone(str(account.display_phone_number)):
+                reading.skip("own")
+            else:
+                reading.messages.append(message)
+        for _ in value.statuses or []:
+            reading.skip("status")
+        for _ in value.errors or []:
+            reading.skip("error")
+
+    def _message(self, raw: bytes, contacts: list[_Contact], account: _Account) -> Message:
+        one: _Message = decode_json(raw, _decode_message)
+        contact = _match(one, contacts)
+        content = read_part(one.type, raw)
+        message = Message(
+            phone=_sender(one, contact, content),
+            alias=tidy_phone(first(one.from_user_id, contact.user_id)),
+            text=content.text,
+            id=one.id or "",
+            channel=self._profile.name,
+            company=self._profile.company or None,
+            platform=PLATFORM,
+            account=str(account.phone_number_id),
+            chat=one.group_id or "",
+            sent_ms=unix_ms(one.timestamp),
+            type=content.type,
+            media=content.media,
+            refers=first(content.refers, one.context.id if one.context else ""),
+            metadata=_metadata(raw, one, contact, content),
+        )
+        return storable(message, self._profile.max_text_bytes)
+
+
+def sign(secret: str, body: bytes) -> str:
+    """Return the value of `X-Hub-Signature-256` for these bytes."""
+    return "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+
+
+def _contacts(raws: list[msgspec.Raw]) -> list[_Contact]:
+    """Return the contacts that can be read; one that cannot costs a name, not a message."""
+    return [contact for raw in raws if (contact := _or_none(bytes(raw), _decode_contact)) is not None]
+
+
+def _or_none(raw: bytes, decode: Callable[[bytes], Any]) -> Any:
+    try:
+        return decode_json(raw, decode)
+    except NotUnderstoodError:
+        return None
+
+
+def _match(one: _Message, contacts: list[_Contact]) -> _Contact:
+    """Return the contact who sent this message, an empty one when there is none (as with `system`).
+
+    A message that names no sender at all, as a shared number does, is from the only contact.
+    """
+    sender = str(one.sender or "")
+    if not sender and not one.from_user_id:
+        return contacts[0] if len(contacts) == 1 else _Contact()
+    for contact in contacts:
+        if (sender and contact.wa_id == sender) or (one.from_user_id and contact.user_id == one.from_user_id):
+            return contact
+    return _Contact()
+
+
+def _sender(one: _Message, contact: _Contact, content: Content) -> str:
+    number = first(str(one.sender or ""), contact.wa_id)
+    return tidy_phone(number or first(one.from_user_id, contact.user_id, content.sender))
+
+
+def _metadata(raw: bytes, one: _Message, contact: _Contact, content: Content) -> bytes:
+    profile = contact.profile or _ProfileName()
+    return metadata(
+        raw,
+        senderName=profile.name,
+        username=profile.username,
+        userId=first(one.from_user_id, contact.user_id),
+        location=content.location,
+        contacts=content.contacts,
+        button=content.button,
+    )
+
+
+def _request(entry: Any) -> bytes:
+    """Return a body that holds just this entry."""
+    return msgspec.json.encode({"object": "whatsapp_business_account", "entry": [entry]})
+
+
+def _envelope(entry: _Entry, change: bytes) -> bytes:
+    """Return a body that holds just this change."""
+    return _request({"id": entry.id, "changes": [msgspec.Raw(change)]})
+
+
+def _only(entry: _Entry, value: _Value, message: msgspec.Raw) -> bytes:
+    """Return a body that holds just this message, with what belongs to it."""
+    alone = {
+        "messaging_product": "whatsapp",
+        "metadata": value.metadata,
+        "contacts": value.contacts or [],
+        "messages": [message],
+    }
+    return _envelope(entry, msgspec.json.encode({"field": "messages", "value": alone}))

@@ -1,0 +1,115 @@
+"""What a script may rely on: which status each failure ends with, and that its words lead on."""
+
+from __future__ import annotations
+
+import ctypes
+import re
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rfctl.store.connection import Address, Connection
+from rfctl.store.daemons import alive
+from tests.cli.test_commands import Daemon
+from tests.conftest import RFCTL, environment, rfctl
+from tests.support.waiting import until
+
+NOBODY = "redis://127.0.0.1:1/0"
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    """A port that somebody else has."""
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        yield held.getsockname()[1]
+
+
+def test_serve_on_a_taken_port_is_to_be_tried_again(taken: int, tmp_path: Path):
+    result = rfctl(tmp_path, "serve", "--port", str(taken), "--redis", NOBODY)
+    assert result.returncode == 75
+    assert f"cannot listen on 127.0.0.1:{taken}: Address already in use" in result.stderr
+    assert f"next: `ss -ltnp 'sport = :{taken}'`" in result.stderr
+
+
+def test_the_unit_gives_up_only_on_what_trying_again_does_not_mend(tmp_path: Path):
+    unit = rfctl(tmp_path, "export", "unit").stdout
+    assert re.findall(r"(?m)^RestartPreventExitStatus=(.*)$", unit) == ["2 78"]
+    assert "Restart=always" in unit
+
+
+@pytest.mark.parametrize(
+    ("line", "option"),
+    [
+        (["serve", "--port", "99999"], "--port"),
+        (["serve", "--host", ""], "--host"),
+        (["stats", "--redis", "localhost:6379"], "--redis"),
+        (["stats", "--redis", "redis://h:x/0"], "--redis"),
+        (["serve", "--port", "0", "--redis", "redis://[h/0"], "--redis"),
+    ],
+)
+def test_a_wrong_value_on_the_command_line_is_usage(tmp_path: Path, line: list[str], option: str):
+    result = rfctl(tmp_path, *line)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "1 command-line option is wrong" in result.stderr
+    assert f"flag {option}" in result.stderr
+    assert "next: " in result.stderr
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [{"RFCTL_HTTP__PORT": "99999"}, {"RFCTL_REDIS__URL": "redis://h:x/0"}, {"RFCTL_HTTP__HOST": ""}],
+)
+def test_the_same_value_from_elsewhere_is_a_wrong_setting(tmp_path: Path, variables: dict[str, Any]):
+    result = rfctl(tmp_path, "serve", "--role", "all", **variables)
+    assert result.returncode == 78
+    assert f"variable {next(iter(variables))}" in result.stderr
+
+
+def _bound_by_permissions() -> None:
+    """Take root's right to read every file; nobody else has it, and the call fails."""
+    pr_capbset_drop, dac_override, dac_read_search = 24, 1, 2
+    libc = ctypes.CDLL(None)
+    libc.prctl(pr_capbset_drop, dac_override, 0, 0, 0)
+    libc.prctl(pr_capbset_drop, dac_read_search, 0, 0, 0)
+
+
+def test_a_settings_file_that_is_not_for_us_is_78_and_named(tmp_path: Path):
+    file = tmp_path / "secret.toml"
+    file.touch(mode=0o000)
+    result = subprocess.run(
+        [RFCTL, "config", "check", "--config", str(file)], env=environment(tmp_path), capture_output=True,
+        text=True, check=False, preexec_fn=_bound_by_permissions,
+    )  # fmt: skip
+    assert f"{file}: cannot be read: Permission denied" in result.stderr
+    assert result.returncode == 78
+
+
+async def test_simulate_tells_what_a_daemon_says_that_cannot_now(own_server, tmp_path: Path):
+    server = own_server()
+    daemon = Daemon(tmp_path, RFCTL_REDIS__URL=server.url)
+    connection = Connection.open(Address(server.url, "the test"))
+    try:
+        await until(lambda: alive(connection))
+        await connection.call("CONFIG", "SET", "maxmemory", 1)
+        result = rfctl(tmp_path, "simulate", "--via", "webhook", "--redis", server.url)
+        assert "answered 503: Redis cannot take this now" in result.stderr
+        assert "next: " in result.stderr
+        assert result.returncode == 75
+    finally:
+        await connection.close()
+        daemon.end()
+
+
+async def test_simulate_on_a_redis_that_refuses_writes_does_not_blame_the_daemons(own_server, tmp_path: Path):
+    server = own_server()
+    connection = Connection.open(Address(server.url, "the test"))
+    await connection.call("CONFIG", "SET", "maxmemory", 1)
+    await connection.close()
+    result = rfctl(tmp_path, "simulate", "--redis", server.url)
+    assert result.returncode == 75
+    assert "its memory is full" in result.stderr
+    assert "no processor" not in result.stderr

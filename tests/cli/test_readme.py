@@ -1,0 +1,178 @@
+"""Every command and program of the README, run as it stands there; only addresses are put in."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from rfctl.assembly.sinks import forwarded, make_exit
+from rfctl.assembly.sources import entrances
+from rfctl.assembly.store import policy_of
+from rfctl.config.loader import Environment, load
+from rfctl.model.message import decode_merged
+from rfctl.sinks.contract import Delivery, payload
+from rfctl.sinks.registry import types
+from rfctl.sources.registry import SOURCES
+from tests.cli.test_commands import Daemon
+from tests.conftest import RFCTL, environment, rfctl
+from tests.support.servers import RedisServer
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"```(sh|python|js|toml|json)\n(.*?)```", README, re.DOTALL)
+SHELL = [line for kind, text in BLOCKS if kind == "sh" for line in text.splitlines()]
+
+
+def program(kind: str, server: RedisServer) -> str:
+    [text] = [text for one, text in BLOCKS if one == kind and "redis://" in text]
+    return text.replace("redis://127.0.0.1:6379/0", server.url)
+
+
+def the(start: str) -> str:
+    [line] = [line for line in SHELL if line.startswith(start)]
+    return line
+
+
+@pytest.fixture
+def merged(server: RedisServer, tmp_path: Path):
+    """A daemon that took the README's curl and handed it over."""
+    daemon = Daemon(tmp_path, RFCTL_REDIS__URL=server.url, RFCTL_BATCHING__QUIET_MS="100")
+    curl = the("curl ").replace("http://127.0.0.1:3000", daemon.url)
+    said = subprocess.run(
+        ["bash", "-c", "curl -s --noproxy '*' " + curl[5:]], capture_output=True, text=True, check=True
+    )
+    assert json.loads(said.stdout)["addedCount"] == 1
+    time.sleep(0.4)
+    yield server
+    daemon.end()
+
+
+def first_line(command: list[str], **variables: str) -> str:
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1", **variables}
+    )
+    assert process.stdout is not None
+    try:
+        return process.stdout.readline()
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+
+
+def test_the_python_worker_reads_it(merged: RedisServer):
+    assert (
+        first_line([sys.executable, "-c", program("python", merged)]) == "79001234567 962302 Привет, quiet\n"
+    )
+
+
+def test_the_node_worker_reads_it(merged: RedisServer):
+    node = shutil.which("node")
+    probe = [node or "", "-e", "require('ioredis')"]
+    if node is None or subprocess.run(probe, capture_output=True, check=False).returncode:
+        pytest.skip("needs node, and ioredis on NODE_PATH")
+    assert first_line([node, "-e", program("js", merged)]) == "79001234567 962302 Привет, quiet\n"
+
+
+def test_redis_cli_reads_it(merged: RedisServer):
+    if shutil.which("redis-cli") is None:
+        pytest.skip("needs redis-cli (Debian's redis-tools)")
+    for line in (line for line in SHELL if line.startswith("redis-cli")):
+        command = line.replace("redis-cli", f"redis-cli -p {merged.port}")
+        said = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
+    assert "Привет," in said.stdout
+
+
+def test_every_rfctl_line_is_a_command_that_is_understood(server: RedisServer, tmp_path: Path):
+    lines = [line.partition("#")[0].split() for line in SHELL if line.startswith("rfctl ")]
+    assert len(lines) == 13
+    for line in lines:
+        ending = ("stats", "tail", "serve")
+        if line[1] in ending:
+            process = subprocess.Popen(
+                [RFCTL, *line[1:], *(("--port", "0") if line[1] == "serve" else ()), "--redis", server.url],
+                env=environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            )  # fmt: skip
+            assert process.stdout is not None
+            began = {"serve": '"ready"', "tail": "following", "stats": "Redis"}[line[1]]
+            while began not in (said := process.stdout.readline()):
+                assert said, line
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=10)
+            assert process.returncode == 0, line
+        else:
+            assert rfctl(tmp_path, *line[1:], "--redis", server.url).returncode in (0, 3, 69), line
+
+
+@pytest.mark.parametrize(
+    "text", [text for kind, text in BLOCKS if kind == "toml"], ids=lambda text: text.split("]")[0]
+)
+def test_every_piece_of_settings_is_right_and_makes_its_part(text: str, tmp_path: Path):
+    file = tmp_path / "c.toml"
+    file.write_text(text)
+    settings = load(Environment({"HOME": str(tmp_path)}), file=file).settings
+    assert policy_of(settings).rules or settings.sinks
+    assert set(entrances(settings)) == set(settings.sources or {"generic"})
+    for name, one in forwarded(settings).items():
+        assert make_exit(name, one, redis_url=settings.redis.url).name == name
+
+
+def test_every_type_of_source_and_sink_is_shown():
+    shown = set(re.findall(r'type = "([a-z-]+)"', README))
+    assert shown >= set(SOURCES)
+    assert shown >= {kind for kind in types() if kind != "shout"}
+
+
+def test_a_sink_of_ones_own_delivers(server: RedisServer, tmp_path: Path):
+    [text] = [text for kind, text in BLOCKS if kind == "python" and "class Shout" in text]
+    assert len(text.strip().splitlines()) <= 18
+    (tmp_path / "my_sink.py").write_text(text)
+    package = tmp_path / "my_sink-1.dist-info"
+    package.mkdir()
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: my-sink\nVersion: 1\n")
+    (package / "entry_points.txt").write_text("[rfctl.sinks]\nshout = my_sink:Shout\n")
+    settings = tmp_path / "c.toml"
+    settings.write_text('[sinks.x]\ntype = "shout"\n[sinks.x.options]\nword = "now"\n')
+    variables = {
+        "RFCTL_REDIS__URL": server.url,
+        "RFCTL_BATCHING__QUIET_MS": "50",
+        "PYTHONPATH": str(tmp_path),
+    }
+    out = tmp_path / "out"
+    with out.open("wb") as stdout:
+        daemon = Daemon(tmp_path, "--config", str(settings), stdout=stdout, **variables)
+        try:
+            daemon.post({"from": "7", "message": "quietly"})
+            deadline = time.monotonic() + 10
+            while not out.read_text():
+                assert time.monotonic() < deadline, "nothing was delivered"
+                time.sleep(0.05)
+        finally:
+            daemon.end()
+    assert re.fullmatch(r"now \d+-\d+ QUIETLY\n", out.read_text())
+
+
+def test_the_shape_that_a_receiver_gets_is_the_one_shown():
+    [text] = [text for kind, text in BLOCKS if kind == "json"]
+    shown = json.loads(text)
+    raw = b'{"message":"x","companyId":962302,"channel":"salon","messageId":"w","type":"text","metadata":{},"receivedAt":1}'
+    fields = [b"phone", b"79001234567", b"company", b"962302", b"count", b"4", b"messages", b"[" + raw + b"]"]
+    real = payload(Delivery("1-0", decode_merged(b"1-0", fields)))
+    assert set(shown) == set(real)
+    assert set(shown["metadata"]) <= set(real["metadata"])
+    assert {name: type(value) for name, value in shown.items()} == {
+        name: type(value) for name, value in real.items()
+    }
+
+
+def test_there_are_exactly_two_set_up_commands():
+    assert len([line for line in SHELL if "pip install" in line]) == 2

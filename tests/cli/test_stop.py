@@ -1,0 +1,63 @@
+"""However a sink behaves, the daemon ends when it is told to, and loses nothing."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.test_commands import Daemon
+from tests.conftest import rfctl
+from tests.support.servers import RedisServer
+
+STUBBORN = """
+import asyncio
+
+class Stubborn:
+    def __init__(self, profile): ...
+    async def open(self): ...
+    async def close(self): ...
+    async def deliver(self, delivery):
+        while True:
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                pass
+
+class Blocking(Stubborn):
+    async def deliver(self, delivery):
+        import threading, time
+        threading.Thread(target=time.sleep, args=(60,)).start()
+        await asyncio.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("kind", ["stubborn", "blocking"])
+def test_a_sink_that_does_not_end_holds_up_no_stop(server: RedisServer, tmp_path: Path, kind: str):
+    (tmp_path / "sinks_of_others.py").write_text(STUBBORN)
+    package = tmp_path / "others-1.dist-info"
+    package.mkdir()
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: others\nVersion: 1\n")
+    (package / "entry_points.txt").write_text(
+        "[rfctl.sinks]\nstubborn = sinks_of_others:Stubborn\nblocking = sinks_of_others:Blocking\n"
+    )
+    settings = tmp_path / "c.toml"
+    settings.write_text(f'[sinks.x]\ntype = "{kind}"\n')
+    variables: dict[str, Any] = {
+        "RFCTL_REDIS__URL": server.url,
+        "RFCTL_BATCHING__QUIET_MS": "20",
+        "PYTHONPATH": str(tmp_path),
+    }
+    daemon = Daemon(tmp_path, "--config", str(settings), **variables)
+    daemon.post({"from": "7", "message": "kept"})
+    time.sleep(1)  # it is on its way to the sink then; were it not, this test would only be easier
+    began = time.monotonic()
+    assert daemon.end() == 0
+    assert time.monotonic() - began < 6
+    assert daemon.said("left_behind")
+    seen = rfctl(tmp_path, "stats", "--json", "--config", str(settings), **variables)
+    [sink] = json.loads(seen.stdout)["sinks"]
+    assert (sink["unacknowledged"], sink["delivered"]) == (1, 0)

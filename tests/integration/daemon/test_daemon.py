@@ -1,0 +1,380 @@
+"""A whole daemon in the test's own loop, spoken to over HTTP, on a real server."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+import time
+
+import httpx
+import pytest
+
+from rfctl.daemon.daemon import Service
+from rfctl.daemon.preflight import Vetting
+from rfctl.errors import (
+    EvictingRedisError,
+    ListenError,
+    OtherShardsError,
+    RedisCannotNowError,
+    RedisUnreachableError,
+)
+from rfctl.ingest.group_commit import Intake
+from rfctl.model.message import Message
+from rfctl.sources.generic.node_form import BATCHED, sign
+from rfctl.store.connection import Address, Connection
+from rfctl.store.daemons import alive
+from tests.conftest import collected, configure, make_batches, running
+from tests.support.waiting import until
+
+PHONE = "79001234567"
+QUICK = {"batching__quiet_ms": 200, "batching__max_wait_ms": 2000}
+
+
+def client(service: Service, **more) -> httpx.AsyncClient:
+    return httpx.AsyncClient(base_url=service.url, trust_env=False, **more)
+
+
+async def came_out(batches, count: int):
+    async def enough():
+        found = await collected(batches)
+        return found if len(found) >= count else None
+
+    return await until(enough)
+
+
+@pytest.mark.parametrize("shards", [0, 4])
+async def test_fragments_over_http_come_out_as_one(server, connection, tmp_path, shards):
+    async with (
+        running(configure(server.url, tmp_path, redis__shards=shards, **QUICK)) as service,
+        client(service) as http,
+    ):
+        for text in ("Привет,", "запишите", "меня на", "стрижку"):
+            answer = await http.post(BATCHED, json={"from": PHONE, "message": text, "companyId": 962302})
+        assert answer.status_code == 200
+        assert answer.json()["addedCount"] == 1
+        [state] = answer.json()["batches"]
+        assert (state["phone"], state["size"]) == (PHONE, 4)
+        assert 0 < state["dueInMs"] <= 200
+        [merged] = await came_out(make_batches(connection, shards), 1)
+        assert merged.text == "Привет, запишите меня на стрижку"
+        assert merged.company == "962302"
+        assert merged.late_ms < 250
+
+
+async def test_several_in_one_request_and_the_same_again(server, connection, tmp_path):
+    body = {
+        "messages": [
+            {"from": PHONE, "body": "a", "messageId": "1"},
+            {"from": "7", "body": "b", "messageId": "2"},
+        ]
+    }
+    async with running(configure(server.url, tmp_path)) as service, client(service) as http:
+        first = (await http.post(BATCHED, json=body)).json()
+        again = (await http.post(BATCHED, json=body)).json()
+        stats = (await http.get(BATCHED + "/stats")).json()["stats"]
+    assert (first["addedCount"], first["duplicates"]) == (2, 0)
+    assert (again["addedCount"], again["duplicates"]) == (0, 2)
+    assert stats["pendingBatches"] == 2
+    assert {one["phone"]: one["size"] for one in stats["batches"]} == {PHONE: 1, "7": 1}
+    assert all(one["lastMessageAge"] >= 0 for one in stats["batches"])
+
+
+@pytest.mark.parametrize(
+    ("request_", "status", "says"),
+    [
+        ({"content": b"nope", "headers": {"Content-Type": "application/json"}}, 400, "not JSON"),
+        ({"content": b"nope"}, 415, "send Content-Type: application/json"),
+        ({"json": {"from": PHONE}}, 400, "missing or empty"),
+        ({"json": {"message": "x"}}, 400, "`from` is missing"),
+        ({"json": {"messages": [{"from": "1", "body": "x"}, {"body": "y"}]}}, 400, "messages[1]"),
+        ({"content": b"x" * 2000}, 413, "larger than 1024 bytes"),
+        ({"method": "PUT"}, 405, "PUT is not served"),
+        ({"url": "/nowhere"}, 404, "nothing at"),
+    ],
+)
+async def test_bad_input_is_refused_in_words_and_nothing_is_stored(
+    server, connection, tmp_path, request_, status, says
+):
+    async with (
+        running(configure(server.url, tmp_path, http__max_body_bytes=1024)) as service,
+        client(service) as http,
+    ):
+        answer = await http.request(**{"method": "POST", "url": BATCHED} | request_)
+        assert (answer.status_code, answer.json()["success"]) == (status, False)
+        assert says in answer.json()["error"]
+        assert (await http.get("/healthz")).status_code == 200
+    assert await connection.call("EXISTS", "rfctl:due") == 0
+
+
+async def test_a_body_that_grows_too_large_is_not_read_on(server, tmp_path):
+    async def endless():
+        for _ in range(100):
+            yield b"x" * 100
+
+    async with (
+        running(configure(server.url, tmp_path, http__max_body_bytes=1024)) as service,
+        client(service) as http,
+    ):
+        try:
+            assert (await http.post(BATCHED, content=endless())).status_code == 413
+        except httpx.TransportError:
+            pass  # closed while the client still wrote: it was not read on
+        assert (await http.get("/healthz")).status_code == 200
+
+
+async def test_only_a_signed_request_is_taken_when_there_are_secrets(server, tmp_path):
+    configuration = configure(server.url, tmp_path, sources__generic__secrets="one,two")
+    body = json.dumps({"from": PHONE, "message": "x"}).encode()
+    now = str(time.time_ns() // 1_000_000)
+    good = sign("two", "POST", BATCHED, now, body)
+    async with running(configuration) as service, client(service) as http:
+        for signature, status in ((good, 200), ("0" * 64, 401), ("é", 401), ("", 401)):
+            headers = [(b"X-Timestamp", now.encode()), (b"X-Signature", signature.encode())]
+            assert (await http.post(BATCHED, content=body, headers=headers)).status_code == status
+        assert (await http.post(BATCHED, content=body)).status_code == 401
+
+
+async def test_batches_are_seen_and_deleted_by_those_who_may(server, tmp_path):
+    async with running(configure(server.url, tmp_path)) as service, client(service) as http:
+        await http.post(BATCHED, json={"from": PHONE, "message": "x"})
+        proxied = await http.get(BATCHED + "/stats", headers={"X-Forwarded-For": "1.2.3.4"})
+        assert proxied.status_code == 401
+        gone = await http.delete(f"{BATCHED}/+7 900 123-45-67")
+        assert gone.json()["removed"] == 1
+        assert gone.json()["messages"][0]["message"] == "x"
+        assert (await http.delete(f"{BATCHED}/{PHONE}")).status_code == 404
+    async with (
+        running(configure(server.url, tmp_path, http__token="hush")) as service,
+        client(service) as http,
+    ):
+        assert (await http.get(BATCHED + "/stats")).status_code == 401
+        assert (
+            await http.get(BATCHED + "/stats", headers={"Authorization": "Bearer hush"})
+        ).status_code == 200
+        assert (
+            await http.get(BATCHED + "/stats", headers=[(b"Authorization", "Bearer é".encode())])
+        ).status_code == 401
+
+
+async def test_ready_says_which_redis(server, connection, tmp_path):
+    async with running(configure(server.url, tmp_path)) as service, client(service) as http:
+        answer = await http.get("/readyz")
+        assert answer.status_code == 200
+        assert answer.json()["run_id"] == (await connection.server()).run_id
+        assert answer.json()["set_by"] == "variable RFCTL_REDIS__URL"
+
+
+async def test_redis_away_is_503_and_the_same_message_is_taken_when_it_is_back(own_server, tmp_path):
+    server = own_server()
+    settings = {"redis__timeout_ms": 300, "redis__connect_timeout_ms": 300}
+    async with (
+        running(configure(server.url, tmp_path, **settings, **QUICK)) as service,
+        client(service) as http,
+    ):
+        body = {"from": PHONE, "message": "x", "messageId": "1"}
+        assert (await http.post(BATCHED, json=body)).status_code == 200
+        server.kill()
+        answer = await http.post(BATCHED, json={**body, "messageId": "2"}, timeout=10)
+        assert answer.status_code == 503
+        assert int(answer.headers["Retry-After"]) > 0
+        assert (await http.get("/readyz")).status_code == 503
+        server.start()
+        assert (await http.post(BATCHED, json={**body, "messageId": "2"})).status_code == 200
+        connection = Connection.open(Address(server.url, "the test"))
+        merged = await came_out(make_batches(connection), 1)
+        await until(lambda: _total(connection))
+        assert sum(one.count for one in merged) in (1, 2)
+        await connection.close()
+
+
+async def _total(connection: Connection) -> bool:
+    return sum(one.count for one in await collected(make_batches(connection))) == 2
+
+
+async def test_a_daemon_that_starts_before_redis_waits_for_it(own_server, tmp_path):
+    server = own_server()
+    server.kill()
+    async with running(configure(server.url, tmp_path, **QUICK)) as service, client(service) as http:
+        assert (await http.get("/healthz")).status_code == 200
+        server.start()
+
+        async def ready():
+            return (await http.get("/readyz")).status_code == 200
+
+        await until(ready)
+        assert (await http.post(BATCHED, json={"from": PHONE, "message": "x"})).status_code == 200
+
+
+async def test_an_evicting_redis_is_refused(own_server, tmp_path):
+    server = own_server("--maxmemory-policy", "allkeys-lru")
+    with pytest.raises(EvictingRedisError, match="maxmemory-policy is allkeys-lru") as problem:
+        async with running(configure(server.url, tmp_path)):
+            pass
+    assert "noeviction" in problem.value.next
+    assert problem.value.exit_status == 78
+    async with running(configure(server.url, tmp_path, redis__allow_eviction="true")) as service:
+        assert service.url
+
+
+async def test_a_port_that_is_taken_is_said(server, tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(ListenError, match="cannot listen"):
+            await Service(configure(server.url, tmp_path, http__port=taken.getsockname()[1])).start()
+
+
+@pytest.mark.parametrize(
+    "sent", [b"", b"POST / HTTP/1.1\r\nHo", b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nab"]
+)
+async def test_a_header_or_body_that_does_not_come_is_closed(server, tmp_path, sent: bytes):
+    slow = {"http__header_timeout_ms": 100, "http__body_timeout_ms": 100}
+    async with running(configure(server.url, tmp_path, **slow)) as service:
+        url = httpx.URL(service.url)
+        reader, writer = await asyncio.open_connection(url.host, url.port)
+        writer.write(sent)
+        with contextlib.suppress(ConnectionResetError):
+            await asyncio.wait_for(reader.read(), 10)
+        writer.close()
+
+
+async def test_half_open_clients_do_not_hold_up_the_stop(server, tmp_path):
+    async with running(configure(server.url, tmp_path)) as service:
+        url = httpx.URL(service.url)
+        opened = [await asyncio.open_connection(url.host, url.port) for _ in range(5)]
+        began = time.monotonic()
+        await service.stop()
+        assert time.monotonic() - began < 5
+        for _, writer in opened:
+            writer.close()
+
+
+async def test_the_last_processor_hands_over_everything_when_it_stops(server, connection, tmp_path):
+    async with running(configure(server.url, tmp_path)) as one, client(one) as http:
+        await http.post(BATCHED, json={"from": PHONE, "message": "x"})
+        async with running(configure(server.url, tmp_path)):
+            await asyncio.sleep(0.1)
+            assert len(await alive(connection)) == 2
+        assert await collected(make_batches(connection)) == [], (
+            "another processor lives: it is left to that one"
+        )
+    [merged] = await collected(make_batches(connection))
+    assert merged.reason == "shutdown"
+    assert await alive(connection) == []
+
+
+async def test_on_stop_due_leaves_the_rest_for_the_next_start(server, connection, tmp_path):
+    configuration = configure(server.url, tmp_path, daemon__on_stop="due")
+    async with running(configuration) as service, client(service) as http:
+        await http.post(BATCHED, json={"from": PHONE, "message": "x"})
+    assert await collected(make_batches(connection)) == []
+    assert await make_batches(connection).peek(PHONE) is not None
+
+
+async def test_roles_share_the_work(server, connection, tmp_path):
+    webhook = configure(server.url, tmp_path, daemon__roles="webhook", **QUICK)
+    processor = configure(server.url, tmp_path, daemon__roles="processor", **QUICK)
+    async with running(webhook) as takes, running(processor) as hands, client(takes) as http:
+        assert hands.url == ""
+        await http.post(BATCHED, json={"from": PHONE, "message": "x"})
+        [merged] = await came_out(make_batches(connection), 1)
+        assert merged.reason == "quiet"
+        assert merged.late_ms < 250, "the processor looks in time for what another daemon has opened"
+
+
+async def test_systemd_is_told_by_the_processors_own_turn(server, tmp_path):
+    path = str(tmp_path / "notify.sock")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(path)
+        manager.setblocking(False)
+        configuration = configure(server.url, tmp_path, daemon__check_ms=50)
+        configuration.environment.variables["NOTIFY_SOCKET"] = path  # type: ignore[index]
+        async with running(configuration):
+            await asyncio.sleep(2.3)
+        said = []
+        while True:
+            try:
+                said.append(manager.recv(4096).decode())
+            except BlockingIOError:
+                break
+    assert sum("READY=1" in one for one in said) == 1
+    assert sum(one == "WATCHDOG=1" for one in said) >= 2
+    assert said[-1] == "STOPPING=1"
+
+
+async def test_the_origins_three_tests(server, connection, tmp_path):
+    """8 at 100 ms; 3, 6 s apart; 12 at once: with the origin's own 5 s and 10."""
+    async with running(configure(server.url, tmp_path)) as service, client(service) as http:
+
+        async def person(phone: str, count: int, apart_s: float) -> None:
+            for i in range(count):
+                answer = await http.post(BATCHED, json={"from": phone, "message": f"{i}"})
+                assert answer.status_code == 200
+                if i + 1 < count:
+                    await asyncio.sleep(apart_s)
+
+        await asyncio.gather(person("1", 8, 0.1), person("2", 3, 6), person("3", 12, 0))
+        keys = {key.decode() for key in await connection.call("KEYS", "*[^:]*:2")}
+        assert keys == {"rapid-fire:2", "last-msg:2"}
+        merged = await came_out(make_batches(connection), 6)
+    by_phone = {phone: [one for one in merged if one.phone == phone] for phone in "123"}
+    assert [(one.count, one.reason) for one in by_phone["1"]] == [(8, "quiet")]
+    assert [(one.count, one.reason) for one in by_phone["2"]] == [(1, "quiet")] * 3
+    assert [(one.count, one.reason) for one in by_phone["3"]] == [(10, "size"), (2, "quiet")]
+    assert all(one.late_ms < 250 for one in merged)
+    assert 5000 <= by_phone["1"][0].handed_ms - by_phone["1"][0].last_ms < 5250
+
+
+async def test_a_call_whose_answer_was_lost_is_repeated_and_stored_once(connection):
+    batches = make_batches(connection)
+    lost = [RedisUnreachableError("the answer was cut off")]
+
+    async def store(messages):
+        results = await batches.add(messages)
+        if lost:
+            raise lost.pop()
+        return results
+
+    [one] = await Intake(store).add([Message(phone=PHONE, text="x", id="made", channel="generic")])
+    assert (one.added, one.size) == (True, 1)
+    batch = await batches.peek(PHONE)
+    assert batch is not None
+    assert len(batch.messages) == 1
+
+
+async def test_a_providers_retry_storm_leaves_one_copy(server, connection, tmp_path):
+    async with running(configure(server.url, tmp_path)) as service, client(service) as http:
+        body = {"from": PHONE, "message": "x", "messageId": "1"}
+        answers = await asyncio.gather(*(http.post(BATCHED, json=body) for _ in range(50)))
+    assert {one.status_code for one in answers} == {200}
+    assert sum(one.json()["addedCount"] for one in answers) == 1
+
+
+async def test_another_number_of_shards_is_refused(server, tmp_path):
+    async with running(configure(server.url, tmp_path, redis__shards=4)):
+        pass
+    with pytest.raises(OtherShardsError, match=r"laid out for redis.shards = 4, not 0") as problem:
+        async with running(configure(server.url, tmp_path)):
+            pass
+    assert problem.value.exit_status == 78
+
+
+async def test_a_redis_that_is_still_loading_at_the_start_is_waited_for(server, tmp_path, monkeypatch):
+    once = Vetting.once
+    answers = [RedisCannotNowError("LOADING"), RedisCannotNowError("LOADING")]
+
+    async def loading(vetting: Vetting) -> None:
+        if answers:
+            raise answers.pop()
+        await once(vetting)
+
+    monkeypatch.setattr(Vetting, "once", loading)
+    async with running(configure(server.url, tmp_path)) as service, client(service) as http:
+
+        async def ready():
+            return (await http.get("/readyz")).status_code == 200
+
+        assert not await ready()
+        await until(ready)

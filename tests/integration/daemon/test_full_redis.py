@@ -1,0 +1,35 @@
+"""A Redis whose memory is full must still be emptied, also by a daemon that starts only then."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rfctl.model.message import Message
+from rfctl.store.connection import Address, Connection
+from tests.conftest import configure, make_batches, running
+from tests.support.receivers import HttpReceiver
+from tests.support.waiting import until
+
+
+async def test_a_daemon_that_starts_on_a_full_redis_hands_over_and_delivers(own_server, tmp_path: Path):
+    server = own_server("--maxmemory-policy", "noeviction")
+    connection = Connection.open(Address(server.url, "the test"))
+    async with HttpReceiver() as receiver:
+        sink = {
+            "sinks__crm__type": "http",
+            "sinks__crm__url": receiver.url,
+            "sinks__crm__allow_private": True,
+        }
+        asked = configure(server.url, tmp_path, batching__quiet_ms=50, **sink)
+        async with running(asked):
+            pass  # the first start of all needs memory: it lays Redis out
+        said = [Message(phone=f"7{n}", text=f"{n}", id=f"{n}", channel="generic") for n in range(20)]
+        batches = make_batches(connection, quiet_ms=50)
+        await batches.add(said[:10])
+        await batches.hand_over(everything="flush")
+        await batches.add(said[10:])
+        await connection.call("CONFIG", "SET", "maxmemory", 1)
+        async with running(asked):
+            await until(lambda: len(receiver.taken) == 20)
+    assert {one["body"]["message"] for one in receiver.taken} == {f"{n}" for n in range(20)}
+    await connection.close()

@@ -1,0 +1,147 @@
+"""Settings read anew in a running daemon: what changes, what is refused, and that no message is lost by it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import httpx
+from structlog.testing import capture_logs
+
+from rfctl.config.loader import Configuration, Environment, load
+from rfctl.daemon.daemon import Service
+from tests.conftest import collected, make_batches, running
+from tests.support.receivers import HttpReceiver
+
+
+class File:
+    def __init__(self, url: str, tmp_path: Path) -> None:
+        self.path = tmp_path / "c.toml"
+        self.environment = Environment(
+            {"HOME": str(tmp_path), "RFCTL_REDIS__URL": url, "RFCTL_HTTP__PORT": "0"}
+        )
+
+    def write(self, text: str) -> Configuration:
+        self.path.write_text(text)
+        return self.load()
+
+    def load(self) -> Configuration:
+        return load(self.environment, file=self.path)
+
+
+def client(service: Service) -> httpx.AsyncClient:
+    return httpx.AsyncClient(base_url=service.url, trust_env=False)
+
+
+async def say(http: httpx.AsyncClient, source: str, phone: str, text: str) -> httpx.Response:
+    return await http.post(f"/webhook/{source}", json={"from": phone, "message": text, "messageId": text})
+
+
+GENERIC = '[sources.generic]\n[sources.extra]\ntype = "generic"\n'
+
+
+async def test_timers_rules_and_sources_change_in_the_running_daemon(server, connection, tmp_path):
+    file = File(server.url, tmp_path)
+    async with (
+        running(file.write("[batching]\nquiet_ms = 5000\n"), file.load) as service,
+        client(service) as http,
+    ):
+        assert (await say(http, "extra", "7", "x")).status_code == 404
+        file.write("[batching]\nquiet_ms = 100\n" + GENERIC + '[rules.now]\nwords = ["now"]\nthen = "all"\n')
+        await service.reload()
+        answer = await say(http, "extra", "7", "x")
+        assert answer.json()["batches"][0]["dueInMs"] == 100
+        assert (await say(http, "generic", "8", "now")).json()["batches"][0]["dueInMs"] == 0
+        file.write(GENERIC.replace("extra", "other"))
+        await service.reload()
+        assert (await say(http, "extra", "7", "y")).status_code == 404
+        assert (await say(http, "other", "7", "z")).status_code == 200
+
+
+async def test_a_bad_file_is_refused_and_the_old_settings_stay(server, tmp_path):
+    file = File(server.url, tmp_path)
+    good = "[batching]\nquiet_ms = 1234\n" + GENERIC
+    bad = [
+        "[batching]\nquiet_ms = 'soon'\n",
+        "not toml",
+        '[sources.x]\ntype = "generic"\nmap = { nonsense = "a" }\n',
+        '[sinks.x]\ntype = "nothing-known"\n',
+        '[sinks.x]\ntype = "http"\nurl = "ftp://x"\n',
+        '[sinks.x]\ntype = "http"\nurl = "http://127.0.0.1:1/"\n',
+        '[rules.x]\npatterns = ["(?=a)b"]\nthen = "all"\n',
+        GENERIC + '[rules.x]\nsources = ["gone"]\nthen = "all"\n',
+    ]
+    async with running(file.write(good), file.load) as service, client(service) as http:
+        for text in bad:
+            file.path.write_text(text)
+            with capture_logs() as said:
+                await service.reload()
+            assert [one["event"] for one in said if one["log_level"] == "error"] == ["settings_refused"], text
+            answer = await say(http, "extra", "7", text)
+            assert answer.json()["batches"][0]["dueInMs"] == 1234, text
+
+
+async def test_what_needs_a_restart_is_named_and_stays(server, tmp_path, capsys):
+    file = File(server.url, tmp_path)
+    async with running(file.write(""), file.load) as service, client(service) as http:
+        file.write('[http]\ntoken = "new"\n[output]\nstream = "elsewhere"\nkeep_s = 5\n')
+        await service.reload()
+        said = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+        [told] = [one for one in said if one["event"] == "settings_read"]
+        assert told["after_a_restart"] == ["http.token", "output.stream"]
+        assert (await http.get("/webhook/whatsapp/batched/stats")).status_code == 200
+
+
+async def test_sinks_come_change_and_go_and_nothing_is_lost_meanwhile(server, connection, tmp_path):
+    file = File(server.url, tmp_path)
+    base = "[batching]\nquiet_ms = 30\nmax_wait_ms = 100\n"
+    sent: list[str] = []
+
+    async def person(http: httpx.AsyncClient, name: str) -> None:
+        for number in range(60):
+            text = f"{name}-{number}"
+            answer = await say(http, "generic", name, text)
+            assert answer.status_code == 200
+            sent.append(text)
+            await asyncio.sleep(0.02)
+
+    async with HttpReceiver() as one, HttpReceiver() as two:
+
+        def sink(name: str, url: str, parallel: int) -> str:
+            return (
+                f'[sinks.{name}]\ntype = "http"\nurl = "{url}"\nallow_private = true\nparallel = {parallel}\n'
+            )
+
+        versions = [
+            base + sink("a", one.url, 4),
+            base + sink("a", one.url, 8) + sink("b", two.url, 4),
+            base + sink("a", one.url, 8) + sink("b", two.url, 2),
+            base + sink("b", two.url, 2),
+            base + sink("a", one.url, 1) + sink("b", two.url, 2),
+        ]
+        async with running(file.write(versions[0]), file.load) as service, client(service) as http:
+            people = asyncio.gather(*(person(http, f"p{n}") for n in range(5)))
+            for text in versions[1:]:
+                await asyncio.sleep(0.3)
+                file.write(text)
+                await service.reload()
+            await people
+
+            async def arrived() -> bool:
+                return all(len(texts(receiver)) >= len(sent) for receiver in (one, two))
+
+            for _ in range(200):
+                if await arrived():
+                    break
+                await asyncio.sleep(0.05)
+        for receiver in (one, two):
+            assert sorted(set(texts(receiver))) == sorted(sent)
+            for name in {text.partition("-")[0] for text in sent}:
+                mine = list(dict.fromkeys(t for t in texts(receiver) if t.startswith(name + "-")))
+                assert mine == [f"{name}-{number}" for number in range(60)]
+    assert sum(one.count for one in await collected(make_batches(connection))) == len(sent)
+
+
+def texts(receiver: HttpReceiver) -> list[str]:
+    return [text for one in receiver.taken for text in one["body"]["message"].split()]

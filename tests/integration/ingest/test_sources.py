@@ -1,0 +1,469 @@
+"""Providers' requests over HTTP to a whole daemon: verified, stored once, kept when not understood."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import hmac
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from structlog.testing import capture_logs
+
+from rfctl.config.loader import Configuration, Environment, load
+from rfctl.daemon.daemon import Service
+from rfctl.errors import SettingsError
+from rfctl.observe import logging as logs
+from rfctl.store.counters import Tally
+from rfctl.store.quarantine import Quarantine
+from tests.conftest import collected, make_batches, running
+from tests.support.recorded import body as recorded
+
+SECRET = "app-secret"
+SALON = """
+[sources.salon]
+type = "whatsapp-cloud"
+secrets = ["old", "app-secret"]
+verify_token = "let me in"
+company = 962302
+[sources.tg]
+type = "telegram"
+secrets = ["hush"]
+[sources.evo]
+type = "evolution"
+secrets = ["evo-secret"]
+"""
+
+
+def configuration(url: str, tmp_path: Path, text: str = SALON, **variables: str) -> Configuration:
+    file = tmp_path / "c.toml"
+    file.write_text(text)
+    given = {"HOME": str(tmp_path), "RFCTL_REDIS__URL": url, "RFCTL_HTTP__PORT": "0", **variables}
+    return load(Environment(given), file=file)
+
+
+def client(service: Service) -> httpx.AsyncClient:
+    return httpx.AsyncClient(base_url=service.url, trust_env=False)
+
+
+def whatsapp(*messages: dict, **value) -> bytes:
+    change = {
+        "field": "messages",
+        "value": {
+            "messaging_product": "whatsapp",
+            "metadata": {"display_phone_number": "15550001111", "phone_number_id": "106540352242922"},
+            "messages": list(messages),
+            **value,
+        },
+    }
+    return json.dumps(
+        {"object": "whatsapp_business_account", "entry": [{"id": "1", "changes": [change]}]}
+    ).encode()
+
+
+def text(body: str, number: int, phone: str = "79001234567") -> dict:
+    return {
+        "from": phone,
+        "id": f"wamid.{number}",
+        "timestamp": "1790000000",
+        "type": "text",
+        "text": {"body": body},
+    }
+
+
+def signed(body: bytes, secret: str = SECRET) -> dict[str, str]:
+    return {"X-Hub-Signature-256": "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()}
+
+
+async def post(http: httpx.AsyncClient, body: bytes, secret: str = SECRET) -> httpx.Response:
+    return await http.post("/webhook/salon", content=body, headers=signed(body, secret))
+
+
+@contextlib.contextmanager
+def logged() -> Iterator[list]:
+    """What a running daemon logs at any level."""
+    logs.configure(level="debug", format="json", mask=True)
+    with capture_logs() as said:
+        yield said
+
+
+async def flushed(connection) -> list:
+    batches = make_batches(connection)
+    await batches.hand_over(everything="flush")
+    return await collected(batches)
+
+
+async def test_several_messages_of_several_people_in_one_request_are_stored_and_answered_with_nothing(
+    server, connection, tmp_path
+):
+    async with running(configuration(server.url, tmp_path)) as service, client(service) as http:
+        body = whatsapp(text("a", 1), text("b", 2, "49151"), text("c", 3))
+        answer = await post(http, body)
+        assert (answer.status_code, answer.content) == (200, b"")
+        merged = {one.phone: one for one in await flushed(connection)}
+    assert {phone: one.text for phone, one in merged.items()} == {"79001234567": "a c", "49151": "b"}
+    one = merged["49151"]
+    assert (one.company, one.channel, one.platform, one.account) == (
+        "962302",
+        "salon",
+        "whatsapp",
+        "106540352242922",
+    )
+
+
+async def test_a_whatsapp_user_who_hides_the_number_later_is_still_the_same_person(
+    server, connection, tmp_path
+):
+    hidden = {name: value for name, value in text("b", 2).items() if name != "from"}
+    async with running(configuration(server.url, tmp_path)) as service, client(service) as http:
+        for one in (text("a", 1), hidden):
+            body = whatsapp({**one, "from_user_id": "US.13491208655302741918"})
+            assert (await post(http, body)).status_code == 200
+        [merged] = await flushed(connection)
+    assert (merged.phone, merged.text) == ("79001234567", "a b")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"X-Hub-Signature-256": "sha256=" + "0" * 64},
+        {"X-Hub-Signature-256": "sha256="},
+        [(b"X-Hub-Signature-256", "sha256=é☃".encode())],
+        {"X-Hub-Signature-256": "sha1=" + "0" * 40},
+    ],
+)
+async def test_what_is_not_signed_is_401_without_a_word_and_nothing_is_stored(
+    server, connection, tmp_path, headers
+):
+    async with running(configuration(server.url, tmp_path)) as service, client(service) as http:
+        answer = await http.post("/webhook/salon", content=whatsapp(text("a", 1)), headers=headers)
+        assert (answer.status_code, answer.content) == (401, b"")
+    assert await connection.call("EXISTS", "rfctl:due") == 0
+    assert await connection.call("EXISTS", "rfctl:quarantine") == 0
+
+
+async def test_the_bytes_are_verified_before_anything_is_parsed(server, connection, tmp_path):
+    async with running(configuration(server.url, tmp_path)) as service, client(service) as http:
+        assert (await http.post("/webhook/salon", content=b"{{{{")).status_code == 401
+        assert (await post(http, b"{{{{")).status_code == 200
+        [kept] = await Quarantine(connection).list()
+    assert (kept.source, kept.type, kept.body) == ("salon", "whatsapp-cloud", b"{{{{")
+    assert "JSON" in kept.why
+
+
+async def test_metas_handshake_is_answered_with_its_challenge(server, tmp_path):
+    asked = {"hub.mode": "subscribe", "hub.verify_token": "let me in", "hub.challenge": "1158201444"}
+    async with running(configuration(server.url, tmp_path)) as service, client(service) as http:
+        answer = await http.get("/webhook/salon", params=asked)
+        assert (answer.status_code, answer.text) == (200, "1158201444")
+        assert answer.headers["content-type"].startswith("text/plain")
+        for wrong in ({"hub.verify_token": "no"}, {"hub.challenge": "<script>"}, {"hub.mode": "x"}):
+            assert (await http.get("/webhook/salon", params={**asked, **wrong})).status_code == 403
+        assert (await http.get("/webhook/tg")).status_code == 403
+        assert (await http.get("/webhook/nobody")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("source", "hint"),
+    [
+        ("salon", "is sources.salon.verify_token the one that Meta was told?"),
+        ("mute", "set sources.mute.verify_token to the one that Meta was told"),
+    ],
+)
+async def test_a_handshake_is_refused_with_a_hint_at_the_token_that_it_needs(server, tmp_path, source, hint):
+    asked = {"hub.mode": "subscribe", "hub.verify_token": "no", "hub.challenge": "1158201444"}
+    mute = SALON + '[sources.mute]\ntype = "whatsapp-cloud"\nsecrets = ["app-secret"]\n'
+    async with running(configuration(server.url, tmp_path, mute)) as service, client(service) as http:
+        with logged() as said:
+            answer = await http.get(f"/webhook/{source}", params=asked)
+    assert (answer.status_code, answer.content) == (403, b"")
+    [refused] = [one for one in said if one["event"] == "handshake_refused"]
+    assert (refused["source"], refused["next"]) == (source, hint)
+
+
+@pytest.mark.parametrize("source", ["tg", "evo"])
+async def test_a_get_to_a_source_without_a_handshake_is_told_to_post(server, tmp_path, source):
+    async with running(configuration(server.url, tmp_path)) as service, client(service) as http:
+        with logged() as said:
+            answer = await http.get(f"/webhook/{source}")
+    assert answer.status_code == 403
+    assert answer.json()["error"] == f"source {source} takes requests by POST, and answers no GET"
+    assert "verify_token" not in str(said)
+
+
+async def test_a_retry_storm_of_fifty_leaves_one_copy(server, connection, tmp_path):
+    async with running(configuration(server.url, tmp_path)) as service, client(service) as http:
+        body = whatsapp(text("once", 1), text("and once", 2))
+        answers = await asyncio.gather(*(post(http, body) for _ in range(50)))
+        assert {one.status_code for one in answers} == {200}
+        [merged] = await flushed(connection)
+    assert merged.text == "once and once"
+    totals = await connection.call("HGET", "rfctl:totals", "duplicates")
+    assert totals == b"98"
+
+
+async def test_what_is_understood_is_stored_and_the_rest_of_the_same_request_is_kept(
+    server, connection, tmp_path
+):
+    async with running(configuration(server.url, tmp_path)) as service, client(service) as http:
+        odd = {"id": "wamid.2", "type": "text", "timestamp": "x", "text": 5}
+        assert (await post(http, whatsapp(text("a", 1), odd, text("b", 3)))).status_code == 200
+        [merged] = await flushed(connection)
+        [kept] = await Quarantine(connection).list()
+    assert merged.text == "a b"
+    assert b"wamid.2" in kept.body
+    assert b"wamid.1" not in kept.body
+
+
+async def test_a_status_is_answered_and_counted_and_never_batched(server, connection, tmp_path, monkeypatch):
+    monkeypatch.setattr("rfctl.store.daemons.BEAT_S", 0.05)
+    body = whatsapp(statuses=[{"id": "wamid.9", "status": "read", "timestamp": "1", "recipient_id": "7"}])
+    async with running(configuration(server.url, tmp_path)) as service, client(service) as http:
+        assert (await post(http, body)).status_code == 200
+        for _ in range(100):
+            counted = await connection.call("HGET", "rfctl:totals", "skipped:status")
+            if counted:
+                break
+            await asyncio.sleep(0.05)
+    assert counted == b"1"
+    assert await connection.call("EXISTS", "rfctl:due") == 0
+
+
+async def test_a_count_that_cannot_be_written_is_written_the_next_time(connection, own_server):
+    tally = Tally()
+    tally.add({"skipped:status": 2})
+    from rfctl.store.connection import Address, Connection
+
+    away = own_server()
+    gone = Connection.open(Address(away.url, "the test"))
+    away.kill()
+    with pytest.raises(Exception, match="cannot be reached"):
+        await tally.write(gone, "rfctl:totals")
+    await gone.close()
+    await tally.write(connection, "rfctl:totals")
+    await tally.write(connection, "rfctl:totals")
+    assert await connection.call("HGET", "rfctl:totals", "skipped:status") == b"2"
+
+
+async def test_a_picture_without_words_leaves_a_mark_and_one_with_a_caption_its_caption(
+    server, connection, tmp_path
+):
+    def picture(number: int, **more) -> dict:
+        image = {"id": f"m{number}", "mime_type": "image/jpeg", **more}
+        return {**text("", number), "type": "image", "image": image}
+
+    async with running(configuration(server.url, tmp_path)) as service, client(service) as http:
+        await post(http, whatsapp(text("look", 1), picture(2), picture(3, caption="and this")))
+        [merged] = await flushed(connection)
+        assert merged.text == "look [image] and this"
+        assert [one.media[0].id for one in merged.messages[1:]] == ["m2", "m3"]
+        await connection.call("FLUSHALL")
+    settings = configuration(server.url, tmp_path, RFCTL_BATCHING__MARK="")
+    async with running(settings) as service, client(service) as http:
+        await post(http, whatsapp(text("look", 1), picture(2)))
+        [merged] = await flushed(connection)
+        assert merged.text == "look"
+        assert len(merged.messages) == 2
+
+
+async def test_the_apikey_of_evolution_is_never_stored(server, connection, tmp_path):
+    async with running(configuration(server.url, tmp_path)) as service, client(service) as http:
+        headers = {"Authorization": "Bearer evo-secret"}
+        body = {"event": "messages.upsert", "instance": "shop", "apikey": "TOPSECRET", "data": {"odd": 1}}
+        assert (await http.post("/webhook/evo", json=body, headers=headers)).status_code == 200
+        good = {
+            "event": "messages.upsert", "instance": "shop", "apikey": "TOPSECRET",
+            "data": {
+                "key": {"remoteJid": "49151@s.whatsapp.net", "fromMe": False, "id": "E1"},
+                "message": {"conversation": "hi"}, "messageType": "conversation", "messageTimestamp": 1790000000,
+            },
+        }  # fmt: skip
+        answer = await http.post("/webhook/evo/messages-upsert", json=good, headers=headers)
+        assert answer.status_code == 200
+        [merged] = await flushed(connection)
+        assert (merged.phone, merged.account) == ("49151", "shop")
+        [kept] = await Quarantine(connection).list()
+        assert b"TOPSECRET" not in kept.body
+        assert all(b"TOPSECRET" not in raw for raw in merged.raw)
+
+
+async def test_redis_trouble_is_503_for_a_provider_too_even_for_what_is_not_understood(own_server, tmp_path):
+    server = own_server()
+    settings = configuration(server.url, tmp_path, RFCTL_REDIS__TIMEOUT_MS="300")
+    async with running(settings) as service, client(service) as http:
+        server.kill()
+        for body in (whatsapp(text("a", 1)), b"{{{{"):
+            answer = await http.post("/webhook/salon", content=body, headers=signed(body), timeout=10)
+            assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+        server.start()
+
+
+async def test_a_source_without_a_secret_is_for_this_machine_alone(server, connection, tmp_path):
+    open_to_all = '[sources.salon]\ntype = "telegram"\n'
+    update = {
+        "update_id": 1,
+        "message": {
+            "message_id": 5, "date": 1790000000, "text": "hi",
+            "from": {"id": 7, "is_bot": False, "first_name": "x"}, "chat": {"id": 7, "type": "private"},
+        },
+    }  # fmt: skip
+    async with (
+        running(configuration(server.url, tmp_path, open_to_all)) as service,
+        client(service) as http,
+    ):
+        assert (await http.post("/webhook/salon", json=update)).status_code == 200
+        proxied = {"X-Forwarded-For": "203.0.113.9"}
+        refused = await http.post("/webhook/salon", json=update, headers=proxied)
+        assert refused.status_code == 401
+    everywhere = configuration(server.url, tmp_path, open_to_all, RFCTL_HTTP__HOST="0.0.0.0")
+    with pytest.raises(SettingsError, match="setting is wrong") as problem:
+        await Service(everywhere).start()
+    assert "sources.salon: it has no secrets" in problem.value.problems[0]
+    assert "insecure = true" in problem.value.next
+    meant = open_to_all + "insecure = true\n"
+    async with (
+        running(configuration(server.url, tmp_path, meant, RFCTL_HTTP__HOST="0.0.0.0")) as service,
+        httpx.AsyncClient(trust_env=False) as http,
+    ):
+        url = service.url.replace("0.0.0.0", "127.0.0.1") + "/webhook/salon"
+        assert (await http.post(url, json=update, headers=proxied)).status_code == 200
+
+
+SIMPLE = [
+    "text/plain",
+    "text/plain; charset=UTF-8",
+    "application/x-www-form-urlencoded",
+    "multipart/form-data",
+]
+JSON = [
+    "application/json",
+    "Application/JSON; charset=utf-8",
+    "application/cloudevents+json",
+    "application/json ;charset=utf-8",
+]
+HELLO = b'{"from":"7","message":"hi"}'
+
+
+async def test_without_a_secret_what_any_web_page_can_send_is_415_and_told_what_to_send(
+    server, connection, tmp_path
+):
+    unverified = '[sources.generic]\n[sources.tg]\ntype = "telegram"\ninsecure = true\n'
+    async with (
+        running(configuration(server.url, tmp_path, unverified)) as service,
+        client(service) as http,
+    ):
+        for path, source in (("whatsapp/batched", "generic"), ("tg", "tg")):
+            for kind in (*SIMPLE, "application/jsonx", "text/json", "json", ""):
+                answer = await http.post(f"/webhook/{path}", content=HELLO, headers={"Content-Type": kind})
+                assert answer.status_code == 415, kind
+            answer = await http.post(f"/webhook/{path}", content=HELLO)
+            assert answer.status_code == 415
+            assert "send Content-Type: application/json" in answer.json()["error"]
+            assert f"or set sources.{source}.secrets" in answer.json()["error"]
+    assert await connection.call("EXISTS", "rfctl:due") == 0
+
+
+async def test_without_a_secret_json_is_taken_however_its_type_is_written(server, tmp_path):
+    async with running(configuration(server.url, tmp_path, "")) as service, client(service) as http:
+        for kind in JSON:
+            headers = {"Content-Type": kind}
+            answer = await http.post("/webhook/whatsapp/batched", content=HELLO, headers=headers)
+            assert (answer.status_code, answer.json()["addedCount"]) == (200, 1), kind
+
+
+async def test_what_is_verified_is_taken_under_any_content_type(server, tmp_path):
+    async with running(configuration(server.url, tmp_path)) as service, client(service) as http:
+        body = whatsapp(text("a", 1))
+        assert (await post(http, body)).status_code == 200
+        for kind in (*SIMPLE, *JSON):
+            headers = signed(body) | {"Content-Type": kind}
+            assert (await http.post("/webhook/salon", content=body, headers=headers)).status_code == 200, kind
+
+
+async def test_the_forms_of_twilio_are_taken_without_a_secret_too(server, connection, tmp_path):
+    sms = '[sources.sms]\ntype = "twilio"\npublic_url = "https://bot.example.com"\n'
+    async with running(configuration(server.url, tmp_path, sms)) as service, client(service) as http:
+        form = {"From": "+12025550143", "To": "+14155550100", "MessageSid": "SM1", "Body": "hi"}
+        assert (await http.post("/webhook/sms", data=form)).status_code == 200
+        [merged] = await flushed(connection)
+    assert merged.text == "hi"
+
+
+async def test_a_deletion_in_a_group_takes_its_message_out_of_what_is_pending(server, connection, tmp_path):
+    gateway = '[sources.gateway]\ntype = "waha"\n'
+    async with running(configuration(server.url, tmp_path, gateway)) as service, client(service) as http:
+        for name in ("group_text.json", "deletion_in_a_group.json"):
+            sent = json.loads(recorded("waha", name))
+            assert (await http.post("/webhook/gateway", json=sent)).status_code == 200
+        [merged] = await flushed(connection)
+    assert ([one.type for one in merged.messages], merged.text) == (["text", "deletion"], "")
+
+
+async def test_order_sent_puts_an_edit_of_what_has_left_behind_what_was_said_since(
+    server, connection, tmp_path
+):
+    def said(number: int, words: str, **more) -> dict:
+        who = {"chat": {"id": 7, "type": "private"}, "from": {"id": 7}}
+        return {"message_id": number, "date": 1790000000 + number, "text": words, **who, **more}
+
+    batches = make_batches(connection, order="sent")
+    unverified = '[sources.bot]\ntype = "telegram"\n'
+    async with running(configuration(server.url, tmp_path, unverified)) as service, client(service) as http:
+        await http.post("/webhook/bot", json={"update_id": 1, "message": said(1, "at 5")})
+        await batches.hand_over(everything="flush")
+        await http.post("/webhook/bot", json={"update_id": 2, "message": said(2, "please")})
+        edit = said(1, "at 6", edit_date=1790000003)
+        await http.post("/webhook/bot", json={"update_id": 3, "edited_message": edit})
+        await batches.hand_over(everything="flush")
+    assert [one.text for one in await collected(batches)] == ["at 5", "please at 6"]
+
+
+async def test_a_crash_of_a_source_keeps_the_request_and_the_process(
+    server, connection, tmp_path, monkeypatch
+):
+    def crash(self, body):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("rfctl.sources.telegram.source.Telegram.messages", crash)
+    async with running(configuration(server.url, tmp_path)) as service, client(service) as http:
+        headers = {"X-Telegram-Bot-Api-Secret-Token": "hush"}
+        assert (await http.post("/webhook/tg", content=b"{}", headers=headers)).status_code == 200
+        [kept] = await Quarantine(connection).list()
+        assert "ZeroDivisionError" in kept.why
+        assert (await http.get("/healthz")).status_code == 200
+
+
+async def test_the_sources_of_the_settings_are_all_there_are(server, tmp_path):
+    async with running(configuration(server.url, tmp_path)) as service, client(service) as http:
+        answer = await http.post("/webhook/whatsapp/batched", json={"from": "7", "message": "x"})
+        assert answer.status_code == 404
+        assert "no source generic" in answer.json()["error"]
+
+
+async def test_each_source_waits_by_its_own_timers_and_the_rules(server, connection, tmp_path):
+    rules = """
+[sources.fast]
+type = "generic"
+quiet_ms = 150
+[sources.slow]
+type = "generic"
+quiet_ms = 4000
+[rules.stop]
+words = ["stop"]
+then = "discard"
+"""
+    async with running(configuration(server.url, tmp_path, rules)) as service, client(service) as http:
+        for name in ("fast", "slow"):
+            answer = await http.post(f"/webhook/{name}", json={"from": name, "message": "x"})
+            assert answer.json()["batches"][0]["dueInMs"] == (150 if name == "fast" else 4000)
+        await asyncio.sleep(0.5)
+        [merged] = await collected(make_batches(connection))
+        assert (merged.phone, merged.late_ms < 250) == ("fast", True)
+        await http.post("/webhook/slow", json={"from": "slow", "message": "Stop!"})
+        stopped = (await collected(make_batches(connection)))[-1]
+        assert (stopped.text, stopped.discarded, stopped.reason) == ("Stop!", 1, "bypass")

@@ -1,0 +1,456 @@
+"""One contract for every sink: once when all is well, the same id after a crash, order, patience, and an end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+import pytest
+
+from rfctl.config.loader import Environment, load
+from rfctl.delivery.retry_policy import Pace
+from rfctl.model.message import Message
+from rfctl.sinks.contract import Delivery, DeliveryError, Sink
+from rfctl.sinks.redis import Inside
+from rfctl.store.connection import Address, Connection
+from rfctl.store.deliveries import Deliveries, Entry
+from tests.conftest import make_batches, running
+from tests.support.forwarding import PACE, Receiver, Running, deliveries, hand_over, left, settled
+from tests.support.outlets import KINDS, ONCE, Outlet, Stubborn, outlet
+from tests.support.receivers import HttpReceiver
+from tests.support.waiting import until
+
+
+@pytest.fixture(params=KINDS)
+async def out(request, connection: Connection, tmp_path, monkeypatch) -> AsyncIterator[Outlet]:
+    async with outlet(request.param, connection, tmp_path, monkeypatch) as made:
+        yield made
+
+
+@pytest.fixture(params=["http", "command"])
+async def outside(request, connection: Connection, tmp_path, monkeypatch) -> AsyncIterator[Outlet]:
+    async with outlet(request.param, connection, tmp_path, monkeypatch) as made:
+        yield made
+
+
+class Forward(Protocol):
+    def __call__(self, sink: Sink | Inside, pace: Pace = PACE, who: str = "one") -> Running: ...
+
+
+@pytest.fixture
+async def forward(connection: Connection) -> AsyncIterator[Forward]:
+    """Starts forwarders; none of them outlives its test, not even one that failed."""
+    started: list[Running] = []
+
+    def start(sink: Sink | Inside, pace: Pace = PACE, who: str = "one") -> Running:
+        started.append(Running(connection, sink, pace, who))
+        return started[-1]
+
+    yield start
+    for one in started:
+        await one.stop()
+
+
+async def taken(out: Outlet, count: int) -> list[dict]:
+    async def enough():
+        found = await out.taken()
+        return found if len(found) >= count else None
+
+    return await until(enough)
+
+
+async def test_it_delivers_once_and_in_order_when_all_is_well(
+    connection: Connection, out: Outlet, forward: Forward
+):
+    said = [(f"7{n % 3}", f"{n}") for n in range(24)]
+    ids = await hand_over(connection, *said)
+    running = forward(out.sink)
+    found = await taken(out, 24)
+    await running.stop()
+    assert sorted(one["messageId"] for one in await out.taken()) == sorted(ids)
+    assert len(found) == 24
+    for phone in {phone for phone, _ in said}:
+        of_phone = [one["message"] for one in found if one["from"] == phone]
+        assert of_phone == [text for who, text in said if who == phone]
+    assert await left(connection) == (0, 0, 0, 0, 0)
+    totals = await connection.call("HGET", "rfctl:totals", "sink:bot:delivered")
+    assert totals == b"24"
+
+
+async def test_after_a_crash_between_delivery_and_acknowledgement_the_same_id_comes_again(
+    connection: Connection, out: Outlet, monkeypatch, forward: Forward
+):
+    [first] = await hand_over(connection, ("7", "a"))
+    crashed = asyncio.Event()
+
+    async def never(self, entry: Entry, *_):
+        crashed.set()
+        await asyncio.Event().wait()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Deliveries, "settle", never)
+        if out.kind in ("list", "stream"):  # there the two are one step: the crash can only be after it
+            push = Deliveries.push
+
+            async def pushed_and_gone(self, entry, what):
+                await push(self, entry, what)
+                await never(self, entry)
+
+            patched.setattr(Deliveries, "push", pushed_and_gone)
+        dying = forward(out.sink, Pace(PACE.retry_ms, check_ms=50, finish_ms=10))
+        await asyncio.wait_for(crashed.wait(), 10)
+        await dying.stop()  # its lane is still in there, and is cut off
+    running = forward(out.sink, who="two")
+    wanted = 1 if out.kind in ONCE else 2
+    found = await taken(out, wanted)
+    await until(lambda: settled(connection))
+    await running.stop()
+    assert [one["messageId"] for one in await out.taken()] == [first] * wanted
+    assert {json.dumps(one, sort_keys=True) for one in found} == {json.dumps(found[0], sort_keys=True)}
+
+
+async def test_a_phone_that_fails_keeps_its_order_and_holds_up_nobody(
+    connection: Connection, out: Outlet, forward: Forward
+):
+    if not isinstance(out.sink, Stubborn):
+        pytest.skip("a list or stream in the same Redis fails only with its key: see the test of that")
+    out.sink.failures = {"bad": 10_000}
+    await hand_over(connection, ("bad", "1"), ("good", "a"), ("bad", "2"), ("good", "b"), ("bad", "3"))
+    running = forward(out.sink, Pace(retry_ms=(60,) * 1000, parallel=4, check_ms=50))
+    await taken(out, 2)
+    await hand_over(connection, ("bad", "4"), ("good", "c"))
+    assert [one["message"] for one in await taken(out, 3)] == ["a", "b", "c"]
+    out.sink.failures = {}
+    found = await taken(out, 7)
+    await running.stop()
+    assert [one["message"] for one in found if one["from"] == "bad"] == ["1", "2", "3", "4"]
+    attempts = [attempt for phone, attempt in out.sink.attempts if phone == "bad"]
+    tries = len(attempts) - 3
+    assert tries > 1
+    assert attempts == [*range(1, tries + 1), 1, 1, 1]
+    assert await settled(connection)
+
+
+async def test_the_schedule_lives_in_redis_and_survives_a_restart(
+    connection: Connection, out: Outlet, forward: Forward
+):
+    if not isinstance(out.sink, Stubborn):
+        pytest.skip("a list or stream in the same Redis fails only with its key: see the test of that")
+    out.sink.failures = {"7": 1}
+    await hand_over(connection, ("7", "a"), ("7", "b"))
+    pace = Pace(retry_ms=(700,), parallel=4, check_ms=50)
+    first = forward(out.sink, pace)
+    await until(lambda: held(connection))
+    failed_at = time.monotonic()
+    await first.stop()
+    second = forward(out.sink, pace, who="two")
+    found = await taken(out, 2)
+    await second.stop()
+    assert time.monotonic() - failed_at > 0.5, "a restart does not try sooner"
+    assert [one["message"] for one in found] == ["a", "b"]
+    assert out.sink.attempts == [("7", 1), ("7", 2), ("7", 1)]
+
+
+async def held(connection: Connection) -> bool:
+    return (await left(connection))[2] == 1
+
+
+async def test_after_the_last_try_it_is_dead_with_its_history_and_the_next_one_goes_on(
+    connection: Connection, out: Outlet, forward: Forward
+):
+    if not isinstance(out.sink, Stubborn):
+        pytest.skip("a list or stream in the same Redis fails only with its key: see the test of that")
+    out.sink.failures = {"7": 3}
+    [first, _] = await hand_over(connection, ("7", "never"), ("7", "next"))
+    running = forward(out.sink)
+    [found] = await taken(out, 1)
+    await running.stop()
+    assert found["message"] == "next"
+    [(_, flat)] = await connection.call("XRANGE", "rfctl:dead", "-", "+")
+    dead = {flat[i].decode(): flat[i + 1].decode() for i in range(0, len(flat), 2)}
+    assert (dead["sink"], dead["id"], dead["phone"], dead["text"]) == ("bot", first, "7", "never")
+    tries = json.loads(dead["tries"])
+    assert [one["error"] for one in tries] == ["no, not 7"] * 3
+    assert [tries[i + 1]["at_ms"] - tries[i]["at_ms"] >= wait for i, wait in enumerate(PACE.retry_ms)] == [
+        True,
+        True,
+    ]
+    assert await settled(connection)
+
+
+async def test_a_list_whose_key_somebody_took_is_tried_again_and_the_others_go_on(
+    connection: Connection, forward: Forward
+):
+    await connection.call("SET", "to-bad", "x")
+    await hand_over(connection, ("bad", "1"), ("good", "a"), ("bad", "2"))
+    running = forward(Inside("list", "to-{phone}"), Pace(retry_ms=(100,) * 50, check_ms=50))
+    await until(lambda: connection.call("EXISTS", "to-good"))
+    await until(lambda: held(connection))
+    await connection.call("DEL", "to-bad")
+    await until(lambda: settled(connection))
+    await running.stop()
+    assert [json.loads(one)["message"] for one in await connection.call("LRANGE", "to-bad", 0, -1)] == [
+        "1",
+        "2",
+    ]
+
+
+async def test_a_final_failure_is_dead_at_once_and_a_pause_stops_everything(
+    connection: Connection, forward: Forward
+):
+    receiver = Receiver(DeliveryError("malformed", final=True))
+    running = forward(receiver, Pace(retry_ms=(10,), check_ms=50))
+    await hand_over(connection, ("7", "a"))
+    await until(lambda: connection.call("XLEN", "rfctl:dead"))
+    receiver.says = DeliveryError("410 Gone", pause=True)
+    await hand_over(connection, ("7", "b"), ("8", "c"))
+    await until(lambda: connection.call("HEXISTS", "rfctl:paused", "bot"))
+    receiver.says = None
+    await hand_over(connection, ("9", "d"))
+    await asyncio.sleep(0.3)
+    assert receiver.got == []
+    await connection.call("HDEL", "rfctl:paused", "bot")
+    await until(lambda: settled(connection))
+    await running.stop()
+    assert sorted(receiver.got) == ["b", "c", "d"]
+
+
+async def test_a_receiver_that_is_back_is_given_at_once_what_waits_for_later(
+    connection: Connection, monkeypatch, forward: Forward
+):
+    monkeypatch.setattr("rfctl.delivery.outage._SERVED_NOBODY_S", 0.1)
+
+    receiver = Receiver(DeliveryError("down"))
+    running = forward(receiver, Pace(retry_ms=(3_600_000,), check_ms=50))
+    await hand_over(connection, *((f"{n}", f"{n}") for n in range(5)))
+
+    async def all_held():
+        return (await left(connection))[2] == 5
+
+    await until(all_held)
+    await asyncio.sleep(0.1)
+    receiver.says = None
+    await hand_over(connection, ("new", "new"))
+    await until(lambda: settled(connection))
+    await running.stop()
+    assert Counter(receiver.got) == Counter(["0", "1", "2", "3", "4", "new"])
+
+
+async def test_one_who_writes_a_lot_does_not_hold_up_the_others_nor_fill_the_memory(
+    connection: Connection, forward: Forward
+):
+    class Slow(Receiver):
+        gate = asyncio.Event()
+
+        async def deliver(self, delivery: Delivery) -> None:
+            if delivery.merged.phone == "much":
+                await self.gate.wait()
+            await super().deliver(delivery)
+
+    slow = Slow()
+    said = [("much", f"{n}") for n in range(200)] + [("other", "x")]
+    await hand_over(connection, *said)
+    running = forward(slow, Pace(retry_ms=(10,), parallel=2, check_ms=50))
+    await until(lambda: "x" in slow.got)
+    slow.gate.set()
+    await until(lambda: settled(connection))
+    await running.stop()
+    assert slow.got == ["x", *(f"{n}" for n in range(200))]
+
+
+async def test_two_daemons_deliver_each_message_once_and_the_second_takes_over(
+    connection: Connection, forward: Forward
+):
+    one, two = Receiver(), Receiver()
+    pace = Pace(retry_ms=(10,), check_ms=50, lease_ms=400)
+    first = forward(one, pace, "one")
+    await until(lambda: connection.call("EXISTS", "rfctl:sink:bot:lease"))
+    second = forward(two, pace, "two")
+    await hand_over(connection, *((f"{n % 5}", f"{n}") for n in range(50)))
+    await until(lambda: len(one.got) == 50)
+    assert two.got == []
+    await first.stop()
+    await connection.call("SET", "rfctl:sink:bot:lease", "one", "PX", 400)  # as if it had died without a word
+    await hand_over(connection, ("7", "later"))
+    await until(lambda: two.got == ["later"])
+    await second.stop()
+
+
+async def test_a_group_that_somebody_deleted_begins_with_what_is_kept(
+    connection: Connection, forward: Forward
+):
+    receiver = Receiver()
+    running = forward(receiver)
+    await hand_over(connection, ("7", "a"))
+    await until(lambda: receiver.got == ["a"])
+    await connection.call("FLUSHALL")
+    await hand_over(connection, ("7", "b"))
+    await until(lambda: receiver.got[-1] == "b")
+    await running.stop()
+
+
+async def test_a_bug_in_a_sink_counts_as_a_failure_and_is_tried_again(
+    connection: Connection, forward: Forward
+):
+    class Buggy(Receiver):
+        tries = 0
+
+        async def deliver(self, delivery: Delivery) -> None:
+            self.tries += 1
+            if self.tries == 1:
+                raise ZeroDivisionError("oops")
+
+    buggy = Buggy()
+    await hand_over(connection, ("7", "a"))
+    running = forward(buggy)
+    await until(lambda: buggy.tries == 2)
+    await until(lambda: settled(connection))
+    await running.stop()
+
+
+async def test_a_redis_that_goes_and_comes_loses_no_delivery_and_keeps_the_order(own_server):
+    class Slow(Receiver):
+        async def deliver(self, delivery: Delivery) -> None:
+            await asyncio.sleep(0.01)
+            await super().deliver(delivery)
+
+    server = own_server()
+    connection = Connection.open(Address(server.url, "the test", timeout_ms=500))
+    receiver = Slow()
+    running = Running(
+        connection, receiver, Pace(retry_ms=(10,), parallel=4, check_ms=50, lease_ms=600), "one"
+    )
+    try:
+        await hand_over(connection, *((f"7{n % 3}", f"{n}") for n in range(90)))
+        await until(lambda: len(receiver.got) > 10)
+        server.kill()
+        await asyncio.sleep(1)
+        server.start()
+        await until(lambda: len(set(receiver.got)) == 90)
+        await until(lambda: settled(connection))
+    finally:
+        await running.stop()
+        await connection.close()
+    first = list(dict.fromkeys(receiver.got))
+    for phone in range(3):
+        assert [int(text) for text in first if int(text) % 3 == phone] == list(range(phone, 90, 3))
+
+
+async def test_on_several_shards_every_id_is_one_messages_alone(connection: Connection, server, tmp_path):
+    async with HttpReceiver() as receiver:
+        file = tmp_path / "c.toml"
+        file.write_text(
+            f"[redis]\nshards = 4\n[batching]\nmax_size = 1\n[http]\nport = 0\n"
+            f'[sinks.bot]\ntype = "http"\nurl = "{receiver.url}"\nallow_private = true\n'
+        )
+        given = {"HOME": str(tmp_path), "RFCTL_REDIS__URL": server.url}
+        async with running(load(Environment(given), file=file)):
+            batches = make_batches(connection, 4, max_size=1)
+            await batches.add(
+                [Message(phone=f"7{n}", text=f"{n}", id=f"{n}", channel="generic") for n in range(40)]
+            )
+            await until(lambda: len(receiver.taken) >= 40)
+    ids = [one["headers"]["webhook-id"] for one in receiver.taken]
+    assert len(set(ids)) == len(ids) == 40
+    assert {one.rpartition("-")[2] for one in ids} == {"0", "1", "2", "3"}
+    assert {one["body"]["message"] for one in receiver.taken} == {f"{n}" for n in range(40)}
+
+
+async def test_three_who_always_fail_are_tried_by_the_schedule_while_others_are_served(
+    connection: Connection, forward: Forward
+):
+    tries: list[float] = []
+
+    class Refusing(Receiver):
+        async def deliver(self, delivery: Delivery) -> None:
+            if delivery.merged.phone.startswith("bad"):
+                tries.append(time.monotonic())
+                raise DeliveryError("no", retry_after_ms=300)
+            await super().deliver(delivery)
+
+    receiver = Refusing()
+    running = forward(receiver, Pace(retry_ms=(300,) * 9, check_ms=20))
+    await hand_over(connection, *((f"bad{n}", f"{n}") for n in range(4)))
+    for n in range(40):
+        await hand_over(connection, ("good", f"g{n}"))
+        await asyncio.sleep(0.02)
+    await until(lambda: len(receiver.got) == 40)
+    passed_s = time.monotonic() - tries[0]
+    await running.stop()
+    assert len(tries) <= 4 * (1 + passed_s / 0.3)
+    assert await connection.call("XLEN", "rfctl:dead") == 0
+
+
+async def test_one_that_somebody_deleted_while_it_waited_holds_its_phone_no_longer(
+    connection: Connection, forward: Forward
+):
+    receiver = Receiver(DeliveryError("down"))
+    running = forward(receiver, Pace(retry_ms=(100,) * 99, check_ms=20))
+    [entry_id] = await hand_over(connection, ("7", "deleted"))
+    await until(lambda: held(connection))
+    await connection.call("XDEL", "rfctl:out", entry_id)
+    receiver.says = None
+    await hand_over(connection, ("7", "next"))
+    await until(lambda: receiver.got == ["next"])
+    await until(lambda: settled(connection))
+    await running.stop()
+
+
+@pytest.mark.parametrize(
+    "fields", [("phone", "7", "count", "x"), ("phone", "7", "messages", "nope"), ("a", "b")]
+)
+async def test_an_entry_that_we_did_not_write_is_dead_and_ends_nothing(
+    connection: Connection, fields, forward: Forward
+):
+    receiver = Receiver()
+    await connection.call("XADD", "rfctl:out", "*", *fields)
+    running = forward(receiver)
+    await make_batches(connection, max_size=1).add([Message(phone="7", text="next", id="n", channel="x")])
+    await until(lambda: "next" in receiver.got)
+    await until(lambda: settled(connection))
+    await running.stop()
+    assert await connection.call("XLEN", "rfctl:dead") == (0 if fields == ("a", "b") else 1)
+
+
+async def test_a_sink_that_cancels_itself_has_failed(connection: Connection, forward: Forward):
+    class Odd(Receiver):
+        tries = 0
+
+        async def deliver(self, delivery: Delivery) -> None:
+            self.tries += 1
+            if self.tries == 1:
+                raise asyncio.CancelledError
+
+    odd = Odd()
+    await hand_over(connection, ("7", "a"))
+    running = forward(odd)
+    await until(lambda: odd.tries == 2)
+    await until(lambda: settled(connection))
+    await running.stop()
+
+
+async def test_who_has_lost_the_lease_reads_nothing_new(connection: Connection):
+    one = deliveries(connection)
+    await one.open()
+    await hand_over(connection, ("7", "a"))
+    assert await one.lease("one", 60_000)
+    assert len(await one.unread(10, 1, "one") or []) == 1
+    await connection.call("SET", "rfctl:sink:bot:lease", "two")
+    await hand_over(connection, ("7", "b"))
+    assert await one.unread(10, 1, "one") is None
+    assert await one.unacknowledged("0-0", 10, "one") is None
+    assert [entry.merged.text for entry in await one.unread(10, 1, "two") or []] == ["b"]
+
+
+async def test_a_hold_whose_answer_was_lost_counts_one_try(connection: Connection):
+    one = deliveries(connection)
+    [entry_id] = await hand_over(connection, ("7", "a"))
+    for _ in range(2):
+        await one.hold("7", [entry_id], wait_ms=0, error="no", tries=0)
+    assert (await one.fetch(entry_id)).tries == 1
+    await one.hold("7", [entry_id], wait_ms=0, error="no", tries=1)
+    assert (await one.fetch(entry_id)).tries == 2

@@ -1,0 +1,254 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from rfctl.model.message import Merged, Message, encode_item
+from rfctl.sinks.bullmq import BullMq
+from rfctl.sinks.celery import Celery
+from rfctl.sinks.contract import Delivery, DeliveryError, Sink, SinkProfile, encode
+from rfctl.sinks.rq import Rq
+from rfctl.store.connection import Address, Connection
+from tests.support import workers
+from tests.support.servers import RedisServer
+
+QUEUE = "company-7-messages"
+TEMPLATE = "company-{company}-messages"
+TASKS = {"bullmq": "", "celery": "chat.answer", "rq": "tests.support.workers.tasks.rq_task"}
+TYPES: dict[str, Callable[[SinkProfile], Sink]] = {"bullmq": BullMq, "celery": Celery, "rq": Rq}
+WAITING = {"bullmq": f"bull:{QUEUE}:wait", "celery": QUEUE, "rq": f"rq:queue:{QUEUE}"}
+NODE = ("TEST_BULLMQ5", "TEST_BULLMQ6")
+
+every_sink = pytest.mark.parametrize("type_", TYPES)
+
+
+def delivery(number: int, metadata: bytes = b'{"pushName":"Zo\xc3\xab"}') -> Delivery:
+    texts = ("Привет,", 'запишите "меня"')
+    messages = [
+        Message(phone="79001234567", text=text, id=f"wamid-{number}-{place}", channel="wa", company="7", metadata=metadata)
+        for place, text in enumerate(texts)
+    ]  # fmt: skip
+    raw = [
+        encode_item(one, with_phone=False) + b',"timestamp":1,"receivedAt":2,"waitMs":3}' for one in messages
+    ]
+    id_ = f"179000000000{number}-0"
+    merged = Merged(
+        id=id_, phone="79001234567", company="7", text=" ".join(texts), count=2, reason="quiet",
+        first_ms=1_789_999_990_000, last_ms=1_789_999_991_500, late_ms=0, channel="wa", simulated=False, raw=raw,
+        platform="whatsapp",
+    )  # fmt: skip
+    return Delivery(id_, merged, origin="0f0f")
+
+
+def profile(type_: str, url: str, **options: Any) -> SinkProfile:
+    timeout_ms = options.pop("timeout_ms", 5_000)
+    name = options.pop("sink_name", "bot")
+    task = {} if type_ == "bullmq" else {"task": TASKS[type_]}
+    given = {"url": url, "queue": TEMPLATE, **task, **options}
+    return SinkProfile(name, type_, timeout_ms=timeout_ms, connect_timeout_ms=1_000, options=given)
+
+
+@asynccontextmanager
+async def opened(type_: str, url: str, **options: Any) -> AsyncIterator[Sink]:
+    sink = TYPES[type_](profile(type_, url, **options))
+    await sink.open()
+    try:
+        yield sink
+    finally:
+        await sink.close()
+
+
+def ids(jobs: list[dict[str, Any]]) -> list[str]:
+    return [job["id"] for job in jobs]
+
+
+@every_sink
+async def test_two_sinks_and_two_rfctl_in_one_queue_are_all_served(connection: Connection, type_: str):
+    async with (
+        opened(type_, connection.address.url) as one,
+        opened(type_, connection.address.url, sink_name="other") as other,
+    ):
+        for sink, sent in (
+            (one, delivery(1)),
+            (other, delivery(1)),
+            (one, replace(delivery(1), origin="1e1e")),
+        ):
+            await sink.deliver(sent)
+        assert await connection.call("LLEN", WAITING[type_]) == 3
+
+
+async def refusal(sink: Sink, one: Delivery) -> DeliveryError:
+    with pytest.raises(DeliveryError) as caught:
+        await sink.deliver(one)
+    return caught.value
+
+
+@pytest.mark.parametrize("variable", NODE)
+async def test_a_bullmq_worker_of_node_gets_the_message_in_the_shape_it_reads(
+    server: RedisServer, variable: str
+):
+    modules, sent = workers.node_modules(variable), delivery(1)
+    async with opened("bullmq", server.url) as sink, workers.bullmq(server, QUEUE, modules) as worker:
+        await sink.deliver(sent)
+        job = await worker.job()
+    assert job == {
+        "id": "rfctl-bot-0f0f-1790000000001-0", "name": "process-message", "data": json.loads(encode(sent)),
+        "attempts": 3, "backoff": {"type": "exponential", "delay": 5_000},
+    }  # fmt: skip
+    data = job["data"]
+    assert (data["from"], data["message"], data["companyId"]) == ("79001234567", 'Привет, запишите "меня"', 7)
+    assert (data["platform"], data["messageId"]) == ("whatsapp", sent.id)
+    assert data["metadata"]["pushName"] == "Zoë"
+    assert [one["messageId"] for one in data["metadata"]["originalMessages"]] == ["wamid-1-0", "wamid-1-1"]
+
+
+@pytest.mark.parametrize("variable", NODE)
+async def test_a_repeated_message_is_one_bullmq_job_before_and_after_it_is_done(
+    server: RedisServer, variable: str
+):
+    modules = workers.node_modules(variable)
+    async with opened("bullmq", server.url) as sink:
+        for number in (1, 2, 1, 2):
+            await sink.deliver(delivery(number))
+        async with workers.bullmq(server, QUEUE, modules) as worker:
+            first = [await worker.job() for _ in range(2)]
+            for number in (1, 2, 3):
+                await sink.deliver(delivery(number))
+            last = await worker.job()
+    assert ids([*first, last]) == [f"rfctl-bot-0f0f-179000000000{number}-0" for number in (1, 2, 3)]
+
+
+async def test_a_celery_worker_gets_the_messages_in_order_and_in_their_shape(server: RedisServer):
+    sent = [delivery(number) for number in (1, 2, 3)]
+    async with opened("celery", server.url) as sink:
+        for one in sent:
+            await sink.deliver(one)
+    async with workers.celery(server, QUEUE) as worker:
+        jobs = [await worker.job() for _ in sent]
+    assert jobs == [{"id": f"rfctl-bot-0f0f-{one.id}", "data": json.loads(encode(one))} for one in sent]
+
+
+async def test_a_repeated_message_reaches_celery_with_the_same_task_id(server: RedisServer):
+    async with opened("celery", server.url) as sink:
+        for number in (1, 1):
+            await sink.deliver(delivery(number))
+    async with workers.celery(server, QUEUE) as worker:
+        jobs = [await worker.job() for _ in range(2)]
+    assert ids(jobs) == ["rfctl-bot-0f0f-1790000000001-0"] * 2, (
+        "Celery runs it again: that is why the id must be the same"
+    )
+
+
+async def test_a_default_rq_worker_gets_the_messages_in_order_and_each_once(server: RedisServer):
+    sent = [delivery(number) for number in (1, 2, 3)]
+    async with opened("rq", server.url) as sink:
+        for one in [*sent, sent[0]]:
+            await sink.deliver(one)
+        async with workers.rq(server, QUEUE) as worker:
+            jobs = await worker.rest()
+        await sink.deliver(sent[0])
+        await sink.deliver(delivery(4))
+        async with workers.rq(server, QUEUE) as worker:
+            later = await worker.rest()
+    assert jobs == [{"id": f"rfctl-bot-0f0f-{one.id}", "data": json.loads(encode(one))} for one in sent]
+    assert ids(later) == ["rfctl-bot-0f0f-1790000000004-0"], "a message that was done is not done again"
+
+
+@every_sink
+async def test_a_dead_redis_is_a_failure_in_time_and_the_next_delivery_after_its_return_works(
+    own_server, type_: str
+):
+    server = own_server()
+    url = server.url.replace("://", "://:s3cr3t-word@")
+    async with opened(type_, server.url, timeout_ms=1_500) as sink:
+        await sink.deliver(delivery(1))
+        server.kill()
+        for number in (2, 3):
+            started = time.monotonic()
+            problem = await refusal(sink, delivery(number))
+            assert time.monotonic() - started < 10
+            assert not problem.final
+            assert str(server.port) in problem.fact
+        async with opened(type_, url, timeout_ms=1_500) as secretive:
+            assert "s3cr3t-word" not in str(await refusal(secretive, delivery(2)))
+        server.start()
+        await sink.deliver(delivery(4))
+    assert await waiting(server, type_) == 2
+
+
+@every_sink
+async def test_a_server_that_is_silent_is_a_failure_in_time(type_: str):
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    async with opened(type_, f"redis://:s3cr3t-word@127.0.0.1:{port}/0", timeout_ms=500) as sink:
+        started = time.monotonic()
+        problem = await refusal(sink, delivery(1))
+        assert time.monotonic() - started < 10
+        assert "s3cr3t-word" not in str(problem)
+    listener.close()
+
+
+@every_sink
+async def test_a_redis_that_wants_another_password_is_a_failure_that_can_be_put_right(own_server, type_: str):
+    server = own_server("--requirepass", "r1ght")
+    url = server.url.replace("://", "://:wr0ng@")
+    async with opened(type_, url) as sink:
+        problem = await refusal(sink, delivery(1))
+    assert not problem.final
+    assert "wr0ng" not in str(problem)
+    async with opened(type_, server.url.replace("://", "://:r1ght@")) as sink:
+        await sink.deliver(delivery(1))
+
+
+@every_sink
+async def test_a_unix_socket_and_a_database_are_taken_from_the_url(
+    server: RedisServer, connection: Connection, type_: str
+):
+    scheme, query = ("redis+socket", "virtual_host=3") if type_ == "celery" else ("unix", "db=3")
+    async with opened(type_, f"{scheme}://{server.socket}?{query}") as sink:
+        await sink.deliver(delivery(1))
+    assert await waiting(server, type_) == 0
+    assert await waiting(server, type_, db=3) == 1
+
+
+@every_sink
+async def test_many_deliveries_at_a_time_all_arrive(server: RedisServer, type_: str):
+    async with opened(type_, server.url) as sink:
+        await asyncio.gather(*(sink.deliver(delivery(number)) for number in range(40)))
+    assert await waiting(server, type_) == 40
+
+
+@every_sink
+async def test_numbers_that_no_encoder_writes_do_not_stop_a_message(server: RedisServer, type_: str):
+    metadata = b'{"huge":1e400,"long":' + b"9" * 5_000 + b"}"
+    async with opened(type_, server.url) as sink:
+        await sink.deliver(delivery(1, metadata))
+    assert await waiting(server, type_) == 1
+
+
+async def test_the_brokers_of_celerys_own_variables_are_not_used(
+    server: RedisServer, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("CELERY_BROKER_URL", "redis://127.0.0.1:1/0")
+    monkeypatch.setenv("CELERY_BROKER_WRITE_URL", "redis://127.0.0.1:1/0")
+    monkeypatch.setenv("CELERY_CONFIG_MODULE", "no.such.module")
+    async with opened("celery", server.url) as sink:
+        await sink.deliver(delivery(1))
+    assert await waiting(server, "celery") == 1
+
+
+async def waiting(server: RedisServer, type_: str, db: int = 0) -> int:
+    """How many jobs lie in the queue."""
+    connection = Connection.open(Address(f"redis://127.0.0.1:{server.port}/{db}", "the test"))
+    try:
+        return int(await connection.call("LLEN", WAITING[type_]))
+    finally:
+        await connection.close()

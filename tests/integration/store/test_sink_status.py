@@ -1,0 +1,255 @@
+"""How it goes with the sinks, on a real server, on one shard and on several."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rfctl.store.connection import Connection
+from rfctl.store.deliveries import Deliveries, Entry, make_group
+from rfctl.store.keys import PAUSED, Keyspace, Partition
+from rfctl.store.pending import overview
+from rfctl.store.retry_queue import END, held
+from rfctl.store.sink_status import Outflow, Outlet, outflows, outlets, pauses, resume, strays
+from tests.conftest import configure
+from tests.support.waiting import until
+
+CRM = Outlet("crm", "http", "rfctl:crm")
+
+
+@pytest.fixture(params=[0, 3])
+def shards(request: pytest.FixtureRequest) -> list[Partition]:
+    return Keyspace(request.param).partitions()
+
+
+async def leave(connection: Connection, shard: Partition, phone: str) -> str:
+    """One merged message in the output stream; its id."""
+    return (await connection.call("XADD", shard.out, "*", "phone", phone, "text", "x")).decode()
+
+
+async def look(connection: Connection, shards: list[Partition], outlet: Outlet = CRM) -> Outflow:
+    totals = (await overview(connection, shards)).totals
+    [seen] = await outflows(connection, shards, [outlet], totals)
+    return seen
+
+
+async def read(connection: Connection, shard: Partition) -> tuple[Deliveries, list[Entry]]:
+    deliveries = Deliveries(connection, shard, "crm")
+    await deliveries.open()
+    await deliveries.lease("test", 60_000)
+    return deliveries, await deliveries.unread(100, 1, "test") or []
+
+
+async def known(connection: Connection, lag: int) -> int | None:
+    """The lag that is shown: before Redis 7 there was none to be asked for."""
+    return None if (await connection.server()).version.startswith("6.") else lag
+
+
+async def test_a_sink_that_was_never_served_lags_behind_everything_that_is_kept(
+    connection: Connection, shards: list[Partition]
+):
+    empty = await look(connection, shards)
+    assert (empty.lag, empty.oldest_ms, empty.unserved) == (0, None, len(shards))
+    ids = [await leave(connection, shard, "p") for shard in shards]
+    seen = await look(connection, shards)
+    assert (seen.lag, seen.unacknowledged, seen.held) == (len(shards), 0, 0)
+    assert seen.oldest_ms == min(int(one.partition("-")[0]) for one in ids)
+
+
+async def test_what_is_read_and_not_delivered_is_unacknowledged_and_has_an_age(
+    connection: Connection, shards: list[Partition]
+):
+    first = await leave(connection, shards[0], "a")
+    deliveries, [entry] = await read(connection, shards[0])
+    await leave(connection, shards[0], "b")
+    seen = await look(connection, shards)
+    assert (seen.lag, seen.unacknowledged) == (await known(connection, 1), 1)
+    assert seen.oldest_ms == int(first.partition("-")[0])
+    await deliveries.settle(entry.name, entry.id)
+    await connection.call("XREADGROUP", "GROUP", CRM.group, "x", "STREAMS", shards[0].out, ">")
+    await connection.call("XACK", shards[0].out, CRM.group, await newest(connection, shards[0]))
+    seen = await look(connection, shards)
+    assert (seen.unacknowledged, seen.oldest_ms, seen.delivered) == (0, None, 1)
+    assert seen.lag == await known(connection, 0)
+
+
+async def newest(connection: Connection, shard: Partition) -> bytes:
+    [[entry_id, _]] = await connection.call("XREVRANGE", shard.out, "+", "-", "COUNT", 1)
+    return entry_id
+
+
+async def test_held_phones_waiting_messages_failures_and_the_next_try_are_seen(
+    connection: Connection, shards: list[Partition]
+):
+    for phone in ("a", "a", "b"):
+        await leave(connection, shards[0], phone)
+    deliveries, [one, two, other] = await read(connection, shards[0])
+    await deliveries.hold("a", [one.id, two.id], wait_ms=60_000, error="answered 500")
+    await deliveries.bury(other, "answered 400")
+    seen, now = await look(connection, shards), await connection.now_ms()
+    assert (seen.held, seen.waiting, seen.failures, seen.dead) == (1, 2, 2, 1)
+    assert seen.next_try_ms is not None
+    assert 50_000 < seen.next_try_ms - now <= 60_000
+
+
+async def test_who_delivers_and_where_nobody_does_is_seen(connection: Connection, shards: list[Partition]):
+    for shard in shards[:-1]:
+        await Deliveries(connection, shard, "crm").lease("daemon-1", 60_000)
+    seen = await look(connection, shards)
+    assert (seen.holders, seen.unserved) == (("daemon-1",) if shards[:-1] else (), 1)
+    await Deliveries(connection, shards[-1], "crm").lease("daemon-2", 60_000)
+    assert (await look(connection, shards)).unserved == 0
+
+
+async def test_a_pause_says_why_and_since_when_and_ends_once(connection: Connection, shards: list[Partition]):
+    assert (await look(connection, shards)).paused is None
+    await Deliveries(connection, shards[0], "crm").pause("it moves")
+    paused = (await look(connection, shards)).paused
+    assert paused is not None
+    assert paused.why == "it moves"
+    assert abs(paused.at_ms - await connection.now_ms()) < 5000
+    assert await resume(connection, "crm")
+    assert not await resume(connection, "crm")
+    assert await pauses(connection) == {}
+
+
+async def test_a_pause_that_somebody_wrote_by_hand_counts_as_one(connection: Connection):
+    await connection.call("HSET", PAUSED, "crm", "because \xff")
+    assert (await pauses(connection))["crm"].why == "because \xff"
+
+
+async def test_workers_of_the_stream_are_shown_by_their_own_group(connection: Connection):
+    [shard] = Keyspace().partitions()
+    workers = Outlet("bot", "stream", "bots", forwarded=False)
+    await leave(connection, shard, "a")
+    await make_group(connection, shard.out, "bots")
+    await leave(connection, shard, "b")
+    await connection.call("XREADGROUP", "GROUP", "bots", "w", "COUNT", 1, "STREAMS", shard.out, ">")
+    seen = await look(connection, [shard], workers)
+    assert (seen.unacknowledged, seen.holders, seen.unserved) == (1, (), 0)
+    assert seen.lag == await known(connection, 1)
+
+
+async def test_a_stream_that_no_group_is_named_for_has_no_lag(connection: Connection):
+    [shard] = Keyspace().partitions()
+    await leave(connection, shard, "a")
+    seen = await look(connection, [shard], Outlet("bot", "stream", "", forwarded=False))
+    assert (seen.lag, seen.oldest_ms, seen.unserved) == (None, None, 0)
+
+
+async def test_a_lag_that_redis_cannot_say_is_unknown_and_no_guess(connection: Connection):
+    [shard] = Keyspace().partitions()
+    ids = [await leave(connection, shard, "a") for _ in range(4)]
+    await make_group(connection, shard.out, CRM.group)
+    await connection.call("XREADGROUP", "GROUP", CRM.group, "x", "COUNT", 1, "STREAMS", shard.out, ">")
+    await connection.call("XDEL", shard.out, ids[2])  # a hole among the unread: Redis counts no more
+    assert (await look(connection, [shard])).lag is None
+
+
+async def cost(connection: Connection, shard: Partition, waiting: int) -> int:
+    """How many commands one look takes while so many phones are held."""
+    await connection.call("FLUSHDB")
+    await leave(connection, shard, "p0")
+    keys = shard.sink("crm")
+    await connection.calls([("ZADD", keys.retry, i, f"p{i}") for i in range(waiting)])
+    ids = [f"{i:015}-{i:010}" for i in range(waiting)]
+    await connection.calls([("ZADD", keys.waiting, 0, f"p{i}\0{ids[i]}") for i in range(waiting)])
+    await connection.call("CONFIG", "RESETSTAT")
+    await outflows(connection, [shard], [CRM], {})
+    lines = (await connection.call("INFO", "commandstats")).decode().splitlines()
+    called = {
+        line.partition(":")[0]: int(line.split("calls=")[1].split(",")[0])
+        for line in lines
+        if "calls=" in line
+    }
+    assert not any("scan" in name or "keys" in name for name in called)
+    return sum(called.values())
+
+
+async def test_the_cost_goes_by_the_sinks_and_not_by_what_waits(connection: Connection):
+    [shard] = Keyspace().partitions()
+    await cost(connection, shard, 0)  # the first call on a connection takes some more
+    assert await cost(connection, shard, 0) <= 12
+    assert await cost(connection, shard, 500) == await cost(connection, shard, 2000) <= 15 + 2 * END
+
+
+async def test_the_last_error_of_what_waits_and_since_when_is_seen(
+    connection: Connection, shards: list[Partition]
+):
+    assert (await look(connection, shards)).failure is None
+    for shard, phone in ((shards[0], "a"), (shards[-1], "b")):
+        await leave(connection, shard, phone)
+        deliveries, [entry] = await read(connection, shard)
+        await deliveries.hold(phone, [entry.id], wait_ms=60_000, error=f"first of {phone}")
+        await until(lambda: _later(connection, shards))
+        await deliveries.hold(phone, [entry.id], wait_ms=60_000, error=f"last of {phone}", tries=1)
+    seen = (await look(connection, shards)).failure
+    assert seen is not None
+    assert seen.error == "last of b"
+    assert seen.since_ms < seen.at_ms
+    [one] = await held(connection, shards, ["crm", "copy"], "a")
+    assert (one.sink, one.messages, one.tries, one.last and one.last.error) == ("crm", 1, 2, "last of a")
+    assert one.last is not None
+    assert one.last.at_ms > seen.since_ms
+    assert one.next_try_ms is not None
+    assert await held(connection, shards, ["crm"], "nobody") == []
+
+
+async def _later(connection: Connection, shards: list[Partition]) -> bool:
+    seen = (await look(connection, shards)).failure
+    return seen is not None and await connection.now_ms() > seen.at_ms
+
+
+async def test_a_phone_that_was_never_tried_has_no_error(connection: Connection, shards: list[Partition]):
+    await leave(connection, shards[0], "a")
+    deliveries, [entry] = await read(connection, shards[0])
+    await deliveries.hold("a", [entry.id], wait_ms=0)
+    assert (await look(connection, shards)).failure is None
+    [one] = await held(connection, shards, ["crm"], "a")
+    assert (one.tries, one.last) == (0, None)
+
+
+async def test_a_group_of_ours_that_is_no_sinks_is_a_stray_with_what_it_holds(
+    connection: Connection, shards: list[Partition]
+):
+    for shard in shards:
+        await leave(connection, shard, "a")
+        await read(connection, shard)
+        await leave(connection, shard, "b")
+        await make_group(connection, shard.out, "bots")
+        await Deliveries(connection, shard, "crm").lease("test", 0)
+    groups = (await overview(connection, shards)).groups
+    assert await strays(connection, shards, groups, [CRM]) == []
+    [one] = await strays(connection, shards, groups, [])
+    assert (one.sink, one.shards, one.served) == ("crm", tuple(shards), False)
+    assert one.left == await known(connection, 2 * len(shards))
+    await Deliveries(connection, shards[-1], "crm").lease("daemon", 60_000)
+    [one] = await strays(connection, shards, groups, [])
+    assert one.served
+
+
+async def test_how_long_a_group_has_asked_for_nothing_is_seen(connection: Connection):
+    [shard] = Keyspace().partitions()
+    await leave(connection, shard, "a")
+    await make_group(connection, shard.out, "bots")
+    assert [one.idle_ms for one in (await overview(connection, [shard])).groups] == [None]
+    for worker in ("one", "two"):
+        await connection.call("XREADGROUP", "GROUP", "bots", worker, "STREAMS", shard.out, ">")
+    [seen] = (await overview(connection, [shard])).groups
+    assert seen.idle_ms is not None
+    assert seen.idle_ms < 60_000
+
+
+def test_the_settings_name_the_outlets_and_who_reads_for_them(tmp_path: Path):
+    settings = configure(
+        "redis://127.0.0.1:1/0", tmp_path,
+        sinks__crm__type="http", sinks__crm__url="https://crm.example.com/",
+        sinks__bot__type="stream", sinks__bot__group="bots",
+        sinks__copy__type="stream", sinks__copy__key="copies",
+    ).settings  # fmt: skip
+    assert {one.name: (one.group, one.forwarded) for one in outlets(settings)} == {
+        "crm": ("rfctl:crm", True),
+        "bot": ("bots", False),
+        "copy": ("rfctl:copy", True),
+    }

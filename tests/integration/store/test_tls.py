@@ -1,0 +1,56 @@
+"""Redis behind TLS, with a CA of one's own: the daemon's Redis, and the queues of the sinks."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from rfctl.assembly.sinks import close, make_exit
+from rfctl.errors import RedisUnreachableError
+from rfctl.sinks.redis import Inside
+from rfctl.store.connection import Address, Connection
+from tests.support.certificates import self_signed
+from tests.support.forwarding import deliveries, hand_over
+from tests.support.outlets import settings
+from tests.support.relays import Relay
+from tests.support.servers import RedisServer
+
+QUEUES = {"bullmq": "bull:company-none-messages:wait", "celery": "celery", "rq": "rq:queue:default"}
+
+
+@pytest.fixture
+async def vouched(server: RedisServer, tmp_path: Path) -> AsyncIterator[str]:
+    """The server's URL through TLS, with who vouches for it."""
+    certificate, context = self_signed(tmp_path)
+    async with Relay(server.port, context) as relay:
+        yield f"{relay.url}?ssl_ca_certs={certificate}"
+
+
+async def test_redis_is_reached_through_tls_whose_ca_the_url_names(vouched: str):
+    connection = Connection.open(Address(vouched, "the test"))
+    await connection.call("SET", "a", 1)
+    assert await connection.call("GET", "a") == b"1"
+    await connection.close()
+
+
+async def test_a_redis_that_nobody_vouches_for_is_refused_with_the_way_out(vouched: str):
+    connection = Connection.open(Address(vouched.partition("?")[0], "the test"))
+    with pytest.raises(RedisUnreachableError, match="certificate verify failed") as refused:
+        await connection.call("GET", "a")
+    await connection.close()
+    assert "ssl_ca_certs=" in refused.value.next
+
+
+@pytest.mark.parametrize("kind", QUEUES)
+async def test_a_queue_is_reached_through_tls_whose_ca_the_url_names(
+    vouched: str, connection: Connection, kind: str
+):
+    [entry_id] = await hand_over(connection, ("7", "a"))
+    made = make_exit("bot", settings(kind, url=vouched), redis_url="redis://127.0.0.1:1/0")
+    assert not isinstance(made.sink, Inside)
+    await made.sink.open()
+    await made.sink.deliver((await deliveries(connection).fetch(entry_id)).delivery())
+    await close(made)
+    assert await connection.call("LLEN", QUEUES[kind]) == 1

@@ -1,0 +1,73 @@
+"""A forwarder inside a test: what it is given, what runs it, and what it leaves in Redis."""
+
+from __future__ import annotations
+
+import asyncio
+
+from rfctl.delivery.forwarder import Forwarder
+from rfctl.delivery.retry_policy import Pace
+from rfctl.model.message import Message
+from rfctl.sinks.contract import Delivery, DeliveryError, Sink
+from rfctl.sinks.redis import Inside
+from rfctl.store.connection import Connection, pairs
+from rfctl.store.deliveries import Deliveries
+from tests.conftest import collected, make_batches
+
+PACE = Pace(retry_ms=(60, 120), parallel=4, check_ms=50, lease_ms=3000, finish_ms=2000)
+
+
+async def hand_over(connection: Connection, *said: tuple[str, str]) -> list[str]:
+    """Put one merged message each into the output stream; returns their ids."""
+    batches = make_batches(connection, max_size=1)
+    await batches.add([Message(phone=phone, text=text, id=text, channel="generic") for phone, text in said])
+    return [one.id for one in await collected(batches)]
+
+
+def deliveries(connection: Connection, shard: int = 0) -> Deliveries:
+    return Deliveries(connection, make_batches(connection).partitions[shard], "bot")
+
+
+class Receiver:
+    """A sink that takes everything, or says what it is told to say."""
+
+    def __init__(self, says: DeliveryError | None = None) -> None:
+        self.says = says
+        self.got: list[str] = []
+
+    async def open(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+    async def deliver(self, delivery: Delivery) -> None:
+        if self.says is not None:
+            raise self.says
+        self.got.append(delivery.merged.text)
+
+
+class Running:
+    """A forwarder that runs until the test says otherwise."""
+
+    def __init__(self, connection: Connection, sink: Sink | Inside, pace: Pace, who: str) -> None:
+        self.stopping = asyncio.Event()
+        self.task = asyncio.create_task(Forwarder(deliveries(connection), sink, pace, who).run(self.stopping))
+
+    async def stop(self) -> None:
+        self.stopping.set()
+        await self.task
+
+
+async def left(connection: Connection) -> tuple[int, int, int, int, int]:
+    """What is still known of deliveries: unacknowledged, waiting, held, tries, bodies."""
+    keys = make_batches(connection).partitions[0].sink("bot")
+    groups = await connection.call("XINFO", "GROUPS", "rfctl:out")
+    return (
+        dict(pairs(groups[0]))[b"pending"] if groups else -1,
+        await connection.call("ZCARD", keys.waiting),
+        await connection.call("ZCARD", keys.retry),
+        await connection.call("HLEN", keys.tries),
+        await connection.call("HLEN", keys.bodies),
+    )
+
+
+async def settled(connection: Connection) -> bool:
+    return await left(connection) == (0, 0, 0, 0, 0)

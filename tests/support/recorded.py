@@ -1,0 +1,108 @@
+"""Providers' payloads as files, and what every source promises of them.
+
+`payloads/<type>/expected.json` says of each file what comes out of it: the messages with the fields that
+matter, what is counted, and how many are unclear.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from hypothesis import strategies as st
+
+from rfctl.model.message import decode_item, encode_item
+from rfctl.sources.contract import NotUnderstoodError, Reading, Source
+
+FOLDER = Path(__file__).parents[1] / "payloads"
+NO_FILE = {"id": "", "url": "", "mime": "", "caption": "", "name": ""}
+NOTHING = [b"", b"not json", b"\xff", b"[]", b"{}", b"[" * 5000]
+"""Bodies in which no provider's request can be made out."""
+
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One payload and what is expected of it."""
+
+    name: str
+    body: bytes
+    expected: dict[str, Any]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def cases(kind: str) -> list[Case]:
+    """Return every payload of a type. Raises AssertionError when a file has no line in the table, or the reverse."""
+    folder = FOLDER / kind
+    table = json.loads((folder / "expected.json").read_bytes())
+    files = {path.name for path in folder.iterdir()} - {"expected.json"}
+    assert files == set(table), f"{kind}: not in both: {sorted(files ^ set(table))}"
+    return [Case(name, (folder / name).read_bytes(), table[name]) for name in sorted(table)]
+
+
+def body(kind: str, name: str) -> bytes:
+    """Return one payload."""
+    return (FOLDER / kind / name).read_bytes()
+
+
+def check(source: Source, case: Case) -> Reading:
+    """Hold a source to the table; returns what it read."""
+    reading, wanted = source.messages(case.body), case.expected
+    pairs = zip(reading.messages, wanted["messages"], strict=True)
+    assert [_shown(message, like) for message, like in pairs] == [_filled(one) for one in wanted["messages"]]
+    assert (reading.skipped, len(reading.unclear)) == (wanted["skipped"], wanted["unclear"])
+    return reading
+
+
+def check_stored(reading: Reading) -> None:
+    """Hold each message to its stored form, and to what the provider sent."""
+    for message in reading.messages:
+        stored = decode_item(encode_item(message, with_phone=True) + b"}")
+        seen = (stored.text, stored.messageId, stored.phone, stored.type, stored.media, stored.refers)
+        assert seen == (message.text, message.id, message.phone, message.type, message.media, message.refers)
+        assert json.loads(bytes(stored.metadata))["raw"]
+
+
+def check_unclear(source: Source, reading: Reading) -> None:
+    """Hold what is unclear to being read again alone, and as it was."""
+    for one in reading.unclear:
+        assert one.why
+        again = source.messages(one.body)
+        assert (again.messages, again.skipped) == ([], {})
+        assert [each.body for each in again.unclear] == [one.body]
+
+
+def survived(source: Source, body: bytes) -> Reading | None:
+    """Return what came of any bytes, None for what was not understood; nothing else may be raised."""
+    try:
+        reading = source.messages(body)
+    except NotUnderstoodError as problem:
+        assert problem.fact
+        return None
+    check_stored(reading)
+    check_unclear(source, reading)
+    return reading
+
+
+def _shown(message: Any, like: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields that the table speaks of."""
+    known = json.loads(message.metadata)
+    known.pop("raw")
+    plain = {**msgspec.to_builtins(message), "metadata": known}
+    return _filled({name: plain[name] for name in like})
+
+
+def _filled(message: dict[str, Any]) -> dict[str, Any]:
+    """Return the same with every field of its files."""
+    files = {"media": [NO_FILE | file for file in message["media"]]} if "media" in message else {}
+    return message | files

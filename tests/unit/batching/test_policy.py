@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from rfctl.batching.policy import MATCHED_CHARS, Decision, Policy, Rule, Timers, begun, compiled, normal
+from rfctl.model.message import Media, Message, marked
+
+TIMERS = Timers(5000, 10, 60_000)
+STOP = Rule(
+    "r", words=frozenset({"stop", "👍"}), prefixes=("st",), patterns=(compiled(".+"),), then="discard"
+)
+
+
+def message(text: str = "hello", **more) -> Message:
+    return Message(phone="7", text=text, id="1", channel=more.pop("channel", "salon"), **more)
+
+
+def decide(one: Message, *rules: Rule) -> Decision:
+    return Policy(TIMERS, rules).decide(one)
+
+
+def test_without_rules_the_general_timers_hold():
+    assert decide(message()) == Decision(5000, 10, 60_000, "")
+
+
+@pytest.mark.parametrize("said", ["stop", "STOP", " Stop! ", "stop…", "ｓｔｏｐ"])
+def test_a_word_matches_the_whole_message_in_any_case(said: str):
+    assert decide(message(said), Rule("r", words=frozenset({"stop"}), then="discard")).then == "discard"
+
+
+@pytest.mark.parametrize("said", ["non-stop", "stop it", "don't stop", "s top", "sto", "", "."])
+def test_a_word_never_matches_a_part_of_a_message(said: str):
+    assert decide(message(said), Rule("r", words=frozenset({"stop"}), then="discard")).then == ""
+
+
+def test_a_prefix_and_a_pattern_match():
+    command = Rule("r", prefixes=("/",), then="alone")
+    assert decide(message("/start now"), command).then == "alone"
+    assert decide(message("not /start"), command).then == ""
+    code = Rule("r", patterns=(compiled(r"\d{4}"),), then="all")
+    assert decide(message("1234"), code).then == "all"
+    assert decide(message("1234 5"), code).then == ""
+    assert decide(message("x1234"), code).then == ""
+
+
+@pytest.mark.parametrize(
+    ("pattern", "said", "matches"),
+    [
+        (r"стоп|хватит", " хватит\n", True),
+        (r"стоп|хватит", "ну хватит", False),
+        (r"(?i)стоп", "СТОП", True),
+        (r"стоп", "СТОП", False),
+        (r"[а-яё]+", "ёлка", True),
+        (r"\pL+", "стоп", True),
+        (r"[\pL\pN_]+", "Ответ_42", True),
+        (r"\p{Cyrillic}+", "stop", False),
+        (r"🛑+", "🛑🛑", True),
+        (r".", "🛑", True),
+        (r"(стоп )+🛑", "стоп стоп 🛑", True),
+        (r"[ab]", "a\ud800", False),
+    ],
+)
+def test_a_pattern_is_matched_by_characters_of_every_script(pattern: str, said: str, matches: bool):
+    rule = Rule("r", patterns=(compiled(pattern),), then="all")
+    assert decide(message(said), rule).then == ("all" if matches else "")
+
+
+EXPLODES = """
+from rfctl.model.message import Message
+from rfctl.batching.policy import MATCHED_CHARS, Policy, Rule, Timers, compiled
+
+said = ("thequickbrownfoxjumpsoverthelazydogs and more " * 99)[:MATCHED_CHARS]
+for pattern in (r"(\\w+\\s?)+!", r"([a-z]|[a-z ])*!", r"(.*)*!", r"((a*)*b?)*!", r"(.{1,30}){1,30}!"):
+    policy = Policy(Timers(1, 1, 1), (Rule("r", patterns=(compiled(pattern),), then="all"),))
+    for text in (said, "a" * MATCHED_CHARS):
+        print(policy.decide(Message(phone="7", text=text, id="1", channel="salon")).then or "no")
+"""
+
+
+def test_no_text_holds_up_the_daemon_whatever_the_pattern():
+    # In a process of its own: one that backtracks for ever could not be stopped in this one.
+    told = subprocess.run([sys.executable, "-c", EXPLODES], capture_output=True, text=True, timeout=30)
+    assert (told.stdout.split(), told.stderr) == (["no"] * 10, "")
+
+
+@pytest.mark.parametrize("pattern", ["(", "(?=a)b", r"(a)\1", r"(?<!a)b", r"a\Z", "a{1,2000}"])
+def test_what_is_no_pattern_is_refused_and_nothing_is_printed(
+    pattern: str, capfd: pytest.CaptureFixture[str]
+):
+    with pytest.raises(ValueError, match=r"^(invalid|missing)"):
+        compiled(pattern)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_very_long_text_is_no_command():
+    command = Rule("r", prefixes=("/",), patterns=(compiled("x+"),), then="alone")
+    assert decide(message("/" + "x" * MATCHED_CHARS), command).then == ""
+    assert decide(message("x" * (MATCHED_CHARS + 1)), command).then == ""
+    assert decide(message("x" * MATCHED_CHARS), command).then == "alone"
+
+
+@pytest.mark.parametrize(
+    ("prefix", "said", "matches"),
+    [
+        ("go ", "Go home", True),
+        ("go ", "  go  home", True),
+        ("go ", "gopher", False),
+        ("go ", "go", False),
+        ("go", "gopher", True),
+        ("  go", "gopher", True),
+        ("❤️", "❤ you", True),
+        ("❤", "❤️ you", True),
+    ],
+)
+def test_a_prefix_counts_with_the_space_at_its_end(prefix: str, said: str, matches: bool):
+    assert decide(message(said), Rule("r", prefixes=(begun(prefix),), then="all")).then == (
+        "all" if matches else ""
+    )
+
+
+@pytest.mark.parametrize(("word", "said"), [("🛑", "🛑️"), ("🛑️", "🛑"), ("❤️", "❤︎!"), ("1️⃣", "1⃣")])
+def test_an_emoji_is_one_word_in_each_of_its_looks(word: str, said: str):
+    assert decide(message(said), Rule("r", words=frozenset({normal(word)}), then="all")).then == "all"
+
+
+@pytest.mark.parametrize(
+    "one",
+    [
+        message("👍", type="reaction", refers="1"),
+        message("stop", type="deletion", refers="1"),
+        message("stop", type="system"),
+        marked(message("", type="deletion", refers="1"), "stop"),
+        marked(message("", type="location"), "stop"),
+        marked(message("", type="contacts"), "stop"),
+        message("stop", type="image", media=(Media(id="1"),)),
+    ],
+    ids=lambda one: one.type,
+)
+def test_only_what_a_person_says_in_words_is_a_command(one: Message):
+    assert decide(one, STOP).then == ""
+
+
+@pytest.mark.parametrize("kind", ["text", "button", "edit", "list_reply"])
+def test_words_that_were_chosen_or_edited_are_a_command_too(kind: str):
+    assert decide(message("stop", type=kind), STOP).then == "discard"
+
+
+def test_a_reaction_is_a_command_where_the_rule_names_it():
+    rule = Rule("r", types=frozenset({"reaction"}), words=frozenset({"👍"}), then="all")
+    assert decide(message("👍", type="reaction"), rule).then == "all"
+    assert decide(message("👎", type="reaction"), rule).then == ""
+    assert decide(message("👍"), rule).then == ""
+
+
+def test_a_picture_whose_caption_is_a_command_is_a_picture():
+    picture = message("stop", type="image", media=(Media(id="1"),))
+    words = frozenset({"stop"})
+    assert decide(picture, Rule("r", words=words, then="discard")).then == ""
+    assert decide(picture, Rule("r", words=words, types=frozenset({"image"}), then="all")).then == "all"
+
+
+def test_a_type_hands_over_at_once_or_waits_longer():
+    voice = Rule("voice", types=frozenset({"voice"}), then="all")
+    image = Rule("image", types=frozenset({"image"}), quiet_ms=8000)
+    assert decide(message("", type="voice"), voice, image).then == "all"
+    assert decide(message("", type="image"), voice, image) == Decision(8000, 10, 60_000, "")
+    assert decide(message(), voice, image) == Decision(5000, 10, 60_000, "")
+
+
+def test_timers_go_by_source_company_and_account_and_the_first_rule_that_sets_one_wins():
+    rules = (
+        Rule("account", accounts=frozenset({"a"}), quiet_ms=1),
+        Rule("company", companies=frozenset({"9"}), quiet_ms=2, max_size=3),
+        Rule("source", sources=frozenset({"salon"}), quiet_ms=4, max_size=5, max_wait_ms=6),
+    )
+    assert decide(message(account="a", company="9"), *rules) == Decision(1, 3, 6, "")
+    assert decide(message(company="9"), *rules) == Decision(2, 3, 6, "")
+    assert decide(message(), *rules) == Decision(4, 5, 6, "")
+    assert decide(message(channel="other"), *rules) == Decision(5000, 10, 60_000, "")
+
+
+def test_the_longest_and_the_shortest_wait_are_over_all_rules():
+    policy = Policy(TIMERS, (Rule("a", quiet_ms=100), Rule("b", max_wait_ms=90_000)))
+    assert (policy.longest_ms, policy.shortest_ms) == (90_000, 100)

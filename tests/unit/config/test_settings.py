@@ -1,0 +1,403 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rfctl.assembly.store import policy_of
+from rfctl.config.loader import Configuration, Environment, load, option, shown_value
+from rfctl.config.options import configured, options
+from rfctl.config.rules import TYPES
+from rfctl.errors import CommandLineError, SettingsError
+from rfctl.sources.evolution import schema as evolution_content
+from rfctl.sources.telegram import schema as telegram_update
+from rfctl.store.connection import mask_url
+
+
+def environment(tmp_path: Path, **variables: str) -> Environment:
+    return Environment({"HOME": str(tmp_path), **variables}, tmp_path / "etc.toml")
+
+
+def problems(tmp_path: Path, text: str = "", **variables: str) -> list[str]:
+    (tmp_path / "etc.toml").write_text(text)
+    with pytest.raises(SettingsError) as problem:
+        load(environment(tmp_path, **variables))
+    return problem.value.problems
+
+
+def loaded(tmp_path: Path, text: str, **variables: str) -> Configuration:
+    (tmp_path / "etc.toml").write_text(text)
+    return load(environment(tmp_path, **variables))
+
+
+def credentials(tmp_path: Path, **secrets: str) -> str:
+    folder = tmp_path / "credentials"
+    folder.mkdir()
+    for name, secret in secrets.items():
+        (folder / name).write_text(secret)
+    return str(folder)
+
+
+def test_the_later_layer_wins_and_what_it_hides_is_known(tmp_path: Path):
+    (tmp_path / "etc.toml").write_text("[batching]\n\nquiet_ms = 1000\n")
+    user = tmp_path / ".config/rfctl/config.toml"
+    user.parent.mkdir(parents=True)
+    user.write_text("batching.quiet_ms = 2000\n")
+    folder = credentials(tmp_path, **{"http.token": "hush\n"})
+    loaded = load(
+        environment(tmp_path, RFCTL_BATCHING__QUIET_MS="3000", CREDENTIALS_DIRECTORY=folder),
+        flags={"http.port": ("--port", 1)},
+    )
+    assert loaded.settings.batching.quiet_ms == 3000
+    assert loaded.set_by("batching.quiet_ms") == "variable RFCTL_BATCHING__QUIET_MS"
+    assert loaded.hides(option("batching.quiet_ms")) == [
+        f"2000 ({user}:1)",
+        f"1000 ({tmp_path / 'etc.toml'}:3)",
+    ]
+    assert loaded.set_by("http.port") == "flag --port"
+    assert loaded.settings.http.token == "hush"
+    assert loaded.set_by("http.token") == "credential http.token"
+    assert loaded.set_by("log.level") == "default"
+
+
+def test_all_problems_are_said_at_once_with_their_places(tmp_path: Path):
+    said = problems(
+        tmp_path,
+        '[batching]\nquit_ms = 5\nmax_size = "many"\n\n[nonsense]\nx = 1\n',
+        RFCTL_HTTP__PORT="70000",
+        RFCTL_HTPP__HOST="x",
+    )
+    text = "\n".join(said)
+    assert (
+        f"batching.quit_ms: there is no such setting; did you mean batching.quiet_ms? ({tmp_path / 'etc.toml'}:2)"
+        in said
+    )
+    assert "batching.max_size" in text
+    assert "etc.toml:3" in text
+    assert "nonsense.x: there is no such setting" in text
+    assert "http.port" in text
+    assert "variable RFCTL_HTTP__PORT" in text
+    assert "variable RFCTL_HTPP__HOST" in text
+    assert len(said) == 5
+
+
+@pytest.mark.parametrize(
+    ("variables", "says"),
+    [
+        ({"RFCTL_REDIS__URL": "localhost:6379"}, "redis://host:port/db"),
+        ({"RFCTL_BATCHING__MAX_WAIT_MS": "10"}, "shorter than quiet_ms"),
+        ({"RFCTL_OUTPUT__STREAM": "rfctl:due"}, "rfctl's own"),
+        ({"RFCTL_OUTPUT__STREAM": "a{b}"}, "use letters"),
+        ({"RFCTL_DAEMON__ROLES": "boss"}, "'all', 'webhook', 'processor' or 'forwarder'"),
+        ({"RFCTL_SOURCES__GENERIC__SECRETS": '["a", "b'}, "begins like a list in JSON"),
+        ({"RFCTL_SINKS__X__HEADERS": "a=b", "RFCTL_SINKS__X__TYPE": "http"}, "as JSON"),
+        ({"RFCTL_BATCHING__ORDER": "random"}, "'arrival' or 'sent'"),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_cure(tmp_path: Path, variables: dict[str, str], says: str):
+    assert says in "\n".join(problems(tmp_path, **variables))
+
+
+def test_a_broken_file_is_named_with_its_line(tmp_path: Path):
+    assert "line 2" in problems(tmp_path, "[http]\nport 1\n")[0]
+
+
+def test_a_file_that_is_asked_for_and_missing_is_an_error(tmp_path: Path):
+    with pytest.raises(SettingsError) as problem:
+        load(environment(tmp_path), file=tmp_path / "no.toml")
+    assert "cannot be read" in problem.value.problems[0]
+
+
+@pytest.mark.parametrize(
+    ("content", "says", "leads_to"),
+    [
+        (None, "cannot be read: Is a directory", "check the path"),
+        (b"\n[http]\n# \xff", "is not UTF-8 (line 3)", "man rfctl.toml"),
+        (b"x", "is not TOML", "man rfctl.toml"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_a_wrong_setting_that_names_it(
+    tmp_path: Path, content: bytes | None, says: str, leads_to: str
+):
+    file = tmp_path / "chosen.toml"
+    file.mkdir() if content is None else file.write_bytes(content)
+    with pytest.raises(SettingsError) as problem:
+        load(environment(tmp_path), file=file)
+    [line] = problem.value.problems
+    assert line.startswith(f"{file}: {says}")
+    assert leads_to in problem.value.next
+    assert problem.value.exit_status == 78
+
+
+def test_a_credential_that_is_no_text_is_named(tmp_path: Path):
+    folder = Path(credentials(tmp_path, **{"http.token": ""}))
+    (folder / "http.token").write_bytes(b"\xff")
+    [line] = problems(tmp_path, CREDENTIALS_DIRECTORY=str(folder))
+    assert line.startswith(f"{folder / 'http.token'}: is not UTF-8")
+
+
+def test_a_wrong_value_is_the_command_lines_fault_only_if_nobody_else_is_wrong(tmp_path: Path):
+    flags = {"http.port": ("--port", 99_999)}
+    with pytest.raises(CommandLineError, match="1 command-line option is wrong") as problem:
+        load(environment(tmp_path), flags=flags)
+    assert problem.value.exit_status == 2
+    assert "flag --port" in problem.value.problems[0]
+    with pytest.raises(SettingsError, match="2 settings are wrong") as both:
+        load(environment(tmp_path, RFCTL_BATCHING__MAX_SIZE="0"), flags=flags)
+    assert both.value.exit_status == 78
+
+
+def test_a_wrong_value_that_a_flag_hides_is_nobodys_fault(tmp_path: Path):
+    found = load(environment(tmp_path, RFCTL_HTTP__PORT="99999"), flags={"http.port": ("--port", 1)})
+    assert found.settings.http.port == 1
+
+
+def test_redis_url_of_the_environment_is_not_used_and_that_is_said(tmp_path: Path):
+    loaded = load(environment(tmp_path, REDIS_URL="redis://:pw@elsewhere:6380/0"))
+    assert loaded.settings.redis.url == "redis://127.0.0.1:6379/0"
+    [notice] = loaded.notices
+    assert "REDIS_URL" in notice
+    assert "not used" in notice
+    assert "pw" not in notice
+    assert "127.0.0.1:6379" in notice
+
+
+@pytest.mark.parametrize(
+    ("text", "variables"),
+    [
+        ('[redis]\nurl = "redis://me:hush@h/0"\n[http]\ntoken = "hush"\n', {}),
+        ('[sources.salon]\ntype = "whatsapp-cloud"\nsecrets = ["hush"]\nverify_token = "hush"\n', {}),
+        ('[sinks.crm]\ntype = "http"\nurl = "https://h/?token=hush"\nheaders = { x = "hush" }\n', {}),
+        ('[sinks.crm]\ntype = "http"\nurl = "https://h"\nsecret = "hush"\noptions = { x = "hush" }\n', {}),
+        ('[sinks.t]\ntype = "celery"\ntask = "t"\nurl = "amqp://a:hush@h//;amqp://b:hush@i//"\n', {}),
+        ("", {"RFCTL_SOURCES__GENERIC__SECRETS": '["hush", "hushhush"]'}),
+    ],
+)
+def test_secrets_are_masked_wherever_they_were_set(tmp_path: Path, text: str, variables: dict[str, str]):
+    found = loaded(tmp_path, text, **variables)
+    everything = [shown_value(found, one) for one in configured(found.settings)]
+    assert "•••" in str(everything)
+    assert "hush" not in str(everything)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("redis://me:hush@h:1/0", "redis://me:•••@h:1/0"),
+        ("redis://:hu;sh@h/0", "redis://:•••@h/0"),
+        ("redis://:hu/sh@h", "•••"),
+        ("redis://h:6379/0?protocol=2", "redis://h:6379/0?protocol=2"),
+        ("unix:///run/x.sock?db=1&password=hush", "unix:///run/x.sock?db=1&password=•••"),
+        ("unix://me:hush@/run/x.sock", "unix://me:•••@/run/x.sock"),
+        ("amqp://a:hush@h//;amqp://b:hush@i//", "amqp://a:•••@h//;amqp://b:•••@i//"),
+        (
+            "https://h/in?Access_Token=hush&to=7&api_key=hush",
+            "https://h/in?Access_Token=•••&to=7&api_key=•••",
+        ),
+        ("https://h/?pass%77ord=hush&keyboard=1", "https://h/?pass%77ord=•••&keyboard=1"),
+    ],
+)
+def test_a_url_is_shown_without_its_passwords(url: str, shown: str):
+    assert mask_url(url) == shown
+
+
+def test_a_file_with_secrets_that_all_can_read_is_said(tmp_path: Path):
+    path = tmp_path / "etc.toml"
+    path.write_text('[http]\ntoken = "x"\n')
+    path.chmod(0o644)
+    assert "chmod o-r" in load(environment(tmp_path)).notices[0]
+    path.chmod(0o600)
+    assert not load(environment(tmp_path)).notices
+
+
+def test_every_option_says_what_it_is_for():
+    for one in options():
+        assert one.about.endswith("."), one.name
+
+
+# --- sections that the operator names
+
+SALON = '[sources.salon]\ntype = "telegram"\n'
+
+
+def test_a_named_section_may_be_spread_over_all_layers(tmp_path: Path):
+    folder = credentials(
+        tmp_path, **{"sources.salon.secrets": "new\nold\n", "sinks.crm.headers": '{"x": "1"}'}
+    )
+    found = loaded(
+        tmp_path,
+        SALON + 'company = 962302\n\n[sinks.crm]\ntype = "http"\nurl = "https://h"\nretry_ms = [1, 2]\n',
+        CREDENTIALS_DIRECTORY=folder,
+        RFCTL_SOURCES__SALON__QUIET_MS="4000",
+        RFCTL_SINKS__CRM__RETRY_MS="5000,300000",
+        RFCTL_SOURCES__SHOP__TYPE="generic",
+        RFCTL_SOURCES__SHOP__MAP='{"phone": "from", "text": "text"}',
+    )
+    salon, crm, shop = (
+        found.settings.sources["salon"],
+        found.settings.sinks["crm"],
+        found.settings.sources["shop"],
+    )
+    assert (salon.secrets, salon.company, salon.quiet_ms) == (["new", "old"], "962302", 4000)
+    assert (crm.headers, crm.retry_ms) == ({"x": "1"}, [5000, 300_000])
+    assert shop.map == {"phone": "from", "text": "text"}
+    assert found.set_by("sources.salon.secrets") == "credential sources.salon.secrets"
+    assert found.set_by("sources.salon.company") == f"{tmp_path / 'etc.toml'}:3"
+    assert found.set_by("sinks.crm.retry_ms") == "variable RFCTL_SINKS__CRM__RETRY_MS"
+    assert found.hides(option("sinks.crm.retry_ms")) == [f"[1, 2] ({tmp_path / 'etc.toml'}:8)"]
+
+
+def test_a_variable_reaches_a_section_whose_name_has_a_minus(tmp_path: Path):
+    text = '[sources.my-salon]\ntype = "telegram"\n'
+    found = loaded(tmp_path, text, RFCTL_SOURCES__MY_SALON__SECRETS="hush")
+    assert found.settings.sources["my-salon"].secrets == ["hush"]
+    assert option("sources.my-salon.secrets").variable == "RFCTL_SOURCES__MY_SALON__SECRETS"
+    assert found.set_by("sources.my-salon.type").endswith("etc.toml:2")
+
+
+def test_rules_are_asked_in_the_order_in_which_they_stand(tmp_path: Path):
+    text = '[rules.z]\nwords = "a"\nthen = "all"\n[rules.a]\nwords = "a"\nthen = "alone"\n' + SALON
+    found = loaded(tmp_path, text + "quiet_ms = 1\n", RFCTL_RULES__Z__QUIET_MS="7")
+    assert [rule.name for rule in policy_of(found.settings).rules] == ["z", "a", "source salon"]
+
+
+def test_a_generic_source_of_that_name_needs_no_type(tmp_path: Path):
+    assert loaded(tmp_path, "[sources.generic]\n").settings.sources["generic"].type == "generic"
+
+
+def test_a_pattern_may_have_commas(tmp_path: Path):
+    found = loaded(tmp_path, '[rules.x]\npatterns = "a{1,2}"\nthen = "all"\n')
+    assert found.settings.rules["x"].patterns == ["a{1,2}"]
+
+
+RULE = '[rules.x]\nthen = "all"\n'
+HTTP = '[sinks.crm]\ntype = "http"\n'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        RULE + 'sources = ["generic"]\n',
+        SALON + RULE + 'sources = ["salon"]\n',
+        RULE + 'types = ["live_location", "video_note", "invoice", "nfm_reply", "ptt"]\n',
+        RULE + f"types = {list(TYPES)}\n",
+        HTTP + 'url = "https://10.example.com/"\n',
+        HTTP + 'url = "https://1.1.1.1/"\n',
+        HTTP + 'url = "http://127.0.0.1/"\nallow_private = true\n',
+        '[sinks.q]\ntype = "celery"\ntask = "t"\nurl = "redis://127.0.0.1/1"\n',
+    ],
+)
+def test_what_can_be_is_right(tmp_path: Path, text: str):
+    found = loaded(tmp_path, text).settings
+    assert found.rules or found.sinks
+
+
+def test_every_type_that_a_source_gives_is_known():
+    given = {*telegram_update.TYPES.values(), *evolution_content.TYPES.values()} - {"protocol"}
+    assert {*given, "edit", "deletion", "system"} <= set(TYPES)
+
+
+def test_the_space_at_the_end_of_a_prefix_counts_wherever_it_was_set(tmp_path: Path):
+    for text, variables in (
+        ('prefixes = ["go "]\n', {}),
+        ('prefixes = "go "\n', {}),
+        ("", {"RFCTL_RULES__X__PREFIXES": "/, go ,!"}),
+        ("", {"RFCTL_RULES__X__PREFIXES": '["go "]'}),
+    ):
+        [rule] = policy_of(loaded(tmp_path, RULE + text, **variables).settings).rules
+        assert "go " in rule.prefixes
+
+
+@pytest.mark.parametrize(
+    ("text", "says", "line"),
+    [
+        ("[sources.salon]\n", "sources.salon.type: is missing", 1),
+        ("[sinks.crm]\n", "sinks.crm.type: is missing", 1),
+        ('\n[sources.salon]\nsecrets = ["x"]\n', "sources.salon.type: is missing", 2),
+        ('[sources.salon]\ntype = "telegramm"\n', "did you mean telegram?", 2),
+        ('[sinks.bot]\ntype = "bulmq"\n', "there is no sink bulmq; did you mean bullmq?", 2),
+        (SALON + 'verify_token = "x"\n', "sources.salon.verify_token: is not for type telegram, but for", 3),
+        ('[sinks.q]\ntype = "list"\nkey = "k"\n\njob = "x"\n', "sinks.q.job: is not for type list", 5),
+        ('[sinks.crm]\ntype = "http"\n', "sinks.crm.url: is missing: a sink of type http needs it", 1),
+        (SALON + "quit_ms = 1\n", "there is no such setting; did you mean sources.salon.quiet_ms?", 3),
+        ('[source.salon]\ntype = "telegram"\n', "did you mean [sources]?", 1),
+        ('[sources.Salon]\ntype = "telegram"\n', "sources.Salon: a name is lower-case letters", 1),
+        ('[sinks.a__b]\ntype = "stdout"\n', "sinks.a__b: a name is lower-case letters", 1),
+        ('[sinks."a.b"]\ntype = "stdout"\n', "sinks.a.b: a name is lower-case letters", 1),
+        ("sources = 5\n", "sources have names: write sections, [sources.NAME]", 1),
+        ('[sources]\nsecrets = ["x"]\n', "sources have names: write sections, [sources.NAME]", 2),
+        ('[sources.s]\ntype = "generic"\n[sources.s.map]\nphone = 5\n', "s.map.phone: write a text", 3),
+        ('[sources.s]\ntype = "generic"\nmap = "x"\n', "sources.s.map: write a table", 3),
+        ('[sources.generic]\nauth = "token"\n', "sources.generic.auth: is for a source with a map", 2),
+        (RULE + 'patterns = ["a", "("]\n', "rules.x.patterns: ( is no expression of RE2: missing ): (", 3),
+        (RULE + 'patterns = "(?!a)b"\n', "rules.x.patterns: (?!a)b is no expression of RE2: invalid", 3),
+        (RULE + 'patterns = ["(a)\\\\1"]\n', "RE2 has no lookaround and no back references", 3),
+        (RULE + 'patterns = [""]\n', "rules.x.patterns: one of them is empty", 3),
+        (RULE + 'words = ["stop", ""]\n', "rules.x.words: one of them is empty", 3),
+        (RULE + 'words = ["\\ufe0f"]\n', "rules.x.words: one of them is empty", 3),
+        (RULE + 'prefixes = ["/", " "]\n', "rules.x.prefixes: one of them is empty: white space", 3),
+        (
+            RULE + 'types = ["text", "imgae"]\n',
+            "rules.x.types: there is no type imgae; did you mean image?",
+            3,
+        ),
+        (RULE + 'types = "Image"\n', "there is no type Image; did you mean image?", 3),
+        (
+            RULE + 'sources = ["generc"]\n',
+            "rules.x.sources: there is no [sources.generc]; did you mean generic",
+            3,
+        ),
+        (SALON + RULE + 'sources = "generic"\n', "there is no [sources.generic]; there is salon", 5),
+        (HTTP + 'url = "http://127.0.0.1:8000/in"\n', "sinks.crm.url: 127.0.0.1 is a loopback address", 3),
+        (HTTP + 'url = "https://[fd00::1]/in"\n', "sinks.crm.url: fd00::1 is a private address", 3),
+        (HTTP + 'url = "http://me:hush@LocalHost./"\n', "sinks.crm.url: localhost is this machine", 3),
+        ('[rules.x]\nwords = "x"\n', "rules.x: it changes nothing: set then, quiet_ms", 1),
+        ('[rules.x]\nthen = "all"\n', "rules.x: it matches every message: set words", 1),
+        ('[rules.x]\nwords = []\nthen = "all"\n', "rules.x: it matches every message", 1),
+        ('[sinks.crm]\ntype = "stdout"\nretry_ms = [-1]\n', "sinks.crm.retry_ms: each wait", 3),
+        ('[sinks.my-crm]\ntype = "stdout"\nparallel = 0\n', "sinks.my-crm.parallel: ", 3),
+        ('[sources.s]\ntype = "waha"\nsecrets = ["x", " "]\n', "sources.s.secrets: one of them is empty", 3),
+        (
+            '[sinks.w]\ntype = "stream"\ngroup = "rfctl:x"\n',
+            "sinks.w.group: groups that begin with rfctl:",
+            3,
+        ),
+        (
+            '[output]\nstream = "o1"\n[sinks.w]\ntype = "stream"\nkey = "o{phone}"\n',
+            "sinks.w.key: o{phone} could be",
+            5,
+        ),
+    ],
+)
+def test_a_wrong_named_section_is_said_in_words_with_its_line(
+    tmp_path: Path, text: str, says: str, line: int
+):
+    [said, *_] = [one for one in problems(tmp_path, text) if says in one]
+    assert said.endswith(f"({tmp_path / 'etc.toml'}:{line})")
+
+
+def test_all_that_does_not_fit_in_the_rules_is_said_at_once(tmp_path: Path):
+    said = problems(
+        tmp_path, RULE + 'patterns = ["(", "a", ")"]\ntypes = ["imgae", "vocie"]\nwords = [""]\n[rules.y]\n'
+    )
+    assert sorted(one.partition(": ")[0] for one in said) == [
+        "rules.x.patterns", "rules.x.patterns", "rules.x.types", "rules.x.types", "rules.x.words",
+        "rules.y", "rules.y",
+    ]  # fmt: skip
+    unknown = problems(tmp_path, RULE + 'sources = ["a", "b"]\n[rules.y]\nthen = "all"\nsources = ["c"]\n')
+    assert [one.partition(": ")[0] for one in unknown] == ["rules.x.sources"] * 2 + ["rules.y.sources"]
+
+
+def test_wrong_named_sections_are_all_said_at_once(tmp_path: Path):
+    said = problems(
+        tmp_path,
+        SALON + 'verify_token = "x"\npublic_url = "y"\n[rules.x]\n[sinks.crm]\ntype = "http"\n',
+        RFCTL_SINKS__BOT__QUEUE="q",
+        RFCTL_SOURCES__SECRETS="x",
+    )
+    starts = sorted(one.partition(": ")[0] for one in said)
+    assert starts == [
+        "rules.x", "rules.x", "sinks.bot.type", "sinks.crm.url",
+        "sources.salon.public_url", "sources.salon.public_url", "sources.salon.verify_token", "sources.secrets",
+    ]  # fmt: skip
+    assert "variable RFCTL_SINKS__BOT__QUEUE" in str(said)

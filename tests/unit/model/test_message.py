@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import json
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rfctl.model.message import Message, decode_item, encode_company, encode_item, tidy_phone
+from rfctl.store.keys import Keyspace, is_plain, name_of, seen_mark
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "+7 900 123-45-67",
+        "79001234567@c.us",
+        "79001234567",
+        "7 (900) 123.45.67",
+        "79001234567@s.whatsapp.net",
+        " 79001234567\n",
+    ],
+)
+def test_all_spellings_of_one_person_are_one(written: str):
+    assert tidy_phone(written) == "79001234567"
+
+
+@pytest.mark.parametrize("written", ["12345@lid", "user_7", "-100123", "анна", "7900@g.us", "a.b-c"])
+def test_what_is_no_number_stays_as_it_is(written: str):
+    assert tidy_phone(written) == written
+
+
+@given(st.text())
+def test_tidying_twice_changes_nothing_more_for_digits(text: str):
+    tidied = tidy_phone(text)
+    if tidied.isdigit() and tidied.isascii():
+        assert tidy_phone(tidied) == tidied
+
+
+@given(st.text(min_size=1, max_size=300), st.integers(1, 64))
+def test_a_hostile_phone_names_no_key_of_ours_and_stays_in_its_slot(phone: str, shards: int):
+    name = name_of(phone)
+    assert is_plain(name) or (name.startswith("#") and len(name) == 33)
+    space = Keyspace(shards)
+    shard = space.partitions()[space.index_of(name)]
+    key = shard.batch_prefix + name
+    assert key.startswith("rapid-fire:{")
+    assert key.count("{") == key.count("}") == 1
+
+
+def test_a_plain_phone_can_never_look_like_a_hash():
+    assert not is_plain("#" + "0" * 32)
+    assert name_of("#" + "0" * 32) != "#" + "0" * 32
+
+
+@given(st.text(), st.text(max_size=50), st.one_of(st.none(), st.text(max_size=20)), st.text(max_size=30))
+def test_whatever_is_typed_the_item_reads_back(text: str, message_id: str, company: str | None, kind: str):
+    text, message_id, kind = (one.encode(errors="replace").decode() for one in (text, message_id, kind))
+    company = company.encode(errors="replace").decode() if company is not None else None
+    message = Message(phone="p", text=text, id=message_id, channel="generic", company=company, type=kind)
+    raw = encode_item(message, with_phone=True) + b',"timestamp":1,"receivedAt":2,"waitMs":3}'
+    back = decode_item(raw)
+    assert (back.text, back.messageId, back.type, back.waitMs) == (text, message_id, kind, 3)
+    literal = raw[len(b'{"message":') : raw.index(b'","companyId":') + 1]
+    assert json.loads(literal) == text, "the scripts find the text by this very search"
+
+
+def test_a_company_of_digits_is_a_number_as_the_node_service_wrote_it():
+    assert encode_company("962302") == b"962302"
+    assert encode_company("007") == b'"007"'
+    assert encode_company("9" * 30) == b'"' + b"9" * 30 + b'"'
+    assert encode_company(None) == b"null"
+
+
+def test_an_id_is_one_senders_and_one_companys():
+    marks = {seen_mark(*scope) for scope in [("a", "", "1"), ("b", "", "1"), ("a", "9", "1"), ("a", "", "2")]}
+    assert len(marks) == 4
+    assert all(len(mark) == 16 for mark in marks)
+
+
+def test_a_sender_in_a_group_has_another_key_than_alone_and_none_can_be_forged():
+    names = {
+        name_of("7"),
+        name_of("7", chat="g"),
+        name_of("7", chat="h"),
+        name_of("7", account="g"),
+        name_of("7", company="g"),
+        name_of('["7", "g", "", ""]'),
+        name_of("&" + name_of("7", chat="g")[1:]),
+    }
+    assert len(names) == 7
+
+
+def test_an_item_that_is_not_ours_is_shown_and_not_lost():
+    assert decode_item(b"what is this").text == "what is this"
+    assert decode_item(b'{"message":"hi","companyId":1}').text == "hi"
+
+
+@pytest.mark.parametrize("name", ["metadata", "media", "other"])
+def test_an_item_that_is_nested_too_deeply_is_shown_and_not_lost(name: str):
+    deep = b'{"message":"hi","' + name.encode() + b'":' + b"[" * 50_000 + b"]" * 50_000 + b"}"
+    shown = decode_item(deep)
+    assert (shown.type, shown.text) == ("unreadable", deep.decode())
+
+
+def test_metadata_travels_untouched():
+    raw = b'{"big":9007199254740993,"empty":[],"e":1.50}'
+    item = (
+        encode_item(Message(phone="p", text="x", id="1", channel="c", metadata=raw), with_phone=False) + b"}"
+    )
+    assert raw in item
+    assert bytes(decode_item(item).metadata) == raw
+    assert msgspec.json.decode(item)

@@ -1,0 +1,141 @@
+"""The manual is held to the code: every command, option, setting, status and key is in it, and it is clean."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+import rfctl
+from rfctl.cli.app import app
+from rfctl.config.options import Option, options
+from rfctl.errors import EXIT_STATUSES
+from rfctl.sources.registry import SOURCES
+from rfctl.store.keys import DAEMONS, PAUSED, QUARANTINE, SHARDS, Partition, events_channel
+
+MAN = Path(__file__).parents[3] / "man"
+LUA = Path(rfctl.__file__).parent / "store" / "lua" / "shared"
+PAGES = sorted(MAN.iterdir())
+
+
+def text(name: str) -> str:
+    return (MAN / name).read_text()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_page_is_clean(page: Path):
+    mandoc = shutil.which("mandoc")
+    if mandoc is None:
+        pytest.skip("needs mandoc (Debian's mandoc)")
+    lint = subprocess.run(
+        [mandoc, "-Tlint", "-Wwarning", str(page)], capture_output=True, text=True, check=False
+    )
+    assert lint.stdout + lint.stderr == ""
+
+
+def test_there_are_three_pages():
+    assert [page.name for page in PAGES] == ["rfctl.1", "rfctl.7", "rfctl.toml.5"]
+
+
+def settings_of(page: str) -> dict[str, str]:
+    """Return the entry of each setting, by its dotted name: those of the first list in each section."""
+    found = {}
+    for section, rest in re.findall(r"(?ms)^\.Sh \[([^]]+)\]\n(.*?)(?=^\.Sh )", page):
+        listed = rest.partition("\n.El\n")[0]
+        for name, entry in re.findall(r"(?ms)^\.It (\w+)\n(.*?)(?=^\.It |\Z)", listed):
+            found[f"{section}.{name}"] = entry
+    return found
+
+
+def default_of(one: Option) -> str:
+    if one.default is None:
+        return "unset"
+    return json.dumps(one.default) if one.default != "" else "empty"
+
+
+def test_every_setting_stands_there_with_its_default_types_and_meaning():
+    entries = settings_of(text("rfctl.toml.5"))
+    assert list(entries) == [one.name for one in options()], (
+        "all of them, in their order, and none that is no more"
+    )
+    for one in options():
+        entry = entries[one.name]
+        assert one.about in entry.replace("\n", " "), one.name
+        assert f"\nType: {one.kind}.\n" in entry, one.name
+        assert f"\nDefault: {default_of(one)}." in entry, one.name
+        assert re.findall(r"(?m)^For: (.*)\.$", entry) == ([", ".join(one.only)] if one.only else []), (
+            one.name
+        )
+
+
+def test_every_source_is_told_where_its_secret_goes():
+    part = text("rfctl.toml.5").partition(".Ss Which secret goes where\n")[2].partition("\n.El\n")[0]
+    assert re.findall(r"(?m)^\.It (\S+)$", part) == list(SOURCES)
+
+
+def parameters(name: str, command: Any) -> Iterator[tuple[str, str]]:
+    for parameter in command.params:
+        for option in parameter.opts:
+            if option.startswith("--") and option != "--help":
+                yield name, option
+    for sub, inner in getattr(command, "commands", {}).items():
+        yield from parameters(f"{name} {sub}", inner)
+
+
+def entry_of(page: str, command: str) -> str:
+    """Return what the page says of one command."""
+    found = re.search(rf"(?ms)^\.It Cm {command}\b(.*?)(?=^\.It |^\.El$)", page)
+    return found[0] if found else ""
+
+
+def test_every_command_and_option_stands_there():
+    page = text("rfctl.1").replace("\\-", "-")
+    group: Any = typer.main.get_command(app)
+    for name, command in group.commands.items():
+        entry = entry_of(page, name)
+        assert entry, name
+        for sub in getattr(command, "commands", {}):
+            assert re.search(rf"\b{sub}\b", entry), f"{name} {sub}"
+        for where, option in parameters(name, command):
+            assert re.search(rf"Fl -{option[2:]}\b", entry), f"{where} {option}"
+
+
+def test_every_exit_status_stands_there():
+    page = text("rfctl.1")
+    for number, meaning in EXIT_STATUSES.items():
+        assert f".It {number}\n{meaning}\n" in page
+
+
+def test_every_key_stands_there():
+    page = text("rfctl.7")
+    shard = Partition("", "rfctl:out")
+    sink = shard.sink("NAME")
+    for key in (
+        shard.due, shard.out, shard.totals, shard.seen_prefix, shard.batch_prefix, shard.last_prefix, shard.dead,
+        sink.waiting, sink.retry, sink.tries, sink.bodies, sink.lease,
+        DAEMONS, SHARDS, QUARANTINE, PAUSED, events_channel(0)[:-1],
+    ):  # fmt: skip
+        assert f".It {key}" in page, key
+
+
+def test_every_reason_stands_there():
+    listed = text("rfctl.7").partition(".Ss Reasons\n")[2].partition(".El")[0]
+    reasons = {"quiet", "max-wait", "flush", "shutdown", "size", "bypass", "company", "channel"}
+    assert set(re.findall(r"(?m)^\.It (\S+)$", listed)) == reasons
+
+
+def test_every_field_of_a_merged_message_stands_there():
+    script = (LUA / "batch.lua").read_text()
+    added = script.partition("redis.call('XADD', OUT, '*',")[2].partition("redis.call")[0]
+    entry = text("rfctl.7").partition(".It rfctl:out\n")[2].partition("\n.It ")[0]
+    fields = re.findall(r"'([a-z_]{4,})',", added)
+    assert {"phone", "text", "messages"} < set(fields)
+    for field in fields:
+        assert re.search(rf"\b{field}\b", entry), field

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import json
+
+from rfctl.batching.policy import Timers
+from rfctl.model.message import Merged
+from rfctl.simulation.scenario import judge, offsets, plan
+
+TIMERS = Timers(5000, 10, 60_000)
+SENT = plan(["p"], [0.0, 0.1], "r")
+
+
+def merged(handed: int, *ids: str, at: tuple[int, ...] = (1000, 1100), reason: str = "quiet") -> Merged:
+    raw = [
+        json.dumps({"message": "x", "messageId": one, "receivedAt": t}).encode()
+        for one, t in zip(ids, at, strict=False)
+    ]
+    return Merged(f"{handed}-0", "p", "", "x", len(ids), reason, at[0], at[-1], 0, "generic", True, raw)
+
+
+def test_what_is_promised_passes():
+    verdict = judge(SENT, [merged(6105, "r-0-0", "r-0-1")], TIMERS, expected=1)
+    assert verdict.complaints == []
+    assert verdict.worst_late_ms == 5
+
+
+def test_every_broken_promise_is_named():
+    def says(*batches: Merged, expected: int | None = None) -> str:
+        return "; ".join(judge(SENT, list(batches), TIMERS, expected).complaints)
+
+    assert "did not come out" in says(merged(6100, "r-0-0"))
+    assert "more than once" in says(merged(6100, "r-0-0", "r-0-1"), merged(7000, "r-0-1", at=(2000,)))
+    assert "out of order" in says(merged(6100, "r-0-1", "r-0-0"))
+    assert "late" in says(merged(6500, "r-0-0", "r-0-1"))
+    assert "early" in says(merged(5000, "r-0-0", "r-0-1"))
+    assert "2 batches were expected" in says(merged(6100, "r-0-0", "r-0-1"), expected=2)
+    assert "not by itself" in says(merged(2000, "r-0-0", "r-0-1", reason="flush"))
+
+
+def test_the_scenarios_follow_the_settings():
+    assert offsets("rapid-fire", TIMERS, None, None) == [0.1 * i for i in range(8)]
+    assert offsets("long-pauses", TIMERS, None, None) == [0, 6, 12]
+    assert offsets("overflow", TIMERS, None, None) == [0] * 12
+    assert offsets("rapid-fire", TIMERS, 2, 3.0) == [0, 3]

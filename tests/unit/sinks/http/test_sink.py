@@ -1,0 +1,431 @@
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import json
+import random
+import socket
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from standardwebhooks import Webhook
+
+from rfctl.errors import SettingsError
+from rfctl.model.message import Merged
+from rfctl.sinks.contract import Delivery, DeliveryError, SinkProfile, encode
+from rfctl.sinks.http import sink as http
+from rfctl.sinks.http.sink import Http, retry_after_ms, signature
+from tests.support.certificates import self_signed
+from tests.support.receivers import Answer, HttpReceiver, tcp_receiver
+
+KEYS = [bytes(range(24)), bytes(range(100, 164))]
+SECRETS = ["whsec_" + base64.b64encode(key).decode() for key in KEYS]
+
+
+def message(
+    text: str = "Привет, запишите", raw: tuple[bytes, ...] = (b'{"message":"a","metadata":{"n":1}}',)
+):
+    merged = Merged(
+        id="1790000000000-0", phone="79001234567", company="962302", text=text, count=1, reason="quiet", first_ms=1,
+        last_ms=2, late_ms=0, channel="generic", simulated=False, raw=list(raw),
+    )  # fmt: skip
+    return Delivery("1790000000000-0", merged)
+
+
+def profile(url: str, *, timeout_ms: int = 5_000, connect_timeout_ms: int = 5_000, **options) -> SinkProfile:
+    return SinkProfile(
+        "bot", "http", timeout_ms, connect_timeout_ms, {"url": url, "allow_private": True, **options}
+    )
+
+
+@asynccontextmanager
+async def sink(url: str, **settings) -> AsyncIterator[Http]:
+    made = Http(profile(url, **settings))
+    await made.open()
+    try:
+        yield made
+    finally:
+        await made.close()
+
+
+async def failure(url: str, **settings) -> DeliveryError:
+    async with sink(url, **settings) as made:
+        with pytest.raises(DeliveryError) as caught:
+            await made.deliver(message())
+    return caught.value
+
+
+def open_files() -> int:
+    return sum(1 for _ in Path("/dev/fd").iterdir())
+
+
+def expected(key: bytes, name: str, seconds: str, body: bytes) -> str:
+    digest = hmac.new(key, name.encode() + b"." + seconds.encode() + b"." + body, hashlib.sha256).digest()
+    return "v1," + base64.b64encode(digest).decode()
+
+
+async def test_a_message_arrives_signed_by_every_secret_and_verifies():
+    async with HttpReceiver() as receiver, sink(receiver.url, secret=SECRETS) as made:
+        await made.deliver(message())
+    [taken] = receiver.taken
+    headers, raw = taken["headers"], taken["raw"]
+    assert raw == encode(message())
+    assert headers["content-type"] == "application/json"
+    assert headers["user-agent"].startswith("rfctl/")
+    assert abs(int(headers["webhook-timestamp"]) - time.time()) < 10
+    signed = [expected(key, headers["webhook-id"], headers["webhook-timestamp"], raw) for key in KEYS]
+    assert headers["webhook-signature"] == " ".join(signed)
+    for secret in SECRETS:
+        assert Webhook(secret).verify(raw, headers)["message"] == "Привет, запишите"
+
+
+def test_every_signature_is_the_one_that_the_specification_defines():
+    dice = random.Random(7)
+    now = datetime.now(UTC)
+    for _ in range(10_000):
+        keys = [dice.randbytes(dice.randint(24, 64)) for _ in range(dice.randint(1, 2))]
+        text = "".join(
+            chr(dice.choice((dice.randint(32, 126), dice.randint(0x400, 0x4FF), 0x1F600))) for _ in range(30)
+        )
+        body = json.dumps({"message": text}, ensure_ascii=False).encode()
+        name = f"{dice.randint(0, 10**13)}-{dice.randint(0, 9)}"
+        moment = now + timedelta(seconds=dice.randint(-200, 200))
+        seconds = str(int(moment.timestamp()))
+        signed = signature(tuple(Webhook(key) for key in keys), name, moment, body)
+        assert signed.split(" ") == [expected(key, name, seconds, body) for key in keys]
+        headers = {"webhook-id": name, "webhook-timestamp": seconds, "webhook-signature": signed}
+        assert Webhook(dice.choice(keys)).verify(body, headers) == {"message": text}
+
+
+async def test_every_try_has_the_same_id():
+    async with HttpReceiver([503]) as receiver, sink(receiver.url) as made:
+        with pytest.raises(DeliveryError):
+            await made.deliver(message())
+        await made.deliver(message())
+    assert [seen["headers"]["webhook-id"] for seen in receiver.seen] == ["1790000000000-0"] * 2
+    assert "webhook-signature" not in receiver.taken[0]["headers"]
+
+
+async def test_extra_headers_are_sent():
+    async with HttpReceiver() as receiver, sink(receiver.url, headers={"Authorization": "Bearer x"}) as made:
+        await made.deliver(message())
+    assert receiver.taken[0]["headers"]["authorization"] == "Bearer x"
+
+
+async def test_a_message_that_is_not_utf8_is_refused_for_good_when_it_is_to_be_signed():
+    async with sink("http://127.0.0.1:1", secret=SECRETS) as made:
+        with pytest.raises(DeliveryError, match="not UTF-8") as caught:
+            await made.deliver(message(raw=(b'{"message":"\xff"}',)))
+    assert caught.value.final
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
+async def test_2xx_is_taken(status: int):
+    async with HttpReceiver([status]) as receiver, sink(receiver.url) as made:
+        await made.deliver(message())
+    assert len(receiver.taken) == 1
+
+
+@pytest.mark.parametrize(
+    "status", [300, 304, 400, 401, 404, 408, 409, 422, 425, 429, 500, 502, 503, 504, 599]
+)
+async def test_any_other_status_is_a_failure_that_is_tried_again(status: int):
+    async with HttpReceiver([Answer(status, body=b"" if status == 304 else b"no \x1b[2J\nroom")]) as receiver:
+        problem = await failure(receiver.url)
+    assert problem.fact.startswith(f"answered {status}")
+    assert status == 304 or problem.fact.endswith(r"no \x1b[2J\nroom")
+    assert (problem.final, problem.pause, problem.retry_after_ms) == (False, False, 0)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_redirect_is_a_failure_and_leads_nowhere(status: int):
+    async with (
+        HttpReceiver() as elsewhere,
+        HttpReceiver([Answer(status, {"Location": elsewhere.url})]) as receiver,
+    ):
+        problem = await failure(receiver.url)
+    assert problem.fact == f"answered {status}, a redirect, which is not followed"
+    assert (len(receiver.seen), elsewhere.seen) == (1, [])
+
+
+async def test_410_pauses_the_sink():
+    async with HttpReceiver([410]) as receiver:
+        problem = await failure(receiver.url)
+    assert (problem.pause, problem.final) == (True, False)
+
+
+@pytest.mark.parametrize("status", [302, 400, 410, 429, 503])
+async def test_retry_after_is_passed_on_with_any_failure(status: int):
+    async with HttpReceiver([Answer(status, {"Retry-After": "120"})]) as receiver:
+        assert (await failure(receiver.url)).retry_after_ms == 120_000
+
+
+NOW = datetime(2026, 9, 1, 12, tzinfo=UTC)
+DAY_MS = 86_400_000
+
+
+@pytest.mark.parametrize(
+    ("header", "wait_ms"),
+    [
+        ("", 0), ("0", 0), (" 7 ", 7_000), ("007", 7_000), ("86400", DAY_MS), ("86401", DAY_MS), ("9" * 5_000, DAY_MS),
+        ("-5", 0), ("1.5", 0), ("soon", 0), ("٣", 0),
+        (format_datetime(NOW + timedelta(seconds=90), usegmt=True), 90_000),
+        (format_datetime(NOW - timedelta(seconds=90), usegmt=True), 0),
+        ("Tue, 01 Sep 2026 12:00:05 -0000", 5_000),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", DAY_MS),
+        ("Tue, 01 Sep 2026 12:00:05 +99999999999999", 0),
+    ],
+)  # fmt: skip
+def test_retry_after_is_read_in_both_forms_and_never_longer_than_a_day(header: str, wait_ms: int):
+    assert retry_after_ms(header, int(NOW.timestamp() * 1000)) == wait_ms
+
+
+@given(st.text(max_size=60))
+def test_any_retry_after_gives_a_wait_within_a_day(header: str):
+    assert 0 <= retry_after_ms(header, 1_790_000_000_000) <= DAY_MS
+
+
+async def test_a_receiver_that_says_nothing_is_left_after_the_timeout():
+    async with tcp_receiver(lambda reader, writer: asyncio.sleep(60)) as port:
+        problem = await failure(f"http://127.0.0.1:{port}/", timeout_ms=200)
+    assert problem.fact == "no answer within 200 ms"
+
+
+async def test_a_receiver_that_trickles_its_head_is_left_after_the_timeout():
+    async def trickle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nx: ")
+        while True:
+            writer.write(b"x")
+            await writer.drain()
+            await asyncio.sleep(0.02)
+
+    async with tcp_receiver(trickle) as port:
+        problem = await failure(f"http://127.0.0.1:{port}/", timeout_ms=300)
+    assert problem.fact == "no answer within 300 ms"
+
+
+@pytest.mark.parametrize(("status", "taken"), [(200, True), (500, False)])
+async def test_a_rest_that_trickles_is_not_waited_for_and_the_status_counts(
+    monkeypatch, status: int, taken: bool
+):
+    async def trickle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(f"HTTP/1.1 {status} X\r\ncontent-length: 100000\r\n\r\n".encode())
+        while True:
+            writer.write(b"x")
+            await writer.drain()
+            await asyncio.sleep(0.02)
+
+    monkeypatch.setattr(http, "REST_MS", 100)
+    async with tcp_receiver(trickle) as port, sink(f"http://127.0.0.1:{port}/", timeout_ms=60_000) as made:
+        async with asyncio.timeout(10):
+            if taken:
+                await made.deliver(message())
+            else:
+                with pytest.raises(DeliveryError, match="answered 500: x"):
+                    await made.deliver(message())
+
+
+async def test_no_more_than_64_kib_of_an_answer_are_read_and_200_characters_shown():
+    written = 0
+
+    async def flood(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal written
+        writer.write(b"HTTP/1.1 500 X\r\ncontent-length: 1000000000\r\n\r\n")
+        while True:
+            writer.write(b"\x1b" * 65_536)
+            await writer.drain()
+            written += 65_536
+
+    async with tcp_receiver(flood) as port:
+        problem = await failure(f"http://127.0.0.1:{port}/")
+    assert problem.fact == "answered 500: " + r"\x1b" * 50
+    assert written < 50_000_000
+
+
+@pytest.mark.parametrize(
+    "says", [b"", b"SSH-2.0-x\r\n", b"HTTP/1.1 abc\r\n\r\n", b"HTTP/1.1 200 OK\r\nbad header\r\n\r\n"]
+)
+async def test_what_is_no_http_answer_is_a_failure_in_one_line(says: bytes):
+    async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(says)
+
+    async with tcp_receiver(play) as port:
+        problem = await failure(f"http://user:geheim@127.0.0.1:{port}/?token=geheim")
+    assert "\n" not in problem.fact
+    assert "geheim" not in problem.fact
+    assert ("closed before" in problem.fact) is (says == b"")
+
+
+async def test_a_reset_is_a_failure():
+    async def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        writer.transport.abort()
+
+    async with tcp_receiver(reset) as port:
+        problem = await failure(f"http://127.0.0.1:{port}/")
+    assert "reset by peer" in problem.fact
+
+
+async def test_a_port_where_nobody_listens_is_named():
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        port = bound.getsockname()[1]
+        problem = await failure(f"http://127.0.0.1:{port}/")
+    assert problem.fact == f"no connection to 127.0.0.1:{port}: Connection refused"
+
+
+async def test_a_name_that_is_not_found_is_a_failure_that_is_tried_again(monkeypatch):
+    async def getaddrinfo(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
+    problem = await failure("https://nowhere.invalid/hook")
+    assert problem.fact == "no connection to nowhere.invalid:443: the name is not found"
+    assert not problem.final
+
+
+async def test_a_connection_that_does_not_come_about_is_left_after_its_own_timeout():
+    async with tcp_receiver(lambda reader, writer: asyncio.sleep(60)) as port:  # silent in the TLS handshake
+        problem = await failure(f"https://127.0.0.1:{port}/", connect_timeout_ms=200, timeout_ms=60_000)
+    assert problem.fact == f"no connection to 127.0.0.1:{port} within 200 ms"
+
+
+async def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path):
+    _, context = self_signed(tmp_path)
+    heard: list[object] = []
+    server = await asyncio.start_server(lambda *streams: heard.append(streams), "127.0.0.1", 0, ssl=context)
+    async with server:
+        problem = await failure(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
+    assert "certificate verify failed" in problem.fact
+    assert heard == []
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["127.0.0.1", "localhost", "0x7f000001", "①②⑦.0.0.1", "[::ffff:127.0.0.1]", "0.0.0.0"],
+)
+async def test_a_private_address_is_refused_at_connect_however_it_is_written(host: str):
+    async with HttpReceiver() as receiver:
+        problem = await failure(f"http://{host}:{receiver.port}/", allow_private=False)
+    assert "refused unless allow_private = true" in problem.fact
+    assert (problem.final, problem.pause) == (False, False)
+    assert receiver.seen == []
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "[::1]",
+        "[::ffff:a9fe:a9fe]",
+        "[64:ff9b::7f00:1]",
+        "[2002:7f00:1::]",
+        "169.254.169.254",
+        "100.64.0.1",
+        "224.0.0.1",
+        "[fe80::1]",
+    ],
+)
+async def test_an_address_inside_is_refused_before_a_packet_is_sent(monkeypatch, host: str):
+    async def connect(*_: object) -> None:
+        raise AssertionError("connected")
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "sock_connect", connect)
+    problem = await failure(f"http://{host}/", allow_private=False)
+    assert "refused unless allow_private = true" in problem.fact
+
+
+async def test_proxies_of_the_environment_are_not_used(monkeypatch):
+    async with HttpReceiver() as proxy, HttpReceiver() as receiver:
+        for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        monkeypatch.delenv("no_proxy", raising=False)
+        async with sink(receiver.url) as made:
+            await made.deliver(message())
+    assert (len(receiver.taken), proxy.seen) == (1, [])
+
+
+async def test_cookies_are_not_kept():
+    async with HttpReceiver([Answer(200, {"Set-Cookie": "a=b"})]) as receiver:
+        url = receiver.url.replace("127.0.0.1", "localhost")
+        async with sink(url) as made:
+            await made.deliver(message())
+            await made.deliver(message())
+    assert "cookie" not in receiver.taken[1]["headers"]
+
+
+async def test_a_connection_serves_again_and_none_is_left_open():
+    before = open_files()
+    async with (
+        HttpReceiver([200, Answer(500, body=b"x" * 1000), 302, 204]) as receiver,
+        sink(receiver.url) as made,
+    ):
+        for _ in range(5):
+            try:
+                await made.deliver(message())
+            except DeliveryError:
+                pass
+        assert len(receiver.seen) == 5
+        assert len(receiver.connections) == 1
+    assert open_files() == before
+
+
+async def test_a_cancelled_delivery_leaves_no_connection():
+    heard, gone = asyncio.Event(), asyncio.Event()
+
+    async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        heard.set()
+        await reader.read()
+        gone.set()
+
+    async with tcp_receiver(play) as port, sink(f"http://127.0.0.1:{port}/") as made, asyncio.timeout(10):
+        delivery = asyncio.create_task(made.deliver(message()))
+        await heard.wait()
+        delivery.cancel()
+        await gone.wait()
+    assert delivery.cancelled()
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"url": ""}, "must be http"),
+        ({"url": None}, "must be http"),
+        ({"url": "ftp://x/"}, "must be http"),
+        ({"url": "http:///x"}, "must be http"),
+        ({"url": "http://a b/"}, "without spaces"),
+        ({"url": "http://x:99999/"}, "Port out of range"),
+        ({"url": "http://[::1"}, "cannot be read"),
+        ({"url": "http://2130706433/"}, "no address as it is written"),
+        ({"url": "http://0177.0.0.1/"}, "no address as it is written"),
+        ({"url": "http://127.1/"}, "no address as it is written"),
+        ({"url": "http://127.0.0.1./"}, "no address as it is written"),
+        ({"url": "http://u:geheim@x/", "headers": {"Authorization": "x"}}, "one of them is too much"),
+        ({"secret": ["geheim"]}, "secret: number 1 must start with whsec_"),
+        ({"secret": [SECRETS[0], "whsec_geheim!"]}, "secret: number 2 is not base64"),
+        ({"secret": ["whsec_Z2VoZWlt"]}, "secret: number 1 holds 6 bytes"),
+        ({"headers": {"X-A": "geheim\r\nX-B: 1"}}, "X-A cannot be sent"),
+        ({"headers": {"X A": "1"}}, "cannot be sent"),
+        ({"headers": {"Webhook-Id": "1"}}, "is set by rfctl"),
+        ({"headers": {"Content-Length": "1"}}, "is set by rfctl"),
+    ],
+)  # fmt: skip
+def test_wrong_options_are_named_and_secrets_not_shown(options: dict, says: str):
+    with pytest.raises(SettingsError) as caught:
+        Http(SinkProfile("bot", "http", options={"url": "https://example.com/", **options}))
+    [problem] = caught.value.problems
+    assert problem.startswith("sinks.bot.")
+    assert says in problem
+    assert "geheim" not in problem

@@ -1,0 +1,252 @@
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rfctl.errors import SettingsError
+from rfctl.sources.contract import NotUnderstoodError, Profile, Reading, Request, Source
+from rfctl.sources.generic.mapped import Mapped, check_mapping
+from rfctl.sources.generic.node_form import sign
+from tests.support.recorded import ANY_JSON, Case, cases, survived
+
+CASES = cases("mapped")
+SIMPLE = {"phone": "from", "text": "text", "id": "id", "chat": "chat", "time": "at", "type": "kind"}
+LISTED = {"each": "data.list", "phone": "from", "text": "text", "id": "id", "account": "/line"}
+SECRETS = ("old", "new")
+NOW = 1_790_000_000_000
+
+
+def source(mapping: dict[str, str] | None = None, **profile: object) -> Source:
+    given = {
+        "secrets": SECRETS,
+        "company": "7",
+        "max_text_bytes": 1000,
+        "mapping": mapping or SIMPLE,
+        **profile,
+    }
+    return Mapped(Profile("shop", **given), make_id=lambda: "made")  # type: ignore[arg-type]
+
+
+def mapped_as(case: Case) -> Source:
+    return source(case.expected["mapping"])
+
+
+def one(**fields: object):
+    body = {"from": "1", "text": "x", "id": "a", **fields}
+    return source().messages(json.dumps(body).encode())
+
+
+def vouched(headers: dict[str, bytes], body: bytes = b"{}", **profile: object) -> bool:
+    return source(**profile).verify(Request("POST", "/in", "", headers, body), NOW)  # type: ignore[arg-type]
+
+
+def test_a_message_that_was_unclear_is_read_when_its_mapping_is_mended():
+    body = (
+        b'{"line":"l1","data":{"list":[{"from":"1","text":"a","uid":"u1"},{"from":"2","text":"b","id":"2"}]}}'
+    )
+    first = source(LISTED).messages(body)
+    assert [message.id for message in first.messages] == ["2"]
+    [later] = source({**LISTED, "id": "uid"}).messages(first.unclear[0].body).messages
+    assert (later.id, later.text, later.account) == ("u1", "a", "l1")
+    assert first.unclear[0].why == "message 0: no id"
+
+
+def test_the_element_is_kept_byte_for_byte():
+    body = (
+        b'{"data": {"list": [ {"from": 1, "id": 1, "text":  "a", "n": 1.10, "big": 123456789012345678901} ]}}'
+    )
+    [message] = source(LISTED).messages(body).messages
+    assert (
+        b'"raw":{"from": 1, "id": 1, "text":  "a", "n": 1.10, "big": 123456789012345678901}'
+        in message.metadata
+    )
+
+
+def test_a_chat_that_is_the_sender_is_a_one_to_one_chat():
+    assert one(**{"from": "79001@c.us", "chat": "+7 9001"}).messages[0].chat == ""
+    assert one(**{"from": "79001@c.us", "chat": "1@g.us"}).messages[0].chat == "1@g.us"
+
+
+def test_the_name_of_the_sender_is_in_the_metadata():
+    reading = source({**SIMPLE, "name": "who"}).messages(b'{"from":"1","text":"x","id":"a","who":"Ira"}')
+    assert json.loads(reading.messages[0].metadata)["senderName"] == "Ira"
+
+
+@pytest.mark.parametrize(
+    ("at", "sent_ms"),
+    [
+        (1767225600, 1767225600000),
+        ("1767225600123", 1767225600123),
+        ("2026-01-01T00:00:00Z", 1767225600000),
+        ("2026-01-01T03:00:00+03:00", 1767225600000),
+        ("2026-01-01 00:00:00", 1767225600000),
+        ("soon", None),
+        (True, None),
+        ([1], None),
+        (-5, None),
+        (None, None),
+    ],
+)
+def test_a_time_is_read_and_one_that_is_none_costs_no_message(at: object, sent_ms: int | None):
+    assert one(at=at).messages[0].sent_ms == sent_ms
+
+
+@pytest.mark.parametrize("flag", [None, False, 0, "", "0", "false", [], {}])
+def test_what_is_false_or_missing_at_skip_if_skips_nothing(flag: object):
+    skipping = source({**SIMPLE, "skip_if": "own"})
+    body = json.dumps({"from": "1", "text": "x", "id": "a", "own": flag}).encode()
+    assert len(skipping.messages(body).messages) == 1
+
+
+@pytest.mark.parametrize("flag", [True, 1, "true", "yes", [0]])
+def test_what_is_true_at_skip_if_is_counted_and_not_kept(flag: object):
+    skipping = source({**SIMPLE, "skip_if": "own"})
+    body = json.dumps({"from": "1", "text": "x", "id": "a", "own": flag}).encode()
+    assert skipping.messages(body) == Reading(skipped={"own": 1})
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({"from": 7.5}, "the phone is 7.5"),
+        ({"from": True}, "the phone is of type bool"),
+        ({"from": {"id": "1"}}, "the phone is of type dict"),
+        ({"from": None}, "no sender"),
+        ({"from": "1" * 257}, "the phone is longer"),
+        ({"id": None}, "no id"),
+        ({"id": 1e21}, "the id is 1e+21"),
+        ({"id": "i" * 257}, "the id is longer"),
+        ({"chat": 1.5}, "the chat is 1.5"),
+        ({"text": ["x"]}, "the text is of type list"),
+        ({"text": "ж" * 501}, "longer than 1000 bytes"),
+        ({"text": ""}, "neither text nor media"),
+    ],
+)
+def test_a_message_that_cannot_be_read_is_unclear_in_words(fields: dict, why: str):
+    reading = one(**fields)
+    assert reading.messages == []
+    assert [why in unclear.why for unclear in reading.unclear] == [True]
+
+
+def test_half_an_emoji_costs_no_message():
+    [message] = one(text="hi \ud83d").messages
+    assert message.text == "hi \ufffd"
+    assert json.loads(message.metadata)["raw"]["text"] == "hi \ufffd"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"not json", b"from=1&text=x", b"\xff", b'{"a":NaN}', b'{"a":1e999}', b"[" * 5000, b'{"a":"\xff"}'],
+)
+def test_a_body_that_is_not_json_is_said_to_be_so(body: bytes):
+    with pytest.raises(NotUnderstoodError):
+        source().messages(body)
+
+
+@pytest.mark.parametrize(
+    "body", [b"{}", b"[]", b"5", b'{"data":{"list":{}}}', b'{"data":{"list":null}}', b'{"data":[]}']
+)
+def test_a_body_without_the_list_is_said_to_have_none(body: bytes):
+    with pytest.raises(NotUnderstoodError, match="no list of messages"):
+        source(LISTED).messages(body)
+
+
+@pytest.mark.parametrize("depth", range(900, 1000, 3))
+def test_nesting_near_what_can_be_read_is_no_crash(depth: int):
+    body = b'{"data":{"list":[{"from":"1","text":"x","z":' + b"[" * depth + b"]" * depth + b"}]}}"
+    try:
+        reading = source(LISTED).messages(body)
+    except NotUnderstoodError:
+        return
+    assert len(reading.messages) + len(reading.unclear) == 1
+
+
+@given(st.lists(ANY_JSON | st.dictionaries(st.sampled_from(("from", "text", "id")), ANY_JSON), max_size=4))
+def test_every_element_comes_out_once_as_a_message_or_as_unclear(elements: list):
+    reading = survived(source(LISTED), json.dumps({"data": {"list": elements}}).encode())
+    assert reading is not None
+    assert len(reading.messages) + len(reading.unclear) == len(elements)
+
+
+@pytest.mark.parametrize(
+    ("mapping", "says"),
+    [
+        ({"text": "t"}, "`phone` is missing"),
+        ({"phone": "p"}, "neither `text` nor `media_url` nor `media_id`"),
+        ({**SIMPLE, "colour": "c"}, "unknown key `colour`"),
+        ({**SIMPLE, "id": ""}, "`id`: `` is no path"),
+        ({**SIMPLE, "id": "a..b"}, "`id`: `a..b` is no path"),
+        ({**SIMPLE, "id": "/a."}, "`id`: `/a.` is no path"),
+    ],
+)
+def test_a_mapping_that_cannot_work_is_named(mapping: dict[str, str], says: str):
+    [problem] = check_mapping(mapping)
+    assert says in problem
+    with pytest.raises(SettingsError) as refused:
+        source(mapping)
+    assert refused.value.problems == [problem]
+
+
+def test_a_mapping_that_works_has_no_problems():
+    for case in CASES:
+        assert check_mapping(case.expected["mapping"]) == []
+    assert check_mapping({"phone": "p", "media_id": "m"}) == []
+
+
+def test_an_unknown_way_to_verify_is_refused_when_it_is_set():
+    with pytest.raises(SettingsError):
+        source(auth="basic")
+
+
+def test_a_token_verifies_in_its_header_with_or_without_bearer():
+    assert vouched({"authorization": b"Bearer new"})
+    assert vouched({"authorization": b"old"})
+    assert vouched({"x-token": b"new"}, auth="token", auth_header="X-Token")
+    assert not vouched({"authorization": b"new"}, auth_header="x-token")
+    assert not vouched({"authorization": b"other"})
+    assert not vouched({})
+    assert not vouched({}, secrets=("",))
+    assert not vouched({"authorization": b""}, secrets=())
+
+
+def test_an_hmac_of_the_body_verifies_as_hex_and_as_base64():
+    digest = hmac.new(b"new", b"{}", hashlib.sha256).digest()
+    for written in (
+        digest.hex(),
+        digest.hex().upper(),
+        "sha256=" + digest.hex(),
+        base64.b64encode(digest).decode(),
+    ):
+        given = {"x-sig": written.encode()}
+        assert vouched(given, auth="hmac-sha256", auth_header="X-Sig")
+        assert not vouched(given, b"{} ", auth="hmac-sha256", auth_header="X-Sig")
+        assert not vouched(given, auth="hmac-sha256", auth_header="x-sig", secrets=("other",))
+    assert not vouched({"x-sig": b"new"}, auth="hmac-sha256", auth_header="x-sig")
+
+
+def test_the_node_services_signature_verifies():
+    signed = {
+        "x-timestamp": str(NOW).encode(),
+        "x-signature": sign("old", "POST", "/in", str(NOW), b"{}").encode(),
+    }
+    assert vouched(signed, auth="node")
+    assert not vouched(signed, b"[]", auth="node")
+    assert not vouched({"authorization": b"old"}, auth="node")
+
+
+@given(st.sampled_from(("token", "hmac-sha256", "node")), st.binary(max_size=80))
+def test_a_strange_header_is_refused_and_never_a_crash(auth: str, header: bytes):
+    if header.strip() not in (b"old", b"new"):
+        headers = {"authorization": header, "x-timestamp": str(NOW).encode(), "x-signature": header}
+        assert not vouched(headers, auth=auth)
+
+
+def test_a_get_is_refused_and_nothing_needs_to_be_hidden():
+    assert source().handshake(Request("GET", "/", "", {}, b"")) is None
+    assert source().redact(b'{"a": 1}') == b'{"a": 1}'

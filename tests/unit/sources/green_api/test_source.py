@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rfctl.sources.contract import NotUnderstoodError, Profile, Reading, Request, Source
+from rfctl.sources.green_api.source import GreenApi
+from tests.support.recorded import ANY_JSON, NOTHING, body, survived
+
+SECRETS = ("token-one", "Basic dXNlcjpwYXNz")
+SOURCE: Source = GreenApi(Profile("clinic-green", secrets=SECRETS, company="7", max_text_bytes=1000))
+
+
+def read(name: str) -> Reading:
+    return SOURCE.messages(body("green-api", name))
+
+
+def notification(text: object = "x", **fields: object) -> bytes:
+    made = {
+        "typeWebhook": "incomingMessageReceived",
+        "idMessage": "A",
+        "senderData": {"chatId": "1@c.us", "sender": "1@c.us"},
+        "messageData": {"typeMessage": "textMessage", "textMessageData": {"textMessage": text}},
+        **fields,
+    }
+    return json.dumps(made).encode()
+
+
+def told(authorization: bytes, body: bytes = b"{}") -> bool:
+    return SOURCE.verify(Request("POST", "/green", "", {"authorization": authorization}, body), 0)
+
+
+@pytest.mark.parametrize("name", ["text.json", "contact.json", "poll.json", "unknown.json"])
+def test_the_notification_is_kept_byte_for_byte(name: str):
+    [one] = read(name).messages
+    assert body("green-api", name).strip() in one.metadata
+
+
+@pytest.mark.parametrize("name", ["image.json", "image_as_a_reply.json", "location.json", "sticker.json"])
+def test_a_picture_inside_a_notification_is_not_kept(name: str):
+    assert b"jpegThumbnail" in body("green-api", name)
+    [one] = read(name).messages
+    assert b"jpegThumbnail" not in one.metadata
+
+
+@pytest.mark.parametrize("change", ["edit.json", "deletion.json"])
+def test_a_change_refers_to_its_original_by_the_id_that_it_was_read_with(change: str):
+    [after] = read(change).messages
+    [before] = SOURCE.messages(notification(idMessage=after.refers)).messages
+    assert after.refers == before.id != after.id
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "value"),
+    [
+        ("text", "senderName", "Olga"),
+        ("location", "location", {"latitude": 55.7558, "longitude": 37.6173, "name": "Red Square", "address": "Moscow"}),
+        ("contact", "contacts", [{"name": "Pavel", "phone": "79005550203"}]),
+        ("contacts", "contacts", [{"name": "Pavel", "phone": "79005550203"}, {"name": "Ira", "phone": ""}]),
+        ("button", "button", "1"),
+        ("template_button", "button", "id1"),
+        ("interactive_button", "button", "yes"),
+        ("list", "button", "haircut"),
+    ],
+)  # fmt: skip
+def test_what_is_known_beside_the_text_is_in_the_metadata(name: str, key: str, value: object):
+    [one] = read(f"{name}.json").messages
+    assert json.loads(one.metadata)[key] == value
+
+
+def test_a_row_that_is_an_object_gives_its_id():
+    choice = {"title": "a", "singleSelectReply": {"selectedRowId": "r1"}}
+    body = notification(messageData={"typeMessage": "listResponseMessage", "listResponseMessage": choice})
+    assert json.loads(SOURCE.messages(body).messages[0].metadata)["button"] == "r1"
+
+
+def test_half_an_emoji_costs_no_message():
+    [one] = SOURCE.messages(notification("hi \ud83d")).messages
+    assert one.text == "hi \ufffd"
+    assert json.loads(one.metadata)["raw"]["messageData"]["textMessageData"]["textMessage"] == "hi \ufffd"
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (notification("ж" * 501), "longer than 1000 bytes"),
+        (notification(idMessage="i" * 257), "the id is longer"),
+        (notification(senderData={"chatId": "1" * 300}), "the phone is longer"),
+        (notification(senderData={}), "no sender"),
+        (notification(senderData={"sender": 5}), "wrong shape"),
+        (notification(messageData={}), "wrong shape"),
+    ],
+)
+def test_a_message_that_cannot_be_stored_is_unclear(body: bytes, why: str):
+    reading = SOURCE.messages(body)
+    assert reading.messages == []
+    assert [why in one.why for one in reading.unclear] == [True]
+
+
+@pytest.mark.parametrize("body", [*NOTHING, b'{"typeWebhook":5}', b'{"typeWebhook":"x","a":NaN}'])
+def test_a_body_in_which_nothing_can_be_made_out_is_said_to_be_so(body: bytes):
+    with pytest.raises(NotUnderstoodError):
+        SOURCE.messages(body)
+
+
+@pytest.mark.parametrize("depth", range(900, 1000, 3))
+def test_nesting_near_what_can_be_read_is_no_crash(depth: int):
+    body = notification(metadata=0)[:-2] + b"[" * depth + b"]" * depth + b"}"
+    try:
+        reading = SOURCE.messages(body)
+    except NotUnderstoodError:
+        return
+    assert len(reading.messages) + len(reading.unclear) == 1
+
+
+KEYS = st.sampled_from(("typeMessage", "textMessageData", "fileMessageData", "pollMessageData", "contacts"))
+
+
+@given(ANY_JSON | st.dictionaries(KEYS, ANY_JSON), ANY_JSON, ANY_JSON)
+def test_any_notification_comes_out_once_as_a_message_or_as_unclear(
+    data: object, sender: object, time: object
+):
+    reading = survived(SOURCE, notification(messageData=data, senderData=sender, timestamp=time))
+    assert reading is not None
+    assert len(reading.messages) + len(reading.unclear) + sum(reading.skipped.values()) == 1
+
+
+def test_any_of_the_tokens_verifies_with_or_without_its_word():
+    assert told(b"Bearer token-one")
+    assert told(b"bearer  token-one")
+    assert told(b"token-one")
+    assert told(b"Basic dXNlcjpwYXNz")
+    assert not told(b"Basic token-one")
+    assert not told(b"dXNlcjpwYXNz")
+    assert not told(b"")
+
+
+def test_an_empty_secret_lets_nobody_in():
+    for secrets in ((), ("",)):
+        source = GreenApi(Profile("x", secrets=secrets))
+        assert not source.verify(Request("POST", "/", "", {}, b""), 0)
+        assert not source.verify(Request("POST", "/", "", {"authorization": b"Bearer "}, b""), 0)
+
+
+@given(st.binary(max_size=60))
+def test_a_strange_token_is_refused_and_never_a_crash(token: bytes):
+    assert not told(token)
+    assert not told(b"Bearer " + token)
+    assert not told("Bearer tökén".encode("latin-1") + token)
+
+
+def test_a_get_is_refused_and_nothing_needs_to_be_hidden():
+    assert SOURCE.handshake(Request("GET", "/", "hub.challenge=1", {}, b"")) is None
+    assert SOURCE.redact(b'{"a": 1}') == b'{"a": 1}'

@@ -1,0 +1,132 @@
+"""What all sources are made of: times, types, what can be stored, what is left out; pure."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rfctl.model.message import Message
+from rfctl.sources.contract import NotUnderstoodError, storable, tidy_type, unix_ms, without
+from tests.support.recorded import ANY_JSON
+
+HEAVY = frozenset({"picture", "_data"})
+
+
+def message(**fields: Any) -> Message:
+    return Message(**{"phone": "7900", "text": "hi", "id": "a", "channel": "shop", **fields})
+
+
+@pytest.mark.parametrize(
+    ("written", "ms"),
+    [
+        (1767225600, 1767225600000),
+        (1767225600123, 1767225600123),
+        ("1767225600.853", 1767225600853),
+        (1, 1000),
+    ],
+)
+def test_a_time_is_read_in_seconds_and_in_ms(written: float | str, ms: int):
+    assert unix_ms(written) == ms
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        *(None, "", "soon", 0, -1, 1e15, True, False, 10**400, -(10**5000), "9" * 5000, [], {}),
+        *(float("nan"), float("inf"), float("-inf"), "nan", "inf", "1e999"),
+    ],
+    ids=lambda written: type(written).__name__,
+)
+def test_what_is_no_time_is_none_and_never_a_crash(written: Any):
+    assert unix_ms(written) is None
+
+
+@given(st.integers() | st.floats() | st.text() | st.booleans() | st.none())
+def test_any_value_is_a_time_that_can_be_stored_or_none(written: Any):
+    ms = unix_ms(written)
+    assert ms is None or 0 <= ms < 1e15
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({"phone": ""}, "no sender"),
+        ({"id": ""}, "no id"),
+        ({"phone": "1" * 257}, "the phone is longer than 256 characters"),
+        ({"id": "1" * 257}, "the id is longer than 256 characters"),
+        ({"chat": "1" * 257}, "the chat is longer than 256 characters"),
+        ({"account": "1" * 257}, "the account is longer than 256 characters"),
+        ({"company": "1" * 65}, "the company is longer than 64 characters"),
+        ({"refers": "1" * 257}, "the id that it refers to is longer than 256 characters"),
+        ({"text": "x" * 101}, "the text is longer than 100 bytes"),
+        ({"text": "ж" * 51}, "the text is longer than 100 bytes"),
+    ],
+)
+def test_why_a_message_cannot_be_stored_is_said_in_words(fields: dict[str, str], why: str):
+    with pytest.raises(NotUnderstoodError) as problem:
+        storable(message(**fields), 100)
+    assert problem.value.fact == why
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"text": ""},
+        {"text": "ж" * 50},
+        {"company": "c" * 64},
+        dict.fromkeys(("phone", "id", "chat"), "1" * 256),
+    ],
+)
+def test_a_message_within_the_limits_is_returned_as_it_is(fields: dict[str, str]):
+    one = message(**fields)
+    assert storable(one, 100) is one
+
+
+@pytest.mark.parametrize(
+    ("name", "tidied"),
+    [
+        ("viewOnceMessage", "viewoncemessage"),
+        ("Groups_V4 Invite!", "groups_v4_invite"),
+        ("a-b", "a-b"),
+        ("x" * 40, "x" * 32),
+        ("заказ", "unsupported"),
+        ("", "unsupported"),
+    ],
+)
+def test_a_type_is_tidied_to_plain_letters(name: str, tidied: str):
+    assert tidy_type(name) == tidied
+
+
+@given(st.text())
+def test_tidying_a_type_twice_changes_nothing_more(name: str):
+    tidied = tidy_type(name)
+    assert tidied == tidy_type(tidied)
+    assert 0 < len(tidied) <= 32
+
+
+def test_what_is_heavy_is_left_out_and_every_value_beside_it_keeps_its_bytes():
+    raw = b'{"a":1.50,"picture":"/9j/","in":[{"_data":{"b":1},"big":123456789012345678901}],"as it":  {"is": 1}}'
+    assert without(raw, HEAVY) == (b'{"a":1.50,"in":[{"big":123456789012345678901}],"as it":{"is": 1}}')
+
+
+@pytest.mark.parametrize(
+    "raw", [b'{"a": [1,  2]}', b"5", b'"picture"', b"null", b'{"text":"a \\"picture\\""}']
+)
+def test_without_anything_heavy_the_json_means_the_same(raw: bytes):
+    assert json.loads(without(raw, HEAVY)) == json.loads(raw)
+
+
+@given(ANY_JSON)
+def test_nothing_else_is_lost_with_what_is_heavy(value: Any):
+    raw = json.dumps({"kept": value, "picture": value}).encode()
+    assert json.loads(without(raw, HEAVY | {"\0"})) == json.loads(json.dumps({"kept": value}))
+
+
+@pytest.mark.parametrize("depth", [31, 33, 300])
+def test_json_that_is_nested_deeply_is_no_crash(depth: int):
+    raw = b'{"picture":1,"a":' * depth + b"1" + b"}" * depth
+    assert b'{"picture":1' not in without(raw, HEAVY)[:100]

@@ -1,0 +1,58 @@
+"""What every provider's source promises of its recorded payloads, and of any bytes; pure."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rfctl.sources.contract import Profile, Source
+from rfctl.sources.generic.mapped import Mapped
+from rfctl.sources.registry import make_source
+from tests.support.recorded import Case, cases, check, check_stored, check_unclear, survived
+
+KINDS = ("evolution", "green-api", "mapped", "telegram", "twilio", "waha", "whatsapp-cloud")
+RECORDED = [(kind, case) for kind in KINDS for case in cases(kind)]
+UNCLEAR = [(kind, case) for kind, case in RECORDED if case.expected["unclear"]]
+MAPPING = {"each": "list", "phone": "from", "text": "text", "id": "id"}
+
+
+def source_of(kind: str, mapping: dict[str, str] | None = None) -> Source:
+    profile = Profile("here", secrets=("s",), company="7", mapping=mapping or MAPPING)
+    return Mapped(profile, make_id=lambda: "made") if kind == "mapped" else make_source(kind, profile)
+
+
+@pytest.mark.parametrize(("kind", "case"), RECORDED, ids=str)
+def test_a_recorded_payload_is_read_as_the_table_says(kind: str, case: Case):
+    reading = check(source_of(kind, case.expected.get("mapping")), case)
+    assert {one.channel for one in reading.messages} <= {"here"}
+
+
+@pytest.mark.parametrize(("kind", "case"), RECORDED, ids=str)
+def test_a_message_goes_through_its_stored_form_unharmed(kind: str, case: Case):
+    check_stored(source_of(kind, case.expected.get("mapping")).messages(case.body))
+
+
+@pytest.mark.parametrize(("kind", "case"), RECORDED, ids=str)
+def test_a_redacted_payload_is_read_as_before(kind: str, case: Case):
+    source = source_of(kind, case.expected.get("mapping"))
+    assert source.messages(source.redact(case.body)) == source.messages(case.body)
+
+
+@pytest.mark.parametrize(("kind", "case"), UNCLEAR, ids=str)
+def test_what_is_unclear_can_be_read_again_alone_and_as_it_was(kind: str, case: Case):
+    source = source_of(kind, case.expected.get("mapping"))
+    check_unclear(source, source.messages(case.body))
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "mapped"])
+def test_a_message_is_the_companys_whose_source_it_is(kind: str):
+    source = source_of(kind)
+    read = [one.company for case in cases(kind) for one in source.messages(case.body).messages]
+    assert set(read) == {"7"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@given(body=st.binary(max_size=200))
+def test_any_bytes_are_read_or_unclear_or_not_understood(kind: str, body: bytes):
+    survived(source_of(kind), body)

@@ -1,0 +1,277 @@
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rfctl.sources.contract import Contact, NotUnderstoodError, Profile, Reading, Request, Source
+from rfctl.sources.waha.source import Waha
+from rfctl.sources.whatsapp_web import contact, type_named, type_of_mime
+from tests.support.recorded import ANY_JSON, NOTHING, body, survived
+
+SOURCE: Source = Waha(Profile("clinic-wa", secrets=("old", "new"), company="7", max_text_bytes=1000))
+
+
+def read(name: str) -> Reading:
+    return SOURCE.messages(body("waha", name))
+
+
+def event(payload: object, kind: str = "message") -> bytes:
+    return json.dumps({"event": kind, "session": "s", "payload": payload}).encode()
+
+
+def message(**fields: object) -> dict:
+    return {"id": "false_1@c.us_A", "from": "1@c.us", "fromMe": False, "body": "x", **fields}
+
+
+def request(
+    body: bytes, secret: str = "new", algorithm: bytes = b"sha512", signature: bytes | None = None
+) -> Request:
+    signed = hmac.new(secret.encode(), body, hashlib.sha512).hexdigest().encode()
+    headers = {
+        "x-webhook-hmac": signed if signature is None else signature,
+        "x-webhook-hmac-algorithm": algorithm,
+    }
+    return Request("POST", "/waha", "", headers, body)
+
+
+@pytest.mark.parametrize("name", ["text.json", "image.json", "reply.json", "deletion.json", "lid_gows.json"])
+def test_the_engines_own_object_is_not_kept(name: str):
+    assert b'"_data"' in body("waha", name)
+    [one] = read(name).messages
+    assert b'"_data"' not in one.metadata
+    assert json.loads(one.metadata)["raw"]
+
+
+def test_what_is_known_beside_the_text_is_in_the_metadata():
+    [place] = read("location.json").messages
+    assert json.loads(place.metadata)["location"] == {
+        "latitude": "55.7558",
+        "longitude": "37.6173",
+        "name": "Red Square",
+        "address": "Moscow",
+    }
+    assert "thumbnail" not in json.loads(place.metadata)["raw"]["location"]
+    [card] = read("contacts.json").messages
+    assert json.loads(card.metadata)["contacts"] == [{"name": "Pavel", "phone": "79005550103"}]
+    [pressed] = read("button.json").messages
+    assert json.loads(pressed.metadata)["button"] == "book"
+    assert json.loads(read("text.json").messages[0].metadata)["senderName"] == "Olga"
+
+
+def test_numbers_in_the_raw_payload_keep_every_digit():
+    body = b'{"event":"message","payload":{"id":"a","from":"1@c.us","body":"x","big":12345678901234567890123,"f":1.10}}'
+    assert b'"big":12345678901234567890123,"f":1.10' in SOURCE.messages(body).messages[0].metadata
+
+
+def test_an_edit_without_an_id_of_its_own_differs_from_its_message_and_not_between_retries():
+    def edit(text: str) -> str:
+        body = event(message(body=text, editedMessageId="A"), "message.edited")
+        return SOURCE.messages(body).messages[0].id
+
+    assert edit("x") == edit("x")
+    assert len({edit("x"), edit("y"), "false_1@c.us_A"}) == 3
+
+
+@pytest.mark.parametrize(
+    ("sender", "chat", "original"),
+    [
+        ({}, "1@c.us", "false_1@c.us_A"),
+        ({"participant": "2@c.us"}, "3@g.us", "false_3@g.us_A_2@c.us"),
+    ],
+)
+def test_an_edit_refers_to_its_original_by_the_id_that_it_was_read_with(
+    sender: dict, chat: str, original: str
+):
+    later = original.replace("_A", "_B")
+    told = {"from": chat, **sender}
+    [before] = SOURCE.messages(event(message(**told, id=original))).messages
+    edit = event(message(**told, id=later, editedMessageId="A"), "message.edited")
+    [after] = SOURCE.messages(edit).messages
+    assert (after.refers, after.id) == (before.id, later)
+
+
+@pytest.mark.parametrize("before", [None, message(id="false_1@c.us_A")])
+def test_a_deletion_refers_to_its_original_by_the_id_that_it_was_read_with(before: dict | None):
+    [original] = SOURCE.messages(event(message())).messages
+    told = {"after": message(id="false_1@c.us_B"), "before": before, "revokedMessageId": "A"}
+    [deletion] = SOURCE.messages(event(told, "message.revoked")).messages
+    assert deletion.refers == original.id
+
+
+GOWS, NOWEB = ("Message", "ID"), ("message", "id")
+
+
+@pytest.mark.parametrize(
+    ("engine", "told", "refers"),
+    [
+        (GOWS, {"fromMe": True}, "false_3@g.us_A_2@c.us"),
+        (NOWEB, {"fromMe": True, "participant": "2@s.whatsapp.net"}, "false_3@g.us_A_2@c.us"),
+        (GOWS, {"fromMe": False, "participant": "4@s.whatsapp.net"}, "A"),
+        (GOWS, {"participant": "4@s.whatsapp.net"}, "A"),
+        (NOWEB, None, "A"),
+    ],
+)
+def test_a_deletion_in_a_group_is_whole_where_the_engine_says_that_it_was_ones_own(
+    engine: tuple[str, str], told: dict | None, refers: str
+):
+    content, its_id = engine
+    data = {content: {"protocolMessage": {"key": {**told, its_id: "A"} if told else None, "type": 0}}}
+    after = message(id="false_3@g.us_B_2@c.us", participant="2@c.us", _data=data, **{"from": "3@g.us"})
+    told_of = {"after": after, "before": None, "revokedMessageId": "A"}
+    [deletion] = SOURCE.messages(event(told_of, "message.revoked")).messages
+    assert (deletion.refers, deletion.phone) == (refers, "2")
+
+
+@pytest.mark.parametrize(
+    ("data", "sent_ms"),
+    [
+        ({"message": {"latestEditSenderTimestampMs": 1_767_225_660_123}}, 1_767_225_660_123),
+        ({"latestEditSenderTimestampMs": 1_767_225_660_123}, 1_767_225_660_123),
+        ({"message": {"latestEditSenderTimestampMs": None}}, 1_767_225_600_000),
+        ({"message": {"latestEditSenderTimestampMs": "soon"}}, 1_767_225_600_000),
+        ({}, 1_767_225_600_000),
+    ],
+)
+def test_an_edit_is_as_old_as_the_edit_where_the_engine_says_when_it_was(data: dict, sent_ms: int):
+    edit = message(timestamp=1_767_225_600, editedMessageId="A", _data=data)
+    [one] = SOURCE.messages(event(edit, "message.edited")).messages
+    assert one.sent_ms == sent_ms
+
+
+@pytest.mark.parametrize("given", ["evt_1", "true_1@c.us_B", "false_1@c.us_B_C_D", "false_1@c.us"])
+def test_an_id_that_cannot_be_made_whole_for_certain_stays_as_it_came(given: str):
+    edit = event(message(id=given, editedMessageId="A"), "message.edited")
+    assert SOURCE.messages(edit).messages[0].refers == "A"
+
+
+def test_an_engines_object_that_is_not_as_we_know_it_costs_no_message():
+    [one] = SOURCE.messages(event(message(_data={"key": 5, "type": []}))).messages
+    assert one.text == "x"
+
+
+def test_half_an_emoji_costs_no_message():
+    body = rb'{"event":"message","payload":{"id":"a","from":"1@c.us","body":"hi \ud83d"}}'
+    [one] = SOURCE.messages(body).messages
+    assert one.text == "hi \ufffd"
+    assert json.loads(one.metadata)["raw"]["body"] == "hi \ufffd"
+
+
+@pytest.mark.parametrize(
+    ("payload", "why"),
+    [
+        (message(body="ж" * 501), "longer than 1000 bytes"),
+        (message(id="i" * 257), "the id is longer"),
+        (message(**{"from": "1" * 300}), "the phone is longer"),
+        (message(**{"from": None}), "no sender"),
+        (message(fromMe="no"), "wrong shape"),
+    ],
+)
+def test_a_message_that_cannot_be_stored_is_unclear(payload: dict, why: str):
+    reading = SOURCE.messages(event(payload))
+    assert reading.messages == []
+    assert [why in one.why for one in reading.unclear] == [True]
+
+
+@pytest.mark.parametrize("body", [*NOTHING, b'{"event":5}', b'{"event":"message","payload":NaN}'])
+def test_a_body_in_which_nothing_can_be_made_out_is_said_to_be_so(body: bytes):
+    with pytest.raises(NotUnderstoodError):
+        SOURCE.messages(body)
+
+
+@pytest.mark.parametrize("depth", range(900, 1000, 3))
+def test_nesting_near_what_can_be_read_is_no_crash(depth: int):
+    body = (
+        b'{"event":"message","payload":{"id":"a","from":"1","body":"x","z":'
+        + b"[" * depth
+        + b"]" * depth
+        + b"}}"
+    )
+    try:
+        reading = SOURCE.messages(body)
+    except NotUnderstoodError:
+        return
+    assert len(reading.messages) + len(reading.unclear) == 1
+
+
+FIELDS = ("id", "timestamp", "from", "participant", "body", "media", "location", "vCards", "replyTo", "_data")
+KINDS = ("message", "message.reaction", "message.edited", "message.revoked", "poll.vote")
+
+
+@given(
+    st.sampled_from(KINDS),
+    st.dictionaries(st.sampled_from((*FIELDS, "after", "before", "reaction", "vote", "poll")), ANY_JSON),
+)
+def test_any_payload_comes_out_once_as_a_message_or_as_unclear_or_skipped(kind: str, payload: dict):
+    reading = survived(SOURCE, json.dumps({"event": kind, "payload": payload}).encode())
+    assert reading is not None
+    assert len(reading.messages) + len(reading.unclear) + sum(reading.skipped.values()) == 1
+
+
+def test_either_secret_verifies_and_no_other():
+    assert SOURCE.verify(request(b"{}", "old"), 0)
+    assert SOURCE.verify(request(b"{}", "new"), 0)
+    assert not SOURCE.verify(request(b"{}", "other"), 0)
+    assert not SOURCE.verify(Request("POST", "/", "", {}, b"{}"), 0)
+    assert not Waha(Profile("x")).verify(request(b"{}", ""), 0)
+    assert not Waha(Profile("x", secrets=("",))).verify(request(b"{}", ""), 0)
+
+
+def test_another_algorithm_is_refused_even_with_the_right_signature():
+    assert not SOURCE.verify(request(b"{}", algorithm=b"sha256"), 0)
+    assert not SOURCE.verify(request(b"{}", algorithm=b""), 0)
+
+
+@given(st.binary(max_size=100), st.binary(max_size=100))
+def test_a_changed_body_is_refused(body: bytes, other: bytes):
+    signed = request(body)
+    assert SOURCE.verify(signed, 0)
+    assert SOURCE.verify(Request("POST", "/", "", signed.headers, other), 0) == (body == other)
+
+
+@given(st.binary(max_size=140))
+def test_a_strange_signature_is_refused_and_never_a_crash(signature: bytes):
+    assert not SOURCE.verify(request(b"{}", signature=signature), 0)
+
+
+def test_a_get_is_refused_and_nothing_needs_to_be_hidden():
+    assert SOURCE.handshake(Request("GET", "/", "hub.challenge=1", {}, b"")) is None
+    assert SOURCE.redact(b'{"a": 1}') == b'{"a": 1}'
+
+
+@pytest.mark.parametrize(
+    ("card", "who"),
+    [
+        (
+            "BEGIN:VCARD\r\nFN:Anna B\r\nTEL;TYPE=CELL:+7 (900) 555-01-09\r\nEND:VCARD",
+            Contact("Anna B", "79005550109"),
+        ),
+        ("TEL;type=CELL;waid=79005550109:+7 900", Contact("", "79005550109")),
+        ("FN;CHARSET=UTF-8:Анна", Contact("Анна", "")),
+        ("", Contact("", "")),
+    ],
+)
+def test_a_vcard_gives_its_name_and_number(card: str, who: Contact):
+    assert contact(card) == who
+
+
+def test_a_type_is_known_or_keeps_its_name():
+    assert [type_named(name) for name in ("ptt", "Chat", "event creation!", "", "x" * 40)] == [
+        "voice",
+        "text",
+        "event_creation",
+        "unsupported",
+        "x" * 32,
+    ]
+    assert [
+        type_of_mime(mime) for mime in ("image/png", "audio/ogg; codecs=opus", "application/pdf", "")
+    ] == [
+        "image",
+        "voice",
+        "document",
+        "document",
+    ]

@@ -1,0 +1,28 @@
+"""What becomes of an error of Redis: the right name, and so the right exit status and answer."""
+
+from __future__ import annotations
+
+import pytest
+import redis.exceptions as rx
+
+from rfctl.errors import CredentialsRefusedError, RedisCannotNowError, RfctlError
+from rfctl.store.connection import Address, explain
+
+ADDRESS = Address("redis://127.0.0.1:1/0", "the test")
+IN_A_SCRIPT = "Error running script (call to f_d0197): @user_script:203: @user_script: 203: -"
+
+
+@pytest.mark.parametrize(
+    ("message", "named"),
+    [
+        (f"{IN_A_SCRIPT}OOM command not allowed when used memory > 'maxmemory'.", RedisCannotNowError),
+        (f"{IN_A_SCRIPT}READONLY You can't write against a read only replica.", RedisCannotNowError),
+        (f"{IN_A_SCRIPT}NOPERM this user has no permissions", CredentialsRefusedError),
+        ("OOM command not allowed", RedisCannotNowError),
+        ("ERR something - ELSE", RfctlError),
+    ],
+)
+def test_an_error_keeps_its_name_also_where_redis_6_tells_it_inside_a_script(
+    message: str, named: type[RfctlError]
+):
+    assert type(explain(rx.ResponseError(message), ADDRESS)) is named
