@@ -20,7 +20,7 @@ import aiohttp
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from rfctl.model.message import Message
-from rfctl.store.connection import Address, Connection
+from rfctl.store.connection import Connection, RedisAddress
 from tests.conftest import make_batches
 from tests.support.receivers import Answer, HttpReceiver, Taken
 from tests.support.servers import RedisServer
@@ -55,17 +55,17 @@ class Receiver(HttpReceiver):
         await self.count.reach(self.count.value + 1)
         return time.monotonic()
 
-    def sink(self, parallel: int = 16) -> str:
+    def sink(self, concurrency: int = 16) -> str:
         return (
             f'[sinks.crm]\ntype = "http"\nurl = "{self.url}"\nsecret = ["whsec_{"c2VjcmV0" * 4}"]\n'
-            f"allow_private = true\nparallel = {parallel}\n"
+            f"allow_private = true\nconcurrency = {concurrency}\n"
         )
 
 
 @contextlib.asynccontextmanager
 async def empty_server() -> AsyncIterator[tuple[RedisServer, Connection]]:
     server = RedisServer("embedded").start()
-    connection = Connection.open(Address(server.url, "bench"))
+    connection = Connection.open(RedisAddress(server.url, "bench"))
     try:
         yield server, connection
     finally:
@@ -96,9 +96,9 @@ async def throughput(folder: Path, sink: str, wait: Callable[[Connection], Await
             return PREPARED / (time.monotonic() - began)
 
 
-async def to_http(folder: Path, parallel: int) -> float:
+async def to_http(folder: Path, concurrency: int) -> float:
     async with Receiver() as receiver:
-        return await throughput(folder, receiver.sink(parallel), lambda _: receiver.count.reach(PREPARED))
+        return await throughput(folder, receiver.sink(concurrency), lambda _: receiver.count.reach(PREPARED))
 
 
 async def listed(connection: Connection) -> None:
@@ -128,7 +128,7 @@ async def after_a_kill(folder: Path, *, pair: bool) -> list[float]:
     found = []
     async with empty_server() as (server, connection), Receiver() as receiver:
         await prepare(connection)
-        daemons = [Serve(folder, name, server.url, receiver.sink(parallel=1)) for name in ("one", "two")]
+        daemons = [Serve(folder, name, server.url, receiver.sink(concurrency=1)) for name in ("one", "two")]
         async with served(daemons[0]), served(*daemons[1:] if pair else []):
             for _ in range(KILLS):
                 await receiver.count.reach(receiver.count.value + 100)
@@ -146,10 +146,12 @@ def percentiles(values: list[float]) -> str:
 
 
 async def measure(folder: Path) -> None:
-    for parallel in PARALLEL:
-        print(f"http, parallel = {parallel}: {await to_http(folder, parallel):.0f} merged messages/s")
+    for concurrency in PARALLEL:
+        print(
+            f"http, concurrency = {concurrency}: {await to_http(folder, concurrency):.0f} merged messages/s"
+        )
     into_list = await throughput(folder, '[sinks.own]\ntype = "list"\nkey = "bot"\n', listed)
-    print(f"list, parallel = 16: {into_list:.0f} merged messages/s")
+    print(f"list, concurrency = 16: {into_list:.0f} merged messages/s")
     print(
         f"from due to the receiver, {1 / PAUSE_S:.0f} people a second: {percentiles(await lateness(folder))}"
     )

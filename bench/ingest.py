@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from rfctl.sources.generic.node_form import BATCHED
-from rfctl.store.connection import Address, Connection
+from rfctl.store.connection import Connection, RedisAddress
 from tests.cli.test_commands import Daemon
 from tests.conftest import make_batches
 from tests.support.servers import RedisServer
@@ -51,7 +51,7 @@ async def measure(url: str, redis_url: str) -> None:
         *(client(str(parts.hostname), int(parts.port or 0), n, began + SECONDS) for n in range(CONNECTIONS))
     )
     await asyncio.sleep(1.5)
-    connection = Connection.open(Address(redis_url, "bench", timeout_ms=60_000))
+    connection = Connection.open(RedisAddress(redis_url, "bench", timeout_ms=60_000))
     batches = make_batches(connection)
     merged = []
     after = "0-0"

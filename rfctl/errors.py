@@ -1,6 +1,6 @@
 """Each failure by name, with the exit status that scripts may rely on and the hint that a person needs.
 
-An error says the fact in one line; `set by`, `hides` and `next` follow when they are known. Whoever raises
+An error says the fact in one line; `set by`, `overrides` and `next` follow when they are known. Whoever raises
 one of these has lost nothing: what was acknowledged is in Redis.
 """
 
@@ -55,21 +55,21 @@ CANNOT_NOW: dict[str, str] = {
 class RfctlError(Exception):
     """A failure that a person can act on.
 
-    `fact` is one line. `set_by`, `hides` and `next` are lines for the operator, or empty.
+    `fact` is one line. `set_by`, `overrides` and `next` are lines for the operator, or empty.
     """
 
     exit_status = BUG
 
-    def __init__(self, fact: str, *, next: str = "", set_by: str = "", hides: str = "") -> None:  # noqa: A002
+    def __init__(self, fact: str, *, next: str = "", set_by: str = "", overrides: str = "") -> None:  # noqa: A002
         super().__init__(fact)
         self.fact = fact
         self.set_by = set_by
-        self.hides = hides
+        self.overrides = overrides
         self.next = next
 
     def details(self) -> list[tuple[str, str]]:
         """Return the labelled lines that follow the fact; empty ones are left out."""
-        lines = [("set by", self.set_by), ("hides", self.hides), ("next", self.next)]
+        lines = [("set by", self.set_by), ("hides", self.overrides), ("next", self.next)]
         return [(label, text) for label, text in lines if text]
 
 

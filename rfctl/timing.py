@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 
 
-async def pause(stopping: asyncio.Event, seconds: float) -> None:
+async def sleep_or_stop(stopping: asyncio.Event, seconds: float) -> None:
     """Sleep, but no longer than until `stopping` is set."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):

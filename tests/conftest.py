@@ -14,10 +14,10 @@ import structlog
 
 from rfctl.batching.policy import Policy, Rule, Timers
 from rfctl.config.loader import Configuration, Environment, load
-from rfctl.daemon.daemon import Service
+from rfctl.daemon.daemon import Daemon
 from rfctl.observe import logging as logs
 from rfctl.store.batches import Batches, Rules
-from rfctl.store.connection import Address, Connection
+from rfctl.store.connection import Connection, RedisAddress
 from rfctl.store.keys import Keyspace
 from tests.support.servers import KINDS, RedisServer
 
@@ -46,7 +46,7 @@ def session_server(request: pytest.FixtureRequest) -> Iterator[RedisServer]:
 @pytest.fixture
 async def server(session_server: RedisServer) -> AsyncIterator[RedisServer]:
     """A running, empty, real server."""
-    connection = Connection.open(Address(session_server.url, "the test"))
+    connection = Connection.open(RedisAddress(session_server.url, "the test"))
     await connection.call("FLUSHALL")
     await connection.close()
     yield session_server
@@ -68,7 +68,7 @@ def own_server(request: pytest.FixtureRequest) -> Iterator[Any]:
 
 @pytest.fixture
 async def connection(server: RedisServer) -> AsyncIterator[Connection]:
-    opened = Connection.open(Address(server.url, "the test"))
+    opened = Connection.open(RedisAddress(server.url, "the test"))
     yield opened
     await opened.close()
 
@@ -90,10 +90,10 @@ def configure(url: str, tmp_path: Path, **settings: Any) -> Configuration:
 @contextlib.asynccontextmanager
 async def running(
     configuration: Configuration, load: Callable[[], Configuration] | None = None
-) -> AsyncIterator[Service]:
+) -> AsyncIterator[Daemon]:
     """A daemon inside the test's own loop."""
     logs.configure(level="error", format="json", mask=True)
-    service = Service(configuration, load)
+    service = Daemon(configuration, load)
     await service.start()
     try:
         yield service
@@ -103,7 +103,7 @@ async def running(
 
 async def collected(batches: Batches) -> list[Any]:
     """Every merged message, over all shards."""
-    return [one for shard in batches.partitions for one in await batches.merged_since(shard.out, "0-0")]
+    return [one for shard in batches.shards for one in await batches.merged_since(shard.out, "0-0")]
 
 
 RFCTL = shutil.which("rfctl", path=str(Path(sys.executable).parent)) or "rfctl"

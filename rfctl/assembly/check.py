@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from rfctl.assembly.sinks import close, forwarded, open_exits
-from rfctl.assembly.sources import check_open_to_all, entrances
+from rfctl.assembly.sinks import close_target, forwarded_sinks, open_targets
+from rfctl.assembly.sources import build_sources, check_open_to_all
 from rfctl.config.settings import EMBEDDED, Settings
 from rfctl.errors import SettingsError
 
@@ -14,15 +14,15 @@ _SOME_REDIS = "redis://127.0.0.1:6379/0"
 async def problems(settings: Settings) -> list[str]:
     """Return one line for each thing that is wrong with a way in or out; no receiver is spoken to."""
     found: list[str] = []
-    for check in (entrances, check_open_to_all):
+    for check in (build_sources, check_open_to_all):
         try:
             check(settings)
         except SettingsError as problem:
             found += problem.problems
     url = _SOME_REDIS if settings.redis.url == EMBEDDED else settings.redis.url
     try:
-        for made in (await open_exits(forwarded(settings), url)).values():
-            await close(made)
+        for made in (await open_targets(forwarded_sinks(settings), url)).values():
+            await close_target(made)
     except SettingsError as problem:
         found += problem.problems
     return found

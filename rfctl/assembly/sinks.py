@@ -8,23 +8,23 @@ from dataclasses import dataclass
 
 from rfctl.config.endpoints import SinkSettings
 from rfctl.config.settings import Settings
-from rfctl.delivery.retry_policy import Pace
+from rfctl.delivery.retry_policy import RetryPolicy
 from rfctl.errors import RfctlError, SettingsError
 from rfctl.sinks.contract import Sink, SinkProfile
-from rfctl.sinks.redis import Inside
+from rfctl.sinks.redis import RedisSink
 from rfctl.sinks.registry import make_sink
 
-_COMMON = frozenset({"type", "retry_ms", "parallel", "timeout_ms", "connect_timeout_ms", "options"})
+_COMMON = frozenset({"type", "retry_delays_ms", "concurrency", "timeout_ms", "connect_timeout_ms", "options"})
 _OWN_URL_OPTIONAL = ("bullmq", "celery", "rq")
 
 
 @dataclass(frozen=True, slots=True)
-class Exit:
+class Target:
     """One sink that rfctl delivers to."""
 
     name: str
-    sink: Sink | Inside
-    pace: Pace
+    sink: Sink | RedisSink
+    pace: RetryPolicy
 
 
 def is_read_by_workers(one: SinkSettings) -> bool:
@@ -32,7 +32,7 @@ def is_read_by_workers(one: SinkSettings) -> bool:
     return one.type == "stream" and not one.key
 
 
-def forwarded(settings: Settings) -> dict[str, SinkSettings]:
+def forwarded_sinks(settings: Settings) -> dict[str, SinkSettings]:
     """Return the sinks that rfctl delivers to, by name."""
     return {name: one for name, one in settings.sinks.items() if not is_read_by_workers(one)}
 
@@ -42,14 +42,14 @@ def worker_groups(settings: Settings) -> list[str]:
     return [one.group for one in settings.sinks.values() if is_read_by_workers(one) and one.group]
 
 
-async def open_exits(sinks: Mapping[str, SinkSettings], redis_url: str) -> dict[str, Exit]:
+async def open_targets(sinks: Mapping[str, SinkSettings], redis_url: str) -> dict[str, Target]:
     """Set sinks up and get them ready. Raises SettingsError with what is wrong with any of them; then none is open."""
-    made: dict[str, Exit] = {}
+    made: dict[str, Target] = {}
     problems: list[str] = []
     for name, one in sinks.items():
         try:
-            ready = make_exit(name, one, redis_url=redis_url)
-            if not isinstance(ready.sink, Inside):
+            ready = build_target(name, one, redis_url=redis_url)
+            if not isinstance(ready.sink, RedisSink):
                 await ready.sink.open()
             made[name] = ready
         except SettingsError as problem:
@@ -60,7 +60,7 @@ async def open_exits(sinks: Mapping[str, SinkSettings], redis_url: str) -> dict[
             problems.append(f"sinks.{name}: {type(problem).__name__}: {problem}")
     if problems:
         for ready in made.values():
-            await close(ready)
+            await close_target(ready)
         raise SettingsError(problems, next="see `man rfctl.toml`")
     return made
 
@@ -69,17 +69,19 @@ def _with_its_cure(line: str, cure: str) -> str:
     return f"{line}; {cure}" if cure and not cure.startswith("see ") else line
 
 
-async def close(made: Exit) -> None:
+async def close_target(made: Target) -> None:
     """Let go of a sink; that this fails is no reason to stop."""
-    if not isinstance(made.sink, Inside):
+    if not isinstance(made.sink, RedisSink):
         with contextlib.suppress(RfctlError):
             await made.sink.close()
 
 
-def make_exit(name: str, one: SinkSettings, *, redis_url: str, check_ms: int = 1000) -> Exit:
+def build_target(name: str, one: SinkSettings, *, redis_url: str, max_sleep_ms: int = 1000) -> Target:
     """Set one sink up. Raises SettingsError."""
-    pace = Pace(retry_ms=tuple(one.retry_ms), parallel=one.parallel, check_ms=check_ms)
-    return Exit(name, make_sink(_profile(name, one, redis_url)), pace)
+    pace = RetryPolicy(
+        retry_delays_ms=tuple(one.retry_delays_ms), concurrency=one.concurrency, max_sleep_ms=max_sleep_ms
+    )
+    return Target(name, make_sink(_profile(name, one, redis_url)), pace)
 
 
 def _profile(name: str, one: SinkSettings, redis_url: str) -> SinkProfile:

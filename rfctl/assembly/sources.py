@@ -15,7 +15,7 @@ _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 @dataclass(frozen=True, slots=True)
-class Entrance:
+class ServedSource:
     """One source as the webhook serves it.
 
     `verified` is false when it has no secret: then it is served to this machine alone, unless `insecure`.
@@ -47,9 +47,9 @@ def dedupe_s(settings: Settings) -> dict[str, int]:
     return {name: seconds for name, seconds in times.items() if seconds is not None}
 
 
-def entrances(settings: Settings) -> dict[str, Entrance]:
+def build_sources(settings: Settings) -> dict[str, ServedSource]:
     """Return the ways in, by name. Raises SettingsError with what is wrong with any of them."""
-    made: dict[str, Entrance] = {}
+    made: dict[str, ServedSource] = {}
     problems: list[str] = []
     for name, one in source_settings(settings).items():
         try:
@@ -61,7 +61,7 @@ def entrances(settings: Settings) -> dict[str, Entrance]:
     return made
 
 
-def _entrance(name: str, one: SourceSettings, max_text_bytes: int) -> Entrance:
+def _entrance(name: str, one: SourceSettings, max_text_bytes: int) -> ServedSource:
     profile = Profile(
         name=name,
         secrets=tuple(one.secrets),
@@ -73,7 +73,7 @@ def _entrance(name: str, one: SourceSettings, max_text_bytes: int) -> Entrance:
         auth=one.auth if "auth" in one.model_fields_set else "",
         auth_header=one.auth_header.lower(),
     )
-    return Entrance(
+    return ServedSource(
         name=name,
         type=one.type,
         source=make_source(one.type, profile),

@@ -9,15 +9,15 @@ from pathlib import Path
 
 from rfctl import __version__
 from rfctl.assembly.sources import dedupe_s
-from rfctl.batching.policy import Policy, Rule, Timers, begun, compiled, normal
+from rfctl.batching.policy import Policy, Rule, Timers, comparable_prefix, comparable_text, compile_pattern
 from rfctl.config.loader import Configuration
 from rfctl.config.rules import RuleSettings
 from rfctl.config.settings import EMBEDDED, Settings
 from rfctl.errors import OtherShardsError
 from rfctl.store.batches import Batches, Rules
 from rfctl.store.connection import Connection
-from rfctl.store.daemons import Daemon
-from rfctl.store.embedded import find
+from rfctl.store.daemons import DaemonRecord
+from rfctl.store.embedded import find_embedded
 from rfctl.store.keys import SHARDS, Keyspace
 
 
@@ -29,8 +29,8 @@ def rules_of(settings: Settings) -> Rules:
         separator=batching.separator,
         order=batching.order,
         dedupe_s=batching.dedupe_s,
-        stale_ms=batching.stale_ms,
-        key=frozenset(batching.key),
+        overdue_ms=batching.overdue_ms,
+        key=frozenset(batching.split_by),
         source_dedupe_s=dedupe_s(settings),
     )
 
@@ -56,10 +56,10 @@ def _rule(name: str, one: RuleSettings) -> Rule:
         companies=frozenset(one.companies),
         accounts=frozenset(one.accounts),
         types=frozenset(one.types),
-        words=frozenset(normal(word) for word in one.words),
-        prefixes=tuple(begun(prefix) for prefix in one.prefixes),
-        patterns=tuple(compiled(pattern) for pattern in one.patterns),
-        then="" if one.then == "wait" else one.then,
+        words=frozenset(comparable_text(word) for word in one.words),
+        prefixes=tuple(comparable_prefix(prefix) for prefix in one.prefixes),
+        patterns=tuple(compile_pattern(pattern) for pattern in one.patterns),
+        action="" if one.action == "wait" else one.action,
         quiet_ms=one.quiet_ms,
         max_size=one.max_size,
         max_wait_ms=one.max_wait_ms,
@@ -94,19 +94,19 @@ def connect(configuration: Configuration) -> Connection:
     """Return a command's connection; an embedded store must already run. Raises StoreError."""
     url = None
     if configuration.settings.redis.url == EMBEDDED:
-        url = find(embedded_folder(configuration)).url
+        url = find_embedded(embedded_folder(configuration)).url
     return Connection.open(configuration.address(url), most=2)
 
 
-def describe(settings: Settings, daemon_id: str, listener: str) -> Daemon:
+def describe(settings: Settings, daemon_id: str, listener: str) -> DaemonRecord:
     """Return the line by which a daemon makes itself known to other shells."""
     batching = settings.batching
-    return Daemon(
+    return DaemonRecord(
         id=daemon_id,
         host=socket.gethostname(),
         pid=os.getpid(),
         version=__version__,
-        roles=settings.daemon.roles,
+        role=settings.daemon.role,
         listener=listener,
         fingerprint=hashlib.sha256(batching.model_dump_json().encode()).hexdigest()[:12],
         quiet_ms=batching.quiet_ms,

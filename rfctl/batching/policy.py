@@ -16,11 +16,11 @@ import re2
 
 from rfctl.model.message import Message
 
-Then = Literal["", "alone", "all", "discard"]
+Action = Literal["", "send_alone", "send_batch", "discard_batch"]
 """What a matching message does to its batch at once; "" lets it wait like any other.
 
-alone: what is pending is handed over first, then this one by itself. all: it joins what is pending, and the
-batch leaves. discard: what is pending is thrown away (and counted), then this one leaves by itself.
+send_alone: the pending batch is handed over first, then this message by itself. send_batch: the message joins the
+batch, and the batch leaves. discard_batch: the pending batch is thrown away (and counted), then this message leaves.
 """
 MATCHED_CHARS = 1024
 """A longer text is no command: no words, prefix or pattern matches it."""
@@ -28,7 +28,7 @@ _BEHIND = " .!?…"
 _LOOKS = dict.fromkeys((0xFE0E, 0xFE0F))
 """Variation selectors: they only choose whether an emoji is in colour, and one phone sends them, another does not."""
 _NOT_SAID = frozenset({"reaction", "deletion", "system", "location", "contacts", "unsupported"})
-"""Types whose text is no words of the person: an emoji under our words, a notice of the provider, batching.mark."""
+"""Types whose text is no words of the person: an emoji under our words, a notice of the provider, batching.placeholder."""
 
 
 class Pattern(Protocol):
@@ -64,7 +64,7 @@ class Rule:
     words: frozenset[str] = frozenset()
     prefixes: tuple[str, ...] = ()
     patterns: tuple[Pattern, ...] = ()
-    then: Then = ""
+    action: Action = ""
     quiet_ms: int | None = None
     max_size: int | None = None
     max_wait_ms: int | None = None
@@ -87,8 +87,8 @@ class Rule:
         if len(message.text) > MATCHED_CHARS or not (self.types or _is_said(message)):
             return False
         return (
-            normal(message.text) in self.words
-            or begun(message.text).startswith(self.prefixes)
+            comparable_text(message.text) in self.words
+            or comparable_prefix(message.text).startswith(self.prefixes)
             or self._fits(message.text.strip().encode(errors="replace"))
         )
 
@@ -101,18 +101,18 @@ def _is_said(message: Message) -> bool:
     return not message.media and message.type not in _NOT_SAID
 
 
-def begun(text: str) -> str:
+def comparable_prefix(text: str) -> str:
     """Return the form in which prefixes are compared: no case, no white space before it; that behind it counts."""
     return unicodedata.normalize("NFKC", text.translate(_LOOKS)).casefold().lstrip()
 
 
-def normal(text: str) -> str:
+def comparable_text(text: str) -> str:
     """Return the form in which words are compared: no case, and neither white space nor a full stop behind them."""
-    said = begun(text).rstrip()
+    said = comparable_prefix(text).rstrip()
     return said.rstrip(_BEHIND) or said
 
 
-def compiled(pattern: str) -> Pattern:
+def compile_pattern(pattern: str) -> Pattern:
     """Return a pattern that can be matched. Raises ValueError with what RE2 has against it."""
     options = re2.Options()
     options.log_errors = False  # it would print them
@@ -131,7 +131,7 @@ class Decision:
     quiet_ms: int
     max_size: int
     max_wait_ms: int
-    then: Then = ""
+    action: Action = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +164,7 @@ class Policy:
             _first((rule.quiet_ms for rule in matching), timers.quiet_ms),
             _first((rule.max_size for rule in matching), timers.max_size),
             _first((rule.max_wait_ms for rule in matching), timers.max_wait_ms),
-            next((rule.then for rule in matching if rule.then), ""),
+            next((rule.action for rule in matching if rule.action), ""),
         )
 
 

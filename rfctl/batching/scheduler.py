@@ -2,7 +2,7 @@
 
 `step()` is one turn and can be called alone. Several processors may run on one Redis: the script hands each
 batch over once, whoever asks. The loop wakes up at the due time it knows and at the latest every
-`check_ms`: a batch opened meanwhile by another daemon may be due earlier than that one.
+`max_sleep_ms`: a batch opened meanwhile by another daemon may be due earlier than that one.
 """
 
 from __future__ import annotations
@@ -20,12 +20,14 @@ _log = structlog.get_logger("processor")
 _BACKOFF_MOST_S = 2.0
 
 
-class Processor:
-    """Hands over what is due. `turned` is called after each turn, also one that found Redis away; `check_ms` may be changed."""
+class Scheduler:
+    """Hands over what is due. `turned` is called after each turn, also one that found Redis away; `max_sleep_ms` may be changed."""
 
-    def __init__(self, batches: Batches, *, check_ms: int, turned: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, batches: Batches, *, max_sleep_ms: int, turned: Callable[[], None] = lambda: None
+    ) -> None:
         self._batches = batches
-        self.check_ms = check_ms
+        self.max_sleep_ms = max_sleep_ms
         self._turned = turned
         self._woken = asyncio.Event()
         self._asleep_until = 0.0
@@ -73,8 +75,8 @@ class Processor:
             _log.info("redis_back", failures=self._failures)
             self._failures = 0
         if done.next_due_ms is None:
-            return self.check_ms / 1000
-        return min(self.check_ms / 1000, max(0.0, (done.next_due_ms - done.now_ms) / 1000))
+            return self.max_sleep_ms / 1000
+        return min(self.max_sleep_ms / 1000, max(0.0, (done.next_due_ms - done.now_ms) / 1000))
 
     def _failed(self, problem: RfctlError) -> float:
         if not self._failures:
@@ -83,9 +85,9 @@ class Processor:
         return float(min(_BACKOFF_MOST_S, 0.05 * 2 ** min(self._failures, 10)))
 
     def _report(self, done: HandedOver) -> None:
-        for phone, late_ms in done.stale:
+        for phone, late_ms in done.overdue:
             _log.warning("overdue_batch_handed_over", phone=phone, late_ms=late_ms)
-        if done.pulled_in:
-            _log.warning("due_times_pulled_in", batches=done.pulled_in, why="the clock of Redis jumped back")
+        if done.clamped:
+            _log.warning("due_times_pulled_in", batches=done.clamped, why="the clock of Redis jumped back")
         if done.batches:
             _log.debug("handed_over", batches=done.batches, messages=done.messages)

@@ -79,7 +79,7 @@ def options(
     )
 
 
-def hoist(line: list[str]) -> list[str]:
+def globals_first(line: list[str]) -> list[str]:
     """Move the global options to the front, wherever they stand before `--`."""
     front: list[str] = []
     rest: list[str] = []
@@ -98,7 +98,7 @@ def hoist(line: list[str]) -> list[str]:
 
 def run() -> None:
     """Parse and run this process's command line, and end with the status that scripts rely on."""
-    line = hoist(sys.argv[1:])
+    line = globals_first(sys.argv[1:])
     debug = "--debug" in line
     try:
         app(args=line, prog_name="rfctl")

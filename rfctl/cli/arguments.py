@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from rfctl.errors import NothingFoundError
-from rfctl.model.message import tidy_phone
+from rfctl.model.message import normalize_phone
 from rfctl.store.batches import Batches
-from rfctl.store.connection import Address
+from rfctl.store.connection import RedisAddress
 
 _KEY = re.compile(r"[#&][0-9a-f]{32}")
 
@@ -33,15 +33,15 @@ def is_key(written: str) -> bool:
 
 def person(written: str) -> str:
     """Return whom an operator means: the phone in its one spelling, or the key."""
-    return written if is_key(written) else tidy_phone(written)
+    return written if is_key(written) else normalize_phone(written)
 
 
 async def batch_names(batches: Batches, who: str, chat: str | None) -> list[str]:
     """Return the names of the pending batches of a person, the oldest first; a key is the name of one."""
-    return [who] if is_key(who) else await batches.names_of(who, chat)
+    return [who] if is_key(who) else await batches.find_batches(who, chat)
 
 
-def nothing_pending(who: str, chat: str | None, where: Address) -> NothingFoundError:
+def nothing_pending(who: str, chat: str | None, where: RedisAddress) -> NothingFoundError:
     """Return the error for a person of whom nothing is pending."""
     there = f" in the chat {chat}" if chat else ""
     left = "`rfctl tail --since 10m`" if is_key(who) else f"`rfctl tail {shlex.quote(who)} --since 10m`"

@@ -26,15 +26,16 @@ def show(ctx: typer.Context) -> None:
     run = invocation(ctx)
     configuration = run.configuration_told()
     rows = [
-        (one, shown_value(configuration, one), configuration.set_by(one.name), configuration.hides(one))
+        (one, shown_value(configuration, one), configuration.set_by(one.name), configuration.overrides(one))
         for one in configured(configuration.settings)
     ]
     if run.json:
         run.emit_rows(
-            {"name": one.name, "value": value, "set_by": by, "hides": hides} for one, value, by, hides in rows
+            {"name": one.name, "value": value, "set_by": by, "hides": overrides}
+            for one, value, by, overrides in rows
         )
         return
-    lines = [(one.name, _written(value), by, "; ".join(hides)) for one, value, by, hides in rows]
+    lines = [(one.name, _written(value), by, "; ".join(overrides)) for one, value, by, overrides in rows]
     render.console().print(render.table(("setting", "value", "set by", "hides"), lines))
 
 
@@ -55,7 +56,7 @@ def explain(ctx: typer.Context, key: str) -> None:
         "default": one.default,
         "value": None if section else shown_value(configuration, one),
         "set_by": f"nobody: there is no [{section}]" if section else configuration.set_by(one.name),
-        "hides": configuration.hides(one),
+        "hides": configuration.overrides(one),
         "variable": one.variable,
     }
     if run.json:

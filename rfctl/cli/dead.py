@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from rfctl.assembly.sinks import forwarded
+from rfctl.assembly.sinks import forwarded_sinks
 from rfctl.cli.context import Invocation, invocation, run_async
 from rfctl.cli.message_id import check_id, check_only_one
 from rfctl.cli.prompt import ask
@@ -15,7 +15,7 @@ from rfctl.cli.sink_name import unknown
 from rfctl.config.settings import Settings
 from rfctl.errors import ANSWER_IS_NO, NothingFoundError, UsageError
 from rfctl.model.message import merged_as_json
-from rfctl.store.connection import Address
+from rfctl.store.connection import RedisAddress
 from rfctl.store.dead_letters import DeadMessage, DeadMessages
 from rfctl.text import counted
 
@@ -92,7 +92,7 @@ def _all_of(sink: str) -> str:
 
 async def _list(run: Invocation, sink: str, limit: int) -> None:
     async with run.batches() as (connection, batches, _):
-        found = await DeadMessages(connection, batches.partitions).newest(limit, sink)
+        found = await DeadMessages(connection, batches.shards).newest(limit, sink)
         if run.json:
             run.emit_rows(_as_data(one) for one in found)
         elif found:
@@ -104,7 +104,7 @@ async def _list(run: Invocation, sink: str, limit: int) -> None:
 async def _show(run: Invocation, written: str) -> None:
     async with run.batches() as (connection, batches, _):
         found = await _named(
-            DeadMessages(connection, batches.partitions), [check_id(written)], connection.address
+            DeadMessages(connection, batches.shards), [check_id(written)], connection.address
         )
         if run.json:
             run.emit_rows(_in_full(one) for one in found)
@@ -115,13 +115,13 @@ async def _show(run: Invocation, written: str) -> None:
 
 async def _retry(run: Invocation, ids: Sequence[str], sink: str) -> int:
     async with run.batches() as (connection, batches, configuration):
-        room = DeadMessages(connection, batches.partitions)
+        room = DeadMessages(connection, batches.shards)
         if ids:
             chosen = await _named(room, ids, connection.address)
             _check_sinks(chosen, configuration.settings)
         else:
             chosen = await _every(room, sink, connection.address)
-        known = forwarded(configuration.settings)
+        known = forwarded_sinks(configuration.settings)
         left = [one for one in chosen if one.sink not in known]
         sent = [one for one in chosen if one.sink in known and await room.retry(one)]
         _say_sent(run, sent, left)
@@ -130,7 +130,7 @@ async def _retry(run: Invocation, ids: Sequence[str], sink: str) -> int:
 
 async def _drop(run: Invocation, ids: Sequence[str], sink: str) -> None:
     async with run.batches() as (connection, batches, _):
-        room = DeadMessages(connection, batches.partitions)
+        room = DeadMessages(connection, batches.shards)
         named = _named(room, ids, connection.address) if ids else _every(room, sink, connection.address)
         dropped = [one for one in await named if await room.drop(one)]
         if run.json:
@@ -140,7 +140,7 @@ async def _drop(run: Invocation, ids: Sequence[str], sink: str) -> None:
             typer.echo(f"rfctl: {counted(len(dropped), 'dead message')} thrown away", err=True)
 
 
-async def _named(room: DeadMessages, ids: Sequence[str], address: Address) -> list[DeadMessage]:
+async def _named(room: DeadMessages, ids: Sequence[str], address: RedisAddress) -> list[DeadMessage]:
     """Return what the ids name, each once. Raises NothingFoundError before anything was done."""
     found: dict[str, DeadMessage] = {}
     missing: list[str] = []
@@ -158,20 +158,20 @@ async def _named(room: DeadMessages, ids: Sequence[str], address: Address) -> li
     return list(found.values())
 
 
-async def _every(room: DeadMessages, sink: str, address: Address) -> list[DeadMessage]:
+async def _every(room: DeadMessages, sink: str, address: RedisAddress) -> list[DeadMessage]:
     found = [one async for one in room.each(sink)]
     if not found:
         raise _none_of(sink, address)
     return found
 
 
-def _none_of(sink: str, address: Address) -> NothingFoundError:
+def _none_of(sink: str, address: RedisAddress) -> NothingFoundError:
     whose = f"of sink {sink} " if sink else ""
     return NothingFoundError(f"no message {whose}is dead in {address.shown()}", set_by=address.set_by)
 
 
 def _check_sinks(chosen: Iterable[DeadMessage], settings: Settings) -> None:
-    known = forwarded(settings)
+    known = forwarded_sinks(settings)
     for one in chosen:
         if one.sink not in known:
             raise unknown(one.sink, known)

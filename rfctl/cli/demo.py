@@ -19,9 +19,9 @@ import typer
 from rfctl.cli.context import Invocation, invocation, run_async
 from rfctl.config.loader import Environment, load
 from rfctl.errors import ANSWER_IS_NO, INTERRUPTED, NoDaemonError, StoreError
-from rfctl.simulation.scenario import Sending, Verdict, judge
+from rfctl.simulation.scenario import PlannedMessage, Verdict, check
 from rfctl.store.batches import Batches
-from rfctl.store.daemons import Daemon, alive
+from rfctl.store.daemons import DaemonRecord, list_alive
 from rfctl.store.embedded import die_with_parent
 from rfctl.text import duration
 
@@ -55,7 +55,7 @@ async def _demo(run: Invocation, *, keep: bool) -> int:
     finally:
         await _down(process)
         shutil.rmtree(folder, ignore_errors=True)
-    return ANSWER_IS_NO if verdict.complaints else 0
+    return ANSWER_IS_NO if verdict.failures else 0
 
 
 def _variables(folder: Path) -> dict[str, str]:
@@ -84,7 +84,7 @@ def _serve(folder: Path) -> subprocess.Popen[bytes]:
         )
 
 
-async def _up(folder: Path, process: subprocess.Popen[bytes]) -> tuple[Batches, Daemon]:
+async def _up(folder: Path, process: subprocess.Popen[bytes]) -> tuple[Batches, DaemonRecord]:
     from rfctl.assembly.store import connect, open_batches
 
     configuration = load(Environment(_variables(folder)), file=folder / "config.toml")
@@ -95,14 +95,14 @@ async def _up(folder: Path, process: subprocess.Popen[bytes]) -> tuple[Batches, 
             connection = connect(configuration)
         except StoreError:
             continue
-        for daemon in await alive(connection):
+        for daemon in await list_alive(connection):
             return open_batches(configuration, connection), daemon
         await connection.close()
     said = (folder / "serve.log").read_text(errors="replace").strip()
     raise NoDaemonError(f"the demo's daemon did not start: {said}")
 
 
-def _script(daemon: Daemon) -> list[Sending]:
+def _script(daemon: DaemonRecord) -> list[PlannedMessage]:
     """Three people: a burst of 8, one who takes time, and 12 at once."""
     quiet_s = daemon.quiet_ms / 1000
     burst = ["Привет,", "запишите", "меня на", "стрижку", "на завтра,", "лучше", "после", "обеда 🙏"]
@@ -113,32 +113,32 @@ def _script(daemon: Daemon) -> list[Sending]:
         ("chiara", [(1.5, f"photo {i + 1}") for i in range(daemon.max_size + 2)]),
     ]
     sendings = [
-        Sending(at, f"demo-{name}", f"demo-{name}-{i}", text)
+        PlannedMessage(at, f"demo-{name}", f"demo-{name}-{i}", text)
         for name, lines in people
         for i, (at, text) in enumerate(lines)
     ]
     return sorted(sendings, key=lambda one: one.at_s)
 
 
-async def _talk(batches: Batches, daemon: Daemon, *, as_json: bool) -> Verdict:
+async def _talk(batches: Batches, daemon: DaemonRecord, *, as_json: bool) -> Verdict:
     from rfctl.batching.policy import Timers
     from rfctl.cli.tail import line
-    from rfctl.observe.events import follow
-    from rfctl.simulation.client import Sender, base_url, send_all
+    from rfctl.observe.events import follow_events
+    from rfctl.simulation.client import Client, base_url, send_all
 
     sendings = _script(daemon)
     subscribed = asyncio.Event()
 
     async def show() -> None:
-        async for event in follow(batches, subscribed):
+        async for event in follow_events(batches, subscribed):
             typer.echo(line(event), err=as_json)
 
     tail = asyncio.create_task(show())
     await subscribed.wait()
     deadline = time.monotonic() + _END_S - 4
     try:
-        await send_all(sendings, Sender(base_url(daemon)).send, lambda: None)
-        out = batches.partitions[0].out
+        await send_all(sendings, Client(base_url(daemon)).send, lambda: None)
+        out = batches.shards[0].out
         merged = await batches.merged_since(out, "0-0")
         while time.monotonic() < deadline and sum(one.count for one in merged) < len(sendings):
             await asyncio.sleep(0.05)
@@ -148,10 +148,10 @@ async def _talk(batches: Batches, daemon: Daemon, *, as_json: bool) -> Verdict:
         tail.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await tail
-    return judge(sendings, merged, Timers(daemon.quiet_ms, daemon.max_size, daemon.max_wait_ms))
+    return check(sendings, merged, Timers(daemon.quiet_ms, daemon.max_size, daemon.max_wait_ms))
 
 
-def _summary(run: Invocation, verdict: Verdict, daemon: Daemon, *, keep: bool) -> None:
+def _summary(run: Invocation, verdict: Verdict, daemon: DaemonRecord, *, keep: bool) -> None:
     lost = verdict.sent - verdict.received
     if run.json:
         run.emit(
@@ -160,7 +160,7 @@ def _summary(run: Invocation, verdict: Verdict, daemon: Daemon, *, keep: bool) -
                 "out": verdict.batches,
                 "lost": lost,
                 "worst_late_ms": verdict.worst_late_ms,
-                "complaints": verdict.complaints,
+                "complaints": verdict.failures,
             }
         )
         return
@@ -168,7 +168,7 @@ def _summary(run: Invocation, verdict: Verdict, daemon: Daemon, *, keep: bool) -
         f"\n{verdict.sent} messages in, {verdict.batches} merged messages out, {lost} lost, "
         f"worst lateness {duration(verdict.worst_late_ms)}"
     )
-    for complaint in verdict.complaints:
+    for complaint in verdict.failures:
         typer.echo(f"NOT AS PROMISED: {complaint}")
     url = daemon.listener if keep else "http://127.0.0.1:3000"
     if not keep:
@@ -181,10 +181,10 @@ def _summary(run: Invocation, verdict: Verdict, daemon: Daemon, *, keep: bool) -
 
 async def _stay(batches: Batches) -> None:
     from rfctl.cli.tail import line
-    from rfctl.observe.events import follow
+    from rfctl.observe.events import follow_events
 
     typer.echo("\nFollowing; Ctrl-C ends it.", err=True)
-    async for event in follow(batches):
+    async for event in follow_events(batches):
         typer.echo(line(event), err=True)
 
 

@@ -84,7 +84,7 @@ async def _every(batches: Batches, *, discard: bool, yes: bool) -> int:
         return await batches.discard_all()
     count = 0
     while True:
-        done = await batches.hand_over(everything="flush")
+        done = await batches.hand_over(drain_reason="flush")
         count += done.batches
         if not done.more:
             return count

@@ -8,12 +8,12 @@ from typing import Any
 
 import typer
 
-from rfctl.assembly.sinks import forwarded
+from rfctl.assembly.sinks import forwarded_sinks
 from rfctl.cli.arguments import Chat, Phone, batch_names, is_key, nothing_pending, person
 from rfctl.cli.context import invocation, run_async
 from rfctl.model.message import Batch
-from rfctl.store.keys import is_hashed, name_of
-from rfctl.store.retry_queue import Held, held
+from rfctl.store.keys import batch_key_of, is_hashed
+from rfctl.store.retry_queue import PendingDelivery, pending_deliveries
 from rfctl.store.sink_status import Pause, pauses
 from rfctl.text import duration
 
@@ -28,7 +28,7 @@ class _Found:
     who: str
     now_ms: int
     batches: Mapping[str, Batch]
-    deliveries: Sequence[Held]
+    deliveries: Sequence[PendingDelivery]
     paused: Mapping[str, Pause]
 
 
@@ -47,10 +47,10 @@ async def _inspect(ctx: typer.Context, who: str, chat: str | None) -> None:
     async with run.batches() as (connection, batches, configuration):
         looked = {name: await batches.peek(name) for name in await batch_names(batches, who, chat)}
         pending = {name: batch for name, batch in looked.items() if batch is not None}
-        waits: list[Held] = []
+        waits: list[PendingDelivery] = []
         if chat is None and not is_key(who):
-            sinks = list(forwarded(configuration.settings))
-            waits = await held(connection, batches.partitions, sinks, name_of(who))
+            sinks = list(forwarded_sinks(configuration.settings))
+            waits = await pending_deliveries(connection, batches.shards, sinks, batch_key_of(who))
         if not pending and not waits:
             raise nothing_pending(who, chat, connection.address)
         found = _Found(who, await connection.now_ms(), pending, waits, await pauses(connection))
@@ -105,7 +105,7 @@ def _batch_data(key: str, batch: Batch) -> dict[str, Any]:
     }
 
 
-def _delivery_data(one: Held, found: _Found) -> dict[str, Any]:
+def _delivery_data(one: PendingDelivery, found: _Found) -> dict[str, Any]:
     from rfctl.cli.output import rfc3339
 
     in_ms = None if one.next_try_ms is None else max(0, one.next_try_ms - found.now_ms)
@@ -164,7 +164,7 @@ def _show_deliveries(found: _Found) -> None:
     render.console().print(render.table(headings, rows, right=frozenset({1, 3})))
 
 
-def _next_try(one: Held, found: _Found) -> str:
+def _next_try(one: PendingDelivery, found: _Found) -> str:
     if one.sink in found.paused:
         return f"paused: {found.paused[one.sink].why}"
     if one.next_try_ms is None or one.next_try_ms <= found.now_ms:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from rfctl.errors import UsageError
 from rfctl.store.connection import Connection
-from rfctl.store.deliveries import Entry, delivery_id
-from rfctl.store.keys import Partition
+from rfctl.store.deliveries import StreamEntry, delivery_id
+from rfctl.store.keys import ShardKeys
 
 _ID = re.compile(r"(\d{1,20}-\d{1,20})(?:-(\d{1,4}))?", re.ASCII)
 
@@ -29,20 +29,20 @@ def check_only_one(written: str, found: Sequence[str]) -> None:
 
 
 async def in_stream(
-    connection: Connection, partitions: Sequence[Partition], written: str
-) -> list[tuple[Partition, Entry]]:
+    connection: Connection, shards: Sequence[ShardKeys], written: str
+) -> list[tuple[ShardKeys, StreamEntry]]:
     """Return the merged messages of this id that the output streams still have."""
     found = _ID.fullmatch(check_id(written))
     entry_id, number = (found[1], found[2]) if found else ("", None)
-    shards = [shard for shard in partitions if number is None or shard.number == number]
+    shards = [shard for shard in shards if number is None or shard.number == number]
     answers = await connection.calls([("XRANGE", shard.out, entry_id, entry_id) for shard in shards])
     return [
-        (shard, Entry(raw_id.decode(), fields, shard.number))
+        (shard, StreamEntry(raw_id.decode(), fields, shard.number))
         for shard, entries in zip(shards, answers, strict=True)
         for raw_id, fields in entries
     ]
 
 
-def outside_id(entry: Entry) -> str:
+def outside_id(entry: StreamEntry) -> str:
     """Return the id by which receivers know it."""
     return delivery_id(entry.id, entry.shard)

@@ -12,12 +12,12 @@ from rfctl.cli.context import Invocation, invocation, run_async
 from rfctl.cli.message_id import check_id
 from rfctl.cli.prompt import ask
 from rfctl.errors import ANSWER_IS_NO, NothingFoundError, UsageError
-from rfctl.store.connection import Address, Connection
-from rfctl.store.quarantine import Kept, Quarantine
+from rfctl.store.connection import Connection, RedisAddress
+from rfctl.store.quarantine import Quarantine, QuarantinedRequest
 from rfctl.text import counted
 
 if TYPE_CHECKING:
-    from rfctl.ingest.quarantine_retry import Reread
+    from rfctl.ingest.quarantine_retry import RetryResult
 
 app = typer.Typer(help="Requests that were authentic and not understood.", no_args_is_help=True)
 
@@ -106,11 +106,11 @@ async def _show(run: Invocation, entry_id: str) -> None:
 
 
 async def _retry(run: Invocation, ids: Sequence[str]) -> int:
-    from rfctl.ingest.quarantine_retry import Rereader
+    from rfctl.ingest.quarantine_retry import QuarantineRetry
 
     async with run.batches() as (connection, batches, configuration):
-        rereader = Rereader(configuration.settings, batches, Quarantine(connection))
-        done = [_told(await rereader.reread(kept)) async for kept in _chosen(connection, ids)]
+        rereader = QuarantineRetry(configuration.settings, batches, Quarantine(connection))
+        done = [_told(await rereader.retry(kept)) async for kept in _chosen(connection, ids)]
         _say(run, done)
     return ANSWER_IS_NO if any(one["problem"] for one in done) else 0
 
@@ -128,7 +128,7 @@ async def _drop(run: Invocation, ids: Sequence[str]) -> None:
 
 
 @contextmanager
-def _printing(run: Invocation) -> Iterator[Callable[[Kept], None]]:
+def _printing(run: Invocation) -> Iterator[Callable[[QuarantinedRequest], None]]:
     """Print each request as soon as it is thrown away: this is its last copy."""
     from rfctl.cli import output as render
 
@@ -138,14 +138,14 @@ def _printing(run: Invocation) -> Iterator[Callable[[Kept], None]]:
         return
     out = render.console()
 
-    def show(kept: Kept) -> None:
+    def show(kept: QuarantinedRequest) -> None:
         row = (kept.id, kept.source, kept.why, _text(kept.body))
         out.print(render.table(("dropped", "source", "why", "body"), [row]))
 
     yield show
 
 
-async def _chosen(connection: Connection, ids: Sequence[str]) -> AsyncIterator[Kept]:
+async def _chosen(connection: Connection, ids: Sequence[str]) -> AsyncIterator[QuarantinedRequest]:
     """Yield what the ids name, or without any all that is there now, one by one: a body may have megabytes.
 
     Raises NothingFoundError before anything is done.
@@ -161,7 +161,7 @@ async def _chosen(connection: Connection, ids: Sequence[str]) -> AsyncIterator[K
         yield kept
 
 
-async def _named(room: Quarantine, ids: Sequence[str], address: Address) -> list[Kept]:
+async def _named(room: Quarantine, ids: Sequence[str], address: RedisAddress) -> list[QuarantinedRequest]:
     """Return what the ids name. Raises NothingFoundError before anything is done."""
     looked = {entry_id: await room.get(entry_id) for entry_id in ids}
     if missing := [entry_id for entry_id, kept in looked.items() if kept is None]:
@@ -173,11 +173,11 @@ async def _named(room: Quarantine, ids: Sequence[str], address: Address) -> list
     return [kept for kept in looked.values() if kept is not None]
 
 
-def _none(address: Address) -> NothingFoundError:
+def _none(address: RedisAddress) -> NothingFoundError:
     return NothingFoundError(f"nothing is in the quarantine of {address.shown()}", set_by=address.set_by)
 
 
-def _table(found: Sequence[Kept]) -> None:
+def _table(found: Sequence[QuarantinedRequest]) -> None:
     from rfctl.cli import output as render
 
     rows = [
@@ -188,14 +188,14 @@ def _table(found: Sequence[Kept]) -> None:
     render.console().print(render.table(headings, rows, right=frozenset({4})))
 
 
-def _facts(kept: Kept) -> list[tuple[str, str]]:
+def _facts(kept: QuarantinedRequest) -> list[tuple[str, str]]:
     from rfctl.cli.output import rfc3339
 
     came = rfc3339(kept.at_ms) or ""
     return [("id", kept.id), ("came", came), ("source", f"{kept.source} ({kept.type})"), ("why", kept.why)]
 
 
-def _as_data(kept: Kept) -> dict[str, Any]:
+def _as_data(kept: QuarantinedRequest) -> dict[str, Any]:
     from rfctl.cli.output import rfc3339
 
     return {
@@ -208,7 +208,7 @@ def _as_data(kept: Kept) -> dict[str, Any]:
     }
 
 
-def _body(kept: Kept) -> Any:
+def _body(kept: QuarantinedRequest) -> Any:
     """Return the body for JSON: as the JSON that it is, to the digit, else as text."""
     import msgspec
 
@@ -231,7 +231,7 @@ def _pretty(body: bytes) -> str | None:
         return None
 
 
-def _told(done: Reread) -> dict[str, Any]:
+def _told(done: RetryResult) -> dict[str, Any]:
     """Return what became of a request, without its body."""
     return {
         **_as_data(done.kept),

@@ -12,13 +12,13 @@ from collections.abc import AsyncIterator
 
 from rfctl.cli.message_id import in_stream
 from rfctl.errors import RfctlError, SettingsError, UsageError
-from rfctl.observe.events import Left
+from rfctl.observe.events import BatchHandedOver
 from rfctl.sinks.contract import DeliveryError, Sink, SinkProfile
-from rfctl.sinks.redis import Inside
+from rfctl.sinks.redis import RedisSink
 from rfctl.sinks.registry import make_sink
 from rfctl.store.batches import Batches
 from rfctl.store.connection import mask_url
-from rfctl.store.deliveries import Entry
+from rfctl.store.deliveries import StreamEntry
 
 _FLAG = "--forward-to"
 
@@ -30,9 +30,9 @@ class Relay:
         self._batches = batches
         self._sink = sink
         self._shown = shown
-        self._left: asyncio.Queue[Left] = asyncio.Queue()
+        self._left: asyncio.Queue[BatchHandedOver] = asyncio.Queue()
 
-    def take(self, event: Left) -> None:
+    def take(self, event: BatchHandedOver) -> None:
         """Post this one when its turn comes."""
         self._left.put_nowait(event)
 
@@ -42,7 +42,7 @@ class Relay:
             event = await self._left.get()
             _say(f"{event.id} to {self._shown}: {await self._post(event)}")
 
-    async def _post(self, event: Left) -> str:
+    async def _post(self, event: BatchHandedOver) -> str:
         try:
             entry = await self._entry(event)
             if entry is None:
@@ -56,8 +56,8 @@ class Relay:
             return f"not sent: {type(problem).__name__}: {problem}"
         return "taken (2xx)"
 
-    async def _entry(self, event: Left) -> Entry | None:
-        found = await in_stream(self._batches.connection, self._batches.partitions, event.id)
+    async def _entry(self, event: BatchHandedOver) -> StreamEntry | None:
+        found = await in_stream(self._batches.connection, self._batches.shards, event.id)
         # On several shards one id may be given twice; the event says only whose it is.
         return next((entry for _, entry in found if entry.merged.phone == event.phone), None)
 
@@ -83,7 +83,7 @@ def _http(url: str) -> Sink:
         sink = make_sink(profile)
     except SettingsError as problem:
         raise UsageError("; ".join(problem.problems).replace(f"sinks.{_FLAG}.url", _FLAG)) from None
-    assert not isinstance(sink, Inside)  # noqa: S101 - the type is http
+    assert not isinstance(sink, RedisSink)  # noqa: S101 - the type is http
     return sink
 
 

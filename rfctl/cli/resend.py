@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rfctl.assembly.sinks import forwarded
+from rfctl.assembly.sinks import forwarded_sinks
 from rfctl.cli.context import Invocation, invocation, run_async
 from rfctl.cli.message_id import check_id, check_only_one, in_stream, outside_id
 from rfctl.cli.sink_name import check_forwarded
@@ -16,8 +16,8 @@ from rfctl.errors import NothingFoundError
 from rfctl.store.batches import Batches
 from rfctl.store.connection import Connection
 from rfctl.store.dead_letters import DeadMessage, DeadMessages
-from rfctl.store.deliveries import Deliveries, Entry
-from rfctl.store.keys import Partition
+from rfctl.store.deliveries import DeliveryQueue, StreamEntry
+from rfctl.store.keys import ShardKeys
 from rfctl.text import duration
 
 _SAME_ID = "the id stays the same: a receiver that remembers it takes the message for the one it has"
@@ -41,8 +41,8 @@ def replay(
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    shard: Partition
-    entry: Entry
+    shard: ShardKeys
+    entry: StreamEntry
     dead: list[DeadMessage]
 
 
@@ -58,7 +58,7 @@ async def _replay(ctx: typer.Context, written: str, sink: str) -> None:
 
 async def _send(connection: Connection, found: _Found, sink: str) -> None:
     """Send it again; where it is dead for this sink, it is so no more."""
-    deliveries = Deliveries(connection, found.shard, sink)
+    deliveries = DeliveryQueue(connection, found.shard, sink)
     dead = [one for one in found.dead if one.sink == sink]
     if not dead or not await deliveries.requeue(found.entry, dead[0].entry_id):
         await deliveries.requeue(found.entry)
@@ -68,7 +68,7 @@ async def _send(connection: Connection, found: _Found, sink: str) -> None:
 
 
 def _targets(settings: Settings, sink: str) -> list[str]:
-    known = list(forwarded(settings))
+    known = list(forwarded_sinks(settings))
     if sink:
         check_forwarded(settings, sink)
         return [sink]
@@ -82,10 +82,10 @@ def _targets(settings: Settings, sink: str) -> list[str]:
 
 async def _find(connection: Connection, batches: Batches, written: str, settings: Settings) -> _Found:
     """Look in the output streams, then among the dead, which keep what was trimmed. Raises NothingFoundError."""
-    kept = await in_stream(connection, batches.partitions, written)
+    kept = await in_stream(connection, batches.shards, written)
     dead = [
         one
-        for one in await DeadMessages(connection, batches.partitions).named(written)
+        for one in await DeadMessages(connection, batches.shards).named(written)
         if written in (one.message_id, one.entry.id)
     ]
     every = [*kept, *((one.shard, one.entry) for one in dead)]
@@ -93,7 +93,7 @@ async def _find(connection: Connection, batches: Batches, written: str, settings
         raise NothingFoundError(
             f"there is no merged message {written} any more in {connection.address.shown()}",
             set_by=connection.address.set_by,
-            next=f"it is kept {duration(settings.output.keep_s * 1000)} (output.keep_s); "
+            next=f"it is kept {duration(settings.output.retention_s * 1000)} (output.retention_s); "
             "`rfctl tail --since 1d` shows what is there",
         )
     check_only_one(written, [outside_id(entry) for _, entry in every])

@@ -31,7 +31,7 @@ def serve(
     flags: dict[str, tuple[str, Any]] = {
         name: (flag, value)
         for name, flag, value in (
-            ("daemon.roles", "--role", role),
+            ("daemon.role", "--role", role),
             ("http.host", "--host", host),
             ("http.port", "--port", port),
         )

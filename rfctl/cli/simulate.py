@@ -14,12 +14,12 @@ from rfctl.batching.policy import Policy, Timers
 from rfctl.cli.context import Invocation, invocation, run_async
 from rfctl.config.loader import Configuration
 from rfctl.errors import ANSWER_IS_NO, KeyTakenError, NoDaemonError, RedisCannotNowError, UsageError
-from rfctl.model.message import Merged, Message, merged_as_json, tidy_phone
-from rfctl.simulation.client import Send, Sender, base_url, send_all
-from rfctl.simulation.scenario import Scenario, Sending, Verdict, due_ms, judge, offsets, plan
+from rfctl.model.message import Merged, Message, merged_as_json, normalize_phone
+from rfctl.simulation.client import Client, Send, base_url, send_all
+from rfctl.simulation.scenario import PlannedMessage, Scenario, Verdict, check, due_ms, offsets, schedule
 from rfctl.store.batches import Batches, Rules
 from rfctl.store.connection import Connection
-from rfctl.store.daemons import Daemon, alive
+from rfctl.store.daemons import DaemonRecord, list_alive
 from rfctl.text import counted, duration
 
 _GRACE_S = 3.0
@@ -46,7 +46,7 @@ def simulate(
     """
     if phone and phones > 1:
         raise UsageError("--phone is one person, --phones several: choose one")
-    names = [tidy_phone(phone)] if phone else []
+    names = [normalize_phone(phone)] if phone else []
     run = uuid.uuid4().hex[:6]
     names = names or [f"simulated-{run}-{who + 1}" for who in range(phones)]
     run_async(_simulate(ctx, names, run, scenario, count, interval, via, expect_batches))
@@ -68,23 +68,23 @@ async def _simulate(
         via = wanted or ("webhook" if generic is not None and not generic.map else "redis")
         daemon = await _daemon(batches, via)
         timers = Timers(daemon.quiet_ms, daemon.max_size, daemon.max_wait_ms)
-        sendings = plan(phones, offsets(scenario, timers, count, interval), f"sim-{run}")
+        sendings = schedule(phones, offsets(scenario, timers, count, interval), f"sim-{run}")
         send = (
             _via_redis(batches, configuration, daemon)
             if via == "redis"
             else _via_webhook(configuration, daemon)
         )
-        before = {shard.out: await batches.last_id(shard.out) for shard in batches.partitions}
+        before = {shard.out: await batches.last_id(shard.out) for shard in batches.shards}
         typer.echo(f"rfctl: {len(sendings)} messages to {connection.address.shown()} via {via}", err=True)
         began_ms = await connection.now_ms()
         merged = await _send_and_follow(batches, sendings, send, before, timers)
-        verdict = judge(sendings, merged, timers, expected)
+        verdict = check(sendings, merged, timers, expected)
     _report(context, verdict, merged, timers, began_ms)
-    return ANSWER_IS_NO if verdict.complaints else 0
+    return ANSWER_IS_NO if verdict.failures else 0
 
 
-async def _daemon(batches: Batches, via: str) -> Daemon:
-    living = await alive(batches.connection)
+async def _daemon(batches: Batches, via: str) -> DaemonRecord:
+    living = await list_alive(batches.connection)
     processors = [one for one in living if one.processes]
     listeners = [one for one in living if one.listens]
     if not processors:
@@ -103,19 +103,19 @@ async def _daemon(batches: Batches, via: str) -> Daemon:
 async def _check_writes(connection: Connection) -> None:
     """Name the cause where no daemon could say that it is alive. Raises RedisCannotNowError."""
     where = connection.address
-    if found := await connection.refusals():
+    if found := await connection.write_refusals():
         fact = f"Redis at {where.shown()} refuses writes: {found[0].why}"
         raise RedisCannotNowError(fact, set_by=where.set_by, next=found[0].next)
 
 
-def _via_webhook(configuration: Configuration, daemon: Daemon) -> Send:
+def _via_webhook(configuration: Configuration, daemon: DaemonRecord) -> Send:
     generic = source_settings(configuration.settings).get(GENERIC)
     if generic is None or generic.map:
         raise UsageError("there is no source generic that takes simulated messages", next="use --via redis")
-    return Sender(base_url(daemon), generic.secrets[0] if generic.secrets else "").send
+    return Client(base_url(daemon), generic.secrets[0] if generic.secrets else "").send
 
 
-def _via_redis(batches: Batches, configuration: Configuration, daemon: Daemon) -> Send:
+def _via_redis(batches: Batches, configuration: Configuration, daemon: DaemonRecord) -> Send:
     from rfctl.store.keys import Keyspace
 
     settings = configuration.settings
@@ -135,7 +135,7 @@ def _via_redis(batches: Batches, configuration: Configuration, daemon: Daemon) -
 
 
 async def _send_and_follow(
-    batches: Batches, sendings: list[Sending], send: Send, before: dict[str, str], timers: Timers
+    batches: Batches, sendings: list[PlannedMessage], send: Send, before: dict[str, str], timers: Timers
 ) -> list[Merged]:
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -185,12 +185,12 @@ def _report(
     if context.json:
         context.emit(
             {
-                "ok": not verdict.complaints,
+                "ok": not verdict.failures,
                 "sent": verdict.sent,
                 "received": verdict.received,
                 "batches": verdict.batches,
                 "worst_late_ms": verdict.worst_late_ms,
-                "complaints": verdict.complaints,
+                "complaints": verdict.failures,
                 "merged": [merged_as_json(one) for one in merged],
             }
         )
@@ -203,9 +203,9 @@ def _report(
         f"{verdict.sent} sent, {verdict.received} came out in {counted(verdict.batches, 'batch')}, "
         f"worst lateness {duration(verdict.worst_late_ms)}"
     )
-    for complaint in verdict.complaints:
+    for complaint in verdict.failures:
         out.print(render.safe(f"NOT AS PROMISED: {complaint}", "bold red"))
-    if not verdict.complaints:
+    if not verdict.failures:
         out.print(f"as promised: quiet {duration(timers.quiet_ms)}, at most {timers.max_size} messages")
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-from rfctl.assembly.sinks import forwarded
+from rfctl.assembly.sinks import forwarded_sinks
 from rfctl.config.settings import Settings
 from rfctl.errors import NothingFoundError, UsageError
 
 
 def check_forwarded(settings: Settings, name: str) -> None:
     """Take only a sink that rfctl delivers to. Raises NothingFoundError with near names, or UsageError."""
-    known = forwarded(settings)
+    known = forwarded_sinks(settings)
     if name in known:
         return
     if name in settings.sinks:

@@ -8,7 +8,7 @@ import typer
 
 from rfctl.cli.context import Invocation, invocation, run_async
 from rfctl.cli.sink_name import check_forwarded
-from rfctl.store.deliveries import Deliveries
+from rfctl.store.deliveries import DeliveryQueue
 from rfctl.store.sink_status import Pause, pauses
 from rfctl.store.sink_status import resume as let_go_on
 from rfctl.text import counted
@@ -41,7 +41,7 @@ async def _pause(run: Invocation, sink: str, why: str) -> None:
         check_forwarded(configuration.settings, sink)
         before = (await pauses(connection)).get(sink)
         if before is None:
-            await Deliveries(connection, batches.partitions[0], sink).pause(why)
+            await DeliveryQueue(connection, batches.shards[0], sink).pause(why)
         now = before or (await pauses(connection)).get(sink) or Pause(why)
         said = "paused" if before is None else "was paused already"
         _say(
@@ -62,7 +62,7 @@ async def _resume(run: Invocation, sink: str) -> None:
         if sink not in await pauses(connection):  # one that is may have been taken out of the settings since
             check_forwarded(configuration.settings, sink)
         changed = await let_go_on(connection, sink)
-        phones = sum([await Deliveries(connection, shard, sink).pull_in() for shard in batches.partitions])
+        phones = sum([await DeliveryQueue(connection, shard, sink).retry_now() for shard in batches.shards])
         said = (
             f"{sink} {'goes on' if changed else 'was not paused'}; "
             f"{counted(phones, 'phone')} held for a later try, due now"

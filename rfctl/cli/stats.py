@@ -11,14 +11,14 @@ import typer
 from rfctl.cli.context import invocation, run_async
 from rfctl.cli.stats_view import as_data, screen
 from rfctl.config.settings import Settings
-from rfctl.observe.snapshot import Look
+from rfctl.observe.snapshot import Snapshot
 from rfctl.store.batches import Batches
 from rfctl.store.connection import Connection
-from rfctl.store.daemons import alive
+from rfctl.store.daemons import list_alive
 from rfctl.store.dead_letters import DeadMessages
-from rfctl.store.pending import overview
+from rfctl.store.pending import pending_summary
 from rfctl.store.quarantine import Quarantine
-from rfctl.store.sink_status import outflows, outlets, strays
+from rfctl.store.sink_status import configured_sinks, orphaned_groups, sink_statuses
 
 
 def stats(
@@ -50,22 +50,22 @@ class _Observer:
 
     def __init__(self, connection: Connection, batches: Batches, settings: Settings, limit: int) -> None:
         self._connection = connection
-        self._partitions = batches.partitions
-        self._outlets = outlets(settings)
+        self._shards = batches.shards
+        self._outlets = configured_sinks(settings)
         self._limit = limit
 
-    async def look(self) -> Look:
+    async def look(self) -> Snapshot:
         """Look once, in a few short calls."""
-        connection, partitions = self._connection, self._partitions
-        seen = await overview(connection, partitions, limit=self._limit)
-        return Look(
+        connection, shards = self._connection, self._shards
+        seen = await pending_summary(connection, shards, limit=self._limit)
+        return Snapshot(
             server=await connection.server(),
-            refusals=await connection.refusals(),
-            daemons=await alive(connection),
+            write_refusals=await connection.write_refusals(),
+            daemons=await list_alive(connection),
             seen=seen,
-            sinks=await outflows(connection, partitions, self._outlets, seen.totals),
-            strays=await strays(connection, partitions, seen.groups, self._outlets),
-            dead=await DeadMessages(connection, partitions).count(),
+            sinks=await sink_statuses(connection, shards, self._outlets, seen.totals),
+            strays=await orphaned_groups(connection, shards, seen.groups, self._outlets),
+            dead=await DeadMessages(connection, shards).count(),
             quarantine=await Quarantine(connection).count(),
         )
 
@@ -85,7 +85,7 @@ async def _watch(observer: _Observer, *, as_json: bool) -> None:
             await asyncio.sleep(1)
 
 
-def _print_next(look: Look, *, as_json: bool) -> None:
+def _print_next(look: Snapshot, *, as_json: bool) -> None:
     """Print one of many: in any JSON on one line, so that a reader sees where each ends."""
     from rfctl.cli import output as render
 
@@ -95,7 +95,7 @@ def _print_next(look: Look, *, as_json: bool) -> None:
         _print(look)
 
 
-def _print(look: Look) -> None:
+def _print(look: Snapshot) -> None:
     from rfctl.cli import output as render
 
     render.console().print(screen(look))

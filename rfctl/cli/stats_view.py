@@ -7,16 +7,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from rfctl.observe.health import refused, warned
-from rfctl.observe.snapshot import Look
+from rfctl.observe.snapshot import Snapshot
 from rfctl.store.connection import mask_url
-from rfctl.store.daemons import Daemon
+from rfctl.store.daemons import DaemonRecord
 from rfctl.store.keys import is_hashed
-from rfctl.store.pending import GroupLag, Waiting
-from rfctl.store.sink_status import Outflow
+from rfctl.store.pending import GroupLag, PendingBatch
+from rfctl.store.sink_status import SinkStatus
 from rfctl.text import counted, duration
 
 
-def as_data(look: Look) -> dict[str, Any]:
+def as_data(look: Snapshot) -> dict[str, Any]:
     """Return it for `-o json`."""
     from rfctl.cli.output import rfc3339
 
@@ -26,7 +26,9 @@ def as_data(look: Look) -> dict[str, Any]:
         "redis": {
             **dataclasses.asdict(look.server),
             "where": mask_url(look.server.where),
-            "refuses_writes": [{"code": one.code, "why": one.why, "next": one.next} for one in look.refusals],
+            "refuses_writes": [
+                {"code": one.code, "why": one.why, "next": one.next} for one in look.write_refusals
+            ],
         },
         "daemons": look.daemons,
         "pending": {
@@ -50,7 +52,7 @@ def _age_ms(then_ms: int | None, now_ms: int) -> int | None:
     return None if then_ms is None else max(0, now_ms - then_ms)
 
 
-def _batch_data(one: Waiting, now_ms: int) -> dict[str, Any]:
+def _batch_data(one: PendingBatch, now_ms: int) -> dict[str, Any]:
     from rfctl.cli.output import rfc3339
 
     return {
@@ -64,10 +66,10 @@ def _batch_data(one: Waiting, now_ms: int) -> dict[str, Any]:
     }
 
 
-def _sink_data(one: Outflow, now_ms: int) -> dict[str, Any]:
+def _sink_data(one: SinkStatus, now_ms: int) -> dict[str, Any]:
     from rfctl.cli.output import rfc3339
 
-    paused, failure = one.paused, one.failure
+    paused, retry_cause = one.paused, one.retry_cause
     return {
         "name": one.outlet.name,
         "type": one.outlet.type,
@@ -85,15 +87,15 @@ def _sink_data(one: Outflow, now_ms: int) -> dict[str, Any]:
         "paused": None
         if paused is None
         else {"why": paused.why, "at": rfc3339(paused.at_ms) if paused.at_ms else None},
-        "last_error": None if failure is None else failure.error,
-        "last_error_at": None if failure is None else rfc3339(failure.at_ms),
-        "failing_since": None if failure is None else rfc3339(failure.since_ms),
+        "last_error": None if retry_cause is None else retry_cause.error,
+        "last_error_at": None if retry_cause is None else rfc3339(retry_cause.at_ms),
+        "failing_since": None if retry_cause is None else rfc3339(retry_cause.since_ms),
         "held_by": one.holders,
         "unserved_shards": one.unserved,
     }
 
 
-def screen(look: Look) -> Any:
+def screen(look: Snapshot) -> Any:
     """Return it for a terminal."""
     from rich.console import Group
 
@@ -111,17 +113,17 @@ def screen(look: Look) -> Any:
     return Group(*parts)
 
 
-def _daemons(daemons: Sequence[Daemon], now_ms: int) -> Any:
+def _daemons(daemons: Sequence[DaemonRecord], now_ms: int) -> Any:
     from rfctl.cli import output as render
 
     rows = [
-        (one.host, str(one.pid), one.roles, one.listener or "-", duration(max(0, now_ms - one.turned_ms)))
+        (one.host, str(one.pid), one.role, one.listener or "-", duration(max(0, now_ms - one.turned_ms)))
         for one in daemons
     ]
     return render.table(("daemon", "pid", "roles", "listener", "last turn"), rows, right=frozenset({1, 4}))
 
 
-def _sinks(look: Look) -> Any:
+def _sinks(look: Snapshot) -> Any:
     from rfctl.cli import output as render
 
     one_host = len({one.host for one in look.daemons}) <= 1
@@ -131,7 +133,7 @@ def _sinks(look: Look) -> Any:
     return render.table(headings, rows, right=frozenset(range(2, 9)))
 
 
-def _sink_row(one: Outflow, now_ms: int, names: dict[str, str]) -> tuple[str, ...]:
+def _sink_row(one: SinkStatus, now_ms: int, names: dict[str, str]) -> tuple[str, ...]:
     forwarded = one.outlet.forwarded
     numbers = (one.delivered, one.failures, one.dead) if forwarded else ("-", "-", "-")
     holders = ", ".join(names.get(holder, holder) for holder in one.holders) or "nobody"
@@ -147,7 +149,7 @@ def _sink_row(one: Outflow, now_ms: int, names: dict[str, str]) -> tuple[str, ..
     )
 
 
-def _next_try(one: Outflow, now_ms: int) -> str:
+def _next_try(one: SinkStatus, now_ms: int) -> str:
     """Say when the next try is; a sink that stands still tries nothing, whatever is due."""
     if one.paused is not None:
         return "paused"
@@ -156,7 +158,7 @@ def _next_try(one: Outflow, now_ms: int) -> str:
     return duration(one.next_try_ms - now_ms) if one.next_try_ms > now_ms else "now"
 
 
-def _waiting(batches: Sequence[Waiting], now_ms: int) -> Any:
+def _waiting(batches: Sequence[PendingBatch], now_ms: int) -> Any:
     """Show the chat, and the key to copy, only when some batch has one."""
     from rfctl.cli import output as render
 
@@ -180,7 +182,7 @@ def _due(in_ms: int) -> str:
     return duration(in_ms) if in_ms >= 0 else f"overdue {duration(-in_ms)}"
 
 
-def _lines(look: Look) -> list[tuple[str, str]]:
+def _lines(look: Snapshot) -> list[tuple[str, str]]:
     seen, totals = look.seen, look.seen.totals
     oldest = "" if seen.oldest_ms is None else f", oldest {duration(max(0, seen.now_ms - seen.oldest_ms))}"
     pending = f"{counted(seen.batches, 'batch')}, {counted(seen.messages, 'message')}{oldest}"
@@ -196,7 +198,7 @@ def _lines(look: Look) -> list[tuple[str, str]]:
         ("out", f"{counted(totals.get('merged', 0), 'merged message')} of {totals.get('messages_out', 0)}"),
         ("reasons", _by_kind(totals, "reason:") or "none yet"),
         ("discarded", counted(totals.get("messages_discarded", 0), "message")),
-        ("late", f"{totals.get('stale', 0)} batches were found overdue by more than batching.stale_ms"),
+        ("late", f"{totals.get('stale', 0)} batches were found overdue by more than batching.overdue_ms"),
         ("stream", f"{seen.out_length} entries" + "".join(_group(one) for one in _readers(look))),
         ("dead", counted(look.dead, "message")),
     ]
@@ -210,7 +212,7 @@ def _by_kind(totals: dict[str, int], prefix: str) -> str:
     return ", ".join(f"{kind} {count}" for kind, count in found)
 
 
-def _readers(look: Look) -> list[GroupLag]:
+def _readers(look: Snapshot) -> list[GroupLag]:
     """Return the groups of the output stream that are no sink's: those stand in the table."""
     known = {one.outlet.group for one in look.sinks}
     return [group for group in look.seen.groups if group.name not in known]

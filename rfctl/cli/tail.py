@@ -12,8 +12,8 @@ import typer
 
 from rfctl.cli.context import invocation, run_async
 from rfctl.errors import UsageError
-from rfctl.model.message import tidy_phone
-from rfctl.observe.events import Came, Event, Left, follow, past
+from rfctl.model.message import normalize_phone
+from rfctl.observe.events import BatchHandedOver, Event, MessageReceived, follow_events, past_events
 from rfctl.store.batches import Batches
 from rfctl.text import duration, visible
 
@@ -43,7 +43,7 @@ def tail(
     Examples:  rfctl tail 79001234567 --since 10m  |  rfctl tail -o jsonl | jq .  |  rfctl tail --forward-to http://localhost:8000/bot
     """
     back_s = _seconds(since) if since else None
-    run_async(_tail(ctx, tidy_phone(phone) if phone else None, back_s, forward_to), interrupted=0)
+    run_async(_tail(ctx, normalize_phone(phone) if phone else None, back_s, forward_to), interrupted=0)
 
 
 def _seconds(text: str) -> int:
@@ -61,14 +61,14 @@ async def _tail(ctx: typer.Context, phone: str | None, back_s: int | None, forwa
             if phone is not None and event.phone != phone:
                 return
             _show(event, as_json=run.json)
-            if relay is not None and isinstance(event, Left):
+            if relay is not None and isinstance(event, BatchHandedOver):
                 relay.take(event)
 
         if back_s is not None:
-            for event in await past(batches, await connection.now_ms() - back_s * 1000):
+            for event in await past_events(batches, await connection.now_ms() - back_s * 1000):
                 take(event)
         subscribed = asyncio.Event()
-        events = follow(batches, subscribed)
+        events = follow_events(batches, subscribed)
         typer.echo(f"rfctl: following {connection.address.shown()} (Ctrl-C ends)", err=True)
         async for event in events:
             take(event)
@@ -99,7 +99,7 @@ def as_data(event: Event) -> dict[str, Any]:
     from rfctl.cli.output import rfc3339
 
     shared = {"time": rfc3339(event.at_ms), "phone": event.phone}
-    if isinstance(event, Came):
+    if isinstance(event, MessageReceived):
         message = event.message
         return {
             "event": "in", **shared, "size": event.size, "due_in_ms": event.due_in_ms,
@@ -117,7 +117,7 @@ def line(event: Event) -> str:
     from rfctl.cli.output import clock
 
     at, phone = clock(event.at_ms), visible(event.phone)
-    if isinstance(event, Came):
+    if isinstance(event, MessageReceived):
         due = f", due in {duration(event.due_in_ms)}" if event.due_in_ms else ""
         return f"{at} --> {phone}  {event.size} waiting{due}  {visible(event.message.text)}"
     late = f", {duration(event.late_ms)} late" if event.late_ms else ""

@@ -18,13 +18,13 @@ from rfctl.config.section import (
     Word,
     Words,
     did_you_mean,
-    foreign,
     only,
-    refuse,
+    raise_faults,
+    unexpected_fields,
 )
 from rfctl.sinks.registry import types
 
-DEFAULT_RETRY_MS = (
+DEFAULT_RETRY_DELAYS_MS = (
     5_000, 300_000, 1_800_000, 7_200_000, 18_000_000, 36_000_000, 50_400_000, 72_000_000, 86_400_000,
 )  # fmt: skip
 """The waits that Standard Webhooks recommends: 5 s, 5 min, 30 min, 2, 5, 10, 14, 20, 24 h."""
@@ -100,7 +100,7 @@ class SourceSettings(Section):
 
     @model_validator(mode="after")
     def _fits_its_type(self) -> Self:
-        faults = foreign(self)
+        faults = unexpected_fields(self)
         if not all(one.strip() for one in self.secrets):
             faults.append(("secrets", "one of them is empty: it would verify nothing"))
         if self.type == "twilio" and not self.public_url:
@@ -112,7 +112,7 @@ class SourceSettings(Section):
             faults += [
                 (name, "is for a source with a map: without one X-Signature is looked at") for name in given
             ]
-        refuse(faults)
+        raise_faults(faults)
         return self
 
 
@@ -143,12 +143,12 @@ class SinkSettings(Section):
         description="stream, list, bullmq, http, celery, rq, command, stdout, or one that a package registers in the "
         "entry point group rfctl.sinks.",
     )
-    retry_ms: Numbers = Field(
-        default_factory=lambda: list(DEFAULT_RETRY_MS),
+    retry_delays_ms: Numbers = Field(
+        default_factory=lambda: list(DEFAULT_RETRY_DELAYS_MS),
         max_length=100,
         description="Waits between the tries, ms; after the last try the message is dead. The default is that of Standard Webhooks.",
     )
-    parallel: int = Field(
+    concurrency: int = Field(
         16,
         ge=1,
         le=1000,
@@ -242,7 +242,7 @@ class SinkSettings(Section):
         json_schema_extra=SECRET,
     )
 
-    @field_validator("retry_ms")
+    @field_validator("retry_delays_ms")
     @classmethod
     def _waits_are_waits(cls, value: list[int]) -> list[int]:
         if any(not 0 <= wait <= 30 * DAY_MS for wait in value):
@@ -251,7 +251,7 @@ class SinkSettings(Section):
 
     @model_validator(mode="after")
     def _fits_its_type(self) -> Self:
-        faults: list[Fault] = foreign(self)
+        faults: list[Fault] = unexpected_fields(self)
         needed = _NEEDED.get(self.type, "")
         if needed and not getattr(self, needed):
             faults.append((needed, f"is missing: a sink of type {self.type} needs it"))
@@ -259,5 +259,5 @@ class SinkSettings(Section):
             faults.append(("url", f"{why}: nothing is sent there unless allow_private = true"))
         if self.group.startswith("rfctl:"):
             faults.append(("group", "groups that begin with rfctl: are the sinks' own"))
-        refuse(faults)
+        raise_faults(faults)
         return self

@@ -71,12 +71,12 @@ READY = {
 # A stop word throws away what is pending, and goes to the bot by itself
 #   [rules.stop]
 #   words = ["stop", "стоп", "отмена"]
-#   then = "discard"
+#   action = "discard_batch"
 #
 # A command goes to the bot by itself, behind what is pending
 #   [rules.commands]
 #   prefixes = ["/"]
-#   then = "alone"
+#   action = "send_alone"
 #
 # Pictures wait longer, for what is still to be said about them
 #   [rules.pictures]
@@ -102,7 +102,7 @@ READY = {
 #   type = "http"
 #   url = "https://crm.example.com/messages"
 #   secret = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3"
-#   retry_ms = [5000, 300000]
+#   retry_delays_ms = [5000, 300000]
 #
 # A list in the same Redis, for BLPOP: exactly once
 #   [sinks.queue]

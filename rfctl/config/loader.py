@@ -17,12 +17,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from rfctl.config.options import NAMED, Option, options, shown, template_of, value_of
-from rfctl.config.problems import Complaints
+from rfctl.config.problems import SettingsProblems
 from rfctl.config.section import did_you_mean, faults_of
 from rfctl.config.settings import Settings
-from rfctl.config.toml_source import Lines, flat, from_text, sections
+from rfctl.config.toml_source import TomlLocations, flat, from_text, sections
 from rfctl.errors import FLAG
-from rfctl.store.connection import Address, mask_url
+from rfctl.store.connection import RedisAddress, mask_url
 
 SYSTEM_FILE = Path("/etc/rfctl/config.toml")
 _PREFIX = "RFCTL_"
@@ -67,7 +67,7 @@ class Environment:
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class SettingOrigin:
     """One layer's word on one setting: who says it, and what."""
 
     set_by: str
@@ -79,7 +79,7 @@ class Configuration:
     """The settings, for each who set it (the winner last), and what should be mentioned."""
 
     settings: Settings
-    origins: Mapping[str, list[Origin]]
+    origins: Mapping[str, list[SettingOrigin]]
     files: list[Path]
     notices: list[str]
     environment: Environment
@@ -89,20 +89,20 @@ class Configuration:
         said = self.origins.get(name)
         return said[-1].set_by if said else "default"
 
-    def hides(self, option: Option) -> list[str]:
+    def overrides(self, option: Option) -> list[str]:
         """Return what the winner hides, the nearest first: `value (who)`."""
         said = self.origins.get(option.name, [])
         return [f"{shown(option, one.value)} ({one.set_by})" for one in reversed(said[:-1])]
 
-    def address(self, url: str | None = None) -> Address:
+    def address(self, url: str | None = None) -> RedisAddress:
         """Return where Redis is; `url` replaces the setting's own (an embedded store's socket)."""
         redis = self.settings.redis
-        return Address(
+        return RedisAddress(
             url=url or redis.url,
             set_by=self.set_by("redis.url"),
             connect_timeout_ms=redis.connect_timeout_ms,
             timeout_ms=redis.timeout_ms,
-            hides="; ".join(self.hides(option("redis.url"))),
+            overrides="; ".join(self.overrides(option("redis.url"))),
         )
 
 
@@ -111,24 +111,24 @@ def option(name: str) -> Option:
     return {one.name: one for one in options()}[template_of(name)].at(name)
 
 
-class _Layers:
+class _Loader:
     """Collects what each layer says, and what is wrong with it."""
 
     def __init__(self) -> None:
         self.known = {one.name: one for one in options()}
-        self.origins: dict[str, list[Origin]] = {}
+        self.origins: dict[str, list[SettingOrigin]] = {}
         self.sections: dict[str, str] = {}
         """The sections that the operator has named → where each was opened first."""
-        self.complaints = Complaints()
+        self.problems = SettingsProblems()
 
     def say(self, name: str, value: Any, set_by: str) -> None:
         template = template_of(name)
         if template not in self.known:
-            self.complaints.add(name, self._unknown(name), [set_by])
+            self.problems.add(name, self._unknown(name), [set_by])
             return
         if template != name:
             self.sections.setdefault(name.rpartition(".")[0], set_by)
-        self.origins.setdefault(name, []).append(Origin(set_by, value))
+        self.origins.setdefault(name, []).append(SettingOrigin(set_by, value))
 
     def _unknown(self, name: str) -> str:
         section, _, rest = name.partition(".")
@@ -146,10 +146,10 @@ class _Layers:
         try:
             return path.read_text(encoding="utf-8")
         except OSError as problem:
-            self.complaints.add_unread(path, problem.strerror or str(problem))
+            self.problems.add_unread(path, problem.strerror or str(problem))
         except UnicodeDecodeError as problem:
             line = problem.object.count(b"\n", 0, problem.start) + 1
-            self.complaints.add_file(path, f"is not UTF-8 (line {line})")
+            self.problems.add_file(path, f"is not UTF-8 (line {line})")
         return None
 
     def read_file(self, path: Path) -> None:
@@ -159,9 +159,9 @@ class _Layers:
         try:
             table = tomllib.loads(text)
         except tomllib.TOMLDecodeError as problem:
-            self.complaints.add_file(path, f"is not TOML: {problem}")
+            self.problems.add_file(path, f"is not TOML: {problem}")
         else:
-            lines = Lines(text)
+            lines = TomlLocations(text)
             for name in sections(table):
                 self.sections.setdefault(name, f"{path}:{lines.of(name)}")
             for name, value in flat(table):
@@ -209,7 +209,7 @@ class _Layers:
         except ValidationError as problem:
             for error in problem.errors(include_url=False):
                 for name, said in faults_of(error):
-                    self.complaints.add(name, said, self._places(name))
+                    self.problems.add(name, said, self._places(name))
         return None
 
     def _places(self, name: str) -> list[str]:
@@ -248,7 +248,7 @@ def load(
 
     Raises SettingsError with every problem at once.
     """
-    layers = _Layers()
+    layers = _Loader()
     files = _files(environment, file)
     for path in files:
         layers.read_file(path)
@@ -257,8 +257,8 @@ def load(
     for name, (flag, value) in (flags or {}).items():
         layers.say(name, value, f"{FLAG}{flag}")
     settings = layers.validate()
-    if layers.complaints.lines or settings is None:
-        raise layers.complaints.error()
+    if layers.problems.lines or settings is None:
+        raise layers.problems.error()
     configuration = Configuration(settings, layers.origins, files, [], environment)
     configuration.notices.extend(_notices(configuration))
     return configuration

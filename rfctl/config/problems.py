@@ -8,7 +8,7 @@ from pathlib import Path
 from rfctl.errors import SettingsError, wrong_settings
 
 
-class Complaints:
+class SettingsProblems:
     """Collects them. `lines` has one for each."""
 
     def __init__(self) -> None:

@@ -7,8 +7,17 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from rfctl.batching.policy import begun, compiled
-from rfctl.config.section import DAY_MS, Section, Word, Words, lined, listed, listed_to_the_end, refuse
+from rfctl.batching.policy import comparable_prefix, compile_pattern
+from rfctl.config.section import (
+    DAY_MS,
+    Section,
+    Word,
+    Words,
+    listed_to_the_end,
+    parse_lines,
+    parse_list,
+    raise_faults,
+)
 
 TYPES = (
     "text", "image", "video", "audio", "voice", "document", "sticker", "location", "contacts", "button", "reaction",
@@ -31,7 +40,7 @@ def _is_known(kind: str) -> str:
 
 
 def _is_said(word: str) -> str:
-    if not begun(word):
+    if not comparable_prefix(word):
         raise ValueError("one of them is empty: white space alone is no word")
     return word
 
@@ -39,7 +48,7 @@ def _is_said(word: str) -> str:
 def _compiles(pattern: str) -> str:
     _is_said(pattern)
     try:
-        compiled(pattern)
+        compile_pattern(pattern)
     except ValueError as problem:
         lacks = "; RE2 has no lookaround and no back references" if str(problem).startswith(_NO_PERL) else ""
         raise ValueError(f"{pattern} is no expression of RE2: {problem}{lacks}") from None
@@ -59,11 +68,11 @@ class RuleSettings(Section):
     accounts: Words = Field(
         default_factory=list, description="Only messages to these accounts of a provider."
     )
-    types: Annotated[list[_Type], BeforeValidator(listed)] = Field(
+    types: Annotated[list[_Type], BeforeValidator(parse_list)] = Field(
         default_factory=list,
         description=f"Only messages of these types: {', '.join(TYPES)}, or a provider's own.",
     )
-    words: Annotated[list[_Said], BeforeValidator(listed)] = Field(
+    words: Annotated[list[_Said], BeforeValidator(parse_list)] = Field(
         default_factory=list,
         description="The whole message is one of these, in any case; a full stop or exclamation mark behind it does not "
         "count. A reaction, a deletion or a picture is not meant, whatever its emoji or caption, unless types says so.",
@@ -73,17 +82,17 @@ class RuleSettings(Section):
         description="The message begins with one of these, in any case; a space at the end counts. What is not meant by "
         "words is not meant here either.",
     )
-    patterns: Annotated[list[_Pattern], BeforeValidator(lined)] = Field(
+    patterns: Annotated[list[_Pattern], BeforeValidator(parse_lines)] = Field(
         default_factory=list,
         description="The whole message, up to 1024 characters, matches one of these regular expressions of RE2: no "
         "lookaround, no back references, and for letters of any script see man rfctl.toml. What is not meant by words "
         "is not meant here either.",
     )
-    then: Literal["wait", "alone", "all", "discard"] = Field(
+    action: Literal["wait", "send_alone", "send_batch", "discard_batch"] = Field(
         "wait",
-        description="wait: like any other, by the timers below. alone: what is pending is handed over first, then this "
-        "one by itself. all: it joins what is pending, and all is handed over. discard: what is pending is thrown away, "
-        "then this one is handed over by itself.",
+        description="wait: like any other message, by the timers below. send_alone: the pending batch is handed over first, then "
+        "this message by itself. send_batch: the message joins the batch, and the batch is handed over. discard_batch: the "
+        "pending batch is thrown away, then this message is handed over by itself.",
     )
     quiet_ms: int | None = Field(
         None,
@@ -109,11 +118,11 @@ class RuleSettings(Section):
     @model_validator(mode="after")
     def _says_something(self) -> Self:
         faults = []
-        if self.then == "wait" and not any(getattr(self, name) for name in _TIMERS):
-            faults.append(("", f"it changes nothing: set then, {_either(_TIMERS)}"))
+        if self.action == "wait" and not any(getattr(self, name) for name in _TIMERS):
+            faults.append(("", f"it changes nothing: set action, {_either(_TIMERS)}"))
         if not any(getattr(self, name) for name in _CONDITIONS):
             faults.append(("", f"it matches every message: set {_either(_CONDITIONS)}"))
-        refuse(faults)
+        raise_faults(faults)
         return self
 
 

@@ -28,7 +28,7 @@ def only(*types: str, secret: bool = False) -> dict[str, Any]:
     return {"only": list(types), "secret": secret}
 
 
-def listed(value: Any) -> Any:
+def parse_list(value: Any) -> Any:
     """Read a list in the environment or in a credential: one a line, or with commas; and one word as a list of it."""
     parts = listed_to_the_end(value)
     return [part.rstrip() for part in parts] if isinstance(value, str) else parts
@@ -43,7 +43,7 @@ def listed_to_the_end(value: Any) -> Any:
     return value
 
 
-def lined(value: Any) -> Any:
+def parse_lines(value: Any) -> Any:
     """Read a list whose words may have commas: one a line."""
     return value.splitlines() if isinstance(value, str) else value
 
@@ -54,8 +54,8 @@ def _worded(value: Any) -> Any:
 
 
 Word = Annotated[str, BeforeValidator(_worded)]
-Words = Annotated[list[Word], BeforeValidator(listed)]
-Numbers = Annotated[list[int], BeforeValidator(listed)]
+Words = Annotated[list[Word], BeforeValidator(parse_list)]
+Numbers = Annotated[list[int], BeforeValidator(parse_list)]
 # No two underscores in a row: they part the names of a variable.
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+([_-][a-z0-9]+)*$", max_length=32)]
 
@@ -66,7 +66,7 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
-def foreign(section: Section) -> list[Fault]:
+def unexpected_fields(section: Section) -> list[Fault]:
     """Return the settings that were made and that the section's type does not read."""
     kind = getattr(section, "type", "")
     faults = []
@@ -78,7 +78,7 @@ def foreign(section: Section) -> list[Fault]:
     return faults
 
 
-def refuse(faults: Sequence[Fault]) -> None:
+def raise_faults(faults: Sequence[Fault]) -> None:
     """Refuse a section for all that is wrong with it. Raises pydantic's error, which `faults_of` takes apart again."""
     if faults:
         text = "; ".join(f"{name}: {problem}" if name else problem for name, problem in faults)
@@ -108,7 +108,7 @@ def did_you_mean(written: str, known: Sequence[str]) -> str:
     return f"; did you mean {near[0]}?" if near else ""
 
 
-def fills(template: str, key: str) -> bool:
+def can_render(template: str, key: str) -> bool:
     """Say whether a template can become this key, whatever a message puts into its places."""
     parts = (".*" if part.startswith("{") else re.escape(part) for part in re.split(r"(\{\w+\})", template))
     return re.fullmatch("".join(parts), key) is not None

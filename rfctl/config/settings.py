@@ -14,7 +14,7 @@ from pydantic import Field, field_validator, model_validator
 
 from rfctl.config.endpoints import SinkSettings, SourceSettings
 from rfctl.config.rules import RuleSettings
-from rfctl.config.section import SECRET, Fault, Name, Section, Words, did_you_mean, fills, refuse
+from rfctl.config.section import SECRET, Fault, Name, Section, Words, can_render, did_you_mean, raise_faults
 from rfctl.store.keys import DEFAULT_STREAM, RESERVED_PREFIXES
 
 EMBEDDED = "embedded"
@@ -79,12 +79,12 @@ class BatchingSettings(Section):
         "arrival",
         description="Order inside a batch: arrival, or sent (the sender's own time, for webhooks that come out of order).",
     )
-    key: Words = Field(
+    split_by: Words = Field(
         default_factory=list,
         description="What keeps one person's batches apart besides the chat: account, company, both or nothing. What is "
         "not in the key and differs ends the batch first.",
     )
-    mark: str = Field(
+    placeholder: str = Field(
         "[{type}]",
         max_length=64,
         description="What stands in the merged text for a message without words; {type} is image, voice, location and "
@@ -97,7 +97,7 @@ class BatchingSettings(Section):
         description="A message id of one phone, source, account and company is not added twice within this "
         "time, s. After a change, ids seen before it are forgotten.",
     )
-    stale_ms: int = Field(
+    overdue_ms: int = Field(
         10_000,
         ge=1,
         le=86_400_000,
@@ -107,7 +107,7 @@ class BatchingSettings(Section):
         65_536, ge=1, le=16_777_216, description="The longest text of one message, bytes of UTF-8."
     )
 
-    @field_validator("key")
+    @field_validator("split_by")
     @classmethod
     def _key_is_known(cls, value: list[str]) -> list[str]:
         if wrong := set(value) - {"account", "company"}:
@@ -130,7 +130,7 @@ class HttpSettings(Section):
     port: int = Field(
         3000, ge=0, le=65_535, description="Port that the webhook listens on; 0 takes a free one."
     )
-    token: str = Field(
+    admin_token: str = Field(
         "",
         description="Bearer token for the statistics and the deletion of batches over HTTP. Empty: these are "
         "served to this machine only.",
@@ -157,14 +157,14 @@ class OutputSettings(Section):
     """Where merged messages go."""
 
     stream: str = Field(DEFAULT_STREAM, description="Redis stream of merged messages, in the same database.")
-    keep_s: int = Field(
+    retention_s: int = Field(
         86_400,
         ge=0,
         le=31_536_000,
         description="Keep what every consumer group has acknowledged so long, for tail --since and replay, s. What one "
         "of them has not acknowledged is never removed.",
     )
-    keep_entries: int = Field(
+    retention_entries: int = Field(
         100_000,
         ge=0,
         le=100_000_000,
@@ -184,19 +184,19 @@ class OutputSettings(Section):
 class DaemonSettings(Section):
     """The daemon's own rhythm."""
 
-    roles: Literal["all", "webhook", "processor", "forwarder"] = Field(
+    role: Literal["all", "webhook", "processor", "forwarder"] = Field(
         "all",
         description="What this daemon does: all, webhook (only takes messages in), processor (only hands over) or "
         "forwarder (only delivers to the sinks).",
     )
-    check_ms: int = Field(
+    max_sleep_ms: int = Field(
         1000,
         ge=10,
         le=60_000,
         description="The processor never sleeps longer than this, nor than batching.quiet_ms, ms.",
     )
     stats_log_s: int = Field(30, ge=0, le=86_400, description="Log the totals this often, s; 0: never.")
-    on_stop: Literal["all", "due"] = Field(
+    drain: Literal["all", "due"] = Field(
         "all",
         description="When the last processor stops: all hands over everything that is pending, due leaves what is "
         "not due for the next start.",
@@ -238,13 +238,13 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _sections_fit_together(self) -> Self:
-        refuse([*self._circles(), *self._unknown_sources()])
+        raise_faults([*self._circles(), *self._unknown_sources()])
         return self
 
     def _circles(self) -> Iterator[Fault]:
         """Yield each sink's key that could be the output stream; the default one cannot be, as a key of rfctl's own."""
         for name, one in self.sinks.items():
-            if one.key and self.output.stream != DEFAULT_STREAM and fills(one.key, self.output.stream):
+            if one.key and self.output.stream != DEFAULT_STREAM and can_render(one.key, self.output.stream):
                 yield (
                     f"sinks.{name}.key",
                     f"{one.key} could be output.stream: what it delivers would come again",

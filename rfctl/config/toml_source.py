@@ -14,7 +14,7 @@ _KEY_LINE = re.compile(r"\s*([\w.\s\"'-]+?)\s*=")
 _NOT_IN_NAMES = re.compile(r"[\s\"']")
 
 
-class Lines:
+class TomlLocations:
     """Which line of a TOML text says what, by dotted names."""
 
     def __init__(self, text: str) -> None:

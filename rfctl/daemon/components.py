@@ -12,25 +12,25 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
-from rfctl.assembly.sinks import forwarded, worker_groups
-from rfctl.assembly.sources import GENERIC, check_open_to_all, entrances, insecure
+from rfctl.assembly.sinks import forwarded_sinks, worker_groups
+from rfctl.assembly.sources import GENERIC, build_sources, check_open_to_all, insecure
 from rfctl.assembly.store import rules_of
-from rfctl.batching.scheduler import Processor
+from rfctl.batching.scheduler import Scheduler
 from rfctl.config.options import options, value_of
 from rfctl.config.settings import Settings
-from rfctl.daemon.preflight import Vetting
-from rfctl.daemon.readiness import Pulse
-from rfctl.delivery.supervisor import Forwarders
+from rfctl.daemon.preflight import Preflight
+from rfctl.daemon.readiness import Readiness
+from rfctl.delivery.supervisor import Supervisor
 from rfctl.errors import RedisUnreachableError, RfctlError
-from rfctl.ingest.group_commit import Intake
-from rfctl.ingest.receiver import Reception
+from rfctl.ingest.group_commit import GroupCommit
+from rfctl.ingest.receiver import Receiver
 from rfctl.model.message import Added, Message
 from rfctl.sources.generic.node_form import BATCHED
 from rfctl.store.batches import Batches
 from rfctl.store.deliveries import make_group
 from rfctl.store.quarantine import Quarantine
 from rfctl.store.trimmer import TRIM_EVERY_S, Trimmer
-from rfctl.timing import pause
+from rfctl.timing import sleep_or_stop
 
 _log = structlog.get_logger("daemon")
 _LEAST_CHECK_MS = 10
@@ -38,47 +38,47 @@ _AT_START = ("redis.", "http.", "output.stream", "daemon.")
 """Settings that hold from the start of a daemon to its end."""
 
 
-class Parts:
-    """The parts of one daemon. `who` tells it from all others, `failed` is told of a forwarder that ended."""
+class Components:
+    """The parts of one daemon. `daemon_id` tells it from all others, `failed` is told of a forwarder that ended."""
 
     def __init__(
         self,
         settings: Settings,
         batches: Batches,
-        pulse: Pulse,
-        who: str,
+        pulse: Readiness,
+        daemon_id: str,
         failed: Callable[[asyncio.Task[None]], None],
     ) -> None:
-        connection, partitions, output = batches.connection, batches.partitions, settings.output
+        connection, shards, output = batches.connection, batches.shards, settings.output
         self.settings = settings
         self.batches = batches
         self._pulse = pulse
         self._groups: set[str] = set()
-        self.processor = Processor(batches, check_ms=self._check_ms(), turned=pulse.turned)
-        self.vetting = Vetting(
+        self.processor = Scheduler(batches, max_sleep_ms=self._check_ms(), turned=pulse.turned)
+        self.vetting = Preflight(
             connection, allow_eviction=settings.redis.allow_eviction, shards=settings.redis.shards
         )
-        self.reception = Reception(
-            entrances(settings),
-            Intake(self._store),
+        self.reception = Receiver(
+            build_sources(settings),
+            GroupCommit(self._store),
             Quarantine(connection),
-            mark=settings.batching.mark,
+            placeholder=settings.batching.placeholder,
             max_body_bytes=settings.http.max_body_bytes,
             expect=self.processor.expect,
         )
-        self.forwarders = Forwarders(
-            connection.address, partitions, who, passed=lambda: self.vetting.passed, failed=failed
+        self.forwarders = Supervisor(
+            connection.address, shards, daemon_id, passed=lambda: self.vetting.passed, failed=failed
         )
-        self.trimmer = Trimmer(connection, partitions, output.keep_s, output.keep_entries)
+        self.trimmer = Trimmer(connection, shards, output.retention_s, output.retention_entries)
 
     def does(self, role: str) -> bool:
         """Say whether the daemon has this role."""
-        return self.settings.daemon.roles in ("all", role)
+        return self.settings.daemon.role in ("all", role)
 
     def _check_ms(self) -> int:
         # A batch that another daemon opens right after a look is due its quiet_ms later: look again by then.
         shortest = rules_of(self.settings).policy.shortest_ms
-        return max(_LEAST_CHECK_MS, min(self.settings.daemon.check_ms, shortest))
+        return max(_LEAST_CHECK_MS, min(self.settings.daemon.max_sleep_ms, shortest))
 
     async def _store(self, messages: Sequence[Message]) -> list[Added]:
         if not self.vetting.passed:
@@ -88,7 +88,7 @@ class Parts:
     async def open_exits(self, settings: Settings, redis_url: str) -> None:
         """Deliver to the sinks of these settings. Raises SettingsError before anything was changed."""
         if self.does("forwarder"):
-            await self.forwarders.serve(forwarded(settings), redis_url)
+            await self.forwarders.serve(forwarded_sinks(settings), redis_url)
 
     def loops(self, stopping: asyncio.Event) -> list[Awaitable[None]]:
         """Return what is to run until `stopping` is set."""
@@ -97,7 +97,7 @@ class Parts:
     async def _process(self, stopping: asyncio.Event) -> None:
         while not self.vetting.passed and not stopping.is_set():
             self._pulse.turned()
-            await pause(stopping, 0.1)
+            await sleep_or_stop(stopping, 0.1)
         await self.processor.run(stopping)
 
     async def _trim(self, stopping: asyncio.Event) -> None:
@@ -106,11 +106,11 @@ class Parts:
             with contextlib.suppress(RfctlError):
                 await self._make_worker_groups()
                 await self.trimmer.step()
-            await pause(stopping, TRIM_EVERY_S)
+            await sleep_or_stop(stopping, TRIM_EVERY_S)
 
     async def _make_worker_groups(self) -> None:
         for group in set(worker_groups(self.settings)) - self._groups:
-            for shard in self.batches.partitions:
+            for shard in self.batches.shards:
                 await make_group(self.batches.connection, shard.out, group)
             self._groups.add(group)
 
@@ -118,7 +118,7 @@ class Parts:
         """Do what goes with every heartbeat: write the counters; without a processor it is also the turn."""
         if not self.does("processor"):
             self._pulse.turned()
-        await self.reception.tally.write(self.batches.connection, self.batches.partitions[0].totals)
+        await self.reception.tally.write(self.batches.connection, self.batches.shards[0].totals)
 
     def warn(self) -> None:
         """Say what of the settings should be known at every start and every reload."""
@@ -140,13 +140,16 @@ class Parts:
         old = self.settings
         if self.does("webhook"):
             check_open_to_all(new.model_copy(update={"http": old.http}))
-        ways_in = entrances(new)
+        ways_in = build_sources(new)
         await self.open_exits(new, redis_url)
         self.settings = _with_those_of_the_start(old, new)
         self.batches.rules = rules_of(self.settings)
-        self.reception.entrances, self.reception.mark = ways_in, new.batching.mark
-        self.processor.check_ms = self._check_ms()
-        self.trimmer.keep_s, self.trimmer.keep_entries = new.output.keep_s, new.output.keep_entries
+        self.reception.entrances, self.reception.placeholder = ways_in, new.batching.placeholder
+        self.processor.max_sleep_ms = self._check_ms()
+        self.trimmer.retention_s, self.trimmer.retention_entries = (
+            new.output.retention_s,
+            new.output.retention_entries,
+        )
         with contextlib.suppress(RfctlError):
             await self._make_worker_groups()  # else the trimming makes them, before it trims
         return [

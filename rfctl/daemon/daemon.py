@@ -21,9 +21,9 @@ from rfctl.assembly.sources import check_open_to_all
 from rfctl.assembly.store import describe, embedded_folder, open_batches
 from rfctl.config.loader import Configuration
 from rfctl.config.settings import EMBEDDED
-from rfctl.daemon.components import Parts
-from rfctl.daemon.http_server import Listener, bind
-from rfctl.daemon.readiness import Pulse
+from rfctl.daemon.components import Components
+from rfctl.daemon.http_server import HttpServer, bind
+from rfctl.daemon.readiness import Readiness
 from rfctl.daemon.systemd import Notifier
 from rfctl.errors import (
     INTERRUPTED,
@@ -36,16 +36,16 @@ from rfctl.errors import (
 from rfctl.ingest.app import Webhook
 from rfctl.observe import logging as logs
 from rfctl.store.connection import Connection
-from rfctl.store.daemons import Daemon, Heartbeat, alive
-from rfctl.store.embedded import EmbeddedStore
-from rfctl.store.pending import overview
-from rfctl.timing import pause
+from rfctl.store.daemons import DaemonRecord, Heartbeat, list_alive
+from rfctl.store.embedded import EmbeddedServer
+from rfctl.store.pending import pending_summary
+from rfctl.timing import sleep_or_stop
 
 _log = structlog.get_logger("daemon")
 _STOP_S = 4.5
 
 
-class Service:
+class Daemon:
     """One daemon: `start`, `wait`, `stop`; a test can do the same without a process."""
 
     def __init__(self, configuration: Configuration, load: Callable[[], Configuration] | None = None) -> None:
@@ -53,11 +53,11 @@ class Service:
         self._settings = configuration.settings
         self._load = load
         self._notifier = Notifier(configuration.environment.variables)
-        self._pulse = Pulse(self._notifier)
+        self._pulse = Readiness(self._notifier)
         self._tasks: list[asyncio.Task[None]] = []
         self._opened = contextlib.AsyncExitStack()
-        self._embedded: EmbeddedStore | None = None
-        self._listener: Listener | None = None
+        self._embedded: EmbeddedServer | None = None
+        self._listener: HttpServer | None = None
         self._heartbeat: Heartbeat | None = None
         self._reloading = asyncio.Lock()
         self._stopping = asyncio.Event()
@@ -85,7 +85,7 @@ class Service:
             raise
 
     def _bind(self) -> socket.socket | None:
-        if self._settings.daemon.roles not in ("all", "webhook"):
+        if self._settings.daemon.role not in ("all", "webhook"):
             return None
         check_open_to_all(self._settings)
         return bind(self._settings.http.host, self._settings.http.port)
@@ -93,7 +93,7 @@ class Service:
     def _open_store(self) -> None:
         url = None
         if self._settings.redis.url == EMBEDDED:
-            self._embedded = EmbeddedStore(embedded_folder(self._configuration))
+            self._embedded = EmbeddedServer(embedded_folder(self._configuration))
             self._opened.callback(self._embedded.stop)
             store = self._embedded.start()
             url = store.url
@@ -103,7 +103,7 @@ class Service:
 
     async def _build(self, listening: socket.socket | None) -> None:
         batches = open_batches(self._configuration, self._connection)
-        self._parts = Parts(self._settings, batches, self._pulse, self.id, self._ended)
+        self._parts = Components(self._settings, batches, self._pulse, self.id, self._ended)
         self._opened.push_async_callback(self._parts.forwarders.stop)
         try:
             await self._parts.vetting.once()
@@ -117,16 +117,16 @@ class Service:
         self._notifier.ready(
             f"listening on {self.url or 'nothing'}, Redis {self._connection.address.shown()}"
         )
-        roles = self._settings.daemon.roles
-        _log.info("ready", listener=self.url, roles=roles, pid=os.getpid(), version=__version__)
+        role = self._settings.daemon.role
+        _log.info("ready", listener=self.url, role=role, pid=os.getpid(), version=__version__)
 
     def _redis_url(self) -> str:
         return self._embedded.url if self._embedded else self._settings.redis.url
 
     async def _listen(self, listening: socket.socket) -> None:
         http = self._settings.http
-        webhook = Webhook(self._parts.reception, self._parts.batches, http.token, self._ready)
-        self._listener = Listener(
+        webhook = Webhook(self._parts.reception, self._parts.batches, http.admin_token, self._ready)
+        self._listener = HttpServer(
             webhook.app(),
             listening,
             header_s=http.header_timeout_ms / 1000,
@@ -146,7 +146,7 @@ class Service:
         if self._settings.daemon.stats_log_s:
             self._begin(self._log_stats())
 
-    def _description(self) -> Daemon:
+    def _description(self) -> DaemonRecord:
         return describe(self._parts.settings, self.id, self.url)
 
     def _begin(self, work: Awaitable[None]) -> None:
@@ -161,24 +161,26 @@ class Service:
             self._failure = self._failure or problem
             self._stopping.set()
 
-    async def _watch_store(self, store: EmbeddedStore) -> None:
+    async def _watch_store(self, store: EmbeddedServer) -> None:
         while store.runs:
-            await pause(self._stopping, 0.2)
+            await sleep_or_stop(self._stopping, 0.2)
             if self._stopping.is_set():
                 return
         raise StoreError("the embedded server has ended", next="see store.log in its state folder")
 
     async def _ready(self) -> tuple[bool, dict[str, Any]]:
-        turns, facts = await self._pulse.ready(self._connection, check_ms=self._settings.daemon.check_ms)
+        turns, facts = await self._pulse.ready(
+            self._connection, max_sleep_ms=self._settings.daemon.max_sleep_ms
+        )
         return turns and self._parts.vetting.passed, facts
 
     async def _log_stats(self) -> None:
         while True:
-            await pause(self._stopping, self._settings.daemon.stats_log_s)
+            await sleep_or_stop(self._stopping, self._settings.daemon.stats_log_s)
             if self._stopping.is_set():
                 return
             with contextlib.suppress(RfctlError):
-                seen = await overview(self._connection, self._parts.batches.partitions, limit=10)
+                seen = await pending_summary(self._connection, self._parts.batches.shards, limit=10)
                 pending = [
                     {"phone": one.phone, "size": one.size, "due_in_ms": one.due_ms - seen.now_ms}
                     for one in seen.waiting
@@ -267,13 +269,13 @@ class Service:
 
     async def _hand_over_last(self) -> None:
         done = await self._parts.processor.step()
-        others = [one for one in await alive(self._connection) if one.processes and one.id != self.id]
-        if self._parts.settings.daemon.on_stop == "due" or others:
+        others = [one for one in await list_alive(self._connection) if one.processes and one.id != self.id]
+        if self._parts.settings.daemon.drain == "due" or others:
             _log.info("stopped", left_pending=done.next_due_ms is not None, other_processors=len(others))
             return
         count = 0
         while True:
-            done = await self._parts.batches.hand_over(everything="shutdown")
+            done = await self._parts.batches.hand_over(drain_reason="shutdown")
             count += done.batches
             if not done.more:
                 break

@@ -106,7 +106,7 @@ def url_of(listening: socket.socket) -> str:
     return f"http://{shown}:{port}"
 
 
-class Listener:
+class HttpServer:
     """Serves one ASGI app on one socket until told to stop."""
 
     def __init__(self, app: Any, listening: socket.socket, *, header_s: float, body_s: float) -> None:

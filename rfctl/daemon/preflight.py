@@ -14,14 +14,14 @@ from rfctl.assembly.store import check_shards
 from rfctl.errors import EvictingRedisError, OtherShardsError, RfctlError
 from rfctl.store.connection import Connection
 from rfctl.store.keys import SHARDS
-from rfctl.store.server_info import Server
-from rfctl.timing import pause
+from rfctl.store.server_info import ServerInfo
+from rfctl.timing import sleep_or_stop
 
 _log = structlog.get_logger("vetting")
 _RETRY_MOST_S = 2.0
 
 
-def check_eviction(server: Server, *, allowed: bool) -> None:
+def check_eviction(server: ServerInfo, *, allowed: bool) -> None:
     """Refuse a Redis that deletes keys when its memory is full. Raises EvictingRedisError."""
     if server.eviction != "noeviction" and not allowed:
         raise EvictingRedisError(
@@ -48,7 +48,7 @@ def _say_waiting(problem: RfctlError) -> None:
     )
 
 
-class Vetting:
+class Preflight:
     """Asks one Redis; `passed` says whether it may be used."""
 
     def __init__(self, connection: Connection, *, allow_eviction: bool, shards: int) -> None:
@@ -69,14 +69,16 @@ class Vetting:
                 next="CONFIG SET appendonly yes: a restart of Redis loses messages",
             )
         self.passed = True
-        _log.info("redis", redis=server.line(), set_by=server.set_by, hides=self._connection.address.hides)
+        _log.info(
+            "redis", redis=server.line(), set_by=server.set_by, overrides=self._connection.address.overrides
+        )
 
     async def until_passed(self, stopping: asyncio.Event, problem: RfctlError) -> None:
         """Ask until it passes; `problem` is why it did not. Raises RfctlError when it answers and must not be used."""
         wait_s = 0.1
         _say_waiting(problem)
         while not self.passed:
-            await pause(stopping, wait_s)
+            await sleep_or_stop(stopping, wait_s)
             if stopping.is_set():
                 return
             wait_s = min(wait_s * 2, _RETRY_MOST_S)

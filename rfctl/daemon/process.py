@@ -11,7 +11,7 @@ from collections.abc import Callable
 import structlog
 
 from rfctl.config.loader import Configuration
-from rfctl.daemon.daemon import Service
+from rfctl.daemon.daemon import Daemon
 
 _log = structlog.get_logger("daemon")
 
@@ -36,7 +36,7 @@ async def serve(configuration: Configuration, load: Callable[[], Configuration])
 
     Raises RfctlError when it cannot start or a part fails.
     """
-    service = Service(configuration, load)
+    service = Daemon(configuration, load)
     service.obey_signals()
     await service.start()
     await service.wait()

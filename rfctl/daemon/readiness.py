@@ -13,7 +13,7 @@ _NOTIFY_EVERY_S = 1.0
 _GRACE_MS = 2000
 
 
-class Pulse:
+class Readiness:
     """Told of every turn of the loop that matters: the processor's, or, without one, the heartbeat's."""
 
     def __init__(self, notifier: Notifier) -> None:
@@ -33,7 +33,7 @@ class Pulse:
         """Return how long ago the last turn was, ms."""
         return int((time.monotonic() - self._turned_at) * 1000)
 
-    async def ready(self, connection: Connection, *, check_ms: int) -> tuple[bool, dict[str, Any]]:
+    async def ready(self, connection: Connection, *, max_sleep_ms: int) -> tuple[bool, dict[str, Any]]:
         """Say whether Redis answers and the loop turns; and which Redis it is."""
         facts: dict[str, Any] = {"redis": connection.address.shown(), "lastTurnMs": self.age_ms()}
         try:
@@ -41,4 +41,4 @@ class Pulse:
         except RfctlError as problem:
             return False, {**facts, "problem": problem.fact}
         facts |= {"db": server.db, "run_id": server.run_id, "set_by": server.set_by}
-        return self.age_ms() <= 3 * check_ms + _GRACE_MS, facts
+        return self.age_ms() <= 3 * max_sleep_ms + _GRACE_MS, facts

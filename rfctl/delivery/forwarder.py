@@ -12,13 +12,13 @@ import contextlib
 import structlog
 
 from rfctl.delivery.lease import Lease
-from rfctl.delivery.phone_queues import Lanes
-from rfctl.delivery.retry_policy import Pace
+from rfctl.delivery.phone_queues import PhoneQueues
+from rfctl.delivery.retry_policy import RetryPolicy
 from rfctl.errors import RfctlError
 from rfctl.sinks.contract import Sink
-from rfctl.sinks.redis import Inside
-from rfctl.store.deliveries import Deliveries
-from rfctl.timing import pause
+from rfctl.sinks.redis import RedisSink
+from rfctl.store.deliveries import DeliveryQueue
+from rfctl.timing import sleep_or_stop
 
 _log = structlog.get_logger("forwarder")
 _MOST_WAIT_S = 2.0
@@ -28,14 +28,16 @@ _RECOVERY_PAGE = 256
 
 
 class Forwarder:
-    """Delivers what one shard's output stream has for one sink; `who` tells this daemon from all others."""
+    """Delivers what one shard's output stream has for one sink; `daemon_id` tells this daemon from all others."""
 
-    def __init__(self, deliveries: Deliveries, sink: Sink | Inside, pace: Pace, who: str) -> None:
+    def __init__(
+        self, deliveries: DeliveryQueue, sink: Sink | RedisSink, pace: RetryPolicy, daemon_id: str
+    ) -> None:
         self._deliveries = deliveries
         self._pace = pace
-        self._who = who
-        self._lease = Lease(deliveries, who, pace.lease_ms)
-        self._lanes = Lanes(deliveries, sink, pace, self._lease)
+        self._daemon_id = daemon_id
+        self._lease = Lease(deliveries, daemon_id, pace.lease_ms)
+        self._queues = PhoneQueues(deliveries, sink, pace, self._lease)
         self._recovering: str | None = None
         self._log = _log.bind(sink=deliveries.sink)
 
@@ -51,23 +53,23 @@ class Forwarder:
                     if not failures:
                         self._log.error("forwarder_waits", problem=problem.fact)
                     failures += 1
-                    await pause(stopping, min(_MOST_WAIT_S, 0.05 * 2 ** min(failures, 6)))
+                    await sleep_or_stop(stopping, min(_MOST_WAIT_S, 0.05 * 2 ** min(failures, 6)))
         finally:
-            await self._lanes.end(self._pace.finish_ms)
+            await self._queues.end(self._pace.finish_ms)
             with contextlib.suppress(RfctlError):
                 await self._lease.give_back()
 
     async def step(self) -> None:
-        """Take one turn: keep the lease, start what is due, read what is new and start it. At most about `check_ms`."""
-        problem, self._lanes.broken = self._lanes.broken, None
+        """Take one turn: keep the lease, start what is due, read what is new and start it. At most about `max_sleep_ms`."""
+        problem, self._queues.broken = self._queues.broken, None
         if problem is not None:
             self._begin_anew()
             raise RfctlError(f"a lane broke: {problem!r}")
         if not await self._keep_lease():
-            self._lanes.drop()
-            await asyncio.sleep(min(self._pace.check_ms, self._pace.lease_ms / 6) / 1000)
+            self._queues.cancel_all()
+            await asyncio.sleep(min(self._pace.max_sleep_ms, self._pace.lease_ms / 6) / 1000)
         elif await self._is_paused():
-            await asyncio.sleep(self._pace.check_ms / 1000)
+            await asyncio.sleep(self._pace.max_sleep_ms / 1000)
         else:
             await self._deliver()
 
@@ -76,7 +78,7 @@ class Forwarder:
             if self._recovering is not None:
                 await self._recover(self._recovering)
             else:
-                await self._go_on()
+                await self._deliver_next()
         except RfctlError:  # what was read may be forgotten here, and is still unacknowledged in Redis
             self._begin_anew()
             raise
@@ -84,48 +86,50 @@ class Forwarder:
     def _begin_anew(self) -> None:
         """Let the lanes end after the message that each is at, then take up all that is unacknowledged."""
         self._recovering = _FROM_THE_START
-        self._lanes.ending = True
+        self._queues.ending = True
 
     async def _keep_lease(self) -> bool:
         had_it = self._lease.is_ours
         ours = await self._lease.keep()
         if ours and not had_it:
-            self._lanes.drop()
+            self._queues.cancel_all()
             await self._deliveries.open()
             self._recovering = _FROM_THE_START
         return ours
 
     async def _is_paused(self) -> bool:
-        lanes = self._lanes
-        pauses, on_its_way = lanes.pauses, lanes.pausing > 0
+        queues = self._queues
+        pauses, on_its_way = queues.pauses, queues.pausing > 0
         said = await self._deliveries.paused()
-        lanes.paused = said or on_its_way or lanes.pauses != pauses
-        return lanes.paused
+        queues.paused = said or on_its_way or queues.pauses != pauses
+        return queues.paused
 
     async def _recover(self, after: str) -> None:
         """Take up what the last one had read and not acknowledged, page by page, before anything new."""
-        if self._lanes.full or (after == _FROM_THE_START and len(self._lanes)):
-            await self._lanes.room(self._pace.check_ms)
+        if self._queues.full or (after == _FROM_THE_START and len(self._queues)):
+            await self._queues.wait_for_slot(self._pace.max_sleep_ms)
             return
-        self._lanes.ending = False
-        entries = await self._deliveries.unacknowledged(after, _RECOVERY_PAGE, self._who)
+        self._queues.ending = False
+        entries = await self._deliveries.unacknowledged(after, _RECOVERY_PAGE, self._daemon_id)
         if entries is None:
             self._lease.lose()
             return
         self._recovering = entries[-1].id if entries else None
-        await self._lanes.place(entries)
+        await self._queues.enqueue(entries)
 
-    async def _go_on(self) -> None:
+    async def _deliver_next(self) -> None:
         """Start the phones whose next try is due, and read what is new."""
-        names, next_ms = await self._deliveries.due(2 * self._pace.parallel + len(self._lanes))
+        names, next_ms = await self._deliveries.due(2 * self._pace.concurrency + len(self._queues))
         for name in names:
-            self._lanes.go_on(name)
-        wait_ms = self._pace.check_ms if next_ms is None else max(1, min(self._pace.check_ms, next_ms))
-        if self._lanes.full:
-            await self._lanes.room(wait_ms)
+            self._queues.start_due(name)
+        wait_ms = (
+            self._pace.max_sleep_ms if next_ms is None else max(1, min(self._pace.max_sleep_ms, next_ms))
+        )
+        if self._queues.full:
+            await self._queues.wait_for_slot(wait_ms)
         else:
-            entries = await self._deliveries.unread(2 * self._pace.parallel, wait_ms, self._who)
+            entries = await self._deliveries.unread(2 * self._pace.concurrency, wait_ms, self._daemon_id)
             if entries is None:
                 self._lease.lose()
             else:
-                await self._lanes.place(entries)
+                await self._queues.enqueue(entries)

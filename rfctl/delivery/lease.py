@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import time
 
-from rfctl.store.deliveries import Deliveries
+from rfctl.store.deliveries import DeliveryQueue
 
 
 class Lease:
-    """Held by `who`, for `ms` at a time. Whoever dies without giving it back keeps the others waiting so long."""
+    """Held by `daemon_id`, for `ms` at a time. Whoever dies without giving it back keeps the others waiting so long."""
 
-    def __init__(self, deliveries: Deliveries, who: str, ms: int) -> None:
+    def __init__(self, deliveries: DeliveryQueue, daemon_id: str, ms: int) -> None:
         self._deliveries = deliveries
-        self._who = who
+        self._daemon_id = daemon_id
         self._ms = ms
         self._until = 0.0
 
@@ -24,7 +24,7 @@ class Lease:
     async def keep(self) -> bool:
         """Take it or renew it; says whether it is ours."""
         asked_at = time.monotonic()
-        ours = await self._deliveries.lease(self._who, self._ms)
+        ours = await self._deliveries.lease(self._daemon_id, self._ms)
         self._until = asked_at + self._ms / 1000 if ours else 0.0
         return ours
 
@@ -35,4 +35,4 @@ class Lease:
     async def give_back(self) -> None:
         """Let the next one have it at once."""
         self.lose()
-        await self._deliveries.lease(self._who, 0)
+        await self._deliveries.lease(self._daemon_id, 0)

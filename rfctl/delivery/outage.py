@@ -14,7 +14,7 @@ _PHONES = 3
 _SERVED_NOBODY_S = 5.0
 
 
-class Outage:
+class OutageDetector:
     """Follows one receiver; `clock` counts seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class RetryPolicy:
     """How one sink is served: the waits between tries (ms), phones at a time, and the daemon's own rhythm (ms)."""
 
-    retry_ms: tuple[int, ...]
-    parallel: int = 16
-    check_ms: int = 1000
+    retry_delays_ms: tuple[int, ...]
+    concurrency: int = 16
+    max_sleep_ms: int = 1000
     lease_ms: int = 3000
     finish_ms: int = 3000

@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from rfctl.assembly.sinks import Exit, close, open_exits
+from rfctl.assembly.sinks import Target, close_target, open_targets
 from rfctl.config.endpoints import SinkSettings
 from rfctl.delivery.forwarder import Forwarder
 from rfctl.errors import RfctlError
-from rfctl.store.connection import Address, Connection
-from rfctl.store.deliveries import Deliveries
-from rfctl.store.keys import Partition
-from rfctl.timing import pause
+from rfctl.store.connection import Connection, RedisAddress
+from rfctl.store.deliveries import DeliveryQueue
+from rfctl.store.keys import ShardKeys
+from rfctl.timing import sleep_or_stop
 
 _log = structlog.get_logger("forwarder")
 
@@ -24,30 +24,30 @@ _log = structlog.get_logger("forwarder")
 @dataclass(slots=True)
 class _Running:
     settings: SinkSettings
-    exit: Exit
+    exit: Target
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     connections: list[Connection] = field(default_factory=list)
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
 
-class Forwarders:
-    """Runs what the settings name. `who` tells this daemon from all others.
+class Supervisor:
+    """Runs what the settings name. `daemon_id` tells this daemon from all others.
 
     Nothing is delivered before `passed` says that this Redis may be used; `failed` is told of one that ended.
     """
 
     def __init__(
         self,
-        address: Address,
-        partitions: Sequence[Partition],
-        who: str,
+        address: RedisAddress,
+        shards: Sequence[ShardKeys],
+        daemon_id: str,
         *,
         passed: Callable[[], bool],
         failed: Callable[[asyncio.Task[None]], None],
     ) -> None:
         self._address = address
-        self._partitions = partitions
-        self._who = who
+        self._shards = shards
+        self._daemon_id = daemon_id
         self._passed = passed
         self._failed = failed
         self._running: dict[str, _Running] = {}
@@ -59,38 +59,38 @@ class Forwarders:
         """
         before = set(self._running)
         same = {name for name, one in self._running.items() if sinks.get(name) == one.settings}
-        made = await open_exits({name: one for name, one in sinks.items() if name not in same}, redis_url)
+        made = await open_targets({name: one for name, one in sinks.items() if name not in same}, redis_url)
         await asyncio.gather(*(self._stop(name) for name in before - same))
         for name, one in made.items():
             self._start(name, sinks[name], one, mended=name in before)
 
-    def _start(self, name: str, settings: SinkSettings, made: Exit, *, mended: bool) -> None:
+    def _start(self, name: str, settings: SinkSettings, made: Target, *, mended: bool) -> None:
         running = self._running[name] = _Running(settings, made)
-        for shard in self._partitions:
+        for shard in self._shards:
             connection = Connection.open(self._address)
             running.connections.append(connection)
-            deliveries = Deliveries(connection, shard, name)
-            forwarder = Forwarder(deliveries, made.sink, made.pace, self._who)
+            deliveries = DeliveryQueue(connection, shard, name)
+            forwarder = Forwarder(deliveries, made.sink, made.pace, self._daemon_id)
             task = asyncio.create_task(self._run(forwarder, running.stopping, deliveries if mended else None))
             task.add_done_callback(self._failed)
             running.tasks.append(task)
         _log.info("sink", sink=name, type=settings.type)
 
     async def _run(
-        self, forwarder: Forwarder, stopping: asyncio.Event, mended: Deliveries | None = None
+        self, forwarder: Forwarder, stopping: asyncio.Event, mended: DeliveryQueue | None = None
     ) -> None:
         while not self._passed() and not stopping.is_set():
-            await pause(stopping, 0.1)
+            await sleep_or_stop(stopping, 0.1)
         if mended is not None:
             with contextlib.suppress(RfctlError):
-                await mended.pull_in()  # what failed with the old settings need not wait with the new ones
+                await mended.retry_now()  # what failed with the old settings need not wait with the new ones
         await forwarder.run(stopping)
 
     async def _stop(self, name: str) -> None:
         running = self._running.pop(name)
         running.stopping.set()
         await asyncio.wait(running.tasks)
-        await close(running.exit)
+        await close_target(running.exit)
         for connection in running.connections:
             await connection.close()
 

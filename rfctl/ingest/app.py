@@ -16,12 +16,12 @@ from starlette.routing import Route
 
 from rfctl.errors import BadRequestError, RfctlError
 from rfctl.ingest.access import is_allowed
-from rfctl.ingest.receiver import NotGenuineError, Reception
+from rfctl.ingest.receiver import NotGenuineError, Receiver
 from rfctl.ingest.responses import json_answer, refusal
-from rfctl.model.message import tidy_phone
+from rfctl.model.message import normalize_phone
 from rfctl.sources.generic.node_form import BATCHED
 from rfctl.store.batches import Batches
-from rfctl.store.pending import overview
+from rfctl.store.pending import pending_summary
 
 _log = structlog.get_logger("webhook")
 RETRY_AFTER_S = "5"
@@ -31,7 +31,7 @@ RETRY_AFTER_S = "5"
 class Webhook:
     """The handlers, with what they need. `token` opens the statistics and the deletion of batches."""
 
-    reception: Reception
+    reception: Receiver
     batches: Batches
     token: str
     ready: Callable[[], Awaitable[tuple[bool, dict[str, Any]]]]
@@ -44,7 +44,7 @@ class Webhook:
                 Route(BATCHED + "/stats", self.stats, methods=["GET"]),
                 Route(BATCHED + "/{phone:path}", self.delete, methods=["DELETE"]),
                 Route("/webhook/{name}", self.receive, methods=["POST"]),
-                Route("/webhook/{name}", self.greet, methods=["GET"]),
+                Route("/webhook/{name}", self.handshake, methods=["GET"]),
                 Route("/webhook/{name}/{event:path}", self.receive, methods=["POST"]),
                 Route("/healthz", self.healthz, methods=["GET"]),
                 Route("/readyz", self.readyz, methods=["GET"]),
@@ -66,14 +66,14 @@ class Webhook:
         """Take a provider's request in; some put the event's name behind the address."""
         return await self.reception.receive(request.path_params["name"], request)
 
-    async def greet(self, request: Request) -> Response:
+    async def handshake(self, request: Request) -> Response:
         """Answer a provider's handshake."""
-        return await self.reception.greet(request.path_params["name"], request)
+        return await self.reception.handshake(request.path_params["name"], request)
 
     async def stats(self, request: Request) -> Response:
         """List what is pending."""
         self._check_access(request)
-        seen = await overview(self.batches.connection, self.batches.partitions, limit=100)
+        seen = await pending_summary(self.batches.connection, self.batches.shards, limit=100)
         listed = [
             {
                 "phone": one.phone,
@@ -87,8 +87,8 @@ class Webhook:
     async def delete(self, request: Request) -> Response:
         """Clear every batch of a phone, and answer with what was in them."""
         self._check_access(request)
-        phone = tidy_phone(request.path_params["phone"])
-        names = await self.batches.names_of(phone)
+        phone = normalize_phone(request.path_params["phone"])
+        names = await self.batches.find_batches(phone)
         items = [item for name in names for item in await self.batches.discard(name)]
         if not items:
             raise BadRequestError(f"{phone} has no batch", status=404)
@@ -98,7 +98,11 @@ class Webhook:
 
     def _check_access(self, request: Request) -> None:
         if not is_allowed(request, self.token):
-            how = "send Authorization: Bearer <http.token>" if self.token else "set http.token to allow it"
+            how = (
+                "send Authorization: Bearer <http.admin_token>"
+                if self.token
+                else "set http.admin_token to allow it"
+            )
             raise BadRequestError(f"this is not served to you: {how}", status=401)
 
     async def healthz(self, request: Request) -> Response:  # noqa: ARG002

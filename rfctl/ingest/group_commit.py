@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from rfctl.errors import OverloadedError, RedisUnreachableError, RfctlError
 from rfctl.model.message import Added, Message
 
-Store = Callable[[Sequence[Message]], Awaitable[list[Added]]]
+StoreMessages = Callable[[Sequence[Message]], Awaitable[list[Added]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +36,10 @@ class _Request:
         self.answer = answer
 
 
-class Intake:
+class GroupCommit:
     """Takes messages in and answers each request after Redis has."""
 
-    def __init__(self, store: Store, bounds: Bounds | None = None) -> None:
+    def __init__(self, store: StoreMessages, bounds: Bounds | None = None) -> None:
         self._store = store
         self._bounds = bounds or Bounds()
         self._queue: deque[_Request] = deque()

@@ -16,14 +16,14 @@ import structlog
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 
-from rfctl.assembly.sources import GENERIC, Entrance
+from rfctl.assembly.sources import GENERIC, ServedSource
 from rfctl.errors import BadRequestError, KeyTakenError
 from rfctl.ingest.access import is_local
-from rfctl.ingest.group_commit import Intake
+from rfctl.ingest.group_commit import GroupCommit
 from rfctl.ingest.responses import json_answer
-from rfctl.model.message import Added, Message, marked
-from rfctl.sources.contract import NotUnderstoodError, Reading, Request, Unclear
-from rfctl.store.counters import Tally
+from rfctl.model.message import Added, Message, with_placeholder
+from rfctl.sources.contract import NotUnderstoodError, ParseResult, Request, Unparsed
+from rfctl.store.counters import Counters
 from rfctl.store.quarantine import Quarantine
 
 _log = structlog.get_logger("webhook")
@@ -39,15 +39,15 @@ def wall_clock_ms() -> int:
 
 
 @dataclass(slots=True)
-class Reception:
+class Receiver:
     """Takes requests in. `entrances` is replaced as a whole when the settings are read anew."""
 
-    entrances: Mapping[str, Entrance]
-    intake: Intake
+    entrances: Mapping[str, ServedSource]
+    intake: GroupCommit
     quarantine: Quarantine
-    mark: str = "[{type}]"
+    placeholder: str = "[{type}]"
     max_body_bytes: int = 3_145_728
-    tally: Tally = field(default_factory=Tally)
+    tally: Counters = field(default_factory=Counters)
     expect: Callable[[int], None] = lambda _due_in_ms: None
     now_ms: Callable[[], int] = wall_clock_ms
 
@@ -58,12 +58,12 @@ class Reception:
         self._admit(entrance, request, http)
         reading = _read(entrance, request.body)
         results = await self._store(reading.messages)
-        if reading.unclear:  # last: were the rest not stored, all would come again, and this be kept twice
-            await self._keep(entrance, reading.unclear)
+        if reading.unparsed:  # last: were the rest not stored, all would come again, and this be kept twice
+            await self._keep(entrance, reading.unparsed)
         self.tally.add({f"skipped:{kind}": count for kind, count in reading.skipped.items()})
         return json_answer(_receipt(results)) if entrance.in_words else Response()
 
-    async def greet(self, name: str, http: HttpRequest) -> Response:
+    async def handshake(self, name: str, http: HttpRequest) -> Response:
         """Answer a provider's handshake, a GET."""
         entrance = self._entrance(name)
         if not entrance.handshake_hint:
@@ -74,14 +74,14 @@ class Reception:
             return Response(status_code=403)
         return Response(answer, media_type="text/plain")
 
-    def _entrance(self, name: str) -> Entrance:
+    def _entrance(self, name: str) -> ServedSource:
         entrance = self.entrances.get(name)
         if entrance is None:
             cure = ": add [sources.generic]" if name == GENERIC else ""
             raise BadRequestError(f"there is no source {name}{cure}", status=404)
         return entrance
 
-    def _admit(self, entrance: Entrance, request: Request, http: HttpRequest) -> None:
+    def _admit(self, entrance: ServedSource, request: Request, http: HttpRequest) -> None:
         if not entrance.verified:
             _admit_unverified(entrance, request, http)
         elif not entrance.source.verify(request, self.now_ms()):
@@ -92,17 +92,17 @@ class Reception:
             )  # fmt: skip
             raise NotGenuineError(entrance)
 
-    async def _keep(self, entrance: Entrance, unclear: list[Unclear]) -> None:
-        redacted = [Unclear(entrance.source.redact(one.body), one.why) for one in unclear]
+    async def _keep(self, entrance: ServedSource, unparsed: list[Unparsed]) -> None:
+        redacted = [Unparsed(entrance.source.redact(one.body), one.why) for one in unparsed]
         await self.quarantine.keep(entrance.name, entrance.type, redacted)
-        self.tally.add({"quarantined": len(unclear)})
-        for one in unclear:
+        self.tally.add({"quarantined": len(unparsed)})
+        for one in unparsed:
             _log.warning("quarantined", source=entrance.name, why=one.why, next="rfctl quarantine list")
 
     async def _store(self, messages: list[Message]) -> list[Added]:
         if not messages:
             return []
-        results = await self.intake.add([marked(message, self.mark) for message in messages])
+        results = await self.intake.add([with_placeholder(message, self.placeholder) for message in messages])
         refused = [one for one in results if one.refused]
         if refused:
             raise KeyTakenError(f"not every message could be stored: {refused[0].refused}")
@@ -114,13 +114,13 @@ class Reception:
 class NotGenuineError(BadRequestError):
     """A request that nothing proves to be the provider's: 401, and to a provider no word of why."""
 
-    def __init__(self, entrance: Entrance) -> None:
+    def __init__(self, entrance: ServedSource) -> None:
         fact = f"source {entrance.name}: the signature or token does not match"
         super().__init__(_HOW_TO_SIGN if entrance.in_words else fact, status=401)
         self.in_words = entrance.in_words
 
 
-def _admit_unverified(entrance: Entrance, request: Request, http: HttpRequest) -> None:
+def _admit_unverified(entrance: ServedSource, request: Request, http: HttpRequest) -> None:
     cure = f"set sources.{entrance.name}.secrets"
     if not entrance.insecure and not is_local(http):
         raise BadRequestError(
@@ -148,16 +148,16 @@ def _request(http: HttpRequest, body: bytes) -> Request:
     )
 
 
-def _read(entrance: Entrance, body: bytes) -> Reading:
+def _read(entrance: ServedSource, body: bytes) -> ParseResult:
     try:
         return entrance.source.messages(body)
     except NotUnderstoodError as problem:
-        return Reading(unclear=[Unclear(body, problem.fact)])
+        return ParseResult(unparsed=[Unparsed(body, problem.fact)])
     except BadRequestError:
         raise
     except Exception as problem:
         _log.exception("bug", source=entrance.name, problem=repr(problem))
-        return Reading(unclear=[Unclear(body, f"a bug in rfctl: {type(problem).__name__}")])
+        return ParseResult(unparsed=[Unparsed(body, f"a bug in rfctl: {type(problem).__name__}")])
 
 
 async def body_of(http: HttpRequest, most: int) -> bytes:

@@ -33,7 +33,7 @@ _JSON_INTEGER = re.compile(r"[1-9][0-9]{0,17}|0")
 _encode = msgspec.json.Encoder().encode
 
 
-def tidy_phone(written: str) -> str:
+def normalize_phone(written: str) -> str:
     """Return one spelling for all spellings of one sender.
 
     `+7 900 123-45-67`, `79001234567@c.us` and `79001234567` are one. What is not a number (a Telegram user,
@@ -89,11 +89,11 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     alias: str = ""
 
 
-def marked(message: Message, mark: str) -> Message:
+def with_placeholder(message: Message, placeholder: str) -> Message:
     """Return the message with a clear mark for what has no words: `[image]`."""
-    if message.text or not mark:
+    if message.text or not placeholder:
         return message
-    return msgspec.structs.replace(message, text=mark.replace("{type}", message.type))
+    return msgspec.structs.replace(message, text=placeholder.replace("{type}", message.type))
 
 
 def encode_company(company: str | None) -> bytes:
@@ -183,10 +183,10 @@ class HandedOver(msgspec.Struct, frozen=True):
     messages: int
     next_due_ms: int | None
     now_ms: int
-    pulled_in: int
+    clamped: int
     more: bool
-    stale: list[tuple[str, int]]
-    """(phone, late_ms) of each batch that was overdue by more than `stale_ms`."""
+    overdue: list[tuple[str, int]]
+    """(phone, late_ms) of each batch that was overdue by more than `overdue_ms`."""
 
 
 class Batch(msgspec.Struct, frozen=True):

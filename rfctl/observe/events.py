@@ -14,7 +14,7 @@ from rfctl.model.message import Merged, StoredMessage, decode_item
 from rfctl.store.batches import Batches
 
 
-class Came(msgspec.Struct, frozen=True):
+class MessageReceived(msgspec.Struct, frozen=True):
     """A message came in: its batch now has `size`, and is due in so many ms."""
 
     phone: str
@@ -24,7 +24,7 @@ class Came(msgspec.Struct, frozen=True):
     message: StoredMessage
 
 
-class Left(msgspec.Struct, frozen=True):
+class BatchHandedOver(msgspec.Struct, frozen=True):
     """A merged message went out."""
 
     id: str
@@ -43,7 +43,7 @@ class Left(msgspec.Struct, frozen=True):
         return int(self.id.partition("-")[0])
 
 
-Event = Came | Left
+Event = MessageReceived | BatchHandedOver
 
 
 class _Wire(msgspec.Struct):
@@ -64,46 +64,46 @@ class _Wire(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Wire).decode
 
 
-def decode(raw: bytes) -> Event:
+def decode_event(raw: bytes) -> Event:
     """Read one published event."""
     wire = _decode(raw)
     if wire.event == "in":
         message = decode_item(bytes(wire.item))
         phone = message.phone or wire.phone
-        return Came(phone, message.receivedAt, wire.size, wire.due_in_ms, message)
-    return Left(
+        return MessageReceived(phone, message.receivedAt, wire.size, wire.due_in_ms, message)
+    return BatchHandedOver(
         wire.id, wire.phone, wire.reason, wire.count, wire.waited_ms, wire.late_ms, wire.text, wire.discarded
     )
 
 
-def of_merged(merged: Merged) -> list[Event]:
+def events_of(merged: Merged) -> list[Event]:
     """Return what led to a merged message and the message itself, from what the stream keeps."""
     came: list[Event] = [
-        Came(merged.phone, one.receivedAt, place, 0, one)
+        MessageReceived(merged.phone, one.receivedAt, place, 0, one)
         for place, one in enumerate(merged.messages, start=1)
     ]
-    left = Left(
+    left = BatchHandedOver(
         merged.id, merged.phone, merged.reason, merged.count, merged.waited_ms, merged.late_ms, merged.text,
         merged.discarded,
     )  # fmt: skip
     return [*came, left]
 
 
-async def past(batches: Batches, since_ms: int) -> list[Event]:
+async def past_events(batches: Batches, since_ms: int) -> list[Event]:
     """Return the events behind the merged messages since then (Unix ms), in their order."""
     found: list[Event] = []
-    for shard in batches.partitions:
+    for shard in batches.shards:
         after = f"{since_ms}-0"
         while page := await batches.merged_since(shard.out, after):
-            found += [event for merged in page for event in of_merged(merged)]
+            found += [event for merged in page for event in events_of(merged)]
             after = page[-1].id
     return sorted(found, key=lambda event: event.at_ms)
 
 
-async def follow(batches: Batches, subscribed: asyncio.Event | None = None) -> AsyncIterator[Event]:
+async def follow_events(batches: Batches, subscribed: asyncio.Event | None = None) -> AsyncIterator[Event]:
     """Yield events from now on; `subscribed` is set when none can be missed any more.
 
     Raises RfctlError when Redis goes away.
     """
     async for raw in batches.connection.published(batches.channel, subscribed):
-        yield decode(raw)
+        yield decode_event(raw)

@@ -5,25 +5,25 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
-from rfctl.observe.snapshot import Look
-from rfctl.store.deliveries import group_of
+from rfctl.observe.snapshot import Snapshot
+from rfctl.store.deliveries import group_name
 from rfctl.store.keys import PAUSED
 from rfctl.store.pending import GroupLag
-from rfctl.store.sink_status import Outflow, Stray, left_of
+from rfctl.store.sink_status import OrphanedGroup, SinkStatus, left_of
 from rfctl.text import counted, duration
 
 _SILENT_MS = 300_000
 """A worker asks for more when it is done with what it has; one that has not for so long is gone, or hangs."""
 
 
-def refused(look: Look) -> list[str]:
+def refused(look: Snapshot) -> list[str]:
     """Return why Redis refuses writes: the cause of whatever else there is to see to."""
-    return [f"Redis refuses writes: {one.why} ({one.next})" for one in look.refusals]
+    return [f"Redis refuses writes: {one.why} ({one.next})" for one in look.write_refusals]
 
 
-def warned(look: Look) -> list[str]:
+def warned(look: Snapshot) -> list[str]:
     """Return what else there is."""
-    lines = _unseen(look) if look.refusals else _missing(look)
+    lines = _unseen(look) if look.write_refusals else _missing(look)
     for one in look.sinks:
         lines += [*_paused(one), *_failing(one, look.seen.now_ms)]
     lines += [_stray(one, look.server.where) for one in look.strays]
@@ -37,7 +37,7 @@ def warned(look: Look) -> list[str]:
     return lines
 
 
-def _missing(look: Look) -> list[str]:
+def _missing(look: Snapshot) -> list[str]:
     lines = []
     if not any(one.processes for one in look.daemons):
         lines.append("no processor is alive: nobody hands over what is pending (rfctl serve)")
@@ -49,28 +49,28 @@ def _missing(look: Look) -> list[str]:
     return lines
 
 
-def _unseen(look: Look) -> list[str]:
+def _unseen(look: Snapshot) -> list[str]:
     if any(one.processes for one in look.daemons) and not any(one.unserved for one in look.sinks):
         return []
     return ["who is alive cannot be told: a daemon and a sink's holder show it by writing into Redis"]
 
 
-def _paused(one: Outflow) -> list[str]:
+def _paused(one: SinkStatus) -> list[str]:
     if one.paused is None:
         return []
     return [f"sink {one.outlet.name} is paused: {one.paused.why} (rfctl resume {one.outlet.name})"]
 
 
-def _failing(one: Outflow, now_ms: int) -> list[str]:
-    if one.failure is None:
+def _failing(one: SinkStatus, now_ms: int) -> list[str]:
+    if one.retry_cause is None:
         return []
-    name, failure = one.outlet.name, one.failure
+    name, cause = one.outlet.name, one.retry_cause
     who = f"{counted(one.held, 'phone')} wait{'s' if one.held == 1 else ''} for another try"
-    since = f"the first failed {_ago(failure.since_ms, now_ms)}, the last {_ago(failure.at_ms, now_ms)}"
-    return [f"sink {name} fails: {who}; {since}: {failure.error} ({_what_to_do(one, now_ms)})"]
+    since = f"the first failed {_ago(cause.since_ms, now_ms)}, the last {_ago(cause.at_ms, now_ms)}"
+    return [f"sink {name} fails: {who}; {since}: {cause.error} ({_what_to_do(one, now_ms)})"]
 
 
-def _what_to_do(one: Outflow, now_ms: int) -> str:
+def _what_to_do(one: SinkStatus, now_ms: int) -> str:
     name = one.outlet.name
     if one.paused is not None or one.next_try_ms is None:
         return f"rfctl resume {name} tries again"
@@ -83,32 +83,32 @@ def _ago(at_ms: int, now_ms: int) -> str:
     return f"{duration(max(0, now_ms - at_ms))} ago"
 
 
-def _stray(one: Stray, redis: str) -> str:
+def _stray(one: OrphanedGroup, redis: str) -> str:
     if one.served:
         return (
             f"sink {one.sink} is not in these settings, and a daemon delivers to it: it has other settings "
             "(rfctl stats --config FILE, with the daemon's)"
         )
-    group = group_of(one.sink)
+    group = group_name(one.sink)
     fact = f"group {group} is of no sink in the settings: {_left(one.left, 'delivered by nobody')}"
     return f"{fact} (add [sinks.{one.sink}] again; or give them up, in {redis}: {_way_out(one)})"
 
 
-def _way_out(one: Stray) -> str:
+def _way_out(one: OrphanedGroup) -> str:
     """Return how all that Redis keeps for a sink goes; what is dead of it stays, and is listed as such."""
     shard = one.shards[0]
     keys = shard.sink(one.sink)
     where = f"on each of {len(one.shards)} shards, as here on {shard.number}: " if len(one.shards) > 1 else ""
     return where + "; ".join(
         [
-            _redis_cli("XGROUP", "DESTROY", shard.out, group_of(one.sink)),
+            _redis_cli("XGROUP", "DESTROY", shard.out, group_name(one.sink)),
             _redis_cli("DEL", keys.waiting, keys.retry, keys.tries, keys.bodies, keys.lease),
             _redis_cli("HDEL", PAUSED, one.sink),
         ]
     )
 
 
-def _unread(look: Look) -> list[str]:
+def _unread(look: Snapshot) -> list[str]:
     """Return the groups of workers that ask for nothing while there is something: they keep the stream too."""
     silent: dict[str, list[GroupLag]] = {}
     for group in look.workers():

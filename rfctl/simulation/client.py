@@ -12,9 +12,9 @@ from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
 from rfctl.errors import DaemonCannotNowError, DaemonRefusedError, NoDaemonError, RfctlError
-from rfctl.simulation.scenario import Sending
+from rfctl.simulation.scenario import PlannedMessage
 from rfctl.sources.generic.node_form import BATCHED, sign
-from rfctl.store.daemons import Daemon
+from rfctl.store.daemons import DaemonRecord
 
 Send = Callable[[str, str, str], Awaitable[None]]
 """Sends one message: phone, text, message id."""
@@ -22,7 +22,7 @@ Send = Callable[[str, str, str], Awaitable[None]]
 _no_proxy = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
-def base_url(daemon: Daemon) -> str:
+def base_url(daemon: DaemonRecord) -> str:
     """Return where a daemon's listener is reached from its own host."""
     parts = urlsplit(daemon.listener)
     everywhere = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104
@@ -30,7 +30,7 @@ def base_url(daemon: Daemon) -> str:
     return parts._replace(netloc=f"{host}:{parts.port}").geturl() if host else daemon.listener
 
 
-class Sender:
+class Client:
     """Posts to one listener."""
 
     def __init__(self, base: str, secret: str = "") -> None:
@@ -79,14 +79,14 @@ def _error_in(body: bytes) -> str:
         return body.decode(errors="replace")
 
 
-async def send_all(sendings: list[Sending], send: Send, sent: Callable[[], None]) -> None:
+async def send_all(sendings: list[PlannedMessage], send: Send, sent: Callable[[], None]) -> None:
     """Send each at its time; one person's messages one after another, people side by side."""
-    by_phone: dict[str, list[Sending]] = {}
+    by_phone: dict[str, list[PlannedMessage]] = {}
     for one in sendings:
         by_phone.setdefault(one.phone, []).append(one)
     began = time.monotonic()
 
-    async def of_one(mine: list[Sending]) -> None:
+    async def of_one(mine: list[PlannedMessage]) -> None:
         for one in mine:
             await asyncio.sleep(max(0.0, began + one.at_s - time.monotonic()))
             await send(one.phone, one.text, one.id)

@@ -1,6 +1,6 @@
 """Scripted conversations, sent through the real parts and held against what the settings promise.
 
-`plan` and `judge` are pure. A verdict goes by the clock of Redis alone: when each message arrived is in the
+`schedule` and `check` are pure. A verdict goes by the clock of Redis alone: when each message arrived is in the
 message, when a batch left is in its stream id.
 """
 
@@ -18,7 +18,7 @@ TOLERANCE_MS = 250
 
 
 @dataclass(frozen=True, slots=True)
-class Sending:
+class PlannedMessage:
     """One message to send: at which time from the start (s), by whom, and what."""
 
     at_s: float
@@ -29,13 +29,13 @@ class Sending:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What came of a run; `complaints` is empty when all is as promised. Lateness in ms."""
+    """What came of a run; `failures` is empty when all is as promised. Lateness in ms."""
 
     sent: int
     received: int
     batches: int
     worst_late_ms: int
-    complaints: list[str]
+    failures: list[str]
 
 
 def offsets(scenario: Scenario, timers: Timers, count: int | None, interval_s: float | None) -> list[float]:
@@ -49,10 +49,10 @@ def offsets(scenario: Scenario, timers: Timers, count: int | None, interval_s: f
     return [place * interval_s for place in range(count)]
 
 
-def plan(phones: list[str], times: list[float], run: str) -> list[Sending]:
+def schedule(phones: list[str], times: list[float], run: str) -> list[PlannedMessage]:
     """Return what every person sends, in the order of time."""
     sendings = [
-        Sending(at, phone, f"{run}-{who}-{place}", f"{place + 1}/{len(times)}")
+        PlannedMessage(at, phone, f"{run}-{who}-{place}", f"{place + 1}/{len(times)}")
         for who, phone in enumerate(phones)
         for place, at in enumerate(times)
     ]
@@ -67,26 +67,26 @@ def due_ms(merged: Merged, timers: Timers) -> int:
     return min(arrivals[-1] + timers.quiet_ms, arrivals[0] + timers.max_wait_ms)
 
 
-def judge(
-    sendings: list[Sending], merged: list[Merged], timers: Timers, expected: int | None = None
+def check(
+    sendings: list[PlannedMessage], merged: list[Merged], timers: Timers, expected: int | None = None
 ) -> Verdict:
     """Hold what came out against what was sent and what the settings promise."""
-    complaints: list[str] = []
+    failures: list[str] = []
     ids = [one.messageId for batch in merged for one in batch.messages]
     lost = {one.id for one in sendings} - set(ids)
     if lost:
-        complaints.append(f"{len(lost)} of {len(sendings)} messages did not come out")
+        failures.append(f"{len(lost)} of {len(sendings)} messages did not come out")
     if len(ids) != len(set(ids)):
-        complaints.append(f"{len(ids) - len(set(ids))} messages came out more than once")
-    complaints += _out_of_order(sendings, merged)
+        failures.append(f"{len(ids) - len(set(ids))} messages came out more than once")
+    failures += _out_of_order(sendings, merged)
     worst = 0
     for batch in merged:
         late = batch.handed_ms - due_ms(batch, timers)
         worst = max(worst, late)
-        complaints += _about(batch, late, timers)
+        failures += _about(batch, late, timers)
     if expected is not None and len(merged) != expected:
-        complaints.append(f"{expected} batches were expected, {len(merged)} came out")
-    return Verdict(len(sendings), len(set(ids)), len(merged), worst, complaints)
+        failures.append(f"{expected} batches were expected, {len(merged)} came out")
+    return Verdict(len(sendings), len(set(ids)), len(merged), worst, failures)
 
 
 def _about(batch: Merged, late: int, timers: Timers) -> list[str]:
@@ -102,7 +102,7 @@ def _about(batch: Merged, late: int, timers: Timers) -> list[str]:
     return found
 
 
-def _out_of_order(sendings: list[Sending], merged: list[Merged]) -> list[str]:
+def _out_of_order(sendings: list[PlannedMessage], merged: list[Merged]) -> list[str]:
     sent: dict[str, list[str]] = {}
     came: dict[str, list[str]] = {}
     for one in sendings:

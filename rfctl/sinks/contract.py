@@ -128,7 +128,7 @@ def _object(raw: bytes) -> dict[str, msgspec.Raw]:
         return {}
 
 
-def filled(template: str, delivery: Delivery) -> str:
+def render_template(template: str, delivery: Delivery) -> str:
     """Return a name template (queue, list, stream) with {company}, {phone}, {channel} and {account} put in, once."""
     merged = delivery.merged
     places = {

@@ -17,8 +17,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from rfctl.errors import SettingsError
-from rfctl.sinks.contract import Delivery, DeliveryError, SinkProfile, encode, filled
-from rfctl.store.connection import Address, explain
+from rfctl.sinks.contract import Delivery, DeliveryError, SinkProfile, encode, render_template
+from rfctl.store.connection import RedisAddress, explain
 
 KEEP_S = 86_400
 """How long a finished job, and with it its id, is remembered: a day covers a crash and a lost answer."""
@@ -47,7 +47,7 @@ def job_data(delivery: Delivery) -> dict[str, Any]:
 
 def queue_name(template: str, delivery: Delivery, *, without: str = "") -> str:
     """Return the queue of this message; raises a final DeliveryError for an empty one or one with `without`."""
-    name = filled(template, delivery)
+    name = render_template(template, delivery)
     if not name.strip():
         raise DeliveryError(f"the queue template {template!r} gives this message an empty name", final=True)
     if without and without in name:
@@ -74,12 +74,12 @@ def options(profile: SinkProfile, shape: type[Shape]) -> Shape:
         raise SettingsError([f"sink {profile.name}: {problem}"]) from None
 
 
-def address(profile: SinkProfile, url: str) -> Address:
+def address(profile: SinkProfile, url: str) -> RedisAddress:
     """Return where a sink's Redis is, for error texts: a URL's query may hold a password and is left out."""
-    return Address(url.partition("?")[0], f"sink {profile.name}", timeout_ms=profile.timeout_ms)
+    return RedisAddress(url.partition("?")[0], f"sink {profile.name}", timeout_ms=profile.timeout_ms)
 
 
-def failure(problem: Exception, where: Address) -> DeliveryError:
+def failure(problem: Exception, where: RedisAddress) -> DeliveryError:
     """Return what redis-py or the socket raised as a failed delivery, without secrets."""
     return DeliveryError(explain(problem, where).fact)
 

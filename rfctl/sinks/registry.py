@@ -11,7 +11,7 @@ from importlib.metadata import entry_points
 
 from rfctl.errors import SettingsError
 from rfctl.sinks.contract import Sink, SinkProfile
-from rfctl.sinks.redis import Inside
+from rfctl.sinks.redis import RedisSink
 from rfctl.store.keys import RESERVED_PREFIXES
 
 ENTRY_POINTS = "rfctl.sinks"
@@ -31,7 +31,7 @@ def types() -> list[str]:
     return [*INSIDE, *_CLASSES, *sorted(point.name for point in entry_points(group=ENTRY_POINTS))]
 
 
-def make_sink(profile: SinkProfile) -> Sink | Inside:
+def make_sink(profile: SinkProfile) -> Sink | RedisSink:
     """Return a sink of the profile's type. Raises SettingsError for an unknown one, or wrong options."""
     if profile.type in INSIDE:
         return _inside(profile)
@@ -48,11 +48,11 @@ def make_sink(profile: SinkProfile) -> Sink | Inside:
     )
 
 
-def _inside(profile: SinkProfile) -> Inside:
+def _inside(profile: SinkProfile) -> RedisSink:
     key = str(profile.options["key"])
     if key.startswith((*RESERVED_PREFIXES, "{")):
         raise SettingsError(
             [f"sinks.{profile.name}.key: {key} could be a key of rfctl's own"],
             next=f"use a name that begins otherwise than with a place or {', '.join(RESERVED_PREFIXES)}",
         )
-    return Inside("list" if profile.type == "list" else "stream", key)
+    return RedisSink("list" if profile.type == "list" else "stream", key)

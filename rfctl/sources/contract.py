@@ -1,7 +1,7 @@
 """What a source is given and what it gives back: a provider's request in, messages out; pure.
 
 A source trusts nothing that it has not verified, and drops nothing in silence: what it does not understand
-comes back as `unclear` and is kept for an operator, what is no message of a person (a delivery status, our
+comes back as `unparsed` and is kept for an operator, what is no message of a person (a delivery status, our
 own words) is counted by its kind.
 """
 
@@ -63,7 +63,7 @@ class Profile:
 
 
 @dataclass(frozen=True, slots=True)
-class Unclear:
+class Unparsed:
     """A request, or the part of one, that is authentic and not understood: `body` can be read again later."""
 
     body: bytes
@@ -71,11 +71,11 @@ class Unclear:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ParseResult:
     """What was read out of one request, in its order; `skipped` counts what is no message, by kind."""
 
     messages: list[Message] = field(default_factory=list)
-    unclear: list[Unclear] = field(default_factory=list)
+    unparsed: list[Unparsed] = field(default_factory=list)
     skipped: dict[str, int] = field(default_factory=dict)
 
     def skip(self, kind: str) -> None:
@@ -102,7 +102,7 @@ class Source(Protocol):
     def verify(self, request: Request, now_ms: int) -> bool:
         """Say whether any of the secrets verifies this request, in constant time; `now_ms` is Unix ms."""
 
-    def messages(self, body: bytes) -> Reading:
+    def messages(self, body: bytes) -> ParseResult:
         """Read a verified body. Raises NotUnderstoodError when nothing in it can be made out."""
 
     def handshake(self, request: Request) -> str | None:
@@ -112,7 +112,7 @@ class Source(Protocol):
         """Return the body without the secrets that the provider puts into it, still readable by `messages`."""
 
 
-def same(given: bytes, expected: str) -> bool:
+def constant_time_equal(given: bytes, expected: str) -> bool:
     """Compare in constant time, as bytes: a header may hold anything."""
     return hmac.compare_digest(given, expected.encode())
 
@@ -123,7 +123,7 @@ def bearer(header: bytes) -> bytes:
     return rest.strip() if word.lower() == b"bearer" else header
 
 
-def repaired(body: bytes) -> bytes:
+def repair_surrogates(body: bytes) -> bytes:
     r"""Return JSON in which half an emoji (a lone `\ud83d`, from JavaScript that cut one in two) is U+FFFD.
 
     Every decoder refuses such a string, and with it the message. The escapes are read one after another, so
@@ -141,14 +141,14 @@ def decode_json(body: bytes, decode: Callable[[bytes], Any]) -> Any:
     """
     try:
         body.decode()  # what stays raw is not checked by the decoder
-        return decode(repaired(body))
+        return decode(repair_surrogates(body))
     except msgspec.ValidationError as problem:
         raise NotUnderstoodError(f"wrong shape: {problem}") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
         raise NotUnderstoodError(f"not JSON: {problem}") from None
 
 
-def without(raw: bytes, names: frozenset[str], deepest: int = _DEEPEST) -> bytes:
+def strip_fields(raw: bytes, names: frozenset[str], deepest: int = _DEEPEST) -> bytes:
     """Return JSON without the fields of these names: pictures in base64, an engine's own objects.
 
     Every value beside them keeps its bytes, and so does what is nested deeper than `deepest`.
@@ -165,10 +165,10 @@ def without(raw: bytes, names: frozenset[str], deepest: int = _DEEPEST) -> bytes
 
 
 def _lighter(value: msgspec.Raw, names: frozenset[str], deepest: int) -> msgspec.Raw:
-    return msgspec.Raw(without(bytes(value), names, deepest - 1))
+    return msgspec.Raw(strip_fields(bytes(value), names, deepest - 1))
 
 
-def storable(message: Message, max_text_bytes: int) -> Message:
+def check_limits(message: Message, max_text_bytes: int) -> Message:
     """Return the message if it can be stored. Raises NotUnderstoodError that says in words why not."""
     if not message.phone:
         raise NotUnderstoodError("no sender")
@@ -189,7 +189,7 @@ def storable(message: Message, max_text_bytes: int) -> Message:
     return message
 
 
-def tidy_type(name: str) -> str:
+def normalize_type(name: str) -> str:
     """Return a provider's name for a type as we write it: `[a-z0-9_-]`, at most 32 characters."""
     return _NOT_OF_A_TYPE.sub("_", name.lower())[:MAX_TYPE_CHARS].strip("_") or "unsupported"
 
@@ -213,11 +213,11 @@ def unix_ms(value: float | str | None) -> int | None:
     return int(number * 1000 if number < MARKS_MS else number)
 
 
-def first(*candidates: str | None) -> str:
+def first_nonempty(*candidates: str | None) -> str:
     """Return the first that is not empty, or ""."""
     return next((one for one in candidates if one), "")
 
 
-def joined(parts: Iterable[str]) -> str:
+def join_lines(parts: Iterable[str]) -> str:
     """Return the parts that are not empty, one a line."""
     return "\n".join(part for part in parts if part)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 
-from rfctl.model.message import tidy_phone
-from rfctl.sources.contract import Contact, tidy_type
+from rfctl.model.message import normalize_phone
+from rfctl.sources.contract import Contact, normalize_type
 
 _TYPES = {
     "chat": "text",
@@ -36,7 +36,7 @@ _WAID = re.compile(r"waid=(\d+)", re.IGNORECASE)
 
 def type_named(name: str) -> str:
     """Return the type that WhatsApp Web calls so; one that is not known keeps its name, tidied."""
-    tidied = tidy_type(name)
+    tidied = normalize_type(name)
     return _TYPES.get(tidied, tidied)
 
 
@@ -55,4 +55,4 @@ def contact(vcard: str, name: str = "") -> Contact:
     named, number = _NAME.search(vcard), _PHONE.search(vcard)
     known = _WAID.search(number[1]) if number else None
     phone = known[1] if known else number[2] if number else ""
-    return Contact(name or (named[1].strip() if named else ""), tidy_phone(phone))
+    return Contact(name or (named[1].strip() if named else ""), normalize_phone(phone))

@@ -24,7 +24,7 @@ from rfctl.model.message import (
 )
 from rfctl.store.aliases import Aliases
 from rfctl.store.connection import Connection
-from rfctl.store.keys import Keyspace, Partition, events_channel, is_hashed, name_of, seen_mark
+from rfctl.store.keys import Keyspace, ShardKeys, batch_key_of, dedupe_key, events_channel, is_hashed
 
 _LAST_MSG_LIVES_MS = 86_400_000
 _HIDDEN = "&*"
@@ -46,13 +46,13 @@ class Rules:
     separator: str = " "
     order: str = "arrival"
     dedupe_s: int = 86_400
-    stale_ms: int = 10_000
+    overdue_ms: int = 10_000
     key: frozenset[str] = frozenset()
     source_dedupe_s: Mapping[str, int] = field(default_factory=dict)
 
-    def name_of(self, message: Message) -> str:
+    def batch_key_of(self, message: Message) -> str:
         """Return the name of the batch that a message belongs to."""
-        return name_of(
+        return batch_key_of(
             message.phone,
             chat=message.chat,
             account=message.account if "account" in self.key else "",
@@ -67,26 +67,26 @@ class Batches:
         self._connection = connection
         self._aliases = Aliases(connection)
         self._keyspace = keyspace
-        self._partitions = keyspace.partitions()
+        self._shards = keyspace.all()
         self.rules = rules
         self.channel = events_channel(connection.db)
 
     @property
-    def partitions(self) -> list[Partition]:
+    def shards(self) -> list[ShardKeys]:
         """Return the keys of every shard."""
-        return self._partitions
+        return self._shards
 
-    def _keys(self, shard: Partition) -> list[str]:
+    def _keys(self, shard: ShardKeys) -> list[str]:
         return [shard.due, shard.out, shard.totals]
 
-    def _args(self, shard: Partition) -> list[bytes | str | int]:
+    def _args(self, shard: ShardKeys) -> list[bytes | str | int]:
         rules = self.rules
         return [
-            shard.batch_prefix, shard.last_prefix, rules.separator, rules.order, rules.stale_ms, self.channel,
+            shard.batch_prefix, shard.last_prefix, rules.separator, rules.order, rules.overdue_ms, self.channel,
         ]  # fmt: skip
 
-    def _home(self, name: str) -> Partition:
-        return self._partitions[self._keyspace.index_of(name)]
+    def _home(self, name: str) -> ShardKeys:
+        return self._shards[self._keyspace.index_of(name)]
 
     async def add(self, messages: Sequence[Message]) -> list[Added]:
         """Store messages, one script call a shard; the results stand in the order of the messages.
@@ -97,14 +97,14 @@ class Batches:
         messages = await self._aliases.by_phone(messages)
         by_shard: dict[int, list[int]] = {}
         for place, message in enumerate(messages):
-            by_shard.setdefault(self._keyspace.index_of(self.rules.name_of(message)), []).append(place)
+            by_shard.setdefault(self._keyspace.index_of(self.rules.batch_key_of(message)), []).append(place)
         results: dict[int, Added] = {}
         for number, places in by_shard.items():
-            answers = await self._add(self._partitions[number], [messages[place] for place in places])
+            answers = await self._add(self._shards[number], [messages[place] for place in places])
             results.update(zip(places, answers, strict=True))
         return [results[place] for place in range(len(messages))]
 
-    async def _add(self, shard: Partition, messages: list[Message]) -> list[Added]:
+    async def _add(self, shard: ShardKeys, messages: list[Message]) -> list[Added]:
         args = [*self._args(shard), shard.seen_prefix, _LAST_MSG_LIVES_MS]
         for message in messages:
             args += self._about(message)
@@ -113,45 +113,45 @@ class Batches:
 
     def _about(self, message: Message) -> list[bytes | str | int]:
         rules, decision = self.rules, self.rules.policy.decide(message)
-        name = rules.name_of(message)
+        name = rules.batch_key_of(message)
         return [
             name,
-            seen_mark(name, message.channel, message.account, message.company or "", message.id),
+            dedupe_key(name, message.channel, message.account, message.company or "", message.id),
             rules.source_dedupe_s.get(message.channel, rules.dedupe_s),
             decision.quiet_ms,
             decision.max_size,
             decision.max_wait_ms,
-            decision.then,
+            decision.action,
             encode_item(message, with_phone=is_hashed(name)),
             "" if message.sent_ms is None else message.sent_ms,
         ]
 
-    async def hand_over(self, *, limit: int = 100, everything: str = "") -> HandedOver:
+    async def hand_over(self, *, limit: int = 100, drain_reason: str = "") -> HandedOver:
         """Hand over what is due, up to `limit` batches a shard; `more` says if some is left.
 
-        `everything` is a reason (shutdown, flush) for which what is not due yet leaves too.
+        `drain_reason` is a reason (shutdown, flush) for which what is not due yet leaves too.
         """
-        answers = [await self._hand_over(shard, limit, everything) for shard in self._partitions]
+        answers = [await self._hand_over(shard, limit, drain_reason) for shard in self._shards]
         dues = [answer.next_due_ms for answer in answers if answer.next_due_ms is not None]
         return HandedOver(
             batches=sum(answer.batches for answer in answers),
             messages=sum(answer.messages for answer in answers),
             next_due_ms=min(dues, default=None),
             now_ms=max(answer.now_ms for answer in answers),
-            pulled_in=sum(answer.pulled_in for answer in answers),
+            clamped=sum(answer.clamped for answer in answers),
             more=any(answer.more for answer in answers),
-            stale=[one for answer in answers for one in answer.stale],
+            overdue=[one for answer in answers for one in answer.overdue],
         )
 
-    async def _hand_over(self, shard: Partition, limit: int, everything: str) -> HandedOver:
+    async def _hand_over(self, shard: ShardKeys, limit: int, drain_reason: str) -> HandedOver:
         longest = self.rules.policy.longest_ms
-        args = [*self._args(shard), limit, longest, everything]
-        batches, messages, next_due, now, pulled_in, more, *stale = await self._connection.run(
+        args = [*self._args(shard), limit, longest, drain_reason]
+        batches, messages, next_due, now, clamped, more, *overdue = await self._connection.run(
             "hand_over", self._keys(shard), args
         )
-        late = [(_text(stale[i]), int(stale[i + 1])) for i in range(0, len(stale), 2)]
+        late = [(_text(overdue[i]), int(overdue[i + 1])) for i in range(0, len(overdue), 2)]
         return HandedOver(
-            batches, messages, None if next_due < 0 else next_due, now, pulled_in, bool(more), late
+            batches, messages, None if next_due < 0 else next_due, now, clamped, bool(more), late
         )
 
     async def flush(self, name: str) -> tuple[str, int] | None:
@@ -168,7 +168,7 @@ class Batches:
     async def discard_all(self) -> int:
         """Clear what is pending now, batch by batch; returns how many batches."""
         count = 0
-        for shard in self._partitions:
+        for shard in self._shards:
             for name in await self._connection.call("ZRANGE", shard.due, 0, -1):
                 count += bool(await self.discard(name.decode()))
         return count
@@ -182,22 +182,22 @@ class Batches:
         messages = [decode_item(item) for item in items]
         return Batch(messages[0].phone or name, messages, items, None if due < 0 else due, now)
 
-    async def names_of(self, phone: str, chat: str | None = None) -> list[str]:
+    async def find_batches(self, phone: str, chat: str | None = None) -> list[str]:
         """Return the names of a phone's pending batches, the oldest first; `chat` narrows, "" is the one-to-one chat.
 
         What an account, company or chat keeps apart is known by its first message: the whole index is looked
         through for it, page by page.
         """
-        plain = name_of(phone)
+        plain = batch_key_of(phone)
         firsts = await self._firsts(self._home(plain), [plain])
-        for shard in self._partitions:
+        for shard in self._shards:
             async for names in self._hidden(shard):
                 page = await self._firsts(shard, names)
                 firsts |= {name: first for name, first in page.items() if first.phone == phone}
         mine = [name for name, first in firsts.items() if chat is None or first.chat == chat]
         return sorted(mine, key=lambda name: firsts[name].receivedAt)
 
-    async def _hidden(self, shard: Partition) -> AsyncIterator[list[str]]:
+    async def _hidden(self, shard: ShardKeys) -> AsyncIterator[list[str]]:
         """Yield what is in the index all the while, by cursor: a place there may be another's at the next page."""
         cursor = "0"
         while True:
@@ -210,7 +210,7 @@ class Batches:
             if cursor == "0":
                 return
 
-    async def _firsts(self, shard: Partition, names: list[str]) -> dict[str, StoredMessage]:
+    async def _firsts(self, shard: ShardKeys, names: list[str]) -> dict[str, StoredMessage]:
         raw = await self._connection.calls([("LINDEX", shard.batch_prefix + name, 0) for name in names])
         return {name: decode_item(first) for name, first in zip(names, raw, strict=True) if first is not None}
 

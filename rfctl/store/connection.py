@@ -21,7 +21,14 @@ from redis.backoff import NoBackoff
 
 from rfctl import errors
 from rfctl.store.scripts import Script, script
-from rfctl.store.server_info import RULES, Refusal, Server, facts_of, refusals, server_of
+from rfctl.store.server_info import (
+    REDIS_SETTINGS,
+    ServerInfo,
+    WriteRefusal,
+    parse_info,
+    server_info_from,
+    write_refusals,
+)
 
 _UNNAMED: dict[type[Exception], str] = {
     rx.BusyLoadingError: "LOADING",
@@ -45,14 +52,14 @@ Command = Sequence[bytes | str | int | float]
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class RedisAddress:
     """Where Redis is to be found and who said so. Timeouts in ms."""
 
     url: str
     set_by: str
     connect_timeout_ms: int = 1500
     timeout_ms: int = 2000
-    hides: str = ""
+    overrides: str = ""
 
     def shown(self) -> str:
         """Return the URL without its password."""
@@ -87,7 +94,7 @@ def _masked_field(field: str) -> str:
     return f"{name}=•••" if equals and value and _SECRET_NAME.search(unquote(name)) else field
 
 
-def _refused(address: Address, message: str) -> errors.RfctlError:
+def _refused(address: RedisAddress, message: str) -> errors.RfctlError:
     return errors.CredentialsRefusedError(
         f"Redis at {address.shown()} refused us: {message}",
         set_by=address.set_by,
@@ -101,7 +108,7 @@ def _code(problem: Exception, message: str) -> str:
     return inside[1] if inside else _UNNAMED.get(type(problem)) or message.split(" ", 1)[0]
 
 
-def explain(problem: Exception, address: Address) -> errors.RfctlError:
+def explain(problem: Exception, address: RedisAddress) -> errors.RfctlError:
     """Return our error for what redis-py or the socket raised."""
     message = str(problem).strip() or type(problem).__name__
     code = _code(problem, message)
@@ -130,7 +137,7 @@ def explain(problem: Exception, address: Address) -> errors.RfctlError:
     )
 
 
-def _unreachable(problem: Exception, message: str, address: Address) -> errors.RfctlError:
+def _unreachable(problem: Exception, message: str, address: RedisAddress) -> errors.RfctlError:
     where = address.shown()
     if isinstance(problem, rx.TimeoutError | TimeoutError):
         fact = f"Redis at {where} does not answer within {address.timeout_ms} ms"
@@ -143,7 +150,7 @@ def _unreachable(problem: Exception, message: str, address: Address) -> errors.R
     else:
         fact = f"Redis at {where} cannot be reached: {message}"
         step = "start it, or set redis.url (or try `--embedded`)"
-    return errors.RedisUnreachableError(fact, set_by=address.set_by, hides=address.hides, next=step)
+    return errors.RedisUnreachableError(fact, set_by=address.set_by, overrides=address.overrides, next=step)
 
 
 def _obey_cancellation() -> None:
@@ -155,7 +162,7 @@ def _obey_cancellation() -> None:
 class Connection:
     """A few sockets to one Redis, with typed calls and named errors."""
 
-    def __init__(self, client: Redis, address: Address, *, shebang: bool = True) -> None:
+    def __init__(self, client: Redis, address: RedisAddress, *, shebang: bool = True) -> None:
         # Answers as Redis sends them: redis-py's own forms differ between its releases, and in pipelines.
         client.response_callbacks.clear()
         self._client = client
@@ -164,7 +171,7 @@ class Connection:
         self._shebang = shebang
 
     @classmethod
-    def open(cls, address: Address, *, most: int = 8) -> Connection:
+    def open(cls, address: RedisAddress, *, most: int = 8) -> Connection:
         """Return a connection; nothing is sent before the first call."""
         try:
             pool = BlockingConnectionPool.from_url(
@@ -256,18 +263,18 @@ class Connection:
         seconds, micros = await self.call("TIME")
         return int(seconds) * 1000 + int(micros) // 1000
 
-    async def server(self) -> Server:
+    async def server(self) -> ServerInfo:
         """Ask which Redis this is."""
-        info = facts_of(await self.call("INFO"))
-        return server_of(info, where=self.address.shown(), db=self.db, set_by=self.address.set_by)
+        info = parse_info(await self.call("INFO"))
+        return server_info_from(info, where=self.address.shown(), db=self.db, set_by=self.address.set_by)
 
-    async def refusals(self) -> list[Refusal]:
+    async def write_refusals(self) -> list[WriteRefusal]:
         """Ask why writes are refused now; nothing is written to find it out."""
         told: list[list[bytes]] = []
         with contextlib.suppress(errors.RfctlError):  # a hosted Redis may keep its settings to itself
-            told = await self.calls([("CONFIG", "GET", name) for name in RULES])
+            told = await self.calls([("CONFIG", "GET", name) for name in REDIS_SETTINGS])
         rules = {name.decode(): value.decode() for answer in told for name, value in pairs(answer)}
-        return refusals(facts_of(await self.call("INFO")), rules)
+        return write_refusals(parse_info(await self.call("INFO")), rules)
 
     async def published(self, channel: str, subscribed: asyncio.Event | None = None) -> AsyncIterator[bytes]:
         """Yield what is published, on a socket of its own; `subscribed` is set once nothing can be missed."""

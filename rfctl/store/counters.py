@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from rfctl.store.connection import Connection
 
 
-class Tally:
+class Counters:
     """Counts since the last write."""
 
     def __init__(self) -> None:

@@ -14,21 +14,21 @@ import msgspec
 from rfctl.errors import RedisCannotNowError, RfctlError
 from rfctl.store.connection import Connection, pairs
 from rfctl.store.keys import DAEMONS
-from rfctl.timing import pause
+from rfctl.timing import sleep_or_stop
 
 BEAT_S = 2.0
 ALIVE_MS = 10_000
 FORGET_MS = 86_400_000
 
 
-class Daemon(msgspec.Struct, frozen=True, kw_only=True):
+class DaemonRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One daemon as it describes itself. Times are Unix ms by the clock of Redis; waits in ms."""
 
     id: str
     host: str
     pid: int
     version: str
-    roles: str
+    role: str
     listener: str = ""
     fingerprint: str = ""
     quiet_ms: int = 0
@@ -42,7 +42,7 @@ class Daemon(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def processes(self) -> bool:
         """Whether it hands over."""
-        return self.roles in ("all", "processor")
+        return self.role in ("all", "processor")
 
     @property
     def listens(self) -> bool:
@@ -50,13 +50,13 @@ class Daemon(msgspec.Struct, frozen=True, kw_only=True):
         return bool(self.listener)
 
 
-_decode = msgspec.json.Decoder(Daemon).decode
+_decode = msgspec.json.Decoder(DaemonRecord).decode
 
 
-async def alive(connection: Connection) -> list[Daemon]:
+async def list_alive(connection: Connection) -> list[DaemonRecord]:
     """Return the daemons that gave a sign of life lately, oldest first; long dead ones are forgotten."""
     now = await connection.now_ms()
-    found: list[Daemon] = []
+    found: list[DaemonRecord] = []
     for name, line in pairs(await connection.call("HGETALL", DAEMONS)):
         try:
             daemon = _decode(line)
@@ -77,7 +77,7 @@ class Heartbeat:
     def __init__(
         self,
         connection: Connection,
-        about: Daemon,
+        about: DaemonRecord,
         age_ms: Callable[[], int],
         beaten: Callable[[], Awaitable[None]],
     ) -> None:
@@ -86,7 +86,7 @@ class Heartbeat:
         self._age_ms = age_ms
         self._beaten = beaten
 
-    def describe(self, about: Daemon) -> None:
+    def describe(self, about: DaemonRecord) -> None:
         """Change what the line says; when it started stays."""
         self._about = msgspec.structs.replace(about, started_ms=self._about.started_ms)
 
@@ -106,7 +106,7 @@ class Heartbeat:
                 await self.beat()
             with contextlib.suppress(RfctlError):
                 await self._beaten()
-            await pause(stopping, BEAT_S)
+            await sleep_or_stop(stopping, BEAT_S)
 
     async def stop(self) -> None:
         """Take the line away: this daemon is no longer alive."""

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import msgspec
 
 from rfctl.store.connection import Connection
-from rfctl.store.deliveries import Deliveries, Entry, delivery_id
-from rfctl.store.keys import Partition
+from rfctl.store.deliveries import DeliveryQueue, StreamEntry, delivery_id
+from rfctl.store.keys import ShardKeys
 
 _PAGE = 200
 _ABOUT = 6
@@ -35,9 +35,9 @@ class DeadMessage:
     """One merged message that is dead for one sink; `entry_id` is its place among the dead of its shard."""
 
     entry_id: str
-    shard: Partition
+    shard: ShardKeys
     sink: str
-    entry: Entry
+    entry: StreamEntry
     tries: tuple[Try, ...]
 
     @property
@@ -63,22 +63,22 @@ class DeadMessage:
 class DeadMessages:
     """The dead of one Redis."""
 
-    def __init__(self, connection: Connection, partitions: Sequence[Partition]) -> None:
+    def __init__(self, connection: Connection, shards: Sequence[ShardKeys]) -> None:
         self._connection = connection
-        self._partitions = partitions
+        self._shards = shards
 
     async def count(self) -> int:
         """Return how many there are."""
-        return sum(await self._connection.calls([("XLEN", shard.dead) for shard in self._partitions]))
+        return sum(await self._connection.calls([("XLEN", shard.dead) for shard in self._shards]))
 
     async def newest(self, most: int = 100, sink: str = "") -> list[DeadMessage]:
         """Return the newest, oldest first; of one sink, when it is named."""
         found: list[DeadMessage] = []
-        for shard in self._partitions:
+        for shard in self._shards:
             found += await self._of_shard(shard, most, sink)
         return sorted(found, key=lambda one: one.died_ms)[-most:] if most else []
 
-    async def _of_shard(self, shard: Partition, most: int, sink: str) -> list[DeadMessage]:
+    async def _of_shard(self, shard: ShardKeys, most: int, sink: str) -> list[DeadMessage]:
         found: list[DeadMessage] = []
         end = "+"
         while len(found) < most:
@@ -91,7 +91,7 @@ class DeadMessages:
 
     async def each(self, sink: str = "") -> AsyncIterator[DeadMessage]:
         """Yield all, shard by shard, oldest first; they may be taken away meanwhile."""
-        for shard in self._partitions:
+        for shard in self._shards:
             start = "-"
             while page := await self._connection.call("XRANGE", shard.dead, start, "+", "COUNT", _PAGE):
                 for raw in page:
@@ -105,7 +105,7 @@ class DeadMessages:
 
     async def retry(self, one: DeadMessage) -> bool:
         """Send it again to its sink, and take it away, in one step; False when it was there no more."""
-        return await Deliveries(self._connection, one.shard, one.sink).requeue(one.entry, one.entry_id)
+        return await DeliveryQueue(self._connection, one.shard, one.sink).requeue(one.entry, one.entry_id)
 
     async def drop(self, one: DeadMessage) -> bool:
         """Delete it; says whether it was there."""
@@ -116,13 +116,13 @@ def _is_of(one: DeadMessage, sink: str) -> bool:
     return not sink or one.sink == sink
 
 
-def _dead(shard: Partition, entry_id: bytes, fields: list[bytes]) -> DeadMessage:
+def _dead(shard: ShardKeys, entry_id: bytes, fields: list[bytes]) -> DeadMessage:
     about = {fields[i]: fields[i + 1] for i in range(0, min(_ABOUT, len(fields) - 1), 2)}
 
     def text(name: bytes) -> str:
         return about.get(name, b"").decode(errors="replace")
 
-    entry = Entry(text(b"id") or "0-0", fields[_ABOUT:], shard.number)
+    entry = StreamEntry(text(b"id") or "0-0", fields[_ABOUT:], shard.number)
     return DeadMessage(entry_id.decode(), shard, text(b"sink"), entry, tries_in(about.get(b"tries")))
 
 

@@ -18,17 +18,17 @@ import msgspec
 from rfctl.errors import RfctlError
 from rfctl.model.message import Merged, decode_merged
 from rfctl.sinks.contract import Delivery
-from rfctl.sinks.redis import Push
+from rfctl.sinks.redis import RedisWrite
 from rfctl.store.connection import Connection, pairs
-from rfctl.store.instance_id import origin_of
-from rfctl.store.keys import PAUSED, Partition, name_of
+from rfctl.store.instance_id import ensure_instance_id
+from rfctl.store.keys import PAUSED, ShardKeys, batch_key_of
 
 _CONSUMER = "forwarder"
 """One name for all daemons: only the holder of the lease reads, and it goes on where the last one stopped."""
 
 
 @dataclass(frozen=True)
-class Entry:
+class StreamEntry:
     """One merged message on its way to a sink; `fields` are None when somebody has deleted it from the stream.
 
     `id` is the stream's, `shard` the number of its shard or "", `tries` how often it was tried before.
@@ -54,7 +54,7 @@ class Entry:
     @cached_property
     def name(self) -> str:
         """Whose turn it waits for: one person's messages leave one after another."""
-        return name_of(self.phone)
+        return batch_key_of(self.phone)
 
     def delivery(self, origin: str = "") -> Delivery:
         """Return what a sink is given; the id is the same at every try, and no other shard's."""
@@ -66,15 +66,15 @@ def delivery_id(entry_id: str, shard: str) -> str:
     return f"{entry_id}-{shard}" if shard else entry_id
 
 
-class Deliveries:
+class DeliveryQueue:
     """What is to be delivered to one sink, from one shard's output stream."""
 
-    def __init__(self, connection: Connection, shard: Partition, sink: str) -> None:
+    def __init__(self, connection: Connection, shard: ShardKeys, sink: str) -> None:
         self._connection = connection
         self._shard = shard
         self._keys = shard.sink(sink)
         self.sink = sink
-        self.group = group_of(sink)
+        self.group = group_name(sink)
         self.origin = ""
         """Which Redis this is; known once it is open."""
 
@@ -92,12 +92,12 @@ class Deliveries:
 
     async def open(self) -> None:
         """Make the group, at the beginning of what is kept; one that is there stays as it is."""
-        self.origin = await origin_of(self._connection)
+        self.origin = await ensure_instance_id(self._connection)
         await make_group(self._connection, self._shard.out, self.group)
 
-    async def lease(self, who: str, ms: int) -> bool:
+    async def lease(self, daemon_id: str, ms: int) -> bool:
         """Take or keep the right to deliver, for so long (ms; 0 gives it back); says whether it is ours."""
-        return bool(await self._connection.run("lease", [self._keys.lease], [who, ms]))
+        return bool(await self._connection.run("lease", [self._keys.lease], [daemon_id, ms]))
 
     async def paused(self) -> bool:
         """Say whether the sink is to stand still."""
@@ -108,44 +108,46 @@ class Deliveries:
         now = await self._connection.now_ms()
         await self._connection.call("HSET", PAUSED, self.sink, json.dumps({"why": why, "at_ms": now}))
 
-    async def unread(self, most: int, block_ms: int, who: str) -> list[Entry] | None:
-        """Read new messages, waiting up to `block_ms` for the first; None when the lease is no more that of `who`."""
-        entries, last = await self._read(">", most, who)
+    async def unread(self, most: int, block_ms: int, daemon_id: str) -> list[StreamEntry] | None:
+        """Read new messages, waiting up to `block_ms` for the first; None when the lease is no more that of `daemon_id`."""
+        entries, last = await self._read(">", most, daemon_id)
         if entries is None or entries:
             return entries
         wait = max(1, min(block_ms, self.block_ms))
         bell = ("XREAD", "COUNT", 1, "BLOCK", wait, "STREAMS", self._shard.out, last)
         if not await self._connection.call(*bell):
             return []
-        entries, _ = await self._read(">", most, who)
+        entries, _ = await self._read(">", most, daemon_id)
         return entries
 
-    async def unacknowledged(self, after: str, most: int, who: str) -> list[Entry] | None:
+    async def unacknowledged(self, after: str, most: int, daemon_id: str) -> list[StreamEntry] | None:
         """Read again what was read before and not acknowledged, behind the id `after`; None as `unread`."""
-        entries, _ = await self._read(after, most, who)
+        entries, _ = await self._read(after, most, daemon_id)
         return entries
 
-    async def _read(self, where: str, most: int, who: str) -> tuple[list[Entry] | None, str]:
+    async def _read(self, where: str, most: int, daemon_id: str) -> tuple[list[StreamEntry] | None, str]:
         try:
             ours, last, *entries = await self._connection.run(
-                "read", [self._shard.out, self._keys.lease], [self.group, _CONSUMER, who, most, where]
+                "read_leased",
+                [self._shard.out, self._keys.lease],
+                [self.group, _CONSUMER, daemon_id, most, where],
             )
         except RfctlError as problem:
             if "NOGROUP" not in problem.fact:
                 raise
             await self.open()  # somebody has deleted the group, or everything: begin with what is kept
             return [], "0-0"
-        found = [Entry(entry_id.decode(), fields, self._shard.number) for entry_id, fields in entries]
+        found = [StreamEntry(entry_id.decode(), fields, self._shard.number) for entry_id, fields in entries]
         return (found if ours else None), _text(last)
 
-    async def park(self, entries: Sequence[Entry]) -> list[bool]:
+    async def defer(self, entries: Sequence[StreamEntry]) -> list[bool]:
         """Put those of held phones behind what waits; says of each whether it waits now."""
         if not entries:
             return []
         args = [part for entry in entries for part in (entry.name, entry.id)]
-        return [bool(one) for one in await self._run("park", *args)]
+        return [bool(one) for one in await self._run("defer", *args)]
 
-    async def hold(
+    async def schedule_retry(
         self,
         name: str,
         ids: Sequence[str],
@@ -153,30 +155,41 @@ class Deliveries:
         wait_ms: int,
         error: str = "",
         tries: int = 0,
-        kept: bool = False,
+        fixed: bool = False,
     ) -> None:
         """Hold a phone: try the first id again in `wait_ms`, the others behind it.
 
         `error` is what went wrong, at the try after so many; the same call twice counts one try. A wait that is
-        `kept` is not shortened when the receiver seems to be back.
+        `fixed` is not shortened when the receiver seems to be back.
         """
         told = json.dumps(error) if error else ""
-        await self._run("hold", name, wait_ms, told, tries, "kept" if kept else "", *ids)
+        await self._run("schedule_retry", name, wait_ms, told, tries, "kept" if fixed else "", *ids)
 
-    async def settle(self, name: str, entry_id: str) -> str:
+    async def acknowledge(self, name: str, entry_id: str) -> str:
         """Acknowledge what was delivered. Returns the id of the next one that waits for this phone, or ""."""
-        return _text(await self._run("settle", name, entry_id))
+        return _text(await self._run("acknowledge", name, entry_id))
 
-    async def push(self, entry: Entry, push: Push) -> str:
-        """Deliver into this Redis and acknowledge, in one step. Returns as `settle` does."""
-        key = self._shard.destination(push.key)
-        return _text(await self._run("push", entry.name, entry.id, push.kind, *push.values, also=key))
+    async def write_and_acknowledge(self, entry: StreamEntry, write_and_acknowledge: RedisWrite) -> str:
+        """Deliver into this Redis and acknowledge, in one step. Returns as `acknowledge` does."""
+        key = self._shard.destination(write_and_acknowledge.key)
+        return _text(
+            await self._run(
+                "write_and_acknowledge",
+                entry.name,
+                entry.id,
+                write_and_acknowledge.kind,
+                *write_and_acknowledge.values,
+                also=key,
+            )
+        )
 
-    async def bury(self, entry: Entry, error: str) -> str:
-        """Put it to the dead ones. Returns as `settle` does."""
+    async def dead_letter(self, entry: StreamEntry, error: str) -> str:
+        """Put it to the dead ones. Returns as `acknowledge` does."""
         fields = entry.fields or []
         return _text(
-            await self._run("bury", entry.name, entry.id, json.dumps(error), *fields, also=self._shard.dead)
+            await self._run(
+                "dead_letter", entry.name, entry.id, json.dumps(error), *fields, also=self._shard.dead
+            )
         )
 
     async def due(self, most: int) -> tuple[list[str], int | None]:
@@ -203,7 +216,7 @@ class Deliveries:
         is_due = due_ms is not None and float(due_ms) <= now
         return plain_id(found[0].decode().rpartition("\0")[2]) if found and is_due else ""
 
-    async def fetch(self, entry_id: str) -> Entry:
+    async def fetch(self, entry_id: str) -> StreamEntry:
         """Read one message that waits, with the number of its tries."""
         body, entries, tries = await self._connection.calls(
             [
@@ -214,18 +227,18 @@ class Deliveries:
         )
         fields = _fields(body) if body else entries[0][1] if entries else None
         count = len(msgspec.json.decode(tries)) if tries else 0
-        return replace(Entry(entry_id, fields, self._shard.number), tries=count)
+        return replace(StreamEntry(entry_id, fields, self._shard.number), tries=count)
 
-    async def pull_in(self, *, kept_too: bool = True) -> int:
-        """Make due what waits for a later try, but for the waits that are kept unless `kept_too`. Returns how many phones."""
+    async def retry_now(self, *, fixed_too: bool = True) -> int:
+        """Make due what waits for a later try, but for the waits that are kept unless `fixed_too`. Returns how many phones."""
         count = passed = 0
         while True:
-            pulled, left = await self._run("pull_in", "all" if kept_too else "", passed)
+            pulled, left = await self._run("retry_now", "all" if fixed_too else "", passed)
             if not pulled and not left:
                 return count
             count, passed = count + int(pulled), passed + int(left)
 
-    async def requeue(self, entry: Entry, dead_entry: str = "") -> bool:
+    async def requeue(self, entry: StreamEntry, dead_entry: str = "") -> bool:
         """Send a message again, first of its phone and due now; it leaves the dead ones in the same step.
 
         False when `dead_entry` is there no more.
@@ -238,7 +251,7 @@ class Deliveries:
         )
 
 
-def group_of(sink: str) -> str:
+def group_name(sink: str) -> str:
     """Return the consumer group of a sink."""
     return f"rfctl:{sink}"
 

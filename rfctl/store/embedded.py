@@ -31,7 +31,7 @@ _START_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Store:
+class EmbeddedAddress:
     """A running embedded server: where its sockets are, and which process it is."""
 
     socket_path: str
@@ -49,10 +49,10 @@ class Store:
         return f"redis://127.0.0.1:{self.port}/0"
 
 
-def find(folder: Path) -> Store:
+def find_embedded(folder: Path) -> EmbeddedAddress:
     """Return the store that a daemon runs in this folder. Raises StoreError when there is none."""
     try:
-        store = Store(**json.loads((folder / _STATE).read_text(encoding="utf-8")))
+        store = EmbeddedAddress(**json.loads((folder / _STATE).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         store = None
     if store is None or not _answers(store.socket_path):
@@ -96,7 +96,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-class EmbeddedStore:
+class EmbeddedServer:
     """Owns one server process in one folder."""
 
     def __init__(self, folder: Path) -> None:
@@ -105,10 +105,10 @@ class EmbeddedStore:
         self._lock: int | None = None
         self._socket_dir: str | None = None
 
-    def start(self) -> Store:
+    def start(self) -> EmbeddedAddress:
         """Start the server and wait until it answers. Raises StoreError."""
         self._own_folder()
-        store = Store(str(self._socket_path()), free_port(), 0)
+        store = EmbeddedAddress(str(self._socket_path()), free_port(), 0)
         log = (self._folder / "store.log").open("ab")
         with log:
             self._process = subprocess.Popen(
@@ -120,7 +120,7 @@ class EmbeddedStore:
                 preexec_fn=die_with_parent(),  # noqa: PLW1509 - no thread runs yet
             )
         self._wait_until_ready(store.socket_path)
-        store = Store(store.socket_path, store.port, self._process.pid)
+        store = EmbeddedAddress(store.socket_path, store.port, self._process.pid)
         state = json.dumps({"socket_path": store.socket_path, "port": store.port, "pid": store.pid})
         (self._folder / _STATE).write_text(state, encoding="utf-8")
         return store
@@ -128,7 +128,7 @@ class EmbeddedStore:
     @property
     def url(self) -> str:
         """Where others on this host reach the running server."""
-        return find(self._folder).tcp_url
+        return find_embedded(self._folder).tcp_url
 
     @property
     def runs(self) -> bool:
@@ -198,7 +198,7 @@ class EmbeddedStore:
         return "it said nothing"
 
 
-def _command(folder: Path, store: Store) -> list[str]:
+def _command(folder: Path, store: EmbeddedAddress) -> list[str]:
     return [
         binary(),
         "--bind", "127.0.0.1", "--port", str(store.port), "--protected-mode", "yes",

@@ -5,13 +5,13 @@ from __future__ import annotations
 import secrets
 
 from rfctl.store.connection import Connection
-from rfctl.store.keys import ORIGIN
+from rfctl.store.keys import INSTANCE_ID
 
 
-async def origin_of(connection: Connection) -> str:
+async def ensure_instance_id(connection: Connection) -> str:
     """Return the name of this Redis, 8 hex digits that are made once. Raises RfctlError."""
-    found = await connection.call("GET", ORIGIN)
+    found = await connection.call("GET", INSTANCE_ID)
     if found is None:
-        await connection.call("SET", ORIGIN, secrets.token_hex(4), "NX")
-        found = await connection.call("GET", ORIGIN)
+        await connection.call("SET", INSTANCE_ID, secrets.token_hex(4), "NX")
+        found = await connection.call("GET", INSTANCE_ID)
     return found.decode() if found else ""

@@ -18,7 +18,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9._+@-]{1,64}")
 DAEMONS = "rfctl:daemons"
 SHARDS = "rfctl:shards"
 """The number of shards that this Redis is laid out for."""
-ORIGIN = "rfctl:id"
+INSTANCE_ID = "rfctl:id"
 """A random name of this Redis, by which its jobs differ from those of another rfctl in the same queue."""
 QUARANTINE = "rfctl:quarantine"
 """Stream of requests that were authentic and not understood."""
@@ -33,7 +33,7 @@ def is_plain(phone: str) -> bool:
     return _PLAIN.fullmatch(phone) is not None
 
 
-def name_of(phone: str, *, chat: str = "", account: str = "", company: str = "") -> str:
+def batch_key_of(phone: str, *, chat: str = "", account: str = "", company: str = "") -> str:
     """Return what stands for a batch in keys and in the index.
 
     `chat` is the group or thread, "" in a one-to-one chat; `account` and `company` are given where the settings
@@ -53,7 +53,7 @@ def is_hashed(name: str) -> bool:
     return name.startswith(("#", "&"))
 
 
-def seen_mark(name: str, *scope: str) -> bytes:
+def dedupe_key(name: str, *scope: str) -> bytes:
     """Return the 16 bytes by which an id is remembered: `scope` is whose it is and the id itself, last.
 
     Wider would let one tenant's counter ("1", "2", …) swallow another's messages.
@@ -68,7 +68,7 @@ def alias_key(channel: str, alias: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Partition:
+class ShardKeys:
     """The keys of one shard (`tag` is "" on one server, else "{n}:"): one script's keys share a slot."""
 
     tag: str
@@ -163,16 +163,16 @@ class SinkKeys:
 
 @dataclass(frozen=True, slots=True)
 class Keyspace:
-    """All partitions, and which one a phone is in. `shards` 0 is one server without tags."""
+    """All shards, and which one a phone is in. `shards` 0 is one server without tags."""
 
     shards: int = 0
     stream: str = DEFAULT_STREAM
 
-    def partitions(self) -> list[Partition]:
-        """Return every partition; there is always at least one."""
+    def all(self) -> list[ShardKeys]:
+        """Return every shard; there is always at least one."""
         if not self.shards:
-            return [Partition("", self.stream)]
-        return [Partition(f"{{{n}}}:", self.stream) for n in range(self.shards)]
+            return [ShardKeys("", self.stream)]
+        return [ShardKeys(f"{{{n}}}:", self.stream) for n in range(self.shards)]
 
     def index_of(self, name: str) -> int:
         """Return the number of the partition that a name belongs to: crc16 mod shards."""

@@ -11,14 +11,14 @@ from typing import Any
 
 from rfctl.model.message import decode_item
 from rfctl.store.connection import Connection, pairs
-from rfctl.store.keys import Partition, is_hashed
+from rfctl.store.keys import ShardKeys, is_hashed
 
 OLDEST_AMONG = 1000
-"""`Overview.oldest_ms` is exact up to so many pending batches a shard, else among the soonest due."""
+"""`PendingSummary.oldest_ms` is exact up to so many pending batches a shard, else among the soonest due."""
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class PendingBatch:
     """One pending batch. Times are Unix ms; `last_ms` is None when its mark has expired.
 
     `name` stands for it in keys, and is the phone unless that must be hidden; `chat` is "" in a one-to-one chat.
@@ -48,7 +48,7 @@ class GroupLag:
 
 
 @dataclass(frozen=True, slots=True)
-class Overview:
+class PendingSummary:
     """What is pending and what has been, over all shards. Times are Unix ms by the clock of Redis."""
 
     now_ms: int
@@ -59,16 +59,18 @@ class Overview:
     next_due_ms: int | None
     totals: dict[str, int]
     out_length: int
-    waiting: list[Waiting] = field(default_factory=list)
+    waiting: list[PendingBatch] = field(default_factory=list)
     groups: list[GroupLag] = field(default_factory=list)
 
 
-async def overview(connection: Connection, partitions: Sequence[Partition], *, limit: int = 20) -> Overview:
+async def pending_summary(
+    connection: Connection, shards: Sequence[ShardKeys], *, limit: int = 20
+) -> PendingSummary:
     """Look at every shard; list the `limit` batches that are due soonest."""
     now = await connection.now_ms()
-    parts = [await _of_shard(connection, shard, now, limit) for shard in partitions]
+    parts = [await _of_shard(connection, shard, now, limit) for shard in shards]
     waiting = sorted((one for part in parts for one in part.waiting), key=lambda one: one.due_ms)
-    return Overview(
+    return PendingSummary(
         now_ms=now,
         batches=sum(part.batches for part in parts),
         messages=sum(part.messages for part in parts),
@@ -90,7 +92,7 @@ def _sum(many: Any) -> dict[str, int]:
     return totals
 
 
-async def _of_shard(connection: Connection, shard: Partition, now: int, limit: int) -> Overview:
+async def _of_shard(connection: Connection, shard: ShardKeys, now: int, limit: int) -> PendingSummary:
     most = max(limit, OLDEST_AMONG)
     batches, overdue, head, flat, out_length = await connection.calls(
         [
@@ -103,7 +105,7 @@ async def _of_shard(connection: Connection, shard: Partition, now: int, limit: i
     )
     totals = {name.decode(): int(value) for name, value in pairs(flat)}
     dues = [(name.decode(), int(float(score))) for name, score in pairs(head)]
-    return Overview(
+    return PendingSummary(
         now_ms=now,
         batches=batches,
         messages=_pending(totals),
@@ -122,7 +124,7 @@ def _pending(totals: dict[str, int]) -> int:
     return max(0, totals.get("messages_in", 0) - gone)
 
 
-async def _oldest(connection: Connection, shard: Partition, names: list[str]) -> int | None:
+async def _oldest(connection: Connection, shard: ShardKeys, names: list[str]) -> int | None:
     if not names:
         return None
     firsts = await connection.calls([("LINDEX", shard.batch_prefix + name, 0) for name in names])
@@ -130,7 +132,9 @@ async def _oldest(connection: Connection, shard: Partition, names: list[str]) ->
     return min((time for time in times if time), default=None)
 
 
-async def _waiting(connection: Connection, shard: Partition, dues: list[tuple[str, int]]) -> list[Waiting]:
+async def _waiting(
+    connection: Connection, shard: ShardKeys, dues: list[tuple[str, int]]
+) -> list[PendingBatch]:
     if not dues:
         return []
     commands: list[tuple[str | int, ...]] = []
@@ -143,7 +147,7 @@ async def _waiting(connection: Connection, shard: Partition, dues: list[tuple[st
         size, last, first = flat[place * 3 : place * 3 + 3]
         if size:  # else it has left since the index was read
             phone, chat = _whose(name, first)
-            found.append(Waiting(phone, size, due, int(last) if last else None, name, chat))
+            found.append(PendingBatch(phone, size, due, int(last) if last else None, name, chat))
     return found
 
 
@@ -155,7 +159,7 @@ def _whose(name: str, first_item: bytes | None) -> tuple[str, str]:
     return name, ""
 
 
-async def _groups(connection: Connection, shard: Partition) -> list[GroupLag]:
+async def _groups(connection: Connection, shard: ShardKeys) -> list[GroupLag]:
     if not await connection.call("EXISTS", shard.out):
         return []
     found = [dict(pairs(group)) for group in await connection.call("XINFO", "GROUPS", shard.out)]

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
-from rfctl.sources.contract import Unclear
+from rfctl.sources.contract import Unparsed
 from rfctl.store.connection import Connection
 from rfctl.store.keys import QUARANTINE
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class QuarantinedRequest:
     """One entry. `source` is the name in the settings, `type` what that was then; `body` is what can be read again."""
 
     id: str
@@ -36,12 +36,12 @@ class Quarantine:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def keep(self, source: str, kind: str, unclear: Sequence[Unclear]) -> None:
+    async def keep(self, source: str, kind: str, unparsed: Sequence[Unparsed]) -> None:
         """Store what was not understood. Raises RfctlError: then nothing was acknowledged."""
         await self._connection.calls(
             [
                 ("XADD", QUARANTINE, "*", "source", source, "type", kind, "why", one.why, "body", one.body)
-                for one in unclear
+                for one in unparsed
             ]
         )
 
@@ -49,12 +49,12 @@ class Quarantine:
         """Return how many there are."""
         return int(await self._connection.call("XLEN", QUARANTINE))
 
-    async def list(self, most: int = 100) -> list[Kept]:
+    async def list(self, most: int = 100) -> list[QuarantinedRequest]:
         """Return the newest entries, oldest first."""
         entries = await self._connection.call("XREVRANGE", QUARANTINE, "+", "-", "COUNT", most)
         return [_kept(entry_id, fields) for entry_id, fields in reversed(entries)]
 
-    async def each(self) -> AsyncIterator[Kept]:
+    async def each(self) -> AsyncIterator[QuarantinedRequest]:
         """Yield what is there now, oldest first, one a call: a body may have megabytes. Each may be dropped meanwhile."""
         start, newest = "-", await self.list(1)
         while newest:
@@ -64,7 +64,7 @@ class Quarantine:
             yield _kept(*entries[0])
             start = f"({entries[0][0].decode()}"
 
-    async def get(self, entry_id: str) -> Kept | None:
+    async def get(self, entry_id: str) -> QuarantinedRequest | None:
         """Return one entry, or None."""
         entries = await self._connection.call("XRANGE", QUARANTINE, entry_id, entry_id)
         return _kept(*entries[0]) if entries else None
@@ -74,10 +74,12 @@ class Quarantine:
         return bool(await self._connection.call("XDEL", QUARANTINE, entry_id))
 
 
-def _kept(entry_id: bytes, fields: list[bytes]) -> Kept:
+def _kept(entry_id: bytes, fields: list[bytes]) -> QuarantinedRequest:
     got = {fields[i].decode(): fields[i + 1] for i in range(0, len(fields) - 1, 2)}
 
     def text(name: str) -> str:
         return got.get(name, b"").decode(errors="replace")
 
-    return Kept(entry_id.decode(), text("source"), text("type"), text("why"), got.get("body", b""))
+    return QuarantinedRequest(
+        entry_id.decode(), text("source"), text("type"), text("why"), got.get("body", b"")
+    )

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from rfctl.store.connection import Command, Connection
 from rfctl.store.dead_letters import Try, tries_in
 from rfctl.store.deliveries import delivery_id, plain_id
-from rfctl.store.keys import Partition, SinkKeys
+from rfctl.store.keys import ShardKeys, SinkKeys
 
 END = 25
-"""A `Failure` is exact up to twice so many held phones a shard, else it is of those at both ends of the schedule."""
+"""A `RetryCause` is exact up to twice so many held phones a shard, else it is of those at both ends of the schedule."""
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class RetryCause:
     """Why phones are held: the latest error and its time, and since when what waits has failed (Unix ms)."""
 
     error: str
@@ -27,7 +27,7 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class PendingDelivery:
     """What of one phone waits for one sink: how many messages, and of the first its id and what came of its tries.
 
     `last` is None when it was not tried yet, `next_try_ms` (Unix ms) when the phone is held no more.
@@ -41,7 +41,7 @@ class Held:
     next_try_ms: int | None
 
 
-async def failure(connection: Connection, shard: Partition, sink: str) -> Failure | None:
+async def retry_cause(connection: Connection, shard: ShardKeys, sink: str) -> RetryCause | None:
     """Return why a sink's phones are held on one shard; None when no error is known."""
     keys = shard.sink(sink)
     soonest, latest = await connection.calls(
@@ -56,27 +56,27 @@ async def failure(connection: Connection, shard: Partition, sink: str) -> Failur
     return _failure([one for history in histories for one in tries_in(history)])
 
 
-def _failure(tries: Sequence[Try]) -> Failure | None:
+def _failure(tries: Sequence[Try]) -> RetryCause | None:
     if not tries:
         return None
     last = max(tries, key=lambda one: one.at_ms)
-    return Failure(last.error, last.at_ms, min(one.at_ms for one in tries))
+    return RetryCause(last.error, last.at_ms, min(one.at_ms for one in tries))
 
 
-def joined(failures: Iterable[Failure | None]) -> Failure | None:
+def merge_causes(failures: Iterable[RetryCause | None]) -> RetryCause | None:
     """Return the failure of all shards together."""
     known = [one for one in failures if one is not None]
     if not known:
         return None
     last = max(known, key=lambda one: one.at_ms)
-    return Failure(last.error, last.at_ms, min(one.since_ms for one in known))
+    return RetryCause(last.error, last.at_ms, min(one.since_ms for one in known))
 
 
-async def held(
-    connection: Connection, partitions: Sequence[Partition], sinks: Sequence[str], name: str
-) -> list[Held]:
+async def pending_deliveries(
+    connection: Connection, shards: Sequence[ShardKeys], sinks: Sequence[str], name: str
+) -> list[PendingDelivery]:
     """Return what of a phone, by the name that stands for it, waits for each of these sinks on each shard."""
-    places = [(shard, sink) for shard in partitions for sink in sinks]
+    places = [(shard, sink) for shard in shards for sink in sinks]
     commands = [one for shard, sink in places for one in _about(shard.sink(sink), name)]
     flat = await connection.calls(commands)
     answers = [flat[i : i + 3] for i in range(0, len(flat), 3)]
@@ -100,11 +100,11 @@ def _about(keys: SinkKeys, name: str) -> list[Command]:
 
 
 def _held(
-    shard: Partition, sink: str, count: int, entry_id: str, score: bytes | None, tries: tuple[Try, ...]
-) -> Held:
+    shard: ShardKeys, sink: str, count: int, entry_id: str, score: bytes | None, tries: tuple[Try, ...]
+) -> PendingDelivery:
     next_try_ms = None if score is None else int(float(score))
     last = tries[-1] if tries else None
-    return Held(sink, count, delivery_id(entry_id, shard.number), len(tries), last, next_try_ms)
+    return PendingDelivery(sink, count, delivery_id(entry_id, shard.number), len(tries), last, next_try_ms)
 
 
 def _first(keys: SinkKeys, name: str) -> Command:

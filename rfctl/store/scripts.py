@@ -15,7 +15,17 @@ from importlib import resources
 
 _SHARED = {
     "batch": frozenset({"add", "hand_over", "flush", "discard"}),
-    "sink": frozenset({"park", "hold", "settle", "push", "bury", "requeue", "pull_in"}),
+    "sink": frozenset(
+        {
+            "defer",
+            "schedule_retry",
+            "acknowledge",
+            "write_and_acknowledge",
+            "dead_letter",
+            "requeue",
+            "retry_now",
+        }
+    ),
 }
 _ALLOW_OOM = "redis.call('UNLINK', KEYS[1] .. ':')\n"
 """What flags=allow-oom is to Redis 6.2: it lets everything through behind a first write that takes no memory."""

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 from rfctl.errors import CANNOT_NOW
 
-RULES = ("save", "stop-writes-on-bgsave-error", "min-replicas-to-write")
-"""What INFO leaves out and `refusals` goes by: to be asked for with CONFIG GET, which a hosted Redis may forbid."""
+REDIS_SETTINGS = ("save", "stop-writes-on-bgsave-error", "min-replicas-to-write")
+"""What INFO leaves out and `write_refusals` goes by: to be asked for with CONFIG GET, which a hosted Redis may forbid."""
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class ServerInfo:
     """Which Redis this is. `run_id` changes with every start of the server; memory policy as it says."""
 
     where: str
@@ -33,7 +33,7 @@ class Server:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class WriteRefusal:
     """Why writes are refused: the code that Redis answers them with, the cause, and what to do next."""
 
     code: str
@@ -45,15 +45,15 @@ class Refusal:
         return CANNOT_NOW[self.code]
 
 
-def facts_of(answer: bytes) -> dict[str, str]:
+def parse_info(answer: bytes) -> dict[str, str]:
     """Return the fields of INFO."""
     lines = answer.decode(errors="replace").splitlines()
     return {name: value for name, colon, value in (line.partition(":") for line in lines) if colon}
 
 
-def server_of(info: Mapping[str, str], *, where: str, db: int, set_by: str) -> Server:
+def server_info_from(info: Mapping[str, str], *, where: str, db: int, set_by: str) -> ServerInfo:
     """Return which Redis has this INFO."""
-    return Server(
+    return ServerInfo(
         where=where,
         db=db,
         run_id=info.get("run_id", "?"),
@@ -65,11 +65,11 @@ def server_of(info: Mapping[str, str], *, where: str, db: int, set_by: str) -> S
     )
 
 
-def refusals(info: Mapping[str, str], rules: Mapping[str, str]) -> list[Refusal]:
+def write_refusals(info: Mapping[str, str], rules: Mapping[str, str]) -> list[WriteRefusal]:
     """Return every reason for which this Redis refuses writes now; `rules` are its RULES, as far as it tells them."""
     every = (("READONLY", _replica(info)), ("OOM", _full(info)), ("NOREPLICAS", _alone(info, rules)))
-    found = [Refusal(code, why) for code, why in every if why]
-    return found + [Refusal("MISCONF", why) for why in _unsaved(info, rules)]
+    found = [WriteRefusal(code, why) for code, why in every if why]
+    return found + [WriteRefusal("MISCONF", why) for why in _unsaved(info, rules)]
 
 
 def _replica(info: Mapping[str, str]) -> str:

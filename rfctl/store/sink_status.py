@@ -16,10 +16,10 @@ import msgspec
 from rfctl.assembly.sinks import is_read_by_workers
 from rfctl.config.settings import Settings
 from rfctl.store.connection import Command, Connection, pairs
-from rfctl.store.deliveries import group_of
-from rfctl.store.keys import PAUSED, Partition
+from rfctl.store.deliveries import group_name
+from rfctl.store.keys import PAUSED, ShardKeys
 from rfctl.store.pending import GroupLag
-from rfctl.store.retry_queue import Failure, failure, joined
+from rfctl.store.retry_queue import RetryCause, merge_causes, retry_cause
 
 
 class Pause(msgspec.Struct, frozen=True):
@@ -30,7 +30,7 @@ class Pause(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Outlet:
+class ConfiguredSink:
     """One configured sink. `group` reads the output stream for it, "" is nobody; `forwarded` says if rfctl delivers."""
 
     name: str
@@ -40,16 +40,16 @@ class Outlet:
 
 
 @dataclass(frozen=True, slots=True)
-class Outflow:
+class SinkStatus:
     """One sink, over all shards.
 
     `lag` counts what its group has not read (None: Redis cannot say), `unacknowledged` what it has read and not
     finished, `waiting` the messages that stand behind a failed one (or were sent again), of `held` phones.
     `oldest_ms` is when the oldest message left that the group has not finished, Unix ms. `holders` are the ids of
-    the daemons that deliver, and on `unserved` shards none does. `failure` is why phones are held, if an error is why.
+    the daemons that deliver, and on `unserved` shards none does. `retry_cause` is why phones are held, if an error is why.
     """
 
-    outlet: Outlet
+    outlet: ConfiguredSink
     delivered: int
     failures: int
     dead: int
@@ -62,11 +62,11 @@ class Outflow:
     paused: Pause | None
     holders: tuple[str, ...]
     unserved: int
-    failure: Failure | None = None
+    retry_cause: RetryCause | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Stray:
+class OrphanedGroup:
     """A sink that is not in the settings and whose consumer group is still there, on these shards.
 
     `left` counts what its group has not finished (None: Redis cannot say). It is `served` when a daemon delivers to it
@@ -75,16 +75,16 @@ class Stray:
 
     sink: str
     left: int | None
-    shards: tuple[Partition, ...]
+    shards: tuple[ShardKeys, ...]
     served: bool
 
 
-def outlets(settings: Settings) -> list[Outlet]:
+def configured_sinks(settings: Settings) -> list[ConfiguredSink]:
     """Return the configured sinks; those that workers read themselves are not forwarded."""
     return [
-        Outlet(name, one.type, one.group, forwarded=False)
+        ConfiguredSink(name, one.type, one.group, forwarded=False)
         if is_read_by_workers(one)
-        else Outlet(name, one.type, group_of(name))
+        else ConfiguredSink(name, one.type, group_name(name))
         for name, one in settings.sinks.items()
     ]
 
@@ -107,45 +107,45 @@ async def resume(connection: Connection, sink: str) -> bool:
     return bool(await connection.call("HDEL", PAUSED, sink))
 
 
-async def outflows(
+async def sink_statuses(
     connection: Connection,
-    partitions: Sequence[Partition],
-    wanted: Sequence[Outlet],
+    shards: Sequence[ShardKeys],
+    wanted: Sequence[ConfiguredSink],
     totals: Mapping[str, int],
-) -> list[Outflow]:
+) -> list[SinkStatus]:
     """Look at every sink on every shard; `totals` are the counters of all shards together."""
     if not wanted:
         return []
     standing = await pauses(connection)
-    shards = [await _of_shard(connection, shard, wanted) for shard in partitions]
+    by_shard = [await _of_shard(connection, shard, wanted) for shard in shards]
     return [
-        _sum(outlet, [parts[place] for parts in shards], totals, standing.get(outlet.name))
+        _sum(outlet, [parts[place] for parts in by_shard], totals, standing.get(outlet.name))
         for place, outlet in enumerate(wanted)
     ]
 
 
-async def strays(
+async def orphaned_groups(
     connection: Connection,
-    partitions: Sequence[Partition],
+    shards: Sequence[ShardKeys],
     groups: Sequence[GroupLag],
-    wanted: Sequence[Outlet],
-) -> list[Stray]:
+    wanted: Sequence[ConfiguredSink],
+) -> list[OrphanedGroup]:
     """Return the sinks that are not in the settings, by the groups of ours that belong to none."""
-    shards = {shard.out: shard for shard in partitions}
+    by_stream = {shard.out: shard for shard in shards}
     known = {outlet.group for outlet in wanted}
     found: dict[str, list[GroupLag]] = {}
     for group in groups:
-        if group.name.startswith(group_of("")) and group.name not in known:
-            found.setdefault(group.name.removeprefix(group_of("")), []).append(group)
-    return [await _stray(connection, sink, its, shards) for sink, its in found.items()]
+        if group.name.startswith(group_name("")) and group.name not in known:
+            found.setdefault(group.name.removeprefix(group_name("")), []).append(group)
+    return [await _stray(connection, sink, its, by_stream) for sink, its in found.items()]
 
 
 async def _stray(
-    connection: Connection, sink: str, groups: list[GroupLag], shards: Mapping[str, Partition]
-) -> Stray:
+    connection: Connection, sink: str, groups: list[GroupLag], shards: Mapping[str, ShardKeys]
+) -> OrphanedGroup:
     its = tuple(shards[group.stream] for group in groups)
     leases = await connection.calls([("EXISTS", shard.sink(sink).lease) for shard in its])
-    return Stray(sink, left_of(groups), its, any(leases))
+    return OrphanedGroup(sink, left_of(groups), its, any(leases))
 
 
 def left_of(groups: Sequence[GroupLag]) -> int | None:
@@ -179,15 +179,17 @@ class _Part:
     queue: _Queue
     reader: _Reader
     oldest_ms: int | None
-    failure: Failure | None
+    retry_cause: RetryCause | None
 
 
-def _sum(outlet: Outlet, parts: list[_Part], totals: Mapping[str, int], paused: Pause | None) -> Outflow:
+def _sum(
+    outlet: ConfiguredSink, parts: list[_Part], totals: Mapping[str, int], paused: Pause | None
+) -> SinkStatus:
     lags = [part.reader.lag for part in parts]
     known = [lag for lag in lags if lag is not None]
     holders = [part.queue.holder for part in parts]
     counted = f"sink:{outlet.name}:"
-    return Outflow(
+    return SinkStatus(
         outlet=outlet,
         delivered=totals.get(counted + "delivered", 0),
         failures=totals.get(counted + "failures", 0),
@@ -203,24 +205,26 @@ def _sum(outlet: Outlet, parts: list[_Part], totals: Mapping[str, int], paused: 
         paused=paused,
         holders=tuple(dict.fromkeys(holder for holder in holders if holder)),
         unserved=holders.count("") if outlet.forwarded else 0,
-        failure=joined(part.failure for part in parts),
+        retry_cause=merge_causes(part.retry_cause for part in parts),
     )
 
 
-async def _of_shard(connection: Connection, shard: Partition, wanted: Sequence[Outlet]) -> list[_Part]:
+async def _of_shard(
+    connection: Connection, shard: ShardKeys, wanted: Sequence[ConfiguredSink]
+) -> list[_Part]:
     length, queues = await _queues(connection, shard, wanted)
     groups = await _groups(connection, shard, length)
     readers = [_reader(outlet, groups, length) for outlet in wanted]
     oldest = await _oldest(connection, shard, wanted, readers, groups)
     failures = [
-        await failure(connection, shard, outlet.name) if queue.held else None
+        await retry_cause(connection, shard, outlet.name) if queue.held else None
         for outlet, queue in zip(wanted, queues, strict=True)
     ]
     return [_Part(*parts) for parts in zip(queues, readers, oldest, failures, strict=True)]
 
 
 async def _queues(
-    connection: Connection, shard: Partition, wanted: Sequence[Outlet]
+    connection: Connection, shard: ShardKeys, wanted: Sequence[ConfiguredSink]
 ) -> tuple[int, list[_Queue]]:
     commands: list[Command] = [("XLEN", shard.out)]
     for outlet in wanted:
@@ -240,7 +244,7 @@ def _queue(held: int, waiting: int, soonest: list[bytes], holder: bytes | None) 
     return _Queue(held, waiting, next_try_ms, (holder or b"").decode(errors="replace"))
 
 
-async def _groups(connection: Connection, shard: Partition, length: int) -> dict[str, _Reader]:
+async def _groups(connection: Connection, shard: ShardKeys, length: int) -> dict[str, _Reader]:
     if not length and not await connection.call("EXISTS", shard.out):
         return {}
     found = [dict(pairs(group)) for group in await connection.call("XINFO", "GROUPS", shard.out)]
@@ -251,15 +255,15 @@ def _group(facts: dict[bytes, Any]) -> _Reader:
     return _Reader(facts.get(b"lag"), facts[b"pending"], facts[b"last-delivered-id"].decode())
 
 
-def _reader(outlet: Outlet, groups: Mapping[str, _Reader], length: int) -> _Reader:
+def _reader(outlet: ConfiguredSink, groups: Mapping[str, _Reader], length: int) -> _Reader:
     """Return how far a sink has read. Its group is made when it is first served, and then begins with all that is kept."""
     return groups.get(outlet.group) or _Reader(length if outlet.group else None)
 
 
 async def _oldest(
     connection: Connection,
-    shard: Partition,
-    wanted: Sequence[Outlet],
+    shard: ShardKeys,
+    wanted: Sequence[ConfiguredSink],
     readers: Sequence[_Reader],
     groups: Mapping[str, _Reader],
 ) -> list[int | None]:

@@ -314,8 +314,8 @@ def test_config_tells_who_set_what(tmp_path: Path):
     assert quiet["value"] == 3000
     assert quiet["set_by"] == "variable RFCTL_BATCHING__QUIET_MS"
     assert quiet["hides"][0].startswith("4000 (")
-    explained = rfctl(tmp_path, "config", "explain", "http.token", RFCTL_HTTP__TOKEN="hush")
-    assert "RFCTL_HTTP__TOKEN" in explained.stdout
+    explained = rfctl(tmp_path, "config", "explain", "http.admin_token", RFCTL_HTTP__ADMIN_TOKEN="hush")
+    assert "RFCTL_HTTP__ADMIN_TOKEN" in explained.stdout
     assert "hush" not in explained.stdout
     assert rfctl(tmp_path, "config", "explain", "http.tokens").returncode == 3
     assert str(tmp_path) in rfctl(tmp_path, "config", "path").stdout
@@ -362,7 +362,7 @@ def test_a_second_signal_ends_it_at_once_and_nothing_is_lost(own_server, tmp_pat
 
 def test_redis_that_goes_and_comes_is_said_once_each(own_server, tmp_path: Path):
     server = own_server()
-    daemon = Daemon(tmp_path, RFCTL_REDIS__URL=server.url, RFCTL_DAEMON__CHECK_MS="50")
+    daemon = Daemon(tmp_path, RFCTL_REDIS__URL=server.url, RFCTL_DAEMON__MAX_SLEEP_MS="50")
     server.kill()
     time.sleep(1.5)
     server.start()
@@ -383,7 +383,7 @@ def _alive(pid: int) -> bool:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_the_embedded_store_ends_with_its_daemon_and_keeps_its_data(tmp_path: Path, number: int):
     variables: dict[str, Any] = {
-        "RFCTL_DAEMON__ON_STOP": "due",
+        "RFCTL_DAEMON__DRAIN": "due",
         "RFCTL_REDIS__EMBEDDED_DIR": str(tmp_path / "state"),
     }
     daemon = Daemon(tmp_path, "--embedded", **variables)

@@ -20,15 +20,15 @@ from typing import Any
 import aiohttp
 from standardwebhooks import Webhook
 
-from rfctl.store.connection import Address, Connection
-from rfctl.store.keys import Partition
+from rfctl.store.connection import Connection, RedisAddress
+from rfctl.store.keys import ShardKeys
 from tests.support import workers
 from tests.support.receivers import Answer, HttpReceiver, Taken
 from tests.support.servers import RedisServer
 from tests.support.traffic import COMPANY, Count, People, Provider, Said, Serve, delivering, people, served
 
 SIGNING_SECRET = "whsec_" + "c2VjcmV0" * 4
-OUT = Partition("", "rfctl:out")
+OUT = ShardKeys("", "rfctl:out")
 BOUND_S = 300
 
 
@@ -120,7 +120,7 @@ def check(merged: list[Came], said: Iterable[Said]) -> None:
 def http_sink(receiver: HttpReceiver) -> str:
     return (
         f'[sinks.crm]\ntype = "http"\nurl = "{receiver.url}"\nsecret = ["{SIGNING_SECRET}"]\n'
-        f"allow_private = true\nretry_ms = {[50] * 50}\n"
+        f"allow_private = true\nretry_delays_ms = {[50] * 50}\n"
     )
 
 
@@ -133,7 +133,7 @@ async def follow_jobs(worker: workers.Worker, bot: Bot) -> None:
 
 @contextlib.asynccontextmanager
 async def connected(server: RedisServer) -> AsyncIterator[Connection]:
-    connection = Connection.open(Address(server.url, "the test"))
+    connection = Connection.open(RedisAddress(server.url, "the test"))
     try:
         yield connection
     finally:

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from rfctl.store.connection import Address, Connection
-from rfctl.store.daemons import alive
+from rfctl.store.connection import Connection, RedisAddress
+from rfctl.store.daemons import list_alive
 from tests.cli.test_commands import Daemon
 from tests.conftest import RFCTL, environment, rfctl
 from tests.support.waiting import until
@@ -91,9 +91,9 @@ def test_a_settings_file_that_is_not_for_us_is_78_and_named(tmp_path: Path):
 async def test_simulate_tells_what_a_daemon_says_that_cannot_now(own_server, tmp_path: Path):
     server = own_server()
     daemon = Daemon(tmp_path, RFCTL_REDIS__URL=server.url)
-    connection = Connection.open(Address(server.url, "the test"))
+    connection = Connection.open(RedisAddress(server.url, "the test"))
     try:
-        await until(lambda: alive(connection))
+        await until(lambda: list_alive(connection))
         await connection.call("CONFIG", "SET", "maxmemory", 1)
         result = rfctl(tmp_path, "simulate", "--via", "webhook", "--redis", server.url)
         assert "answered 503: Redis cannot take this now" in result.stderr
@@ -106,7 +106,7 @@ async def test_simulate_tells_what_a_daemon_says_that_cannot_now(own_server, tmp
 
 async def test_simulate_on_a_redis_that_refuses_writes_does_not_blame_the_daemons(own_server, tmp_path: Path):
     server = own_server()
-    connection = Connection.open(Address(server.url, "the test"))
+    connection = Connection.open(RedisAddress(server.url, "the test"))
     await connection.call("CONFIG", "SET", "maxmemory", 1)
     await connection.close()
     result = rfctl(tmp_path, "simulate", "--redis", server.url)

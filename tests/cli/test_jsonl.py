@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from rfctl.sources.contract import Unclear
+from rfctl.sources.contract import Unparsed
 from rfctl.store.connection import Connection
 from rfctl.store.quarantine import Quarantine
 from tests.cli.test_commands import PHONE, Daemon
@@ -80,7 +80,7 @@ async def _two(connection: Connection) -> bool:
 
 async def test_what_was_not_understood_is_lines(server: RedisServer, connection: Connection, tmp_path: Path):
     operator = Lines(tmp_path, server.url, RFCTL_SOURCES__TG__TYPE="telegram")
-    await Quarantine(connection).keep("tg", "telegram", [Unclear(b'{\n"x": 1}', "why")] * 2)
+    await Quarantine(connection).keep("tg", "telegram", [Unparsed(b'{\n"x": 1}', "why")] * 2)
     listed = await operator.of("quarantine", "list")
     [shown] = await operator.of("quarantine", "show", listed[0]["id"])
     reread = await operator.of("quarantine", "retry", "--all")

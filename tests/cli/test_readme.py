@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from rfctl.assembly.sinks import forwarded, make_exit
-from rfctl.assembly.sources import entrances
+from rfctl.assembly.sinks import build_target, forwarded_sinks
+from rfctl.assembly.sources import build_sources
 from rfctl.assembly.store import policy_of
 from rfctl.config.loader import Environment, load
 from rfctl.model.message import decode_merged
@@ -121,9 +121,9 @@ def test_every_piece_of_settings_is_right_and_makes_its_part(text: str, tmp_path
     file.write_text(text)
     settings = load(Environment({"HOME": str(tmp_path)}), file=file).settings
     assert policy_of(settings).rules or settings.sinks
-    assert set(entrances(settings)) == set(settings.sources or {"generic"})
-    for name, one in forwarded(settings).items():
-        assert make_exit(name, one, redis_url=settings.redis.url).name == name
+    assert set(build_sources(settings)) == set(settings.sources or {"generic"})
+    for name, one in forwarded_sinks(settings).items():
+        assert build_target(name, one, redis_url=settings.redis.url).name == name
 
 
 def test_every_type_of_source_and_sink_is_shown():

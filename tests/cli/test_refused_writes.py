@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from rfctl.errors import RedisCannotNowError
-from rfctl.store.connection import Address, Connection
+from rfctl.store.connection import Connection, RedisAddress
 from rfctl.store.daemons import FORGET_MS
 from rfctl.store.keys import DAEMONS
 from tests.conftest import rfctl
@@ -27,7 +27,7 @@ def server(own_server) -> RedisServer:
 
 @pytest.fixture
 async def connection(server: RedisServer) -> AsyncIterator[Connection]:
-    opened = Connection.open(Address(server.url, "the test"))
+    opened = Connection.open(RedisAddress(server.url, "the test"))
     yield opened
     await opened.close()
 
@@ -101,7 +101,7 @@ async def test_stats_writes_nothing_and_so_shows_a_replica_with_a_long_dead_daem
     server: RedisServer, connection: Connection, tmp_path: Path
 ):
     now = await connection.now_ms() - FORGET_MS - 60_000
-    line = {"id": "old", "host": "h", "pid": 1, "version": "0", "roles": "all", "beat_ms": now}
+    line = {"id": "old", "host": "h", "pid": 1, "version": "0", "role": "all", "beat_ms": now}
     await connection.call("HSET", DAEMONS, "old", json.dumps(line))
     await replica(connection, server)
     seen = rfctl(tmp_path, "stats", "--redis", server.url)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from rfctl.store.connection import Address, Connection
+from rfctl.store.connection import Connection, RedisAddress
 from rfctl.store.keys import QUARANTINE
 from tests.cli.test_commands import PHONE, Daemon
 from tests.conftest import RFCTL, environment, rfctl
@@ -50,12 +50,12 @@ class Operator:
             await asyncio.to_thread(started.end)
 
 
-def crm(url: str, retry_ms: str = "20") -> dict[str, str]:
+def crm(url: str, retry_delays_ms: str = "20") -> dict[str, str]:
     return {
         "RFCTL_SINKS__CRM__TYPE": "http",
         "RFCTL_SINKS__CRM__URL": url,
         "RFCTL_SINKS__CRM__ALLOW_PRIVATE": "true",
-        "RFCTL_SINKS__CRM__RETRY_MS": retry_ms,
+        "RFCTL_SINKS__CRM__RETRY_DELAYS_MS": retry_delays_ms,
     }
 
 
@@ -339,7 +339,7 @@ async def test_replay_finds_among_the_dead_what_was_trimmed_and_takes_it_from_th
 
 async def test_on_several_shards_ids_with_and_without_the_shard_are_found(own_server: Any, tmp_path: Path):
     server = own_server()
-    connection = Connection.open(Address(server.url, "the test"))
+    connection = Connection.open(RedisAddress(server.url, "the test"))
     async with HttpReceiver() as receiver:
         operator = Operator(tmp_path, server.url, RFCTL_REDIS__SHARDS="3", **crm(receiver.url))
         async with operator.daemon() as daemon:

@@ -19,7 +19,7 @@ from tests.support.servers import RedisServer
 from tests.support.waiting import until
 
 PATIENT = {"RFCTL_BATCHING__QUIET_MS": "300000", "RFCTL_BATCHING__MAX_WAIT_MS": "600000"}
-APART = {**PATIENT, "RFCTL_BATCHING__KEY": '["company"]'}
+APART = {**PATIENT, "RFCTL_BATCHING__SPLIT_BY": '["company"]'}
 WIPE = "\x1b[2J"
 
 

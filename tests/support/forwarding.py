@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 
 from rfctl.delivery.forwarder import Forwarder
-from rfctl.delivery.retry_policy import Pace
+from rfctl.delivery.retry_policy import RetryPolicy
 from rfctl.model.message import Message
 from rfctl.sinks.contract import Delivery, DeliveryError, Sink
-from rfctl.sinks.redis import Inside
+from rfctl.sinks.redis import RedisSink
 from rfctl.store.connection import Connection, pairs
-from rfctl.store.deliveries import Deliveries
+from rfctl.store.deliveries import DeliveryQueue
 from tests.conftest import collected, make_batches
 
-PACE = Pace(retry_ms=(60, 120), parallel=4, check_ms=50, lease_ms=3000, finish_ms=2000)
+PACE = RetryPolicy(retry_delays_ms=(60, 120), concurrency=4, max_sleep_ms=50, lease_ms=3000, finish_ms=2000)
 
 
 async def hand_over(connection: Connection, *said: tuple[str, str]) -> list[str]:
@@ -23,8 +23,8 @@ async def hand_over(connection: Connection, *said: tuple[str, str]) -> list[str]
     return [one.id for one in await collected(batches)]
 
 
-def deliveries(connection: Connection, shard: int = 0) -> Deliveries:
-    return Deliveries(connection, make_batches(connection).partitions[shard], "bot")
+def deliveries(connection: Connection, shard: int = 0) -> DeliveryQueue:
+    return DeliveryQueue(connection, make_batches(connection).shards[shard], "bot")
 
 
 class Receiver:
@@ -47,7 +47,7 @@ class Receiver:
 class Running:
     """A forwarder that runs until the test says otherwise."""
 
-    def __init__(self, connection: Connection, sink: Sink | Inside, pace: Pace, who: str) -> None:
+    def __init__(self, connection: Connection, sink: Sink | RedisSink, pace: RetryPolicy, who: str) -> None:
         self.stopping = asyncio.Event()
         self.task = asyncio.create_task(Forwarder(deliveries(connection), sink, pace, who).run(self.stopping))
 
@@ -58,7 +58,7 @@ class Running:
 
 async def left(connection: Connection) -> tuple[int, int, int, int, int]:
     """What is still known of deliveries: unacknowledged, waiting, held, tries, bodies."""
-    keys = make_batches(connection).partitions[0].sink("bot")
+    keys = make_batches(connection).shards[0].sink("bot")
     groups = await connection.call("XINFO", "GROUPS", "rfctl:out")
     return (
         dict(pairs(groups[0]))[b"pending"] if groups else -1,

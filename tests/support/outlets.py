@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from rfctl.assembly.sinks import make_exit
+from rfctl.assembly.sinks import build_target
 from rfctl.config.endpoints import SinkSettings
 from rfctl.sinks.contract import Delivery, DeliveryError, Sink
-from rfctl.sinks.redis import Inside
+from rfctl.sinks.redis import RedisSink
 from rfctl.store.connection import Connection
 from tests.support.receivers import HttpReceiver
 
@@ -33,7 +33,7 @@ class Outlet:
     """A sink and what has come out of it, oldest first, as the payloads that the outside sees."""
 
     kind: str
-    sink: Sink | Inside
+    sink: Sink | RedisSink
     taken: Callable[[], Awaitable[Payloads]]
 
 
@@ -145,8 +145,8 @@ async def outlet(
         elif kind == "stdout":
             monkeypatch.setattr("rfctl.sinks.stdout.sys", SimpleNamespace(stdout=written))
         url = connection.address.url
-        sink = make_exit("bot", settings(kind, **more), redis_url=url).sink
-        if not isinstance(sink, Inside):
+        sink = build_target("bot", settings(kind, **more), redis_url=url).sink
+        if not isinstance(sink, RedisSink):
             sink = Stubborn(sink)
             await sink.open()
             opened.push_async_callback(sink.close)

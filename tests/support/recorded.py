@@ -15,7 +15,7 @@ import msgspec
 from hypothesis import strategies as st
 
 from rfctl.model.message import decode_item, encode_item
-from rfctl.sources.contract import NotUnderstoodError, Reading, Source
+from rfctl.sources.contract import NotUnderstoodError, ParseResult, Source
 
 FOLDER = Path(__file__).parents[1] / "payloads"
 NO_FILE = {"id": "", "url": "", "mime": "", "caption": "", "name": ""}
@@ -55,16 +55,16 @@ def body(kind: str, name: str) -> bytes:
     return (FOLDER / kind / name).read_bytes()
 
 
-def check(source: Source, case: Case) -> Reading:
+def check(source: Source, case: Case) -> ParseResult:
     """Hold a source to the table; returns what it read."""
     reading, wanted = source.messages(case.body), case.expected
     pairs = zip(reading.messages, wanted["messages"], strict=True)
     assert [_shown(message, like) for message, like in pairs] == [_filled(one) for one in wanted["messages"]]
-    assert (reading.skipped, len(reading.unclear)) == (wanted["skipped"], wanted["unclear"])
+    assert (reading.skipped, len(reading.unparsed)) == (wanted["skipped"], wanted["unclear"])
     return reading
 
 
-def check_stored(reading: Reading) -> None:
+def check_stored(reading: ParseResult) -> None:
     """Hold each message to its stored form, and to what the provider sent."""
     for message in reading.messages:
         stored = decode_item(encode_item(message, with_phone=True) + b"}")
@@ -73,16 +73,16 @@ def check_stored(reading: Reading) -> None:
         assert json.loads(bytes(stored.metadata))["raw"]
 
 
-def check_unclear(source: Source, reading: Reading) -> None:
+def check_unclear(source: Source, reading: ParseResult) -> None:
     """Hold what is unclear to being read again alone, and as it was."""
-    for one in reading.unclear:
+    for one in reading.unparsed:
         assert one.why
         again = source.messages(one.body)
         assert (again.messages, again.skipped) == ([], {})
-        assert [each.body for each in again.unclear] == [one.body]
+        assert [each.body for each in again.unparsed] == [one.body]
 
 
-def survived(source: Source, body: bytes) -> Reading | None:
+def survived(source: Source, body: bytes) -> ParseResult | None:
     """Return what came of any bytes, None for what was not understood; nothing else may be raised."""
     try:
         reading = source.messages(body)

@@ -16,8 +16,8 @@ import aiohttp
 
 from rfctl.sources.whatsapp_cloud.source import sign
 from rfctl.store.connection import Connection
-from rfctl.store.daemons import alive
-from rfctl.store.keys import Partition
+from rfctl.store.daemons import list_alive
+from rfctl.store.keys import ShardKeys
 from tests.conftest import RFCTL, environment
 
 APP_SECRET = "meta-app-secret"
@@ -208,6 +208,6 @@ async def served(*daemons: Serve) -> AsyncIterator[None]:
 
 async def delivering(connection: Connection, sink: str, daemons: Sequence[Serve]) -> Serve:
     """The one of these daemons that delivers to the sink now."""
-    holder = await connection.call("GET", Partition("", "").sink(sink).lease)
-    [pid] = [one.pid for one in await alive(connection) if one.id == holder.decode()]
+    holder = await connection.call("GET", ShardKeys("", "").sink(sink).lease)
+    [pid] = [one.pid for one in await list_alive(connection) if one.id == holder.decode()]
     return next(one for one in daemons if one.process.pid == pid)

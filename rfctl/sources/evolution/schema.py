@@ -11,8 +11,15 @@ import re
 
 import msgspec
 
-from rfctl.model.message import tidy_phone
-from rfctl.sources.contract import Contact, NotUnderstoodError, decode_json, first, joined, unix_ms
+from rfctl.model.message import normalize_phone
+from rfctl.sources.contract import (
+    Contact,
+    NotUnderstoodError,
+    decode_json,
+    first_nonempty,
+    join_lines,
+    unix_ms,
+)
 from rfctl.sources.whatsapp_web import contact
 
 Content = dict[str, msgspec.Raw]
@@ -61,7 +68,7 @@ class Key(msgspec.Struct):
     def phone(self) -> str:
         """The sender, by number where one is known; an `@lid` stays as it is; "" when nobody is named."""
         number = next((one for one in self._spellings if not one.endswith(_HIDDEN)), "")
-        return tidy_phone(number or first(*self._spellings))
+        return normalize_phone(number or first_nonempty(*self._spellings))
 
     @property
     def alias(self) -> str:
@@ -226,16 +233,16 @@ def read_body(name: str, raw: bytes) -> Body:
 def text_of(kind: str, body: Body) -> str:
     """Return what the person wrote, pressed or chose."""
     if kind == "button":
-        return first(body.selectedDisplayText, body.title, body.body.text if body.body else "")
+        return first_nonempty(body.selectedDisplayText, body.title, body.body.text if body.body else "")
     if kind == "poll":
-        return first(body.name, _chosen(body.vote))
-    return first(body.text, body.caption, body.message if kind == "order" else "")
+        return first_nonempty(body.name, _chosen(body.vote))
+    return first_nonempty(body.text, body.caption, body.message if kind == "order" else "")
 
 
 def pressed(body: Body) -> str:
     """Return what the button or row is called in the program that sent it."""
     row, flow = body.singleSelectReply, body.nativeFlowResponseMessage
-    return first(
+    return first_nonempty(
         body.selectedButtonId,
         body.selectedId,
         row.selectedRowId if row else "",
@@ -246,6 +253,6 @@ def pressed(body: Body) -> str:
 def _chosen(vote: Vote | None) -> str:
     """Return the chosen names; before they are decrypted there are only hashes, which say nothing."""
     try:
-        return joined(decode_json(bytes(vote.selectedOptions), _decode_options)) if vote else ""
+        return join_lines(decode_json(bytes(vote.selectedOptions), _decode_options)) if vote else ""
     except NotUnderstoodError:
         return ""

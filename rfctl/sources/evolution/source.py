@@ -27,18 +27,18 @@ import msgspec
 from rfctl.model.message import Media, Message
 from rfctl.sources.contract import (
     NotUnderstoodError,
+    ParseResult,
     Profile,
-    Reading,
     Request,
-    Unclear,
+    Unparsed,
     bearer,
+    check_limits,
+    constant_time_equal,
     decode_json,
-    first,
+    first_nonempty,
     metadata,
-    same,
-    storable,
-    tidy_type,
-    without,
+    normalize_type,
+    strip_fields,
 )
 from rfctl.sources.evolution.schema import (
     FILES,
@@ -90,7 +90,7 @@ _decode_item = msgspec.json.Decoder(_Item).decode
 _decode_deletion = msgspec.json.Decoder(_Deletion).decode
 _decode_protocol = msgspec.json.Decoder(Protocol).decode
 _decode_text = msgspec.json.Decoder(str | None).decode
-_Read = Callable[[bytes, _Event, Reading], None]
+_Read = Callable[[bytes, _Event, ParseResult], None]
 
 
 class Evolution:
@@ -108,7 +108,9 @@ class Evolution:
         """Say whether any secret signed the token, or is the Authorization or apikey header (`now_ms`: Unix ms)."""
         token, api_key = bearer(request.header("authorization")), request.header("apikey")
         matches = [
-            same(token, secret) | same(api_key, secret) | signed(token, secret, now_ms)
+            constant_time_equal(token, secret)
+            | constant_time_equal(api_key, secret)
+            | signed(token, secret, now_ms)
             for secret in self._profile.secrets
             if secret
         ]
@@ -122,11 +124,11 @@ class Evolution:
         """Return the body with the API key emptied; otherwise it is the same to the byte."""
         return _API_KEY.sub(rb'\1""', body)
 
-    def messages(self, body: bytes) -> Reading:
+    def messages(self, body: bytes) -> ParseResult:
         """Read one event. Raises NotUnderstoodError when it is none."""
         event: _Event = decode_json(self.redact(body), _decode_event)
         name = event.event.lower().replace("_", ".").replace("-", ".")
-        reading = Reading()
+        reading = ParseResult()
         read, items = self._read.get(name), _items(bytes(event.data))
         if read is None or not items:
             reading.skip(_COUNTED.get(name, "event"))
@@ -135,11 +137,11 @@ class Evolution:
             try:
                 read(raw, event, reading)
             except NotUnderstoodError as problem:
-                reading.unclear.append(Unclear(_alone(event, raw), problem.fact))
+                reading.unparsed.append(Unparsed(_alone(event, raw), problem.fact))
         return reading
 
-    def _upsert(self, raw: bytes, event: _Event, reading: Reading) -> None:
-        raw = without(raw, HEAVY)
+    def _upsert(self, raw: bytes, event: _Event, reading: ParseResult) -> None:
+        raw = strip_fields(raw, HEAVY)
         item: _Item = decode_json(raw, _decode_item)
         content = unwrap(item.message or {})
         name = held(content)
@@ -154,7 +156,7 @@ class Evolution:
 
     def _content(self, raw: bytes, item: _Item, content: Content, name: str, event: _Event) -> Message:
         body = read_body(name, bytes(content[name]))
-        kind = TYPES.get(name) or tidy_type(name)
+        kind = TYPES.get(name) or normalize_type(name)
         kind = "voice" if kind == "audio" and body.ptt else kind
         return self._message(
             item.key,
@@ -168,7 +170,9 @@ class Evolution:
             metadata=metadata(raw, **_facts(kind, body, item)),
         )
 
-    def _protocol(self, raw: bytes, item: _Item, content: Content, event: _Event, reading: Reading) -> None:
+    def _protocol(
+        self, raw: bytes, item: _Item, content: Content, event: _Event, reading: ParseResult
+    ) -> None:
         """Read an edit or a deletion that came as a message; here the outer key says who."""
         told: Protocol = decode_json(bytes(content["protocolMessage"]), _decode_protocol)
         about = told.key.id if told.key and told.key.id else ""
@@ -183,8 +187,8 @@ class Evolution:
         message = self._message(item.key, event, metadata=metadata(raw, senderName=item.pushName), **known)
         reading.messages.append(message)
 
-    def _edited(self, raw: bytes, event: _Event, reading: Reading) -> None:
-        raw = without(raw, HEAVY)
+    def _edited(self, raw: bytes, event: _Event, reading: ParseResult) -> None:
+        raw = strip_fields(raw, HEAVY)
         told: Protocol = decode_json(raw, _decode_protocol)
         key = told.key or Key()
         if told.type not in _EDITED:
@@ -201,7 +205,7 @@ class Evolution:
         known |= {"id": f"{key.id}:edit:{mark}" if key.id else "", "sent_ms": time_ms(told.timestampMs)}
         reading.messages.append(self._message(key, event, metadata=metadata(raw), **known))
 
-    def _deleted(self, raw: bytes, event: _Event, reading: Reading) -> None:
+    def _deleted(self, raw: bytes, event: _Event, reading: ParseResult) -> None:
         deletion: _Deletion = decode_json(raw, _decode_deletion)
         key = deletion.key or deletion
         if key.fromMe or key.is_feed:
@@ -209,7 +213,7 @@ class Evolution:
             return
         known = {"id": _deletion_id(key.id or ""), "refers": key.id or "", "type": "deletion"}
         reading.messages.append(
-            self._message(key, event, text="", metadata=metadata(without(raw, HEAVY)), **known)
+            self._message(key, event, text="", metadata=metadata(strip_fields(raw, HEAVY)), **known)
         )
 
     def _message(self, key: Key, event: _Event, **known: Any) -> Message:
@@ -218,7 +222,7 @@ class Evolution:
             channel=profile.name, company=profile.company or None, platform="whatsapp",
             account=event.instance, phone=key.phone, alias=key.alias, chat=key.chat, **known,
         )  # fmt: skip
-        return storable(message, profile.max_text_bytes)
+        return check_limits(message, profile.max_text_bytes)
 
 
 def _items(data: bytes) -> list[bytes]:
@@ -251,7 +255,7 @@ def _new_text(told: Protocol) -> str:
 def _refers(body: Body, item: _Item) -> str:
     keys = (body.key, body.pollCreationMessageKey, body.targetMessageKey)
     quoted = (body.contextInfo, item.contextInfo)
-    return first(*(key.id for key in keys if key), *(one.stanzaId for one in quoted if one))
+    return first_nonempty(*(key.id for key in keys if key), *(one.stanzaId for one in quoted if one))
 
 
 def _media(kind: str, body: Body, item: _Item) -> tuple[Media, ...]:

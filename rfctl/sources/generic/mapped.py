@@ -20,19 +20,19 @@ from typing import Any
 import msgspec
 
 from rfctl.errors import SettingsError
-from rfctl.model.message import Media, Message, tidy_phone
+from rfctl.model.message import Media, Message, normalize_phone
 from rfctl.sources.contract import (
     NotUnderstoodError,
+    ParseResult,
     Profile,
-    Reading,
     Request,
-    Unclear,
+    Unparsed,
     bearer,
+    check_limits,
+    constant_time_equal,
     decode_json,
     metadata,
-    repaired,
-    same,
-    storable,
+    repair_surrogates,
     unix_ms,
 )
 from rfctl.sources.generic import node_form as generic
@@ -97,16 +97,18 @@ class Mapped:
         """Return the body: which part of it would be secret is not known."""
         return body
 
-    def messages(self, body: bytes) -> Reading:
+    def messages(self, body: bytes) -> ParseResult:
         """Read each message. Raises NotUnderstoodError for a body that is not JSON or has no list at `each`."""
         top = decode_json(body, _decode)
-        mended = repaired(body)
-        reading = Reading()
+        mended = repair_surrogates(body)
+        reading = ParseResult()
         for place, raw in enumerate(self._elements(mended)):
             try:
                 self._read(decode_json(raw, _decode), top, raw, reading)
             except NotUnderstoodError as problem:
-                reading.unclear.append(Unclear(self._alone(mended, raw), _where(self._each, place, problem)))
+                reading.unparsed.append(
+                    Unparsed(self._alone(mended, raw), _where(self._each, place, problem))
+                )
         return reading
 
     def _elements(self, body: bytes) -> list[bytes]:
@@ -121,18 +123,18 @@ class Mapped:
         """Return the body with this one message in it, so that it is read again as it was now."""
         return body if self._each is None else raw_with(body, self._each.steps, b"[" + element + b"]")
 
-    def _read(self, element: Any, top: Any, raw: bytes, reading: Reading) -> None:
+    def _read(self, element: Any, top: Any, raw: bytes, reading: ParseResult) -> None:
         found = {key: at(top if path.from_top else element, path.steps) for key, path in self._paths.items()}
         if found.get("skip_if") not in _FALSE:
             reading.skip("own")
             return
-        message = storable(self._message(found, raw), self._profile.max_text_bytes)
+        message = check_limits(self._message(found, raw), self._profile.max_text_bytes)
         if not (message.text or message.media or found.get("type")):
             raise NotUnderstoodError("neither text nor media")
         reading.messages.append(message)
 
     def _message(self, found: dict[str, Any], raw: bytes) -> Message:
-        phone, chat = tidy_phone(_name(found, "phone")), _name(found, "chat")
+        phone, chat = normalize_phone(_name(found, "phone")), _name(found, "chat")
         media = _media(found)
         return Message(
             phone=phone,
@@ -141,7 +143,7 @@ class Mapped:
             channel=self._profile.name,
             company=_name(found, "company") or self._profile.company or None,
             account=_name(found, "account"),
-            chat="" if tidy_phone(chat) == phone else chat,
+            chat="" if normalize_phone(chat) == phone else chat,
             sent_ms=_time(found.get("time")),
             type=_type(_word(found, "type"), media),
             media=media,
@@ -154,14 +156,16 @@ def _where(each: Path | None, place: int, problem: NotUnderstoodError) -> str:
 
 
 def _told(given: bytes, secret: str, body: bytes) -> bool:  # noqa: ARG001 - a token is no signature
-    return same(given, secret) | same(bearer(given), secret)
+    return constant_time_equal(given, secret) | constant_time_equal(bearer(given), secret)
 
 
 def _signed(given: bytes, secret: str, body: bytes) -> bool:
     if given[:7].lower() == b"sha256=":
         given = given[7:]
     digest = hmac.new(secret.encode(), body, hashlib.sha256).digest()
-    return same(given.lower(), digest.hex()) | same(given, base64.b64encode(digest).decode())
+    return constant_time_equal(given.lower(), digest.hex()) | constant_time_equal(
+        given, base64.b64encode(digest).decode()
+    )
 
 
 def _name(found: dict[str, Any], key: str) -> str:

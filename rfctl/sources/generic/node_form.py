@@ -16,8 +16,8 @@ from datetime import UTC, datetime
 import msgspec
 
 from rfctl.errors import BadRequestError
-from rfctl.model.message import MAX_COMPANY_CHARS, MAX_ID_CHARS, MAX_PHONE_CHARS, Message, tidy_phone
-from rfctl.sources.contract import Profile, Reading, Request, repaired
+from rfctl.model.message import MAX_COMPANY_CHARS, MAX_ID_CHARS, MAX_PHONE_CHARS, Message, normalize_phone
+from rfctl.sources.contract import ParseResult, Profile, Request, repair_surrogates
 
 CHANNEL = "generic"
 BATCHED = "/webhook/whatsapp/batched"
@@ -135,15 +135,15 @@ class Generic:
         """Return the body: it holds no secret."""
         return body
 
-    def messages(self, body: bytes) -> Reading:
+    def messages(self, body: bytes) -> ParseResult:
         """Read a request's messages, in its order. Raises BadRequestError that says what is wrong and where."""
-        return Reading(messages(body, self._limits, self._make_id))
+        return ParseResult(messages(body, self._limits, self._make_id))
 
 
 def _parse(body: bytes) -> _Request:
     try:
         body.decode()
-        return _decode(repaired(body))
+        return _decode(repair_surrogates(body))
     except UnicodeDecodeError as problem:
         raise BadRequestError(f"the body is not UTF-8: {problem.reason} at byte {problem.start}") from None
     except msgspec.ValidationError as problem:
@@ -170,7 +170,7 @@ def _message(one: _One, request: _One, limits: Limits, make_id: Callable[[], str
 
 
 def _phone(sender: str | int | None, where: str) -> str:
-    phone = tidy_phone(str(sender)) if sender is not None else ""
+    phone = normalize_phone(str(sender)) if sender is not None else ""
     if not phone:
         raise BadRequestError(f"{where}`from` is missing: who sent it?")
     if len(phone) > MAX_PHONE_CHARS:

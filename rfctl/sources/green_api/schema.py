@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from rfctl.model.message import Media
-from rfctl.sources.contract import Contact, first, joined
+from rfctl.sources.contract import Contact, first_nonempty, join_lines
 from rfctl.sources.whatsapp_web import contact, type_named, type_of_mime
 
 _TYPES = {
@@ -169,10 +169,12 @@ def text(body: Body) -> str:
     """Return what the person wrote, chose or voted for."""
     data = body.messageData
     if data.pollMessageData:
-        return first(_votes(data.pollMessageData, body.senderData.sender or ""), data.pollMessageData.name)
+        return first_nonempty(
+            _votes(data.pollMessageData, body.senderData.sender or ""), data.pollMessageData.name
+        )
     pressed, offer = _choice(data), _offer(data)
     written = data.textMessageData or data.extendedTextMessageData or _Text()
-    return first(
+    return first_nonempty(
         *(written.textMessage, written.text),
         data.editedMessageData.textMessage if data.editedMessageData else "",
         data.fileMessageData.caption if data.fileMessageData else "",
@@ -182,7 +184,9 @@ def text(body: Body) -> str:
 
 
 def _votes(poll: _Poll, sender: str) -> str:
-    return joined(vote.optionName or "" for vote in poll.votes or [] if sender in (vote.optionVoters or []))
+    return join_lines(
+        vote.optionName or "" for vote in poll.votes or [] if sender in (vote.optionVoters or [])
+    )
 
 
 def _choice(data: MessageData) -> _Choice:
@@ -211,7 +215,7 @@ def refers(data: MessageData) -> str:
     about: tuple[_About | None, ...] = (
         data.editedMessageData, data.deletedMessageData, data.quotedMessage, _choice(data), data.pollMessageData,
     )  # fmt: skip
-    return first(*(one.stanzaId for one in about if one))
+    return first_nonempty(*(one.stanzaId for one in about if one))
 
 
 def media(data: MessageData) -> tuple[Media, ...]:
@@ -252,4 +256,4 @@ def button(data: MessageData) -> str:
     pressed = _choice(data)
     row = pressed.singleSelectReply
     row = row.selectedRowId if isinstance(row, _Row) else row
-    return first(pressed.selectedButtonId, pressed.selectedId, row)
+    return first_nonempty(pressed.selectedButtonId, pressed.selectedId, row)

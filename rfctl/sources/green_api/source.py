@@ -16,22 +16,22 @@ from __future__ import annotations
 
 import msgspec
 
-from rfctl.model.message import Message, tidy_phone
+from rfctl.model.message import Message, normalize_phone
 from rfctl.sources.contract import (
     NotUnderstoodError,
+    ParseResult,
     Profile,
-    Reading,
     Request,
-    Unclear,
+    Unparsed,
     bearer,
+    check_limits,
+    constant_time_equal,
     decode_json,
-    first,
+    first_nonempty,
     metadata,
-    repaired,
-    same,
-    storable,
+    repair_surrogates,
+    strip_fields,
     unix_ms,
-    without,
 )
 from rfctl.sources.green_api.schema import (
     Body,
@@ -73,7 +73,9 @@ class GreenApi:
         """Say whether any secret is the token that was sent."""
         given = request.header("authorization")
         matches = [
-            same(given, secret) | same(bearer(given), secret) for secret in self._profile.secrets if secret
+            constant_time_equal(given, secret) | constant_time_equal(bearer(given), secret)
+            for secret in self._profile.secrets
+            if secret
         ]
         return any(matches)
 
@@ -85,20 +87,20 @@ class GreenApi:
         """Return the body: GREEN-API puts no secret into it."""
         return body
 
-    def messages(self, body: bytes) -> Reading:
+    def messages(self, body: bytes) -> ParseResult:
         """Read the notification. Raises NotUnderstoodError when it is none."""
         kind = decode_json(body, _decode_notification).typeWebhook
-        reading = Reading()
+        reading = ParseResult()
         if kind != _MESSAGE:
             reading.skip(_SKIPPED.get(kind, "event"))
             return reading
         try:
             self._read(body, reading)
         except NotUnderstoodError as problem:
-            reading.unclear.append(Unclear(body, problem.fact))
+            reading.unparsed.append(Unparsed(body, problem.fact))
         return reading
 
-    def _read(self, raw: bytes, reading: Reading) -> None:
+    def _read(self, raw: bytes, reading: ParseResult) -> None:
         body = decode_json(raw, _decode_body)
         if body.senderData.chatType == "channel":
             reading.skip("event")  # a post to everybody, not a message to us
@@ -122,22 +124,22 @@ class GreenApi:
             refers=refers(body.messageData),
             metadata=_metadata(body, raw),
         )
-        return storable(message, self._profile.max_text_bytes)
+        return check_limits(message, self._profile.max_text_bytes)
 
 
 def _phone(body: Body) -> str:
     """Return who wrote it; in a group a sender that is the group is none."""
     sender, chat = body.senderData.sender or "", body.senderData.chatId or ""
     if body.in_group:
-        return "" if sender == chat else tidy_phone(sender)
-    return tidy_phone(first(sender, chat))
+        return "" if sender == chat else normalize_phone(sender)
+    return normalize_phone(first_nonempty(sender, chat))
 
 
 def _metadata(body: Body, raw: bytes) -> bytes:
     who = body.senderData
     return metadata(
-        without(repaired(raw).strip(), _HEAVY),
-        senderName=first(who.senderName, who.senderContactName),
+        strip_fields(repair_surrogates(raw).strip(), _HEAVY),
+        senderName=first_nonempty(who.senderName, who.senderContactName),
         location=location(body.messageData),
         contacts=contacts(body.messageData),
         button=button(body.messageData),

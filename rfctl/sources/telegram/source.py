@@ -21,20 +21,20 @@ from typing import Any
 
 import msgspec
 
-from rfctl.model.message import Media, Message, tidy_phone
+from rfctl.model.message import Media, Message, normalize_phone
 from rfctl.sources.contract import (
     Contact,
     NotUnderstoodError,
+    ParseResult,
     Profile,
-    Reading,
     Request,
-    Unclear,
+    Unparsed,
+    check_limits,
+    constant_time_equal,
     decode_json,
-    first,
+    first_nonempty,
     metadata,
-    same,
-    storable,
-    tidy_type,
+    normalize_type,
     unix_ms,
 )
 from rfctl.sources.telegram.schema import (
@@ -70,7 +70,7 @@ class Telegram:
     def verify(self, request: Request, now_ms: int) -> bool:  # noqa: ARG002 - the token has no time in it
         """Say whether the token header is any of the secrets, in constant time."""
         given = request.header(_HEADER)
-        matches = [same(given, secret) for secret in self._profile.secrets if secret]
+        matches = [constant_time_equal(given, secret) for secret in self._profile.secrets if secret]
         return any(matches)
 
     def handshake(self, request: Request) -> str | None:  # noqa: ARG002 - Telegram asks nothing first
@@ -81,10 +81,10 @@ class Telegram:
         """Return the body: Telegram puts no secret into it."""
         return body
 
-    def messages(self, body: bytes) -> Reading:
+    def messages(self, body: bytes) -> ParseResult:
         """Read one update. Raises NotUnderstoodError when it is none."""
         update: Update = decode_json(body, decode_update)
-        reading = Reading()
+        reading = ParseResult()
         kind = next((name for name in update.__struct_fields__[1:] if bytes(getattr(update, name))), "")
         if not kind:
             reading.skip("event")
@@ -92,10 +92,10 @@ class Telegram:
         try:
             self._read(kind, bytes(getattr(update, kind)), update.update_id, reading)
         except NotUnderstoodError as problem:
-            reading.unclear.append(Unclear(body, problem.fact))
+            reading.unparsed.append(Unparsed(body, problem.fact))
         return reading
 
-    def _read(self, kind: str, raw: bytes, update_id: int, reading: Reading) -> None:
+    def _read(self, kind: str, raw: bytes, update_id: int, reading: ParseResult) -> None:
         if kind == "deleted_business_messages":
             reading.messages.extend(self._deletions(raw))
         elif kind == "callback_query":
@@ -139,7 +139,7 @@ class Telegram:
         account = post.business_connection_id if post else ""
         return self._message(
             phone=str(pressed.sender.id),
-            text=first(_caption(post, pressed.data), pressed.data, pressed.game_short_name),
+            text=first_nonempty(_caption(post, pressed.data), pressed.data, pressed.game_short_name),
             id=pressed.id,
             account=account,
             chat=_chat(post) if post else "",
@@ -180,7 +180,7 @@ class Telegram:
         message = Message(
             channel=self._profile.name, company=self._profile.company or None, platform="telegram", **known
         )
-        return storable(message, self._profile.max_text_bytes)
+        return check_limits(message, self._profile.max_text_bytes)
 
 
 def _skipped(post: Post, *, edited: bool) -> str:
@@ -220,11 +220,11 @@ def _type(post: Post, raw: bytes) -> str:
     held = [name for name in decode_json(raw, decode_names) if name not in ABOUT]
     if not SERVICE.isdisjoint(held):
         return "system"
-    return tidy_type(first(*held))
+    return normalize_type(first_nonempty(*held))
 
 
 def _text(post: Post) -> str:
-    return first(
+    return first_nonempty(
         post.text,
         post.caption,
         post.poll.question if post.poll else "",
@@ -265,7 +265,7 @@ def _name(one: User | Shared) -> str:
 
 
 def _contact(shared: Shared) -> Contact:
-    return Contact(_name(shared), tidy_phone(shared.phone_number))
+    return Contact(_name(shared), normalize_phone(shared.phone_number))
 
 
 def _location(post: Post) -> dict[str, Any]:

@@ -24,18 +24,18 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import msgspec
 
-from rfctl.model.message import Media, Message, tidy_phone
+from rfctl.model.message import Media, Message, normalize_phone
 from rfctl.sources.contract import (
     NotUnderstoodError,
+    ParseResult,
     Profile,
-    Reading,
     Request,
-    Unclear,
-    first,
+    Unparsed,
+    check_limits,
+    constant_time_equal,
+    first_nonempty,
     metadata,
-    same,
-    storable,
-    tidy_type,
+    normalize_type,
 )
 
 MOST_FIELDS = 200
@@ -63,7 +63,7 @@ class Twilio:
         target = request.path + ("?" + request.query if request.query else "")
         given = request.header("x-twilio-signature")
         matches = [
-            same(given, sign(secret, base + target, fields, algorithm))
+            constant_time_equal(given, sign(secret, base + target, fields, algorithm))
             for secret in self._profile.secrets
             if secret
             for base in self._bases
@@ -78,9 +78,9 @@ class Twilio:
         """Return the body: Twilio puts no secret into it."""
         return body
 
-    def messages(self, body: bytes) -> Reading:
+    def messages(self, body: bytes) -> ParseResult:
         """Read the one message of the form. Raises NotUnderstoodError when the body is no message's form."""
-        reading = Reading()
+        reading = ParseResult()
         form = _Form(body)
         if form.is_status:
             reading.skip("status")
@@ -92,7 +92,7 @@ class Twilio:
             try:
                 reading.messages.append(self._message(form))
             except NotUnderstoodError as problem:
-                reading.unclear.append(Unclear(body, problem.fact))
+                reading.unparsed.append(Unparsed(body, problem.fact))
         return reading
 
     def _message(self, form: _Form) -> Message:
@@ -110,7 +110,7 @@ class Twilio:
             refers=form["OriginalRepliedMessageSid"],
             metadata=_metadata(form),
         )
-        return storable(message, self._profile.max_text_bytes)
+        return check_limits(message, self._profile.max_text_bytes)
 
 
 class _Form:
@@ -125,11 +125,11 @@ class _Form:
 
     @property
     def id(self) -> str:
-        return first(self["MessageSid"], self["SmsMessageSid"], self["SmsSid"])
+        return first_nonempty(self["MessageSid"], self["SmsMessageSid"], self["SmsSid"])
 
     @property
     def is_status(self) -> bool:
-        status = first(self["MessageStatus"], self["SmsStatus"])
+        status = first_nonempty(self["MessageStatus"], self["SmsStatus"])
         return "Body" not in self._first and status not in _INCOMING
 
     @property
@@ -138,11 +138,11 @@ class _Form:
 
     @property
     def button(self) -> str:
-        return first(self["ButtonPayload"], self["ListId"])
+        return first_nonempty(self["ButtonPayload"], self["ListId"])
 
     @property
     def text(self) -> str:
-        return first(self["ButtonText"], self["ListTitle"], self["Body"])
+        return first_nonempty(self["ButtonText"], self["ListTitle"], self["Body"])
 
     @property
     def media(self) -> tuple[Media, ...]:
@@ -168,11 +168,11 @@ class _Form:
 
     @property
     def type(self) -> str:
-        if first(self.button, self["ButtonText"], self["ListTitle"]):
+        if first_nonempty(self.button, self["ButtonText"], self["ListTitle"]):
             return "button"
         if self.location is not None:
             return "location"
-        said = tidy_type(self["MessageType"]) if self["MessageType"] else "text"
+        said = normalize_type(self["MessageType"]) if self["MessageType"] else "text"
         if self.media and said != "sticker":
             return _media_type(self.media[0].mime)
         return said
@@ -204,7 +204,7 @@ def _signed_fields(request: Request) -> Fields | None:
     is_form = request.header("content-type").lower().startswith(b"application/x-www-form-urlencoded")
     if hashes and not is_form:
         expected = hashlib.sha256(request.body).hexdigest()
-        return [] if same(hashes[0].encode(errors="surrogatepass"), expected) else None
+        return [] if constant_time_equal(hashes[0].encode(errors="surrogatepass"), expected) else None
     try:
         return _fields(request.body, "surrogateescape")
     except NotUnderstoodError:
@@ -243,8 +243,8 @@ def _address(written: str) -> tuple[str, str]:
     """Return the network and the tidied phone of `whatsapp:+1…`, or of `+1…`, which is an SMS."""
     prefixed = _ADDRESS.fullmatch(written.strip())
     if prefixed is None:
-        return "sms", tidy_phone(written)
-    return prefixed[1].lower(), tidy_phone(prefixed[2])
+        return "sms", normalize_phone(written)
+    return prefixed[1].lower(), normalize_phone(prefixed[2])
 
 
 def _media_type(mime: str) -> str:

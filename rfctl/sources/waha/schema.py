@@ -12,7 +12,7 @@ import re
 import msgspec
 
 from rfctl.model.message import Media
-from rfctl.sources.contract import Contact, first
+from rfctl.sources.contract import Contact, first_nonempty
 from rfctl.sources.whatsapp_web import contact, type_named, type_of_mime
 
 _DEVICE = re.compile(r":\d+(?=@)")
@@ -154,7 +154,7 @@ def data_of(payload: Payload) -> Data:
 def sender(payload: Payload, data: Data) -> str:
     """Return who wrote it: never the group, and the phone rather than the `@lid`."""
     spellings = _spellings(payload, data)
-    return next((one for one in spellings if not one.endswith("@lid")), first(*spellings))
+    return next((one for one in spellings if not one.endswith("@lid")), first_nonempty(*spellings))
 
 
 def alias(payload: Payload, data: Data) -> str:
@@ -164,7 +164,7 @@ def alias(payload: Payload, data: Data) -> str:
 
 def _spellings(payload: Payload, data: Data) -> list[str]:
     """Return every name of the sender that is given, without the device."""
-    who = first(payload.participant, payload.author) if payload.in_group else payload.sender or ""
+    who = first_nonempty(payload.participant, payload.author) if payload.in_group else payload.sender or ""
     other = _other_address(payload, data)
     given = (who, "" if other.endswith("@g.us") else other)
     return [_DEVICE.sub("", one) for one in given if one]
@@ -172,7 +172,7 @@ def _spellings(payload: Payload, data: Data) -> list[str]:
 
 def _other_address(payload: Payload, data: Data) -> str:
     key = data.key or _Key()
-    return first(
+    return first_nonempty(
         data.Info.SenderAlt if data.Info else "",
         key.participantAlt if payload.in_group else key.remoteJidAlt,
     )
@@ -189,15 +189,15 @@ def type_of(payload: Payload, data: Data) -> str:
         return "contacts"
     if payload.hasMedia or payload.media:
         mime = payload.media.mimetype if payload.media else None
-        return first(named, type_of_mime(mime) if mime else "document")
-    return first(named, "text" if payload.body else "unsupported")
+        return first_nonempty(named, type_of_mime(mime) if mime else "document")
+    return first_nonempty(named, "text" if payload.body else "unsupported")
 
 
 def text(payload: Payload) -> str:
     """Return what a person wrote: WEBJS also puts a map's picture or a vCard where the text stands."""
     body = payload.body or ""
     if payload.interactiveResponse:
-        return first(payload.interactiveResponse.selectedText, body)
+        return first_nonempty(payload.interactiveResponse.selectedText, body)
     if payload.location and body.startswith(_JPEG_IN_BASE64):
         return ""
     return "" if payload.vCards and body.startswith("BEGIN:VCARD") else body

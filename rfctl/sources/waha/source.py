@@ -26,21 +26,21 @@ from dataclasses import dataclass
 
 import msgspec
 
-from rfctl.model.message import Message, tidy_phone
+from rfctl.model.message import Message, normalize_phone
 from rfctl.sources.contract import (
     NotUnderstoodError,
+    ParseResult,
     Profile,
-    Reading,
     Request,
-    Unclear,
+    Unparsed,
+    check_limits,
+    constant_time_equal,
     decode_json,
-    first,
-    joined,
+    first_nonempty,
+    join_lines,
     metadata,
-    same,
-    storable,
+    strip_fields,
     unix_ms,
-    without,
 )
 from rfctl.sources.waha.schema import (
     Data,
@@ -95,7 +95,11 @@ class Waha:
         if request.header("x-webhook-hmac-algorithm").lower() != b"sha512":
             return False
         given = request.header("x-webhook-hmac").lower()
-        matches = [same(given, _sign(secret, request.body)) for secret in self._profile.secrets if secret]
+        matches = [
+            constant_time_equal(given, _sign(secret, request.body))
+            for secret in self._profile.secrets
+            if secret
+        ]
         return any(matches)
 
     def handshake(self, request: Request) -> str | None:  # noqa: ARG002 - WAHA asks nothing first
@@ -106,20 +110,20 @@ class Waha:
         """Return the body: WAHA puts no secret into it."""
         return body
 
-    def messages(self, body: bytes) -> Reading:
+    def messages(self, body: bytes) -> ParseResult:
         """Read the event. Raises NotUnderstoodError when it is none."""
         event = decode_json(body, _decode_event)
-        reading = Reading()
+        reading = ParseResult()
         if event.event not in _MESSAGES:
             reading.skip("status" if event.event in _STATUSES else "event")
             return reading
         try:
             self._read(event, reading)
         except NotUnderstoodError as problem:
-            reading.unclear.append(Unclear(body, problem.fact))
+            reading.unparsed.append(Unparsed(body, problem.fact))
         return reading
 
-    def _read(self, event: _Event, reading: Reading) -> None:
+    def _read(self, event: _Event, reading: ParseResult) -> None:
         payload, refers = _payload(event)
         if payload.fromMe:
             reading.skip("own")
@@ -132,7 +136,7 @@ class Waha:
         data = data_of(payload)
         content = _content(event, payload, refers, data)
         message = Message(
-            phone=tidy_phone(sender(payload, data)),
+            phone=normalize_phone(sender(payload, data)),
             alias=alias(payload, data),
             text=content.text,
             id=content.id,
@@ -147,7 +151,7 @@ class Waha:
             refers=content.refers,
             metadata=_metadata(event, payload, data),
         )
-        return storable(message, self._profile.max_text_bytes)
+        return check_limits(message, self._profile.max_text_bytes)
 
 
 def _sign(secret: str, body: bytes) -> str:
@@ -175,7 +179,7 @@ def _deleted_id(revoked: Revoked, shown: Payload) -> str:
         return before
     # In a group an admin deletes what another wrote.
     own = not shown.in_group or data_of(shown).deletes_own
-    return first(_whole_id(told, shown.id or "") if own else told, shown.id)
+    return first_nonempty(_whole_id(told, shown.id or "") if own else told, shown.id)
 
 
 def _answered_id(payload: Payload) -> str:
@@ -207,12 +211,12 @@ def _content(event: _Event, payload: Payload, refers: str, data: Data) -> _Conte
             raise NotUnderstoodError("a reaction without its reaction")
         return _Content("reaction", payload.reaction.text or "", given, payload.reaction.messageId or "")
     if event.event == "message.edited":
-        about = first(refers, given)
+        about = first_nonempty(refers, given)
         return _Content("edit", payload.body or "", _own_id(event, payload, about), about)
     if event.event == "message.revoked":
         return _Content("deletion", "", _own_id(event, payload, refers), refers)
     if event.event == "poll.vote":
-        return _Content("poll", joined(payload.selectedOptions or []), given, refers)
+        return _Content("poll", join_lines(payload.selectedOptions or []), given, refers)
     return _Content(type_of(payload, data), text(payload), given, _answered_id(payload))
 
 
@@ -222,7 +226,9 @@ def _own_id(event: _Event, payload: Payload, about: str) -> str:
     if given and _last_part(given) != _last_part(about):
         return given
     digest = hashlib.sha256((payload.body or "").encode()).hexdigest()[:16]
-    return first(event.id, f"{event.event}_{first(given, about)}_{digest}" if given or about else "")
+    return first_nonempty(
+        event.id, f"{event.event}_{first_nonempty(given, about)}_{digest}" if given or about else ""
+    )
 
 
 def _last_part(message_id: str) -> str:
@@ -232,8 +238,8 @@ def _last_part(message_id: str) -> str:
 
 def _metadata(event: _Event, payload: Payload, data: Data) -> bytes:
     return metadata(
-        without(bytes(event.payload), _HEAVY),
-        senderName=first(data.notifyName, data.pushName, data.Info.PushName if data.Info else ""),
+        strip_fields(bytes(event.payload), _HEAVY),
+        senderName=first_nonempty(data.notifyName, data.pushName, data.Info.PushName if data.Info else ""),
         location=payload.location,
         contacts=contacts(payload),
         button=button(payload),

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from rfctl.model.message import Media
-from rfctl.sources.contract import Contact, NotUnderstoodError, decode_json, first, tidy_type
+from rfctl.sources.contract import Contact, NotUnderstoodError, decode_json, first_nonempty, normalize_type
 
 
 class Location(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -116,7 +116,7 @@ def read_part(kind: str | None, raw: bytes) -> Content:
         raise NotUnderstoodError("`type` is missing")
     known = _READERS.get(kind)
     if known is None:
-        return Content(type=tidy_type(kind))
+        return Content(type=normalize_type(kind))
     decode, read = known
     part = decode_json(raw, _decode_parts).get(kind)
     if part is None:
@@ -145,7 +145,9 @@ def _location(kind: str, part: Location) -> Content:
 
 def _people(kind: str, part: list[_Person]) -> Content:
     cards = [
-        Contact((person.name and person.name.formatted_name) or "", first(number.wa_id, number.phone))
+        Contact(
+            (person.name and person.name.formatted_name) or "", first_nonempty(number.wa_id, number.phone)
+        )
         for person in part
         for number in person.phones or [_Number()]
     ]
@@ -166,7 +168,9 @@ def _interactive(_kind: str, part: _Interactive) -> Content:
     chosen = part.button_reply or part.list_reply
     if chosen is not None:
         return Content(type="button", text=chosen.title or "", button=chosen.id or "")
-    return Content(type=tidy_type(part.type), text=first(part.nfm_reply.body) if part.nfm_reply else "")
+    return Content(
+        type=normalize_type(part.type), text=first_nonempty(part.nfm_reply.body) if part.nfm_reply else ""
+    )
 
 
 def _edit(kind: str, part: _Changed) -> Content:
@@ -183,7 +187,9 @@ def _deletion(_kind: str, part: _Changed) -> Content:
 
 def _system(kind: str, part: _System) -> Content:
     # A new number or id: it belongs to the batch of whom the person was before.
-    return Content(type=kind, text=part.body or "", sender=first(part.previous_user_id, part.user_id))
+    return Content(
+        type=kind, text=part.body or "", sender=first_nonempty(part.previous_user_id, part.user_id)
+    )
 
 
 def _order(kind: str, part: _Order) -> Content:

@@ -1,7 +1,7 @@
 """WhatsApp Cloud: Meta's own webhook. Pure: a request in, messages out.
 
 Trusts a body only when `X-Hub-Signature-256` is the HMAC-SHA256 of its raw bytes by one of the app secrets.
-Promises that each message of each change of each entry comes back, as a message or as `unclear`; delivery
+Promises that each message of each change of each entry comes back, as a message or as `unparsed`; delivery
 statuses, errors and changes of other fields are counted.
 
 A sender without a visible number has only a business-scoped id (`from_user_id`, `contacts[].user_id`); where
@@ -21,18 +21,18 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from rfctl.model.message import Message, tidy_phone
+from rfctl.model.message import Message, normalize_phone
 from rfctl.sources.contract import (
     NotUnderstoodError,
+    ParseResult,
     Profile,
-    Reading,
     Request,
-    Unclear,
+    Unparsed,
+    check_limits,
+    constant_time_equal,
     decode_json,
-    first,
+    first_nonempty,
     metadata,
-    same,
-    storable,
     unix_ms,
 )
 from rfctl.sources.whatsapp_cloud.schema import Content, read_part
@@ -112,7 +112,11 @@ class WhatsAppCloud:
     def verify(self, request: Request, now_ms: int) -> bool:  # noqa: ARG002 - Meta signs no time
         """Say whether one of the app secrets signed exactly these bytes."""
         given = request.header("x-hub-signature-256")
-        matches = [same(given, sign(secret, request.body)) for secret in self._profile.secrets if secret]
+        matches = [
+            constant_time_equal(given, sign(secret, request.body))
+            for secret in self._profile.secrets
+            if secret
+        ]
         return any(matches)
 
     def handshake(self, request: Request) -> str | None:
@@ -122,7 +126,7 @@ class WhatsAppCloud:
         except ValueError:
             return None
         token = query.get("hub.verify_token", "").encode(errors="surrogatepass")
-        known = bool(self._profile.verify_token) and same(token, self._profile.verify_token)
+        known = bool(self._profile.verify_token) and constant_time_equal(token, self._profile.verify_token)
         challenge = query.get("hub.challenge", "")
         # Anything else would let a stranger have our host say what he likes in a browser.
         plain = _CHALLENGE.fullmatch(challenge) is not None
@@ -132,25 +136,25 @@ class WhatsAppCloud:
         """Return the body: Meta puts no secret into it."""
         return body
 
-    def messages(self, body: bytes) -> Reading:
+    def messages(self, body: bytes) -> ParseResult:
         """Read every message of the request. Raises NotUnderstoodError when nothing in it can be made out."""
-        reading = Reading()
+        reading = ParseResult()
         for raw in decode_json(body, _decode_body).entry:
             self._read_entry(raw, reading)
-        if not (reading.messages or reading.unclear or reading.skipped):
+        if not (reading.messages or reading.unparsed or reading.skipped):
             raise NotUnderstoodError("no change in it: is this a WhatsApp webhook?")
         return reading
 
-    def _read_entry(self, raw: msgspec.Raw, reading: Reading) -> None:
+    def _read_entry(self, raw: msgspec.Raw, reading: ParseResult) -> None:
         try:
             entry: _Entry = decode_json(bytes(raw), _decode_entry)
         except NotUnderstoodError as problem:
-            reading.unclear.append(Unclear(_request(raw), problem.fact))
+            reading.unparsed.append(Unparsed(_request(raw), problem.fact))
             return
         for change in entry.changes:
             self._read_change(entry, change, reading)
 
-    def _read_change(self, entry: _Entry, raw: bytes, reading: Reading) -> None:
+    def _read_change(self, entry: _Entry, raw: bytes, reading: ParseResult) -> None:
         try:
             change = decode_json(bytes(raw), _decode_change)
             if change.field != "messages":
@@ -159,22 +163,24 @@ class WhatsAppCloud:
             value = decode_json(bytes(change.value), _decode_value)
             account = decode_json(bytes(value.metadata), _decode_account)
         except NotUnderstoodError as problem:
-            reading.unclear.append(Unclear(_envelope(entry, raw), problem.fact))
+            reading.unparsed.append(Unparsed(_envelope(entry, raw), problem.fact))
             return
         if value.messages is None and value.statuses is None and value.errors is None:
-            reading.unclear.append(Unclear(_envelope(entry, raw), "neither messages nor statuses nor errors"))
+            reading.unparsed.append(
+                Unparsed(_envelope(entry, raw), "neither messages nor statuses nor errors")
+            )
             return
         self._read_value(entry, value, account, reading)
 
-    def _read_value(self, entry: _Entry, value: _Value, account: _Account, reading: Reading) -> None:
+    def _read_value(self, entry: _Entry, value: _Value, account: _Account, reading: ParseResult) -> None:
         contacts = _contacts(value.contacts or [])
         for raw in value.messages or []:
             try:
                 message = self._message(bytes(raw), contacts, account)
             except NotUnderstoodError as problem:
-                reading.unclear.append(Unclear(_only(entry, value, raw), problem.fact))
+                reading.unparsed.append(Unparsed(_only(entry, value, raw), problem.fact))
                 continue
-            if message.phone == tidy_phone(str(account.display_phone_number)):
+            if message.phone == normalize_phone(str(account.display_phone_number)):
                 reading.skip("own")
             else:
                 reading.messages.append(message)
@@ -189,7 +195,7 @@ class WhatsAppCloud:
         content = read_part(one.type, raw)
         message = Message(
             phone=_sender(one, contact, content),
-            alias=tidy_phone(first(one.from_user_id, contact.user_id)),
+            alias=normalize_phone(first_nonempty(one.from_user_id, contact.user_id)),
             text=content.text,
             id=one.id or "",
             channel=self._profile.name,
@@ -200,10 +206,10 @@ class WhatsAppCloud:
             sent_ms=unix_ms(one.timestamp),
             type=content.type,
             media=content.media,
-            refers=first(content.refers, one.context.id if one.context else ""),
+            refers=first_nonempty(content.refers, one.context.id if one.context else ""),
             metadata=_metadata(raw, one, contact, content),
         )
-        return storable(message, self._profile.max_text_bytes)
+        return check_limits(message, self._profile.max_text_bytes)
 
 
 def sign(secret: str, body: bytes) -> str:
@@ -238,8 +244,8 @@ def _match(one: _Message, contacts: list[_Contact]) -> _Contact:
 
 
 def _sender(one: _Message, contact: _Contact, content: Content) -> str:
-    number = first(str(one.sender or ""), contact.wa_id)
-    return tidy_phone(number or first(one.from_user_id, contact.user_id, content.sender))
+    number = first_nonempty(str(one.sender or ""), contact.wa_id)
+    return normalize_phone(number or first_nonempty(one.from_user_id, contact.user_id, content.sender))
 
 
 def _metadata(raw: bytes, one: _Message, contact: _Contact, content: Content) -> bytes:
@@ -248,7 +254,7 @@ def _metadata(raw: bytes, one: _Message, contact: _Contact, content: Content) ->
         raw,
         senderName=profile.name,
         username=profile.username,
-        userId=first(one.from_user_id, contact.user_id),
+        userId=first_nonempty(one.from_user_id, contact.user_id),
         location=content.location,
         contacts=content.contacts,
         button=content.button,

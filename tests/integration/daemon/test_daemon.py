@@ -11,8 +11,8 @@ import time
 import httpx
 import pytest
 
-from rfctl.daemon.daemon import Service
-from rfctl.daemon.preflight import Vetting
+from rfctl.daemon.daemon import Daemon
+from rfctl.daemon.preflight import Preflight
 from rfctl.errors import (
     EvictingRedisError,
     ListenError,
@@ -20,11 +20,11 @@ from rfctl.errors import (
     RedisCannotNowError,
     RedisUnreachableError,
 )
-from rfctl.ingest.group_commit import Intake
+from rfctl.ingest.group_commit import GroupCommit
 from rfctl.model.message import Message
 from rfctl.sources.generic.node_form import BATCHED, sign
-from rfctl.store.connection import Address, Connection
-from rfctl.store.daemons import alive
+from rfctl.store.connection import Connection, RedisAddress
+from rfctl.store.daemons import list_alive
 from tests.conftest import collected, configure, make_batches, running
 from tests.support.waiting import until
 
@@ -32,7 +32,7 @@ PHONE = "79001234567"
 QUICK = {"batching__quiet_ms": 200, "batching__max_wait_ms": 2000}
 
 
-def client(service: Service, **more) -> httpx.AsyncClient:
+def client(service: Daemon, **more) -> httpx.AsyncClient:
     return httpx.AsyncClient(base_url=service.url, trust_env=False, **more)
 
 
@@ -182,7 +182,7 @@ async def test_redis_away_is_503_and_the_same_message_is_taken_when_it_is_back(o
         assert (await http.get("/readyz")).status_code == 503
         server.start()
         assert (await http.post(BATCHED, json={**body, "messageId": "2"})).status_code == 200
-        connection = Connection.open(Address(server.url, "the test"))
+        connection = Connection.open(RedisAddress(server.url, "the test"))
         merged = await came_out(make_batches(connection), 1)
         await until(lambda: _total(connection))
         assert sum(one.count for one in merged) in (1, 2)
@@ -223,7 +223,7 @@ async def test_a_port_that_is_taken_is_said(server, tmp_path):
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         with pytest.raises(ListenError, match="cannot listen"):
-            await Service(configure(server.url, tmp_path, http__port=taken.getsockname()[1])).start()
+            await Daemon(configure(server.url, tmp_path, http__port=taken.getsockname()[1])).start()
 
 
 @pytest.mark.parametrize(
@@ -256,17 +256,17 @@ async def test_the_last_processor_hands_over_everything_when_it_stops(server, co
         await http.post(BATCHED, json={"from": PHONE, "message": "x"})
         async with running(configure(server.url, tmp_path)):
             await asyncio.sleep(0.1)
-            assert len(await alive(connection)) == 2
+            assert len(await list_alive(connection)) == 2
         assert await collected(make_batches(connection)) == [], (
             "another processor lives: it is left to that one"
         )
     [merged] = await collected(make_batches(connection))
     assert merged.reason == "shutdown"
-    assert await alive(connection) == []
+    assert await list_alive(connection) == []
 
 
-async def test_on_stop_due_leaves_the_rest_for_the_next_start(server, connection, tmp_path):
-    configuration = configure(server.url, tmp_path, daemon__on_stop="due")
+async def test_drain_due_leaves_the_rest_for_the_next_start(server, connection, tmp_path):
+    configuration = configure(server.url, tmp_path, daemon__drain="due")
     async with running(configuration) as service, client(service) as http:
         await http.post(BATCHED, json={"from": PHONE, "message": "x"})
     assert await collected(make_batches(connection)) == []
@@ -274,8 +274,8 @@ async def test_on_stop_due_leaves_the_rest_for_the_next_start(server, connection
 
 
 async def test_roles_share_the_work(server, connection, tmp_path):
-    webhook = configure(server.url, tmp_path, daemon__roles="webhook", **QUICK)
-    processor = configure(server.url, tmp_path, daemon__roles="processor", **QUICK)
+    webhook = configure(server.url, tmp_path, daemon__role="webhook", **QUICK)
+    processor = configure(server.url, tmp_path, daemon__role="processor", **QUICK)
     async with running(webhook) as takes, running(processor) as hands, client(takes) as http:
         assert hands.url == ""
         await http.post(BATCHED, json={"from": PHONE, "message": "x"})
@@ -337,7 +337,7 @@ async def test_a_call_whose_answer_was_lost_is_repeated_and_stored_once(connecti
             raise lost.pop()
         return results
 
-    [one] = await Intake(store).add([Message(phone=PHONE, text="x", id="made", channel="generic")])
+    [one] = await GroupCommit(store).add([Message(phone=PHONE, text="x", id="made", channel="generic")])
     assert (one.added, one.size) == (True, 1)
     batch = await batches.peek(PHONE)
     assert batch is not None
@@ -362,15 +362,15 @@ async def test_another_number_of_shards_is_refused(server, tmp_path):
 
 
 async def test_a_redis_that_is_still_loading_at_the_start_is_waited_for(server, tmp_path, monkeypatch):
-    once = Vetting.once
+    once = Preflight.once
     answers = [RedisCannotNowError("LOADING"), RedisCannotNowError("LOADING")]
 
-    async def loading(vetting: Vetting) -> None:
+    async def loading(vetting: Preflight) -> None:
         if answers:
             raise answers.pop()
         await once(vetting)
 
-    monkeypatch.setattr(Vetting, "once", loading)
+    monkeypatch.setattr(Preflight, "once", loading)
     async with running(configure(server.url, tmp_path)) as service, client(service) as http:
 
         async def ready():

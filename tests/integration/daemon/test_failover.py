@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from rfctl.errors import RedisCannotNowError
-from rfctl.store.connection import Address, Connection
+from rfctl.store.connection import Connection, RedisAddress
 from tests.conftest import configure, running
 from tests.support.receivers import HttpReceiver
 from tests.support.relays import Relay
@@ -18,7 +18,7 @@ POST = "/webhook/whatsapp/batched"
 
 async def fail_over(relay: Relay, old: RedisServer, new: RedisServer) -> None:
     for server, master in ((new, ("NO", "ONE")), (old, ("127.0.0.1", new.port))):
-        connection = Connection.open(Address(server.url, "the test"))
+        connection = Connection.open(RedisAddress(server.url, "the test"))
         await connection.call("REPLICAOF", *master)
         await connection.close()
     relay.port = new.port
@@ -27,7 +27,7 @@ async def fail_over(relay: Relay, old: RedisServer, new: RedisServer) -> None:
 async def test_after_a_write_that_a_replica_refused_the_address_is_asked_anew(own_server):
     old, new = own_server(), own_server()
     async with Relay(old.port) as relay:
-        connection = Connection.open(Address(relay.url, "the test"))
+        connection = Connection.open(RedisAddress(relay.url, "the test"))
         await connection.call("SET", "a", 1)
         await fail_over(relay, old, new)
         with pytest.raises(RedisCannotNowError, match="replica"):
@@ -39,14 +39,14 @@ async def test_after_a_write_that_a_replica_refused_the_address_is_asked_anew(ow
 
 async def test_a_daemon_goes_on_at_the_new_master_and_loses_nothing(own_server, tmp_path):
     old, new = own_server(), own_server()
-    replica = Connection.open(Address(new.url, "the test"))
+    replica = Connection.open(RedisAddress(new.url, "the test"))
     await replica.call("REPLICAOF", "127.0.0.1", old.port)
 
     async def replicated() -> bool:
         return (await replica.call("ROLE"))[3] == b"connected"
 
     await until(replicated)
-    first = Connection.open(Address(old.url, "the test"))
+    first = Connection.open(RedisAddress(old.url, "the test"))
     async with Relay(old.port) as relay, HttpReceiver() as receiver:
         sink = {
             "sinks__crm__type": "http",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from rfctl.model.message import Message
-from rfctl.store.connection import Address, Connection
+from rfctl.store.connection import Connection, RedisAddress
 from tests.conftest import configure, make_batches, running
 from tests.support.receivers import HttpReceiver
 from tests.support.waiting import until
@@ -13,7 +13,7 @@ from tests.support.waiting import until
 
 async def test_a_daemon_that_starts_on_a_full_redis_hands_over_and_delivers(own_server, tmp_path: Path):
     server = own_server("--maxmemory-policy", "noeviction")
-    connection = Connection.open(Address(server.url, "the test"))
+    connection = Connection.open(RedisAddress(server.url, "the test"))
     async with HttpReceiver() as receiver:
         sink = {
             "sinks__crm__type": "http",
@@ -26,7 +26,7 @@ async def test_a_daemon_that_starts_on_a_full_redis_hands_over_and_delivers(own_
         said = [Message(phone=f"7{n}", text=f"{n}", id=f"{n}", channel="generic") for n in range(20)]
         batches = make_batches(connection, quiet_ms=50)
         await batches.add(said[:10])
-        await batches.hand_over(everything="flush")
+        await batches.hand_over(drain_reason="flush")
         await batches.add(said[10:])
         await connection.call("CONFIG", "SET", "maxmemory", 1)
         async with running(asked):

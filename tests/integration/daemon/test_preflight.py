@@ -6,23 +6,23 @@ import asyncio
 
 import structlog
 
-from rfctl.daemon.preflight import Vetting
+from rfctl.daemon.preflight import Preflight
 from rfctl.errors import RedisUnreachableError
-from rfctl.store.connection import Address, Connection
+from rfctl.store.connection import Connection, RedisAddress
 from tests.support.waiting import until
 
 
 async def test_a_redis_that_is_back_and_refuses_our_password_is_told_once(own_server):
     server = own_server("--requirepass", "other")
-    connection = Connection.open(Address(server.url, "the test"))
-    vetting = Vetting(connection, allow_eviction=False, shards=0)
+    connection = Connection.open(RedisAddress(server.url, "the test"))
+    vetting = Preflight(connection, allow_eviction=False, shards=0)
     stopping = asyncio.Event()
     away = RedisUnreachableError("nothing answers", next="start it")
     with structlog.testing.capture_logs() as told:
         waiting = asyncio.create_task(vetting.until_passed(stopping, away))
         await until(lambda: len(told) == 2)
         await asyncio.sleep(0.5)
-        owner = Connection.open(Address(server.url.replace("//", "//:other@"), "the test"))
+        owner = Connection.open(RedisAddress(server.url.replace("//", "//:other@"), "the test"))
         await owner.call("CONFIG", "SET", "requirepass", "")
         await waiting
         await owner.close()

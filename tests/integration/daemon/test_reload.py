@@ -10,7 +10,7 @@ import httpx
 from structlog.testing import capture_logs
 
 from rfctl.config.loader import Configuration, Environment, load
-from rfctl.daemon.daemon import Service
+from rfctl.daemon.daemon import Daemon
 from tests.conftest import collected, make_batches, running
 from tests.support.receivers import HttpReceiver
 
@@ -30,7 +30,7 @@ class File:
         return load(self.environment, file=self.path)
 
 
-def client(service: Service) -> httpx.AsyncClient:
+def client(service: Daemon) -> httpx.AsyncClient:
     return httpx.AsyncClient(base_url=service.url, trust_env=False)
 
 
@@ -48,7 +48,7 @@ async def test_timers_rules_and_sources_change_in_the_running_daemon(server, con
         client(service) as http,
     ):
         assert (await say(http, "extra", "7", "x")).status_code == 404
-        file.write("[batching]\nquiet_ms = 100\n" + GENERIC + '[rules.now]\nwords = ["now"]\nthen = "all"\n')
+        file.write("[batching]\nquiet_ms = 100\n" + GENERIC + '[rules.now]\nwords = ["now"]\naction = "send_batch"\n')
         await service.reload()
         answer = await say(http, "extra", "7", "x")
         assert answer.json()["batches"][0]["dueInMs"] == 100
@@ -69,8 +69,8 @@ async def test_a_bad_file_is_refused_and_the_old_settings_stay(server, tmp_path)
         '[sinks.x]\ntype = "nothing-known"\n',
         '[sinks.x]\ntype = "http"\nurl = "ftp://x"\n',
         '[sinks.x]\ntype = "http"\nurl = "http://127.0.0.1:1/"\n',
-        '[rules.x]\npatterns = ["(?=a)b"]\nthen = "all"\n',
-        GENERIC + '[rules.x]\nsources = ["gone"]\nthen = "all"\n',
+        '[rules.x]\npatterns = ["(?=a)b"]\naction = "send_batch"\n',
+        GENERIC + '[rules.x]\nsources = ["gone"]\naction = "send_batch"\n',
     ]
     async with running(file.write(good), file.load) as service, client(service) as http:
         for text in bad:
@@ -85,11 +85,11 @@ async def test_a_bad_file_is_refused_and_the_old_settings_stay(server, tmp_path)
 async def test_what_needs_a_restart_is_named_and_stays(server, tmp_path, capsys):
     file = File(server.url, tmp_path)
     async with running(file.write(""), file.load) as service, client(service) as http:
-        file.write('[http]\ntoken = "new"\n[output]\nstream = "elsewhere"\nkeep_s = 5\n')
+        file.write('[http]\nadmin_token = "new"\n[output]\nstream = "elsewhere"\nretention_s = 5\n')
         await service.reload()
         said = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
         [told] = [one for one in said if one["event"] == "settings_read"]
-        assert told["after_a_restart"] == ["http.token", "output.stream"]
+        assert told["after_a_restart"] == ["http.admin_token", "output.stream"]
         assert (await http.get("/webhook/whatsapp/batched/stats")).status_code == 200
 
 
@@ -108,10 +108,8 @@ async def test_sinks_come_change_and_go_and_nothing_is_lost_meanwhile(server, co
 
     async with HttpReceiver() as one, HttpReceiver() as two:
 
-        def sink(name: str, url: str, parallel: int) -> str:
-            return (
-                f'[sinks.{name}]\ntype = "http"\nurl = "{url}"\nallow_private = true\nparallel = {parallel}\n'
-            )
+        def sink(name: str, url: str, concurrency: int) -> str:
+            return f'[sinks.{name}]\ntype = "http"\nurl = "{url}"\nallow_private = true\nconcurrency = {concurrency}\n'
 
         versions = [
             base + sink("a", one.url, 4),

@@ -8,19 +8,19 @@ from typing import Any
 import pytest
 
 from rfctl.delivery.forwarder import Forwarder
-from rfctl.delivery.retry_policy import Pace
+from rfctl.delivery.retry_policy import RetryPolicy
 from rfctl.errors import RedisUnreachableError
 from rfctl.sinks.contract import Delivery, DeliveryError
-from rfctl.store.connection import Address, Connection
-from rfctl.store.deliveries import Deliveries
+from rfctl.store.connection import Connection, RedisAddress
+from rfctl.store.deliveries import DeliveryQueue
 from tests.conftest import make_batches
 from tests.support.forwarding import hand_over, settled
 from tests.support.waiting import until
 
-PACE = Pace((200,), check_ms=50)
+PACE = RetryPolicy((200,), max_sleep_ms=50)
 
 
-async def deliver_all(deliveries: Deliveries, sink: Any, done) -> None:
+async def deliver_all(deliveries: DeliveryQueue, sink: Any, done) -> None:
     stopping = asyncio.Event()
     task = asyncio.create_task(Forwarder(deliveries, sink, PACE, "one").run(stopping))
     await until(done)
@@ -32,9 +32,9 @@ async def test_one_that_comes_while_the_first_fails_stays_behind_it(connection: 
     trying, parked = asyncio.Event(), asyncio.Event()
     tries: list[str] = []
 
-    class Late(Deliveries):
-        async def park(self, entries):
-            answers = await super().park(entries)
+    class Late(DeliveryQueue):
+        async def defer(self, entries):
+            answers = await super().defer(entries)
             if any(one.merged.text == "B" for one in entries):
                 parked.set()
                 await asyncio.sleep(0.1)  # what was answered before the first one failed arrives after that
@@ -55,16 +55,16 @@ async def test_one_that_comes_while_the_first_fails_stays_behind_it(connection: 
 
     sent: list[str] = []
     await hand_over(connection, ("7", "A"))
-    await deliver_all(Late(connection, make_batches(connection).partitions[0], "bot"), Sink(), done)
+    await deliver_all(Late(connection, make_batches(connection).shards[0], "bot"), Sink(), done)
     assert tries == ["A", "A", "B"]
 
 
 async def test_a_deep_lane_keeps_its_order(connection: Connection):
     order: list[str] = []
 
-    class Slow(Deliveries):
-        async def hold(self, *args, **more):
-            await super().hold(*args, **more)
+    class Slow(DeliveryQueue):
+        async def schedule_retry(self, *args, **more):
+            await super().schedule_retry(*args, **more)
             await asyncio.sleep(0.02)
 
     class Sink:
@@ -76,23 +76,23 @@ async def test_a_deep_lane_keeps_its_order(connection: Connection):
         return len(order) == 30 and await settled(connection)
 
     await hand_over(connection, *(("7", f"{n}") for n in range(30)))
-    await deliver_all(Slow(connection, make_batches(connection).partitions[0], "bot"), Sink(), done)
+    await deliver_all(Slow(connection, make_batches(connection).shards[0], "bot"), Sink(), done)
     assert order == [f"{n}" for n in range(30)]
 
 
-@pytest.mark.parametrize("verb", ["unread", "park"])
+@pytest.mark.parametrize("verb", ["unread", "defer"])
 async def test_what_was_read_when_redis_failed_is_delivered_first_and_soon(connection: Connection, verb: str):
     order: list[str] = []
 
-    class Failing(Deliveries):
+    class Failing(DeliveryQueue):
         async def unread(self, most, block_ms, who):
             entries = await super().unread(most, block_ms, who)
             self.fail("unread", entries or [])
             return entries
 
-        async def park(self, entries):
-            self.fail("park", entries)
-            return await super().park(entries)
+        async def defer(self, entries):
+            self.fail("defer", entries)
+            return await super().defer(entries)
 
         def fail(self, where, entries) -> None:
             if where == verb and [one.merged.text for one in entries] == ["A"] and not failed:
@@ -111,13 +111,13 @@ async def test_what_was_read_when_redis_failed_is_delivered_first_and_soon(conne
     failed: list[str] = []
     later: list[str] = []
     await hand_over(connection, ("7", "A"))
-    await deliver_all(Failing(connection, make_batches(connection).partitions[0], "bot"), Sink(), done)
+    await deliver_all(Failing(connection, make_batches(connection).shards[0], "bot"), Sink(), done)
     assert (order, failed) == (["A", "B"], [verb])
 
 
 async def test_a_full_redis_delivers_what_it_has_and_what_fails_waits(own_server):
     server = own_server("--maxmemory-policy", "noeviction")
-    connection = Connection.open(Address(server.url, "the test"))
+    connection = Connection.open(RedisAddress(server.url, "the test"))
     order: list[str] = []
 
     class Sink:
@@ -128,7 +128,7 @@ async def test_a_full_redis_delivers_what_it_has_and_what_fails_waits(own_server
         return order == ["A"] and await settled(connection)
 
     await hand_over(connection, ("7", "A"))
-    deliveries = Deliveries(connection, make_batches(connection).partitions[0], "bot")
+    deliveries = DeliveryQueue(connection, make_batches(connection).shards[0], "bot")
     await deliveries.open()
     await connection.call("CONFIG", "SET", "maxmemory", 1)
     await deliver_all(deliveries, Sink(), done)

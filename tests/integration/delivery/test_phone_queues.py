@@ -8,13 +8,13 @@ from functools import partial
 
 import pytest
 
-from rfctl.delivery.retry_policy import Pace
+from rfctl.delivery.retry_policy import RetryPolicy
 from rfctl.sinks.contract import Delivery, DeliveryError
 from rfctl.store.connection import Connection
 from tests.support.forwarding import Receiver, Running, deliveries, hand_over, left, settled
 from tests.support.waiting import until
 
-PACE = Pace(retry_ms=(3_600_000,) * 9, parallel=2, check_ms=20)
+PACE = RetryPolicy(retry_delays_ms=(3_600_000,) * 9, concurrency=2, max_sleep_ms=20)
 SIX = [(f"{n}", f"{n}") for n in range(6)]
 
 
@@ -174,9 +174,9 @@ async def test_three_who_were_told_to_come_later_are_no_sign_that_the_receiver_i
 
 async def test_a_phone_that_was_due_a_moment_ago_and_is_held_again_is_not_tried(connection: Connection):
     one = deliveries(connection)
-    await one.hold("7", ["1-0"], wait_ms=0)
+    await one.schedule_retry("7", ["1-0"], wait_ms=0)
     assert await one.first_due("7") == "1-0"
-    await one.hold("7", ["1-0"], wait_ms=60_000, error="no")
+    await one.schedule_retry("7", ["1-0"], wait_ms=60_000, error="no")
     assert await one.first_due("7") == ""
     assert await one.first_due("8") == ""
 
@@ -184,9 +184,9 @@ async def test_a_phone_that_was_due_a_moment_ago_and_is_held_again_is_not_tried(
 async def test_an_operator_pulls_in_also_the_waits_that_are_kept(connection: Connection):
     one = deliveries(connection)
     for n in range(2500):
-        await one.hold(f"{n}", [f"{n + 1}-0"], wait_ms=60_000, error="no", kept=n % 2 == 0)
-    assert await one.pull_in(kept_too=False) == 1250
+        await one.schedule_retry(f"{n}", [f"{n + 1}-0"], wait_ms=60_000, error="no", fixed=n % 2 == 0)
+    assert await one.retry_now(fixed_too=False) == 1250
     assert (await one.due(5000))[1] is not None
-    assert await one.pull_in() == 1250
+    assert await one.retry_now() == 1250
     names, later = await one.due(5000)
     assert (len(names), later) == (2500, None)

@@ -15,10 +15,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from rfctl.config.loader import Configuration, Environment, load
-from rfctl.daemon.daemon import Service
+from rfctl.daemon.daemon import Daemon
 from rfctl.errors import SettingsError
 from rfctl.observe import logging as logs
-from rfctl.store.counters import Tally
+from rfctl.store.counters import Counters
 from rfctl.store.quarantine import Quarantine
 from tests.conftest import collected, make_batches, running
 from tests.support.recorded import body as recorded
@@ -46,7 +46,7 @@ def configuration(url: str, tmp_path: Path, text: str = SALON, **variables: str)
     return load(Environment(given), file=file)
 
 
-def client(service: Service) -> httpx.AsyncClient:
+def client(service: Daemon) -> httpx.AsyncClient:
     return httpx.AsyncClient(base_url=service.url, trust_env=False)
 
 
@@ -93,7 +93,7 @@ def logged() -> Iterator[list]:
 
 async def flushed(connection) -> list:
     batches = make_batches(connection)
-    await batches.hand_over(everything="flush")
+    await batches.hand_over(drain_reason="flush")
     return await collected(batches)
 
 
@@ -235,12 +235,12 @@ async def test_a_status_is_answered_and_counted_and_never_batched(server, connec
 
 
 async def test_a_count_that_cannot_be_written_is_written_the_next_time(connection, own_server):
-    tally = Tally()
+    tally = Counters()
     tally.add({"skipped:status": 2})
-    from rfctl.store.connection import Address, Connection
+    from rfctl.store.connection import Connection, RedisAddress
 
     away = own_server()
-    gone = Connection.open(Address(away.url, "the test"))
+    gone = Connection.open(RedisAddress(away.url, "the test"))
     away.kill()
     with pytest.raises(Exception, match="cannot be reached"):
         await tally.write(gone, "rfctl:totals")
@@ -263,7 +263,7 @@ async def test_a_picture_without_words_leaves_a_mark_and_one_with_a_caption_its_
         assert merged.text == "look [image] and this"
         assert [one.media[0].id for one in merged.messages[1:]] == ["m2", "m3"]
         await connection.call("FLUSHALL")
-    settings = configuration(server.url, tmp_path, RFCTL_BATCHING__MARK="")
+    settings = configuration(server.url, tmp_path, RFCTL_BATCHING__PLACEHOLDER="")
     async with running(settings) as service, client(service) as http:
         await post(http, whatsapp(text("look", 1), picture(2)))
         [merged] = await flushed(connection)
@@ -322,7 +322,7 @@ async def test_a_source_without_a_secret_is_for_this_machine_alone(server, conne
         assert refused.status_code == 401
     everywhere = configuration(server.url, tmp_path, open_to_all, RFCTL_HTTP__HOST="0.0.0.0")
     with pytest.raises(SettingsError, match="setting is wrong") as problem:
-        await Service(everywhere).start()
+        await Daemon(everywhere).start()
     assert "sources.salon: it has no secrets" in problem.value.problems[0]
     assert "insecure = true" in problem.value.next
     meant = open_to_all + "insecure = true\n"
@@ -415,11 +415,11 @@ async def test_order_sent_puts_an_edit_of_what_has_left_behind_what_was_said_sin
     unverified = '[sources.bot]\ntype = "telegram"\n'
     async with running(configuration(server.url, tmp_path, unverified)) as service, client(service) as http:
         await http.post("/webhook/bot", json={"update_id": 1, "message": said(1, "at 5")})
-        await batches.hand_over(everything="flush")
+        await batches.hand_over(drain_reason="flush")
         await http.post("/webhook/bot", json={"update_id": 2, "message": said(2, "please")})
         edit = said(1, "at 6", edit_date=1790000003)
         await http.post("/webhook/bot", json={"update_id": 3, "edited_message": edit})
-        await batches.hand_over(everything="flush")
+        await batches.hand_over(drain_reason="flush")
     assert [one.text for one in await collected(batches)] == ["at 5", "please at 6"]
 
 
@@ -455,7 +455,7 @@ type = "generic"
 quiet_ms = 4000
 [rules.stop]
 words = ["stop"]
-then = "discard"
+action = "discard_batch"
 """
     async with running(configuration(server.url, tmp_path, rules)) as service, client(service) as http:
         for name in ("fast", "slow"):

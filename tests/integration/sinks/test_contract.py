@@ -12,12 +12,12 @@ from typing import Protocol
 import pytest
 
 from rfctl.config.loader import Environment, load
-from rfctl.delivery.retry_policy import Pace
+from rfctl.delivery.retry_policy import RetryPolicy
 from rfctl.model.message import Message
 from rfctl.sinks.contract import Delivery, DeliveryError, Sink
-from rfctl.sinks.redis import Inside
-from rfctl.store.connection import Address, Connection
-from rfctl.store.deliveries import Deliveries, Entry
+from rfctl.sinks.redis import RedisSink
+from rfctl.store.connection import Connection, RedisAddress
+from rfctl.store.deliveries import DeliveryQueue, StreamEntry
 from tests.conftest import make_batches, running
 from tests.support.forwarding import PACE, Receiver, Running, deliveries, hand_over, left, settled
 from tests.support.outlets import KINDS, ONCE, Outlet, Stubborn, outlet
@@ -38,7 +38,7 @@ async def outside(request, connection: Connection, tmp_path, monkeypatch) -> Asy
 
 
 class Forward(Protocol):
-    def __call__(self, sink: Sink | Inside, pace: Pace = PACE, who: str = "one") -> Running: ...
+    def __call__(self, sink: Sink | RedisSink, pace: RetryPolicy = PACE, who: str = "one") -> Running: ...
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ async def forward(connection: Connection) -> AsyncIterator[Forward]:
     """Starts forwarders; none of them outlives its test, not even one that failed."""
     started: list[Running] = []
 
-    def start(sink: Sink | Inside, pace: Pace = PACE, who: str = "one") -> Running:
+    def start(sink: Sink | RedisSink, pace: RetryPolicy = PACE, who: str = "one") -> Running:
         started.append(Running(connection, sink, pace, who))
         return started[-1]
 
@@ -87,21 +87,21 @@ async def test_after_a_crash_between_delivery_and_acknowledgement_the_same_id_co
     [first] = await hand_over(connection, ("7", "a"))
     crashed = asyncio.Event()
 
-    async def never(self, entry: Entry, *_):
+    async def never(self, entry: StreamEntry, *_):
         crashed.set()
         await asyncio.Event().wait()
 
     with monkeypatch.context() as patched:
-        patched.setattr(Deliveries, "settle", never)
+        patched.setattr(DeliveryQueue, "acknowledge", never)
         if out.kind in ("list", "stream"):  # there the two are one step: the crash can only be after it
-            push = Deliveries.push
+            write_and_acknowledge = DeliveryQueue.write_and_acknowledge
 
             async def pushed_and_gone(self, entry, what):
-                await push(self, entry, what)
+                await write_and_acknowledge(self, entry, what)
                 await never(self, entry)
 
-            patched.setattr(Deliveries, "push", pushed_and_gone)
-        dying = forward(out.sink, Pace(PACE.retry_ms, check_ms=50, finish_ms=10))
+            patched.setattr(DeliveryQueue, "write_and_acknowledge", pushed_and_gone)
+        dying = forward(out.sink, RetryPolicy(PACE.retry_delays_ms, max_sleep_ms=50, finish_ms=10))
         await asyncio.wait_for(crashed.wait(), 10)
         await dying.stop()  # its lane is still in there, and is cut off
     running = forward(out.sink, who="two")
@@ -120,7 +120,7 @@ async def test_a_phone_that_fails_keeps_its_order_and_holds_up_nobody(
         pytest.skip("a list or stream in the same Redis fails only with its key: see the test of that")
     out.sink.failures = {"bad": 10_000}
     await hand_over(connection, ("bad", "1"), ("good", "a"), ("bad", "2"), ("good", "b"), ("bad", "3"))
-    running = forward(out.sink, Pace(retry_ms=(60,) * 1000, parallel=4, check_ms=50))
+    running = forward(out.sink, RetryPolicy(retry_delays_ms=(60,) * 1000, concurrency=4, max_sleep_ms=50))
     await taken(out, 2)
     await hand_over(connection, ("bad", "4"), ("good", "c"))
     assert [one["message"] for one in await taken(out, 3)] == ["a", "b", "c"]
@@ -142,7 +142,7 @@ async def test_the_schedule_lives_in_redis_and_survives_a_restart(
         pytest.skip("a list or stream in the same Redis fails only with its key: see the test of that")
     out.sink.failures = {"7": 1}
     await hand_over(connection, ("7", "a"), ("7", "b"))
-    pace = Pace(retry_ms=(700,), parallel=4, check_ms=50)
+    pace = RetryPolicy(retry_delays_ms=(700,), concurrency=4, max_sleep_ms=50)
     first = forward(out.sink, pace)
     await until(lambda: held(connection))
     failed_at = time.monotonic()
@@ -175,7 +175,9 @@ async def test_after_the_last_try_it_is_dead_with_its_history_and_the_next_one_g
     assert (dead["sink"], dead["id"], dead["phone"], dead["text"]) == ("bot", first, "7", "never")
     tries = json.loads(dead["tries"])
     assert [one["error"] for one in tries] == ["no, not 7"] * 3
-    assert [tries[i + 1]["at_ms"] - tries[i]["at_ms"] >= wait for i, wait in enumerate(PACE.retry_ms)] == [
+    assert [
+        tries[i + 1]["at_ms"] - tries[i]["at_ms"] >= wait for i, wait in enumerate(PACE.retry_delays_ms)
+    ] == [
         True,
         True,
     ]
@@ -187,7 +189,9 @@ async def test_a_list_whose_key_somebody_took_is_tried_again_and_the_others_go_o
 ):
     await connection.call("SET", "to-bad", "x")
     await hand_over(connection, ("bad", "1"), ("good", "a"), ("bad", "2"))
-    running = forward(Inside("list", "to-{phone}"), Pace(retry_ms=(100,) * 50, check_ms=50))
+    running = forward(
+        RedisSink("list", "to-{phone}"), RetryPolicy(retry_delays_ms=(100,) * 50, max_sleep_ms=50)
+    )
     await until(lambda: connection.call("EXISTS", "to-good"))
     await until(lambda: held(connection))
     await connection.call("DEL", "to-bad")
@@ -203,7 +207,7 @@ async def test_a_final_failure_is_dead_at_once_and_a_pause_stops_everything(
     connection: Connection, forward: Forward
 ):
     receiver = Receiver(DeliveryError("malformed", final=True))
-    running = forward(receiver, Pace(retry_ms=(10,), check_ms=50))
+    running = forward(receiver, RetryPolicy(retry_delays_ms=(10,), max_sleep_ms=50))
     await hand_over(connection, ("7", "a"))
     await until(lambda: connection.call("XLEN", "rfctl:dead"))
     receiver.says = DeliveryError("410 Gone", pause=True)
@@ -225,7 +229,7 @@ async def test_a_receiver_that_is_back_is_given_at_once_what_waits_for_later(
     monkeypatch.setattr("rfctl.delivery.outage._SERVED_NOBODY_S", 0.1)
 
     receiver = Receiver(DeliveryError("down"))
-    running = forward(receiver, Pace(retry_ms=(3_600_000,), check_ms=50))
+    running = forward(receiver, RetryPolicy(retry_delays_ms=(3_600_000,), max_sleep_ms=50))
     await hand_over(connection, *((f"{n}", f"{n}") for n in range(5)))
 
     async def all_held():
@@ -254,7 +258,7 @@ async def test_one_who_writes_a_lot_does_not_hold_up_the_others_nor_fill_the_mem
     slow = Slow()
     said = [("much", f"{n}") for n in range(200)] + [("other", "x")]
     await hand_over(connection, *said)
-    running = forward(slow, Pace(retry_ms=(10,), parallel=2, check_ms=50))
+    running = forward(slow, RetryPolicy(retry_delays_ms=(10,), concurrency=2, max_sleep_ms=50))
     await until(lambda: "x" in slow.got)
     slow.gate.set()
     await until(lambda: settled(connection))
@@ -266,7 +270,7 @@ async def test_two_daemons_deliver_each_message_once_and_the_second_takes_over(
     connection: Connection, forward: Forward
 ):
     one, two = Receiver(), Receiver()
-    pace = Pace(retry_ms=(10,), check_ms=50, lease_ms=400)
+    pace = RetryPolicy(retry_delays_ms=(10,), max_sleep_ms=50, lease_ms=400)
     first = forward(one, pace, "one")
     await until(lambda: connection.call("EXISTS", "rfctl:sink:bot:lease"))
     second = forward(two, pace, "two")
@@ -319,10 +323,13 @@ async def test_a_redis_that_goes_and_comes_loses_no_delivery_and_keeps_the_order
             await super().deliver(delivery)
 
     server = own_server()
-    connection = Connection.open(Address(server.url, "the test", timeout_ms=500))
+    connection = Connection.open(RedisAddress(server.url, "the test", timeout_ms=500))
     receiver = Slow()
     running = Running(
-        connection, receiver, Pace(retry_ms=(10,), parallel=4, check_ms=50, lease_ms=600), "one"
+        connection,
+        receiver,
+        RetryPolicy(retry_delays_ms=(10,), concurrency=4, max_sleep_ms=50, lease_ms=600),
+        "one",
     )
     try:
         await hand_over(connection, *((f"7{n % 3}", f"{n}") for n in range(90)))
@@ -373,7 +380,7 @@ async def test_three_who_always_fail_are_tried_by_the_schedule_while_others_are_
             await super().deliver(delivery)
 
     receiver = Refusing()
-    running = forward(receiver, Pace(retry_ms=(300,) * 9, check_ms=20))
+    running = forward(receiver, RetryPolicy(retry_delays_ms=(300,) * 9, max_sleep_ms=20))
     await hand_over(connection, *((f"bad{n}", f"{n}") for n in range(4)))
     for n in range(40):
         await hand_over(connection, ("good", f"g{n}"))
@@ -389,7 +396,7 @@ async def test_one_that_somebody_deleted_while_it_waited_holds_its_phone_no_long
     connection: Connection, forward: Forward
 ):
     receiver = Receiver(DeliveryError("down"))
-    running = forward(receiver, Pace(retry_ms=(100,) * 99, check_ms=20))
+    running = forward(receiver, RetryPolicy(retry_delays_ms=(100,) * 99, max_sleep_ms=20))
     [entry_id] = await hand_over(connection, ("7", "deleted"))
     await until(lambda: held(connection))
     await connection.call("XDEL", "rfctl:out", entry_id)
@@ -450,7 +457,7 @@ async def test_a_hold_whose_answer_was_lost_counts_one_try(connection: Connectio
     one = deliveries(connection)
     [entry_id] = await hand_over(connection, ("7", "a"))
     for _ in range(2):
-        await one.hold("7", [entry_id], wait_ms=0, error="no", tries=0)
+        await one.schedule_retry("7", [entry_id], wait_ms=0, error="no", tries=0)
     assert (await one.fetch(entry_id)).tries == 1
-    await one.hold("7", [entry_id], wait_ms=0, error="no", tries=1)
+    await one.schedule_retry("7", [entry_id], wait_ms=0, error="no", tries=1)
     assert (await one.fetch(entry_id)).tries == 2

@@ -16,7 +16,7 @@ from rfctl.sinks.bullmq import BullMq
 from rfctl.sinks.celery import Celery
 from rfctl.sinks.contract import Delivery, DeliveryError, Sink, SinkProfile, encode
 from rfctl.sinks.rq import Rq
-from rfctl.store.connection import Address, Connection
+from rfctl.store.connection import Connection, RedisAddress
 from tests.support import workers
 from tests.support.servers import RedisServer
 
@@ -247,7 +247,7 @@ async def test_the_brokers_of_celerys_own_variables_are_not_used(
 
 async def waiting(server: RedisServer, type_: str, db: int = 0) -> int:
     """How many jobs lie in the queue."""
-    connection = Connection.open(Address(f"redis://127.0.0.1:{server.port}/{db}", "the test"))
+    connection = Connection.open(RedisAddress(f"redis://127.0.0.1:{server.port}/{db}", "the test"))
     try:
         return int(await connection.call("LLEN", WAITING[type_]))
     finally:

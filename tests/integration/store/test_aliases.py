@@ -29,7 +29,7 @@ async def test_who_was_named_by_phone_and_id_stays_one_batch_when_only_the_id_co
     batches = make_batches(connection, shards)
     await batches.add([said("a", PHONE)])
     await batches.add([said("b", BSUID)])
-    await batches.hand_over(everything="flush")
+    await batches.hand_over(drain_reason="flush")
     [merged] = await collected(batches)
     assert (merged.phone, merged.text) == (PHONE, "a b")
 

@@ -10,9 +10,9 @@ import pytest
 from rfctl.batching.policy import Rule
 from rfctl.errors import RedisCannotNowError, RedisUnreachableError
 from rfctl.model.message import Media, Message
-from rfctl.store.connection import Address, Connection
-from rfctl.store.keys import name_of
-from rfctl.store.pending import overview
+from rfctl.store.connection import Connection, RedisAddress
+from rfctl.store.keys import batch_key_of
+from rfctl.store.pending import pending_summary
 from tests.conftest import collected, make_batches
 
 PHONE = "79001234567"
@@ -128,12 +128,12 @@ async def test_what_goes_in_comes_out_to_the_byte(connection: Connection):
 async def test_a_hostile_phone_is_a_phone_like_any_other(connection: Connection, phone: str, shards: int):
     batches = make_batches(connection, shards)
     await batches.add([message("a", phone), message("b", phone)])
-    seen = await overview(connection, batches.partitions)
+    seen = await pending_summary(connection, batches.shards)
     assert [(one.phone, one.size) for one in seen.waiting] == [(phone, 2)]
-    assert await batches.flush(name_of(phone)) is not None
+    assert await batches.flush(batch_key_of(phone)) is not None
     [merged] = await collected(batches)
     assert (merged.phone, merged.text) == (phone, "a b")
-    assert len(await connection.call("KEYS", f"rapid-fire:*{name_of(phone)}*")) == 0
+    assert len(await connection.call("KEYS", f"rapid-fire:*{batch_key_of(phone)}*")) == 0
 
 
 async def test_two_daemons_hand_each_batch_over_once(connection: Connection, server, shards: int):
@@ -146,16 +146,16 @@ async def test_two_daemons_hand_each_batch_over_once(connection: Connection, ser
 
 
 async def test_a_batch_found_overdue_is_handed_over_counted_and_named(connection: Connection):
-    batches = make_batches(connection, quiet_ms=1, stale_ms=10)
+    batches = make_batches(connection, quiet_ms=1, overdue_ms=10)
     await batches.add([message("a")])
     await asyncio.sleep(0.05)
     done = await batches.hand_over()
-    [(phone, late)] = done.stale
+    [(phone, late)] = done.overdue
     assert phone == PHONE
     assert late >= 10
     [merged] = await collected(batches)
     assert merged.late_ms == late
-    assert (await overview(connection, batches.partitions)).totals["stale"] == 1
+    assert (await pending_summary(connection, batches.shards)).totals["stale"] == 1
 
 
 async def test_a_due_time_from_a_clock_that_jumped_is_pulled_in(connection: Connection):
@@ -163,7 +163,7 @@ async def test_a_due_time_from_a_clock_that_jumped_is_pulled_in(connection: Conn
     await batches.add([message("a")])
     now = await connection.now_ms()
     await connection.call("ZADD", "rfctl:due", now + 3_600_000, PHONE)
-    assert (await batches.hand_over()).pulled_in == 1
+    assert (await batches.hand_over()).clamped == 1
     await asyncio.sleep(0.03)
     assert (await batches.hand_over()).batches == 1
 
@@ -206,7 +206,7 @@ async def test_discard_shows_what_it_throws_away_and_flush_finds_nothing_then(
     assert len(await batches.discard(PHONE)) == 2
     assert await batches.flush(PHONE) is None
     assert await batches.peek(PHONE) is None
-    seen = await overview(connection, batches.partitions)
+    seen = await pending_summary(connection, batches.shards)
     assert (seen.messages, seen.totals["messages_discarded"]) == (0, 2)
 
 
@@ -222,7 +222,7 @@ async def test_one_key_that_somebody_took_harms_no_neighbour(connection: Connect
     await connection.call("ZADD", "rfctl:due", 1, "bad")
     await asyncio.sleep(0.01)
     assert (await batches.hand_over()).batches == 2
-    assert (await overview(connection, batches.partitions)).totals["keys_taken"] == 1
+    assert (await pending_summary(connection, batches.shards)).totals["keys_taken"] == 1
 
 
 async def test_what_the_node_service_left_in_a_list_is_handed_over_with_the_next_message(
@@ -248,7 +248,7 @@ async def test_a_lost_script_is_loaded_again(connection: Connection):
 async def test_out_of_memory_refuses_new_messages_and_still_hands_over(own_server):
     server = own_server("--maxmemory-policy", "noeviction")
 
-    connection = Connection.open(Address(server.url, "the test"))
+    connection = Connection.open(RedisAddress(server.url, "the test"))
     batches = make_batches(connection)
     await batches.add([message("a")])
     await batches.flush("nobody")
@@ -263,7 +263,7 @@ async def test_out_of_memory_refuses_new_messages_and_still_hands_over(own_serve
 async def test_what_was_acknowledged_survives_a_kill_of_the_server(own_server):
     server = own_server()
 
-    connection = Connection.open(Address(server.url, "the test"))
+    connection = Connection.open(RedisAddress(server.url, "the test"))
     batches = make_batches(connection, max_size=1000)
     for i in range(50):
         await batches.add([message(str(i))])
@@ -285,7 +285,7 @@ async def test_the_overview_of_a_million_batches_scans_nothing(connection: Conne
     await slow.call("EVAL", fill, 1, "rfctl:due")
     await slow.close()
     await connection.call("CONFIG", "RESETSTAT")
-    seen = await overview(connection, batches.partitions)
+    seen = await pending_summary(connection, batches.shards)
     assert seen.batches == 1_000_001
     assert [one.phone for one in seen.waiting] == [PHONE]
     used = (await connection.call("INFO", "commandstats")).decode()
@@ -293,11 +293,11 @@ async def test_the_overview_of_a_million_batches_scans_nothing(connection: Conne
     assert "scan" not in used
 
 
-def rule(text: str, then) -> Rule:
-    return Rule(text, words=frozenset({text}), then=then)
+def rule(text: str, action) -> Rule:
+    return Rule(text, words=frozenset({text}), action=action)
 
 
-RULES = (rule("alone", "alone"), rule("all", "all"), rule("stop", "discard"))
+RULES = (rule("alone", "send_alone"), rule("all", "send_batch"), rule("stop", "discard_batch"))
 
 
 async def test_a_message_that_goes_alone_hands_over_what_is_pending_first(
@@ -327,7 +327,7 @@ async def test_a_stop_throws_away_what_is_pending_counts_it_and_leaves_alone(
     await batches.add([message("a"), message("b"), message("stop")])
     [merged] = await collected(batches)
     assert (merged.text, merged.count, merged.discarded) == ("stop", 1, 2)
-    seen = await overview(connection, batches.partitions)
+    seen = await pending_summary(connection, batches.shards)
     assert (seen.messages, seen.batches, seen.totals["messages_discarded"]) == (0, 0, 2)
 
 
@@ -350,7 +350,7 @@ async def test_two_people_in_a_group_and_one_person_in_two_chats_are_never_mixed
             message("d", "1"),
         ]
     )
-    await batches.hand_over(everything="flush")
+    await batches.hand_over(drain_reason="flush")
     merged = {(one.phone, one.chat): one.text for one in await collected(batches)}
     assert merged == {("1", "g"): "a c", ("2", "g"): "b", ("1", ""): "d"}
 
@@ -365,7 +365,7 @@ async def test_two_accounts_never_share_a_batch_and_a_setting_keeps_both_open(co
     await batches.add([message("a", account="x"), message("b", account="y"), message("c", account="x")])
     await batches.add([message("d", company="1"), message("e", company="2"), message("f", company="1")])
     assert await collected(batches) == []
-    await batches.hand_over(everything="flush")
+    await batches.hand_over(drain_reason="flush")
     assert sorted(one.text for one in await collected(batches)) == ["a c", "b", "d f", "e"]
 
 
@@ -415,7 +415,7 @@ async def test_media_and_what_it_is_about_come_out_as_they_went_in(connection: C
 
 @pytest.mark.parametrize("turns", range(-1, 12))
 async def test_a_cancellation_is_obeyed_also_while_the_connection_is_being_made(server, turns: int):
-    connection = Connection.open(Address(server.url, "the test"))
+    connection = Connection.open(RedisAddress(server.url, "the test"))
 
     async def follow():
         if turns < 0:
@@ -454,7 +454,7 @@ async def test_a_strangers_item_that_only_lua_takes_for_json_comes_out_as_json(c
 async def test_a_daemon_without_a_rule_leaves_the_longer_wait_of_one_with_it(connection: Connection):
     patient = make_batches(connection, 0, [Rule("slow", quiet_ms=3_600_000, max_wait_ms=7_200_000)])
     await patient.add([message("a")])
-    assert (await make_batches(connection).hand_over()).pulled_in == 0
+    assert (await make_batches(connection).hand_over()).clamped == 0
     batch = await patient.peek(PHONE)
     assert batch is not None
     assert batch.due_ms is not None

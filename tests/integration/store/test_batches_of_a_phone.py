@@ -9,7 +9,7 @@ import pytest
 from rfctl.model.message import Message
 from rfctl.store.batches import Batches
 from rfctl.store.connection import Connection
-from rfctl.store.keys import name_of
+from rfctl.store.keys import batch_key_of
 from tests.conftest import make_batches
 
 PHONE, OTHER = "79001234567", "79990000000"
@@ -36,14 +36,14 @@ async def texts(batches: Batches, names: list[str]) -> list[str]:
 
 
 async def test_every_batch_of_a_phone_is_found_the_oldest_first(batches: Batches):
-    assert await texts(batches, await batches.names_of(PHONE)) == ["first", "second", "third"]
-    assert await batches.names_of("nobody") == []
+    assert await texts(batches, await batches.find_batches(PHONE)) == ["first", "second", "third"]
+    assert await batches.find_batches("nobody") == []
 
 
 async def test_a_chat_narrows_and_no_chat_is_the_one_to_one_chat(batches: Batches):
-    assert await texts(batches, await batches.names_of(PHONE, "family")) == ["second"]
-    assert await texts(batches, await batches.names_of(PHONE, "")) == ["first", "third"]
-    assert await batches.names_of(PHONE, "work") == []
+    assert await texts(batches, await batches.find_batches(PHONE, "family")) == ["second"]
+    assert await texts(batches, await batches.find_batches(PHONE, "")) == ["first", "third"]
+    assert await batches.find_batches(PHONE, "work") == []
 
 
 @pytest.mark.parametrize("phone", [PHONE, "p 1"])
@@ -53,7 +53,7 @@ async def test_a_batch_under_the_phone_alone_is_found_also_when_the_index_has_lo
     batches = make_batches(connection)
     await say(batches, "x", phone)
     await connection.call("DEL", "rfctl:due")
-    assert await batches.names_of(phone) == [name_of(phone)]
+    assert await batches.find_batches(phone) == [batch_key_of(phone)]
 
 
 async def test_a_long_index_is_read_page_by_page_and_no_key_is_scanned(connection: Connection):
@@ -62,7 +62,7 @@ async def test_a_long_index_is_read_page_by_page_and_no_key_is_scanned(connectio
     fill = "for i=1,30000 do redis.call('ZADD', KEYS[1], i, ARGV[1]..string.format('%032x', i)) end"
     await connection.call("EVAL", fill, 1, "rfctl:due", "&")
     await connection.call("CONFIG", "RESETSTAT")
-    assert await batches.names_of(PHONE) == [name_of(PHONE, chat="family")]
+    assert await batches.find_batches(PHONE) == [batch_key_of(PHONE, chat="family")]
     used = (await connection.call("INFO", "commandstats")).decode()
     assert not any(verb in used for verb in ("cmdstat_keys", "cmdstat_scan", "cmdstat_zrange"))
     pages = int(used.partition("cmdstat_zscan:calls=")[2].partition(",")[0])

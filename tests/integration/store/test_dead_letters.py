@@ -6,24 +6,24 @@ import pytest
 
 from rfctl.store.connection import Connection
 from rfctl.store.dead_letters import DeadMessages
-from rfctl.store.deliveries import Deliveries, Entry
-from rfctl.store.keys import Keyspace, Partition
+from rfctl.store.deliveries import DeliveryQueue, StreamEntry
+from rfctl.store.keys import Keyspace, ShardKeys
 
 PHONE = "79001234567"
 
 
-async def bury(
-    connection: Connection, shard: Partition, text: str, sink: str = "crm", error: str = "answered 500"
-) -> Entry:
+async def dead_letter(
+    connection: Connection, shard: ShardKeys, text: str, sink: str = "crm", error: str = "answered 500"
+) -> StreamEntry:
     """One merged message, read by its sink and given up."""
-    deliveries = Deliveries(connection, shard, sink)
+    deliveries = DeliveryQueue(connection, shard, sink)
     await deliveries.open()
     fields = ("phone", PHONE, "company", "7", "text", text, "count", "1", "reason", "quiet", "messages", "[]")
     await connection.call("XADD", shard.out, "*", *fields)
     await deliveries.lease("test", 60_000)
     entry = (await deliveries.unread(100, 100, "test") or [])[-1]
-    await deliveries.hold(entry.name, [entry.id], wait_ms=0, error="no answer")
-    await deliveries.bury(entry, error)
+    await deliveries.schedule_retry(entry.name, [entry.id], wait_ms=0, error="no answer")
+    await deliveries.dead_letter(entry, error)
     return entry
 
 
@@ -34,8 +34,8 @@ async def next_ms(connection: Connection) -> None:
 
 
 @pytest.fixture(params=[0, 3])
-def shards(request: pytest.FixtureRequest) -> list[Partition]:
-    return Keyspace(request.param).partitions()
+def shards(request: pytest.FixtureRequest) -> list[ShardKeys]:
+    return Keyspace(request.param).all()
 
 
 async def texts(room: DeadMessages, most: int = 100, sink: str = "") -> list[str]:
@@ -43,9 +43,9 @@ async def texts(room: DeadMessages, most: int = 100, sink: str = "") -> list[str
 
 
 async def test_a_dead_message_is_kept_with_its_sink_and_every_try(
-    connection: Connection, shards: list[Partition]
+    connection: Connection, shards: list[ShardKeys]
 ):
-    entry = await bury(connection, shards[-1], 'Привет, "you"')
+    entry = await dead_letter(connection, shards[-1], 'Привет, "you"')
     [one] = await DeadMessages(connection, shards).newest()
     assert (one.sink, one.entry.merged.text, one.entry.merged.phone) == ("crm", 'Привет, "you"', PHONE)
     assert [a_try.error for a_try in one.tries] == ["no answer", "answered 500"]
@@ -55,10 +55,10 @@ async def test_a_dead_message_is_kept_with_its_sink_and_every_try(
 
 
 async def test_the_newest_of_all_shards_are_listed_and_the_newest_is_last(
-    connection: Connection, shards: list[Partition]
+    connection: Connection, shards: list[ShardKeys]
 ):
     for place in range(6):
-        await bury(connection, shards[place % len(shards)], str(place))
+        await dead_letter(connection, shards[place % len(shards)], str(place))
         await next_ms(connection)  # ids of different shards are sorted by their ms
     room = DeadMessages(connection, shards)
     assert await texts(room) == ["0", "1", "2", "3", "4", "5"]
@@ -67,8 +67,8 @@ async def test_the_newest_of_all_shards_are_listed_and_the_newest_is_last(
 
 
 async def test_a_sink_s_dead_are_found_behind_many_of_another(connection: Connection):
-    shards = Keyspace().partitions()
-    await bury(connection, shards[0], "mine", sink="crm")
+    shards = Keyspace().all()
+    await dead_letter(connection, shards[0], "mine", sink="crm")
     other = ("sink", "other", "id", "1-0", "tries", "[]", "phone", "p", "text", "x")
     await connection.calls([("XADD", shards[0].dead, "*", *other) for _ in range(450)])
     room = DeadMessages(connection, shards)
@@ -78,11 +78,11 @@ async def test_a_sink_s_dead_are_found_behind_many_of_another(connection: Connec
 
 
 async def test_it_is_named_by_its_own_id_or_its_message_s_with_the_shard_or_without(
-    connection: Connection, shards: list[Partition]
+    connection: Connection, shards: list[ShardKeys]
 ):
-    entry = await bury(connection, shards[-1], "x")
+    entry = await dead_letter(connection, shards[-1], "x")
     await next_ms(connection)  # a dead entry's own id may else be another message's
-    await bury(connection, shards[-1], "y")
+    await dead_letter(connection, shards[-1], "y")
     room = DeadMessages(connection, shards)
     [wanted] = [one for one in await room.newest() if one.entry.id == entry.id]
     for name in (wanted.id, wanted.entry_id, entry.id, entry.delivery().id):
@@ -91,25 +91,25 @@ async def test_it_is_named_by_its_own_id_or_its_message_s_with_the_shard_or_with
 
 
 async def test_a_retry_sends_it_again_once_with_all_tries_before_it(
-    connection: Connection, shards: list[Partition]
+    connection: Connection, shards: list[ShardKeys]
 ):
-    entry = await bury(connection, shards[-1], "again")
+    entry = await dead_letter(connection, shards[-1], "again")
     room = DeadMessages(connection, shards)
     [one] = await room.newest()
     assert await room.retry(one)
     assert not await room.retry(one)
     assert await room.count() == 0
-    deliveries = Deliveries(connection, shards[-1], "crm")
+    deliveries = DeliveryQueue(connection, shards[-1], "crm")
     assert await deliveries.due(10) == ([PHONE], None)
     waiting = await deliveries.fetch(await deliveries.first_due(PHONE))
     assert (waiting.id, waiting.merged.text, waiting.tries) == (entry.id, "again", 0)
 
 
 async def test_what_is_dropped_is_gone_and_everything_else_is_not(
-    connection: Connection, shards: list[Partition]
+    connection: Connection, shards: list[ShardKeys]
 ):
-    await bury(connection, shards[0], "away")
-    await bury(connection, shards[0], "stays")
+    await dead_letter(connection, shards[0], "away")
+    await dead_letter(connection, shards[0], "stays")
     room = DeadMessages(connection, shards)
     [first] = [one for one in await room.newest() if one.entry.merged.text == "away"]
     assert await room.drop(first)
@@ -118,7 +118,7 @@ async def test_what_is_dropped_is_gone_and_everything_else_is_not(
 
 
 async def test_an_entry_that_somebody_else_wrote_is_shown_and_can_be_dropped(connection: Connection):
-    [shard] = Keyspace().partitions()
+    [shard] = Keyspace().all()
     await connection.call("XADD", shard.dead, "9-1", "x", "y")  # both in one millisecond
     await connection.call(
         "XADD", shard.dead, "9-2", "sink", "crm", "id", "5-5", "tries", "nonsense", "text", "t"

@@ -18,10 +18,15 @@ async def ids(connection: Connection) -> list[str]:
     return await hand_over(connection, *((f"{n}", f"{n}") for n in range(10)))
 
 
-async def trimmed(connection: Connection, keep_s: int = 0, keep_entries: int = 0) -> list[str]:
+async def trimmed(connection: Connection, retention_s: int = 0, retention_entries: int = 0) -> list[str]:
     """What is left."""
     await asyncio.sleep(0.005)
-    await trim(connection, make_batches(connection).partitions, keep_s=keep_s, keep_entries=keep_entries)
+    await trim(
+        connection,
+        make_batches(connection).shards,
+        retention_s=retention_s,
+        retention_entries=retention_entries,
+    )
     return [one.id for one in await collected(make_batches(connection))]
 
 
@@ -57,9 +62,9 @@ async def test_what_is_acknowledged_is_kept_for_its_age_and_no_more_than_its_num
 ):
     await make_group(connection, OUT, "g")
     await connection.call("XACK", OUT, "g", *await read(connection, "g", 10))
-    assert await trimmed(connection, keep_s=3600, keep_entries=100) == ids
-    assert await trimmed(connection, keep_s=3600, keep_entries=4) == ids[6:]
-    assert await trimmed(connection, keep_s=0, keep_entries=100) == []
+    assert await trimmed(connection, retention_s=3600, retention_entries=100) == ids
+    assert await trimmed(connection, retention_s=3600, retention_entries=4) == ids[6:]
+    assert await trimmed(connection, retention_s=0, retention_entries=100) == []
 
 
 async def test_many_go_in_short_calls(connection: Connection):
@@ -68,12 +73,12 @@ async def test_many_go_in_short_calls(connection: Connection):
     )
     await make_group(connection, OUT, "g")
     await connection.call("XGROUP", "SETID", OUT, "g", "$")
-    assert len(await trimmed(connection, keep_s=3600, keep_entries=7)) == 7
+    assert len(await trimmed(connection, retention_s=3600, retention_entries=7)) == 7
 
 
 async def test_a_new_group_begins_with_what_is_kept(connection: Connection, ids):
     await make_group(connection, OUT, "g")
     await connection.call("XACK", OUT, "g", *await read(connection, "g", 10))
-    await trimmed(connection, keep_s=3600, keep_entries=5)
+    await trimmed(connection, retention_s=3600, retention_entries=5)
     await make_group(connection, OUT, "late")
     assert [one.decode() for one in await read(connection, "late", 10)] == ids[5:]

@@ -7,35 +7,43 @@ from pathlib import Path
 import pytest
 
 from rfctl.store.connection import Connection
-from rfctl.store.deliveries import Deliveries, Entry, make_group
-from rfctl.store.keys import PAUSED, Keyspace, Partition
-from rfctl.store.pending import overview
-from rfctl.store.retry_queue import END, held
-from rfctl.store.sink_status import Outflow, Outlet, outflows, outlets, pauses, resume, strays
+from rfctl.store.deliveries import DeliveryQueue, StreamEntry, make_group
+from rfctl.store.keys import PAUSED, Keyspace, ShardKeys
+from rfctl.store.pending import pending_summary
+from rfctl.store.retry_queue import END, pending_deliveries
+from rfctl.store.sink_status import (
+    ConfiguredSink,
+    SinkStatus,
+    configured_sinks,
+    orphaned_groups,
+    pauses,
+    resume,
+    sink_statuses,
+)
 from tests.conftest import configure
 from tests.support.waiting import until
 
-CRM = Outlet("crm", "http", "rfctl:crm")
+CRM = ConfiguredSink("crm", "http", "rfctl:crm")
 
 
 @pytest.fixture(params=[0, 3])
-def shards(request: pytest.FixtureRequest) -> list[Partition]:
-    return Keyspace(request.param).partitions()
+def shards(request: pytest.FixtureRequest) -> list[ShardKeys]:
+    return Keyspace(request.param).all()
 
 
-async def leave(connection: Connection, shard: Partition, phone: str) -> str:
+async def leave(connection: Connection, shard: ShardKeys, phone: str) -> str:
     """One merged message in the output stream; its id."""
     return (await connection.call("XADD", shard.out, "*", "phone", phone, "text", "x")).decode()
 
 
-async def look(connection: Connection, shards: list[Partition], outlet: Outlet = CRM) -> Outflow:
-    totals = (await overview(connection, shards)).totals
-    [seen] = await outflows(connection, shards, [outlet], totals)
+async def look(connection: Connection, shards: list[ShardKeys], outlet: ConfiguredSink = CRM) -> SinkStatus:
+    totals = (await pending_summary(connection, shards)).totals
+    [seen] = await sink_statuses(connection, shards, [outlet], totals)
     return seen
 
 
-async def read(connection: Connection, shard: Partition) -> tuple[Deliveries, list[Entry]]:
-    deliveries = Deliveries(connection, shard, "crm")
+async def read(connection: Connection, shard: ShardKeys) -> tuple[DeliveryQueue, list[StreamEntry]]:
+    deliveries = DeliveryQueue(connection, shard, "crm")
     await deliveries.open()
     await deliveries.lease("test", 60_000)
     return deliveries, await deliveries.unread(100, 1, "test") or []
@@ -47,7 +55,7 @@ async def known(connection: Connection, lag: int) -> int | None:
 
 
 async def test_a_sink_that_was_never_served_lags_behind_everything_that_is_kept(
-    connection: Connection, shards: list[Partition]
+    connection: Connection, shards: list[ShardKeys]
 ):
     empty = await look(connection, shards)
     assert (empty.lag, empty.oldest_ms, empty.unserved) == (0, None, len(shards))
@@ -58,7 +66,7 @@ async def test_a_sink_that_was_never_served_lags_behind_everything_that_is_kept(
 
 
 async def test_what_is_read_and_not_delivered_is_unacknowledged_and_has_an_age(
-    connection: Connection, shards: list[Partition]
+    connection: Connection, shards: list[ShardKeys]
 ):
     first = await leave(connection, shards[0], "a")
     deliveries, [entry] = await read(connection, shards[0])
@@ -66,7 +74,7 @@ async def test_what_is_read_and_not_delivered_is_unacknowledged_and_has_an_age(
     seen = await look(connection, shards)
     assert (seen.lag, seen.unacknowledged) == (await known(connection, 1), 1)
     assert seen.oldest_ms == int(first.partition("-")[0])
-    await deliveries.settle(entry.name, entry.id)
+    await deliveries.acknowledge(entry.name, entry.id)
     await connection.call("XREADGROUP", "GROUP", CRM.group, "x", "STREAMS", shards[0].out, ">")
     await connection.call("XACK", shards[0].out, CRM.group, await newest(connection, shards[0]))
     seen = await look(connection, shards)
@@ -74,37 +82,37 @@ async def test_what_is_read_and_not_delivered_is_unacknowledged_and_has_an_age(
     assert seen.lag == await known(connection, 0)
 
 
-async def newest(connection: Connection, shard: Partition) -> bytes:
+async def newest(connection: Connection, shard: ShardKeys) -> bytes:
     [[entry_id, _]] = await connection.call("XREVRANGE", shard.out, "+", "-", "COUNT", 1)
     return entry_id
 
 
 async def test_held_phones_waiting_messages_failures_and_the_next_try_are_seen(
-    connection: Connection, shards: list[Partition]
+    connection: Connection, shards: list[ShardKeys]
 ):
     for phone in ("a", "a", "b"):
         await leave(connection, shards[0], phone)
     deliveries, [one, two, other] = await read(connection, shards[0])
-    await deliveries.hold("a", [one.id, two.id], wait_ms=60_000, error="answered 500")
-    await deliveries.bury(other, "answered 400")
+    await deliveries.schedule_retry("a", [one.id, two.id], wait_ms=60_000, error="answered 500")
+    await deliveries.dead_letter(other, "answered 400")
     seen, now = await look(connection, shards), await connection.now_ms()
     assert (seen.held, seen.waiting, seen.failures, seen.dead) == (1, 2, 2, 1)
     assert seen.next_try_ms is not None
     assert 50_000 < seen.next_try_ms - now <= 60_000
 
 
-async def test_who_delivers_and_where_nobody_does_is_seen(connection: Connection, shards: list[Partition]):
+async def test_who_delivers_and_where_nobody_does_is_seen(connection: Connection, shards: list[ShardKeys]):
     for shard in shards[:-1]:
-        await Deliveries(connection, shard, "crm").lease("daemon-1", 60_000)
+        await DeliveryQueue(connection, shard, "crm").lease("daemon-1", 60_000)
     seen = await look(connection, shards)
     assert (seen.holders, seen.unserved) == (("daemon-1",) if shards[:-1] else (), 1)
-    await Deliveries(connection, shards[-1], "crm").lease("daemon-2", 60_000)
+    await DeliveryQueue(connection, shards[-1], "crm").lease("daemon-2", 60_000)
     assert (await look(connection, shards)).unserved == 0
 
 
-async def test_a_pause_says_why_and_since_when_and_ends_once(connection: Connection, shards: list[Partition]):
+async def test_a_pause_says_why_and_since_when_and_ends_once(connection: Connection, shards: list[ShardKeys]):
     assert (await look(connection, shards)).paused is None
-    await Deliveries(connection, shards[0], "crm").pause("it moves")
+    await DeliveryQueue(connection, shards[0], "crm").pause("it moves")
     paused = (await look(connection, shards)).paused
     assert paused is not None
     assert paused.why == "it moves"
@@ -120,8 +128,8 @@ async def test_a_pause_that_somebody_wrote_by_hand_counts_as_one(connection: Con
 
 
 async def test_workers_of_the_stream_are_shown_by_their_own_group(connection: Connection):
-    [shard] = Keyspace().partitions()
-    workers = Outlet("bot", "stream", "bots", forwarded=False)
+    [shard] = Keyspace().all()
+    workers = ConfiguredSink("bot", "stream", "bots", forwarded=False)
     await leave(connection, shard, "a")
     await make_group(connection, shard.out, "bots")
     await leave(connection, shard, "b")
@@ -132,14 +140,14 @@ async def test_workers_of_the_stream_are_shown_by_their_own_group(connection: Co
 
 
 async def test_a_stream_that_no_group_is_named_for_has_no_lag(connection: Connection):
-    [shard] = Keyspace().partitions()
+    [shard] = Keyspace().all()
     await leave(connection, shard, "a")
-    seen = await look(connection, [shard], Outlet("bot", "stream", "", forwarded=False))
+    seen = await look(connection, [shard], ConfiguredSink("bot", "stream", "", forwarded=False))
     assert (seen.lag, seen.oldest_ms, seen.unserved) == (None, None, 0)
 
 
 async def test_a_lag_that_redis_cannot_say_is_unknown_and_no_guess(connection: Connection):
-    [shard] = Keyspace().partitions()
+    [shard] = Keyspace().all()
     ids = [await leave(connection, shard, "a") for _ in range(4)]
     await make_group(connection, shard.out, CRM.group)
     await connection.call("XREADGROUP", "GROUP", CRM.group, "x", "COUNT", 1, "STREAMS", shard.out, ">")
@@ -147,7 +155,7 @@ async def test_a_lag_that_redis_cannot_say_is_unknown_and_no_guess(connection: C
     assert (await look(connection, [shard])).lag is None
 
 
-async def cost(connection: Connection, shard: Partition, waiting: int) -> int:
+async def cost(connection: Connection, shard: ShardKeys, waiting: int) -> int:
     """How many commands one look takes while so many phones are held."""
     await connection.call("FLUSHDB")
     await leave(connection, shard, "p0")
@@ -156,7 +164,7 @@ async def cost(connection: Connection, shard: Partition, waiting: int) -> int:
     ids = [f"{i:015}-{i:010}" for i in range(waiting)]
     await connection.calls([("ZADD", keys.waiting, 0, f"p{i}\0{ids[i]}") for i in range(waiting)])
     await connection.call("CONFIG", "RESETSTAT")
-    await outflows(connection, [shard], [CRM], {})
+    await sink_statuses(connection, [shard], [CRM], {})
     lines = (await connection.call("INFO", "commandstats")).decode().splitlines()
     called = {
         line.partition(":")[0]: int(line.split("calls=")[1].split(",")[0])
@@ -168,75 +176,75 @@ async def cost(connection: Connection, shard: Partition, waiting: int) -> int:
 
 
 async def test_the_cost_goes_by_the_sinks_and_not_by_what_waits(connection: Connection):
-    [shard] = Keyspace().partitions()
+    [shard] = Keyspace().all()
     await cost(connection, shard, 0)  # the first call on a connection takes some more
     assert await cost(connection, shard, 0) <= 12
     assert await cost(connection, shard, 500) == await cost(connection, shard, 2000) <= 15 + 2 * END
 
 
 async def test_the_last_error_of_what_waits_and_since_when_is_seen(
-    connection: Connection, shards: list[Partition]
+    connection: Connection, shards: list[ShardKeys]
 ):
-    assert (await look(connection, shards)).failure is None
+    assert (await look(connection, shards)).retry_cause is None
     for shard, phone in ((shards[0], "a"), (shards[-1], "b")):
         await leave(connection, shard, phone)
         deliveries, [entry] = await read(connection, shard)
-        await deliveries.hold(phone, [entry.id], wait_ms=60_000, error=f"first of {phone}")
+        await deliveries.schedule_retry(phone, [entry.id], wait_ms=60_000, error=f"first of {phone}")
         await until(lambda: _later(connection, shards))
-        await deliveries.hold(phone, [entry.id], wait_ms=60_000, error=f"last of {phone}", tries=1)
-    seen = (await look(connection, shards)).failure
+        await deliveries.schedule_retry(phone, [entry.id], wait_ms=60_000, error=f"last of {phone}", tries=1)
+    seen = (await look(connection, shards)).retry_cause
     assert seen is not None
     assert seen.error == "last of b"
     assert seen.since_ms < seen.at_ms
-    [one] = await held(connection, shards, ["crm", "copy"], "a")
+    [one] = await pending_deliveries(connection, shards, ["crm", "copy"], "a")
     assert (one.sink, one.messages, one.tries, one.last and one.last.error) == ("crm", 1, 2, "last of a")
     assert one.last is not None
     assert one.last.at_ms > seen.since_ms
     assert one.next_try_ms is not None
-    assert await held(connection, shards, ["crm"], "nobody") == []
+    assert await pending_deliveries(connection, shards, ["crm"], "nobody") == []
 
 
-async def _later(connection: Connection, shards: list[Partition]) -> bool:
-    seen = (await look(connection, shards)).failure
+async def _later(connection: Connection, shards: list[ShardKeys]) -> bool:
+    seen = (await look(connection, shards)).retry_cause
     return seen is not None and await connection.now_ms() > seen.at_ms
 
 
-async def test_a_phone_that_was_never_tried_has_no_error(connection: Connection, shards: list[Partition]):
+async def test_a_phone_that_was_never_tried_has_no_error(connection: Connection, shards: list[ShardKeys]):
     await leave(connection, shards[0], "a")
     deliveries, [entry] = await read(connection, shards[0])
-    await deliveries.hold("a", [entry.id], wait_ms=0)
-    assert (await look(connection, shards)).failure is None
-    [one] = await held(connection, shards, ["crm"], "a")
+    await deliveries.schedule_retry("a", [entry.id], wait_ms=0)
+    assert (await look(connection, shards)).retry_cause is None
+    [one] = await pending_deliveries(connection, shards, ["crm"], "a")
     assert (one.tries, one.last) == (0, None)
 
 
 async def test_a_group_of_ours_that_is_no_sinks_is_a_stray_with_what_it_holds(
-    connection: Connection, shards: list[Partition]
+    connection: Connection, shards: list[ShardKeys]
 ):
     for shard in shards:
         await leave(connection, shard, "a")
         await read(connection, shard)
         await leave(connection, shard, "b")
         await make_group(connection, shard.out, "bots")
-        await Deliveries(connection, shard, "crm").lease("test", 0)
-    groups = (await overview(connection, shards)).groups
-    assert await strays(connection, shards, groups, [CRM]) == []
-    [one] = await strays(connection, shards, groups, [])
+        await DeliveryQueue(connection, shard, "crm").lease("test", 0)
+    groups = (await pending_summary(connection, shards)).groups
+    assert await orphaned_groups(connection, shards, groups, [CRM]) == []
+    [one] = await orphaned_groups(connection, shards, groups, [])
     assert (one.sink, one.shards, one.served) == ("crm", tuple(shards), False)
     assert one.left == await known(connection, 2 * len(shards))
-    await Deliveries(connection, shards[-1], "crm").lease("daemon", 60_000)
-    [one] = await strays(connection, shards, groups, [])
+    await DeliveryQueue(connection, shards[-1], "crm").lease("daemon", 60_000)
+    [one] = await orphaned_groups(connection, shards, groups, [])
     assert one.served
 
 
 async def test_how_long_a_group_has_asked_for_nothing_is_seen(connection: Connection):
-    [shard] = Keyspace().partitions()
+    [shard] = Keyspace().all()
     await leave(connection, shard, "a")
     await make_group(connection, shard.out, "bots")
-    assert [one.idle_ms for one in (await overview(connection, [shard])).groups] == [None]
+    assert [one.idle_ms for one in (await pending_summary(connection, [shard])).groups] == [None]
     for worker in ("one", "two"):
         await connection.call("XREADGROUP", "GROUP", "bots", worker, "STREAMS", shard.out, ">")
-    [seen] = (await overview(connection, [shard])).groups
+    [seen] = (await pending_summary(connection, [shard])).groups
     assert seen.idle_ms is not None
     assert seen.idle_ms < 60_000
 
@@ -248,7 +256,7 @@ def test_the_settings_name_the_outlets_and_who_reads_for_them(tmp_path: Path):
         sinks__bot__type="stream", sinks__bot__group="bots",
         sinks__copy__type="stream", sinks__copy__key="copies",
     ).settings  # fmt: skip
-    assert {one.name: (one.group, one.forwarded) for one in outlets(settings)} == {
+    assert {one.name: (one.group, one.forwarded) for one in configured_sinks(settings)} == {
         "crm": ("rfctl:crm", True),
         "bot": ("bots", False),
         "copy": ("rfctl:copy", True),

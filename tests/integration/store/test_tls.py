@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from rfctl.assembly.sinks import close, make_exit
+from rfctl.assembly.sinks import build_target, close_target
 from rfctl.errors import RedisUnreachableError
-from rfctl.sinks.redis import Inside
-from rfctl.store.connection import Address, Connection
+from rfctl.sinks.redis import RedisSink
+from rfctl.store.connection import Connection, RedisAddress
 from tests.support.certificates import self_signed
 from tests.support.forwarding import deliveries, hand_over
 from tests.support.outlets import settings
@@ -29,14 +29,14 @@ async def vouched(server: RedisServer, tmp_path: Path) -> AsyncIterator[str]:
 
 
 async def test_redis_is_reached_through_tls_whose_ca_the_url_names(vouched: str):
-    connection = Connection.open(Address(vouched, "the test"))
+    connection = Connection.open(RedisAddress(vouched, "the test"))
     await connection.call("SET", "a", 1)
     assert await connection.call("GET", "a") == b"1"
     await connection.close()
 
 
 async def test_a_redis_that_nobody_vouches_for_is_refused_with_the_way_out(vouched: str):
-    connection = Connection.open(Address(vouched.partition("?")[0], "the test"))
+    connection = Connection.open(RedisAddress(vouched.partition("?")[0], "the test"))
     with pytest.raises(RedisUnreachableError, match="certificate verify failed") as refused:
         await connection.call("GET", "a")
     await connection.close()
@@ -48,9 +48,9 @@ async def test_a_queue_is_reached_through_tls_whose_ca_the_url_names(
     vouched: str, connection: Connection, kind: str
 ):
     [entry_id] = await hand_over(connection, ("7", "a"))
-    made = make_exit("bot", settings(kind, url=vouched), redis_url="redis://127.0.0.1:1/0")
-    assert not isinstance(made.sink, Inside)
+    made = build_target("bot", settings(kind, url=vouched), redis_url="redis://127.0.0.1:1/0")
+    assert not isinstance(made.sink, RedisSink)
     await made.sink.open()
     await made.sink.deliver((await deliveries(connection).fetch(entry_id)).delivery())
-    await close(made)
+    await close_target(made)
     assert await connection.call("LLEN", QUEUES[kind]) == 1

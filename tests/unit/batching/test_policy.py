@@ -5,12 +5,25 @@ import sys
 
 import pytest
 
-from rfctl.batching.policy import MATCHED_CHARS, Decision, Policy, Rule, Timers, begun, compiled, normal
-from rfctl.model.message import Media, Message, marked
+from rfctl.batching.policy import (
+    MATCHED_CHARS,
+    Decision,
+    Policy,
+    Rule,
+    Timers,
+    comparable_prefix,
+    comparable_text,
+    compile_pattern,
+)
+from rfctl.model.message import Media, Message, with_placeholder
 
 TIMERS = Timers(5000, 10, 60_000)
 STOP = Rule(
-    "r", words=frozenset({"stop", "👍"}), prefixes=("st",), patterns=(compiled(".+"),), then="discard"
+    "r",
+    words=frozenset({"stop", "👍"}),
+    prefixes=("st",),
+    patterns=(compile_pattern(".+"),),
+    action="discard_batch",
 )
 
 
@@ -28,22 +41,25 @@ def test_without_rules_the_general_timers_hold():
 
 @pytest.mark.parametrize("said", ["stop", "STOP", " Stop! ", "stop…", "ｓｔｏｐ"])
 def test_a_word_matches_the_whole_message_in_any_case(said: str):
-    assert decide(message(said), Rule("r", words=frozenset({"stop"}), then="discard")).then == "discard"
+    assert (
+        decide(message(said), Rule("r", words=frozenset({"stop"}), action="discard_batch")).action
+        == "discard_batch"
+    )
 
 
 @pytest.mark.parametrize("said", ["non-stop", "stop it", "don't stop", "s top", "sto", "", "."])
 def test_a_word_never_matches_a_part_of_a_message(said: str):
-    assert decide(message(said), Rule("r", words=frozenset({"stop"}), then="discard")).then == ""
+    assert decide(message(said), Rule("r", words=frozenset({"stop"}), action="discard_batch")).action == ""
 
 
 def test_a_prefix_and_a_pattern_match():
-    command = Rule("r", prefixes=("/",), then="alone")
-    assert decide(message("/start now"), command).then == "alone"
-    assert decide(message("not /start"), command).then == ""
-    code = Rule("r", patterns=(compiled(r"\d{4}"),), then="all")
-    assert decide(message("1234"), code).then == "all"
-    assert decide(message("1234 5"), code).then == ""
-    assert decide(message("x1234"), code).then == ""
+    command = Rule("r", prefixes=("/",), action="send_alone")
+    assert decide(message("/start now"), command).action == "send_alone"
+    assert decide(message("not /start"), command).action == ""
+    code = Rule("r", patterns=(compile_pattern(r"\d{4}"),), action="send_batch")
+    assert decide(message("1234"), code).action == "send_batch"
+    assert decide(message("1234 5"), code).action == ""
+    assert decide(message("x1234"), code).action == ""
 
 
 @pytest.mark.parametrize(
@@ -64,19 +80,19 @@ def test_a_prefix_and_a_pattern_match():
     ],
 )
 def test_a_pattern_is_matched_by_characters_of_every_script(pattern: str, said: str, matches: bool):
-    rule = Rule("r", patterns=(compiled(pattern),), then="all")
-    assert decide(message(said), rule).then == ("all" if matches else "")
+    rule = Rule("r", patterns=(compile_pattern(pattern),), action="send_batch")
+    assert decide(message(said), rule).action == ("send_batch" if matches else "")
 
 
 EXPLODES = """
 from rfctl.model.message import Message
-from rfctl.batching.policy import MATCHED_CHARS, Policy, Rule, Timers, compiled
+from rfctl.batching.policy import MATCHED_CHARS, Policy, Rule, Timers, compile_pattern
 
 said = ("thequickbrownfoxjumpsoverthelazydogs and more " * 99)[:MATCHED_CHARS]
 for pattern in (r"(\\w+\\s?)+!", r"([a-z]|[a-z ])*!", r"(.*)*!", r"((a*)*b?)*!", r"(.{1,30}){1,30}!"):
-    policy = Policy(Timers(1, 1, 1), (Rule("r", patterns=(compiled(pattern),), then="all"),))
+    policy = Policy(Timers(1, 1, 1), (Rule("r", patterns=(compile_pattern(pattern),), action="send_batch"),))
     for text in (said, "a" * MATCHED_CHARS):
-        print(policy.decide(Message(phone="7", text=text, id="1", channel="salon")).then or "no")
+        print(policy.decide(Message(phone="7", text=text, id="1", channel="salon")).action or "no")
 """
 
 
@@ -91,15 +107,15 @@ def test_what_is_no_pattern_is_refused_and_nothing_is_printed(
     pattern: str, capfd: pytest.CaptureFixture[str]
 ):
     with pytest.raises(ValueError, match=r"^(invalid|missing)"):
-        compiled(pattern)
+        compile_pattern(pattern)
     assert capfd.readouterr() == ("", "")
 
 
 def test_a_very_long_text_is_no_command():
-    command = Rule("r", prefixes=("/",), patterns=(compiled("x+"),), then="alone")
-    assert decide(message("/" + "x" * MATCHED_CHARS), command).then == ""
-    assert decide(message("x" * (MATCHED_CHARS + 1)), command).then == ""
-    assert decide(message("x" * MATCHED_CHARS), command).then == "alone"
+    command = Rule("r", prefixes=("/",), patterns=(compile_pattern("x+"),), action="send_alone")
+    assert decide(message("/" + "x" * MATCHED_CHARS), command).action == ""
+    assert decide(message("x" * (MATCHED_CHARS + 1)), command).action == ""
+    assert decide(message("x" * MATCHED_CHARS), command).action == "send_alone"
 
 
 @pytest.mark.parametrize(
@@ -116,14 +132,17 @@ def test_a_very_long_text_is_no_command():
     ],
 )
 def test_a_prefix_counts_with_the_space_at_its_end(prefix: str, said: str, matches: bool):
-    assert decide(message(said), Rule("r", prefixes=(begun(prefix),), then="all")).then == (
-        "all" if matches else ""
-    )
+    assert decide(
+        message(said), Rule("r", prefixes=(comparable_prefix(prefix),), action="send_batch")
+    ).action == ("send_batch" if matches else "")
 
 
 @pytest.mark.parametrize(("word", "said"), [("🛑", "🛑️"), ("🛑️", "🛑"), ("❤️", "❤︎!"), ("1️⃣", "1⃣")])
 def test_an_emoji_is_one_word_in_each_of_its_looks(word: str, said: str):
-    assert decide(message(said), Rule("r", words=frozenset({normal(word)}), then="all")).then == "all"
+    assert (
+        decide(message(said), Rule("r", words=frozenset({comparable_text(word)}), action="send_batch")).action
+        == "send_batch"
+    )
 
 
 @pytest.mark.parametrize(
@@ -132,40 +151,43 @@ def test_an_emoji_is_one_word_in_each_of_its_looks(word: str, said: str):
         message("👍", type="reaction", refers="1"),
         message("stop", type="deletion", refers="1"),
         message("stop", type="system"),
-        marked(message("", type="deletion", refers="1"), "stop"),
-        marked(message("", type="location"), "stop"),
-        marked(message("", type="contacts"), "stop"),
+        with_placeholder(message("", type="deletion", refers="1"), "stop"),
+        with_placeholder(message("", type="location"), "stop"),
+        with_placeholder(message("", type="contacts"), "stop"),
         message("stop", type="image", media=(Media(id="1"),)),
     ],
     ids=lambda one: one.type,
 )
 def test_only_what_a_person_says_in_words_is_a_command(one: Message):
-    assert decide(one, STOP).then == ""
+    assert decide(one, STOP).action == ""
 
 
 @pytest.mark.parametrize("kind", ["text", "button", "edit", "list_reply"])
 def test_words_that_were_chosen_or_edited_are_a_command_too(kind: str):
-    assert decide(message("stop", type=kind), STOP).then == "discard"
+    assert decide(message("stop", type=kind), STOP).action == "discard_batch"
 
 
 def test_a_reaction_is_a_command_where_the_rule_names_it():
-    rule = Rule("r", types=frozenset({"reaction"}), words=frozenset({"👍"}), then="all")
-    assert decide(message("👍", type="reaction"), rule).then == "all"
-    assert decide(message("👎", type="reaction"), rule).then == ""
-    assert decide(message("👍"), rule).then == ""
+    rule = Rule("r", types=frozenset({"reaction"}), words=frozenset({"👍"}), action="send_batch")
+    assert decide(message("👍", type="reaction"), rule).action == "send_batch"
+    assert decide(message("👎", type="reaction"), rule).action == ""
+    assert decide(message("👍"), rule).action == ""
 
 
 def test_a_picture_whose_caption_is_a_command_is_a_picture():
     picture = message("stop", type="image", media=(Media(id="1"),))
     words = frozenset({"stop"})
-    assert decide(picture, Rule("r", words=words, then="discard")).then == ""
-    assert decide(picture, Rule("r", words=words, types=frozenset({"image"}), then="all")).then == "all"
+    assert decide(picture, Rule("r", words=words, action="discard_batch")).action == ""
+    assert (
+        decide(picture, Rule("r", words=words, types=frozenset({"image"}), action="send_batch")).action
+        == "send_batch"
+    )
 
 
 def test_a_type_hands_over_at_once_or_waits_longer():
-    voice = Rule("voice", types=frozenset({"voice"}), then="all")
+    voice = Rule("voice", types=frozenset({"voice"}), action="send_batch")
     image = Rule("image", types=frozenset({"image"}), quiet_ms=8000)
-    assert decide(message("", type="voice"), voice, image).then == "all"
+    assert decide(message("", type="voice"), voice, image).action == "send_batch"
     assert decide(message("", type="image"), voice, image) == Decision(8000, 10, 60_000, "")
     assert decide(message(), voice, image) == Decision(5000, 10, 60_000, "")
 

@@ -43,7 +43,7 @@ def test_show_lists_the_settings_of_each_named_section_that_its_type_reads(tmp_p
         ("sources.NAME.quiet_ms", None, "nobody: there is no [sources.NAME]"),
         ("sinks.crm.url", "https://h/?token=•••", "settings.toml:5"),
         ("sinks.crm.headers", {"x": "•••"}, "settings.toml:6"),
-        ("rules.x.then", None, "nobody: there is no [rules.x]"),
+        ("rules.x.action", None, "nobody: there is no [rules.x]"),
         ("batching.quiet_ms", 5000, "default"),
     ],
 )

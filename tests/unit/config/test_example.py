@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from rfctl.assembly.sinks import forwarded, make_exit
-from rfctl.assembly.sources import entrances
+from rfctl.assembly.sinks import build_target, forwarded_sinks
+from rfctl.assembly.sources import build_sources
 from rfctl.config.example import READY, example, written
 from rfctl.config.loader import Environment, load
 from rfctl.config.options import Option, options
@@ -67,15 +67,17 @@ def test_the_file_is_what_the_code_says_and_changes_nothing(tmp_path: Path):
 def test_a_ready_configuration_works_as_it_stands(tmp_path: Path, text: str):
     found = settings(tmp_path, text)
     assert len(text.splitlines()) <= 6
-    assert len(entrances(found)) == 1
-    assert all(make_exit(name, one, redis_url="redis://h/0") for name, one in forwarded(found).items())
+    assert len(build_sources(found)) == 1
+    assert all(
+        build_target(name, one, redis_url="redis://h/0") for name, one in forwarded_sinks(found).items()
+    )
     assert len(found.sources) + len(found.rules) + len(found.sinks) == 1
 
 
 def test_every_type_has_a_ready_configuration(tmp_path: Path):
-    everything = settings(tmp_path, "\n".join(ready()))
-    assert {one.type for one in everything.sources.values()} == TYPES["sources"]
-    assert {one.type for one in everything.sinks.values()} == TYPES["sinks"]
+    drain_reason = settings(tmp_path, "\n".join(ready()))
+    assert {one.type for one in drain_reason.sources.values()} == TYPES["sources"]
+    assert {one.type for one in drain_reason.sinks.values()} == TYPES["sinks"]
 
 
 @pytest.mark.parametrize("one", named(), ids=lambda one: one.name)

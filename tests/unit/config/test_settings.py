@@ -43,20 +43,20 @@ def test_the_later_layer_wins_and_what_it_hides_is_known(tmp_path: Path):
     user = tmp_path / ".config/rfctl/config.toml"
     user.parent.mkdir(parents=True)
     user.write_text("batching.quiet_ms = 2000\n")
-    folder = credentials(tmp_path, **{"http.token": "hush\n"})
+    folder = credentials(tmp_path, **{"http.admin_token": "hush\n"})
     loaded = load(
         environment(tmp_path, RFCTL_BATCHING__QUIET_MS="3000", CREDENTIALS_DIRECTORY=folder),
         flags={"http.port": ("--port", 1)},
     )
     assert loaded.settings.batching.quiet_ms == 3000
     assert loaded.set_by("batching.quiet_ms") == "variable RFCTL_BATCHING__QUIET_MS"
-    assert loaded.hides(option("batching.quiet_ms")) == [
+    assert loaded.overrides(option("batching.quiet_ms")) == [
         f"2000 ({user}:1)",
         f"1000 ({tmp_path / 'etc.toml'}:3)",
     ]
     assert loaded.set_by("http.port") == "flag --port"
-    assert loaded.settings.http.token == "hush"
-    assert loaded.set_by("http.token") == "credential http.token"
+    assert loaded.settings.http.admin_token == "hush"
+    assert loaded.set_by("http.admin_token") == "credential http.admin_token"
     assert loaded.set_by("log.level") == "default"
 
 
@@ -88,7 +88,7 @@ def test_all_problems_are_said_at_once_with_their_places(tmp_path: Path):
         ({"RFCTL_BATCHING__MAX_WAIT_MS": "10"}, "shorter than quiet_ms"),
         ({"RFCTL_OUTPUT__STREAM": "rfctl:due"}, "rfctl's own"),
         ({"RFCTL_OUTPUT__STREAM": "a{b}"}, "use letters"),
-        ({"RFCTL_DAEMON__ROLES": "boss"}, "'all', 'webhook', 'processor' or 'forwarder'"),
+        ({"RFCTL_DAEMON__ROLE": "boss"}, "'all', 'webhook', 'processor' or 'forwarder'"),
         ({"RFCTL_SOURCES__GENERIC__SECRETS": '["a", "b'}, "begins like a list in JSON"),
         ({"RFCTL_SINKS__X__HEADERS": "a=b", "RFCTL_SINKS__X__TYPE": "http"}, "as JSON"),
         ({"RFCTL_BATCHING__ORDER": "random"}, "'arrival' or 'sent'"),
@@ -130,10 +130,10 @@ def test_a_file_that_cannot_be_used_is_a_wrong_setting_that_names_it(
 
 
 def test_a_credential_that_is_no_text_is_named(tmp_path: Path):
-    folder = Path(credentials(tmp_path, **{"http.token": ""}))
-    (folder / "http.token").write_bytes(b"\xff")
+    folder = Path(credentials(tmp_path, **{"http.admin_token": ""}))
+    (folder / "http.admin_token").write_bytes(b"\xff")
     [line] = problems(tmp_path, CREDENTIALS_DIRECTORY=str(folder))
-    assert line.startswith(f"{folder / 'http.token'}: is not UTF-8")
+    assert line.startswith(f"{folder / 'http.admin_token'}: is not UTF-8")
 
 
 def test_a_wrong_value_is_the_command_lines_fault_only_if_nobody_else_is_wrong(tmp_path: Path):
@@ -165,7 +165,7 @@ def test_redis_url_of_the_environment_is_not_used_and_that_is_said(tmp_path: Pat
 @pytest.mark.parametrize(
     ("text", "variables"),
     [
-        ('[redis]\nurl = "redis://me:hush@h/0"\n[http]\ntoken = "hush"\n', {}),
+        ('[redis]\nurl = "redis://me:hush@h/0"\n[http]\nadmin_token = "hush"\n', {}),
         ('[sources.salon]\ntype = "whatsapp-cloud"\nsecrets = ["hush"]\nverify_token = "hush"\n', {}),
         ('[sinks.crm]\ntype = "http"\nurl = "https://h/?token=hush"\nheaders = { x = "hush" }\n', {}),
         ('[sinks.crm]\ntype = "http"\nurl = "https://h"\nsecret = "hush"\noptions = { x = "hush" }\n', {}),
@@ -175,9 +175,9 @@ def test_redis_url_of_the_environment_is_not_used_and_that_is_said(tmp_path: Pat
 )
 def test_secrets_are_masked_wherever_they_were_set(tmp_path: Path, text: str, variables: dict[str, str]):
     found = loaded(tmp_path, text, **variables)
-    everything = [shown_value(found, one) for one in configured(found.settings)]
-    assert "•••" in str(everything)
-    assert "hush" not in str(everything)
+    drain_reason = [shown_value(found, one) for one in configured(found.settings)]
+    assert "•••" in str(drain_reason)
+    assert "hush" not in str(drain_reason)
 
 
 @pytest.mark.parametrize(
@@ -226,10 +226,10 @@ def test_a_named_section_may_be_spread_over_all_layers(tmp_path: Path):
     )
     found = loaded(
         tmp_path,
-        SALON + 'company = 962302\n\n[sinks.crm]\ntype = "http"\nurl = "https://h"\nretry_ms = [1, 2]\n',
+        SALON + 'company = 962302\n\n[sinks.crm]\ntype = "http"\nurl = "https://h"\nretry_delays_ms = [1, 2]\n',
         CREDENTIALS_DIRECTORY=folder,
         RFCTL_SOURCES__SALON__QUIET_MS="4000",
-        RFCTL_SINKS__CRM__RETRY_MS="5000,300000",
+        RFCTL_SINKS__CRM__RETRY_DELAYS_MS="5000,300000",
         RFCTL_SOURCES__SHOP__TYPE="generic",
         RFCTL_SOURCES__SHOP__MAP='{"phone": "from", "text": "text"}',
     )
@@ -239,12 +239,12 @@ def test_a_named_section_may_be_spread_over_all_layers(tmp_path: Path):
         found.settings.sources["shop"],
     )
     assert (salon.secrets, salon.company, salon.quiet_ms) == (["new", "old"], "962302", 4000)
-    assert (crm.headers, crm.retry_ms) == ({"x": "1"}, [5000, 300_000])
+    assert (crm.headers, crm.retry_delays_ms) == ({"x": "1"}, [5000, 300_000])
     assert shop.map == {"phone": "from", "text": "text"}
     assert found.set_by("sources.salon.secrets") == "credential sources.salon.secrets"
     assert found.set_by("sources.salon.company") == f"{tmp_path / 'etc.toml'}:3"
-    assert found.set_by("sinks.crm.retry_ms") == "variable RFCTL_SINKS__CRM__RETRY_MS"
-    assert found.hides(option("sinks.crm.retry_ms")) == [f"[1, 2] ({tmp_path / 'etc.toml'}:8)"]
+    assert found.set_by("sinks.crm.retry_delays_ms") == "variable RFCTL_SINKS__CRM__RETRY_DELAYS_MS"
+    assert found.overrides(option("sinks.crm.retry_delays_ms")) == [f"[1, 2] ({tmp_path / 'etc.toml'}:8)"]
 
 
 def test_a_variable_reaches_a_section_whose_name_has_a_minus(tmp_path: Path):
@@ -256,7 +256,7 @@ def test_a_variable_reaches_a_section_whose_name_has_a_minus(tmp_path: Path):
 
 
 def test_rules_are_asked_in_the_order_in_which_they_stand(tmp_path: Path):
-    text = '[rules.z]\nwords = "a"\nthen = "all"\n[rules.a]\nwords = "a"\nthen = "alone"\n' + SALON
+    text = '[rules.z]\nwords = "a"\naction = "send_batch"\n[rules.a]\nwords = "a"\naction = "send_alone"\n' + SALON
     found = loaded(tmp_path, text + "quiet_ms = 1\n", RFCTL_RULES__Z__QUIET_MS="7")
     assert [rule.name for rule in policy_of(found.settings).rules] == ["z", "a", "source salon"]
 
@@ -266,11 +266,11 @@ def test_a_generic_source_of_that_name_needs_no_type(tmp_path: Path):
 
 
 def test_a_pattern_may_have_commas(tmp_path: Path):
-    found = loaded(tmp_path, '[rules.x]\npatterns = "a{1,2}"\nthen = "all"\n')
+    found = loaded(tmp_path, '[rules.x]\npatterns = "a{1,2}"\naction = "send_batch"\n')
     assert found.settings.rules["x"].patterns == ["a{1,2}"]
 
 
-RULE = '[rules.x]\nthen = "all"\n'
+RULE = '[rules.x]\naction = "send_batch"\n'
 HTTP = '[sinks.crm]\ntype = "http"\n'
 
 
@@ -351,11 +351,11 @@ def test_the_space_at_the_end_of_a_prefix_counts_wherever_it_was_set(tmp_path: P
         (HTTP + 'url = "http://127.0.0.1:8000/in"\n', "sinks.crm.url: 127.0.0.1 is a loopback address", 3),
         (HTTP + 'url = "https://[fd00::1]/in"\n', "sinks.crm.url: fd00::1 is a private address", 3),
         (HTTP + 'url = "http://me:hush@LocalHost./"\n', "sinks.crm.url: localhost is this machine", 3),
-        ('[rules.x]\nwords = "x"\n', "rules.x: it changes nothing: set then, quiet_ms", 1),
-        ('[rules.x]\nthen = "all"\n', "rules.x: it matches every message: set words", 1),
-        ('[rules.x]\nwords = []\nthen = "all"\n', "rules.x: it matches every message", 1),
-        ('[sinks.crm]\ntype = "stdout"\nretry_ms = [-1]\n', "sinks.crm.retry_ms: each wait", 3),
-        ('[sinks.my-crm]\ntype = "stdout"\nparallel = 0\n', "sinks.my-crm.parallel: ", 3),
+        ('[rules.x]\nwords = "x"\n', "rules.x: it changes nothing: set action, quiet_ms", 1),
+        ('[rules.x]\naction = "send_batch"\n', "rules.x: it matches every message: set words", 1),
+        ('[rules.x]\nwords = []\naction = "send_batch"\n', "rules.x: it matches every message", 1),
+        ('[sinks.crm]\ntype = "stdout"\nretry_delays_ms = [-1]\n', "sinks.crm.retry_delays_ms: each wait", 3),
+        ('[sinks.my-crm]\ntype = "stdout"\nconcurrency = 0\n', "sinks.my-crm.concurrency: ", 3),
         ('[sources.s]\ntype = "waha"\nsecrets = ["x", " "]\n', "sources.s.secrets: one of them is empty", 3),
         (
             '[sinks.w]\ntype = "stream"\ngroup = "rfctl:x"\n',
@@ -384,7 +384,7 @@ def test_all_that_does_not_fit_in_the_rules_is_said_at_once(tmp_path: Path):
         "rules.x.patterns", "rules.x.patterns", "rules.x.types", "rules.x.types", "rules.x.words",
         "rules.y", "rules.y",
     ]  # fmt: skip
-    unknown = problems(tmp_path, RULE + 'sources = ["a", "b"]\n[rules.y]\nthen = "all"\nsources = ["c"]\n')
+    unknown = problems(tmp_path, RULE + 'sources = ["a", "b"]\n[rules.y]\naction = "send_batch"\nsources = ["c"]\n')
     assert [one.partition(": ")[0] for one in unknown] == ["rules.x.sources"] * 2 + ["rules.y.sources"]
 
 

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from rfctl.errors import KeyTakenError, OverloadedError, RedisCannotNowError, RedisUnreachableError
-from rfctl.ingest.group_commit import Bounds, Intake
+from rfctl.ingest.group_commit import Bounds, GroupCommit
 from rfctl.model.message import Added, Message
 
 
@@ -33,7 +33,7 @@ class Store:
 async def test_requests_that_wait_share_one_call_and_each_gets_its_own_answer():
     store = Store()
     store.open.clear()
-    intake = Intake(store)
+    intake = GroupCommit(store)
     first = asyncio.create_task(intake.add([message("a")]))
     await asyncio.sleep(0)
     rest = [asyncio.create_task(intake.add([message(f"{i}"), message(f"{i}+")])) for i in range(3)]
@@ -46,14 +46,14 @@ async def test_requests_that_wait_share_one_call_and_each_gets_its_own_answer():
 
 async def test_a_call_whose_answer_was_lost_is_sent_again():
     store = Store(RedisUnreachableError("cut"))
-    [one] = await Intake(store, Bounds(pause_s=0)).add([message("a")])
+    [one] = await GroupCommit(store, Bounds(pause_s=0)).add([message("a")])
     assert one.added
     assert store.calls == [["a"], ["a"]]
 
 
 async def test_what_redis_refuses_is_told_at_once_and_the_next_request_is_served():
     store = Store(RedisCannotNowError("OOM"), KeyTakenError("x"))
-    intake = Intake(store)
+    intake = GroupCommit(store)
     with pytest.raises(RedisCannotNowError):
         await intake.add([message("a")])
     with pytest.raises(KeyTakenError):
@@ -64,7 +64,7 @@ async def test_what_redis_refuses_is_told_at_once_and_the_next_request_is_served
 async def test_patience_ends_and_what_nobody_waits_for_is_not_sent():
     store = Store()
     store.open.clear()
-    intake = Intake(store, Bounds(patience_s=0.02))
+    intake = GroupCommit(store, Bounds(patience_s=0.02))
     for text in ("a", "b"):
         with pytest.raises(RedisUnreachableError, match="did not confirm"):
             await intake.add([message(text)])
@@ -76,7 +76,7 @@ async def test_patience_ends_and_what_nobody_waits_for_is_not_sent():
 async def test_too_many_that_wait_are_refused_and_not_forgotten():
     store = Store()
     store.open.clear()
-    intake = Intake(store, Bounds(waiting=2))
+    intake = GroupCommit(store, Bounds(waiting=2))
     tasks = [asyncio.create_task(intake.add([message("on its way")]))]
     await asyncio.sleep(0.01)
     tasks += [asyncio.create_task(intake.add([message(str(i))])) for i in range(2)]
@@ -90,7 +90,7 @@ async def test_too_many_that_wait_are_refused_and_not_forgotten():
 async def test_a_call_carries_no_more_than_its_bound():
     store = Store()
     store.open.clear()
-    intake = Intake(store, Bounds(call=2))
+    intake = GroupCommit(store, Bounds(call=2))
     tasks = [asyncio.create_task(intake.add([message(str(i))])) for i in range(5)]
     await asyncio.sleep(0.01)
     store.open.set()

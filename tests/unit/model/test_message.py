@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rfctl.model.message import Message, decode_item, encode_company, encode_item, tidy_phone
-from rfctl.store.keys import Keyspace, is_plain, name_of, seen_mark
+from rfctl.model.message import Message, decode_item, encode_company, encode_item, normalize_phone
+from rfctl.store.keys import Keyspace, batch_key_of, dedupe_key, is_plain
 
 
 @pytest.mark.parametrize(
@@ -23,27 +23,27 @@ from rfctl.store.keys import Keyspace, is_plain, name_of, seen_mark
     ],
 )
 def test_all_spellings_of_one_person_are_one(written: str):
-    assert tidy_phone(written) == "79001234567"
+    assert normalize_phone(written) == "79001234567"
 
 
 @pytest.mark.parametrize("written", ["12345@lid", "user_7", "-100123", "анна", "7900@g.us", "a.b-c"])
 def test_what_is_no_number_stays_as_it_is(written: str):
-    assert tidy_phone(written) == written
+    assert normalize_phone(written) == written
 
 
 @given(st.text())
 def test_tidying_twice_changes_nothing_more_for_digits(text: str):
-    tidied = tidy_phone(text)
+    tidied = normalize_phone(text)
     if tidied.isdigit() and tidied.isascii():
-        assert tidy_phone(tidied) == tidied
+        assert normalize_phone(tidied) == tidied
 
 
 @given(st.text(min_size=1, max_size=300), st.integers(1, 64))
 def test_a_hostile_phone_names_no_key_of_ours_and_stays_in_its_slot(phone: str, shards: int):
-    name = name_of(phone)
+    name = batch_key_of(phone)
     assert is_plain(name) or (name.startswith("#") and len(name) == 33)
     space = Keyspace(shards)
-    shard = space.partitions()[space.index_of(name)]
+    shard = space.all()[space.index_of(name)]
     key = shard.batch_prefix + name
     assert key.startswith("rapid-fire:{")
     assert key.count("{") == key.count("}") == 1
@@ -51,7 +51,7 @@ def test_a_hostile_phone_names_no_key_of_ours_and_stays_in_its_slot(phone: str, 
 
 def test_a_plain_phone_can_never_look_like_a_hash():
     assert not is_plain("#" + "0" * 32)
-    assert name_of("#" + "0" * 32) != "#" + "0" * 32
+    assert batch_key_of("#" + "0" * 32) != "#" + "0" * 32
 
 
 @given(st.text(), st.text(max_size=50), st.one_of(st.none(), st.text(max_size=20)), st.text(max_size=30))
@@ -74,20 +74,22 @@ def test_a_company_of_digits_is_a_number_as_the_node_service_wrote_it():
 
 
 def test_an_id_is_one_senders_and_one_companys():
-    marks = {seen_mark(*scope) for scope in [("a", "", "1"), ("b", "", "1"), ("a", "9", "1"), ("a", "", "2")]}
+    marks = {
+        dedupe_key(*scope) for scope in [("a", "", "1"), ("b", "", "1"), ("a", "9", "1"), ("a", "", "2")]
+    }
     assert len(marks) == 4
     assert all(len(mark) == 16 for mark in marks)
 
 
 def test_a_sender_in_a_group_has_another_key_than_alone_and_none_can_be_forged():
     names = {
-        name_of("7"),
-        name_of("7", chat="g"),
-        name_of("7", chat="h"),
-        name_of("7", account="g"),
-        name_of("7", company="g"),
-        name_of('["7", "g", "", ""]'),
-        name_of("&" + name_of("7", chat="g")[1:]),
+        batch_key_of("7"),
+        batch_key_of("7", chat="g"),
+        batch_key_of("7", chat="h"),
+        batch_key_of("7", account="g"),
+        batch_key_of("7", company="g"),
+        batch_key_of('["7", "g", "", ""]'),
+        batch_key_of("&" + batch_key_of("7", chat="g")[1:]),
     }
     assert len(names) == 7
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 import pytest
 
 from rfctl.observe.health import warned
-from rfctl.observe.snapshot import Look
-from rfctl.store.pending import GroupLag, Overview
-from rfctl.store.server_info import Server
+from rfctl.observe.snapshot import Snapshot
+from rfctl.store.pending import GroupLag, PendingSummary
+from rfctl.store.server_info import ServerInfo
 
-HERE = Server("redis://127.0.0.1:1/0", 0, "r", "Redis", "7.0.0", "noeviction", True, "the test")
+HERE = ServerInfo("redis://127.0.0.1:1/0", 0, "r", "Redis", "7.0.0", "noeviction", True, "the test")
 
 
 def about(*groups: GroupLag, entries: int = 3) -> list[str]:
-    seen = Overview(0, 0, 0, 0, None, None, {}, entries, groups=list(groups))
-    look = Look(
-        server=HERE, refusals=[], daemons=[], seen=seen, sinks=[], strays=[], dead=0, quarantine=0
+    seen = PendingSummary(0, 0, 0, 0, None, None, {}, entries, groups=list(groups))
+    look = Snapshot(
+        server=HERE, write_refusals=[], daemons=[], seen=seen, sinks=[], strays=[], dead=0, quarantine=0
     )  # fmt: skip
     return [line for line in warned(look) if line.startswith("group ")]
 

@@ -18,7 +18,7 @@ from rfctl.cli.app import app
 from rfctl.config.options import Option, options
 from rfctl.errors import EXIT_STATUSES
 from rfctl.sources.registry import SOURCES
-from rfctl.store.keys import DAEMONS, PAUSED, QUARANTINE, SHARDS, Partition, events_channel
+from rfctl.store.keys import DAEMONS, PAUSED, QUARANTINE, SHARDS, ShardKeys, events_channel
 
 MAN = Path(__file__).parents[3] / "man"
 LUA = Path(rfctl.__file__).parent / "store" / "lua" / "shared"
@@ -115,7 +115,7 @@ def test_every_exit_status_stands_there():
 
 def test_every_key_stands_there():
     page = text("rfctl.7")
-    shard = Partition("", "rfctl:out")
+    shard = ShardKeys("", "rfctl:out")
     sink = shard.sink("NAME")
     for key in (
         shard.due, shard.out, shard.totals, shard.seen_prefix, shard.batch_prefix, shard.last_prefix, shard.dead,

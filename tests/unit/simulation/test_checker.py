@@ -4,10 +4,10 @@ import json
 
 from rfctl.batching.policy import Timers
 from rfctl.model.message import Merged
-from rfctl.simulation.scenario import judge, offsets, plan
+from rfctl.simulation.scenario import check, offsets, schedule
 
 TIMERS = Timers(5000, 10, 60_000)
-SENT = plan(["p"], [0.0, 0.1], "r")
+SENT = schedule(["p"], [0.0, 0.1], "r")
 
 
 def merged(handed: int, *ids: str, at: tuple[int, ...] = (1000, 1100), reason: str = "quiet") -> Merged:
@@ -19,14 +19,14 @@ def merged(handed: int, *ids: str, at: tuple[int, ...] = (1000, 1100), reason: s
 
 
 def test_what_is_promised_passes():
-    verdict = judge(SENT, [merged(6105, "r-0-0", "r-0-1")], TIMERS, expected=1)
-    assert verdict.complaints == []
+    verdict = check(SENT, [merged(6105, "r-0-0", "r-0-1")], TIMERS, expected=1)
+    assert verdict.failures == []
     assert verdict.worst_late_ms == 5
 
 
 def test_every_broken_promise_is_named():
     def says(*batches: Merged, expected: int | None = None) -> str:
-        return "; ".join(judge(SENT, list(batches), TIMERS, expected).complaints)
+        return "; ".join(check(SENT, list(batches), TIMERS, expected).failures)
 
     assert "did not come out" in says(merged(6100, "r-0-0"))
     assert "more than once" in says(merged(6100, "r-0-0", "r-0-1"), merged(7000, "r-0-1", at=(2000,)))

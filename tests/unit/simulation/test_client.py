@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from rfctl.errors import DaemonCannotNowError, DaemonRefusedError, NoDaemonError, RfctlError
-from rfctl.simulation.client import Sender
+from rfctl.simulation.client import Client
 from tests.support.receivers import Answer, HttpReceiver, tcp_receiver
 
 BUSY = b'{"success":false,"error":"Redis cannot take this now"}'
@@ -16,7 +16,7 @@ BUSY = b'{"success":false,"error":"Redis cannot take this now"}'
 async def refused(answer: Answer) -> RfctlError:
     async with HttpReceiver([answer]) as daemon:
         with pytest.raises(RfctlError) as problem:
-            await Sender(daemon.url).send("79001234567", "x", "1")
+            await Client(daemon.url).send("79001234567", "x", "1")
     return problem.value
 
 
@@ -49,5 +49,5 @@ async def test_what_speaks_no_http_at_the_daemons_address_is_no_daemon():
 
     async with tcp_receiver(play) as port:
         with pytest.raises(NoDaemonError) as problem:
-            await Sender(f"http://127.0.0.1:{port}").send("79001234567", "x", "1")
+            await Client(f"http://127.0.0.1:{port}").send("79001234567", "x", "1")
     assert problem.value.exit_status == 69

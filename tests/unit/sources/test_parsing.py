@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rfctl.model.message import Message
-from rfctl.sources.contract import NotUnderstoodError, storable, tidy_type, unix_ms, without
+from rfctl.sources.contract import NotUnderstoodError, check_limits, normalize_type, strip_fields, unix_ms
 from tests.support.recorded import ANY_JSON
 
 HEAVY = frozenset({"picture", "_data"})
@@ -68,7 +68,7 @@ def test_any_value_is_a_time_that_can_be_stored_or_none(written: Any):
 )
 def test_why_a_message_cannot_be_stored_is_said_in_words(fields: dict[str, str], why: str):
     with pytest.raises(NotUnderstoodError) as problem:
-        storable(message(**fields), 100)
+        check_limits(message(**fields), 100)
     assert problem.value.fact == why
 
 
@@ -83,7 +83,7 @@ def test_why_a_message_cannot_be_stored_is_said_in_words(fields: dict[str, str],
 )
 def test_a_message_within_the_limits_is_returned_as_it_is(fields: dict[str, str]):
     one = message(**fields)
-    assert storable(one, 100) is one
+    assert check_limits(one, 100) is one
 
 
 @pytest.mark.parametrize(
@@ -98,35 +98,35 @@ def test_a_message_within_the_limits_is_returned_as_it_is(fields: dict[str, str]
     ],
 )
 def test_a_type_is_tidied_to_plain_letters(name: str, tidied: str):
-    assert tidy_type(name) == tidied
+    assert normalize_type(name) == tidied
 
 
 @given(st.text())
 def test_tidying_a_type_twice_changes_nothing_more(name: str):
-    tidied = tidy_type(name)
-    assert tidied == tidy_type(tidied)
+    tidied = normalize_type(name)
+    assert tidied == normalize_type(tidied)
     assert 0 < len(tidied) <= 32
 
 
 def test_what_is_heavy_is_left_out_and_every_value_beside_it_keeps_its_bytes():
     raw = b'{"a":1.50,"picture":"/9j/","in":[{"_data":{"b":1},"big":123456789012345678901}],"as it":  {"is": 1}}'
-    assert without(raw, HEAVY) == (b'{"a":1.50,"in":[{"big":123456789012345678901}],"as it":{"is": 1}}')
+    assert strip_fields(raw, HEAVY) == (b'{"a":1.50,"in":[{"big":123456789012345678901}],"as it":{"is": 1}}')
 
 
 @pytest.mark.parametrize(
     "raw", [b'{"a": [1,  2]}', b"5", b'"picture"', b"null", b'{"text":"a \\"picture\\""}']
 )
 def test_without_anything_heavy_the_json_means_the_same(raw: bytes):
-    assert json.loads(without(raw, HEAVY)) == json.loads(raw)
+    assert json.loads(strip_fields(raw, HEAVY)) == json.loads(raw)
 
 
 @given(ANY_JSON)
 def test_nothing_else_is_lost_with_what_is_heavy(value: Any):
     raw = json.dumps({"kept": value, "picture": value}).encode()
-    assert json.loads(without(raw, HEAVY | {"\0"})) == json.loads(json.dumps({"kept": value}))
+    assert json.loads(strip_fields(raw, HEAVY | {"\0"})) == json.loads(json.dumps({"kept": value}))
 
 
 @pytest.mark.parametrize("depth", [31, 33, 300])
 def test_json_that_is_nested_deeply_is_no_crash(depth: int):
     raw = b'{"picture":1,"a":' * depth + b"1" + b"}" * depth
-    assert b'{"picture":1' not in without(raw, HEAVY)[:100]
+    assert b'{"picture":1' not in strip_fields(raw, HEAVY)[:100]

@@ -6,9 +6,9 @@ import pytest
 import redis.exceptions as rx
 
 from rfctl.errors import CredentialsRefusedError, RedisCannotNowError, RfctlError
-from rfctl.store.connection import Address, explain
+from rfctl.store.connection import RedisAddress, explain
 
-ADDRESS = Address("redis://127.0.0.1:1/0", "the test")
+ADDRESS = RedisAddress("redis://127.0.0.1:1/0", "the test")
 IN_A_SCRIPT = "Error running script (call to f_d0197): @user_script:203: @user_script: 203: -"
 
 

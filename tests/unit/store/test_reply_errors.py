@@ -9,11 +9,11 @@ import redis.exceptions as rx
 from redis._parsers.base import BaseParser
 
 from rfctl.errors import CANNOT_NOW, TEMPORARY, OverloadedError, RedisCannotNowError
-from rfctl.ingest.group_commit import Bounds, Intake
+from rfctl.ingest.group_commit import Bounds, GroupCommit
 from rfctl.model.message import Added, Message
-from rfctl.store.connection import Address, explain
+from rfctl.store.connection import RedisAddress, explain
 
-ADDRESS = Address("redis://127.0.0.1:1/0", "the test")
+ADDRESS = RedisAddress("redis://127.0.0.1:1/0", "the test")
 SAID = {
     "LOADING": "LOADING Redis is loading the dataset in memory",
     "OOM": "OOM command not allowed when used memory > 'maxmemory'.",
@@ -53,5 +53,7 @@ async def test_an_overloaded_daemon_says_what_to_look_at():
         raise AssertionError
 
     with pytest.raises(OverloadedError) as problem:
-        await Intake(store, Bounds(waiting=0)).add([Message(phone="a", text="x", id="1", channel="generic")])
+        await GroupCommit(store, Bounds(waiting=0)).add(
+            [Message(phone="a", text="x", id="1", channel="generic")]
+        )
     assert "rfctl stats" in problem.value.next

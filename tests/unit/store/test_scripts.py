@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rfctl.model.message import Message
-from rfctl.store.connection import Address, Connection
+from rfctl.store.connection import Connection, RedisAddress
 from tests.conftest import collected, make_batches
 
 messages = st.tuples(
@@ -21,7 +21,9 @@ messages = st.tuples(
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.lists(messages, min_size=1, max_size=8), max_size=6), st.sampled_from([0, 4]))
 async def test_every_message_comes_out_once_in_order_and_never_mixed(calls, shards):
-    connection = Connection(fakeredis.FakeAsyncRedis(protocol=2), Address("fake", "the test"), shebang=False)
+    connection = Connection(
+        fakeredis.FakeAsyncRedis(protocol=2), RedisAddress("fake", "the test"), shebang=False
+    )
     batches = make_batches(connection, shards, max_size=4)
     model: dict[tuple[str, str, str], str] = {}
     for call in calls:
@@ -31,7 +33,7 @@ async def test_every_message_comes_out_once_in_order_and_never_mixed(calls, shar
             key = (one.phone, one.company or "", one.id)
             assert result.added == (key not in model)
             model.setdefault(key, one.text)
-    while (await batches.hand_over(everything="shutdown")).more:
+    while (await batches.hand_over(drain_reason="shutdown")).more:
         pass
     merged = await collected(batches)
     out = [((one.phone, one.company, m.messageId), m.text) for one in merged for m in one.messages]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rfctl.store.server_info import refusals
+from rfctl.store.server_info import write_refusals
 
 FINE = {
     "role": "master", "maxmemory": "0", "maxmemory_human": "0B", "maxmemory_policy": "noeviction",
@@ -16,19 +16,19 @@ SAVES = {"save": "3600 1", "stop-writes-on-bgsave-error": "yes", "min-replicas-t
 
 
 def found(rules: dict[str, str] = SAVES, /, **info: str) -> list[tuple[str, str]]:
-    return [(one.code, one.why) for one in refusals(FINE | info, rules)]
+    return [(one.code, one.why) for one in write_refusals(FINE | info, rules)]
 
 
 def test_a_redis_that_is_well_refuses_nothing():
     assert found() == []
     assert found(maxmemory="1000") == []
-    assert refusals({}, {}) == []
+    assert write_refusals({}, {}) == []
 
 
 def test_a_full_memory_is_named_with_its_size():
     full = {"maxmemory": "900", "maxmemory_human": "900B"}
     assert found(**full) == [("OOM", "its memory is full: 1000B used, maxmemory is 900B")]
-    assert [one.next for one in refusals(FINE | full, SAVES)] == [
+    assert [one.next for one in write_refusals(FINE | full, SAVES)] == [
         "look at `redis-cli info memory`, and raise maxmemory"
     ]
 

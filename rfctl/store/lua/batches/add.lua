@@ -1,7 +1,7 @@
 -- Stores messages, many in one call; a batch that is full, or that the new message must not join, leaves here.
 -- ARGV  7 seen prefix   8 how long last-msg lives, ms
 --       then nine a message: name, mark (16 bytes), dedupe window (s), quiet_ms, max_size, max_wait_ms,
---       then ('' | alone | all | discard: what becomes of the batch at once), item without its last three fields,
+--       action ('' | send_alone | send_batch | discard_batch: what becomes of the batch at once), item without its last three fields,
 --       and when it was sent, Unix ms, or ''
 -- Returns three a message: 1 added | 0 seen before | -1 the key holds something else; batch size; due in, ms.
 -- Not allowed to run out of memory: refused before it wrote anything.
@@ -34,9 +34,9 @@ local function make_room(name, item, action)
   local first, mine = read(redis.call('LINDEX', BATCH .. name, 0)), read(item)
   if first.belongs ~= mine.belongs then
     merge(name, first.company ~= mine.company and 'company' or 'channel', NOW)
-  elseif action == 'alone' then
+  elseif action == 'send_alone' then
     merge(name, 'bypass', NOW)
-  elseif action == 'discard' then
+  elseif action == 'discard_batch' then
     return NOW, clear(name)
   else
     return math.min(first.at, NOW), 0

@@ -3,7 +3,7 @@
 -- ARGV  7 most batches   8 longest wait, ms: a due time further away is pulled in (the clock jumped back)
 --       9 '' for what is due | a reason: everything, and this one for what was not due yet
 -- Returns batches, messages, next due (Unix ms, -1: nothing pending), now (Unix ms), pulled in, more is due (0|1),
---         then name-phone and late_ms of each one that was overdue by more than stale_ms.
+--         then name-phone and late_ms of each one that was overdue by more than overdue_ms.
 local LIMIT, LONGEST_MS, ALL = tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[9] ~= ''
 local MOST_MESSAGES = 2000  -- a call's length goes by messages too
 local handed, messages, pulled_in, stale = 0, 0, 0, {}

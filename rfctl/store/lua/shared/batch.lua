@@ -1,6 +1,6 @@
 -- What the writing verbs share; put before each of them by scripts.py.
 -- KEYS  1 index of due times (zset)   2 output stream   3 totals (hash)
--- ARGV  1 batch prefix   2 last-msg prefix   3 separator   4 order: arrival|sent   5 stale_ms   6 events channel
+-- ARGV  1 batch prefix   2 last-msg prefix   3 separator   4 order: arrival|sent   5 overdue_ms   6 events channel
 -- A name's own keys are the prefixes with the name behind them: same hash tag, same slot.
 local DUE, OUT, TOTALS = KEYS[1], KEYS[2], KEYS[3]
 local BATCH, LAST, SEPARATOR, ORDER = ARGV[1], ARGV[2], ARGV[3], ARGV[4]

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rfctl.sources.contract import NotUnderstoodError, Profile, Reading, Request
+from rfctl.sources.contract import NotUnderstoodError, ParseResult, Profile, Request
 from rfctl.sources.evolution.source import Evolution
 from rfctl.sources.evolution.token import GRACE_MS
 from tests.support.recorded import ANY_JSON, Case, body, cases, survived
@@ -28,7 +28,7 @@ def payload(name: str) -> bytes:
     return body("evolution", name)
 
 
-def read(name: str, **more) -> Reading:
+def read(name: str, **more) -> ParseResult:
     return source(**more).messages(payload(name))
 
 
@@ -54,7 +54,7 @@ def token(secret: str = SECRET, algorithm: str = "HS256", **claims) -> bytes:
 def test_the_api_key_is_kept_nowhere(case: Case):
     reading = source().messages(case.body)
     redacted = source().redact(case.body)
-    kept = [redacted, *(one.body for one in reading.unclear), *(one.metadata for one in reading.messages)]
+    kept = [redacted, *(one.body for one in reading.unparsed), *(one.metadata for one in reading.messages)]
     assert b"SECRET-API-KEY" in case.body
     assert not any(b"SECRET-API-KEY" in one for one in kept)
     assert source().messages(redacted) == reading
@@ -147,9 +147,9 @@ def test_a_place_contacts_and_a_button_are_in_the_metadata():
 
 
 def test_a_text_that_is_too_long_is_unclear_by_its_bytes():
-    assert not read("text.json", max_text_bytes=10).unclear  # "Olá " and one emoji
-    [unclear] = read("text.json", max_text_bytes=8).unclear
-    assert "longer than 8 bytes" in unclear.why
+    assert not read("text.json", max_text_bytes=10).unparsed  # "Olá " and one emoji
+    [unparsed] = read("text.json", max_text_bytes=8).unparsed
+    assert "longer than 8 bytes" in unparsed.why
 
 
 def test_a_message_with_half_an_emoji_is_read():
@@ -175,7 +175,7 @@ def test_a_message_nested_too_deep_is_unclear_and_its_neighbour_is_read():
     good = json.dumps(body["data"])
     made = f'{{"event":"messages.upsert","data":[{deep},{good}]}}'.encode()
     reading = source().messages(made)
-    assert len(reading.unclear) == 1
+    assert len(reading.unparsed) == 1
     assert len(reading.messages) == 1
 
 
@@ -189,7 +189,7 @@ def test_an_event_with_a_broken_part_is_read_or_unclear(case: Case, data):
     part[data.draw(st.sampled_from([*part, "key", "message", "text"]))] = data.draw(ANY_JSON)
     reading = survived(source(), json.dumps(event).encode())
     assert reading is not None
-    assert reading.messages or reading.unclear or reading.skipped
+    assert reading.messages or reading.unparsed or reading.skipped
 
 
 @pytest.mark.parametrize(

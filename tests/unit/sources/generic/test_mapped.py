@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rfctl.errors import SettingsError
-from rfctl.sources.contract import NotUnderstoodError, Profile, Reading, Request, Source
+from rfctl.sources.contract import NotUnderstoodError, ParseResult, Profile, Request, Source
 from rfctl.sources.generic.mapped import Mapped, check_mapping
 from rfctl.sources.generic.node_form import sign
 from tests.support.recorded import ANY_JSON, Case, cases, survived
@@ -52,9 +52,9 @@ def test_a_message_that_was_unclear_is_read_when_its_mapping_is_mended():
     )
     first = source(LISTED).messages(body)
     assert [message.id for message in first.messages] == ["2"]
-    [later] = source({**LISTED, "id": "uid"}).messages(first.unclear[0].body).messages
+    [later] = source({**LISTED, "id": "uid"}).messages(first.unparsed[0].body).messages
     assert (later.id, later.text, later.account) == ("u1", "a", "l1")
-    assert first.unclear[0].why == "message 0: no id"
+    assert first.unparsed[0].why == "message 0: no id"
 
 
 def test_the_element_is_kept_byte_for_byte():
@@ -108,7 +108,7 @@ def test_what_is_false_or_missing_at_skip_if_skips_nothing(flag: object):
 def test_what_is_true_at_skip_if_is_counted_and_not_kept(flag: object):
     skipping = source({**SIMPLE, "skip_if": "own"})
     body = json.dumps({"from": "1", "text": "x", "id": "a", "own": flag}).encode()
-    assert skipping.messages(body) == Reading(skipped={"own": 1})
+    assert skipping.messages(body) == ParseResult(skipped={"own": 1})
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_what_is_true_at_skip_if_is_counted_and_not_kept(flag: object):
 def test_a_message_that_cannot_be_read_is_unclear_in_words(fields: dict, why: str):
     reading = one(**fields)
     assert reading.messages == []
-    assert [why in unclear.why for unclear in reading.unclear] == [True]
+    assert [why in unparsed.why for unparsed in reading.unparsed] == [True]
 
 
 def test_half_an_emoji_costs_no_message():
@@ -164,14 +164,14 @@ def test_nesting_near_what_can_be_read_is_no_crash(depth: int):
         reading = source(LISTED).messages(body)
     except NotUnderstoodError:
         return
-    assert len(reading.messages) + len(reading.unclear) == 1
+    assert len(reading.messages) + len(reading.unparsed) == 1
 
 
 @given(st.lists(ANY_JSON | st.dictionaries(st.sampled_from(("from", "text", "id")), ANY_JSON), max_size=4))
 def test_every_element_comes_out_once_as_a_message_or_as_unclear(elements: list):
     reading = survived(source(LISTED), json.dumps({"data": {"list": elements}}).encode())
     assert reading is not None
-    assert len(reading.messages) + len(reading.unclear) == len(elements)
+    assert len(reading.messages) + len(reading.unparsed) == len(elements)
 
 
 @pytest.mark.parametrize(

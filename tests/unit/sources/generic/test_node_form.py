@@ -142,7 +142,7 @@ def test_the_source_signs_its_messages_with_its_own_name():
     reading = SOURCE.messages(b'{"from":"+7 900","message":"hi"}')
     [one] = reading.messages
     assert (one.channel, one.platform, one.company, one.id) == ("shop", "whatsapp", "7", "made")
-    assert (reading.unclear, reading.skipped) == ([], {})
+    assert (reading.unparsed, reading.skipped) == ([], {})
 
 
 def test_the_source_tells_its_caller_what_is_wrong():

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rfctl.sources.contract import NotUnderstoodError, Profile, Reading, Request, Source
+from rfctl.sources.contract import NotUnderstoodError, ParseResult, Profile, Request, Source
 from rfctl.sources.green_api.source import GreenApi
 from tests.support.recorded import ANY_JSON, NOTHING, body, survived
 
@@ -14,7 +14,7 @@ SECRETS = ("token-one", "Basic dXNlcjpwYXNz")
 SOURCE: Source = GreenApi(Profile("clinic-green", secrets=SECRETS, company="7", max_text_bytes=1000))
 
 
-def read(name: str) -> Reading:
+def read(name: str) -> ParseResult:
     return SOURCE.messages(body("green-api", name))
 
 
@@ -97,7 +97,7 @@ def test_half_an_emoji_costs_no_message():
 def test_a_message_that_cannot_be_stored_is_unclear(body: bytes, why: str):
     reading = SOURCE.messages(body)
     assert reading.messages == []
-    assert [why in one.why for one in reading.unclear] == [True]
+    assert [why in one.why for one in reading.unparsed] == [True]
 
 
 @pytest.mark.parametrize("body", [*NOTHING, b'{"typeWebhook":5}', b'{"typeWebhook":"x","a":NaN}'])
@@ -113,7 +113,7 @@ def test_nesting_near_what_can_be_read_is_no_crash(depth: int):
         reading = SOURCE.messages(body)
     except NotUnderstoodError:
         return
-    assert len(reading.messages) + len(reading.unclear) == 1
+    assert len(reading.messages) + len(reading.unparsed) == 1
 
 
 KEYS = st.sampled_from(("typeMessage", "textMessageData", "fileMessageData", "pollMessageData", "contacts"))
@@ -125,7 +125,7 @@ def test_any_notification_comes_out_once_as_a_message_or_as_unclear(
 ):
     reading = survived(SOURCE, notification(messageData=data, senderData=sender, timestamp=time))
     assert reading is not None
-    assert len(reading.messages) + len(reading.unclear) + sum(reading.skipped.values()) == 1
+    assert len(reading.messages) + len(reading.unparsed) + sum(reading.skipped.values()) == 1
 
 
 def test_any_of_the_tokens_verifies_with_or_without_its_word():

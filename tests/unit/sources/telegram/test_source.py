@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rfctl.sources.contract import NotUnderstoodError, Profile, Reading, Request
+from rfctl.sources.contract import NotUnderstoodError, ParseResult, Profile, Request
 from rfctl.sources.telegram.source import Telegram
 from tests.support.recorded import ANY_JSON, Case, body, cases, survived
 
@@ -19,7 +19,7 @@ def source(**more) -> Telegram:
     return Telegram(Profile(name="bot", **{"secrets": ("right", "older"), "company": "shop", **more}))
 
 
-def read(name: str, **more) -> Reading:
+def read(name: str, **more) -> ParseResult:
     return source(**more).messages(body("telegram", name))
 
 
@@ -79,9 +79,9 @@ def test_an_album_and_a_button_can_be_told_by_the_metadata():
 
 def test_a_text_that_is_too_long_is_unclear_by_its_bytes():
     body = update(message=post(7, text="я" * 6))
-    assert not source(max_text_bytes=12).messages(body).unclear
-    [unclear] = source(max_text_bytes=11).messages(body).unclear
-    assert "longer than 11 bytes" in unclear.why
+    assert not source(max_text_bytes=12).messages(body).unparsed
+    [unparsed] = source(max_text_bytes=11).messages(body).unparsed
+    assert "longer than 11 bytes" in unparsed.why
 
 
 def test_a_message_with_half_an_emoji_is_read():
@@ -109,7 +109,7 @@ def test_an_update_with_a_broken_part_is_read_or_unclear(case: Case, data):
     inner[data.draw(st.sampled_from([*inner, "from", "text", "photo", "dice"]))] = data.draw(ANY_JSON)
     reading = survived(source(), json.dumps(update).encode())
     assert reading is not None
-    assert reading.messages or reading.unclear or reading.skipped
+    assert reading.messages or reading.unparsed or reading.skipped
 
 
 @pytest.mark.parametrize("token", [b"right", b"older", b" right "])

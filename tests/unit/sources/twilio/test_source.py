@@ -42,9 +42,9 @@ def test_the_fields_travel_along_and_repeated_ones_all_of_them():
 
 def test_a_text_that_is_too_long_waits_for_a_higher_limit():
     form = body("twilio", "whatsapp.txt")
-    [unclear] = Twilio(Profile(name="salon", company="42", max_text_bytes=12)).messages(form).unclear
-    assert "longer than 12 bytes" in unclear.why
-    assert SOURCE.messages(unclear.body).messages == SOURCE.messages(form).messages
+    [unparsed] = Twilio(Profile(name="salon", company="42", max_text_bytes=12)).messages(form).unparsed
+    assert "longer than 12 bytes" in unparsed.why
+    assert SOURCE.messages(unparsed.body).messages == SOURCE.messages(form).messages
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rfctl.sources.contract import Contact, NotUnderstoodError, Profile, Reading, Request, Source
+from rfctl.sources.contract import Contact, NotUnderstoodError, ParseResult, Profile, Request, Source
 from rfctl.sources.waha.source import Waha
 from rfctl.sources.whatsapp_web import contact, type_named, type_of_mime
 from tests.support.recorded import ANY_JSON, NOTHING, body, survived
@@ -16,7 +16,7 @@ from tests.support.recorded import ANY_JSON, NOTHING, body, survived
 SOURCE: Source = Waha(Profile("clinic-wa", secrets=("old", "new"), company="7", max_text_bytes=1000))
 
 
-def read(name: str) -> Reading:
+def read(name: str) -> ParseResult:
     return SOURCE.messages(body("waha", name))
 
 
@@ -174,7 +174,7 @@ def test_half_an_emoji_costs_no_message():
 def test_a_message_that_cannot_be_stored_is_unclear(payload: dict, why: str):
     reading = SOURCE.messages(event(payload))
     assert reading.messages == []
-    assert [why in one.why for one in reading.unclear] == [True]
+    assert [why in one.why for one in reading.unparsed] == [True]
 
 
 @pytest.mark.parametrize("body", [*NOTHING, b'{"event":5}', b'{"event":"message","payload":NaN}'])
@@ -195,7 +195,7 @@ def test_nesting_near_what_can_be_read_is_no_crash(depth: int):
         reading = SOURCE.messages(body)
     except NotUnderstoodError:
         return
-    assert len(reading.messages) + len(reading.unclear) == 1
+    assert len(reading.messages) + len(reading.unparsed) == 1
 
 
 FIELDS = ("id", "timestamp", "from", "participant", "body", "media", "location", "vCards", "replyTo", "_data")
@@ -209,7 +209,7 @@ KINDS = ("message", "message.reaction", "message.edited", "message.revoked", "po
 def test_any_payload_comes_out_once_as_a_message_or_as_unclear_or_skipped(kind: str, payload: dict):
     reading = survived(SOURCE, json.dumps({"event": kind, "payload": payload}).encode())
     assert reading is not None
-    assert len(reading.messages) + len(reading.unclear) + sum(reading.skipped.values()) == 1
+    assert len(reading.messages) + len(reading.unparsed) + sum(reading.skipped.values()) == 1
 
 
 def test_either_secret_verifies_and_no_other():

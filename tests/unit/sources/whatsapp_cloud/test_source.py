@@ -49,9 +49,11 @@ def test_the_providers_own_object_travels_along_to_the_byte():
 
 def test_a_text_that_is_too_long_waits_for_a_higher_limit_with_its_sender_and_its_account():
     whole = body("whatsapp-cloud", "text.json")
-    [unclear] = WhatsAppCloud(Profile(name="clinic", company="42", max_text_bytes=12)).messages(whole).unclear
-    assert "longer than 12 bytes" in unclear.why
-    [again], [straight] = SOURCE.messages(unclear.body).messages, SOURCE.messages(whole).messages
+    [unparsed] = (
+        WhatsAppCloud(Profile(name="clinic", company="42", max_text_bytes=12)).messages(whole).unparsed
+    )
+    assert "longer than 12 bytes" in unparsed.why
+    [again], [straight] = SOURCE.messages(unparsed.body).messages, SOURCE.messages(whole).messages
     ignored = {"metadata": b""}
     assert msgspec.structs.replace(again, **ignored) == msgspec.structs.replace(straight, **ignored)
     assert json.loads(again.metadata) == json.loads(straight.metadata)
@@ -73,7 +75,7 @@ def test_a_text_that_is_too_long_waits_for_a_higher_limit_with_its_sender_and_it
 def test_a_message_that_cannot_be_read_says_why(broken: dict[str, Any], why: str):
     reading = SOURCE.messages(body_of(broken, text("beside")))
     assert [one.text for one in reading.messages] == ["beside"]
-    assert why in reading.unclear[0].why
+    assert why in reading.unparsed[0].why
 
 
 @pytest.mark.parametrize("change", ["edit.json", "deletion.json"])
@@ -94,9 +96,9 @@ def test_a_broken_entry_is_kept_alone_and_the_ones_around_it_are_read(odd: Any):
     whole = {"object": "whatsapp_business_account", "entry": [good[0], odd, good[1]]}
     reading = SOURCE.messages(json.dumps(whole).encode())
     assert [one.text for one in reading.messages] == ["1", "2"]
-    [unclear] = reading.unclear
-    assert json.loads(unclear.body)["entry"] == [odd]
-    assert "wrong shape" in unclear.why
+    [unparsed] = reading.unparsed
+    assert json.loads(unparsed.body)["entry"] == [odd]
+    assert "wrong shape" in unparsed.why
 
 
 @pytest.mark.parametrize(
@@ -125,7 +127,7 @@ def test_edits_nested_a_thousand_deep_do_not_end_the_process():
     for _ in range(200):
         edit = {"type": "edit", "edit": {"original_message_id": "a", "message": edit}}
     reading = SOURCE.messages(body_of({**text(), **edit}))
-    assert [one.why for one in reading.unclear] == ["an edit of an edit"]
+    assert [one.why for one in reading.unparsed] == ["an edit of an edit"]
 
 
 def test_the_signature_is_the_one_that_is_published_for_this_scheme():
@@ -239,4 +241,4 @@ def test_whatever_stands_where_a_message_should_its_neighbour_is_read(odd: Any, 
         assert b"NaN" in made or b"Infinity" in made
         return
     assert reading.messages[-1].text == "beside"
-    assert len(reading.messages) + len(reading.unclear) == 3
+    assert len(reading.messages) + len(reading.unparsed) == 3
