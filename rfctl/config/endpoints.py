@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from rfctl.config.section import (
+from rfctl.section import (
     DAY_MS,
     SECRET,
     Fault,

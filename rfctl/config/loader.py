@@ -18,10 +18,10 @@ from pydantic import ValidationError
 
 from rfctl.config.options import NAMED, Option, options, shown, template_of, value_of
 from rfctl.config.problems import SettingsProblems
-from rfctl.config.section import did_you_mean, faults_of
 from rfctl.config.settings import Settings
 from rfctl.config.toml_source import TomlLocations, flat, from_text, sections
 from rfctl.errors import FLAG
+from rfctl.section import did_you_mean, faults_of
 from rfctl.store.connection import RedisAddress, mask_url
 
 SYSTEM_FILE = Path("/etc/rfctl/config.toml")

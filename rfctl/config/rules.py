@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from rfctl.batching.policy import comparable_prefix, compile_pattern
-from rfctl.config.section import (
+from rfctl.section import (
     DAY_MS,
     Section,
     Word,

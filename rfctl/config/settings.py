@@ -14,7 +14,7 @@ from pydantic import Field, field_validator, model_validator
 
 from rfctl.config.endpoints import SinkSettings, SourceSettings
 from rfctl.config.rules import RuleSettings
-from rfctl.config.section import SECRET, Fault, Name, Section, Words, can_render, did_you_mean, raise_faults
+from rfctl.section import SECRET, Fault, Name, Section, Words, can_render, did_you_mean, raise_faults
 from rfctl.store.keys import DEFAULT_STREAM, RESERVED_PREFIXES
 
 EMBEDDED = "embedded"

@@ -203,7 +203,7 @@ def test_a_url_is_shown_without_its_passwords(url: str, shown: str):
 
 def test_a_file_with_secrets_that_all_can_read_is_said(tmp_path: Path):
     path = tmp_path / "etc.toml"
-    path.write_text('[http]\ntoken = "x"\n')
+    path.write_text('[http]\nadmin_token = "x"\n')
     path.chmod(0o644)
     assert "chmod o-r" in load(environment(tmp_path)).notices[0]
     path.chmod(0o600)
