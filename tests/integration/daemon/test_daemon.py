@@ -146,7 +146,7 @@ async def test_batches_are_seen_and_deleted_by_those_who_may(server, tmp_path):
         assert gone.json()["messages"][0]["message"] == "x"
         assert (await http.delete(f"{BATCHED}/{PHONE}")).status_code == 404
     async with (
-        running(configure(server.url, tmp_path, http__token="hush")) as service,
+        running(configure(server.url, tmp_path, http__admin_token="hush")) as service,
         client(service) as http,
     ):
         assert (await http.get(BATCHED + "/stats")).status_code == 401
@@ -289,7 +289,7 @@ async def test_systemd_is_told_by_the_processors_own_turn(server, tmp_path):
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(path)
         manager.setblocking(False)
-        configuration = configure(server.url, tmp_path, daemon__check_ms=50)
+        configuration = configure(server.url, tmp_path, daemon__max_sleep_ms=50)
         configuration.environment.variables["NOTIFY_SOCKET"] = path  # type: ignore[index]
         async with running(configuration):
             await asyncio.sleep(2.3)
