@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from rfctl.model.message import Message
 from rfctl.store.connection import Connection, RedisAddress
-from tests.conftest import make_batches
+from tests.support.batching import make_rig
 from tests.support.receivers import Answer, HttpReceiver, Taken
 from tests.support.servers import RedisServer
 from tests.support.traffic import QUIET_MS, Count, Provider, Said, Serve, delivering, served
@@ -75,7 +75,7 @@ async def empty_server() -> AsyncIterator[tuple[RedisServer, Connection]]:
 
 async def prepare(connection: Connection) -> None:
     """Put merged messages into the output stream, some of each person."""
-    batches = make_batches(connection, max_size=1)
+    batches = make_rig(connection, max_size=1)
     for start in range(0, PREPARED, 500):
         await batches.add(
             [

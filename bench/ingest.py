@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from rfctl.sources.generic.node_form import BATCHED
 from rfctl.store.connection import Connection, RedisAddress
 from tests.cli.test_commands import Daemon
-from tests.conftest import make_batches
+from tests.support.batching import make_rig
 from tests.support.servers import RedisServer
 
 SECONDS = 10
@@ -52,12 +52,8 @@ async def measure(url: str, redis_url: str) -> None:
     )
     await asyncio.sleep(1.5)
     connection = Connection.open(RedisAddress(redis_url, "bench", timeout_ms=60_000))
-    batches = make_batches(connection)
-    merged = []
-    after = "0-0"
-    while page := await batches.merged_since("rfctl:out", after):
-        merged += page
-        after = page[-1].id
+    batches = make_rig(connection)
+    merged = [entry async for entry in batches.store.output.read_since(0)]
     assert sum(one.count for one in merged) == sum(counts), "a message was lost"
     late = sorted(one.late_ms for one in merged if one.reason == "quiet")
     print(

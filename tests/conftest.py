@@ -5,20 +5,17 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import structlog
 
-from rfctl.batching.policy import Policy, Rule, Timers
 from rfctl.config.loader import Configuration, Environment, load
 from rfctl.daemon.daemon import Daemon
 from rfctl.observe import logging as logs
-from rfctl.store.batches import Batches, Rules
 from rfctl.store.connection import Connection, RedisAddress
-from rfctl.store.keys import Keyspace
 from tests.support.servers import KINDS, RedisServer
 
 
@@ -73,13 +70,6 @@ async def connection(server: RedisServer) -> AsyncIterator[Connection]:
     await opened.close()
 
 
-def make_batches(
-    connection: Connection, shards: int = 0, policy_rules: Sequence[Rule] = (), **rules: Any
-) -> Batches:
-    timers = Timers(rules.pop("quiet_ms", 5000), rules.pop("max_size", 10), rules.pop("max_wait_ms", 60_000))
-    return Batches(connection, Keyspace(shards), Rules(Policy(timers, policy_rules), **rules))
-
-
 def configure(url: str, tmp_path: Path, **settings: Any) -> Configuration:
     """Settings as a user's environment would give them; names with `__`, like the variables."""
     variables = {"HOME": str(tmp_path), "RFCTL_REDIS__URL": url, "RFCTL_HTTP__PORT": "0"}
@@ -99,11 +89,6 @@ async def running(
         yield service
     finally:
         await service.stop()
-
-
-async def collected(batches: Batches) -> list[Any]:
-    """Every merged message, over all shards."""
-    return [one for shard in batches.shards for one in await batches.merged_since(shard.out, "0-0")]
 
 
 RFCTL = shutil.which("rfctl", path=str(Path(sys.executable).parent)) or "rfctl"

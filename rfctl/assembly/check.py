@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rfctl.assembly.sinks import close_target, forwarded_sinks, open_targets
+from rfctl.assembly.sinks import forwarded_sinks, open_targets
 from rfctl.assembly.sources import build_sources, check_open_to_all
 from rfctl.config.settings import EMBEDDED, Settings
 from rfctl.errors import SettingsError
@@ -22,7 +22,7 @@ async def problems(settings: Settings) -> list[str]:
     url = _SOME_REDIS if settings.redis.url == EMBEDDED else settings.redis.url
     try:
         for made in (await open_targets(forwarded_sinks(settings), url)).values():
-            await close_target(made)
+            await made.close()
     except SettingsError as problem:
         found += problem.problems
     return found

@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from rfctl.config.endpoints import SinkSettings
 from rfctl.config.settings import Settings
-from rfctl.delivery.retry_policy import RetryPolicy
-from rfctl.errors import RfctlError, SettingsError
-from rfctl.sinks.contract import Sink, SinkProfile
+from rfctl.delivery import RetryPolicy, Target
+from rfctl.errors import SettingsError
+from rfctl.sinks.contract import SinkProfile
 from rfctl.sinks.redis import RedisSink
 from rfctl.sinks.registry import make_sink
+from rfctl.store import ConfiguredSink, group_name
 
 _COMMON = frozenset({"type", "retry_delays_ms", "concurrency", "timeout_ms", "connect_timeout_ms", "options"})
 _OWN_URL_OPTIONAL = ("bullmq", "celery", "rq")
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """One sink that rfctl delivers to."""
-
-    name: str
-    sink: Sink | RedisSink
-    pace: RetryPolicy
 
 
 def is_read_by_workers(one: SinkSettings) -> bool:
@@ -35,6 +25,16 @@ def is_read_by_workers(one: SinkSettings) -> bool:
 def forwarded_sinks(settings: Settings) -> dict[str, SinkSettings]:
     """Return the sinks that rfctl delivers to, by name."""
     return {name: one for name, one in settings.sinks.items() if not is_read_by_workers(one)}
+
+
+def configured_sinks(settings: Settings) -> list[ConfiguredSink]:
+    """Return the configured sinks; those that workers read themselves are not forwarded."""
+    return [
+        ConfiguredSink(name, sink.type, sink.group, forwarded=False)
+        if is_read_by_workers(sink)
+        else ConfiguredSink(name, sink.type, group_name(name))
+        for name, sink in settings.sinks.items()
+    ]
 
 
 def worker_groups(settings: Settings) -> list[str]:
@@ -60,7 +60,7 @@ async def open_targets(sinks: Mapping[str, SinkSettings], redis_url: str) -> dic
             problems.append(f"sinks.{name}: {type(problem).__name__}: {problem}")
     if problems:
         for ready in made.values():
-            await close_target(ready)
+            await ready.close()
         raise SettingsError(problems, next="see `man rfctl.toml`")
     return made
 
@@ -69,19 +69,12 @@ def _with_its_cure(line: str, cure: str) -> str:
     return f"{line}; {cure}" if cure and not cure.startswith("see ") else line
 
 
-async def close_target(made: Target) -> None:
-    """Let go of a sink; that this fails is no reason to stop."""
-    if not isinstance(made.sink, RedisSink):
-        with contextlib.suppress(RfctlError):
-            await made.sink.close()
-
-
 def build_target(name: str, one: SinkSettings, *, redis_url: str, max_sleep_ms: int = 1000) -> Target:
     """Set one sink up. Raises SettingsError."""
-    pace = RetryPolicy(
+    policy = RetryPolicy(
         retry_delays_ms=tuple(one.retry_delays_ms), concurrency=one.concurrency, max_sleep_ms=max_sleep_ms
     )
-    return Target(name, make_sink(_profile(name, one, redis_url)), pace)
+    return Target(name, one.type, make_sink(_profile(name, one, redis_url)), policy)
 
 
 def _profile(name: str, one: SinkSettings, redis_url: str) -> SinkProfile:

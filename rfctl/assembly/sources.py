@@ -2,36 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from rfctl.config.endpoints import SourceSettings
 from rfctl.config.settings import Settings
 from rfctl.errors import SettingsError
-from rfctl.sources.contract import Profile, Source
-from rfctl.sources.registry import SOURCES, make_source
+from rfctl.sources.contract import Profile, ServedSource
+from rfctl.sources.registry import GENERIC, SOURCES, make_source
 
-GENERIC = "generic"
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
-
-
-@dataclass(frozen=True, slots=True)
-class ServedSource:
-    """One source as the webhook serves it.
-
-    `verified` is false when it has no secret: then it is served to this machine alone, unless `insecure`.
-    `in_words` is true when its caller is told what became of every message and what is wrong. `json_only` refuses
-    the content types that a browser sends from any web page to this machine without asking: forms and plain text.
-    `handshake_hint` is what to look at when a handshake is refused, "" where the provider asks for none.
-    """
-
-    name: str
-    type: str
-    source: Source
-    verified: bool = True
-    insecure: bool = False
-    in_words: bool = False
-    json_only: bool = False
-    handshake_hint: str = ""
 
 
 def source_settings(settings: Settings) -> dict[str, SourceSettings]:

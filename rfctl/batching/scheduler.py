@@ -12,23 +12,23 @@ from collections.abc import Callable
 
 import structlog
 
+from rfctl.batching.batcher import Batcher
 from rfctl.errors import RfctlError
-from rfctl.model.message import HandedOver
-from rfctl.store.batches import Batches
+from rfctl.model.stored import HandedOver
 
-_log = structlog.get_logger("processor")
+_log = structlog.get_logger("batching")
 _BACKOFF_MOST_S = 2.0
 
 
 class Scheduler:
-    """Hands over what is due. `turned` is called after each turn, also one that found Redis away; `max_sleep_ms` may be changed."""
+    """Hands over what is due. `on_turn` is called after each turn, also one that found Redis away; `max_sleep_ms` may be changed."""
 
     def __init__(
-        self, batches: Batches, *, max_sleep_ms: int, turned: Callable[[], None] = lambda: None
+        self, batcher: Batcher, *, max_sleep_ms: int, on_turn: Callable[[], None] = lambda: None
     ) -> None:
-        self._batches = batches
+        self._batcher = batcher
         self.max_sleep_ms = max_sleep_ms
-        self._turned = turned
+        self._on_turn = on_turn
         self._woken = asyncio.Event()
         self._asleep_until = 0.0
         self._failures = 0
@@ -36,9 +36,9 @@ class Scheduler:
     async def step(self) -> HandedOver:
         """Hand over everything that is due now, in short calls; returns the last call's answer."""
         while True:
-            done = await self._batches.hand_over()
+            done = await self._batcher.hand_over()
             self._report(done)
-            self._turned()
+            self._on_turn()
             if not done.more:
                 return done
             await asyncio.sleep(0)
@@ -69,10 +69,10 @@ class Scheduler:
         try:
             done = await self.step()
         except RfctlError as problem:
-            self._turned()
+            self._on_turn()
             return self._failed(problem)
         if self._failures:
-            _log.info("redis_back", failures=self._failures)
+            _log.info("redis_recovered", failures=self._failures)
             self._failures = 0
         if done.next_due_ms is None:
             return self.max_sleep_ms / 1000
@@ -80,14 +80,19 @@ class Scheduler:
 
     def _failed(self, problem: RfctlError) -> float:
         if not self._failures:
-            _log.error("redis_away", problem=problem.fact, next="waiting for it; nothing is lost")
+            _log.error(
+                "redis_unavailable",
+                component="scheduler",
+                problem=problem.fact,
+                next="waiting for it; nothing is lost",
+            )
         self._failures += 1
         return float(min(_BACKOFF_MOST_S, 0.05 * 2 ** min(self._failures, 10)))
 
     def _report(self, done: HandedOver) -> None:
         for phone, late_ms in done.overdue:
-            _log.warning("overdue_batch_handed_over", phone=phone, late_ms=late_ms)
+            _log.warning("batch_overdue", phone=phone, late_ms=late_ms)
         if done.clamped:
-            _log.warning("due_times_pulled_in", batches=done.clamped, why="the clock of Redis jumped back")
+            _log.warning("due_times_clamped", batches=done.clamped, why="the clock of Redis jumped back")
         if done.batches:
-            _log.debug("handed_over", batches=done.batches, messages=done.messages)
+            _log.debug("batches_handed_over", batches=done.batches, messages=done.messages)

@@ -10,8 +10,7 @@ import typer
 
 from rfctl.errors import NothingFoundError
 from rfctl.model.message import normalize_phone
-from rfctl.store.batches import Batches
-from rfctl.store.connection import RedisAddress
+from rfctl.store import RedisAddress, Store
 
 _KEY = re.compile(r"[#&][0-9a-f]{32}")
 
@@ -36,9 +35,9 @@ def person(written: str) -> str:
     return written if is_key(written) else normalize_phone(written)
 
 
-async def batch_names(batches: Batches, who: str, chat: str | None) -> list[str]:
+async def batch_names(store: Store, who: str, chat: str | None) -> list[str]:
     """Return the names of the pending batches of a person, the oldest first; a key is the name of one."""
-    return [who] if is_key(who) else await batches.find_batches(who, chat)
+    return [who] if is_key(who) else await store.batches.find_batches(who, chat)
 
 
 def nothing_pending(who: str, chat: str | None, where: RedisAddress) -> NothingFoundError:

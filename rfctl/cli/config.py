@@ -24,7 +24,7 @@ def show(ctx: typer.Context) -> None:
     from rfctl.cli import output as render
 
     run = invocation(ctx)
-    configuration = run.configuration_told()
+    configuration = run.configuration(notify=True)
     rows = [
         (one, shown_value(configuration, one), configuration.set_by(one.name), configuration.overrides(one))
         for one in configured(configuration.settings)
@@ -46,7 +46,7 @@ def explain(ctx: typer.Context, key: str) -> None:
 
     run = invocation(ctx)
     one = _known(key)
-    configuration = run.configuration_told()
+    configuration = run.configuration(notify=True)
     section = _not_configured(configuration.settings, one)
     facts = {
         "name": one.name,
@@ -101,7 +101,7 @@ def check(ctx: typer.Context) -> None:
     from rfctl.assembly.check import problems
 
     run = invocation(ctx)
-    configuration = run.configuration_told()
+    configuration = run.configuration(notify=True)
     if wrong := asyncio.run(problems(configuration.settings)):
         raise SettingsError(wrong, next="see `man rfctl.toml` or `rfctl config explain KEY`")
     if run.json:

@@ -13,11 +13,9 @@ from typing import Any
 
 import typer
 
-from rfctl.assembly.store import check_shards, connect, open_batches
 from rfctl.config.loader import Configuration, Environment, load
 from rfctl.errors import INTERRUPTED
-from rfctl.store.batches import Batches
-from rfctl.store.connection import Connection
+from rfctl.store import Store
 
 
 @dataclass
@@ -50,32 +48,32 @@ class Invocation:
         else:
             self.emit(list(rows))
 
-    def configuration(self, flags: dict[str, tuple[str, Any]] | None = None) -> Configuration:
-        """Load the settings, with the command's own flags on top; notices go to stderr."""
-        said = dict(flags or {})
+    def configuration(
+        self, flags: dict[str, tuple[str, Any]] | None = None, *, notify: bool = False
+    ) -> Configuration:
+        """Load the settings, with the command's own flags on top; with `notify`, print the notices on stderr."""
+        layers = dict(flags or {})
         if self.redis:
-            said["redis.url"] = ("--redis", self.redis)
+            layers["redis.url"] = ("--redis", self.redis)
         if self.embedded:
-            said["redis.url"] = ("--embedded", "embedded")
-        return load(self.environment, file=self.config, flags=said)
-
-    def configuration_told(self) -> Configuration:
-        """Load the settings and say on stderr what should be known about them."""
-        configuration = self.configuration()
-        for notice in configuration.notices:
+            layers["redis.url"] = ("--embedded", "embedded")
+        configuration = load(self.environment, file=self.config, flags=layers)
+        for notice in configuration.notices if notify else ():
             typer.echo(f"rfctl: note: {notice}", err=True)
         return configuration
 
     @asynccontextmanager
-    async def batches(self) -> AsyncIterator[tuple[Connection, Batches, Configuration]]:
+    async def store(self) -> AsyncIterator[tuple[Store, Configuration]]:
         """Open the Redis of the settings for one command."""
-        configuration = self.configuration_told()
-        connection = connect(configuration)
+        from rfctl.assembly.store import open_store
+
+        configuration = self.configuration(notify=True)
+        store = open_store(configuration, max_connections=2)
         try:
-            await check_shards(connection, configuration.settings.redis.shards)
-            yield connection, open_batches(configuration, connection), configuration
+            await store.check_shards()
+            yield store, configuration
         finally:
-            await connection.close()
+            await store.close()
 
 
 def invocation(ctx: typer.Context) -> Invocation:

@@ -14,9 +14,9 @@ from rfctl.cli.prompt import ask
 from rfctl.cli.sink_name import unknown
 from rfctl.config.settings import Settings
 from rfctl.errors import ANSWER_IS_NO, NothingFoundError, UsageError
-from rfctl.model.message import merged_as_json
+from rfctl.model.stored import merged_as_json
 from rfctl.store.connection import RedisAddress
-from rfctl.store.dead_letters import DeadMessage, DeadMessages
+from rfctl.store.dead_letters import DeadLetter, DeadLetters
 from rfctl.text import counted
 
 app = typer.Typer(help="Merged messages that a sink did not take at any try.", no_args_is_help=True)
@@ -91,21 +91,19 @@ def _all_of(sink: str) -> str:
 
 
 async def _list(run: Invocation, sink: str, limit: int) -> None:
-    async with run.batches() as (connection, batches, _):
-        found = await DeadMessages(connection, batches.shards).newest(limit, sink)
+    async with run.store() as (store, _):
+        found = await store.dead_letters.newest(limit, sink)
         if run.json:
             run.emit_rows(_as_data(one) for one in found)
         elif found:
             _table(found)
         if not found:
-            raise _none_of(sink, connection.address)
+            raise _none_of(sink, store.address)
 
 
 async def _show(run: Invocation, written: str) -> None:
-    async with run.batches() as (connection, batches, _):
-        found = await _named(
-            DeadMessages(connection, batches.shards), [check_id(written)], connection.address
-        )
+    async with run.store() as (store, _):
+        found = await _named(store.dead_letters, [check_id(written)], store.address)
         if run.json:
             run.emit_rows(_in_full(one) for one in found)
             return
@@ -114,13 +112,13 @@ async def _show(run: Invocation, written: str) -> None:
 
 
 async def _retry(run: Invocation, ids: Sequence[str], sink: str) -> int:
-    async with run.batches() as (connection, batches, configuration):
-        room = DeadMessages(connection, batches.shards)
+    async with run.store() as (store, configuration):
+        room = store.dead_letters
         if ids:
-            chosen = await _named(room, ids, connection.address)
+            chosen = await _named(room, ids, store.address)
             _check_sinks(chosen, configuration.settings)
         else:
-            chosen = await _every(room, sink, connection.address)
+            chosen = await _every(room, sink, store.address)
         known = forwarded_sinks(configuration.settings)
         left = [one for one in chosen if one.sink not in known]
         sent = [one for one in chosen if one.sink in known and await room.retry(one)]
@@ -129,9 +127,9 @@ async def _retry(run: Invocation, ids: Sequence[str], sink: str) -> int:
 
 
 async def _drop(run: Invocation, ids: Sequence[str], sink: str) -> None:
-    async with run.batches() as (connection, batches, _):
-        room = DeadMessages(connection, batches.shards)
-        named = _named(room, ids, connection.address) if ids else _every(room, sink, connection.address)
+    async with run.store() as (store, _):
+        room = store.dead_letters
+        named = _named(room, ids, store.address) if ids else _every(room, sink, store.address)
         dropped = [one for one in await named if await room.drop(one)]
         if run.json:
             run.emit({"dropped": [_in_full(one) for one in dropped]})
@@ -140,9 +138,9 @@ async def _drop(run: Invocation, ids: Sequence[str], sink: str) -> None:
             typer.echo(f"rfctl: {counted(len(dropped), 'dead message')} thrown away", err=True)
 
 
-async def _named(room: DeadMessages, ids: Sequence[str], address: RedisAddress) -> list[DeadMessage]:
+async def _named(room: DeadLetters, ids: Sequence[str], address: RedisAddress) -> list[DeadLetter]:
     """Return what the ids name, each once. Raises NothingFoundError before anything was done."""
-    found: dict[str, DeadMessage] = {}
+    found: dict[str, DeadLetter] = {}
     missing: list[str] = []
     for written in ids:
         those = await room.named(written)
@@ -158,7 +156,7 @@ async def _named(room: DeadMessages, ids: Sequence[str], address: RedisAddress) 
     return list(found.values())
 
 
-async def _every(room: DeadMessages, sink: str, address: RedisAddress) -> list[DeadMessage]:
+async def _every(room: DeadLetters, sink: str, address: RedisAddress) -> list[DeadLetter]:
     found = [one async for one in room.each(sink)]
     if not found:
         raise _none_of(sink, address)
@@ -170,14 +168,14 @@ def _none_of(sink: str, address: RedisAddress) -> NothingFoundError:
     return NothingFoundError(f"no message {whose}is dead in {address.shown()}", set_by=address.set_by)
 
 
-def _check_sinks(chosen: Iterable[DeadMessage], settings: Settings) -> None:
+def _check_sinks(chosen: Iterable[DeadLetter], settings: Settings) -> None:
     known = forwarded_sinks(settings)
     for one in chosen:
         if one.sink not in known:
             raise unknown(one.sink, known)
 
 
-def _say_sent(run: Invocation, sent: list[DeadMessage], left: list[DeadMessage]) -> None:
+def _say_sent(run: Invocation, sent: list[DeadLetter], left: list[DeadLetter]) -> None:
     from rfctl.cli import output as render
 
     if run.json:
@@ -190,7 +188,7 @@ def _say_sent(run: Invocation, sent: list[DeadMessage], left: list[DeadMessage])
         render.console(stderr=True).print(render.safe(text))
 
 
-def _table(found: Sequence[DeadMessage], heading: str = "id") -> None:
+def _table(found: Sequence[DeadLetter], heading: str = "id") -> None:
     from rfctl.cli import output as render
 
     rows = [
@@ -200,8 +198,8 @@ def _table(found: Sequence[DeadMessage], heading: str = "id") -> None:
             one.sink,
             one.message_id,
             one.entry.merged.phone,
-            str(len(one.tries)),
-            one.tries[-1].error if one.tries else "",
+            str(len(one.attempts)),
+            one.attempts[-1].error if one.attempts else "",
             one.entry.merged.text,
         )
         for one in found
@@ -210,7 +208,7 @@ def _table(found: Sequence[DeadMessage], heading: str = "id") -> None:
     render.console().print(render.table(headings, rows, right=frozenset({5})))
 
 
-def _facts(one: DeadMessage) -> None:
+def _facts(one: DeadLetter) -> None:
     from rfctl.cli import output as render
 
     merged = one.entry.merged
@@ -227,14 +225,14 @@ def _facts(one: DeadMessage) -> None:
         ("message", merged.text),
     ]
     out.print(render.facts(lines))
-    tries = [
+    attempts = [
         (str(place), render.rfc3339(a_try.at_ms) or "", a_try.error)
-        for place, a_try in enumerate(one.tries, 1)
+        for place, a_try in enumerate(one.attempts, 1)
     ]
-    out.print(render.table(("try", "at", "what went wrong"), tries, right=frozenset({0})))
+    out.print(render.table(("try", "at", "what went wrong"), attempts, right=frozenset({0})))
 
 
-def _as_data(one: DeadMessage) -> dict[str, Any]:
+def _as_data(one: DeadLetter) -> dict[str, Any]:
     from rfctl.cli.output import rfc3339
 
     merged = one.entry.merged
@@ -244,14 +242,14 @@ def _as_data(one: DeadMessage) -> dict[str, Any]:
         "sink": one.sink,
         "message_id": one.message_id,
         "phone": merged.phone,
-        "tries": len(one.tries),
-        "last_error": one.tries[-1].error if one.tries else None,
+        "tries": len(one.attempts),
+        "last_error": one.attempts[-1].error if one.attempts else None,
         "text": merged.text,
     }
 
 
-def _in_full(one: DeadMessage) -> dict[str, Any]:
+def _in_full(one: DeadLetter) -> dict[str, Any]:
     from rfctl.cli.output import rfc3339
 
-    tries = [{"at": rfc3339(a_try.at_ms), "error": a_try.error} for a_try in one.tries]
-    return {**_as_data(one), "history": tries, "merged": merged_as_json(one.entry.merged)}
+    attempts = [{"at": rfc3339(a_try.at_ms), "error": a_try.error} for a_try in one.attempts]
+    return {**_as_data(one), "history": attempts, "merged": merged_as_json(one.entry.merged)}

@@ -20,8 +20,7 @@ from rfctl.cli.context import Invocation, invocation, run_async
 from rfctl.config.loader import Environment, load
 from rfctl.errors import ANSWER_IS_NO, INTERRUPTED, NoDaemonError, StoreError
 from rfctl.simulation.scenario import PlannedMessage, Verdict, check
-from rfctl.store.batches import Batches
-from rfctl.store.daemons import DaemonRecord, list_alive
+from rfctl.store import DaemonRecord, Store
 from rfctl.store.embedded import die_with_parent
 from rfctl.text import duration
 
@@ -46,12 +45,12 @@ async def _demo(run: Invocation, *, keep: bool) -> int:
     folder = Path(tempfile.mkdtemp(prefix="rfctl-demo-"))
     process = _serve(folder)
     try:
-        batches, daemon = await _up(folder, process)
-        verdict = await _talk(batches, daemon, as_json=run.json)
+        store, daemon = await _up(folder, process)
+        verdict = await _talk(store, daemon, as_json=run.json)
         _summary(run, verdict, daemon, keep=keep)
         if keep:
-            await _stay(batches)
-        await batches.connection.close()
+            await _stay(store)
+        await store.close()
     finally:
         await _down(process)
         shutil.rmtree(folder, ignore_errors=True)
@@ -84,20 +83,20 @@ def _serve(folder: Path) -> subprocess.Popen[bytes]:
         )
 
 
-async def _up(folder: Path, process: subprocess.Popen[bytes]) -> tuple[Batches, DaemonRecord]:
-    from rfctl.assembly.store import connect, open_batches
+async def _up(folder: Path, process: subprocess.Popen[bytes]) -> tuple[Store, DaemonRecord]:
+    from rfctl.assembly.store import open_store
 
     configuration = load(Environment(_variables(folder)), file=folder / "config.toml")
     deadline = time.monotonic() + _START_S
     while time.monotonic() < deadline and process.poll() is None:
         await asyncio.sleep(0.05)
         try:
-            connection = connect(configuration)
+            store = open_store(configuration, max_connections=2)
         except StoreError:
             continue
-        for daemon in await list_alive(connection):
-            return open_batches(configuration, connection), daemon
-        await connection.close()
+        for daemon in await store.daemons.list_alive():
+            return store, daemon
+        await store.close()
     said = (folder / "serve.log").read_text(errors="replace").strip()
     raise NoDaemonError(f"the demo's daemon did not start: {said}")
 
@@ -120,7 +119,7 @@ def _script(daemon: DaemonRecord) -> list[PlannedMessage]:
     return sorted(sendings, key=lambda one: one.at_s)
 
 
-async def _talk(batches: Batches, daemon: DaemonRecord, *, as_json: bool) -> Verdict:
+async def _talk(store: Store, daemon: DaemonRecord, *, as_json: bool) -> Verdict:
     from rfctl.batching.policy import Timers
     from rfctl.cli.tail import line
     from rfctl.observe.events import follow_events
@@ -130,7 +129,7 @@ async def _talk(batches: Batches, daemon: DaemonRecord, *, as_json: bool) -> Ver
     subscribed = asyncio.Event()
 
     async def show() -> None:
-        async for event in follow_events(batches, subscribed):
+        async for event in follow_events(store, subscribed):
             typer.echo(line(event), err=as_json)
 
     tail = asyncio.create_task(show())
@@ -138,11 +137,11 @@ async def _talk(batches: Batches, daemon: DaemonRecord, *, as_json: bool) -> Ver
     deadline = time.monotonic() + _END_S - 4
     try:
         await send_all(sendings, Client(base_url(daemon)).send, lambda: None)
-        out = batches.shards[0].out
-        merged = await batches.merged_since(out, "0-0")
+        shard = store.shards[0]
+        merged = await store.output.read_after(shard, "0-0")
         while time.monotonic() < deadline and sum(one.count for one in merged) < len(sendings):
             await asyncio.sleep(0.05)
-            merged = await batches.merged_since(out, "0-0")
+            merged = await store.output.read_after(shard, "0-0")
         await asyncio.sleep(0.1)
     finally:
         tail.cancel()
@@ -179,12 +178,12 @@ def _summary(run: Invocation, verdict: Verdict, daemon: DaemonRecord, *, keep: b
     )
 
 
-async def _stay(batches: Batches) -> None:
+async def _stay(store: Store) -> None:
     from rfctl.cli.tail import line
     from rfctl.observe.events import follow_events
 
     typer.echo("\nFollowing; Ctrl-C ends it.", err=True)
-    async for event in follow_events(batches):
+    async for event in follow_events(store):
         typer.echo(line(event), err=True)
 
 

@@ -11,8 +11,8 @@ from rfctl.cli.arguments import Chat, batch_names, nothing_pending, person
 from rfctl.cli.context import Invocation, invocation, run_async
 from rfctl.cli.prompt import ask
 from rfctl.errors import UsageError
-from rfctl.model.message import decode_item
-from rfctl.store.batches import Batches
+from rfctl.model.stored import decode_item
+from rfctl.store import Store
 from rfctl.text import counted
 
 
@@ -51,40 +51,40 @@ def flush(
 
 
 async def _flush_all(run: Invocation, *, discard: bool, yes: bool) -> None:
-    async with run.batches() as (_, batches, _):
-        count = await _every(batches, discard=discard, yes=yes)
+    async with run.store() as (store, _):
+        count = await _every(store, discard=discard, yes=yes)
         what = "discarded" if discard else "handed over"
         _say(run, {"batches": count, "done": what}, f"{counted(count, 'batch')} {what}")
 
 
 async def _flush(run: Invocation, who: str, chat: str | None, *, discard: bool) -> None:
-    async with run.batches() as (connection, batches, _):
-        names = await batch_names(batches, who, chat)
+    async with run.store() as (store, _):
+        names = await batch_names(store, who, chat)
         if discard:
-            items = [item for name in names for item in await batches.discard(name)]
+            items = [item for name in names for item in await store.batches.discard(name)]
             if items:
                 _print_discarded(run, who, items)
                 return
-        elif flushed := await _hand_over(batches, names):
+        elif flushed := await _hand_over(store, names):
             _say_flushed(run, who, flushed)
             return
-        raise nothing_pending(who, chat, connection.address)
+        raise nothing_pending(who, chat, store.address)
 
 
-async def _hand_over(batches: Batches, names: list[str]) -> list[_Flushed]:
+async def _hand_over(store: Store, names: list[str]) -> list[_Flushed]:
     """Hand batches over; one that has left meanwhile is not among the answers."""
-    left = {name: await batches.flush(name) for name in names}
+    left = {name: await store.batches.flush(name) for name in names}
     return [_Flushed(name, *answer) for name, answer in left.items() if answer is not None]
 
 
-async def _every(batches: Batches, *, discard: bool, yes: bool) -> int:
+async def _every(store: Store, *, discard: bool, yes: bool) -> int:
     what = "throw away" if discard else "hand over"
     ask(f"{what} every pending batch", yes=yes)
     if discard:
-        return await batches.discard_all()
+        return await store.batches.discard_all()
     count = 0
     while True:
-        done = await batches.hand_over(drain_reason="flush")
+        done = await store.batches.drain("flush")
         count += done.batches
         if not done.more:
             return count

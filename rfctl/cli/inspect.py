@@ -11,10 +11,9 @@ import typer
 from rfctl.assembly.sinks import forwarded_sinks
 from rfctl.cli.arguments import Chat, Phone, batch_names, is_key, nothing_pending, person
 from rfctl.cli.context import invocation, run_async
-from rfctl.model.message import Batch
+from rfctl.model.stored import Batch
+from rfctl.store import Pause, PendingDelivery
 from rfctl.store.keys import batch_key_of, is_hashed
-from rfctl.store.retry_queue import PendingDelivery, pending_deliveries
-from rfctl.store.sink_status import Pause, pauses
 from rfctl.text import duration
 
 _NEVER = "~"
@@ -44,16 +43,16 @@ def inspect(ctx: typer.Context, phone: Phone, chat: Chat = None) -> None:
 
 async def _inspect(ctx: typer.Context, who: str, chat: str | None) -> None:
     run = invocation(ctx)
-    async with run.batches() as (connection, batches, configuration):
-        looked = {name: await batches.peek(name) for name in await batch_names(batches, who, chat)}
+    async with run.store() as (store, configuration):
+        looked = {name: await store.batches.peek(name) for name in await batch_names(store, who, chat)}
         pending = {name: batch for name, batch in looked.items() if batch is not None}
         waits: list[PendingDelivery] = []
         if chat is None and not is_key(who):
             sinks = list(forwarded_sinks(configuration.settings))
-            waits = await pending_deliveries(connection, batches.shards, sinks, batch_key_of(who))
+            waits = await store.pending_deliveries(sinks, batch_key_of(who))
         if not pending and not waits:
-            raise nothing_pending(who, chat, connection.address)
-        found = _Found(who, await connection.now_ms(), pending, waits, await pauses(connection))
+            raise nothing_pending(who, chat, store.address)
+        found = _Found(who, await store.now_ms(), pending, waits, await store.paused_sinks.list())
         if run.json:
             run.emit(_as_json(found))
         else:
@@ -113,7 +112,7 @@ def _delivery_data(one: PendingDelivery, found: _Found) -> dict[str, Any]:
         "sink": one.sink,
         "messages": one.messages,
         "id": one.id,
-        "tries": one.tries,
+        "tries": one.attempts,
         "last_error": None if one.last is None else one.last.error,
         "last_error_at": None if one.last is None else rfc3339(one.last.at_ms),
         "next_try": rfc3339(one.next_try_ms),
@@ -154,7 +153,7 @@ def _show_deliveries(found: _Found) -> None:
             one.sink,
             str(one.messages),
             one.id,
-            str(one.tries),
+            str(one.attempts),
             _next_try(one, found),
             "-" if one.last is None else f"{render.rfc3339(one.last.at_ms)} {one.last.error}",
         )

@@ -12,7 +12,7 @@ from rfctl.cli.context import Invocation, invocation, run_async
 from rfctl.cli.message_id import check_id
 from rfctl.cli.prompt import ask
 from rfctl.errors import ANSWER_IS_NO, NothingFoundError, UsageError
-from rfctl.store.connection import Connection, RedisAddress
+from rfctl.store import RedisAddress, Store
 from rfctl.store.quarantine import Quarantine, QuarantinedRequest
 from rfctl.text import counted
 
@@ -81,21 +81,21 @@ def _check_choice(ids: list[str] | None, *, every: bool) -> None:
 
 
 async def _list(run: Invocation, limit: int) -> None:
-    async with run.batches() as (connection, _, _):
-        found = await Quarantine(connection).list(limit)
+    async with run.store() as (store, _):
+        found = await store.quarantine.list(limit)
         if run.json:
             run.emit_rows(_as_data(one) for one in found)
         elif found:
             _table(found)
         if not found:
-            raise _none(connection.address)
+            raise _none(store.address)
 
 
 async def _show(run: Invocation, entry_id: str) -> None:
     from rfctl.cli import output as render
 
-    async with run.batches() as (connection, _, _):
-        [kept] = await _named(Quarantine(connection), [entry_id], connection.address)
+    async with run.store() as (store, _):
+        [kept] = await _named(store.quarantine, [entry_id], store.address)
         if run.json:
             run.emit({**_as_data(kept), "body": _body(kept)})
             return
@@ -106,20 +106,29 @@ async def _show(run: Invocation, entry_id: str) -> None:
 
 
 async def _retry(run: Invocation, ids: Sequence[str]) -> int:
+    from rfctl.assembly.batching import build_rules
+    from rfctl.assembly.sources import build_sources
+    from rfctl.batching import Batcher
     from rfctl.ingest.quarantine_retry import QuarantineRetry
 
-    async with run.batches() as (connection, batches, configuration):
-        rereader = QuarantineRetry(configuration.settings, batches, Quarantine(connection))
-        done = [_told(await rereader.retry(kept)) async for kept in _chosen(connection, ids)]
+    async with run.store() as (store, configuration):
+        settings = configuration.settings
+        retrying = QuarantineRetry(
+            store,
+            Batcher(store, build_rules(settings)),
+            build_sources(settings),
+            settings.batching.placeholder,
+        )
+        done = [_told(await retrying.retry(kept)) async for kept in _chosen(store, ids)]
         _say(run, done)
     return ANSWER_IS_NO if any(one["problem"] for one in done) else 0
 
 
 async def _drop(run: Invocation, ids: Sequence[str]) -> None:
-    async with run.batches() as (connection, _, _):
-        room, count = Quarantine(connection), 0
+    async with run.store() as (store, _):
+        room, count = store.quarantine, 0
         with _printing(run) as show:
-            async for kept in _chosen(connection, ids):
+            async for kept in _chosen(store, ids):
                 if await room.drop(kept.id):
                     show(kept)
                     count += 1
@@ -145,18 +154,18 @@ def _printing(run: Invocation) -> Iterator[Callable[[QuarantinedRequest], None]]
     yield show
 
 
-async def _chosen(connection: Connection, ids: Sequence[str]) -> AsyncIterator[QuarantinedRequest]:
+async def _chosen(store: Store, ids: Sequence[str]) -> AsyncIterator[QuarantinedRequest]:
     """Yield what the ids name, or without any all that is there now, one by one: a body may have megabytes.
 
     Raises NothingFoundError before anything is done.
     """
-    room = Quarantine(connection)
+    room = store.quarantine
     if ids:
-        for kept in await _named(room, ids, connection.address):
+        for kept in await _named(room, ids, store.address):
             yield kept
         return
     if not await room.count():
-        raise _none(connection.address)
+        raise _none(store.address)
     async for kept in room.each():
         yield kept
 
@@ -234,7 +243,7 @@ def _pretty(body: bytes) -> str | None:
 def _told(done: RetryResult) -> dict[str, Any]:
     """Return what became of a request, without its body."""
     return {
-        **_as_data(done.kept),
+        **_as_data(done.request),
         "stored": done.stored,
         "skipped": dict(done.skipped),
         "problem": done.problem or None,

@@ -10,15 +10,13 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
-from rfctl.cli.message_id import in_stream
 from rfctl.errors import RfctlError, SettingsError, UsageError
 from rfctl.observe.events import BatchHandedOver
 from rfctl.sinks.contract import DeliveryError, Sink, SinkProfile
 from rfctl.sinks.redis import RedisSink
 from rfctl.sinks.registry import make_sink
-from rfctl.store.batches import Batches
-from rfctl.store.connection import mask_url
-from rfctl.store.deliveries import StreamEntry
+from rfctl.store import Store, StreamEntry
+from rfctl.text import mask_url
 
 _FLAG = "--forward-to"
 
@@ -26,8 +24,8 @@ _FLAG = "--forward-to"
 class Relay:
     """Posts what it takes, in that order, and says on stderr what was answered."""
 
-    def __init__(self, batches: Batches, sink: Sink, shown: str) -> None:
-        self._batches = batches
+    def __init__(self, store: Store, sink: Sink, shown: str) -> None:
+        self._store = store
         self._sink = sink
         self._shown = shown
         self._left: asyncio.Queue[BatchHandedOver] = asyncio.Queue()
@@ -57,17 +55,17 @@ class Relay:
         return "taken (2xx)"
 
     async def _entry(self, event: BatchHandedOver) -> StreamEntry | None:
-        found = await in_stream(self._batches.connection, self._batches.shards, event.id)
+        found = await self._store.output.find(event.id)
         # On several shards one id may be given twice; the event says only whose it is.
         return next((entry for _, entry in found if entry.merged.phone == event.phone), None)
 
 
 @contextlib.asynccontextmanager
-async def relaying(batches: Batches, url: str) -> AsyncIterator[Relay]:
+async def relaying(store: Store, url: str) -> AsyncIterator[Relay]:
     """Open a relay to this URL, also in a private network. Raises UsageError for a URL that cannot be."""
     sink = _http(url)
     await sink.open()
-    relay = Relay(batches, sink, mask_url(url))
+    relay = Relay(store, sink, mask_url(url))
     task = asyncio.create_task(relay.run())
     try:
         yield relay

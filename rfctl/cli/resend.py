@@ -9,15 +9,11 @@ import typer
 
 from rfctl.assembly.sinks import forwarded_sinks
 from rfctl.cli.context import Invocation, invocation, run_async
-from rfctl.cli.message_id import check_id, check_only_one, in_stream, outside_id
+from rfctl.cli.message_id import check_id, check_only_one
 from rfctl.cli.sink_name import check_forwarded
 from rfctl.config.settings import Settings
 from rfctl.errors import NothingFoundError
-from rfctl.store.batches import Batches
-from rfctl.store.connection import Connection
-from rfctl.store.dead_letters import DeadMessage, DeadMessages
-from rfctl.store.deliveries import DeliveryQueue, StreamEntry
-from rfctl.store.keys import ShardKeys
+from rfctl.store import DeadLetter, ShardKeys, Store, StreamEntry
 from rfctl.text import duration
 
 _SAME_ID = "the id stays the same: a receiver that remembers it takes the message for the one it has"
@@ -43,28 +39,27 @@ def replay(
 class _Found:
     shard: ShardKeys
     entry: StreamEntry
-    dead: list[DeadMessage]
+    dead: list[DeadLetter]
 
 
 async def _replay(ctx: typer.Context, written: str, sink: str) -> None:
     run = invocation(ctx)
-    async with run.batches() as (connection, batches, configuration):
+    async with run.store() as (store, configuration):
         targets = _targets(configuration.settings, sink)
-        found = await _find(connection, batches, written, configuration.settings)
+        found = await _find(store, written, configuration.settings)
         for name in targets:
-            await _send(connection, found, name)
-        _say(run, outside_id(found.entry), targets)
+            await _send(store, found, name)
+        _say(run, found.entry.message_id, targets)
 
 
-async def _send(connection: Connection, found: _Found, sink: str) -> None:
+async def _send(store: Store, found: _Found, sink: str) -> None:
     """Send it again; where it is dead for this sink, it is so no more."""
-    deliveries = DeliveryQueue(connection, found.shard, sink)
-    dead = [one for one in found.dead if one.sink == sink]
-    if not dead or not await deliveries.requeue(found.entry, dead[0].entry_id):
-        await deliveries.requeue(found.entry)
-    room = DeadMessages(connection, [found.shard])
-    for one in dead[1:]:  # given up, sent again and given up again
-        await room.drop(one)
+    queue = store.deliveries(sink, found.shard)
+    dead = [letter for letter in found.dead if letter.sink == sink]
+    if not dead or not await queue.requeue(found.entry, dead[0].entry_id):
+        await queue.requeue(found.entry)
+    for letter in dead[1:]:  # given up, sent again and given up again
+        await store.dead_letters.drop(letter)
 
 
 def _targets(settings: Settings, sink: str) -> list[str]:
@@ -80,23 +75,23 @@ def _targets(settings: Settings, sink: str) -> list[str]:
     return known
 
 
-async def _find(connection: Connection, batches: Batches, written: str, settings: Settings) -> _Found:
+async def _find(store: Store, written: str, settings: Settings) -> _Found:
     """Look in the output streams, then among the dead, which keep what was trimmed. Raises NothingFoundError."""
-    kept = await in_stream(connection, batches.shards, written)
+    kept = await store.output.find(written)
     dead = [
-        one
-        for one in await DeadMessages(connection, batches.shards).named(written)
-        if written in (one.message_id, one.entry.id)
+        letter
+        for letter in await store.dead_letters.named(written)
+        if written in (letter.message_id, letter.entry.id)
     ]
-    every = [*kept, *((one.shard, one.entry) for one in dead)]
+    every = [*kept, *((letter.shard, letter.entry) for letter in dead)]
     if not every:
         raise NothingFoundError(
-            f"there is no merged message {written} any more in {connection.address.shown()}",
-            set_by=connection.address.set_by,
+            f"there is no merged message {written} any more in {store.address.shown()}",
+            set_by=store.address.set_by,
             next=f"it is kept {duration(settings.output.retention_s * 1000)} (output.retention_s); "
             "`rfctl tail --since 1d` shows what is there",
         )
-    check_only_one(written, [outside_id(entry) for _, entry in every])
+    check_only_one(written, [entry.message_id for _, entry in every])
     shard, entry = every[0]
     return _Found(shard, entry, dead)
 

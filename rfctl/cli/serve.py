@@ -25,7 +25,7 @@ def serve(
 
     Examples:  rfctl serve --embedded  |  rfctl serve --redis redis://127.0.0.1:6379/0 --port 3000
     """
-    from rfctl.daemon import process
+    from rfctl.daemon import run_process
     from rfctl.observe import logging as logs
 
     flags: dict[str, tuple[str, Any]] = {
@@ -41,4 +41,4 @@ def serve(
     configuration = run.configuration(flags)
     log = configuration.settings.log
     logs.configure(level=log.level, format=log.format, mask=log.mask)
-    asyncio.run(process.serve(configuration, lambda: run.configuration(flags)))
+    asyncio.run(run_process(configuration, lambda: run.configuration(flags)))

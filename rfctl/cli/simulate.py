@@ -5,21 +5,23 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 import typer
 
-from rfctl.assembly.sources import GENERIC, source_settings
-from rfctl.batching.policy import Policy, Timers
+from rfctl.assembly.sources import source_settings
+from rfctl.assembly.store import batch_options
+from rfctl.batching import Batcher, BatchingRules, Policy, Timers
 from rfctl.cli.context import Invocation, invocation, run_async
 from rfctl.config.loader import Configuration
 from rfctl.errors import ANSWER_IS_NO, KeyTakenError, NoDaemonError, RedisCannotNowError, UsageError
-from rfctl.model.message import Merged, Message, merged_as_json, normalize_phone
+from rfctl.model.message import Message, normalize_phone
+from rfctl.model.stored import Merged, merged_as_json
 from rfctl.simulation.client import Client, Send, base_url, send_all
 from rfctl.simulation.scenario import PlannedMessage, Scenario, Verdict, check, due_ms, offsets, schedule
-from rfctl.store.batches import Batches, Rules
-from rfctl.store.connection import Connection
-from rfctl.store.daemons import DaemonRecord, list_alive
+from rfctl.sources.registry import GENERIC
+from rfctl.store import DaemonRecord, Store
 from rfctl.text import counted, duration
 
 _GRACE_S = 3.0
@@ -63,33 +65,33 @@ async def _simulate(
     expected: int | None,
 ) -> int:
     context = invocation(ctx)
-    async with context.batches() as (connection, batches, configuration):
+    async with context.store() as (store, configuration):
         generic = source_settings(configuration.settings).get(GENERIC)
         via = wanted or ("webhook" if generic is not None and not generic.map else "redis")
-        daemon = await _daemon(batches, via)
+        daemon = await _daemon(store, via)
         timers = Timers(daemon.quiet_ms, daemon.max_size, daemon.max_wait_ms)
         sendings = schedule(phones, offsets(scenario, timers, count, interval), f"sim-{run}")
         send = (
-            _via_redis(batches, configuration, daemon)
+            _via_redis(store, configuration, daemon)
             if via == "redis"
             else _via_webhook(configuration, daemon)
         )
-        before = {shard.out: await batches.last_id(shard.out) for shard in batches.shards}
-        typer.echo(f"rfctl: {len(sendings)} messages to {connection.address.shown()} via {via}", err=True)
-        began_ms = await connection.now_ms()
-        merged = await _send_and_follow(batches, sendings, send, before, timers)
+        before = [await store.output.last_id(shard) for shard in store.shards]
+        typer.echo(f"rfctl: {len(sendings)} messages to {store.address.shown()} via {via}", err=True)
+        began_ms = await store.now_ms()
+        merged = await _send_and_follow(store, sendings, send, before, timers)
         verdict = check(sendings, merged, timers, expected)
     _report(context, verdict, merged, timers, began_ms)
     return ANSWER_IS_NO if verdict.failures else 0
 
 
-async def _daemon(batches: Batches, via: str) -> DaemonRecord:
-    living = await list_alive(batches.connection)
+async def _daemon(store: Store, via: str) -> DaemonRecord:
+    living = await store.daemons.list_alive()
     processors = [one for one in living if one.processes]
     listeners = [one for one in living if one.listens]
     if not processors:
-        await _check_writes(batches.connection)
-        address = batches.connection.address
+        await _check_writes(store)
+        address = store.address
         raise NoDaemonError(
             f"no processor is alive on {address.shown()}: nothing would come out",
             set_by=address.set_by,
@@ -100,10 +102,10 @@ async def _daemon(batches: Batches, via: str) -> DaemonRecord:
     return listeners[0] if via == "webhook" else processors[0]
 
 
-async def _check_writes(connection: Connection) -> None:
+async def _check_writes(store: Store) -> None:
     """Name the cause where no daemon could say that it is alive. Raises RedisCannotNowError."""
-    where = connection.address
-    if found := await connection.write_refusals():
+    where = store.address
+    if found := await store.write_refusals():
         fact = f"Redis at {where.shown()} refuses writes: {found[0].why}"
         raise RedisCannotNowError(fact, set_by=where.set_by, next=found[0].next)
 
@@ -115,27 +117,25 @@ def _via_webhook(configuration: Configuration, daemon: DaemonRecord) -> Send:
     return Client(base_url(daemon), generic.secrets[0] if generic.secrets else "").send
 
 
-def _via_redis(batches: Batches, configuration: Configuration, daemon: DaemonRecord) -> Send:
-    from rfctl.store.keys import Keyspace
-
+def _via_redis(store: Store, configuration: Configuration, daemon: DaemonRecord) -> Send:
     settings = configuration.settings
     timers = Timers(daemon.quiet_ms, daemon.max_size, daemon.max_wait_ms)
-    rules = Rules(Policy(timers), daemon.separator, settings.batching.order, settings.batching.dedupe_s)
-    same = Batches(batches.connection, Keyspace(settings.redis.shards, settings.output.stream), rules)
+    store.batches.options = replace(batch_options(settings), separator=daemon.separator)
+    batcher = Batcher(store, BatchingRules(Policy(timers), dedupe_s=settings.batching.dedupe_s))
 
     async def send(phone: str, text: str, message_id: str) -> None:
-        results = await same.add(
+        results = await batcher.add(
             [Message(phone=phone, text=text, id=message_id, channel="generic", simulated=True)]
         )
-        if results[0].refused:
+        if results[0].rejected:
             step = "find out who writes that key, or use another database"
-            raise KeyTakenError(f"{phone}: {results[0].refused}", next=step)
+            raise KeyTakenError(f"{phone}: {results[0].rejected}", next=step)
 
     return send
 
 
 async def _send_and_follow(
-    batches: Batches, sendings: list[PlannedMessage], send: Send, before: dict[str, str], timers: Timers
+    store: Store, sendings: list[PlannedMessage], send: Send, before: list[str], timers: Timers
 ) -> list[Merged]:
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -153,7 +153,7 @@ async def _send_and_follow(
         deadline = time.monotonic() + last_s + timers.longest_ms / 1000 + _GRACE_S
         try:
             while wanted and time.monotonic() < deadline and not (sender.done() and sender.exception()):
-                for batch in await _new(batches, before):
+                for batch in await _new(store, before):
                     mine = [one.messageId for one in batch.messages if one.messageId in wanted]
                     if mine:
                         merged.append(batch)
@@ -167,12 +167,12 @@ async def _send_and_follow(
     return merged
 
 
-async def _new(batches: Batches, before: dict[str, str]) -> list[Merged]:
+async def _new(store: Store, before: list[str]) -> list[Merged]:
     found: list[Merged] = []
-    for stream, after in before.items():
-        page = await batches.merged_since(stream, after)
+    for number, shard in enumerate(store.shards):
+        page = await store.output.read_after(shard, before[number])
         if page:
-            before[stream] = page[-1].id
+            before[number] = page[-1].id
         found += page
     return found
 

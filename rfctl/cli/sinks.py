@@ -8,9 +8,7 @@ import typer
 
 from rfctl.cli.context import Invocation, invocation, run_async
 from rfctl.cli.sink_name import check_forwarded
-from rfctl.store.deliveries import DeliveryQueue
-from rfctl.store.sink_status import Pause, pauses
-from rfctl.store.sink_status import resume as let_go_on
+from rfctl.store import Pause
 from rfctl.text import counted
 
 Sink = Annotated[str, typer.Argument(help="The sink, by its name in the settings.")]
@@ -37,12 +35,12 @@ def resume(ctx: typer.Context, sink: Sink) -> None:
 
 
 async def _pause(run: Invocation, sink: str, why: str) -> None:
-    async with run.batches() as (connection, batches, configuration):
+    async with run.store() as (store, configuration):
         check_forwarded(configuration.settings, sink)
-        before = (await pauses(connection)).get(sink)
+        before = (await store.paused_sinks.list()).get(sink)
         if before is None:
-            await DeliveryQueue(connection, batches.shards[0], sink).pause(why)
-        now = before or (await pauses(connection)).get(sink) or Pause(why)
+            await store.paused_sinks.pause(sink, why)
+        now = before or (await store.paused_sinks.list()).get(sink) or Pause(why)
         said = "paused" if before is None else "was paused already"
         _say(
             run,
@@ -58,11 +56,13 @@ async def _pause(run: Invocation, sink: str, why: str) -> None:
 
 
 async def _resume(run: Invocation, sink: str) -> None:
-    async with run.batches() as (connection, batches, configuration):
-        if sink not in await pauses(connection):  # one that is may have been taken out of the settings since
+    async with run.store() as (store, configuration):
+        if (
+            sink not in await store.paused_sinks.list()
+        ):  # one that is may have been taken out of the settings since
             check_forwarded(configuration.settings, sink)
-        changed = await let_go_on(connection, sink)
-        phones = sum([await DeliveryQueue(connection, shard, sink).retry_now() for shard in batches.shards])
+        changed = await store.paused_sinks.resume(sink)
+        phones = sum([await store.deliveries(sink, shard).retry_now() for shard in store.shards])
         said = (
             f"{sink} {'goes on' if changed else 'was not paused'}; "
             f"{counted(phones, 'phone')} held for a later try, due now"

@@ -8,19 +8,18 @@ from typing import Any
 
 from rfctl.observe.health import refused, warned
 from rfctl.observe.snapshot import Snapshot
-from rfctl.store.connection import mask_url
+from rfctl.store import ConsumerGroup, PendingBatch
 from rfctl.store.daemons import DaemonRecord
 from rfctl.store.keys import is_hashed
-from rfctl.store.pending import GroupLag, PendingBatch
 from rfctl.store.sink_status import SinkStatus
-from rfctl.text import counted, duration
+from rfctl.text import counted, duration, mask_url
 
 
 def as_data(look: Snapshot) -> dict[str, Any]:
     """Return it for `-o json`."""
     from rfctl.cli.output import rfc3339
 
-    seen = look.seen
+    seen = look.pending
     return {
         "time": rfc3339(seen.now_ms),
         "redis": {
@@ -40,7 +39,7 @@ def as_data(look: Snapshot) -> dict[str, Any]:
         },
         "totals": seen.totals,
         "output": {"length": seen.out_length, "groups": [dataclasses.asdict(one) for one in seen.groups]},
-        "batches": [_batch_data(one, seen.now_ms) for one in seen.waiting],
+        "batches": [_batch_data(one, seen.now_ms) for one in seen.next_due],
         "sinks": [_sink_data(one, seen.now_ms) for one in look.sinks],
         "dead": look.dead,
         "quarantine": look.quarantine,
@@ -71,10 +70,10 @@ def _sink_data(one: SinkStatus, now_ms: int) -> dict[str, Any]:
 
     paused, retry_cause = one.paused, one.retry_cause
     return {
-        "name": one.outlet.name,
-        "type": one.outlet.type,
-        "group": one.outlet.group,
-        "forwarded": one.outlet.forwarded,
+        "name": one.sink.name,
+        "type": one.sink.type,
+        "group": one.sink.group,
+        "forwarded": one.sink.forwarded,
         "delivered": one.delivered,
         "failures": one.failures,
         "dead": one.dead,
@@ -103,13 +102,13 @@ def screen(look: Snapshot) -> Any:
 
     parts: list[Any] = [render.facts(_lines(look))]
     if look.daemons:
-        parts += ["", _daemons(look.daemons, look.seen.now_ms)]
+        parts += ["", _daemons(look.daemons, look.pending.now_ms)]
     if look.sinks:
         parts += ["", _sinks(look)]
-    if look.seen.waiting:
-        parts += ["", _waiting(look.seen.waiting, look.seen.now_ms)]
-        if look.seen.batches > len(look.seen.waiting):
-            parts.append(f"… and {look.seen.batches - len(look.seen.waiting)} more (--limit)")
+    if look.pending.next_due:
+        parts += ["", _waiting(look.pending.next_due, look.pending.now_ms)]
+        if look.pending.batches > len(look.pending.next_due):
+            parts.append(f"… and {look.pending.batches - len(look.pending.next_due)} more (--limit)")
     return Group(*parts)
 
 
@@ -128,24 +127,24 @@ def _sinks(look: Snapshot) -> Any:
 
     one_host = len({one.host for one in look.daemons}) <= 1
     names = {one.id: str(one.pid) if one_host else f"{one.host} {one.pid}" for one in look.daemons}
-    rows = [_sink_row(one, look.seen.now_ms, names) for one in look.sinks]
+    rows = [_sink_row(one, look.pending.now_ms, names) for one in look.sinks]
     headings = ("sink", "type", "done", "failed", "dead", "left", "held", "oldest", "next", "by")
     return render.table(headings, rows, right=frozenset(range(2, 9)))
 
 
 def _sink_row(one: SinkStatus, now_ms: int, names: dict[str, str]) -> tuple[str, ...]:
-    forwarded = one.outlet.forwarded
+    forwarded = one.sink.forwarded
     numbers = (one.delivered, one.failures, one.dead) if forwarded else ("-", "-", "-")
     holders = ", ".join(names.get(holder, holder) for holder in one.holders) or "nobody"
     return (
-        one.outlet.name,
-        one.outlet.type,
+        one.sink.name,
+        one.sink.type,
         *(str(number) for number in numbers),
         "?" if one.lag is None else str(one.lag + one.unacknowledged),
         str(one.held) if forwarded else "-",
         "-" if one.oldest_ms is None else duration(max(0, now_ms - one.oldest_ms)),
         _next_try(one, now_ms),
-        holders if forwarded else one.outlet.group or "workers",
+        holders if forwarded else one.sink.group or "workers",
     )
 
 
@@ -183,7 +182,7 @@ def _due(in_ms: int) -> str:
 
 
 def _lines(look: Snapshot) -> list[tuple[str, str]]:
-    seen, totals = look.seen, look.seen.totals
+    seen, totals = look.pending, look.pending.totals
     oldest = "" if seen.oldest_ms is None else f", oldest {duration(max(0, seen.now_ms - seen.oldest_ms))}"
     pending = f"{counted(seen.batches, 'batch')}, {counted(seen.messages, 'message')}{oldest}"
     came = counted(totals.get("messages_in", 0), "message")
@@ -212,12 +211,12 @@ def _by_kind(totals: dict[str, int], prefix: str) -> str:
     return ", ".join(f"{kind} {count}" for kind, count in found)
 
 
-def _readers(look: Snapshot) -> list[GroupLag]:
+def _readers(look: Snapshot) -> list[ConsumerGroup]:
     """Return the groups of the output stream that are no sink's: those stand in the table."""
-    known = {one.outlet.group for one in look.sinks}
-    return [group for group in look.seen.groups if group.name not in known]
+    known = {one.sink.group for one in look.sinks}
+    return [group for group in look.pending.groups if group.name not in known]
 
 
-def _group(one: GroupLag) -> str:
+def _group(one: ConsumerGroup) -> str:
     lag = "unknown" if one.lag is None else one.lag
     return f"; group {one.name}: lag {lag}, unacknowledged {one.pending}"

@@ -14,7 +14,7 @@ from rfctl.cli.context import invocation, run_async
 from rfctl.errors import UsageError
 from rfctl.model.message import normalize_phone
 from rfctl.observe.events import BatchHandedOver, Event, MessageReceived, follow_events, past_events
-from rfctl.store.batches import Batches
+from rfctl.store import Store
 from rfctl.text import duration, visible
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def _seconds(text: str) -> int:
 
 async def _tail(ctx: typer.Context, phone: str | None, back_s: int | None, forward_to: str | None) -> None:
     run = invocation(ctx)
-    async with run.batches() as (connection, batches, _), _relay(batches, forward_to) as relay:
+    async with run.store() as (store, _), _relay(store, forward_to) as relay:
 
         def take(event: Event) -> None:
             if phone is not None and event.phone != phone:
@@ -65,23 +65,23 @@ async def _tail(ctx: typer.Context, phone: str | None, back_s: int | None, forwa
                 relay.take(event)
 
         if back_s is not None:
-            for event in await past_events(batches, await connection.now_ms() - back_s * 1000):
+            for event in await past_events(store, await store.now_ms() - back_s * 1000):
                 take(event)
         subscribed = asyncio.Event()
-        events = follow_events(batches, subscribed)
-        typer.echo(f"rfctl: following {connection.address.shown()} (Ctrl-C ends)", err=True)
+        events = follow_events(store, subscribed)
+        typer.echo(f"rfctl: following {store.address.shown()} (Ctrl-C ends)", err=True)
         async for event in events:
             take(event)
 
 
 @asynccontextmanager
-async def _relay(batches: Batches, url: str | None) -> AsyncIterator[Relay | None]:
+async def _relay(store: Store, url: str | None) -> AsyncIterator[Relay | None]:
     if url is None:
         yield None
         return
     from rfctl.cli.relay import relaying
 
-    async with relaying(batches, url) as relay:
+    async with relaying(store, url) as relay:
         yield relay
 
 

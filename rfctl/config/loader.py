@@ -22,7 +22,8 @@ from rfctl.config.settings import Settings
 from rfctl.config.toml_source import TomlLocations, flat, from_text, sections
 from rfctl.errors import FLAG
 from rfctl.section import did_you_mean, faults_of
-from rfctl.store.connection import RedisAddress, mask_url
+from rfctl.store import RedisAddress
+from rfctl.text import mask_url
 
 SYSTEM_FILE = Path("/etc/rfctl/config.toml")
 _PREFIX = "RFCTL_"

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from rfctl.config.settings import Settings
-from rfctl.store.connection import mask_url
+from rfctl.text import mask_url
 
 
 @dataclass(frozen=True, slots=True)

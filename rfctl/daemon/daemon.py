@@ -1,4 +1,4 @@
-"""The wiring: builds the parts from the settings, starts them, watches them, stops them in order.
+"""One daemon: builds the components from the settings, starts them, watches them, stops them in order.
 
 The daemon holds nothing that matters: whatever kills it, what was acknowledged is in Redis.
 """
@@ -18,12 +18,14 @@ import structlog
 
 from rfctl import __version__
 from rfctl.assembly.sources import check_open_to_all
-from rfctl.assembly.store import describe, embedded_folder, open_batches
+from rfctl.assembly.store import embedded_folder, open_store
 from rfctl.config.loader import Configuration
 from rfctl.config.settings import EMBEDDED
 from rfctl.daemon.components import Components
+from rfctl.daemon.heartbeat import Heartbeat
 from rfctl.daemon.http_server import HttpServer, bind
 from rfctl.daemon.readiness import Readiness
+from rfctl.daemon.record import describe
 from rfctl.daemon.systemd import Notifier
 from rfctl.errors import (
     INTERRUPTED,
@@ -33,12 +35,10 @@ from rfctl.errors import (
     SettingsError,
     StoreError,
 )
-from rfctl.ingest.app import Webhook
+from rfctl.ingest import Webhook
 from rfctl.observe import logging as logs
-from rfctl.store.connection import Connection
-from rfctl.store.daemons import DaemonRecord, Heartbeat, list_alive
+from rfctl.store import DaemonRecord
 from rfctl.store.embedded import EmbeddedServer
-from rfctl.store.pending import pending_summary
 from rfctl.timing import sleep_or_stop
 
 _log = structlog.get_logger("daemon")
@@ -53,27 +53,28 @@ class Daemon:
         self._settings = configuration.settings
         self._load = load
         self._notifier = Notifier(configuration.environment.variables)
-        self._pulse = Readiness(self._notifier)
+        self._readiness = Readiness(self._notifier)
         self._tasks: list[asyncio.Task[None]] = []
-        self._opened = contextlib.AsyncExitStack()
+        self._exit_stack = contextlib.AsyncExitStack()
         self._embedded: EmbeddedServer | None = None
-        self._listener: HttpServer | None = None
+        self._http_server: HttpServer | None = None
         self._heartbeat: Heartbeat | None = None
         self._reloading = asyncio.Lock()
         self._stopping = asyncio.Event()
         self._stopped = False
+        self._redis_url = configuration.settings.redis.url
         self._failure: BaseException | None = None
         self.id = uuid.uuid4().hex[:12]
 
     @property
     def url(self) -> str:
         """Where the webhook listens, or "" without one."""
-        return self._listener.url if self._listener else ""
+        return self._http_server.url if self._http_server else ""
 
     async def start(self) -> None:
         """Build and start everything. Raises RfctlError when it must not start."""
         for notice in self._configuration.notices:
-            _log.warning("notice", text=notice)
+            _log.warning("settings_noticed", text=notice)
         listening = self._bind()
         try:
             self._open_store()
@@ -94,52 +95,55 @@ class Daemon:
         url = None
         if self._settings.redis.url == EMBEDDED:
             self._embedded = EmbeddedServer(embedded_folder(self._configuration))
-            self._opened.callback(self._embedded.stop)
-            store = self._embedded.start()
-            url = store.url
-            _log.info("embedded_store", url=store.tcp_url, socket=store.socket_path, pid=store.pid)
-        self._connection = Connection.open(self._configuration.address(url))
-        self._opened.push_async_callback(self._connection.close)
+            self._exit_stack.callback(self._embedded.stop)
+            address = self._embedded.start()
+            url = address.url
+            self._redis_url = address.tcp_url
+            _log.info(
+                "embedded_server_started", url=address.tcp_url, socket=address.socket_path, pid=address.pid
+            )
+        self._store = open_store(self._configuration, url)
+        self._exit_stack.push_async_callback(self._store.close)
 
     async def _build(self, listening: socket.socket | None) -> None:
-        batches = open_batches(self._configuration, self._connection)
-        self._parts = Components(self._settings, batches, self._pulse, self.id, self._ended)
-        self._opened.push_async_callback(self._parts.forwarders.stop)
+        self._components = Components(
+            self._settings, self._store, self._readiness, self.id, self._redis_url, self._on_end
+        )
+        self._exit_stack.push_async_callback(self._components.supervisor.stop)
+        preflight = self._components.preflight
         try:
-            await self._parts.vetting.once()
+            await preflight.check()
         except (RedisUnreachableError, RedisCannotNowError) as problem:
-            self._begin(self._parts.vetting.until_passed(self._stopping, problem))
-        await self._parts.open_exits(self._settings, self._redis_url())
+            self._begin(preflight.check_until_passed(self._stopping, problem))
+        await self._components.start_sinks()
         if listening is not None:
-            self._parts.warn()
+            self._components.warn()
             await self._listen(listening)
         self._begin_loops()
-        self._notifier.ready(
-            f"listening on {self.url or 'nothing'}, Redis {self._connection.address.shown()}"
-        )
+        self._notifier.ready(f"listening on {self.url or 'nothing'}, Redis {self._store.address.shown()}")
         role = self._settings.daemon.role
-        _log.info("ready", listener=self.url, role=role, pid=os.getpid(), version=__version__)
-
-    def _redis_url(self) -> str:
-        return self._embedded.url if self._embedded else self._settings.redis.url
+        _log.info("daemon_started", listener=self.url, role=role, pid=os.getpid(), version=__version__)
 
     async def _listen(self, listening: socket.socket) -> None:
         http = self._settings.http
-        webhook = Webhook(self._parts.reception, self._parts.batches, http.admin_token, self._ready)
-        self._listener = HttpServer(
+        webhook = Webhook(self._components.receiver, self._store, http.admin_token, self._ready)
+        self._http_server = HttpServer(
             webhook.app(),
             listening,
             header_s=http.header_timeout_ms / 1000,
             body_s=http.body_timeout_ms / 1000,
         )
-        await self._listener.start()
+        await self._http_server.start()
 
     def _begin_loops(self) -> None:
         self._heartbeat = Heartbeat(
-            self._connection, self._description(), self._pulse.age_ms, self._parts.beaten
+            self._store.daemons,
+            self._description(),
+            self._readiness.age_ms,
+            after=(self._components.record_turn_without_scheduler, self._store.counters.write),
         )
         self._begin(self._heartbeat.run(self._stopping))
-        for loop in self._parts.loops(self._stopping):
+        for loop in self._components.loops(self._stopping):
             self._begin(loop)
         if self._embedded is not None:
             self._begin(self._watch_store(self._embedded))
@@ -147,17 +151,17 @@ class Daemon:
             self._begin(self._log_stats())
 
     def _description(self) -> DaemonRecord:
-        return describe(self._parts.settings, self.id, self.url)
+        return describe(self._components.settings, self.id, self.url)
 
     def _begin(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)
-        task.add_done_callback(self._ended)
-        self._tasks = [*(one for one in self._tasks if not one.done()), task]
+        task.add_done_callback(self._on_end)
+        self._tasks = [*(task for task in self._tasks if not task.done()), task]
 
-    def _ended(self, task: asyncio.Future[None]) -> None:
-        """Stop the daemon when a part fails: systemd starts it anew, and nothing goes on half."""
+    def _on_end(self, task: asyncio.Future[None]) -> None:
+        """Stop the daemon when a component fails: systemd starts it anew, and nothing goes on half."""
         if not task.cancelled() and (problem := task.exception()) is not None:
-            _log.error("part_failed", problem=repr(problem), next="the daemon stops, to be started anew")
+            _log.error("component_failed", problem=repr(problem), next="the daemon stops, to be started anew")
             self._failure = self._failure or problem
             self._stopping.set()
 
@@ -169,10 +173,10 @@ class Daemon:
         raise StoreError("the embedded server has ended", next="see store.log in its state folder")
 
     async def _ready(self) -> tuple[bool, dict[str, Any]]:
-        turns, facts = await self._pulse.ready(
-            self._connection, max_sleep_ms=self._settings.daemon.max_sleep_ms
+        turns, facts = await self._readiness.check(
+            self._store, max_sleep_ms=self._settings.daemon.max_sleep_ms
         )
-        return turns and self._parts.vetting.passed, facts
+        return turns and self._components.preflight.passed, facts
 
     async def _log_stats(self) -> None:
         while True:
@@ -180,14 +184,14 @@ class Daemon:
             if self._stopping.is_set():
                 return
             with contextlib.suppress(RfctlError):
-                seen = await pending_summary(self._connection, self._parts.batches.shards, limit=10)
-                pending = [
-                    {"phone": one.phone, "size": one.size, "due_in_ms": one.due_ms - seen.now_ms}
-                    for one in seen.waiting
-                ]
+                pending = await self._store.pending(limit=10)
                 _log.info(
-                    "stats", batches=seen.batches, messages=seen.messages, totals=seen.totals, pending=pending
-                )
+                    "stats_reported", batches=pending.batches, messages=pending.messages, totals=pending.totals,
+                    pending=[
+                        {"phone": batch.phone, "size": batch.size, "due_in_ms": batch.due_ms - pending.now_ms}
+                        for batch in pending.next_due
+                    ],
+                )  # fmt: skip
 
     def obey_signals(self) -> None:
         """Take SIGTERM, SIGINT and SIGHUP; before the start, so that none falls into a gap and ends us unasked."""
@@ -197,7 +201,7 @@ class Daemon:
         loop.add_signal_handler(signal.SIGHUP, lambda: self._begin(self.reload()))
 
     async def wait(self) -> None:
-        """Wait for a signal, or for a part to fail."""
+        """Wait for a signal, or for a component to fail."""
         await self._stopping.wait()
 
     def _signalled(self, number: int) -> None:
@@ -205,7 +209,7 @@ class Daemon:
             if self._embedded is not None:
                 self._embedded.stop()
             os._exit(INTERRUPTED)
-        _log.info("stopping", signal=signal.Signals(number).name)
+        _log.info("daemon_stopping", signal=signal.Signals(number).name)
         self._stopping.set()
 
     async def reload(self) -> None:
@@ -217,21 +221,23 @@ class Daemon:
             try:
                 await self._use(self._load(), self._heartbeat)
             except SettingsError as problem:
-                _log.error("settings_refused", problems=problem.problems, next=stays)
+                _log.error("settings_rejected", problems=problem.problems, next=stays)
             except RfctlError as problem:
-                _log.error("settings_refused", problem=problem.fact, next=stays)
+                _log.error("settings_rejected", problem=problem.fact, next=stays)
 
     async def _use(self, configuration: Configuration, heartbeat: Heartbeat) -> None:
-        later = await self._parts.use(configuration.settings, self._redis_url())
+        later = await self._components.reconfigure(configuration.settings)
         heartbeat.describe(self._description())
         log = configuration.settings.log
         logs.configure(level=log.level, format=log.format, mask=log.mask)
-        if self._listener is not None:
-            self._parts.warn()
-        _log.info("settings_read", files=[str(path) for path in configuration.files], after_a_restart=later)
+        if self._http_server is not None:
+            self._components.warn()
+        _log.info(
+            "settings_reloaded", files=[str(path) for path in configuration.files], after_a_restart=later
+        )
 
     async def stop(self) -> None:
-        """Accept no more, answer what is open, hand over, say goodbye; once. Raises what made a part fail."""
+        """Accept no more, answer what is open, hand over, say goodbye; once. Raises what made a component fail."""
         if self._stopped:
             return
         self._stopped = True
@@ -242,46 +248,50 @@ class Daemon:
                 await self._wind_down()
         except TimeoutError:
             _log.warning(
-                "stopped_before_all_was_handed_over",
+                "drain_incomplete",
                 next="the rest is in Redis, and leaves at the next start",
             )
         except RfctlError as problem:
             _log.warning(
-                "redis_away_at_stop", problem=problem.fact, next="what is pending leaves at the next start"
-            )
+                "redis_unavailable", component="stop",
+                problem=problem.fact, next="what is pending leaves at the next start",
+            )  # fmt: skip
         finally:
             await self._close()
         if self._failure is not None:
             raise self._failure
 
     async def _wind_down(self) -> None:
-        if self._listener is not None:
-            await self._listener.stop()
-        await self._parts.reception.intake.settle()
-        self._parts.processor.wake()
-        await asyncio.wait([*self._tasks, asyncio.ensure_future(self._parts.forwarders.stop())])
+        if self._http_server is not None:
+            await self._http_server.stop()
+        await self._components.receiver.group_commit.settle()
+        self._components.scheduler.wake()
+        await asyncio.wait([*self._tasks, asyncio.ensure_future(self._components.supervisor.stop())])
         failed = [task for task in self._tasks if not task.cancelled() and task.exception() is not None]
-        if self._parts.does("processor") and self._parts.vetting.passed and not failed:
+        if self._components.has_role("processor") and self._components.preflight.passed and not failed:
             await self._hand_over_last()
-        await self._parts.beaten()
+        await self._store.counters.write()
         if self._heartbeat is not None:
             await self._heartbeat.stop()
 
     async def _hand_over_last(self) -> None:
-        done = await self._parts.processor.step()
-        others = [one for one in await list_alive(self._connection) if one.processes and one.id != self.id]
-        if self._parts.settings.daemon.drain == "due" or others:
-            _log.info("stopped", left_pending=done.next_due_ms is not None, other_processors=len(others))
+        done = await self._components.scheduler.step()
+        alive = await self._store.daemons.list_alive()
+        others = [record for record in alive if record.processes and record.id != self.id]
+        if self._components.settings.daemon.drain == "due" or others:
+            _log.info(
+                "daemon_stopped", left_pending=done.next_due_ms is not None, other_schedulers=len(others)
+            )
             return
         count = 0
         while True:
-            done = await self._parts.batches.hand_over(drain_reason="shutdown")
+            done = await self._store.batches.drain("shutdown")
             count += done.batches
             if not done.more:
                 break
-        _log.info("stopped", handed_over=count)
+        _log.info("daemon_stopped", handed_over=count)
 
     async def _close(self) -> None:
         for task in self._tasks:
             task.cancel()
-        await self._opened.aclose()
+        await self._exit_stack.aclose()

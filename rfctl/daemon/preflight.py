@@ -10,14 +10,11 @@ import asyncio
 
 import structlog
 
-from rfctl.assembly.store import check_shards
 from rfctl.errors import EvictingRedisError, OtherShardsError, RfctlError
-from rfctl.store.connection import Connection
-from rfctl.store.keys import SHARDS
-from rfctl.store.server_info import ServerInfo
+from rfctl.store import ServerInfo, Store
 from rfctl.timing import sleep_or_stop
 
-_log = structlog.get_logger("vetting")
+_log = structlog.get_logger("daemon")
 _RETRY_MOST_S = 2.0
 
 
@@ -32,62 +29,57 @@ def check_eviction(server: ServerInfo, *, allowed: bool) -> None:
         )
 
 
-async def claim_shards(connection: Connection, shards: int) -> None:
-    """Write down the number of shards at the first start; hold every later one to it."""
-    if (
-        await connection.call("GET", SHARDS) is None
-    ):  # a full Redis refuses a SET also where it would change nothing
-        await connection.call("SET", SHARDS, shards, "NX")
-    await check_shards(connection, shards)
-
-
-def _say_waiting(problem: RfctlError) -> None:
+def _log_unavailable(problem: RfctlError) -> None:
     """Log why nothing is stored yet, and what to do."""
     _log.error(
-        "redis_away", problem=problem.fact, set_by=problem.set_by, next=f"waiting for it: {problem.next}"
-    )
+        "redis_unavailable", component="preflight",
+        problem=problem.fact, set_by=problem.set_by, next=f"waiting for it: {problem.next}",
+    )  # fmt: skip
 
 
 class Preflight:
-    """Asks one Redis; `passed` says whether it may be used."""
+    """Checks one Redis; `usable` is set once it may be used."""
 
-    def __init__(self, connection: Connection, *, allow_eviction: bool, shards: int) -> None:
-        self._connection = connection
+    def __init__(self, store: Store, *, allow_eviction: bool) -> None:
+        self._store = store
         self._allow_eviction = allow_eviction
-        self._shards = shards
-        self.passed = False
+        self.usable = asyncio.Event()
 
-    async def once(self) -> None:
-        """Ask once. Raises RfctlError when it must not be used, or does not answer."""
-        server = await self._connection.server()
+    @property
+    def passed(self) -> bool:
+        """Whether this Redis may be used."""
+        return self.usable.is_set()
+
+    async def check(self) -> None:
+        """Check once, and claim the layout. Raises RfctlError when this Redis must not be used, or does not answer."""
+        server = await self._store.server_info()
         check_eviction(server, allowed=self._allow_eviction)
-        await claim_shards(self._connection, self._shards)
+        await self._store.claim_shards()
         if not server.aof:
             _log.warning(
-                "aof_off",
+                "persistence_disabled",
                 redis=server.line(),
                 next="CONFIG SET appendonly yes: a restart of Redis loses messages",
             )
-        self.passed = True
-        _log.info(
-            "redis", redis=server.line(), set_by=server.set_by, overrides=self._connection.address.overrides
-        )
+        self.usable.set()
+        overrides = self._store.address.overrides
+        _log.info("redis_connected", redis=server.line(), set_by=server.set_by, overrides=overrides)
 
-    async def until_passed(self, stopping: asyncio.Event, problem: RfctlError) -> None:
-        """Ask until it passes; `problem` is why it did not. Raises RfctlError when it answers and must not be used."""
+    async def check_until_passed(self, stopping: asyncio.Event, problem: RfctlError) -> None:
+        """Check until it passes; `problem` is why it did not. Raises RfctlError when Redis answers and must not be used."""
         wait_s = 0.1
-        _say_waiting(problem)
+        _log_unavailable(problem)
         while not self.passed:
             await sleep_or_stop(stopping, wait_s)
             if stopping.is_set():
                 return
             wait_s = min(wait_s * 2, _RETRY_MOST_S)
             try:
-                await self.once()
+                await self.check()
             except (EvictingRedisError, OtherShardsError):
                 raise
             except RfctlError as other:
                 if type(other) is not type(problem):  # it is there again, and refuses our password
-                    _say_waiting(other)
+                    _log_unavailable(other)
                 problem = other
-        _log.info("redis_back")
+        _log.info("redis_recovered")

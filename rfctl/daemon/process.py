@@ -26,19 +26,19 @@ async def _leave() -> None:
         one.name for one in threading.enumerate() if one is not threading.main_thread() and not one.daemon
     ]
     if tasks or [name for name in threads if not name.startswith("asyncio_")]:
-        _log.warning("left_behind", tasks=len(tasks), threads=threads)
+        _log.warning("threads_abandoned", tasks=len(tasks), threads=threads)
         sys.stdout.flush()
         os._exit(0)
 
 
-async def serve(configuration: Configuration, load: Callable[[], Configuration]) -> None:
+async def run_process(configuration: Configuration, load: Callable[[], Configuration]) -> None:
     """Run a daemon until it is told to stop; `load` reads the settings anew on SIGHUP.
 
     Raises RfctlError when it cannot start or a part fails.
     """
-    service = Daemon(configuration, load)
-    service.obey_signals()
-    await service.start()
-    await service.wait()
-    await service.stop()
+    daemon = Daemon(configuration, load)
+    daemon.obey_signals()
+    await daemon.start()
+    await daemon.wait()
+    await daemon.stop()
     await _leave()

@@ -16,7 +16,7 @@ class Notifier:
         path = variables.get("NOTIFY_SOCKET", "")
         self._address = "\0" + path[1:] if path.startswith("@") else path
 
-    def tell(self, *lines: str) -> None:
+    def send(self, *lines: str) -> None:
         """Send `NAME=value` lines in one datagram; a manager that has gone is no reason to fail."""
         if not self._address:
             return
@@ -29,12 +29,12 @@ class Notifier:
 
     def ready(self, status: str) -> None:
         """Say that the service is up."""
-        self.tell("READY=1", f"STATUS={status}")
+        self.send("READY=1", f"STATUS={status}")
 
-    def turned(self) -> None:
+    def feed_watchdog(self) -> None:
         """Say that the work goes on: called by the processor's own turn, so that a stuck loop is seen."""
-        self.tell("WATCHDOG=1")
+        self.send("WATCHDOG=1")
 
     def stopping(self) -> None:
         """Say that the service is going down."""
-        self.tell("STOPPING=1")
+        self.send("STOPPING=1")

@@ -1,1 +1,7 @@
 """Output stream to sink: in order, at least once, with a schedule of retries."""
+
+from rfctl.delivery.retry_policy import RetryPolicy
+from rfctl.delivery.supervisor import Supervisor
+from rfctl.delivery.target import Target
+
+__all__ = ["RetryPolicy", "Supervisor", "Target"]

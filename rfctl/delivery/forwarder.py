@@ -20,7 +20,7 @@ from rfctl.sinks.redis import RedisSink
 from rfctl.store.deliveries import DeliveryQueue
 from rfctl.timing import sleep_or_stop
 
-_log = structlog.get_logger("forwarder")
+_log = structlog.get_logger("delivery")
 _MOST_WAIT_S = 2.0
 _FROM_THE_START = "0-0"
 _RECOVERY_PAGE = 256
@@ -51,7 +51,7 @@ class Forwarder:
                     failures = 0
                 except RfctlError as problem:
                     if not failures:
-                        self._log.error("forwarder_waits", problem=problem.fact)
+                        self._log.error("redis_unavailable", component="forwarder", problem=problem.fact)
                     failures += 1
                     await sleep_or_stop(stopping, min(_MOST_WAIT_S, 0.05 * 2 ** min(failures, 6)))
         finally:

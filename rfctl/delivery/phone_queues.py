@@ -23,9 +23,9 @@ from rfctl.delivery.retry_policy import RetryPolicy
 from rfctl.errors import KeyTakenError, RedisCannotNowError, RedisUnreachableError, RfctlError
 from rfctl.sinks.contract import DeliveryError, Sink
 from rfctl.sinks.redis import RedisSink
-from rfctl.store.deliveries import DeliveryQueue, StreamEntry
+from rfctl.store import DeliveryQueue, StreamEntry
 
-_log = structlog.get_logger("forwarder")
+_log = structlog.get_logger("delivery")
 _DEEPEST = 8
 """More of one phone than this wait in Redis, so that one who writes a lot does not fill the memory."""
 
@@ -132,7 +132,7 @@ class PhoneQueues:
         return True
 
     async def _on_missing(self, name: str, entry_id: str) -> str:
-        self._log.error("message_gone", id=entry_id, why="somebody deleted it from the output stream")
+        self._log.error("message_missing", id=entry_id, why="somebody deleted it from the output stream")
         following: str = await self._retry_while_leased(lambda: self._deliveries.acknowledge(name, entry_id))
         return following
 
@@ -197,7 +197,7 @@ class PhoneQueues:
                 raise
             return await self._on_failed(queue, entry, DeliveryError("the sink cancelled it"))
         except Exception as problem:
-            self._log.exception("sink_bug", id=entry.id)
+            self._log.exception("sink_crashed", id=entry.id)
             return await self._on_failed(queue, entry, DeliveryError(f"{type(problem).__name__}: {problem}"))
         await self._on_delivered(entry.name)
         return following
@@ -205,7 +205,7 @@ class PhoneQueues:
     async def _try(self, entry: StreamEntry) -> str:
         following: str
         try:
-            delivery = entry.delivery(self._deliveries.origin)
+            delivery = entry.delivery(self._deliveries.instance_id)
         except (ValueError, msgspec.MsgspecError) as problem:
             raise DeliveryError(f"it cannot be read: {problem}", final=True) from None
         if isinstance(self._sink, RedisSink):
@@ -246,10 +246,10 @@ class PhoneQueues:
             ids = [entry.id for entry in (*first, *queue.entries)]
             queue.entries.clear()
             if ids:
-                tries = first[0].tries if first else 0
+                attempts = first[0].attempts if first else 0
                 await self._retry_while_leased(
                     lambda: self._deliveries.schedule_retry(
-                        queue.name, ids, wait_ms=wait_ms, error=error, tries=tries, fixed=fixed
+                        queue.name, ids, wait_ms=wait_ms, error=error, attempts=attempts, fixed=fixed
                     )
                 )
 
@@ -258,18 +258,18 @@ class PhoneQueues:
     async def _on_delivered(self, name: str) -> None:
         if self._outage.served(name):
             count = await self._retry_while_leased(lambda: self._deliveries.retry_now(fixed_too=False))
-            self._log.info("receiver_back", phones_tried_at_once=count, first=name)
+            self._log.info("sink_recovered", phones_tried_at_once=count, first=name)
 
     async def _on_failed(self, queue: _PhoneQueue, entry: StreamEntry, problem: DeliveryError) -> str | None:
         if problem.pause:
             await self._pause(problem)
             await self._hold(queue, [entry], 0, problem.fact)
             return None
-        if problem.final or entry.tries >= len(self._pace.retry_delays_ms):
+        if problem.final or entry.attempts >= len(self._pace.retry_delays_ms):
             return await self._dead_letter(entry, problem)
-        wait_ms = max(self._pace.retry_delays_ms[entry.tries], problem.retry_after_ms)
+        wait_ms = max(self._pace.retry_delays_ms[entry.attempts], problem.retry_after_ms)
         self._log.warning(
-            "delivery_failed", id=entry.id, phone=entry.phone, tries=entry.tries + 1,
+            "delivery_failed", id=entry.id, phone=entry.phone, attempts=entry.attempts + 1,
             problem=problem.fact, again_in_ms=wait_ms,
         )  # fmt: skip
         fixed = self._outage.failed(entry.name, told_to_wait=problem.retry_after_ms > 0)
@@ -289,7 +289,7 @@ class PhoneQueues:
     async def _dead_letter(self, entry: StreamEntry, problem: DeliveryError) -> str:
         self._outage.given_up(entry.name)
         self._log.error(
-            "message_dead", id=entry.id, phone=entry.phone, tries=entry.tries + 1,
+            "message_dead_lettered", id=entry.id, phone=entry.phone, attempts=entry.attempts + 1,
             problem=problem.fact, next="rfctl dead list",
         )  # fmt: skip
         following: str = await self._retry_while_leased(

@@ -4,96 +4,99 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import structlog
 
-from rfctl.assembly.sinks import Target, close_target, open_targets
-from rfctl.config.endpoints import SinkSettings
 from rfctl.delivery.forwarder import Forwarder
+from rfctl.delivery.target import Target
 from rfctl.errors import RfctlError
-from rfctl.store.connection import Connection, RedisAddress
-from rfctl.store.deliveries import DeliveryQueue
-from rfctl.store.keys import ShardKeys
-from rfctl.timing import sleep_or_stop
+from rfctl.store import DeliveryQueue, Store
+from rfctl.timing import wait_for_any
 
-_log = structlog.get_logger("forwarder")
+_log = structlog.get_logger("delivery")
+OpenTargets = Callable[[Mapping[str, Any]], Awaitable[dict[str, Target]]]
+"""Sets sinks up, by name, from what `assembly` knows of them. Raises SettingsError; then none is open."""
 
 
 @dataclass(slots=True)
 class _Running:
-    settings: SinkSettings
-    exit: Target
+    config: Any
+    target: Target
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
-    connections: list[Connection] = field(default_factory=list)
+    stores: list[Store] = field(default_factory=list)
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
 
 class Supervisor:
-    """Runs what the settings name. `daemon_id` tells this daemon from all others.
+    """Runs the forwarders of one daemon, whose id is `daemon_id`.
 
-    Nothing is delivered before `passed` says that this Redis may be used; `failed` is told of one that ended.
+    `open_targets` sets sinks up. Nothing is delivered before `usable` is set: then this Redis may be used.
+    `on_end` is called with each forwarder's task when it ends.
     """
 
     def __init__(
         self,
-        address: RedisAddress,
-        shards: Sequence[ShardKeys],
+        store: Store,
         daemon_id: str,
+        open_targets: OpenTargets,
         *,
-        passed: Callable[[], bool],
-        failed: Callable[[asyncio.Task[None]], None],
+        usable: asyncio.Event,
+        on_end: Callable[[asyncio.Task[None]], None],
     ) -> None:
-        self._address = address
-        self._shards = shards
+        self._store = store
         self._daemon_id = daemon_id
-        self._passed = passed
-        self._failed = failed
+        self._open_targets = open_targets
+        self._usable = usable
+        self._on_end = on_end
         self._running: dict[str, _Running] = {}
 
-    async def serve(self, sinks: Mapping[str, SinkSettings], redis_url: str) -> None:
-        """Run exactly these sinks: what is new or changed starts, what is gone or changed stops first.
+    async def reconfigure(self, sinks: Mapping[str, Any]) -> None:
+        """Run exactly these sinks, by name: new and changed ones start; gone and changed ones stop first.
 
-        Raises SettingsError before anything was changed.
+        The values are compared for equality and handed to `open_targets`. Raises SettingsError before anything was
+        changed.
         """
         before = set(self._running)
-        same = {name for name, one in self._running.items() if sinks.get(name) == one.settings}
-        made = await open_targets({name: one for name, one in sinks.items() if name not in same}, redis_url)
+        same = {name for name, running in self._running.items() if sinks.get(name) == running.config}
+        targets = await self._open_targets(
+            {name: config for name, config in sinks.items() if name not in same}
+        )
         await asyncio.gather(*(self._stop(name) for name in before - same))
-        for name, one in made.items():
-            self._start(name, sinks[name], one, mended=name in before)
+        for name, target in targets.items():
+            self._start(name, sinks[name], target, changed=name in before)
 
-    def _start(self, name: str, settings: SinkSettings, made: Target, *, mended: bool) -> None:
-        running = self._running[name] = _Running(settings, made)
-        for shard in self._shards:
-            connection = Connection.open(self._address)
-            running.connections.append(connection)
-            deliveries = DeliveryQueue(connection, shard, name)
-            forwarder = Forwarder(deliveries, made.sink, made.pace, self._daemon_id)
-            task = asyncio.create_task(self._run(forwarder, running.stopping, deliveries if mended else None))
-            task.add_done_callback(self._failed)
+    def _start(self, name: str, config: Any, target: Target, *, changed: bool) -> None:
+        running = self._running[name] = _Running(config, target)
+        for shard in self._store.shards:
+            store = self._store.reopen()
+            running.stores.append(store)
+            queue = store.deliveries(name, shard)
+            forwarder = Forwarder(queue, target.sink, target.policy, self._daemon_id)
+            task = asyncio.create_task(self._run(forwarder, running.stopping, queue if changed else None))
+            task.add_done_callback(self._on_end)
             running.tasks.append(task)
-        _log.info("sink", sink=name, type=settings.type)
+        _log.info("sink_started", sink=name, type=target.type)
 
     async def _run(
-        self, forwarder: Forwarder, stopping: asyncio.Event, mended: DeliveryQueue | None = None
+        self, forwarder: Forwarder, stopping: asyncio.Event, changed: DeliveryQueue | None
     ) -> None:
-        while not self._passed() and not stopping.is_set():
-            await sleep_or_stop(stopping, 0.1)
-        if mended is not None:
+        await wait_for_any(self._usable, stopping)
+        if changed is not None and self._usable.is_set():
             with contextlib.suppress(RfctlError):
-                await mended.retry_now()  # what failed with the old settings need not wait with the new ones
+                await changed.retry_now()  # what failed with the old settings need not wait with the new ones
         await forwarder.run(stopping)
 
     async def _stop(self, name: str) -> None:
         running = self._running.pop(name)
         running.stopping.set()
         await asyncio.wait(running.tasks)
-        await close_target(running.exit)
-        for connection in running.connections:
-            await connection.close()
+        await running.target.close()
+        for store in running.stores:
+            await store.close()
 
     async def stop(self) -> None:
-        """Stop all of them: what is on its way may arrive, the rest stays in Redis."""
+        """Stop all of them: deliveries on their way may arrive, the rest stays in Redis."""
         await asyncio.gather(*(self._stop(name) for name in list(self._running)))

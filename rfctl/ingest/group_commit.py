@@ -13,7 +13,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from rfctl.errors import OverloadedError, RedisUnreachableError, RfctlError
-from rfctl.model.message import Added, Message
+from rfctl.model.message import Message
+from rfctl.model.stored import Added
 
 StoreMessages = Callable[[Sequence[Message]], Awaitable[list[Added]]]
 
@@ -122,7 +123,7 @@ class GroupCommit:
 
 
 def _as_added(one: Added) -> Added:
-    return one if one.refused else Added(one.phone, added=True, size=one.size, due_in_ms=one.due_in_ms)
+    return one if one.rejected else Added(one.phone, added=True, size=one.size, due_in_ms=one.due_in_ms)
 
 
 def _fail(requests: list[_Request], problem: Exception) -> None:

@@ -1,6 +1,6 @@
 """Reads a quarantined request again, with the sources of today's settings.
 
-What is understood is stored before the entry goes; what still is not stays, with today's reason. A crash in
+Its messages are stored before the entry goes; a part that is still unparsed stays, with today's reason. A crash in
 between leaves the entry where it was, and reading it again adds nothing twice: messages are known by their ids.
 """
 
@@ -9,85 +9,64 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from rfctl.assembly.sources import ServedSource, build_sources
-from rfctl.config.settings import Settings
+from rfctl.batching import Batcher
 from rfctl.errors import BadRequestError
-from rfctl.model.message import with_placeholder
-from rfctl.sources.contract import NotUnderstoodError, ParseResult, Unparsed
-from rfctl.store.batches import Batches
-from rfctl.store.counters import Counters
-from rfctl.store.quarantine import Quarantine, QuarantinedRequest
+from rfctl.ingest.reader import Reader, rejection
+from rfctl.model.message import Unparsed
+from rfctl.sources.contract import ParseResult, ServedSource
+from rfctl.store import QuarantinedRequest, Store
 
 
 @dataclass(frozen=True, slots=True)
 class RetryResult:
-    """What became of one entry. `stored` counts messages, also those that were known already, `skipped` what is none, by kind.
+    """What became of one entry. `stored` counts messages, also repeats; `skipped` counts, by kind, what is no message.
 
     `problem` is why the entry, or the rest of it, is still in quarantine; "" when nothing is.
     """
 
-    kept: QuarantinedRequest
+    request: QuarantinedRequest
     stored: int = 0
     skipped: Mapping[str, int] = field(default_factory=dict)
     problem: str = ""
 
 
 class QuarantineRetry:
-    """Reads entries again and stores what is in them."""
+    """Reads entries of one store again, by these sources, and stores what is in them."""
 
-    def __init__(self, settings: Settings, batches: Batches, quarantine: Quarantine) -> None:
-        """Set the sources up. Raises SettingsError."""
-        self._entrances = build_sources(settings)
-        self._placeholder = settings.batching.placeholder
-        self._batches = batches
-        self._quarantine = quarantine
+    def __init__(
+        self, store: Store, batcher: Batcher, sources: Mapping[str, ServedSource], placeholder: str
+    ) -> None:
+        self._sources = sources
+        self._quarantine = store.quarantine
+        self._counters = store.counters
+        self._reader = Reader(batcher.add, store.quarantine, placeholder)
 
-    async def retry(self, kept: QuarantinedRequest) -> RetryResult:
-        """Read one entry again. Raises RfctlError when Redis fails; then the entry is still there."""
-        entrance = self._entrances.get(kept.source)
-        if entrance is None:
-            return RetryResult(kept, problem=self._no_source(kept.source))
-        reading = _read(entrance, kept.body)
-        problem = "; ".join(dict.fromkeys(one.why for one in reading.unparsed))
-        if not reading.messages and not reading.skipped:
-            return RetryResult(kept, problem=problem or "nothing is in it")
-        if refused := await self._store(reading):
-            return RetryResult(kept, problem=refused)
-        await self._keep_rest(entrance, reading.unparsed)
-        if await self._quarantine.drop(kept.id):
-            await self._count(reading.skipped)
-        return RetryResult(kept, len(reading.messages), reading.skipped, problem)
+    async def retry(self, request: QuarantinedRequest) -> RetryResult:
+        """Read one entry again and store what is in it. Raises RfctlError: then the entry is still there."""
+        served = self._sources.get(request.source)
+        if served is None:
+            return RetryResult(request, problem=self._no_source(request.source))
+        parsed = self._read(served, request.body)
+        problem = "; ".join(dict.fromkeys(part.why for part in parsed.unparsed))
+        if not parsed.messages and not parsed.skipped:
+            return RetryResult(request, problem=problem or "nothing is in it")
+        if rejected := rejection(await self._reader.store(parsed.messages)):
+            return RetryResult(request, problem=rejected)
+        await self._reader.quarantine(served, parsed.unparsed)
+        if await self._quarantine.drop(request.id):
+            await self._count(parsed.skipped)
+        return RetryResult(request, len(parsed.messages), parsed.skipped, problem)
+
+    def _read(self, served: ServedSource, body: bytes) -> ParseResult:
+        try:
+            return self._reader.read(served, body)
+        except BadRequestError as problem:
+            return ParseResult(unparsed=[Unparsed(body, problem.fact)])
 
     def _no_source(self, name: str) -> str:
-        there = ", ".join(sorted(self._entrances))
+        there = ", ".join(sorted(self._sources))
         return f"there is no source {name} in the settings any more (there is {there})"
 
-    async def _store(self, reading: ParseResult) -> str:
-        """Store the messages. Returns why some could not be, or ""."""
-        if not reading.messages:
-            return ""
-        results = await self._batches.add(
-            [with_placeholder(one, self._placeholder) for one in reading.messages]
-        )
-        return next(
-            (f"not every message could be stored: {one.refused}" for one in results if one.refused), ""
-        )
-
-    async def _keep_rest(self, entrance: ServedSource, unparsed: list[Unparsed]) -> None:
-        redacted = [Unparsed(entrance.source.redact(one.body), one.why) for one in unparsed]
-        if redacted:
-            await self._quarantine.keep(entrance.name, entrance.type, redacted)
-
     async def _count(self, skipped: Mapping[str, int]) -> None:
-        tally = Counters()
-        tally.add({f"skipped:{kind}": count for kind, count in skipped.items()})
-        await tally.write(self._batches.connection, self._batches.shards[0].totals)
-
-
-def _read(entrance: ServedSource, body: bytes) -> ParseResult:
-    try:
-        return entrance.source.messages(body)
-    except (NotUnderstoodError, BadRequestError) as problem:
-        return ParseResult(unparsed=[Unparsed(body, problem.fact)])
-    except Exception as problem:  # what a bug of a source cannot read stays, and those behind it are read
-        return ParseResult(unparsed=[Unparsed(body, f"a bug in rfctl: {type(problem).__name__}: {problem}")])
+        self._counters.add({f"skipped:{kind}": count for kind, count in skipped.items()})
+        await self._counters.write()

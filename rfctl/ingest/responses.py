@@ -10,11 +10,11 @@ from starlette.responses import Response
 _encode = msgspec.json.Encoder().encode
 
 
-def json_answer(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """Return an answer in JSON."""
+def json_response(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """Return a response in JSON."""
     return Response(_encode(content), status, headers, "application/json")
 
 
-def refusal(fact: str, status: int, headers: dict[str, str] | None = None) -> Response:
-    """Return the answer that says why something was refused."""
-    return json_answer({"success": False, "error": fact}, status, headers)
+def error_response(fact: str, status: int, headers: dict[str, str] | None = None) -> Response:
+    """Return the response that says why something was refused."""
+    return json_response({"success": False, "error": fact}, status, headers)

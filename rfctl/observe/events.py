@@ -10,8 +10,8 @@ from collections.abc import AsyncIterator
 
 import msgspec
 
-from rfctl.model.message import Merged, StoredMessage, decode_item
-from rfctl.store.batches import Batches
+from rfctl.model.stored import Merged, StoredMessage, decode_item
+from rfctl.store import Store
 
 
 class MessageReceived(msgspec.Struct, frozen=True):
@@ -89,21 +89,16 @@ def events_of(merged: Merged) -> list[Event]:
     return [*came, left]
 
 
-async def past_events(batches: Batches, since_ms: int) -> list[Event]:
+async def past_events(store: Store, since_ms: int) -> list[Event]:
     """Return the events behind the merged messages since then (Unix ms), in their order."""
-    found: list[Event] = []
-    for shard in batches.shards:
-        after = f"{since_ms}-0"
-        while page := await batches.merged_since(shard.out, after):
-            found += [event for merged in page for event in events_of(merged)]
-            after = page[-1].id
-    return sorted(found, key=lambda event: event.at_ms)
+    events = [event async for merged in store.output.read_since(since_ms) for event in events_of(merged)]
+    return sorted(events, key=lambda event: event.at_ms)
 
 
-async def follow_events(batches: Batches, subscribed: asyncio.Event | None = None) -> AsyncIterator[Event]:
+async def follow_events(store: Store, subscribed: asyncio.Event | None = None) -> AsyncIterator[Event]:
     """Yield events from now on; `subscribed` is set when none can be missed any more.
 
     Raises RfctlError when Redis goes away.
     """
-    async for raw in batches.connection.published(batches.channel, subscribed):
+    async for raw in store.events(subscribed):
         yield decode_event(raw)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from rfctl.observe.snapshot import Snapshot
 from rfctl.store.deliveries import group_name
 from rfctl.store.keys import PAUSED
-from rfctl.store.pending import GroupLag
+from rfctl.store.output_stream import ConsumerGroup
 from rfctl.store.sink_status import OrphanedGroup, SinkStatus, left_of
 from rfctl.text import counted, duration
 
@@ -25,8 +25,8 @@ def warned(look: Snapshot) -> list[str]:
     """Return what else there is."""
     lines = _unseen(look) if look.write_refusals else _missing(look)
     for one in look.sinks:
-        lines += [*_paused(one), *_failing(one, look.seen.now_ms)]
-    lines += [_stray(one, look.server.where) for one in look.strays]
+        lines += [*_paused(one), *_failing(one, look.pending.now_ms)]
+    lines += [_stray(one, look.server.where) for one in look.orphaned]
     lines += _unread(look)
     if look.dead:
         lines.append(f"dead: {counted(look.dead, 'message')} that a sink did not take (rfctl dead list)")
@@ -44,7 +44,7 @@ def _missing(look: Snapshot) -> list[str]:
     for one in look.sinks:
         if one.unserved:
             where = "" if not one.holders else f" on {counted(one.unserved, 'shard')}"
-            name = one.outlet.name
+            name = one.sink.name
             lines.append(f"sink {name}: nobody delivers{where} (rfctl serve, in the role all or forwarder)")
     return lines
 
@@ -58,20 +58,20 @@ def _unseen(look: Snapshot) -> list[str]:
 def _paused(one: SinkStatus) -> list[str]:
     if one.paused is None:
         return []
-    return [f"sink {one.outlet.name} is paused: {one.paused.why} (rfctl resume {one.outlet.name})"]
+    return [f"sink {one.sink.name} is paused: {one.paused.why} (rfctl resume {one.sink.name})"]
 
 
 def _failing(one: SinkStatus, now_ms: int) -> list[str]:
     if one.retry_cause is None:
         return []
-    name, cause = one.outlet.name, one.retry_cause
+    name, cause = one.sink.name, one.retry_cause
     who = f"{counted(one.held, 'phone')} wait{'s' if one.held == 1 else ''} for another try"
     since = f"the first failed {_ago(cause.since_ms, now_ms)}, the last {_ago(cause.at_ms, now_ms)}"
     return [f"sink {name} fails: {who}; {since}: {cause.error} ({_what_to_do(one, now_ms)})"]
 
 
 def _what_to_do(one: SinkStatus, now_ms: int) -> str:
-    name = one.outlet.name
+    name = one.sink.name
     if one.paused is not None or one.next_try_ms is None:
         return f"rfctl resume {name} tries again"
     in_ms = one.next_try_ms - now_ms
@@ -102,7 +102,7 @@ def _way_out(one: OrphanedGroup) -> str:
     return where + "; ".join(
         [
             _redis_cli("XGROUP", "DESTROY", shard.out, group_name(one.sink)),
-            _redis_cli("DEL", keys.waiting, keys.retry, keys.tries, keys.bodies, keys.lease),
+            _redis_cli("DEL", keys.waiting, keys.retry, keys.attempts, keys.bodies, keys.lease),
             _redis_cli("HDEL", PAUSED, one.sink),
         ]
     )
@@ -110,21 +110,21 @@ def _way_out(one: OrphanedGroup) -> str:
 
 def _unread(look: Snapshot) -> list[str]:
     """Return the groups of workers that ask for nothing while there is something: they keep the stream too."""
-    silent: dict[str, list[GroupLag]] = {}
+    silent: dict[str, list[ConsumerGroup]] = {}
     for group in look.workers():
-        if _is_silent(group, look.seen.out_length):
+        if _is_silent(group, look.pending.out_length):
             silent.setdefault(group.name, []).append(group)
     return [_silent(name, groups, look.server.where) for name, groups in silent.items()]
 
 
-def _is_silent(group: GroupLag, entries: int) -> bool:
+def _is_silent(group: ConsumerGroup, entries: int) -> bool:
     """Say whether nobody asks for what is left. Where Redis knows no lag, a worker may just have nothing to ask for."""
     if group.idle_ms is None:
         return left_of([group]) != 0 and entries > 0
     return group.idle_ms > _SILENT_MS and bool(group.lag or group.pending)
 
 
-def _silent(name: str, groups: Sequence[GroupLag], redis: str) -> str:
+def _silent(name: str, groups: Sequence[ConsumerGroup], redis: str) -> str:
     known = [group.idle_ms for group in groups if group.idle_ms is not None]
     how = f"no worker has asked for {duration(min(known))}" if known else "it has no worker"
     where = f", on each of {len(groups)} shards" if len(groups) > 1 else ""

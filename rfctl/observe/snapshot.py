@@ -1,36 +1,59 @@
-"""What `stats` found at one moment."""
+"""What is going on at one moment: which Redis, who is alive, what is pending, how it goes with the sinks."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rfctl.store.daemons import DaemonRecord
-from rfctl.store.deliveries import group_name
-from rfctl.store.pending import GroupLag, PendingSummary
-from rfctl.store.server_info import ServerInfo, WriteRefusal
-from rfctl.store.sink_status import OrphanedGroup, SinkStatus
+from rfctl.store import (
+    ConfiguredSink,
+    ConsumerGroup,
+    DaemonRecord,
+    OrphanedGroup,
+    PendingSummary,
+    ServerInfo,
+    SinkStatus,
+    Store,
+    WriteRefusal,
+    group_name,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What was found. `dead` and `quarantine` count what waits for an operator, over all shards.
+    """All of it. `dead` and `quarantine` count what waits for an operator, over all shards.
 
-    `strays` are sinks that are not in the settings any more, or not in ours.
-    With `write_refusals`, why Redis refuses writes, nobody's silence means anything: who lives says so by writing.
+    `orphaned` are sinks that are not in the settings any more, or not in ours.
+    With `write_refusals` (why Redis refuses writes) nobody's silence means anything: a daemon that lives says so by
+    writing.
     """
 
     server: ServerInfo
     write_refusals: list[WriteRefusal]
     daemons: list[DaemonRecord]
-    seen: PendingSummary
+    pending: PendingSummary
     sinks: list[SinkStatus]
-    strays: list[OrphanedGroup]
+    orphaned: list[OrphanedGroup]
     dead: int
     quarantine: int
 
-    def workers(self) -> Sequence[GroupLag]:
+    def workers(self) -> Sequence[ConsumerGroup]:
         """Return the groups of the output stream that rfctl does not read for: workers, or nobody."""
-        ours = {one.outlet.group for one in self.sinks if one.outlet.forwarded}
-        stray = {group_name(one.sink) for one in self.strays}
-        return [group for group in self.seen.groups if group.name not in ours | stray]
+        ours = {status.sink.group for status in self.sinks if status.sink.forwarded}
+        orphaned = {group_name(group.sink) for group in self.orphaned}
+        return [group for group in self.pending.groups if group.name not in ours | orphaned]
+
+
+async def take_snapshot(store: Store, sinks: Sequence[ConfiguredSink], *, limit: int = 20) -> Snapshot:
+    """Look once, in a few short calls; list the `limit` batches that are due soonest. Raises RfctlError."""
+    pending = await store.pending(limit=limit)
+    return Snapshot(
+        server=await store.server_info(),
+        write_refusals=await store.write_refusals(),
+        daemons=await store.daemons.list_alive(),
+        pending=pending,
+        sinks=await store.sink_statuses(sinks, pending),
+        orphaned=await store.orphaned_groups(sinks, pending.groups),
+        dead=await store.dead_letters.count(),
+        quarantine=await store.quarantine.count(),
+    )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rfctl.batching.policy import Timers
-from rfctl.model.message import Merged
+from rfctl.model.stored import Merged
 
 Scenario = Literal["rapid-fire", "long-pauses", "overflow"]
 TOLERANCE_MS = 250

@@ -15,10 +15,11 @@ from typing import Any
 import msgspec
 
 from rfctl.errors import SettingsError
-from rfctl.sinks.contract import Delivery, DeliveryError, SinkProfile
+from rfctl.model.delivery import Delivery
+from rfctl.sinks.contract import DeliveryError, SinkProfile
 from rfctl.sinks.queues import job_data, job_id, library, options, queue_name
 from rfctl.sinks.threads import MOST_THREADS, Threads
-from rfctl.store.connection import mask_url
+from rfctl.text import mask_url
 
 
 class CeleryOptions(msgspec.Struct, frozen=True, kw_only=True):

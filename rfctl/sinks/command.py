@@ -14,7 +14,8 @@ import signal
 from collections.abc import Iterator
 
 from rfctl.errors import SettingsError
-from rfctl.sinks.contract import Delivery, DeliveryError, SinkProfile, encode
+from rfctl.model.delivery import Delivery
+from rfctl.sinks.contract import DeliveryError, SinkProfile, encode
 from rfctl.text import duration, visible
 
 REFUSED_FOR_GOOD = 65

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import msgspec
 
 from rfctl.errors import ANSWER_IS_NO, RfctlError
-from rfctl.model.message import Merged
+from rfctl.model.delivery import Delivery
 
 _PLACE = re.compile(r"\{(company|phone|channel|account)\}")
 
@@ -29,19 +29,6 @@ class SinkProfile:
     timeout_ms: int = 15_000
     connect_timeout_ms: int = 5_000
     options: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """One try: the merged message, the id that is the same at every try, and which try it is, from 1.
-
-    `origin` names the Redis that the message comes from: ids are its own, and another's may be the same.
-    """
-
-    id: str
-    merged: Merged
-    attempt: int = 1
-    origin: str = ""
 
 
 class DeliveryError(RfctlError):

@@ -17,7 +17,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from rfctl.errors import SettingsError
-from rfctl.sinks.contract import Delivery, DeliveryError, SinkProfile, encode, render_template
+from rfctl.model.delivery import Delivery
+from rfctl.sinks.contract import DeliveryError, SinkProfile, encode, render_template
 from rfctl.store.connection import RedisAddress, explain
 
 KEEP_S = 86_400
@@ -35,7 +36,7 @@ def job_id(sink: str, delivery: Delivery) -> str:
     The sink and the origin are in it: two sinks, and two rfctl, may fill the same Redis, where a library takes a
     job whose id it knows for one that is there already.
     """
-    parts = ("rfctl", sink, delivery.origin, delivery.id)
+    parts = ("rfctl", sink, delivery.instance_id, delivery.id)
     return "-".join(_NOT_IN_IDS.sub("-", part) for part in parts if part)
 
 

@@ -2,20 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
-from rfctl.sinks.contract import Delivery, encode, render_template
-
-
-@dataclass(frozen=True, slots=True)
-class RedisWrite:
-    """What is written for one message: a list's value, or the fields of a stream's entry."""
-
-    kind: Literal["list", "stream"]
-    key: str
-    values: Sequence[bytes | str]
+from rfctl.model.delivery import Delivery, RedisWrite
+from rfctl.sinks.contract import encode, render_template
 
 
 class RedisSink:

@@ -19,7 +19,8 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from rfctl.errors import SettingsError
-from rfctl.sinks.contract import Delivery, SinkProfile
+from rfctl.model.delivery import Delivery
+from rfctl.sinks.contract import SinkProfile
 from rfctl.sinks.queues import KEEP_S, address, failure, job_data, job_id, library, options, queue_name
 from rfctl.sinks.threads import Threads
 

@@ -11,7 +11,8 @@ import sys
 
 import msgspec
 
-from rfctl.sinks.contract import Delivery, DeliveryError, SinkProfile, encode
+from rfctl.model.delivery import Delivery
+from rfctl.sinks.contract import DeliveryError, SinkProfile, encode
 
 
 class Stdout:

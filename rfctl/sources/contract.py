@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import msgspec
 
 from rfctl.errors import RfctlError
-from rfctl.model.message import MAX_COMPANY_CHARS, MAX_ID_CHARS, MAX_PHONE_CHARS, Message
+from rfctl.model.message import MAX_COMPANY_CHARS, MAX_ID_CHARS, MAX_PHONE_CHARS, Message, Unparsed
 
 MAX_TYPE_CHARS = 32
 MARKS_MS = 100_000_000_000
@@ -63,14 +63,6 @@ class Profile:
 
 
 @dataclass(frozen=True, slots=True)
-class Unparsed:
-    """A request, or the part of one, that is authentic and not understood: `body` can be read again later."""
-
-    body: bytes
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
 class ParseResult:
     """What was read out of one request, in its order; `skipped` counts what is no message, by kind."""
 
@@ -110,6 +102,26 @@ class Source(Protocol):
 
     def redact(self, body: bytes) -> bytes:
         """Return the body without the secrets that the provider puts into it, still readable by `messages`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServedSource:
+    """One source as the webhook serves it.
+
+    `verified` is false when it has no secret: then it is served to this machine alone, unless `insecure`.
+    `in_words` is true when its caller is told what became of every message and what is wrong. `json_only` refuses
+    the content types that a browser sends from any web page to this machine without asking: forms and plain text.
+    `handshake_hint` is what to look at when a handshake is refused, "" where the provider asks for none.
+    """
+
+    name: str
+    type: str
+    source: Source
+    verified: bool = True
+    insecure: bool = False
+    in_words: bool = False
+    json_only: bool = False
+    handshake_hint: str = ""
 
 
 def constant_time_equal(given: bytes, expected: str) -> bool:

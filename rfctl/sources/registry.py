@@ -11,6 +11,8 @@ from importlib import import_module
 from rfctl.sources.contract import Profile, Source
 
 _DAY_S = 86_400
+GENERIC = "generic"
+"""The source that is served without any settings: the Node service's own webhook."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,1 +1,48 @@
-"""Everything that speaks to Redis."""
+"""Everything that speaks to Redis, behind one door: `Store`."""
+
+from rfctl.store.batches import Addition, BatchOptions
+from rfctl.store.connection import RedisAddress
+from rfctl.store.daemons import DaemonRecord, Daemons
+from rfctl.store.dead_letters import Attempt, DeadLetter
+from rfctl.store.deliveries import DeliveryQueue, group_name
+from rfctl.store.keys import Keyspace, ShardKeys, batch_key_of, dedupe_key, is_hashed
+from rfctl.store.output_stream import ConsumerGroup
+from rfctl.store.paused_sinks import Pause
+from rfctl.store.pending import PendingBatch, PendingSummary
+from rfctl.store.quarantine import QuarantinedRequest
+from rfctl.store.retry_queue import PendingDelivery, RetryCause
+from rfctl.store.server_info import ServerInfo, WriteRefusal
+from rfctl.store.sink_status import ConfiguredSink, OrphanedGroup, SinkStatus
+from rfctl.store.store import Store
+from rfctl.store.stream_entry import StreamEntry
+
+__all__ = [
+    "Addition",
+    "Attempt",
+    "BatchOptions",
+    "ConfiguredSink",
+    "ConsumerGroup",
+    "DaemonRecord",
+    "Daemons",
+    "DeadLetter",
+    "DeliveryQueue",
+    "Keyspace",
+    "OrphanedGroup",
+    "Pause",
+    "PendingBatch",
+    "PendingDelivery",
+    "PendingSummary",
+    "QuarantinedRequest",
+    "RedisAddress",
+    "RetryCause",
+    "ServerInfo",
+    "ShardKeys",
+    "SinkStatus",
+    "Store",
+    "StreamEntry",
+    "WriteRefusal",
+    "batch_key_of",
+    "dedupe_key",
+    "group_name",
+    "is_hashed",
+]

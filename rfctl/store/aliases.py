@@ -32,8 +32,11 @@ class Aliases:
         self._clock = clock
         self._fresh: OrderedDict[str, tuple[str, float]] = OrderedDict()
 
-    async def by_phone(self, messages: Sequence[Message]) -> Sequence[Message]:
-        """Return the messages, each under its sender's phone where that is known. Raises RfctlError."""
+    async def learn_and_resolve(self, messages: Sequence[Message]) -> Sequence[Message]:
+        """Store which phone each second id belongs to. Returns the messages, each under its sender's phone where known.
+
+        Raises RfctlError.
+        """
         told = {_key(one): one.phone for one in messages if one.alias and one.alias != one.phone}
         new = {key: phone for key, phone in told.items() if not self._is_fresh(key, phone)}
         asked = list({_key(one) for one in messages if _has_no_phone(one)})

@@ -1,6 +1,6 @@
 """Counters that need no write of their own: gathered here, and added to the totals in Redis every other second.
 
-A process that is killed takes what it has not written yet along: these numbers tell how much of something
+A process that is killed takes what it has not written yet along: these numbers say how much of something
 there is (delivery statuses, our own echoes), and nothing is decided by them.
 """
 
@@ -13,22 +13,24 @@ from rfctl.store.connection import Connection
 
 
 class Counters:
-    """Counts since the last write."""
+    """Counts since the last write, for the hash `totals` of one Redis."""
 
-    def __init__(self) -> None:
+    def __init__(self, connection: Connection, totals: str) -> None:
+        self._connection = connection
+        self._totals = totals
         self._counts: Counter[str] = Counter()
 
     def add(self, counts: Mapping[str, int]) -> None:
-        """Count something."""
+        """Count something; nothing is written yet."""
         self._counts.update(counts)
 
-    async def write(self, connection: Connection, totals: str) -> None:
-        """Add what was counted to the hash `totals`; what cannot be written now is written the next time."""
+    async def write(self) -> None:
+        """Add what was counted to the totals. A count that cannot be written now is written the next time."""
         counts, self._counts = self._counts, Counter()
         if not counts:
             return
         try:
-            await connection.calls([("HINCRBY", totals, name, by) for name, by in counts.items()])
+            await self._connection.calls([("HINCRBY", self._totals, name, by) for name, by in counts.items()])
         except BaseException:
             self._counts.update(counts)
             raise

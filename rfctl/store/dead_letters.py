@@ -11,34 +11,36 @@ from dataclasses import dataclass
 
 import msgspec
 
+from rfctl.model.delivery import delivery_id
 from rfctl.store.connection import Connection
-from rfctl.store.deliveries import DeliveryQueue, StreamEntry, delivery_id
+from rfctl.store.deliveries import DeliveryQueue
 from rfctl.store.keys import ShardKeys
+from rfctl.store.stream_entry import StreamEntry
 
 _PAGE = 200
 _ABOUT = 6
 """So many fields of an entry are about its death: sink, id and tries, each with its value; the rest is the message."""
 
 
-class Try(msgspec.Struct, frozen=True):
+class Attempt(msgspec.Struct, frozen=True):
     """One try: when (Unix ms by the clock of Redis), and what went wrong."""
 
     at_ms: int = 0
     error: str = ""
 
 
-_decode_tries = msgspec.json.Decoder(tuple[Try, ...]).decode
+_decode_tries = msgspec.json.Decoder(tuple[Attempt, ...]).decode
 
 
 @dataclass(frozen=True, slots=True)
-class DeadMessage:
+class DeadLetter:
     """One merged message that is dead for one sink; `entry_id` is its place among the dead of its shard."""
 
     entry_id: str
     shard: ShardKeys
     sink: str
     entry: StreamEntry
-    tries: tuple[Try, ...]
+    attempts: tuple[Attempt, ...]
 
     @property
     def id(self) -> str:
@@ -60,7 +62,7 @@ class DeadMessage:
         return wanted in (self.id, self.message_id, self.entry_id, self.entry.id)
 
 
-class DeadMessages:
+class DeadLetters:
     """The dead of one Redis."""
 
     def __init__(self, connection: Connection, shards: Sequence[ShardKeys]) -> None:
@@ -71,15 +73,15 @@ class DeadMessages:
         """Return how many there are."""
         return sum(await self._connection.calls([("XLEN", shard.dead) for shard in self._shards]))
 
-    async def newest(self, most: int = 100, sink: str = "") -> list[DeadMessage]:
+    async def newest(self, most: int = 100, sink: str = "") -> list[DeadLetter]:
         """Return the newest, oldest first; of one sink, when it is named."""
-        found: list[DeadMessage] = []
+        found: list[DeadLetter] = []
         for shard in self._shards:
             found += await self._of_shard(shard, most, sink)
         return sorted(found, key=lambda one: one.died_ms)[-most:] if most else []
 
-    async def _of_shard(self, shard: ShardKeys, most: int, sink: str) -> list[DeadMessage]:
-        found: list[DeadMessage] = []
+    async def _of_shard(self, shard: ShardKeys, most: int, sink: str) -> list[DeadLetter]:
+        found: list[DeadLetter] = []
         end = "+"
         while len(found) < most:
             page = await self._connection.call("XREVRANGE", shard.dead, end, "-", "COUNT", _PAGE)
@@ -89,7 +91,7 @@ class DeadMessages:
             end = f"({page[-1][0].decode()}"
         return found[:most][::-1]
 
-    async def each(self, sink: str = "") -> AsyncIterator[DeadMessage]:
+    async def each(self, sink: str = "") -> AsyncIterator[DeadLetter]:
         """Yield all, shard by shard, oldest first; they may be taken away meanwhile."""
         for shard in self._shards:
             start = "-"
@@ -99,34 +101,34 @@ class DeadMessages:
                         yield one
                 start = f"({page[-1][0].decode()}"
 
-    async def named(self, wanted: str) -> list[DeadMessage]:
+    async def named(self, wanted: str) -> list[DeadLetter]:
         """Return those that an id names: a dead one's own, or its message's, which may be dead for several sinks."""
         return [one async for one in self.each() if one.is_named(wanted)]
 
-    async def retry(self, one: DeadMessage) -> bool:
+    async def retry(self, one: DeadLetter) -> bool:
         """Send it again to its sink, and take it away, in one step; False when it was there no more."""
         return await DeliveryQueue(self._connection, one.shard, one.sink).requeue(one.entry, one.entry_id)
 
-    async def drop(self, one: DeadMessage) -> bool:
+    async def drop(self, one: DeadLetter) -> bool:
         """Delete it; says whether it was there."""
         return bool(await self._connection.call("XDEL", one.shard.dead, one.entry_id))
 
 
-def _is_of(one: DeadMessage, sink: str) -> bool:
-    return not sink or one.sink == sink
+def _is_of(letter: DeadLetter, sink: str) -> bool:
+    return not sink or letter.sink == sink
 
 
-def _dead(shard: ShardKeys, entry_id: bytes, fields: list[bytes]) -> DeadMessage:
+def _dead(shard: ShardKeys, entry_id: bytes, fields: list[bytes]) -> DeadLetter:
     about = {fields[i]: fields[i + 1] for i in range(0, min(_ABOUT, len(fields) - 1), 2)}
 
     def text(name: bytes) -> str:
         return about.get(name, b"").decode(errors="replace")
 
     entry = StreamEntry(text(b"id") or "0-0", fields[_ABOUT:], shard.number)
-    return DeadMessage(entry_id.decode(), shard, text(b"sink"), entry, tries_in(about.get(b"tries")))
+    return DeadLetter(entry_id.decode(), shard, text(b"sink"), entry, attempts_in(about.get(b"tries")))
 
 
-def tries_in(raw: bytes | None) -> tuple[Try, ...]:
+def attempts_in(raw: bytes | None) -> tuple[Attempt, ...]:
     """Return the tries of a history as it is stored; none when there is none, or it is not ours."""
     try:
         return _decode_tries(raw or b"[]")

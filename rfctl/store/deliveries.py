@@ -9,61 +9,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 
 from rfctl.errors import RfctlError
-from rfctl.model.message import Merged, decode_merged
-from rfctl.sinks.contract import Delivery
-from rfctl.sinks.redis import RedisWrite
-from rfctl.store.connection import Connection, pairs
+from rfctl.model.delivery import RedisWrite
+from rfctl.store.connection import Connection
 from rfctl.store.instance_id import ensure_instance_id
-from rfctl.store.keys import PAUSED, ShardKeys, batch_key_of
+from rfctl.store.keys import ShardKeys
+from rfctl.store.output_stream import make_group
+from rfctl.store.paused_sinks import PausedSinks
+from rfctl.store.stream_entry import StreamEntry, plain_id
 
 _CONSUMER = "forwarder"
 """One name for all daemons: only the holder of the lease reads, and it goes on where the last one stopped."""
-
-
-@dataclass(frozen=True)
-class StreamEntry:
-    """One merged message on its way to a sink; `fields` are None when somebody has deleted it from the stream.
-
-    `id` is the stream's, `shard` the number of its shard or "", `tries` how often it was tried before.
-    """
-
-    id: str
-    fields: list[bytes] | None
-    shard: str = ""
-    tries: int = 0
-
-    @cached_property
-    def merged(self) -> Merged:
-        """The message; one without fields is empty."""
-        return decode_merged(self.id.encode(), self.fields or [])
-
-    @cached_property
-    def phone(self) -> str:
-        """Who wrote it, read without all the rest, which may be nothing that we wrote."""
-        fields = self.fields or []
-        given = dict(zip(fields[::2], fields[1::2], strict=False)).get(b"phone", b"")
-        return given.decode(errors="replace")
-
-    @cached_property
-    def name(self) -> str:
-        """Whose turn it waits for: one person's messages leave one after another."""
-        return batch_key_of(self.phone)
-
-    def delivery(self, origin: str = "") -> Delivery:
-        """Return what a sink is given; the id is the same at every try, and no other shard's."""
-        return Delivery(delivery_id(self.id, self.shard), self.merged, self.tries + 1, origin)
-
-
-def delivery_id(entry_id: str, shard: str) -> str:
-    """Return the id by which the world outside knows a merged message: the stream's, with the shard behind it."""
-    return f"{entry_id}-{shard}" if shard else entry_id
 
 
 class DeliveryQueue:
@@ -75,7 +36,7 @@ class DeliveryQueue:
         self._keys = shard.sink(sink)
         self.sink = sink
         self.group = group_name(sink)
-        self.origin = ""
+        self.instance_id = ""
         """Which Redis this is; known once it is open."""
 
     @property
@@ -85,14 +46,14 @@ class DeliveryQueue:
 
     async def _run(self, verb: str, *args: bytes | str | int, also: str = "") -> Any:
         keys = self._keys
-        named = [self._shard.out, keys.waiting, keys.retry, keys.tries, keys.bodies, self._shard.totals]
+        named = [self._shard.out, keys.waiting, keys.retry, keys.attempts, keys.bodies, self._shard.totals]
         return await self._connection.run(
             verb, [*named, *([also] if also else [])], [self.group, self.sink, *args]
         )
 
     async def open(self) -> None:
         """Make the group, at the beginning of what is kept; one that is there stays as it is."""
-        self.origin = await ensure_instance_id(self._connection)
+        self.instance_id = await ensure_instance_id(self._connection)
         await make_group(self._connection, self._shard.out, self.group)
 
     async def lease(self, daemon_id: str, ms: int) -> bool:
@@ -101,12 +62,11 @@ class DeliveryQueue:
 
     async def paused(self) -> bool:
         """Say whether the sink is to stand still."""
-        return bool(await self._connection.call("HEXISTS", PAUSED, self.sink))
+        return await PausedSinks(self._connection).contains(self.sink)
 
     async def pause(self, why: str) -> None:
         """Tell every daemon to stand still."""
-        now = await self._connection.now_ms()
-        await self._connection.call("HSET", PAUSED, self.sink, json.dumps({"why": why, "at_ms": now}))
+        await PausedSinks(self._connection).pause(self.sink, why)
 
     async def unread(self, most: int, block_ms: int, daemon_id: str) -> list[StreamEntry] | None:
         """Read new messages, waiting up to `block_ms` for the first; None when the lease is no more that of `daemon_id`."""
@@ -154,7 +114,7 @@ class DeliveryQueue:
         *,
         wait_ms: int,
         error: str = "",
-        tries: int = 0,
+        attempts: int = 0,
         fixed: bool = False,
     ) -> None:
         """Hold a phone: try the first id again in `wait_ms`, the others behind it.
@@ -163,7 +123,7 @@ class DeliveryQueue:
         `fixed` is not shortened when the receiver seems to be back.
         """
         told = json.dumps(error) if error else ""
-        await self._run("schedule_retry", name, wait_ms, told, tries, "kept" if fixed else "", *ids)
+        await self._run("schedule_retry", name, wait_ms, told, attempts, "kept" if fixed else "", *ids)
 
     async def acknowledge(self, name: str, entry_id: str) -> str:
         """Acknowledge what was delivered. Returns the id of the next one that waits for this phone, or ""."""
@@ -218,16 +178,16 @@ class DeliveryQueue:
 
     async def fetch(self, entry_id: str) -> StreamEntry:
         """Read one message that waits, with the number of its tries."""
-        body, entries, tries = await self._connection.calls(
+        body, entries, attempts = await self._connection.calls(
             [
                 ("HGET", self._keys.bodies, entry_id),
                 ("XRANGE", self._shard.out, entry_id, entry_id),
-                ("HGET", self._keys.tries, entry_id),
+                ("HGET", self._keys.attempts, entry_id),
             ]
         )
         fields = _fields(body) if body else entries[0][1] if entries else None
-        count = len(msgspec.json.decode(tries)) if tries else 0
-        return replace(StreamEntry(entry_id, fields, self._shard.number), tries=count)
+        count = len(msgspec.json.decode(attempts)) if attempts else 0
+        return replace(StreamEntry(entry_id, fields, self._shard.number), attempts=count)
 
     async def retry_now(self, *, fixed_too: bool = True) -> int:
         """Make due what waits for a later try, but for the waits that are kept unless `fixed_too`. Returns how many phones."""
@@ -254,30 +214,6 @@ class DeliveryQueue:
 def group_name(sink: str) -> str:
     """Return the consumer group of a sink."""
     return f"rfctl:{sink}"
-
-
-async def make_group(connection: Connection, stream: str, group: str) -> None:
-    """Make a consumer group at the beginning of what is kept; one that is there stays as it is."""
-    if await _has_group(connection, stream, group):  # a full Redis refuses to make also what is there
-        return
-    try:
-        await connection.call("XGROUP", "CREATE", stream, group, "0", "MKSTREAM")
-    except RfctlError as problem:
-        if "BUSYGROUP" not in problem.fact:
-            raise
-
-
-async def _has_group(connection: Connection, stream: str, group: str) -> bool:
-    if not await connection.call("EXISTS", stream):
-        return False
-    groups = await connection.call("XINFO", "GROUPS", stream)
-    return any(dict(pairs(facts))[b"name"] == group.encode() for facts in groups)
-
-
-def plain_id(padded: str) -> str:
-    """Return an entry id without the zeros by which it sorts."""
-    ms, _, seq = padded.partition("-")
-    return f"{int(ms)}-{int(seq)}"
 
 
 def _fields(body: bytes) -> list[bytes]:

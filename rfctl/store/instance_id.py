@@ -9,9 +9,9 @@ from rfctl.store.keys import INSTANCE_ID
 
 
 async def ensure_instance_id(connection: Connection) -> str:
-    """Return the name of this Redis, 8 hex digits that are made once. Raises RfctlError."""
-    found = await connection.call("GET", INSTANCE_ID)
-    if found is None:
+    """Return the name of this Redis, 8 hex digits; the first call makes it. Raises RfctlError."""
+    stored = await connection.call("GET", INSTANCE_ID)
+    if stored is None:
         await connection.call("SET", INSTANCE_ID, secrets.token_hex(4), "NX")
-        found = await connection.call("GET", INSTANCE_ID)
-    return found.decode() if found else ""
+        stored = await connection.call("GET", INSTANCE_ID)
+    return stored.decode() if stored else ""

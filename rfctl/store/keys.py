@@ -146,8 +146,8 @@ class SinkKeys:
         return f"{self.prefix}:retry"
 
     @property
-    def tries(self) -> str:
-        """Hash, id → JSON array of the tries so far."""
+    def attempts(self) -> str:
+        """Hash, id → JSON array of the attempts so far."""
         return f"{self.prefix}:tries"
 
     @property

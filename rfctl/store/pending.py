@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rfctl.model.message import decode_item
+from rfctl.model.stored import decode_item
 from rfctl.store.connection import Connection, pairs
 from rfctl.store.keys import ShardKeys, is_hashed
+from rfctl.store.output_stream import ConsumerGroup, OutputStream
 
 OLDEST_AMONG = 1000
 """`PendingSummary.oldest_ms` is exact up to so many pending batches a shard, else among the soonest due."""
@@ -33,21 +34,6 @@ class PendingBatch:
 
 
 @dataclass(frozen=True, slots=True)
-class GroupLag:
-    """A consumer group of an output stream.
-
-    `lag` counts entries not yet read (None: Redis cannot say), `pending` those read and not acknowledged. `idle_ms` is
-    how long ago a consumer last asked for more; None when there is no consumer.
-    """
-
-    stream: str
-    name: str
-    lag: int | None
-    pending: int
-    idle_ms: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class PendingSummary:
     """What is pending and what has been, over all shards. Times are Unix ms by the clock of Redis."""
 
@@ -59,17 +45,17 @@ class PendingSummary:
     next_due_ms: int | None
     totals: dict[str, int]
     out_length: int
-    waiting: list[PendingBatch] = field(default_factory=list)
-    groups: list[GroupLag] = field(default_factory=list)
+    next_due: list[PendingBatch] = field(default_factory=list)
+    groups: list[ConsumerGroup] = field(default_factory=list)
 
 
-async def pending_summary(
-    connection: Connection, shards: Sequence[ShardKeys], *, limit: int = 20
+async def read_pending(
+    connection: Connection, shards: Sequence[ShardKeys], output: OutputStream, *, limit: int = 20
 ) -> PendingSummary:
     """Look at every shard; list the `limit` batches that are due soonest."""
     now = await connection.now_ms()
-    parts = [await _of_shard(connection, shard, now, limit) for shard in shards]
-    waiting = sorted((one for part in parts for one in part.waiting), key=lambda one: one.due_ms)
+    parts = [await _of_shard(connection, shard, output, now, limit) for shard in shards]
+    waiting = sorted((one for part in parts for one in part.next_due), key=lambda one: one.due_ms)
     return PendingSummary(
         now_ms=now,
         batches=sum(part.batches for part in parts),
@@ -79,7 +65,7 @@ async def pending_summary(
         next_due_ms=min((part.next_due_ms for part in parts if part.next_due_ms is not None), default=None),
         totals=_sum(part.totals for part in parts),
         out_length=sum(part.out_length for part in parts),
-        waiting=waiting[:limit],
+        next_due=waiting[:limit],
         groups=[group for part in parts for group in part.groups],
     )
 
@@ -92,7 +78,9 @@ def _sum(many: Any) -> dict[str, int]:
     return totals
 
 
-async def _of_shard(connection: Connection, shard: ShardKeys, now: int, limit: int) -> PendingSummary:
+async def _of_shard(
+    connection: Connection, shard: ShardKeys, output: OutputStream, now: int, limit: int
+) -> PendingSummary:
     most = max(limit, OLDEST_AMONG)
     batches, overdue, head, flat, out_length = await connection.calls(
         [
@@ -114,8 +102,8 @@ async def _of_shard(connection: Connection, shard: ShardKeys, now: int, limit: i
         next_due_ms=dues[0][1] if dues else None,
         totals=totals,
         out_length=out_length,
-        waiting=await _waiting(connection, shard, dues[:limit]),
-        groups=await _groups(connection, shard),
+        next_due=await _waiting(connection, shard, dues[:limit]),
+        groups=await output.groups(shard),
     )
 
 
@@ -157,21 +145,3 @@ def _whose(name: str, first_item: bytes | None) -> tuple[str, str]:
         first = decode_item(first_item)
         return first.phone or name, first.chat
     return name, ""
-
-
-async def _groups(connection: Connection, shard: ShardKeys) -> list[GroupLag]:
-    if not await connection.call("EXISTS", shard.out):
-        return []
-    found = [dict(pairs(group)) for group in await connection.call("XINFO", "GROUPS", shard.out)]
-    consumers = await connection.calls([("XINFO", "CONSUMERS", shard.out, group[b"name"]) for group in found])
-    return [
-        _group(shard.out, group, [dict(pairs(one)) for one in its])
-        for group, its in zip(found, consumers, strict=True)
-    ]
-
-
-def _group(stream: str, facts: dict[bytes, Any], consumers: list[dict[bytes, Any]]) -> GroupLag:
-    idle_ms = min((one[b"idle"] for one in consumers), default=None)
-    return GroupLag(
-        stream, facts[b"name"].decode(errors="replace"), facts.get(b"lag"), facts[b"pending"], idle_ms
-    )

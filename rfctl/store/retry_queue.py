@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from rfctl.model.delivery import delivery_id
 from rfctl.store.connection import Command, Connection
-from rfctl.store.dead_letters import Try, tries_in
-from rfctl.store.deliveries import delivery_id, plain_id
+from rfctl.store.dead_letters import Attempt, attempts_in
 from rfctl.store.keys import ShardKeys, SinkKeys
+from rfctl.store.stream_entry import plain_id
 
 END = 25
 """A `RetryCause` is exact up to twice so many held phones a shard, else it is of those at both ends of the schedule."""
@@ -36,8 +37,8 @@ class PendingDelivery:
     sink: str
     messages: int
     id: str
-    tries: int
-    last: Try | None
+    attempts: int
+    last: Attempt | None
     next_try_ms: int | None
 
 
@@ -52,15 +53,15 @@ async def retry_cause(connection: Connection, shard: ShardKeys, sink: str) -> Re
     ids = [_id(found[0]) for found in firsts if found]
     if not ids:
         return None
-    histories = await connection.call("HMGET", keys.tries, *ids)
-    return _failure([one for history in histories for one in tries_in(history)])
+    histories = await connection.call("HMGET", keys.attempts, *ids)
+    return _failure([one for history in histories for one in attempts_in(history)])
 
 
-def _failure(tries: Sequence[Try]) -> RetryCause | None:
-    if not tries:
+def _failure(attempts: Sequence[Attempt]) -> RetryCause | None:
+    if not attempts:
         return None
-    last = max(tries, key=lambda one: one.at_ms)
-    return RetryCause(last.error, last.at_ms, min(one.at_ms for one in tries))
+    last = max(attempts, key=lambda one: one.at_ms)
+    return RetryCause(last.error, last.at_ms, min(one.at_ms for one in attempts))
 
 
 def merge_causes(failures: Iterable[RetryCause | None]) -> RetryCause | None:
@@ -86,10 +87,10 @@ async def pending_deliveries(
         if first
     ]
     histories = await connection.calls(
-        [("HGET", shard.sink(sink).tries, entry_id) for (shard, sink), _, entry_id, _ in waits]
+        [("HGET", shard.sink(sink).attempts, entry_id) for (shard, sink), _, entry_id, _ in waits]
     )
     return [
-        _held(*place, count, entry_id, score, tries_in(history))
+        _held(*place, count, entry_id, score, attempts_in(history))
         for (place, count, entry_id, score), history in zip(waits, histories, strict=True)
     ]
 
@@ -100,11 +101,11 @@ def _about(keys: SinkKeys, name: str) -> list[Command]:
 
 
 def _held(
-    shard: ShardKeys, sink: str, count: int, entry_id: str, score: bytes | None, tries: tuple[Try, ...]
+    shard: ShardKeys, sink: str, count: int, entry_id: str, score: bytes | None, attempts: tuple[Attempt, ...]
 ) -> PendingDelivery:
     next_try_ms = None if score is None else int(float(score))
-    last = tries[-1] if tries else None
-    return PendingDelivery(sink, count, delivery_id(entry_id, shard.number), len(tries), last, next_try_ms)
+    last = attempts[-1] if attempts else None
+    return PendingDelivery(sink, count, delivery_id(entry_id, shard.number), len(attempts), last, next_try_ms)
 
 
 def _first(keys: SinkKeys, name: str) -> Command:

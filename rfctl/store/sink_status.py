@@ -11,22 +11,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
-from rfctl.assembly.sinks import is_read_by_workers
-from rfctl.config.settings import Settings
-from rfctl.store.connection import Command, Connection, pairs
+from rfctl.store.connection import Command, Connection
 from rfctl.store.deliveries import group_name
-from rfctl.store.keys import PAUSED, ShardKeys
-from rfctl.store.pending import GroupLag
+from rfctl.store.keys import ShardKeys
+from rfctl.store.output_stream import ConsumerGroup
+from rfctl.store.paused_sinks import Pause
+from rfctl.store.pending import PendingSummary
 from rfctl.store.retry_queue import RetryCause, merge_causes, retry_cause
-
-
-class Pause(msgspec.Struct, frozen=True):
-    """Why a sink stands still, and since when (Unix ms by the clock of Redis)."""
-
-    why: str = ""
-    at_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +40,7 @@ class SinkStatus:
     the daemons that deliver, and on `unserved` shards none does. `retry_cause` is why phones are held, if an error is why.
     """
 
-    outlet: ConfiguredSink
+    sink: ConfiguredSink
     delivered: int
     failures: int
     dead: int
@@ -79,61 +70,33 @@ class OrphanedGroup:
     served: bool
 
 
-def configured_sinks(settings: Settings) -> list[ConfiguredSink]:
-    """Return the configured sinks; those that workers read themselves are not forwarded."""
-    return [
-        ConfiguredSink(name, one.type, one.group, forwarded=False)
-        if is_read_by_workers(one)
-        else ConfiguredSink(name, one.type, group_name(name))
-        for name, one in settings.sinks.items()
-    ]
-
-
-async def pauses(connection: Connection) -> dict[str, Pause]:
-    """Return the sinks that stand still, also those that are no longer configured."""
-    flat = await connection.call("HGETALL", PAUSED)
-    return {name.decode(errors="replace"): _pause(raw) for name, raw in pairs(flat)}
-
-
-def _pause(raw: bytes) -> Pause:
-    try:
-        return msgspec.json.decode(raw, type=Pause)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return Pause(raw.decode(errors="replace"))
-
-
-async def resume(connection: Connection, sink: str) -> bool:
-    """Let a sink go on; says whether it stood still."""
-    return bool(await connection.call("HDEL", PAUSED, sink))
-
-
 async def sink_statuses(
     connection: Connection,
     shards: Sequence[ShardKeys],
     wanted: Sequence[ConfiguredSink],
-    totals: Mapping[str, int],
+    pending: PendingSummary,
+    paused: Mapping[str, Pause],
 ) -> list[SinkStatus]:
-    """Look at every sink on every shard; `totals` are the counters of all shards together."""
+    """Look at every sink on every shard; `pending` has the counters of all shards together, and the groups."""
     if not wanted:
         return []
-    standing = await pauses(connection)
-    by_shard = [await _of_shard(connection, shard, wanted) for shard in shards]
+    by_shard = [await _of_shard(connection, shard, wanted, pending.groups) for shard in shards]
     return [
-        _sum(outlet, [parts[place] for parts in by_shard], totals, standing.get(outlet.name))
-        for place, outlet in enumerate(wanted)
+        _sum(sink, [parts[place] for parts in by_shard], pending.totals, paused.get(sink.name))
+        for place, sink in enumerate(wanted)
     ]
 
 
 async def orphaned_groups(
     connection: Connection,
     shards: Sequence[ShardKeys],
-    groups: Sequence[GroupLag],
+    groups: Sequence[ConsumerGroup],
     wanted: Sequence[ConfiguredSink],
 ) -> list[OrphanedGroup]:
     """Return the sinks that are not in the settings, by the groups of ours that belong to none."""
     by_stream = {shard.out: shard for shard in shards}
-    known = {outlet.group for outlet in wanted}
-    found: dict[str, list[GroupLag]] = {}
+    known = {sink.group for sink in wanted}
+    found: dict[str, list[ConsumerGroup]] = {}
     for group in groups:
         if group.name.startswith(group_name("")) and group.name not in known:
             found.setdefault(group.name.removeprefix(group_name("")), []).append(group)
@@ -141,14 +104,14 @@ async def orphaned_groups(
 
 
 async def _stray(
-    connection: Connection, sink: str, groups: list[GroupLag], shards: Mapping[str, ShardKeys]
+    connection: Connection, sink: str, groups: list[ConsumerGroup], shards: Mapping[str, ShardKeys]
 ) -> OrphanedGroup:
     its = tuple(shards[group.stream] for group in groups)
     leases = await connection.calls([("EXISTS", shard.sink(sink).lease) for shard in its])
     return OrphanedGroup(sink, left_of(groups), its, any(leases))
 
 
-def left_of(groups: Sequence[GroupLag]) -> int | None:
+def left_of(groups: Sequence[ConsumerGroup]) -> int | None:
     """Return how many messages these groups have not finished; None when Redis cannot say."""
     lags = [group.lag for group in groups]
     known = [lag for lag in lags if lag is not None]
@@ -183,14 +146,14 @@ class _Part:
 
 
 def _sum(
-    outlet: ConfiguredSink, parts: list[_Part], totals: Mapping[str, int], paused: Pause | None
+    sink: ConfiguredSink, parts: list[_Part], totals: Mapping[str, int], paused: Pause | None
 ) -> SinkStatus:
     lags = [part.reader.lag for part in parts]
     known = [lag for lag in lags if lag is not None]
     holders = [part.queue.holder for part in parts]
-    counted = f"sink:{outlet.name}:"
+    counted = f"sink:{sink.name}:"
     return SinkStatus(
-        outlet=outlet,
+        sink=sink,
         delivered=totals.get(counted + "delivered", 0),
         failures=totals.get(counted + "failures", 0),
         dead=totals.get(counted + "dead", 0),
@@ -204,21 +167,24 @@ def _sum(
         ),
         paused=paused,
         holders=tuple(dict.fromkeys(holder for holder in holders if holder)),
-        unserved=holders.count("") if outlet.forwarded else 0,
+        unserved=holders.count("") if sink.forwarded else 0,
         retry_cause=merge_causes(part.retry_cause for part in parts),
     )
 
 
 async def _of_shard(
-    connection: Connection, shard: ShardKeys, wanted: Sequence[ConfiguredSink]
+    connection: Connection,
+    shard: ShardKeys,
+    wanted: Sequence[ConfiguredSink],
+    groups_of_all: Sequence[ConsumerGroup],
 ) -> list[_Part]:
     length, queues = await _queues(connection, shard, wanted)
-    groups = await _groups(connection, shard, length)
-    readers = [_reader(outlet, groups, length) for outlet in wanted]
+    groups = {group.name: _group(group) for group in groups_of_all if group.stream == shard.out}
+    readers = [_reader(sink, groups, length) for sink in wanted]
     oldest = await _oldest(connection, shard, wanted, readers, groups)
     failures = [
-        await retry_cause(connection, shard, outlet.name) if queue.held else None
-        for outlet, queue in zip(wanted, queues, strict=True)
+        await retry_cause(connection, shard, sink.name) if queue.held else None
+        for sink, queue in zip(wanted, queues, strict=True)
     ]
     return [_Part(*parts) for parts in zip(queues, readers, oldest, failures, strict=True)]
 
@@ -227,8 +193,8 @@ async def _queues(
     connection: Connection, shard: ShardKeys, wanted: Sequence[ConfiguredSink]
 ) -> tuple[int, list[_Queue]]:
     commands: list[Command] = [("XLEN", shard.out)]
-    for outlet in wanted:
-        keys = shard.sink(outlet.name)
+    for sink in wanted:
+        keys = shard.sink(sink.name)
         commands += [
             ("ZCARD", keys.retry),
             ("ZCARD", keys.waiting),
@@ -244,20 +210,13 @@ def _queue(held: int, waiting: int, soonest: list[bytes], holder: bytes | None) 
     return _Queue(held, waiting, next_try_ms, (holder or b"").decode(errors="replace"))
 
 
-async def _groups(connection: Connection, shard: ShardKeys, length: int) -> dict[str, _Reader]:
-    if not length and not await connection.call("EXISTS", shard.out):
-        return {}
-    found = [dict(pairs(group)) for group in await connection.call("XINFO", "GROUPS", shard.out)]
-    return {group[b"name"].decode(errors="replace"): _group(group) for group in found}
+def _group(group: ConsumerGroup) -> _Reader:
+    return _Reader(group.lag, group.pending, group.last_delivered_id)
 
 
-def _group(facts: dict[bytes, Any]) -> _Reader:
-    return _Reader(facts.get(b"lag"), facts[b"pending"], facts[b"last-delivered-id"].decode())
-
-
-def _reader(outlet: ConfiguredSink, groups: Mapping[str, _Reader], length: int) -> _Reader:
+def _reader(sink: ConfiguredSink, groups: Mapping[str, _Reader], length: int) -> _Reader:
     """Return how far a sink has read. Its group is made when it is first served, and then begins with all that is kept."""
-    return groups.get(outlet.group) or _Reader(length if outlet.group else None)
+    return groups.get(sink.group) or _Reader(length if sink.group else None)
 
 
 async def _oldest(
@@ -269,15 +228,13 @@ async def _oldest(
 ) -> list[int | None]:
     """Return, for each sink, when the first entry left that it has not finished, Unix ms."""
     commands: list[Command] = []
-    for outlet, reader in zip(wanted, readers, strict=True):
-        if reader.unacknowledged and outlet.group in groups:
-            commands.append(("XPENDING", shard.out, outlet.group))
+    for sink, reader in zip(wanted, readers, strict=True):
+        if reader.unacknowledged and sink.group in groups:
+            commands.append(("XPENDING", shard.out, sink.group))
         else:
             commands.append(("XRANGE", shard.out, f"({reader.last}", "+", "COUNT", 1))
     answers = await connection.calls(commands)
-    return [
-        _first_ms(answer) if outlet.group else None for outlet, answer in zip(wanted, answers, strict=True)
-    ]
+    return [_first_ms(answer) if sink.group else None for sink, answer in zip(wanted, answers, strict=True)]
 
 
 def _first_ms(answer: list[Any]) -> int | None:

@@ -47,7 +47,7 @@ class Daemon:
         assert self.process.stderr is not None
         for line in self.process.stderr:
             self.lines.append(json.loads(line))
-            if self.lines[-1]["event"] == "ready":
+            if self.lines[-1]["event"] == "daemon_started":
                 self.ready.set()
 
     def said(self, event: str) -> dict:

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from rfctl.store import Daemons
 from rfctl.store.connection import Connection, RedisAddress
-from rfctl.store.daemons import list_alive
 from tests.cli.test_commands import Daemon
 from tests.conftest import RFCTL, environment, rfctl
 from tests.support.waiting import until
@@ -93,7 +93,7 @@ async def test_simulate_tells_what_a_daemon_says_that_cannot_now(own_server, tmp
     daemon = Daemon(tmp_path, RFCTL_REDIS__URL=server.url)
     connection = Connection.open(RedisAddress(server.url, "the test"))
     try:
-        await until(lambda: list_alive(connection))
+        await until(Daemons(connection).list_alive)
         await connection.call("CONFIG", "SET", "maxmemory", 1)
         result = rfctl(tmp_path, "simulate", "--via", "webhook", "--redis", server.url)
         assert "answered 503: Redis cannot take this now" in result.stderr

@@ -14,12 +14,13 @@ from pathlib import Path
 
 import pytest
 
+from rfctl.assembly.batching import build_policy
 from rfctl.assembly.sinks import build_target, forwarded_sinks
 from rfctl.assembly.sources import build_sources
-from rfctl.assembly.store import policy_of
 from rfctl.config.loader import Environment, load
-from rfctl.model.message import decode_merged
-from rfctl.sinks.contract import Delivery, payload
+from rfctl.model.delivery import Delivery
+from rfctl.model.stored import decode_merged
+from rfctl.sinks.contract import payload
 from rfctl.sinks.registry import types
 from rfctl.sources.registry import SOURCES
 from tests.cli.test_commands import Daemon
@@ -120,7 +121,7 @@ def test_every_piece_of_settings_is_right_and_makes_its_part(text: str, tmp_path
     file = tmp_path / "c.toml"
     file.write_text(text)
     settings = load(Environment({"HOME": str(tmp_path)}), file=file).settings
-    assert policy_of(settings).rules or settings.sinks
+    assert build_policy(settings).rules or settings.sinks
     assert set(build_sources(settings)) == set(settings.sources or {"generic"})
     for name, one in forwarded_sinks(settings).items():
         assert build_target(name, one, redis_url=settings.redis.url).name == name

@@ -6,25 +6,26 @@ import asyncio
 
 from rfctl.delivery.forwarder import Forwarder
 from rfctl.delivery.retry_policy import RetryPolicy
+from rfctl.model.delivery import Delivery
 from rfctl.model.message import Message
-from rfctl.sinks.contract import Delivery, DeliveryError, Sink
+from rfctl.sinks.contract import DeliveryError, Sink
 from rfctl.sinks.redis import RedisSink
 from rfctl.store.connection import Connection, pairs
 from rfctl.store.deliveries import DeliveryQueue
-from tests.conftest import collected, make_batches
+from tests.support.batching import make_rig
 
 PACE = RetryPolicy(retry_delays_ms=(60, 120), concurrency=4, max_sleep_ms=50, lease_ms=3000, finish_ms=2000)
 
 
 async def hand_over(connection: Connection, *said: tuple[str, str]) -> list[str]:
     """Put one merged message each into the output stream; returns their ids."""
-    batches = make_batches(connection, max_size=1)
+    batches = make_rig(connection, max_size=1)
     await batches.add([Message(phone=phone, text=text, id=text, channel="generic") for phone, text in said])
-    return [one.id for one in await collected(batches)]
+    return [one.id for one in await batches.collect()]
 
 
 def deliveries(connection: Connection, shard: int = 0) -> DeliveryQueue:
-    return DeliveryQueue(connection, make_batches(connection).shards[shard], "bot")
+    return DeliveryQueue(connection, make_rig(connection).shards[shard], "bot")
 
 
 class Receiver:
@@ -58,13 +59,13 @@ class Running:
 
 async def left(connection: Connection) -> tuple[int, int, int, int, int]:
     """What is still known of deliveries: unacknowledged, waiting, held, tries, bodies."""
-    keys = make_batches(connection).shards[0].sink("bot")
+    keys = make_rig(connection).shards[0].sink("bot")
     groups = await connection.call("XINFO", "GROUPS", "rfctl:out")
     return (
         dict(pairs(groups[0]))[b"pending"] if groups else -1,
         await connection.call("ZCARD", keys.waiting),
         await connection.call("ZCARD", keys.retry),
-        await connection.call("HLEN", keys.tries),
+        await connection.call("HLEN", keys.attempts),
         await connection.call("HLEN", keys.bodies),
     )
 

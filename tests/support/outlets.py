@@ -16,7 +16,8 @@ import pytest
 
 from rfctl.assembly.sinks import build_target
 from rfctl.config.endpoints import SinkSettings
-from rfctl.sinks.contract import Delivery, DeliveryError, Sink
+from rfctl.model.delivery import Delivery
+from rfctl.sinks.contract import DeliveryError, Sink
 from rfctl.sinks.redis import RedisSink
 from rfctl.store.connection import Connection
 from tests.support.receivers import HttpReceiver

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from hypothesis import strategies as st
 
-from rfctl.model.message import decode_item, encode_item
+from rfctl.model.stored import decode_item, encode_item
 from rfctl.sources.contract import NotUnderstoodError, ParseResult, Source
 
 FOLDER = Path(__file__).parents[1] / "payloads"

@@ -16,7 +16,7 @@ import aiohttp
 
 from rfctl.sources.whatsapp_cloud.source import sign
 from rfctl.store.connection import Connection
-from rfctl.store.daemons import list_alive
+from rfctl.store.daemons import Daemons
 from rfctl.store.keys import ShardKeys
 from tests.conftest import RFCTL, environment
 
@@ -85,7 +85,7 @@ class Serve:
         assert self.process.stderr is not None
         async for line in self.process.stderr:
             self.lines.append(line)
-            if json.loads(line)["event"] == "ready":
+            if json.loads(line)["event"] == "daemon_started":
                 self.ready.set()
 
     async def kill(self) -> None:
@@ -209,5 +209,5 @@ async def served(*daemons: Serve) -> AsyncIterator[None]:
 async def delivering(connection: Connection, sink: str, daemons: Sequence[Serve]) -> Serve:
     """The one of these daemons that delivers to the sink now."""
     holder = await connection.call("GET", ShardKeys("", "").sink(sink).lease)
-    [pid] = [one.pid for one in await list_alive(connection) if one.id == holder.decode()]
+    [pid] = [one.pid for one in await Daemons(connection).list_alive() if one.id == holder.decode()]
     return next(one for one in daemons if one.process.pid == pid)

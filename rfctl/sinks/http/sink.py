@@ -28,7 +28,8 @@ from yarl import URL
 
 from rfctl import __version__
 from rfctl.errors import SettingsError
-from rfctl.sinks.contract import Delivery, DeliveryError, SinkProfile, encode
+from rfctl.model.delivery import Delivery
+from rfctl.sinks.contract import DeliveryError, SinkProfile, encode
 from rfctl.sinks.http.addresses import public_socket
 from rfctl.text import duration, visible
 

@@ -24,13 +24,12 @@ from typing import Any
 
 import msgspec
 
-from rfctl.model.message import Media, Message
+from rfctl.model.message import Media, Message, Unparsed
 from rfctl.sources.contract import (
     NotUnderstoodError,
     ParseResult,
     Profile,
     Request,
-    Unparsed,
     bearer,
     check_limits,
     constant_time_equal,

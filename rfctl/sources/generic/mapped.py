@@ -20,13 +20,12 @@ from typing import Any
 import msgspec
 
 from rfctl.errors import SettingsError
-from rfctl.model.message import Media, Message, normalize_phone
+from rfctl.model.message import Media, Message, Unparsed, normalize_phone
 from rfctl.sources.contract import (
     NotUnderstoodError,
     ParseResult,
     Profile,
     Request,
-    Unparsed,
     bearer,
     check_limits,
     constant_time_equal,

@@ -16,13 +16,12 @@ from __future__ import annotations
 
 import msgspec
 
-from rfctl.model.message import Message, normalize_phone
+from rfctl.model.message import Message, Unparsed, normalize_phone
 from rfctl.sources.contract import (
     NotUnderstoodError,
     ParseResult,
     Profile,
     Request,
-    Unparsed,
     bearer,
     check_limits,
     constant_time_equal,

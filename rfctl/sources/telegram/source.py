@@ -21,14 +21,13 @@ from typing import Any
 
 import msgspec
 
-from rfctl.model.message import Media, Message, normalize_phone
+from rfctl.model.message import Media, Message, Unparsed, normalize_phone
 from rfctl.sources.contract import (
     Contact,
     NotUnderstoodError,
     ParseResult,
     Profile,
     Request,
-    Unparsed,
     check_limits,
     constant_time_equal,
     decode_json,

@@ -24,13 +24,12 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import msgspec
 
-from rfctl.model.message import Media, Message, normalize_phone
+from rfctl.model.message import Media, Message, Unparsed, normalize_phone
 from rfctl.sources.contract import (
     NotUnderstoodError,
     ParseResult,
     Profile,
     Request,
-    Unparsed,
     check_limits,
     constant_time_equal,
     first_nonempty,

@@ -26,13 +26,12 @@ from dataclasses import dataclass
 
 import msgspec
 
-from rfctl.model.message import Message, normalize_phone
+from rfctl.model.message import Message, Unparsed, normalize_phone
 from rfctl.sources.contract import (
     NotUnderstoodError,
     ParseResult,
     Profile,
     Request,
-    Unparsed,
     check_limits,
     constant_time_equal,
     decode_json,

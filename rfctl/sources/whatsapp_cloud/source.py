@@ -21,13 +21,12 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from rfctl.model.message import Message, normalize_phone
+from rfctl.model.message import Message, Unparsed, normalize_phone
 from rfctl.sources.contract import (
     NotUnderstoodError,
     ParseResult,
     Profile,
     Request,
-    Unparsed,
     check_limits,
     constant_time_equal,
     decode_json,

@@ -24,8 +24,9 @@ from rfctl.ingest.group_commit import GroupCommit
 from rfctl.model.message import Message
 from rfctl.sources.generic.node_form import BATCHED, sign
 from rfctl.store.connection import Connection, RedisAddress
-from rfctl.store.daemons import list_alive
-from tests.conftest import collected, configure, make_batches, running
+from rfctl.store.daemons import Daemons
+from tests.conftest import configure, running
+from tests.support.batching import make_rig
 from tests.support.waiting import until
 
 PHONE = "79001234567"
@@ -38,7 +39,7 @@ def client(service: Daemon, **more) -> httpx.AsyncClient:
 
 async def came_out(batches, count: int):
     async def enough():
-        found = await collected(batches)
+        found = await batches.collect()
         return found if len(found) >= count else None
 
     return await until(enough)
@@ -57,7 +58,7 @@ async def test_fragments_over_http_come_out_as_one(server, connection, tmp_path,
         [state] = answer.json()["batches"]
         assert (state["phone"], state["size"]) == (PHONE, 4)
         assert 0 < state["dueInMs"] <= 200
-        [merged] = await came_out(make_batches(connection, shards), 1)
+        [merged] = await came_out(make_rig(connection, shards), 1)
         assert merged.text == "Привет, запишите меня на стрижку"
         assert merged.company == "962302"
         assert merged.late_ms < 250
@@ -183,14 +184,14 @@ async def test_redis_away_is_503_and_the_same_message_is_taken_when_it_is_back(o
         server.start()
         assert (await http.post(BATCHED, json={**body, "messageId": "2"})).status_code == 200
         connection = Connection.open(RedisAddress(server.url, "the test"))
-        merged = await came_out(make_batches(connection), 1)
+        merged = await came_out(make_rig(connection), 1)
         await until(lambda: _total(connection))
         assert sum(one.count for one in merged) in (1, 2)
         await connection.close()
 
 
 async def _total(connection: Connection) -> bool:
-    return sum(one.count for one in await collected(make_batches(connection))) == 2
+    return sum(one.count for one in await make_rig(connection).collect()) == 2
 
 
 async def test_a_daemon_that_starts_before_redis_waits_for_it(own_server, tmp_path):
@@ -256,21 +257,19 @@ async def test_the_last_processor_hands_over_everything_when_it_stops(server, co
         await http.post(BATCHED, json={"from": PHONE, "message": "x"})
         async with running(configure(server.url, tmp_path)):
             await asyncio.sleep(0.1)
-            assert len(await list_alive(connection)) == 2
-        assert await collected(make_batches(connection)) == [], (
-            "another processor lives: it is left to that one"
-        )
-    [merged] = await collected(make_batches(connection))
+            assert len(await Daemons(connection).list_alive()) == 2
+        assert await make_rig(connection).collect() == [], "another processor lives: it is left to that one"
+    [merged] = await make_rig(connection).collect()
     assert merged.reason == "shutdown"
-    assert await list_alive(connection) == []
+    assert await Daemons(connection).list_alive() == []
 
 
 async def test_drain_due_leaves_the_rest_for_the_next_start(server, connection, tmp_path):
     configuration = configure(server.url, tmp_path, daemon__drain="due")
     async with running(configuration) as service, client(service) as http:
         await http.post(BATCHED, json={"from": PHONE, "message": "x"})
-    assert await collected(make_batches(connection)) == []
-    assert await make_batches(connection).peek(PHONE) is not None
+    assert await make_rig(connection).collect() == []
+    assert await make_rig(connection).batches.peek(PHONE) is not None
 
 
 async def test_roles_share_the_work(server, connection, tmp_path):
@@ -279,7 +278,7 @@ async def test_roles_share_the_work(server, connection, tmp_path):
     async with running(webhook) as takes, running(processor) as hands, client(takes) as http:
         assert hands.url == ""
         await http.post(BATCHED, json={"from": PHONE, "message": "x"})
-        [merged] = await came_out(make_batches(connection), 1)
+        [merged] = await came_out(make_rig(connection), 1)
         assert merged.reason == "quiet"
         assert merged.late_ms < 250, "the processor looks in time for what another daemon has opened"
 
@@ -318,17 +317,17 @@ async def test_the_origins_three_tests(server, connection, tmp_path):
         await asyncio.gather(person("1", 8, 0.1), person("2", 3, 6), person("3", 12, 0))
         keys = {key.decode() for key in await connection.call("KEYS", "*[^:]*:2")}
         assert keys == {"rapid-fire:2", "last-msg:2"}
-        merged = await came_out(make_batches(connection), 6)
-    by_phone = {phone: [one for one in merged if one.phone == phone] for phone in "123"}
-    assert [(one.count, one.reason) for one in by_phone["1"]] == [(8, "quiet")]
-    assert [(one.count, one.reason) for one in by_phone["2"]] == [(1, "quiet")] * 3
-    assert [(one.count, one.reason) for one in by_phone["3"]] == [(10, "size"), (2, "quiet")]
+        merged = await came_out(make_rig(connection), 6)
+    learn_and_resolve = {phone: [one for one in merged if one.phone == phone] for phone in "123"}
+    assert [(one.count, one.reason) for one in learn_and_resolve["1"]] == [(8, "quiet")]
+    assert [(one.count, one.reason) for one in learn_and_resolve["2"]] == [(1, "quiet")] * 3
+    assert [(one.count, one.reason) for one in learn_and_resolve["3"]] == [(10, "size"), (2, "quiet")]
     assert all(one.late_ms < 250 for one in merged)
-    assert 5000 <= by_phone["1"][0].handed_ms - by_phone["1"][0].last_ms < 5250
+    assert 5000 <= learn_and_resolve["1"][0].handed_ms - learn_and_resolve["1"][0].last_ms < 5250
 
 
 async def test_a_call_whose_answer_was_lost_is_repeated_and_stored_once(connection):
-    batches = make_batches(connection)
+    batches = make_rig(connection)
     lost = [RedisUnreachableError("the answer was cut off")]
 
     async def store(messages):
@@ -339,7 +338,7 @@ async def test_a_call_whose_answer_was_lost_is_repeated_and_stored_once(connecti
 
     [one] = await GroupCommit(store).add([Message(phone=PHONE, text="x", id="made", channel="generic")])
     assert (one.added, one.size) == (True, 1)
-    batch = await batches.peek(PHONE)
+    batch = await batches.batches.peek(PHONE)
     assert batch is not None
     assert len(batch.messages) == 1
 
@@ -362,7 +361,7 @@ async def test_another_number_of_shards_is_refused(server, tmp_path):
 
 
 async def test_a_redis_that_is_still_loading_at_the_start_is_waited_for(server, tmp_path, monkeypatch):
-    once = Preflight.once
+    once = Preflight.check
     answers = [RedisCannotNowError("LOADING"), RedisCannotNowError("LOADING")]
 
     async def loading(vetting: Preflight) -> None:
@@ -370,7 +369,7 @@ async def test_a_redis_that_is_still_loading_at_the_start_is_waited_for(server, 
             raise answers.pop()
         await once(vetting)
 
-    monkeypatch.setattr(Preflight, "once", loading)
+    monkeypatch.setattr(Preflight, "check", loading)
     async with running(configure(server.url, tmp_path)) as service, client(service) as http:
 
         async def ready():

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from rfctl.model.message import Message
 from rfctl.store.connection import Connection, RedisAddress
-from tests.conftest import configure, make_batches, running
+from tests.conftest import configure, running
+from tests.support.batching import make_rig
 from tests.support.receivers import HttpReceiver
 from tests.support.waiting import until
 
@@ -24,9 +25,9 @@ async def test_a_daemon_that_starts_on_a_full_redis_hands_over_and_delivers(own_
         async with running(asked):
             pass  # the first start of all needs memory: it lays Redis out
         said = [Message(phone=f"7{n}", text=f"{n}", id=f"{n}", channel="generic") for n in range(20)]
-        batches = make_batches(connection, quiet_ms=50)
+        batches = make_rig(connection, quiet_ms=50)
         await batches.add(said[:10])
-        await batches.hand_over(drain_reason="flush")
+        await batches.drain("flush")
         await batches.add(said[10:])
         await connection.call("CONFIG", "SET", "maxmemory", 1)
         async with running(asked):

@@ -11,7 +11,8 @@ from structlog.testing import capture_logs
 
 from rfctl.config.loader import Configuration, Environment, load
 from rfctl.daemon.daemon import Daemon
-from tests.conftest import collected, make_batches, running
+from tests.conftest import running
+from tests.support.batching import make_rig
 from tests.support.receivers import HttpReceiver
 
 
@@ -48,7 +49,9 @@ async def test_timers_rules_and_sources_change_in_the_running_daemon(server, con
         client(service) as http,
     ):
         assert (await say(http, "extra", "7", "x")).status_code == 404
-        file.write("[batching]\nquiet_ms = 100\n" + GENERIC + '[rules.now]\nwords = ["now"]\naction = "send_batch"\n')
+        file.write(
+            "[batching]\nquiet_ms = 100\n" + GENERIC + '[rules.now]\nwords = ["now"]\naction = "send_batch"\n'
+        )
         await service.reload()
         answer = await say(http, "extra", "7", "x")
         assert answer.json()["batches"][0]["dueInMs"] == 100
@@ -77,7 +80,9 @@ async def test_a_bad_file_is_refused_and_the_old_settings_stay(server, tmp_path)
             file.path.write_text(text)
             with capture_logs() as said:
                 await service.reload()
-            assert [one["event"] for one in said if one["log_level"] == "error"] == ["settings_refused"], text
+            assert [one["event"] for one in said if one["log_level"] == "error"] == ["settings_rejected"], (
+                text
+            )
             answer = await say(http, "extra", "7", text)
             assert answer.json()["batches"][0]["dueInMs"] == 1234, text
 
@@ -88,7 +93,7 @@ async def test_what_needs_a_restart_is_named_and_stays(server, tmp_path, capsys)
         file.write('[http]\nadmin_token = "new"\n[output]\nstream = "elsewhere"\nretention_s = 5\n')
         await service.reload()
         said = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
-        [told] = [one for one in said if one["event"] == "settings_read"]
+        [told] = [one for one in said if one["event"] == "settings_reloaded"]
         assert told["after_a_restart"] == ["http.admin_token", "output.stream"]
         assert (await http.get("/webhook/whatsapp/batched/stats")).status_code == 200
 
@@ -138,7 +143,7 @@ async def test_sinks_come_change_and_go_and_nothing_is_lost_meanwhile(server, co
             for name in {text.partition("-")[0] for text in sent}:
                 mine = list(dict.fromkeys(t for t in texts(receiver) if t.startswith(name + "-")))
                 assert mine == [f"{name}-{number}" for number in range(60)]
-    assert sum(one.count for one in await collected(make_batches(connection))) == len(sent)
+    assert sum(one.count for one in await make_rig(connection).collect()) == len(sent)
 
 
 def texts(receiver: HttpReceiver) -> list[str]:

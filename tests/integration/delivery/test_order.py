@@ -10,10 +10,11 @@ import pytest
 from rfctl.delivery.forwarder import Forwarder
 from rfctl.delivery.retry_policy import RetryPolicy
 from rfctl.errors import RedisUnreachableError
-from rfctl.sinks.contract import Delivery, DeliveryError
+from rfctl.model.delivery import Delivery
+from rfctl.sinks.contract import DeliveryError
 from rfctl.store.connection import Connection, RedisAddress
 from rfctl.store.deliveries import DeliveryQueue
-from tests.conftest import make_batches
+from tests.support.batching import make_rig
 from tests.support.forwarding import hand_over, settled
 from tests.support.waiting import until
 
@@ -55,7 +56,7 @@ async def test_one_that_comes_while_the_first_fails_stays_behind_it(connection: 
 
     sent: list[str] = []
     await hand_over(connection, ("7", "A"))
-    await deliver_all(Late(connection, make_batches(connection).shards[0], "bot"), Sink(), done)
+    await deliver_all(Late(connection, make_rig(connection).shards[0], "bot"), Sink(), done)
     assert tries == ["A", "A", "B"]
 
 
@@ -76,7 +77,7 @@ async def test_a_deep_lane_keeps_its_order(connection: Connection):
         return len(order) == 30 and await settled(connection)
 
     await hand_over(connection, *(("7", f"{n}") for n in range(30)))
-    await deliver_all(Slow(connection, make_batches(connection).shards[0], "bot"), Sink(), done)
+    await deliver_all(Slow(connection, make_rig(connection).shards[0], "bot"), Sink(), done)
     assert order == [f"{n}" for n in range(30)]
 
 
@@ -111,7 +112,7 @@ async def test_what_was_read_when_redis_failed_is_delivered_first_and_soon(conne
     failed: list[str] = []
     later: list[str] = []
     await hand_over(connection, ("7", "A"))
-    await deliver_all(Failing(connection, make_batches(connection).shards[0], "bot"), Sink(), done)
+    await deliver_all(Failing(connection, make_rig(connection).shards[0], "bot"), Sink(), done)
     assert (order, failed) == (["A", "B"], [verb])
 
 
@@ -128,7 +129,7 @@ async def test_a_full_redis_delivers_what_it_has_and_what_fails_waits(own_server
         return order == ["A"] and await settled(connection)
 
     await hand_over(connection, ("7", "A"))
-    deliveries = DeliveryQueue(connection, make_batches(connection).shards[0], "bot")
+    deliveries = DeliveryQueue(connection, make_rig(connection).shards[0], "bot")
     await deliveries.open()
     await connection.call("CONFIG", "SET", "maxmemory", 1)
     await deliver_all(deliveries, Sink(), done)

@@ -16,11 +16,12 @@ from structlog.testing import capture_logs
 
 from rfctl.config.loader import Configuration, Environment, load
 from rfctl.daemon.daemon import Daemon
-from rfctl.errors import SettingsError
+from rfctl.errors import RedisUnreachableError, SettingsError
 from rfctl.observe import logging as logs
 from rfctl.store.counters import Counters
 from rfctl.store.quarantine import Quarantine
-from tests.conftest import collected, make_batches, running
+from tests.conftest import running
+from tests.support.batching import make_rig
 from tests.support.recorded import body as recorded
 
 SECRET = "app-secret"
@@ -92,9 +93,9 @@ def logged() -> Iterator[list]:
 
 
 async def flushed(connection) -> list:
-    batches = make_batches(connection)
-    await batches.hand_over(drain_reason="flush")
-    return await collected(batches)
+    batches = make_rig(connection)
+    await batches.drain("flush")
+    return await batches.collect()
 
 
 async def test_several_messages_of_several_people_in_one_request_are_stored_and_answered_with_nothing(
@@ -182,7 +183,7 @@ async def test_a_handshake_is_refused_with_a_hint_at_the_token_that_it_needs(ser
         with logged() as said:
             answer = await http.get(f"/webhook/{source}", params=asked)
     assert (answer.status_code, answer.content) == (403, b"")
-    [refused] = [one for one in said if one["event"] == "handshake_refused"]
+    [refused] = [one for one in said if one["event"] == "handshake_rejected"]
     assert (refused["source"], refused["next"]) == (source, hint)
 
 
@@ -221,7 +222,7 @@ async def test_what_is_understood_is_stored_and_the_rest_of_the_same_request_is_
 
 
 async def test_a_status_is_answered_and_counted_and_never_batched(server, connection, tmp_path, monkeypatch):
-    monkeypatch.setattr("rfctl.store.daemons.BEAT_S", 0.05)
+    monkeypatch.setattr("rfctl.daemon.heartbeat.BEAT_S", 0.05)
     body = whatsapp(statuses=[{"id": "wamid.9", "status": "read", "timestamp": "1", "recipient_id": "7"}])
     async with running(configuration(server.url, tmp_path)) as service, client(service) as http:
         assert (await post(http, body)).status_code == 200
@@ -234,20 +235,21 @@ async def test_a_status_is_answered_and_counted_and_never_batched(server, connec
     assert await connection.call("EXISTS", "rfctl:due") == 0
 
 
-async def test_a_count_that_cannot_be_written_is_written_the_next_time(connection, own_server):
-    tally = Counters()
-    tally.add({"skipped:status": 2})
+async def test_a_count_that_cannot_be_written_is_written_the_next_time(own_server):
     from rfctl.store.connection import Connection, RedisAddress
 
     away = own_server()
     gone = Connection.open(RedisAddress(away.url, "the test"))
+    counters = Counters(gone, "rfctl:totals")
+    counters.add({"skipped:status": 2})
     away.kill()
-    with pytest.raises(Exception, match="cannot be reached"):
-        await tally.write(gone, "rfctl:totals")
+    with pytest.raises(RedisUnreachableError, match="cannot be reached"):
+        await counters.write()
+    away.start()
+    await counters.write()
+    await counters.write()
+    assert await gone.call("HGET", "rfctl:totals", "skipped:status") == b"2"
     await gone.close()
-    await tally.write(connection, "rfctl:totals")
-    await tally.write(connection, "rfctl:totals")
-    assert await connection.call("HGET", "rfctl:totals", "skipped:status") == b"2"
 
 
 async def test_a_picture_without_words_leaves_a_mark_and_one_with_a_caption_its_caption(
@@ -411,16 +413,16 @@ async def test_order_sent_puts_an_edit_of_what_has_left_behind_what_was_said_sin
         who = {"chat": {"id": 7, "type": "private"}, "from": {"id": 7}}
         return {"message_id": number, "date": 1790000000 + number, "text": words, **who, **more}
 
-    batches = make_batches(connection, order="sent")
+    batches = make_rig(connection, order="sent")
     unverified = '[sources.bot]\ntype = "telegram"\n'
     async with running(configuration(server.url, tmp_path, unverified)) as service, client(service) as http:
         await http.post("/webhook/bot", json={"update_id": 1, "message": said(1, "at 5")})
-        await batches.hand_over(drain_reason="flush")
+        await batches.drain("flush")
         await http.post("/webhook/bot", json={"update_id": 2, "message": said(2, "please")})
         edit = said(1, "at 6", edit_date=1790000003)
         await http.post("/webhook/bot", json={"update_id": 3, "edited_message": edit})
-        await batches.hand_over(drain_reason="flush")
-    assert [one.text for one in await collected(batches)] == ["at 5", "please at 6"]
+        await batches.drain("flush")
+    assert [one.text for one in await batches.collect()] == ["at 5", "please at 6"]
 
 
 async def test_a_crash_of_a_source_keeps_the_request_and_the_process(
@@ -462,8 +464,8 @@ action = "discard_batch"
             answer = await http.post(f"/webhook/{name}", json={"from": name, "message": "x"})
             assert answer.json()["batches"][0]["dueInMs"] == (150 if name == "fast" else 4000)
         await asyncio.sleep(0.5)
-        [merged] = await collected(make_batches(connection))
+        [merged] = await make_rig(connection).collect()
         assert (merged.phone, merged.late_ms < 250) == ("fast", True)
         await http.post("/webhook/slow", json={"from": "slow", "message": "Stop!"})
-        stopped = (await collected(make_batches(connection)))[-1]
+        stopped = (await make_rig(connection).collect())[-1]
         assert (stopped.text, stopped.discarded, stopped.reason) == ("Stop!", 1, "bypass")

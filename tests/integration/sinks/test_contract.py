@@ -13,12 +13,15 @@ import pytest
 
 from rfctl.config.loader import Environment, load
 from rfctl.delivery.retry_policy import RetryPolicy
+from rfctl.model.delivery import Delivery
 from rfctl.model.message import Message
-from rfctl.sinks.contract import Delivery, DeliveryError, Sink
+from rfctl.sinks.contract import DeliveryError, Sink
 from rfctl.sinks.redis import RedisSink
 from rfctl.store.connection import Connection, RedisAddress
-from rfctl.store.deliveries import DeliveryQueue, StreamEntry
-from tests.conftest import make_batches, running
+from rfctl.store.deliveries import DeliveryQueue
+from rfctl.store.stream_entry import StreamEntry
+from tests.conftest import running
+from tests.support.batching import make_rig
 from tests.support.forwarding import PACE, Receiver, Running, deliveries, hand_over, left, settled
 from tests.support.outlets import KINDS, ONCE, Outlet, Stubborn, outlet
 from tests.support.receivers import HttpReceiver
@@ -129,9 +132,9 @@ async def test_a_phone_that_fails_keeps_its_order_and_holds_up_nobody(
     await running.stop()
     assert [one["message"] for one in found if one["from"] == "bad"] == ["1", "2", "3", "4"]
     attempts = [attempt for phone, attempt in out.sink.attempts if phone == "bad"]
-    tries = len(attempts) - 3
-    assert tries > 1
-    assert attempts == [*range(1, tries + 1), 1, 1, 1]
+    failures = len(attempts) - 3
+    assert failures > 1
+    assert attempts == [*range(1, failures + 1), 1, 1, 1]
     assert await settled(connection)
 
 
@@ -173,10 +176,10 @@ async def test_after_the_last_try_it_is_dead_with_its_history_and_the_next_one_g
     [(_, flat)] = await connection.call("XRANGE", "rfctl:dead", "-", "+")
     dead = {flat[i].decode(): flat[i + 1].decode() for i in range(0, len(flat), 2)}
     assert (dead["sink"], dead["id"], dead["phone"], dead["text"]) == ("bot", first, "7", "never")
-    tries = json.loads(dead["tries"])
-    assert [one["error"] for one in tries] == ["no, not 7"] * 3
+    attempts = json.loads(dead["tries"])
+    assert [one["error"] for one in attempts] == ["no, not 7"] * 3
     assert [
-        tries[i + 1]["at_ms"] - tries[i]["at_ms"] >= wait for i, wait in enumerate(PACE.retry_delays_ms)
+        attempts[i + 1]["at_ms"] - attempts[i]["at_ms"] >= wait for i, wait in enumerate(PACE.retry_delays_ms)
     ] == [
         True,
         True,
@@ -301,17 +304,17 @@ async def test_a_bug_in_a_sink_counts_as_a_failure_and_is_tried_again(
     connection: Connection, forward: Forward
 ):
     class Buggy(Receiver):
-        tries = 0
+        attempts = 0
 
         async def deliver(self, delivery: Delivery) -> None:
-            self.tries += 1
-            if self.tries == 1:
+            self.attempts += 1
+            if self.attempts == 1:
                 raise ZeroDivisionError("oops")
 
     buggy = Buggy()
     await hand_over(connection, ("7", "a"))
     running = forward(buggy)
-    await until(lambda: buggy.tries == 2)
+    await until(lambda: buggy.attempts == 2)
     await until(lambda: settled(connection))
     await running.stop()
 
@@ -356,7 +359,7 @@ async def test_on_several_shards_every_id_is_one_messages_alone(connection: Conn
         )
         given = {"HOME": str(tmp_path), "RFCTL_REDIS__URL": server.url}
         async with running(load(Environment(given), file=file)):
-            batches = make_batches(connection, 4, max_size=1)
+            batches = make_rig(connection, 4, max_size=1)
             await batches.add(
                 [Message(phone=f"7{n}", text=f"{n}", id=f"{n}", channel="generic") for n in range(40)]
             )
@@ -370,12 +373,12 @@ async def test_on_several_shards_every_id_is_one_messages_alone(connection: Conn
 async def test_three_who_always_fail_are_tried_by_the_schedule_while_others_are_served(
     connection: Connection, forward: Forward
 ):
-    tries: list[float] = []
+    attempts: list[float] = []
 
     class Refusing(Receiver):
         async def deliver(self, delivery: Delivery) -> None:
             if delivery.merged.phone.startswith("bad"):
-                tries.append(time.monotonic())
+                attempts.append(time.monotonic())
                 raise DeliveryError("no", retry_after_ms=300)
             await super().deliver(delivery)
 
@@ -386,9 +389,9 @@ async def test_three_who_always_fail_are_tried_by_the_schedule_while_others_are_
         await hand_over(connection, ("good", f"g{n}"))
         await asyncio.sleep(0.02)
     await until(lambda: len(receiver.got) == 40)
-    passed_s = time.monotonic() - tries[0]
+    passed_s = time.monotonic() - attempts[0]
     await running.stop()
-    assert len(tries) <= 4 * (1 + passed_s / 0.3)
+    assert len(attempts) <= 4 * (1 + passed_s / 0.3)
     assert await connection.call("XLEN", "rfctl:dead") == 0
 
 
@@ -416,7 +419,7 @@ async def test_an_entry_that_we_did_not_write_is_dead_and_ends_nothing(
     receiver = Receiver()
     await connection.call("XADD", "rfctl:out", "*", *fields)
     running = forward(receiver)
-    await make_batches(connection, max_size=1).add([Message(phone="7", text="next", id="n", channel="x")])
+    await make_rig(connection, max_size=1).add([Message(phone="7", text="next", id="n", channel="x")])
     await until(lambda: "next" in receiver.got)
     await until(lambda: settled(connection))
     await running.stop()
@@ -425,17 +428,17 @@ async def test_an_entry_that_we_did_not_write_is_dead_and_ends_nothing(
 
 async def test_a_sink_that_cancels_itself_has_failed(connection: Connection, forward: Forward):
     class Odd(Receiver):
-        tries = 0
+        attempts = 0
 
         async def deliver(self, delivery: Delivery) -> None:
-            self.tries += 1
-            if self.tries == 1:
+            self.attempts += 1
+            if self.attempts == 1:
                 raise asyncio.CancelledError
 
     odd = Odd()
     await hand_over(connection, ("7", "a"))
     running = forward(odd)
-    await until(lambda: odd.tries == 2)
+    await until(lambda: odd.attempts == 2)
     await until(lambda: settled(connection))
     await running.stop()
 
@@ -457,7 +460,7 @@ async def test_a_hold_whose_answer_was_lost_counts_one_try(connection: Connectio
     one = deliveries(connection)
     [entry_id] = await hand_over(connection, ("7", "a"))
     for _ in range(2):
-        await one.schedule_retry("7", [entry_id], wait_ms=0, error="no", tries=0)
-    assert (await one.fetch(entry_id)).tries == 1
-    await one.schedule_retry("7", [entry_id], wait_ms=0, error="no", tries=1)
-    assert (await one.fetch(entry_id)).tries == 2
+        await one.schedule_retry("7", [entry_id], wait_ms=0, error="no", attempts=0)
+    assert (await one.fetch(entry_id)).attempts == 1
+    await one.schedule_retry("7", [entry_id], wait_ms=0, error="no", attempts=1)
+    assert (await one.fetch(entry_id)).attempts == 2

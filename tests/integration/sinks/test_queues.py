@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 
-from rfctl.model.message import Merged, Message, encode_item
+from rfctl.model.delivery import Delivery
+from rfctl.model.message import Message
+from rfctl.model.stored import Merged, encode_item
 from rfctl.sinks.bullmq import BullMq
 from rfctl.sinks.celery import Celery
-from rfctl.sinks.contract import Delivery, DeliveryError, Sink, SinkProfile, encode
+from rfctl.sinks.contract import DeliveryError, Sink, SinkProfile, encode
 from rfctl.sinks.rq import Rq
 from rfctl.store.connection import Connection, RedisAddress
 from tests.support import workers
@@ -45,7 +47,7 @@ def delivery(number: int, metadata: bytes = b'{"pushName":"Zo\xc3\xab"}') -> Del
         first_ms=1_789_999_990_000, last_ms=1_789_999_991_500, late_ms=0, channel="wa", simulated=False, raw=raw,
         platform="whatsapp",
     )  # fmt: skip
-    return Delivery(id_, merged, origin="0f0f")
+    return Delivery(id_, merged, instance_id="0f0f")
 
 
 def profile(type_: str, url: str, **options: Any) -> SinkProfile:
@@ -79,7 +81,7 @@ async def test_two_sinks_and_two_rfctl_in_one_queue_are_all_served(connection: C
         for sink, sent in (
             (one, delivery(1)),
             (other, delivery(1)),
-            (one, replace(delivery(1), origin="1e1e")),
+            (one, replace(delivery(1), instance_id="1e1e")),
         ):
             await sink.deliver(sent)
         assert await connection.call("LLEN", WAITING[type_]) == 3

@@ -12,8 +12,7 @@ from rfctl.errors import RedisCannotNowError, RedisUnreachableError
 from rfctl.model.message import Media, Message
 from rfctl.store.connection import Connection, RedisAddress
 from rfctl.store.keys import batch_key_of
-from rfctl.store.pending import pending_summary
-from tests.conftest import collected, make_batches
+from tests.support.batching import make_rig
 
 PHONE = "79001234567"
 
@@ -28,20 +27,20 @@ def shards(request) -> int:
 
 
 async def test_four_fragments_are_one_thought(connection: Connection, shards: int):
-    batches = make_batches(connection, shards, quiet_ms=50)
+    batches = make_rig(connection, shards, quiet_ms=50)
     for text in ("Привет,", "запишите", "меня на", "стрижку"):
         await batches.add([message(text)])
     assert (await batches.hand_over()).batches == 0
     await asyncio.sleep(0.06)
     done = await batches.hand_over()
     assert (done.batches, done.messages, done.next_due_ms, done.more) == (1, 4, None, False)
-    [merged] = await collected(batches)
+    [merged] = await batches.collect()
     assert merged.text == "Привет, запишите меня на стрижку"
     assert (merged.phone, merged.count, merged.reason) == (PHONE, 4, "quiet")
 
 
 async def test_the_keys_are_the_node_services(connection: Connection):
-    batches = make_batches(connection)
+    batches = make_rig(connection)
     await batches.add([message("a", company="962302", metadata=b'{"n":9007199254740993,"e":[]}')])
     keys = {key.decode() for key in await connection.call("KEYS", "*")}
     assert {key for key in keys if not key.startswith("rfctl:")} == {
@@ -61,33 +60,33 @@ async def test_the_keys_are_the_node_services(connection: Connection):
 
 
 async def test_of_twelve_at_once_ten_leave_in_that_very_call(connection: Connection, shards: int):
-    batches = make_batches(connection, shards)
+    batches = make_rig(connection, shards)
     results = await batches.add([message(str(i)) for i in range(12)])
     assert [one.size for one in results] == [*range(1, 11), 1, 2]
-    [merged] = await collected(batches)
+    [merged] = await batches.collect()
     assert (merged.count, merged.reason, merged.late_ms) == (10, "size", 0)
-    batch = await batches.peek(PHONE)
+    batch = await batches.batches.peek(PHONE)
     assert batch is not None
     assert [one.text for one in batch.messages] == ["10", "11"]
 
 
 async def test_the_first_message_never_waits_longer_than_max_wait(connection: Connection):
-    batches = make_batches(connection, quiet_ms=200, max_wait_ms=250)
+    batches = make_rig(connection, quiet_ms=200, max_wait_ms=250)
     for i in range(4):
         await batches.add([message(str(i))])
         await asyncio.sleep(0.07)
     await asyncio.sleep(0.02)
     await batches.hand_over()
-    [merged] = await collected(batches)
+    [merged] = await batches.collect()
     assert (merged.reason, merged.count) == ("max-wait", 4)
 
 
 async def test_two_companies_are_never_in_one_merged_message(connection: Connection, shards: int):
-    batches = make_batches(connection, shards)
+    batches = make_rig(connection, shards)
     await batches.add(
         [message("a", company="1"), message("b", company="2"), message("c", company="1"), message("d")]
     )
-    merged = await collected(batches)
+    merged = await batches.collect()
     assert [(one.company, one.text, one.reason) for one in merged] == [
         ("1", "a", "company"),
         ("2", "b", "company"),
@@ -96,27 +95,27 @@ async def test_two_companies_are_never_in_one_merged_message(connection: Connect
 
 
 async def test_simulated_traffic_never_joins_a_persons(connection: Connection):
-    batches = make_batches(connection)
+    batches = make_rig(connection)
     await batches.add([message("real"), message("made up", simulated=True)])
-    [merged] = await collected(batches)
+    [merged] = await batches.collect()
     assert (merged.text, merged.simulated, merged.reason) == ("real", False, "channel")
 
 
 async def test_the_same_id_is_added_once_and_another_senders_is_another(connection: Connection, shards: int):
-    batches = make_batches(connection, shards)
+    batches = make_rig(connection, shards)
     results = await batches.add([message("a", id="1"), message("a", id="1"), message("a", "7", id="1")])
     assert [one.added for one in results] == [True, False, True]
-    await batches.flush(PHONE)
+    await batches.batches.flush(PHONE)
     assert not (await batches.add([message("a", id="1")]))[0].added, "after the hand-over too"
 
 
 async def test_what_goes_in_comes_out_to_the_byte(connection: Connection):
-    batches = make_batches(connection, separator="\n")
+    batches = make_rig(connection, separator="\n")
     texts = ["😀👨‍👩‍👧", "a\nb\tc", "\u202eשלום", '","companyId":1,"metadata":', '\\"\\', "\0", "]}{"]
     metadata = b'{"id":12345678901234567890,"empty":[],"o":{},"f":1.50,"s":"\\u0000,\\"metadata\\":"}'
     await batches.add([message(text, id=str(i), metadata=metadata) for i, text in enumerate(texts)])
-    await batches.flush(PHONE)
-    [merged] = await collected(batches)
+    await batches.batches.flush(PHONE)
+    [merged] = await batches.collect()
     assert merged.text == "\n".join(texts)
     assert [one.text for one in merged.messages] == texts
     assert all(metadata in raw for raw in merged.raw)
@@ -126,40 +125,40 @@ async def test_what_goes_in_comes_out_to_the_byte(connection: Connection):
     "phone", ["a b", "*", "}{", "{17}:x", "rfctl:due", "x" * 200, "\0\n", "#" + "0" * 32, "тел"]
 )
 async def test_a_hostile_phone_is_a_phone_like_any_other(connection: Connection, phone: str, shards: int):
-    batches = make_batches(connection, shards)
+    batches = make_rig(connection, shards)
     await batches.add([message("a", phone), message("b", phone)])
-    seen = await pending_summary(connection, batches.shards)
-    assert [(one.phone, one.size) for one in seen.waiting] == [(phone, 2)]
-    assert await batches.flush(batch_key_of(phone)) is not None
-    [merged] = await collected(batches)
+    seen = await batches.store.pending()
+    assert [(one.phone, one.size) for one in seen.next_due] == [(phone, 2)]
+    assert await batches.batches.flush(batch_key_of(phone)) is not None
+    [merged] = await batches.collect()
     assert (merged.phone, merged.text) == (phone, "a b")
     assert len(await connection.call("KEYS", f"rapid-fire:*{batch_key_of(phone)}*")) == 0
 
 
 async def test_two_daemons_hand_each_batch_over_once(connection: Connection, server, shards: int):
-    batches = make_batches(connection, shards, quiet_ms=1)
+    batches = make_rig(connection, shards, quiet_ms=1)
     await batches.add([message("x", f"p{i}", id="1") for i in range(200)])
     await asyncio.sleep(0.01)
     await asyncio.gather(*(batches.hand_over(limit=7) for _ in range(60)))
-    merged = await collected(batches)
+    merged = await batches.collect()
     assert len(merged) == len({one.phone for one in merged}) == 200
 
 
 async def test_a_batch_found_overdue_is_handed_over_counted_and_named(connection: Connection):
-    batches = make_batches(connection, quiet_ms=1, overdue_ms=10)
+    batches = make_rig(connection, quiet_ms=1, overdue_ms=10)
     await batches.add([message("a")])
     await asyncio.sleep(0.05)
     done = await batches.hand_over()
     [(phone, late)] = done.overdue
     assert phone == PHONE
     assert late >= 10
-    [merged] = await collected(batches)
+    [merged] = await batches.collect()
     assert merged.late_ms == late
-    assert (await pending_summary(connection, batches.shards)).totals["stale"] == 1
+    assert (await batches.store.pending()).totals["stale"] == 1
 
 
 async def test_a_due_time_from_a_clock_that_jumped_is_pulled_in(connection: Connection):
-    batches = make_batches(connection, quiet_ms=20, max_wait_ms=100)
+    batches = make_rig(connection, quiet_ms=20, max_wait_ms=100)
     await batches.add([message("a")])
     now = await connection.now_ms()
     await connection.call("ZADD", "rfctl:due", now + 3_600_000, PHONE)
@@ -169,10 +168,10 @@ async def test_a_due_time_from_a_clock_that_jumped_is_pulled_in(connection: Conn
 
 
 async def test_order_sent_goes_by_the_senders_clock(connection: Connection):
-    batches = make_batches(connection, order="sent")
+    batches = make_rig(connection, order="sent")
     await batches.add([message("b", sent_ms=2000), message("a", sent_ms=1000), message("b2", sent_ms=2000)])
-    await batches.flush(PHONE)
-    [merged] = await collected(batches)
+    await batches.batches.flush(PHONE)
+    [merged] = await batches.collect()
     assert merged.text == "a b b2"
 
 
@@ -190,31 +189,31 @@ async def test_order_sent_goes_by_the_senders_clock(connection: Connection):
 async def test_order_sent_keeps_the_arrival_within_a_second_where_a_time_is_told_in_seconds(
     connection: Connection, shards: int, sent_ms: dict[str, int], order: str
 ):
-    batches = make_batches(connection, shards, order="sent")
+    batches = make_rig(connection, shards, order="sent")
     for text, at in sent_ms.items():
         await batches.add([message(text, sent_ms=at)])
-    await batches.flush(PHONE)
-    [merged] = await collected(batches)
+    await batches.batches.flush(PHONE)
+    [merged] = await batches.collect()
     assert merged.text == order
 
 
 async def test_discard_shows_what_it_throws_away_and_flush_finds_nothing_then(
     connection: Connection, shards: int
 ):
-    batches = make_batches(connection, shards)
+    batches = make_rig(connection, shards)
     await batches.add([message("a"), message("b")])
-    assert len(await batches.discard(PHONE)) == 2
-    assert await batches.flush(PHONE) is None
-    assert await batches.peek(PHONE) is None
-    seen = await pending_summary(connection, batches.shards)
+    assert len(await batches.batches.discard(PHONE)) == 2
+    assert await batches.batches.flush(PHONE) is None
+    assert await batches.batches.peek(PHONE) is None
+    seen = await batches.store.pending()
     assert (seen.messages, seen.totals["messages_discarded"]) == (0, 2)
 
 
 async def test_one_key_that_somebody_took_harms_no_neighbour(connection: Connection):
-    batches = make_batches(connection, quiet_ms=1)
+    batches = make_rig(connection, quiet_ms=1)
     await connection.call("SET", "rapid-fire:bad", "x")
     results = await batches.add([message("a", "good"), message("a", "bad"), message("a", "fine")])
-    assert [(one.added, bool(one.refused)) for one in results] == [
+    assert [(one.added, bool(one.rejected)) for one in results] == [
         (True, False),
         (False, True),
         (True, False),
@@ -222,24 +221,24 @@ async def test_one_key_that_somebody_took_harms_no_neighbour(connection: Connect
     await connection.call("ZADD", "rfctl:due", 1, "bad")
     await asyncio.sleep(0.01)
     assert (await batches.hand_over()).batches == 2
-    assert (await pending_summary(connection, batches.shards)).totals["keys_taken"] == 1
+    assert (await batches.store.pending()).totals["keys_taken"] == 1
 
 
 async def test_what_the_node_service_left_in_a_list_is_handed_over_with_the_next_message(
     connection: Connection,
 ):
-    batches = make_batches(connection)
+    batches = make_rig(connection)
     old = json.dumps({"message": "old", "companyId": 1, "metadata": {}, "timestamp": 1})
     await connection.call("RPUSH", f"rapid-fire:{PHONE}", old, "not json")
     await batches.add([message("new")])
-    await batches.flush(PHONE)
-    merged = await collected(batches)
+    await batches.batches.flush(PHONE)
+    merged = await batches.collect()
     assert [one.text for one in merged] == ["old not json", "new"]
     assert json.loads(b"[" + b",".join(merged[0].raw) + b"]")[1] == "not json"
 
 
 async def test_a_lost_script_is_loaded_again(connection: Connection):
-    batches = make_batches(connection)
+    batches = make_rig(connection)
     await batches.add([message("a")])
     await connection.call("SCRIPT", "FLUSH")
     assert (await batches.add([message("b")]))[0].size == 2
@@ -249,14 +248,14 @@ async def test_out_of_memory_refuses_new_messages_and_still_hands_over(own_serve
     server = own_server("--maxmemory-policy", "noeviction")
 
     connection = Connection.open(RedisAddress(server.url, "the test"))
-    batches = make_batches(connection)
+    batches = make_rig(connection)
     await batches.add([message("a")])
-    await batches.flush("nobody")
+    await batches.batches.flush("nobody")
     await connection.call("CONFIG", "SET", "maxmemory", 1)
     with pytest.raises(RedisCannotNowError, match="cannot serve this now"):
         await batches.add([message("b")])
-    assert await batches.flush(PHONE) is not None
-    assert [one.text for one in await collected(batches)] == ["a"]
+    assert await batches.batches.flush(PHONE) is not None
+    assert [one.text for one in await batches.collect()] == ["a"]
     await connection.close()
 
 
@@ -264,30 +263,30 @@ async def test_what_was_acknowledged_survives_a_kill_of_the_server(own_server):
     server = own_server()
 
     connection = Connection.open(RedisAddress(server.url, "the test"))
-    batches = make_batches(connection, max_size=1000)
+    batches = make_rig(connection, max_size=1000)
     for i in range(50):
         await batches.add([message(str(i))])
     server.kill()
     with pytest.raises(RedisUnreachableError):
         await batches.add([message("x")])
     server.start()
-    await batches.flush(PHONE)
-    [merged] = await collected(batches)
+    await batches.batches.flush(PHONE)
+    [merged] = await batches.collect()
     assert merged.count == 50
     await connection.close()
 
 
 async def test_the_overview_of_a_million_batches_scans_nothing(connection: Connection):
-    batches = make_batches(connection)
+    batches = make_rig(connection)
     await batches.add([message("a")])
     fill = "for i=1,1000000 do redis.call('ZADD', KEYS[1], 9e12+i, 'p'..i) end"
     slow = Connection.open(type(connection.address)(connection.address.url, "the test", timeout_ms=30_000))
     await slow.call("EVAL", fill, 1, "rfctl:due")
     await slow.close()
     await connection.call("CONFIG", "RESETSTAT")
-    seen = await pending_summary(connection, batches.shards)
+    seen = await batches.store.pending()
     assert seen.batches == 1_000_001
-    assert [one.phone for one in seen.waiting] == [PHONE]
+    assert [one.phone for one in seen.next_due] == [PHONE]
     used = (await connection.call("INFO", "commandstats")).decode()
     assert "cmdstat_keys" not in used
     assert "scan" not in used
@@ -303,45 +302,45 @@ RULES = (rule("alone", "send_alone"), rule("all", "send_batch"), rule("stop", "d
 async def test_a_message_that_goes_alone_hands_over_what_is_pending_first(
     connection: Connection, shards: int
 ):
-    batches = make_batches(connection, shards, RULES)
+    batches = make_rig(connection, shards, RULES)
     results = await batches.add([message("a"), message("b"), message("alone"), message("c")])
     assert [one.due_in_ms for one in results][2] == 0
-    merged = await collected(batches)
+    merged = await batches.collect()
     assert [(one.text, one.reason) for one in merged] == [("a b", "bypass"), ("alone", "bypass")]
-    batch = await batches.peek(PHONE)
+    batch = await batches.batches.peek(PHONE)
     assert batch is not None
     assert [one.text for one in batch.messages] == ["c"]
 
 
 async def test_a_message_can_hand_all_over_at_once(connection: Connection, shards: int):
-    batches = make_batches(connection, shards, RULES)
+    batches = make_rig(connection, shards, RULES)
     await batches.add([message("a"), message("all")])
-    [merged] = await collected(batches)
+    [merged] = await batches.collect()
     assert (merged.text, merged.reason, merged.count) == ("a all", "bypass", 2)
 
 
 async def test_a_stop_throws_away_what_is_pending_counts_it_and_leaves_alone(
     connection: Connection, shards: int
 ):
-    batches = make_batches(connection, shards, RULES)
+    batches = make_rig(connection, shards, RULES)
     await batches.add([message("a"), message("b"), message("stop")])
-    [merged] = await collected(batches)
+    [merged] = await batches.collect()
     assert (merged.text, merged.count, merged.discarded) == ("stop", 1, 2)
-    seen = await pending_summary(connection, batches.shards)
+    seen = await batches.store.pending()
     assert (seen.messages, seen.batches, seen.totals["messages_discarded"]) == (0, 0, 2)
 
 
 async def test_a_stop_to_one_company_leaves_anothers_words_alone(connection: Connection):
-    batches = make_batches(connection, 0, RULES)
+    batches = make_rig(connection, 0, RULES)
     await batches.add([message("a", company="1"), message("stop", company="2")])
-    merged = await collected(batches)
+    merged = await batches.collect()
     assert [(one.text, one.company, one.discarded) for one in merged] == [("a", "1", 0), ("stop", "2", 0)]
 
 
 async def test_two_people_in_a_group_and_one_person_in_two_chats_are_never_mixed(
     connection: Connection, shards: int
 ):
-    batches = make_batches(connection, shards)
+    batches = make_rig(connection, shards)
     await batches.add(
         [
             message("a", "1", chat="g"),
@@ -350,27 +349,27 @@ async def test_two_people_in_a_group_and_one_person_in_two_chats_are_never_mixed
             message("d", "1"),
         ]
     )
-    await batches.hand_over(drain_reason="flush")
-    merged = {(one.phone, one.chat): one.text for one in await collected(batches)}
+    await batches.drain("flush")
+    merged = {(one.phone, one.chat): one.text for one in await batches.collect()}
     assert merged == {("1", "g"): "a c", ("2", "g"): "b", ("1", ""): "d"}
 
 
 async def test_two_accounts_never_share_a_batch_and_a_setting_keeps_both_open(connection: Connection):
-    batches = make_batches(connection)
+    batches = make_rig(connection)
     await batches.add([message("a", account="x"), message("b", account="y")])
-    [merged] = await collected(batches)
+    [merged] = await batches.collect()
     assert (merged.text, merged.account, merged.reason) == ("a", "x", "channel")
     await connection.call("FLUSHALL")
-    batches = make_batches(connection, key=frozenset({"account", "company"}))
+    batches = make_rig(connection, split_by=frozenset({"account", "company"}))
     await batches.add([message("a", account="x"), message("b", account="y"), message("c", account="x")])
     await batches.add([message("d", company="1"), message("e", company="2"), message("f", company="1")])
-    assert await collected(batches) == []
-    await batches.hand_over(drain_reason="flush")
-    assert sorted(one.text for one in await collected(batches)) == ["a c", "b", "d f", "e"]
+    assert await batches.collect() == []
+    await batches.drain("flush")
+    assert sorted(one.text for one in await batches.collect()) == ["a c", "b", "d f", "e"]
 
 
 async def test_the_same_id_from_another_account_or_source_is_another_message(connection: Connection):
-    batches = make_batches(connection, max_size=100)
+    batches = make_rig(connection, max_size=100)
     sent = [message("a", id="1"), message("a", id="1", account="x"), message("a", id="1", account="x")]
     results = await batches.add(sent)
     assert [one.added for one in results] == [True, True, False]
@@ -378,7 +377,7 @@ async def test_the_same_id_from_another_account_or_source_is_another_message(con
 
 
 async def test_a_source_remembers_its_ids_for_its_own_time(connection: Connection):
-    batches = make_batches(connection, dedupe_s=50, source_dedupe_s={"slow": 700_000})
+    batches = make_rig(connection, dedupe_s=50, source_dedupe_s={"slow": 700_000})
     await batches.add([message("a"), Message(phone="7", text="b", id="1", channel="slow")])
     keys = [key.decode() for key in await connection.call("KEYS", "rfctl:seen:*")]
     lives = {key.split(":")[2]: await connection.call("TTL", key) for key in keys}
@@ -386,7 +385,7 @@ async def test_a_source_remembers_its_ids_for_its_own_time(connection: Connectio
 
 
 async def test_an_edit_or_a_deletion_changes_the_pending_text_and_keeps_the_originals(connection: Connection):
-    batches = make_batches(connection, separator="|")
+    batches = make_rig(connection, separator="|")
     await batches.add(
         [
             message("helo", id="1"),
@@ -396,18 +395,18 @@ async def test_an_edit_or_a_deletion_changes_the_pending_text_and_keeps_the_orig
             message("new text", id="5", type="edit", refers="gone"),
         ]
     )
-    await batches.flush(PHONE)
-    [merged] = await collected(batches)
+    await batches.batches.flush(PHONE)
+    [merged] = await batches.collect()
     assert merged.text == "hello|new text"
     assert [one.text for one in merged.messages] == ["helo", "wrong", "hello", "[deletion]", "new text"]
 
 
 async def test_media_and_what_it_is_about_come_out_as_they_went_in(connection: Connection):
-    batches = make_batches(connection)
+    batches = make_rig(connection)
     media = (Media(id="m1", mime="image/jpeg", caption='","refers":"x', url="https://x/y"),)
     await batches.add([message("", type="image", media=media, refers="r", platform="whatsapp", account="a")])
-    await batches.flush(PHONE)
-    [merged] = await collected(batches)
+    await batches.batches.flush(PHONE)
+    [merged] = await batches.collect()
     [one] = merged.messages
     assert (one.media, one.type, one.refers) == (media, "image", "r")
     assert (merged.platform, merged.account, merged.text) == ("whatsapp", "a", "")
@@ -440,22 +439,22 @@ async def test_a_cancellation_is_obeyed_also_while_the_connection_is_being_made(
 
 
 async def test_a_strangers_item_that_only_lua_takes_for_json_comes_out_as_json(connection: Connection):
-    batches = make_batches(connection)
+    batches = make_rig(connection)
     await connection.call("RPUSH", f"rapid-fire:{PHONE}", '{"message":"a","metadata":{"score":NaN}}')
     await connection.call(
         "RPUSH", f"rapid-fire:{PHONE}", '{"message":"is NaN \\" a word?","n":-1.5e3,"t":true}'
     )
-    await batches.flush(PHONE)
-    [merged] = await collected(batches)
+    await batches.batches.flush(PHONE)
+    [merged] = await batches.collect()
     assert merged.text == '{"message":"a","metadata":{"score":NaN}} is NaN " a word?'
     assert json.loads(b"[" + b",".join(merged.raw) + b"]", parse_constant=pytest.fail)
 
 
 async def test_a_daemon_without_a_rule_leaves_the_longer_wait_of_one_with_it(connection: Connection):
-    patient = make_batches(connection, 0, [Rule("slow", quiet_ms=3_600_000, max_wait_ms=7_200_000)])
+    patient = make_rig(connection, 0, [Rule("slow", quiet_ms=3_600_000, max_wait_ms=7_200_000)])
     await patient.add([message("a")])
-    assert (await make_batches(connection).hand_over()).clamped == 0
-    batch = await patient.peek(PHONE)
+    assert (await make_rig(connection).hand_over()).clamped == 0
+    batch = await patient.batches.peek(PHONE)
     assert batch is not None
     assert batch.due_ms is not None
     assert batch.due_ms - batch.now_ms > 3_500_000

@@ -7,22 +7,21 @@ from typing import Any
 import pytest
 
 from rfctl.model.message import Message
-from rfctl.store.batches import Batches
 from rfctl.store.connection import Connection
 from rfctl.store.keys import batch_key_of
-from tests.conftest import make_batches
+from tests.support.batching import Rig, make_rig
 
 PHONE, OTHER = "79001234567", "79990000000"
 
 
-async def say(batches: Batches, text: str, phone: str = PHONE, **more: Any) -> None:
+async def say(batches: Rig, text: str, phone: str = PHONE, **more: Any) -> None:
     await batches.add([Message(phone=phone, text=text, id=text, channel="generic", **more)])
 
 
 @pytest.fixture(params=[0, 4])
-async def batches(request: pytest.FixtureRequest, connection: Connection) -> Batches:
+async def batches(request: pytest.FixtureRequest, connection: Connection) -> Rig:
     """Two of one phone by account, one in a group; and what another one wrote."""
-    made = make_batches(connection, request.param, key=frozenset({"account"}))
+    made = make_rig(connection, request.param, split_by=frozenset({"account"}))
     await say(made, "first", account="sales")
     await say(made, "second", account="help", chat="family")
     await say(made, "third", account="help")
@@ -30,39 +29,39 @@ async def batches(request: pytest.FixtureRequest, connection: Connection) -> Bat
     return made
 
 
-async def texts(batches: Batches, names: list[str]) -> list[str]:
-    found = [await batches.peek(name) for name in names]
+async def texts(batches: Rig, names: list[str]) -> list[str]:
+    found = [await batches.batches.peek(name) for name in names]
     return [one.messages[0].text for one in found if one is not None]
 
 
-async def test_every_batch_of_a_phone_is_found_the_oldest_first(batches: Batches):
-    assert await texts(batches, await batches.find_batches(PHONE)) == ["first", "second", "third"]
-    assert await batches.find_batches("nobody") == []
+async def test_every_batch_of_a_phone_is_found_the_oldest_first(batches: Rig):
+    assert await texts(batches, await batches.batches.find_batches(PHONE)) == ["first", "second", "third"]
+    assert await batches.batches.find_batches("nobody") == []
 
 
-async def test_a_chat_narrows_and_no_chat_is_the_one_to_one_chat(batches: Batches):
-    assert await texts(batches, await batches.find_batches(PHONE, "family")) == ["second"]
-    assert await texts(batches, await batches.find_batches(PHONE, "")) == ["first", "third"]
-    assert await batches.find_batches(PHONE, "work") == []
+async def test_a_chat_narrows_and_no_chat_is_the_one_to_one_chat(batches: Rig):
+    assert await texts(batches, await batches.batches.find_batches(PHONE, "family")) == ["second"]
+    assert await texts(batches, await batches.batches.find_batches(PHONE, "")) == ["first", "third"]
+    assert await batches.batches.find_batches(PHONE, "work") == []
 
 
 @pytest.mark.parametrize("phone", [PHONE, "p 1"])
 async def test_a_batch_under_the_phone_alone_is_found_also_when_the_index_has_lost_it(
     connection: Connection, phone: str
 ):
-    batches = make_batches(connection)
+    batches = make_rig(connection)
     await say(batches, "x", phone)
     await connection.call("DEL", "rfctl:due")
-    assert await batches.find_batches(phone) == [batch_key_of(phone)]
+    assert await batches.batches.find_batches(phone) == [batch_key_of(phone)]
 
 
 async def test_a_long_index_is_read_page_by_page_and_no_key_is_scanned(connection: Connection):
-    batches = make_batches(connection)
+    batches = make_rig(connection)
     await say(batches, "x", chat="family")
     fill = "for i=1,30000 do redis.call('ZADD', KEYS[1], i, ARGV[1]..string.format('%032x', i)) end"
     await connection.call("EVAL", fill, 1, "rfctl:due", "&")
     await connection.call("CONFIG", "RESETSTAT")
-    assert await batches.find_batches(PHONE) == [batch_key_of(PHONE, chat="family")]
+    assert await batches.batches.find_batches(PHONE) == [batch_key_of(PHONE, chat="family")]
     used = (await connection.call("INFO", "commandstats")).decode()
     assert not any(verb in used for verb in ("cmdstat_keys", "cmdstat_scan", "cmdstat_zrange"))
     pages = int(used.partition("cmdstat_zscan:calls=")[2].partition(",")[0])

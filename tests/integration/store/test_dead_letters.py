@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from rfctl.store.connection import Connection
-from rfctl.store.dead_letters import DeadMessages
-from rfctl.store.deliveries import DeliveryQueue, StreamEntry
+from rfctl.store.dead_letters import DeadLetters
+from rfctl.store.deliveries import DeliveryQueue
 from rfctl.store.keys import Keyspace, ShardKeys
+from rfctl.store.stream_entry import StreamEntry
 
 PHONE = "79001234567"
 
@@ -38,7 +39,7 @@ def shards(request: pytest.FixtureRequest) -> list[ShardKeys]:
     return Keyspace(request.param).all()
 
 
-async def texts(room: DeadMessages, most: int = 100, sink: str = "") -> list[str]:
+async def texts(room: DeadLetters, most: int = 100, sink: str = "") -> list[str]:
     return [one.entry.merged.text for one in await room.newest(most, sink)]
 
 
@@ -46,10 +47,10 @@ async def test_a_dead_message_is_kept_with_its_sink_and_every_try(
     connection: Connection, shards: list[ShardKeys]
 ):
     entry = await dead_letter(connection, shards[-1], 'Привет, "you"')
-    [one] = await DeadMessages(connection, shards).newest()
+    [one] = await DeadLetters(connection, shards).newest()
     assert (one.sink, one.entry.merged.text, one.entry.merged.phone) == ("crm", 'Привет, "you"', PHONE)
-    assert [a_try.error for a_try in one.tries] == ["no answer", "answered 500"]
-    assert all(abs(a_try.at_ms - one.died_ms) < 5000 for a_try in one.tries)
+    assert [a_try.error for a_try in one.attempts] == ["no answer", "answered 500"]
+    assert all(abs(a_try.at_ms - one.died_ms) < 5000 for a_try in one.attempts)
     assert one.message_id == entry.delivery().id
     assert one.id.endswith(f"-{shards[-1].number}") == (len(shards) > 1)
 
@@ -60,7 +61,7 @@ async def test_the_newest_of_all_shards_are_listed_and_the_newest_is_last(
     for place in range(6):
         await dead_letter(connection, shards[place % len(shards)], str(place))
         await next_ms(connection)  # ids of different shards are sorted by their ms
-    room = DeadMessages(connection, shards)
+    room = DeadLetters(connection, shards)
     assert await texts(room) == ["0", "1", "2", "3", "4", "5"]
     assert await texts(room, 2) == ["4", "5"]
     assert await room.count() == 6
@@ -71,7 +72,7 @@ async def test_a_sink_s_dead_are_found_behind_many_of_another(connection: Connec
     await dead_letter(connection, shards[0], "mine", sink="crm")
     other = ("sink", "other", "id", "1-0", "tries", "[]", "phone", "p", "text", "x")
     await connection.calls([("XADD", shards[0].dead, "*", *other) for _ in range(450)])
-    room = DeadMessages(connection, shards)
+    room = DeadLetters(connection, shards)
     assert await texts(room, 10, "crm") == ["mine"]
     assert len(await texts(room, 10, "other")) == 10
     assert len([one async for one in room.each("other")]) == 450
@@ -83,7 +84,7 @@ async def test_it_is_named_by_its_own_id_or_its_message_s_with_the_shard_or_with
     entry = await dead_letter(connection, shards[-1], "x")
     await next_ms(connection)  # a dead entry's own id may else be another message's
     await dead_letter(connection, shards[-1], "y")
-    room = DeadMessages(connection, shards)
+    room = DeadLetters(connection, shards)
     [wanted] = [one for one in await room.newest() if one.entry.id == entry.id]
     for name in (wanted.id, wanted.entry_id, entry.id, entry.delivery().id):
         assert [one.id for one in await room.named(name)] == [wanted.id], name
@@ -94,7 +95,7 @@ async def test_a_retry_sends_it_again_once_with_all_tries_before_it(
     connection: Connection, shards: list[ShardKeys]
 ):
     entry = await dead_letter(connection, shards[-1], "again")
-    room = DeadMessages(connection, shards)
+    room = DeadLetters(connection, shards)
     [one] = await room.newest()
     assert await room.retry(one)
     assert not await room.retry(one)
@@ -102,7 +103,7 @@ async def test_a_retry_sends_it_again_once_with_all_tries_before_it(
     deliveries = DeliveryQueue(connection, shards[-1], "crm")
     assert await deliveries.due(10) == ([PHONE], None)
     waiting = await deliveries.fetch(await deliveries.first_due(PHONE))
-    assert (waiting.id, waiting.merged.text, waiting.tries) == (entry.id, "again", 0)
+    assert (waiting.id, waiting.merged.text, waiting.attempts) == (entry.id, "again", 0)
 
 
 async def test_what_is_dropped_is_gone_and_everything_else_is_not(
@@ -110,7 +111,7 @@ async def test_what_is_dropped_is_gone_and_everything_else_is_not(
 ):
     await dead_letter(connection, shards[0], "away")
     await dead_letter(connection, shards[0], "stays")
-    room = DeadMessages(connection, shards)
+    room = DeadLetters(connection, shards)
     [first] = [one for one in await room.newest() if one.entry.merged.text == "away"]
     assert await room.drop(first)
     assert not await room.drop(first)
@@ -123,8 +124,8 @@ async def test_an_entry_that_somebody_else_wrote_is_shown_and_can_be_dropped(con
     await connection.call(
         "XADD", shard.dead, "9-2", "sink", "crm", "id", "5-5", "tries", "nonsense", "text", "t"
     )
-    room = DeadMessages(connection, [shard])
+    room = DeadLetters(connection, [shard])
     odd, half = await room.newest()
-    assert (odd.sink, odd.tries, odd.entry.merged.text) == ("", (), "")
-    assert (half.sink, half.tries, half.message_id) == ("crm", (), "5-5")
+    assert (odd.sink, odd.attempts, odd.entry.merged.text) == ("", (), "")
+    assert (half.sink, half.attempts, half.message_id) == ("crm", (), "5-5")
     assert await room.drop(odd)

@@ -5,9 +5,8 @@ import asyncio
 import pytest
 
 from rfctl.store.connection import Connection
-from rfctl.store.deliveries import make_group
-from rfctl.store.trimmer import trim
-from tests.conftest import collected, make_batches
+from rfctl.store.output_stream import make_group
+from tests.support.batching import make_rig
 from tests.support.forwarding import hand_over
 
 OUT = "rfctl:out"
@@ -21,13 +20,9 @@ async def ids(connection: Connection) -> list[str]:
 async def trimmed(connection: Connection, retention_s: int = 0, retention_entries: int = 0) -> list[str]:
     """What is left."""
     await asyncio.sleep(0.005)
-    await trim(
-        connection,
-        make_batches(connection).shards,
-        retention_s=retention_s,
-        retention_entries=retention_entries,
-    )
-    return [one.id for one in await collected(make_batches(connection))]
+    store = make_rig(connection).store
+    await store.output.trim(retention_s=retention_s, retention_entries=retention_entries)
+    return [one.id for one in await make_rig(connection).collect()]
 
 
 async def read(connection: Connection, group: str, count: int) -> list[bytes]:

@@ -6,20 +6,21 @@ from pathlib import Path
 
 import pytest
 
+from rfctl.assembly.sinks import configured_sinks
 from rfctl.store.connection import Connection
-from rfctl.store.deliveries import DeliveryQueue, StreamEntry, make_group
+from rfctl.store.deliveries import DeliveryQueue
 from rfctl.store.keys import PAUSED, Keyspace, ShardKeys
-from rfctl.store.pending import pending_summary
+from rfctl.store.output_stream import OutputStream, make_group
+from rfctl.store.paused_sinks import PausedSinks
+from rfctl.store.pending import PendingSummary, read_pending
 from rfctl.store.retry_queue import END, pending_deliveries
 from rfctl.store.sink_status import (
     ConfiguredSink,
     SinkStatus,
-    configured_sinks,
     orphaned_groups,
-    pauses,
-    resume,
     sink_statuses,
 )
+from rfctl.store.stream_entry import StreamEntry
 from tests.conftest import configure
 from tests.support.waiting import until
 
@@ -37,9 +38,13 @@ async def leave(connection: Connection, shard: ShardKeys, phone: str) -> str:
 
 
 async def look(connection: Connection, shards: list[ShardKeys], outlet: ConfiguredSink = CRM) -> SinkStatus:
-    totals = (await pending_summary(connection, shards)).totals
-    [seen] = await sink_statuses(connection, shards, [outlet], totals)
-    return seen
+    paused = await PausedSinks(connection).list()
+    [status] = await sink_statuses(connection, shards, [outlet], await pending_on(connection, shards), paused)
+    return status
+
+
+async def pending_on(connection: Connection, shards: list[ShardKeys]) -> PendingSummary:
+    return await read_pending(connection, shards, OutputStream(connection, shards))
 
 
 async def read(connection: Connection, shard: ShardKeys) -> tuple[DeliveryQueue, list[StreamEntry]]:
@@ -117,14 +122,14 @@ async def test_a_pause_says_why_and_since_when_and_ends_once(connection: Connect
     assert paused is not None
     assert paused.why == "it moves"
     assert abs(paused.at_ms - await connection.now_ms()) < 5000
-    assert await resume(connection, "crm")
-    assert not await resume(connection, "crm")
-    assert await pauses(connection) == {}
+    assert await PausedSinks(connection).resume("crm")
+    assert not await PausedSinks(connection).resume("crm")
+    assert await PausedSinks(connection).list() == {}
 
 
 async def test_a_pause_that_somebody_wrote_by_hand_counts_as_one(connection: Connection):
     await connection.call("HSET", PAUSED, "crm", "because \xff")
-    assert (await pauses(connection))["crm"].why == "because \xff"
+    assert (await PausedSinks(connection).list())["crm"].why == "because \xff"
 
 
 async def test_workers_of_the_stream_are_shown_by_their_own_group(connection: Connection):
@@ -164,7 +169,7 @@ async def cost(connection: Connection, shard: ShardKeys, waiting: int) -> int:
     ids = [f"{i:015}-{i:010}" for i in range(waiting)]
     await connection.calls([("ZADD", keys.waiting, 0, f"p{i}\0{ids[i]}") for i in range(waiting)])
     await connection.call("CONFIG", "RESETSTAT")
-    await sink_statuses(connection, [shard], [CRM], {})
+    await look(connection, [shard])
     lines = (await connection.call("INFO", "commandstats")).decode().splitlines()
     called = {
         line.partition(":")[0]: int(line.split("calls=")[1].split(",")[0])
@@ -178,8 +183,8 @@ async def cost(connection: Connection, shard: ShardKeys, waiting: int) -> int:
 async def test_the_cost_goes_by_the_sinks_and_not_by_what_waits(connection: Connection):
     [shard] = Keyspace().all()
     await cost(connection, shard, 0)  # the first call on a connection takes some more
-    assert await cost(connection, shard, 0) <= 12
-    assert await cost(connection, shard, 500) == await cost(connection, shard, 2000) <= 15 + 2 * END
+    assert await cost(connection, shard, 0) <= 16
+    assert await cost(connection, shard, 500) == await cost(connection, shard, 2000) <= 19 + 2 * END
 
 
 async def test_the_last_error_of_what_waits_and_since_when_is_seen(
@@ -191,13 +196,15 @@ async def test_the_last_error_of_what_waits_and_since_when_is_seen(
         deliveries, [entry] = await read(connection, shard)
         await deliveries.schedule_retry(phone, [entry.id], wait_ms=60_000, error=f"first of {phone}")
         await until(lambda: _later(connection, shards))
-        await deliveries.schedule_retry(phone, [entry.id], wait_ms=60_000, error=f"last of {phone}", tries=1)
+        await deliveries.schedule_retry(
+            phone, [entry.id], wait_ms=60_000, error=f"last of {phone}", attempts=1
+        )
     seen = (await look(connection, shards)).retry_cause
     assert seen is not None
     assert seen.error == "last of b"
     assert seen.since_ms < seen.at_ms
     [one] = await pending_deliveries(connection, shards, ["crm", "copy"], "a")
-    assert (one.sink, one.messages, one.tries, one.last and one.last.error) == ("crm", 1, 2, "last of a")
+    assert (one.sink, one.messages, one.attempts, one.last and one.last.error) == ("crm", 1, 2, "last of a")
     assert one.last is not None
     assert one.last.at_ms > seen.since_ms
     assert one.next_try_ms is not None
@@ -215,7 +222,7 @@ async def test_a_phone_that_was_never_tried_has_no_error(connection: Connection,
     await deliveries.schedule_retry("a", [entry.id], wait_ms=0)
     assert (await look(connection, shards)).retry_cause is None
     [one] = await pending_deliveries(connection, shards, ["crm"], "a")
-    assert (one.tries, one.last) == (0, None)
+    assert (one.attempts, one.last) == (0, None)
 
 
 async def test_a_group_of_ours_that_is_no_sinks_is_a_stray_with_what_it_holds(
@@ -227,7 +234,7 @@ async def test_a_group_of_ours_that_is_no_sinks_is_a_stray_with_what_it_holds(
         await leave(connection, shard, "b")
         await make_group(connection, shard.out, "bots")
         await DeliveryQueue(connection, shard, "crm").lease("test", 0)
-    groups = (await pending_summary(connection, shards)).groups
+    groups = (await pending_on(connection, shards)).groups
     assert await orphaned_groups(connection, shards, groups, [CRM]) == []
     [one] = await orphaned_groups(connection, shards, groups, [])
     assert (one.sink, one.shards, one.served) == ("crm", tuple(shards), False)
@@ -241,10 +248,10 @@ async def test_how_long_a_group_has_asked_for_nothing_is_seen(connection: Connec
     [shard] = Keyspace().all()
     await leave(connection, shard, "a")
     await make_group(connection, shard.out, "bots")
-    assert [one.idle_ms for one in (await pending_summary(connection, [shard])).groups] == [None]
+    assert [one.idle_ms for one in (await pending_on(connection, [shard])).groups] == [None]
     for worker in ("one", "two"):
         await connection.call("XREADGROUP", "GROUP", "bots", worker, "STREAMS", shard.out, ">")
-    [seen] = (await pending_summary(connection, [shard])).groups
+    [seen] = (await pending_on(connection, [shard])).groups
     assert seen.idle_ms is not None
     assert seen.idle_ms < 60_000
 

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from rfctl.assembly.store import policy_of
+from rfctl.assembly.batching import build_policy
 from rfctl.config.loader import Configuration, Environment, load, option, shown_value
 from rfctl.config.options import configured, options
 from rfctl.config.rules import TYPES
 from rfctl.errors import CommandLineError, SettingsError
 from rfctl.sources.evolution import schema as evolution_content
 from rfctl.sources.telegram import schema as telegram_update
-from rfctl.store.connection import mask_url
+from rfctl.text import mask_url
 
 
 def environment(tmp_path: Path, **variables: str) -> Environment:
@@ -226,7 +226,8 @@ def test_a_named_section_may_be_spread_over_all_layers(tmp_path: Path):
     )
     found = loaded(
         tmp_path,
-        SALON + 'company = 962302\n\n[sinks.crm]\ntype = "http"\nurl = "https://h"\nretry_delays_ms = [1, 2]\n',
+        SALON
+        + 'company = 962302\n\n[sinks.crm]\ntype = "http"\nurl = "https://h"\nretry_delays_ms = [1, 2]\n',
         CREDENTIALS_DIRECTORY=folder,
         RFCTL_SOURCES__SALON__QUIET_MS="4000",
         RFCTL_SINKS__CRM__RETRY_DELAYS_MS="5000,300000",
@@ -256,9 +257,12 @@ def test_a_variable_reaches_a_section_whose_name_has_a_minus(tmp_path: Path):
 
 
 def test_rules_are_asked_in_the_order_in_which_they_stand(tmp_path: Path):
-    text = '[rules.z]\nwords = "a"\naction = "send_batch"\n[rules.a]\nwords = "a"\naction = "send_alone"\n' + SALON
+    text = (
+        '[rules.z]\nwords = "a"\naction = "send_batch"\n[rules.a]\nwords = "a"\naction = "send_alone"\n'
+        + SALON
+    )
     found = loaded(tmp_path, text + "quiet_ms = 1\n", RFCTL_RULES__Z__QUIET_MS="7")
-    assert [rule.name for rule in policy_of(found.settings).rules] == ["z", "a", "source salon"]
+    assert [rule.name for rule in build_policy(found.settings).rules] == ["z", "a", "source salon"]
 
 
 def test_a_generic_source_of_that_name_needs_no_type(tmp_path: Path):
@@ -304,7 +308,7 @@ def test_the_space_at_the_end_of_a_prefix_counts_wherever_it_was_set(tmp_path: P
         ("", {"RFCTL_RULES__X__PREFIXES": "/, go ,!"}),
         ("", {"RFCTL_RULES__X__PREFIXES": '["go "]'}),
     ):
-        [rule] = policy_of(loaded(tmp_path, RULE + text, **variables).settings).rules
+        [rule] = build_policy(loaded(tmp_path, RULE + text, **variables).settings).rules
         assert "go " in rule.prefixes
 
 
@@ -384,7 +388,9 @@ def test_all_that_does_not_fit_in_the_rules_is_said_at_once(tmp_path: Path):
         "rules.x.patterns", "rules.x.patterns", "rules.x.types", "rules.x.types", "rules.x.words",
         "rules.y", "rules.y",
     ]  # fmt: skip
-    unknown = problems(tmp_path, RULE + 'sources = ["a", "b"]\n[rules.y]\naction = "send_batch"\nsources = ["c"]\n')
+    unknown = problems(
+        tmp_path, RULE + 'sources = ["a", "b"]\n[rules.y]\naction = "send_batch"\nsources = ["c"]\n'
+    )
     assert [one.partition(": ")[0] for one in unknown] == ["rules.x.sources"] * 2 + ["rules.y.sources"]
 
 

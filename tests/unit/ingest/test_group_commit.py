@@ -8,7 +8,8 @@ import pytest
 
 from rfctl.errors import KeyTakenError, OverloadedError, RedisCannotNowError, RedisUnreachableError
 from rfctl.ingest.group_commit import Bounds, GroupCommit
-from rfctl.model.message import Added, Message
+from rfctl.model.message import Message
+from rfctl.model.stored import Added
 
 
 def message(text: str) -> Message:

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rfctl.model.message import Message, decode_item, encode_company, encode_item, normalize_phone
+from rfctl.model.message import Message, normalize_phone
+from rfctl.model.stored import decode_item, encode_company, encode_item
 from rfctl.store.keys import Keyspace, batch_key_of, dedupe_key, is_plain
 
 

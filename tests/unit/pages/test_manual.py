@@ -119,7 +119,7 @@ def test_every_key_stands_there():
     sink = shard.sink("NAME")
     for key in (
         shard.due, shard.out, shard.totals, shard.seen_prefix, shard.batch_prefix, shard.last_prefix, shard.dead,
-        sink.waiting, sink.retry, sink.tries, sink.bodies, sink.lease,
+        sink.waiting, sink.retry, sink.attempts, sink.bodies, sink.lease,
         DAEMONS, SHARDS, QUARANTINE, PAUSED, events_channel(0)[:-1],
     ):  # fmt: skip
         assert f".It {key}" in page, key

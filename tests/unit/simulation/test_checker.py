@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 
 from rfctl.batching.policy import Timers
-from rfctl.model.message import Merged
+from rfctl.model.stored import Merged
 from rfctl.simulation.scenario import check, offsets, schedule
 
 TIMERS = Timers(5000, 10, 60_000)

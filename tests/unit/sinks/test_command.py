@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from rfctl.errors import SettingsError
+from rfctl.model.delivery import Delivery
 from rfctl.sinks import command
 from rfctl.sinks.command import Command
-from rfctl.sinks.contract import Delivery, DeliveryError, SinkProfile, encode
+from rfctl.sinks.contract import DeliveryError, SinkProfile, encode
 from tests.unit.sinks.http.test_sink import message, open_files
 
 

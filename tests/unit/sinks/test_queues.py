@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from rfctl.errors import SettingsError
-from rfctl.model.message import Merged
+from rfctl.model.delivery import Delivery
+from rfctl.model.stored import Merged
 from rfctl.sinks.bullmq import MOST_QUEUES, BullMq
 from rfctl.sinks.celery import Celery
-from rfctl.sinks.contract import Delivery, DeliveryError, Sink, SinkProfile
+from rfctl.sinks.contract import DeliveryError, Sink, SinkProfile
 from rfctl.sinks.queues import job_data, job_id
 from rfctl.sinks.rq import Rq
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from rfctl.sinks.contract import Delivery, DeliveryError, SinkProfile, encode
+from rfctl.model.delivery import Delivery
+from rfctl.sinks.contract import DeliveryError, SinkProfile, encode
 from rfctl.sinks.stdout import Stdout
 from tests.unit.sinks.http.test_sink import message
 

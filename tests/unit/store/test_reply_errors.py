@@ -10,7 +10,8 @@ from redis._parsers.base import BaseParser
 
 from rfctl.errors import CANNOT_NOW, TEMPORARY, OverloadedError, RedisCannotNowError
 from rfctl.ingest.group_commit import Bounds, GroupCommit
-from rfctl.model.message import Added, Message
+from rfctl.model.message import Message
+from rfctl.model.stored import Added
 from rfctl.store.connection import RedisAddress, explain
 
 ADDRESS = RedisAddress("redis://127.0.0.1:1/0", "the test")

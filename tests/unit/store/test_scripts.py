@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from rfctl.model.message import Message
 from rfctl.store.connection import Connection, RedisAddress
-from tests.conftest import collected, make_batches
+from tests.support.batching import make_rig
 
 messages = st.tuples(
     st.sampled_from(["79001234567", "a b]}{*", "rfctl:due"]),
@@ -24,7 +24,7 @@ async def test_every_message_comes_out_once_in_order_and_never_mixed(calls, shar
     connection = Connection(
         fakeredis.FakeAsyncRedis(protocol=2), RedisAddress("fake", "the test"), shebang=False
     )
-    batches = make_batches(connection, shards, max_size=4)
+    batches = make_rig(connection, shards, max_size=4)
     model: dict[tuple[str, str, str], str] = {}
     for call in calls:
         sent = [Message(phone=p, text=t, id=str(i), channel="generic", company=c) for p, t, i, c in call]
@@ -33,16 +33,16 @@ async def test_every_message_comes_out_once_in_order_and_never_mixed(calls, shar
             key = (one.phone, one.company or "", one.id)
             assert result.added == (key not in model)
             model.setdefault(key, one.text)
-    while (await batches.hand_over(drain_reason="shutdown")).more:
+    while (await batches.drain("shutdown")).more:
         pass
-    merged = await collected(batches)
+    merged = await batches.collect()
     out = [((one.phone, one.company, m.messageId), m.text) for one in merged for m in one.messages]
     assert dict(out) == model
     assert len(out) == len(model)
     for phone in {key[0] for key in model}:
         assert [key for key, _ in out if key[0] == phone] == [key for key in model if key[0] == phone]
-    for one in merged:
-        assert one.count == len(one.messages) <= 4
-        assert one.text == " ".join(m.text for m in one.messages)
-        assert len({m.companyId for m in one.messages}) == 1
+    for batch in merged:
+        assert batch.count == len(batch.messages) <= 4
+        assert batch.text == " ".join(m.text for m in batch.messages)
+        assert len({m.companyId for m in batch.messages}) == 1
     await connection.close()

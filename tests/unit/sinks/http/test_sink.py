@@ -20,8 +20,9 @@ from hypothesis import strategies as st
 from standardwebhooks import Webhook
 
 from rfctl.errors import SettingsError
-from rfctl.model.message import Merged
-from rfctl.sinks.contract import Delivery, DeliveryError, SinkProfile, encode
+from rfctl.model.delivery import Delivery
+from rfctl.model.stored import Merged
+from rfctl.sinks.contract import DeliveryError, SinkProfile, encode
 from rfctl.sinks.http import sink as http
 from rfctl.sinks.http.sink import Http, retry_after_ms, signature
 from tests.support.certificates import self_signed

@@ -1,0 +1,162 @@
+"""The one door to Redis: a connection, the keys of its shards, and a room for each thing that is kept there."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from functools import cached_property
+
+from rfctl.store.aliases import Aliases
+from rfctl.store.batches import Batches, BatchOptions
+from rfctl.store.connection import Connection, RedisAddress
+from rfctl.store.counters import Counters
+from rfctl.store.daemons import Daemons
+from rfctl.store.dead_letters import DeadLetters
+from rfctl.store.deliveries import DeliveryQueue
+from rfctl.store.instance_id import ensure_instance_id
+from rfctl.store.keys import Keyspace, ShardKeys, events_channel
+from rfctl.store.output_stream import ConsumerGroup, OutputStream
+from rfctl.store.paused_sinks import PausedSinks
+from rfctl.store.pending import PendingSummary, read_pending
+from rfctl.store.quarantine import Quarantine
+from rfctl.store.retry_queue import PendingDelivery, pending_deliveries
+from rfctl.store.server_info import ServerInfo, WriteRefusal
+from rfctl.store.shards import check_shards, claim_shards
+from rfctl.store.sink_status import ConfiguredSink, OrphanedGroup, SinkStatus, orphaned_groups, sink_statuses
+
+
+class Store:
+    """One Redis. Nothing is sent before the first call; every call raises RfctlError when Redis fails.
+
+    `batch_options` is what the scripts about batches get besides the messages.
+    """
+
+    def __init__(
+        self, connection: Connection, keyspace: Keyspace, batch_options: BatchOptions | None = None
+    ) -> None:
+        self._connection = connection
+        self._keyspace = keyspace
+        self._batch_options = batch_options or BatchOptions()
+
+    @classmethod
+    def open(
+        cls,
+        address: RedisAddress,
+        keyspace: Keyspace,
+        batch_options: BatchOptions | None = None,
+        *,
+        max_connections: int = 8,
+    ) -> Store:
+        """Return a store on sockets of its own. Raises SettingsError for an address that cannot be."""
+        return cls(Connection.open(address, most=max_connections), keyspace, batch_options)
+
+    def reopen(self) -> Store:
+        """Return another store on the same Redis, with sockets of its own."""
+        return Store.open(self.address, self._keyspace, self._batch_options)
+
+    @property
+    def address(self) -> RedisAddress:
+        """Where this Redis is, and who set it."""
+        return self._connection.address
+
+    @cached_property
+    def shards(self) -> list[ShardKeys]:
+        """The keys of every shard."""
+        return self._keyspace.all()
+
+    @cached_property
+    def batches(self) -> Batches:
+        """The pending batches."""
+        return Batches(self._connection, self._keyspace, self._batch_options)
+
+    @cached_property
+    def output(self) -> OutputStream:
+        """The output stream and its consumer groups."""
+        return OutputStream(self._connection, self.shards)
+
+    def deliveries(self, sink: str, shard: ShardKeys | None = None) -> DeliveryQueue:
+        """Return the delivery queue of one sink on one shard, by default the first."""
+        return DeliveryQueue(self._connection, shard or self.shards[0], sink)
+
+    @cached_property
+    def paused_sinks(self) -> PausedSinks:
+        """The sinks that stand still."""
+        return PausedSinks(self._connection)
+
+    @cached_property
+    def dead_letters(self) -> DeadLetters:
+        """The merged messages that a sink did not take at any attempt."""
+        return DeadLetters(self._connection, self.shards)
+
+    @cached_property
+    def quarantine(self) -> Quarantine:
+        """The requests that no source could read."""
+        return Quarantine(self._connection)
+
+    @cached_property
+    def aliases(self) -> Aliases:
+        """The second ids of senders."""
+        return Aliases(self._connection)
+
+    @cached_property
+    def daemons(self) -> Daemons:
+        """The records of the daemons."""
+        return Daemons(self._connection)
+
+    @cached_property
+    def counters(self) -> Counters:
+        """The counters that this process gathers."""
+        return Counters(self._connection, self.shards[0].totals)
+
+    async def pending(self, *, limit: int = 20) -> PendingSummary:
+        """Return what is pending and what has been; list the `limit` batches that are due soonest."""
+        return await read_pending(self._connection, self.shards, self.output, limit=limit)
+
+    async def sink_statuses(
+        self, sinks: Sequence[ConfiguredSink], pending: PendingSummary
+    ) -> list[SinkStatus]:
+        """Return the status of every sink, over all shards; `pending` has the counters and the groups."""
+        paused = await self.paused_sinks.list() if sinks else {}
+        return await sink_statuses(self._connection, self.shards, sinks, pending, paused)
+
+    async def orphaned_groups(
+        self, sinks: Sequence[ConfiguredSink], groups: Sequence[ConsumerGroup]
+    ) -> list[OrphanedGroup]:
+        """Return the consumer groups of sinks that are not in the settings."""
+        return await orphaned_groups(self._connection, self.shards, groups, sinks)
+
+    async def pending_deliveries(self, sinks: Sequence[str], batch_key: str) -> list[PendingDelivery]:
+        """Return what of one person waits for each of these sinks on each shard."""
+        return await pending_deliveries(self._connection, self.shards, sinks, batch_key)
+
+    async def server_info(self) -> ServerInfo:
+        """Return which Redis this is."""
+        return await self._connection.server()
+
+    async def write_refusals(self) -> list[WriteRefusal]:
+        """Return why writes are refused now; nothing is written to find it out."""
+        return await self._connection.write_refusals()
+
+    async def now_ms(self) -> int:
+        """Return the time by the clock of Redis, Unix ms."""
+        return await self._connection.now_ms()
+
+    async def ensure_instance_id(self) -> str:
+        """Return the name of this Redis; it is made at the first call."""
+        return await ensure_instance_id(self._connection)
+
+    async def check_shards(self) -> None:
+        """Refuse a Redis that is laid out for another number of shards. Raises OtherShardsError."""
+        await check_shards(self._connection, self._keyspace.shards)
+
+    async def claim_shards(self) -> None:
+        """Write down the number of shards at the first start. Raises OtherShardsError for another number."""
+        await claim_shards(self._connection, self._keyspace.shards)
+
+    def events(self, subscribed: asyncio.Event | None = None) -> AsyncIterator[bytes]:
+        """Yield what the scripts publish; `subscribed` is set once nothing can be missed."""
+        return self._connection.published(events_channel(self._connection.db), subscribed)
+
+    async def close(self) -> None:
+        """Close every socket."""
+        await self._connection.close()

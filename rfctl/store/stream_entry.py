@@ -1,0 +1,71 @@
+"""One entry of the output stream on its way to a sink, and the forms of its id."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+
+from rfctl.model.delivery import Delivery, delivery_id
+from rfctl.model.stored import Merged, decode_merged
+from rfctl.store.keys import batch_key_of
+
+_ID = re.compile(r"(\d{1,20}-\d{1,20})(?:-(\d{1,4}))?", re.ASCII)
+
+
+@dataclass(frozen=True)
+class StreamEntry:
+    """One merged message on its way to a sink; `fields` are None when somebody has deleted it from the stream.
+
+    `id` is the stream's, `shard` the number of its shard or "", `attempts` how often it was tried before.
+    """
+
+    id: str
+    fields: list[bytes] | None
+    shard: str = ""
+    attempts: int = 0
+
+    @cached_property
+    def merged(self) -> Merged:
+        """The message; one without fields is empty."""
+        return decode_merged(self.id.encode(), self.fields or [])
+
+    @cached_property
+    def phone(self) -> str:
+        """Who wrote it, read without all the rest, which may be nothing that we wrote."""
+        fields = self.fields or []
+        values = dict(zip(fields[::2], fields[1::2], strict=False))
+        return values.get(b"phone", b"").decode(errors="replace")
+
+    @cached_property
+    def name(self) -> str:
+        """Whose turn it waits for: one person's messages leave one after another."""
+        return batch_key_of(self.phone)
+
+    @property
+    def message_id(self) -> str:
+        """The id by which receivers know it."""
+        return delivery_id(self.id, self.shard)
+
+    def delivery(self, instance_id: str = "") -> Delivery:
+        """Return what a sink is given; the id is the same at every attempt, and no other shard's."""
+        return Delivery(self.message_id, self.merged, self.attempts + 1, instance_id)
+
+
+def is_message_id(text: str) -> bool:
+    """Say whether a text has the form of a merged message's id: `1758000000000-0`, or with a shard behind it."""
+    return _ID.fullmatch(text) is not None
+
+
+def split_id(message_id: str) -> tuple[str, str | None]:
+    """Return the entry's id and the shard's number (None: not named). Raises ValueError for no id."""
+    match = _ID.fullmatch(message_id)
+    if match is None:
+        raise ValueError(f"{message_id} is no id")
+    return match[1], match[2]
+
+
+def plain_id(padded: str) -> str:
+    """Return an entry id without the zeros by which it sorts."""
+    ms, _, seq = padded.partition("-")
+    return f"{int(ms)}-{int(seq)}"
