@@ -6,7 +6,10 @@ They are shown as what they are (`\x1b`, `\u202e`), so that what is seen is what
 
 from __future__ import annotations
 
+import difflib
 import re
+from collections.abc import Iterable
+from urllib.parse import unquote, urlsplit
 
 _UNSAFE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
@@ -53,3 +56,38 @@ def counted(number: int, what: str) -> str:
     """Return a number with its noun: `1 batch`, `2 batches`, `0 messages`."""
     ending = "" if number == 1 else "es" if what.endswith("ch") else "s"
     return f"{number} {what}{ending}"
+
+
+def did_you_mean(word: str, known_words: Iterable[str]) -> str:
+    """Return a hint to be put behind a fact: the known word that is nearest, or ""."""
+    matches = difflib.get_close_matches(word, list(known_words), n=1)
+    return f"; did you mean {matches[0]}?" if matches else ""
+
+
+_NEXT_URL = re.compile(r";(?=[A-Za-z][A-Za-z0-9+.-]*://)")
+_SECRET_NAME = re.compile(
+    r"pass|pwd|secret|token|credential|signature|auth|(^|[._-])(sig|api_?key|key)$", re.I
+)
+
+
+def mask_url(url: str) -> str:
+    """Return a URL, or several parted by `;`, with dots for each password, also one in a query."""
+    return ";".join(_masked(one) for one in _NEXT_URL.split(url))
+
+
+def _masked(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018 - a password with a / in it is read as a port, and refused here
+    except ValueError:
+        return "•••"
+    front, mark, query = url.partition("?")
+    if parts.password is not None:
+        user, _, host = parts.netloc.rpartition("@")
+        front = front.replace(parts.netloc, f"{user.partition(':')[0]}:•••@{host}", 1)
+    return front + mark + "&".join(_masked_field(one) for one in query.split("&"))
+
+
+def _masked_field(field: str) -> str:
+    name, equals, value = field.partition("=")
+    return f"{name}=•••" if equals and value and _SECRET_NAME.search(unquote(name)) else field

@@ -13,12 +13,12 @@ from collections.abc import AsyncIterator
 from rfctl.cli.message_id import in_stream
 from rfctl.errors import RfctlError, SettingsError, UsageError
 from rfctl.observe.events import BatchHandedOver
-from rfctl.sinks.contract import DeliveryError, Sink, SinkProfile
-from rfctl.sinks.redis import RedisSink
-from rfctl.sinks.registry import make_sink
+from rfctl.section import build_section
+from rfctl.sinks.contract import DeliveryError, Sink
+from rfctl.sinks.http.config import HttpConfig
 from rfctl.store.batches import Batches
-from rfctl.store.connection import mask_url
 from rfctl.store.deliveries import StreamEntry
+from rfctl.text import mask_url
 
 _FLAG = "--forward-to"
 
@@ -78,13 +78,13 @@ async def relaying(batches: Batches, url: str) -> AsyncIterator[Relay]:
 
 
 def _http(url: str) -> Sink:
-    profile = SinkProfile(_FLAG, "http", options={"url": url, "allow_private": True})
+    from rfctl.sinks.http.sink import Http
+
     try:
-        sink = make_sink(profile)
+        config = build_section(HttpConfig, {"type": "http", "url": url, "allow_private": True}, _FLAG)
     except SettingsError as problem:
-        raise UsageError("; ".join(problem.problems).replace(f"sinks.{_FLAG}.url", _FLAG)) from None
-    assert not isinstance(sink, RedisSink)  # noqa: S101 - the type is http
-    return sink
+        raise UsageError("; ".join(problem.problems).replace(f"{_FLAG}.url", _FLAG)) from None
+    return Http(_FLAG, config)
 
 
 def _say(text: str) -> None:

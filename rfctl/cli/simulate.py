@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from rfctl.assembly.sources import GENERIC, source_settings
+from rfctl.assembly.sources import source_configs
 from rfctl.batching.policy import Policy, Timers
 from rfctl.cli.context import Invocation, invocation, run_async
 from rfctl.config.loader import Configuration
@@ -17,6 +17,7 @@ from rfctl.errors import ANSWER_IS_NO, KeyTakenError, NoDaemonError, RedisCannot
 from rfctl.model.message import Merged, Message, merged_as_json, normalize_phone
 from rfctl.simulation.client import Client, Send, base_url, send_all
 from rfctl.simulation.scenario import PlannedMessage, Scenario, Verdict, check, due_ms, offsets, schedule
+from rfctl.sources.registry import GENERIC
 from rfctl.store.batches import Batches, Rules
 from rfctl.store.connection import Connection
 from rfctl.store.daemons import DaemonRecord, list_alive
@@ -64,8 +65,8 @@ async def _simulate(
 ) -> int:
     context = invocation(ctx)
     async with context.batches() as (connection, batches, configuration):
-        generic = source_settings(configuration.settings).get(GENERIC)
-        via = wanted or ("webhook" if generic is not None and not generic.map else "redis")
+        generic = source_configs(configuration.settings).get(GENERIC)
+        via = wanted or ("webhook" if generic is not None and generic.answers_in_words else "redis")
         daemon = await _daemon(batches, via)
         timers = Timers(daemon.quiet_ms, daemon.max_size, daemon.max_wait_ms)
         sendings = schedule(phones, offsets(scenario, timers, count, interval), f"sim-{run}")
@@ -109,8 +110,8 @@ async def _check_writes(connection: Connection) -> None:
 
 
 def _via_webhook(configuration: Configuration, daemon: DaemonRecord) -> Send:
-    generic = source_settings(configuration.settings).get(GENERIC)
-    if generic is None or generic.map:
+    generic = source_configs(configuration.settings).get(GENERIC)
+    if generic is None or not generic.answers_in_words:
         raise UsageError("there is no source generic that takes simulated messages", next="use --via redis")
     return Client(base_url(daemon), generic.secrets[0] if generic.secrets else "").send
 

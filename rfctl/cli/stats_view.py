@@ -8,12 +8,11 @@ from typing import Any
 
 from rfctl.observe.health import refused, warned
 from rfctl.observe.snapshot import Snapshot
-from rfctl.store.connection import mask_url
 from rfctl.store.daemons import DaemonRecord
 from rfctl.store.keys import is_hashed
 from rfctl.store.pending import GroupLag, PendingBatch
 from rfctl.store.sink_status import SinkStatus
-from rfctl.text import counted, duration
+from rfctl.text import counted, duration, mask_url
 
 
 def as_data(look: Snapshot) -> dict[str, Any]:

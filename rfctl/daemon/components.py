@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import structlog
 
 from rfctl.assembly.sinks import forwarded_sinks, worker_groups
-from rfctl.assembly.sources import GENERIC, build_sources, check_open_to_all, insecure
+from rfctl.assembly.sources import build_sources, check_open_to_all, insecure
 from rfctl.assembly.store import rules_of
 from rfctl.batching.scheduler import Scheduler
 from rfctl.config.options import options, value_of
@@ -26,6 +26,7 @@ from rfctl.ingest.group_commit import GroupCommit
 from rfctl.ingest.receiver import Receiver
 from rfctl.model.message import Added, Message
 from rfctl.sources.generic.node_form import BATCHED
+from rfctl.sources.registry import GENERIC
 from rfctl.store.batches import Batches
 from rfctl.store.deliveries import make_group
 from rfctl.store.quarantine import Quarantine

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from rfctl.assembly.sinks import Target, close_target, open_targets
-from rfctl.config.endpoints import SinkSettings
+from rfctl.assembly.sinks import open_targets
 from rfctl.delivery.forwarder import Forwarder
+from rfctl.delivery.target import Target
 from rfctl.errors import RfctlError
+from rfctl.sinks.config import SinkConfig
 from rfctl.store.connection import Connection, RedisAddress
 from rfctl.store.deliveries import DeliveryQueue
 from rfctl.store.keys import ShardKeys
@@ -23,7 +24,7 @@ _log = structlog.get_logger("forwarder")
 
 @dataclass(slots=True)
 class _Running:
-    settings: SinkSettings
+    settings: SinkConfig
     exit: Target
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     connections: list[Connection] = field(default_factory=list)
@@ -52,7 +53,7 @@ class Supervisor:
         self._failed = failed
         self._running: dict[str, _Running] = {}
 
-    async def serve(self, sinks: Mapping[str, SinkSettings], redis_url: str) -> None:
+    async def serve(self, sinks: Mapping[str, SinkConfig], redis_url: str) -> None:
         """Run exactly these sinks: what is new or changed starts, what is gone or changed stops first.
 
         Raises SettingsError before anything was changed.
@@ -64,13 +65,13 @@ class Supervisor:
         for name, one in made.items():
             self._start(name, sinks[name], one, mended=name in before)
 
-    def _start(self, name: str, settings: SinkSettings, made: Target, *, mended: bool) -> None:
+    def _start(self, name: str, settings: SinkConfig, made: Target, *, mended: bool) -> None:
         running = self._running[name] = _Running(settings, made)
         for shard in self._shards:
             connection = Connection.open(self._address)
             running.connections.append(connection)
             deliveries = DeliveryQueue(connection, shard, name)
-            forwarder = Forwarder(deliveries, made.sink, made.pace, self._daemon_id)
+            forwarder = Forwarder(deliveries, made.sink, made.policy, self._daemon_id)
             task = asyncio.create_task(self._run(forwarder, running.stopping, deliveries if mended else None))
             task.add_done_callback(self._failed)
             running.tasks.append(task)
@@ -90,7 +91,7 @@ class Supervisor:
         running = self._running.pop(name)
         running.stopping.set()
         await asyncio.wait(running.tasks)
-        await close_target(running.exit)
+        await running.exit.close()
         for connection in running.connections:
             await connection.close()
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from rfctl.assembly.sources import ServedSource, build_sources
+from rfctl.assembly.sources import build_sources
 from rfctl.config.settings import Settings
 from rfctl.errors import BadRequestError
-from rfctl.model.message import with_placeholder
-from rfctl.sources.contract import NotUnderstoodError, ParseResult, Unparsed
+from rfctl.model.message import Unparsed, with_placeholder
+from rfctl.sources.contract import NotUnderstoodError, ParseResult, ServedSource
 from rfctl.store.batches import Batches
 from rfctl.store.counters import Counters
 from rfctl.store.quarantine import Quarantine, QuarantinedRequest

@@ -16,13 +16,13 @@ import structlog
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 
-from rfctl.assembly.sources import GENERIC, ServedSource
 from rfctl.errors import BadRequestError, KeyTakenError
 from rfctl.ingest.access import is_local
 from rfctl.ingest.group_commit import GroupCommit
 from rfctl.ingest.responses import json_answer
-from rfctl.model.message import Added, Message, with_placeholder
-from rfctl.sources.contract import NotUnderstoodError, ParseResult, Request, Unparsed
+from rfctl.model.message import Added, Message, Unparsed, with_placeholder
+from rfctl.sources.contract import NotUnderstoodError, ParseResult, Request, ServedSource
+from rfctl.sources.registry import GENERIC
 from rfctl.store.counters import Counters
 from rfctl.store.quarantine import Quarantine
 

@@ -18,6 +18,7 @@ makes the scripts' plain searches safe whatever a stranger typed.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -87,6 +88,14 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     metadata: bytes = b"{}"
     simulated: bool = False
     alias: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Unparsed:
+    """A request, or the part of one, that is authentic and not understood: `body` can be read again later."""
+
+    body: bytes
+    why: str
 
 
 def with_placeholder(message: Message, placeholder: str) -> Message:

@@ -12,7 +12,6 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from redis import exceptions as rx
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -29,6 +28,7 @@ from rfctl.store.server_info import (
     server_info_from,
     write_refusals,
 )
+from rfctl.text import mask_url
 
 _UNNAMED: dict[type[Exception], str] = {
     rx.BusyLoadingError: "LOADING",
@@ -39,10 +39,6 @@ _UNNAMED: dict[type[Exception], str] = {
     rx.TryAgainError: "TRYAGAIN",
 }
 """The errors whose code redis-py takes out of the message."""
-_NEXT_URL = re.compile(r";(?=[A-Za-z][A-Za-z0-9+.-]*://)")
-_SECRET_NAME = re.compile(
-    r"pass|pwd|secret|token|credential|signature|auth|(^|[._-])(sig|api_?key|key)$", re.I
-)
 _CREDENTIALS = ("NOAUTH", "WRONGPASS", "NOPERM")
 _NOT_THE_MASTER = ("READONLY", "MASTERDOWN", "UNBLOCKED")
 _OF_A_SCRIPT = re.compile(r": -([A-Z]+) ")
@@ -69,29 +65,6 @@ class RedisAddress:
 def pairs(flat: list[Any]) -> list[tuple[Any, Any]]:
     """Return [a, 1, b, 2] as [(a, 1), (b, 2)]."""
     return list(zip(flat[::2], flat[1::2], strict=True))
-
-
-def mask_url(url: str) -> str:
-    """Return a URL, or several parted by `;`, with dots for each password, also one in a query."""
-    return ";".join(_masked(one) for one in _NEXT_URL.split(url))
-
-
-def _masked(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        parts.port  # noqa: B018 - a password with a / in it is read as a port, and refused here
-    except ValueError:
-        return "•••"
-    front, mark, query = url.partition("?")
-    if parts.password is not None:
-        user, _, host = parts.netloc.rpartition("@")
-        front = front.replace(parts.netloc, f"{user.partition(':')[0]}:•••@{host}", 1)
-    return front + mark + "&".join(_masked_field(one) for one in query.split("&"))
-
-
-def _masked_field(field: str) -> str:
-    name, equals, value = field.partition("=")
-    return f"{name}=•••" if equals and value and _SECRET_NAME.search(unquote(name)) else field
 
 
 def _refused(address: RedisAddress, message: str) -> errors.RfctlError:

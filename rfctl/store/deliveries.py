@@ -16,9 +16,8 @@ from typing import Any
 import msgspec
 
 from rfctl.errors import RfctlError
+from rfctl.model.delivery import Delivery, RedisWrite
 from rfctl.model.message import Merged, decode_merged
-from rfctl.sinks.contract import Delivery
-from rfctl.sinks.redis import RedisWrite
 from rfctl.store.connection import Connection, pairs
 from rfctl.store.instance_id import ensure_instance_id
 from rfctl.store.keys import PAUSED, ShardKeys, batch_key_of

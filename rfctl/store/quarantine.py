@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
-from rfctl.sources.contract import Unparsed
+from rfctl.model.message import Unparsed
 from rfctl.store.connection import Connection
 from rfctl.store.keys import QUARANTINE
 

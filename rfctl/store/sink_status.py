@@ -13,7 +13,6 @@ from typing import Any
 
 import msgspec
 
-from rfctl.assembly.sinks import is_read_by_workers
 from rfctl.config.settings import Settings
 from rfctl.store.connection import Command, Connection, pairs
 from rfctl.store.deliveries import group_name
@@ -82,8 +81,8 @@ class OrphanedGroup:
 def configured_sinks(settings: Settings) -> list[ConfiguredSink]:
     """Return the configured sinks; those that workers read themselves are not forwarded."""
     return [
-        ConfiguredSink(name, one.type, one.group, forwarded=False)
-        if is_read_by_workers(one)
+        ConfiguredSink(name, one.type, one.worker_group, forwarded=False)
+        if one.is_read_by_workers
         else ConfiguredSink(name, one.type, group_name(name))
         for name, one in settings.sinks.items()
     ]

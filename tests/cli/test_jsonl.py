@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from rfctl.sources.contract import Unparsed
+from rfctl.model.message import Unparsed
 from rfctl.store.connection import Connection
 from rfctl.store.quarantine import Quarantine
 from tests.cli.test_commands import PHONE, Daemon

@@ -11,7 +11,7 @@ from rfctl.config.rules import TYPES
 from rfctl.errors import CommandLineError, SettingsError
 from rfctl.sources.evolution import schema as evolution_content
 from rfctl.sources.telegram import schema as telegram_update
-from rfctl.store.connection import mask_url
+from rfctl.text import mask_url
 
 
 def environment(tmp_path: Path, **variables: str) -> Environment:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rfctl.sources.contract import Profile, Source
+from rfctl.sources.contract import Source
 from rfctl.sources.generic.mapped import Mapped
 from rfctl.sources.registry import make_source
 from tests.support.recorded import Case, cases, check, check_stored, check_unclear, survived

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rfctl.sources.contract import NotUnderstoodError, ParseResult, Profile, Request
+from rfctl.sources.contract import NotUnderstoodError, ParseResult, Request
 from rfctl.sources.evolution.source import Evolution
 from rfctl.sources.evolution.token import GRACE_MS
 from tests.support.recorded import ANY_JSON, Case, body, cases, survived

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rfctl.errors import SettingsError
-from rfctl.sources.contract import NotUnderstoodError, ParseResult, Profile, Request, Source
+from rfctl.sources.contract import NotUnderstoodError, ParseResult, Request, Source
 from rfctl.sources.generic.mapped import Mapped, check_mapping
 from rfctl.sources.generic.node_form import sign
 from tests.support.recorded import ANY_JSON, Case, cases, survived

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rfctl.errors import BadRequestError
-from rfctl.sources.contract import Profile, Request, Source
+from rfctl.sources.contract import Request, Source
 from rfctl.sources.generic import node_form as generic
 from rfctl.sources.generic.node_form import Generic, Limits, messages, sign, verify
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rfctl.sources.contract import NotUnderstoodError, ParseResult, Profile, Request, Source
+from rfctl.sources.contract import NotUnderstoodError, ParseResult, Request, Source
 from rfctl.sources.green_api.source import GreenApi
 from tests.support.recorded import ANY_JSON, NOTHING, body, survived
 

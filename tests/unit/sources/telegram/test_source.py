@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rfctl.sources.contract import NotUnderstoodError, ParseResult, Profile, Request
+from rfctl.sources.contract import NotUnderstoodError, ParseResult, Request
 from rfctl.sources.telegram.source import Telegram
 from tests.support.recorded import ANY_JSON, Case, body, cases, survived
 

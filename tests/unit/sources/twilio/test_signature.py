@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from rfctl.sources.contract import Profile, Request
+from rfctl.sources.contract import Request
 from rfctl.sources.twilio.source import Twilio
 
 validator = pytest.importorskip("twilio.request_validator")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rfctl.sources.contract import NotUnderstoodError, Profile, Request
+from rfctl.sources.contract import NotUnderstoodError, Request
 from rfctl.sources.twilio.source import Twilio, sign
 from tests.support.recorded import body, survived
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rfctl.sources.contract import Contact, NotUnderstoodError, ParseResult, Profile, Request, Source
+from rfctl.sources.contract import NotUnderstoodError, ParseResult, Request, Source
+from rfctl.sources.parsing import Contact
 from rfctl.sources.waha.source import Waha
 from rfctl.sources.whatsapp_web import contact, type_named, type_of_mime
 from tests.support.recorded import ANY_JSON, NOTHING, body, survived

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rfctl.model.message import decode_item, encode_item
-from rfctl.sources.contract import NotUnderstoodError, Profile, Request
+from rfctl.sources.contract import NotUnderstoodError, Request
 from rfctl.sources.whatsapp_cloud.source import WhatsAppCloud, sign
 from tests.support.recorded import body, survived
 

@@ -1,0 +1,36 @@
+"""One merged message on its way to a receiver: what a sink is given, and what is written into the same Redis."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from rfctl.model.message import Merged
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One attempt: the merged message, the id that is the same at every attempt, and its number, from 1.
+
+    `instance_id` names the Redis that the message comes from: ids are unique there only.
+    """
+
+    id: str
+    merged: Merged
+    attempt: int = 1
+    instance_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RedisWrite:
+    """What one message writes into the same Redis: a list's value, or the fields of a stream's entry."""
+
+    kind: Literal["list", "stream"]
+    key: str
+    values: Sequence[bytes | str]
+
+
+def delivery_id(entry_id: str, shard: str) -> str:
+    """Return the id by which receivers know a merged message: the stream's, with the shard's number behind it."""
+    return f"{entry_id}-{shard}" if shard else entry_id
