@@ -133,7 +133,9 @@ def faults_of(error: ErrorDetails) -> list[Fault]:
 
 
 def _words_for(error: ErrorDetails) -> str:
-    message = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "value_error":
+        return error["msg"].removeprefix("Value error, ")
+    message = error["msg"]
     words = _IN_WORDS.get(error["type"], message[:1].lower() + message[1:])
     if error["type"] == "literal_error":
         words += did_you_mean(str(error["input"]), re.findall(r"'([^']+)'", error["ctx"]["expected"]))

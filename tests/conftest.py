@@ -13,7 +13,8 @@ import pytest
 import structlog
 
 from rfctl.batching.policy import Policy, Rule, Timers
-from rfctl.config.loader import Configuration, Environment, load
+from rfctl.config.environment import Environment
+from rfctl.config.loader import Configuration, load
 from rfctl.daemon.daemon import Daemon
 from rfctl.observe import logging as logs
 from rfctl.store.batches import Batches, Rules

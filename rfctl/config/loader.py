@@ -21,7 +21,7 @@ from rfctl.config.options import NAMED, Option, find_option, mask_value, option_
 from rfctl.config.problems import SettingsProblems
 from rfctl.config.settings import Settings
 from rfctl.config.toml_source import TomlLocations, flat, from_text, sections
-from rfctl.config.unions import MODELS, model_for
+from rfctl.config.unions import model_for, types_of
 from rfctl.errors import FLAG
 from rfctl.section import faults_of
 from rfctl.sources.registry import GENERIC
@@ -188,7 +188,7 @@ class _Loader:
             fields = model_for(section, kind).model_fields
             for setting in [setting for setting in config if setting not in fields]:
                 del config[setting]
-                if kind in MODELS[section]:
+                if kind in types_of(section):
                     only = ", ".join(find_option(f"{place}.{setting}").only)
                     problem = f"is not for type {kind}, but for {only}"
                     self.problems.add(f"{place}.{setting}", problem, self._places(f"{place}.{setting}"))

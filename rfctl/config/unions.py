@@ -59,6 +59,11 @@ def model_for(section: str, kind: object) -> type[Section]:
     return model or _OTHERS.get(section, BASES[section])
 
 
+def types_of(section: str) -> list[str]:
+    """Return the types that a section of this kind can have, those of other packages too."""
+    return sinks.list_types() if section == "sinks" else list(MODELS[section])
+
+
 def _union(section: str) -> Any:
     models: Mapping[str, type[Section]] = {**MODELS[section], _OTHER: _OTHERS[section]}
 

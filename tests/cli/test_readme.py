@@ -17,11 +17,13 @@ import pytest
 from rfctl.assembly.sinks import build_target, forwarded_sinks
 from rfctl.assembly.sources import build_sources
 from rfctl.assembly.store import policy_of
-from rfctl.config.loader import Environment, load
+from rfctl.config.environment import Environment
+from rfctl.config.loader import load
+from rfctl.model.delivery import Delivery
 from rfctl.model.message import decode_merged
-from rfctl.sinks.contract import Delivery, payload
-from rfctl.sinks.registry import types
-from rfctl.sources.registry import SOURCES
+from rfctl.sinks.payload import payload
+from rfctl.sinks.registry import list_types
+from rfctl.sources.registry import SPECS as SOURCES
 from tests.cli.test_commands import Daemon
 from tests.conftest import RFCTL, environment, rfctl
 from tests.support.servers import RedisServer
@@ -129,7 +131,7 @@ def test_every_piece_of_settings_is_right_and_makes_its_part(text: str, tmp_path
 def test_every_type_of_source_and_sink_is_shown():
     shown = set(re.findall(r'type = "([a-z-]+)"', README))
     assert shown >= set(SOURCES)
-    assert shown >= {kind for kind in types() if kind != "shout"}
+    assert shown >= {kind for kind in list_types() if kind != "shout"}
 
 
 def test_a_sink_of_ones_own_delivers(server: RedisServer, tmp_path: Path):

@@ -6,8 +6,9 @@ import asyncio
 
 from rfctl.delivery.forwarder import Forwarder
 from rfctl.delivery.retry_policy import RetryPolicy
+from rfctl.model.delivery import Delivery
 from rfctl.model.message import Message
-from rfctl.sinks.contract import Delivery, DeliveryError, Sink
+from rfctl.sinks.contract import DeliveryError, Sink
 from rfctl.sinks.redis import RedisSink
 from rfctl.store.connection import Connection, pairs
 from rfctl.store.deliveries import DeliveryQueue

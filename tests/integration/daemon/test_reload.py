@@ -9,7 +9,8 @@ from pathlib import Path
 import httpx
 from structlog.testing import capture_logs
 
-from rfctl.config.loader import Configuration, Environment, load
+from rfctl.config.environment import Environment
+from rfctl.config.loader import Configuration, load
 from rfctl.daemon.daemon import Daemon
 from tests.conftest import collected, make_batches, running
 from tests.support.receivers import HttpReceiver
@@ -48,7 +49,9 @@ async def test_timers_rules_and_sources_change_in_the_running_daemon(server, con
         client(service) as http,
     ):
         assert (await say(http, "extra", "7", "x")).status_code == 404
-        file.write("[batching]\nquiet_ms = 100\n" + GENERIC + '[rules.now]\nwords = ["now"]\naction = "send_batch"\n')
+        file.write(
+            "[batching]\nquiet_ms = 100\n" + GENERIC + '[rules.now]\nwords = ["now"]\naction = "send_batch"\n'
+        )
         await service.reload()
         answer = await say(http, "extra", "7", "x")
         assert answer.json()["batches"][0]["dueInMs"] == 100

@@ -10,7 +10,8 @@ import pytest
 from rfctl.delivery.forwarder import Forwarder
 from rfctl.delivery.retry_policy import RetryPolicy
 from rfctl.errors import RedisUnreachableError
-from rfctl.sinks.contract import Delivery, DeliveryError
+from rfctl.model.delivery import Delivery
+from rfctl.sinks.contract import DeliveryError
 from rfctl.store.connection import Connection, RedisAddress
 from rfctl.store.deliveries import DeliveryQueue
 from tests.conftest import make_batches

@@ -9,7 +9,8 @@ from functools import partial
 import pytest
 
 from rfctl.delivery.retry_policy import RetryPolicy
-from rfctl.sinks.contract import Delivery, DeliveryError
+from rfctl.model.delivery import Delivery
+from rfctl.sinks.contract import DeliveryError
 from rfctl.store.connection import Connection
 from tests.support.forwarding import Receiver, Running, deliveries, hand_over, left, settled
 from tests.support.waiting import until

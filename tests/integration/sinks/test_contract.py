@@ -11,10 +11,12 @@ from typing import Protocol
 
 import pytest
 
-from rfctl.config.loader import Environment, load
+from rfctl.config.environment import Environment
+from rfctl.config.loader import load
 from rfctl.delivery.retry_policy import RetryPolicy
+from rfctl.model.delivery import Delivery
 from rfctl.model.message import Message
-from rfctl.sinks.contract import Delivery, DeliveryError, Sink
+from rfctl.sinks.contract import DeliveryError, Sink
 from rfctl.sinks.redis import RedisSink
 from rfctl.store.connection import Connection, RedisAddress
 from rfctl.store.deliveries import DeliveryQueue, StreamEntry

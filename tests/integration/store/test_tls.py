@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rfctl.assembly.sinks import build_target, close_target
+from rfctl.assembly.sinks import build_target
 from rfctl.errors import RedisUnreachableError
 from rfctl.sinks.redis import RedisSink
 from rfctl.store.connection import Connection, RedisAddress
@@ -52,5 +52,5 @@ async def test_a_queue_is_reached_through_tls_whose_ca_the_url_names(
     assert not isinstance(made.sink, RedisSink)
     await made.sink.open()
     await made.sink.deliver((await deliveries(connection).fetch(entry_id)).delivery())
-    await close_target(made)
+    await made.close()
     assert await connection.call("LLEN", QUEUES[kind]) == 1
