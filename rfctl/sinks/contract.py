@@ -18,7 +18,8 @@ from rfctl.model.delivery import Delivery
 if TYPE_CHECKING:
     from rfctl.section import Example
     from rfctl.sinks.config import SinkConfig
-    from rfctl.sinks.redis.sink import RedisSink
+
+    SinkModel = type[SinkConfig]
 
 
 class DeliveryError(RfctlError):
@@ -77,11 +78,10 @@ class SinkSpec:
     """One type of sink: its settings model, an example, and what builds it, as `module:name`."""
 
     type: str
-    config: type[SinkConfig]
+    config: SinkModel
     build: str
     example: Example
 
-    def build_sink(self, name: str, config: SinkConfig) -> Sink | RedisSink:
-        """Return a sink of this type. Its module is imported only now, since some need an extra."""
-        sink: Sink | RedisSink = resolve_name(self.build)(name, config)
-        return sink
+    def build_sink(self, name: str, config: SinkConfig) -> Any:
+        """Return a `Sink` (or a `RedisSink`) of this type. Its module is imported only now, since some need an extra."""
+        return resolve_name(self.build)(name, config)

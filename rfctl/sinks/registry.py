@@ -44,7 +44,8 @@ def list_types() -> list[str]:
 def build_sink(name: str, config: SinkConfig) -> Sink | RedisSink:
     """Return the sink of these settings. Raises SettingsError when its package is not installed any more."""
     if not isinstance(config, PluginSection):
-        return SPECS[config.type].build_sink(name, config)
+        built: Sink | RedisSink = SPECS[config.type].build_sink(name, config)
+        return built
     for point in entry_points(group=ENTRY_POINTS, name=config.type):
         plugin = PluginSinkConfig(
             name, config.type, config.timeout_ms, config.connect_timeout_ms, config.options

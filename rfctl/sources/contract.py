@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from rfctl.section import Example
     from rfctl.sources.config import SourceConfig
 
+    SourceModel = type[SourceConfig]
+
 DAY_S = 86_400
 
 
@@ -84,7 +86,7 @@ class SourceSpec:
     """
 
     type: str
-    config: type[SourceConfig]
+    config: SourceModel
     build: str
     examples: tuple[Example, ...]
     dedupe_s: int | None = 2 * DAY_S

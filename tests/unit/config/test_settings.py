@@ -11,7 +11,7 @@ from rfctl.assembly.sinks import build_target
 from rfctl.assembly.store import policy_of
 from rfctl.config.environment import Environment
 from rfctl.config.loader import Configuration, load
-from rfctl.config.options import configured_options, find_option, options
+from rfctl.config.options import configured_options, find_option, options, value_of
 from rfctl.config.rules import TYPES
 from rfctl.errors import CommandLineError, SettingsError
 from rfctl.sinks import PluginSinkConfig
@@ -257,14 +257,14 @@ def test_a_named_section_may_be_spread_over_all_layers(tmp_path: Path):
         RFCTL_SOURCES__SHOP__TYPE="generic",
         RFCTL_SOURCES__SHOP__MAP='{"phone": "from", "text": "text"}',
     )
-    salon, crm, shop = (
-        found.settings.sources["salon"],
-        found.settings.sinks["crm"],
-        found.settings.sources["shop"],
-    )
-    assert (salon.secrets, salon.company, salon.quiet_ms) == (["new", "old"], "962302", 4000)
-    assert (crm.headers, crm.retry_delays_ms) == ({"x": "1"}, [5000, 300_000])
-    assert shop.map == {"phone": "from", "text": "text"}
+    values = {
+        option.name: value_of(found.settings, option.name) for option in configured_options(found.settings)
+    }
+    assert values["sources.salon.secrets"] == ["new", "old"]
+    assert (values["sources.salon.company"], values["sources.salon.quiet_ms"]) == ("962302", 4000)
+    assert values["sinks.crm.headers"] == {"x": "1"}
+    assert values["sinks.crm.retry_delays_ms"] == [5000, 300_000]
+    assert values["sources.shop.map"] == {"phone": "from", "text": "text"}
     assert found.set_by("sources.salon.secrets") == "credential sources.salon.secrets"
     assert found.set_by("sources.salon.company") == f"{tmp_path / 'etc.toml'}:3"
     assert found.set_by("sinks.crm.retry_delays_ms") == "variable RFCTL_SINKS__CRM__RETRY_DELAYS_MS"
@@ -327,9 +327,8 @@ def test_a_sink_of_another_package_gets_its_settings_as_they_are(tmp_path: Path,
     )
     configuration = loaded(tmp_path, text)
     config = configuration.settings.sinks["x"]
-    assert build_target("x", config, redis_url="redis://h/0").sink == PluginSinkConfig(
-        "x", "shout", 700, 600, {"word": "hush"}
-    )
+    built: object = build_target("x", config, redis_url="redis://h/0").sink
+    assert built == PluginSinkConfig("x", "shout", 700, 600, {"word": "hush"})
     rows = {option.name for option in configured_options(configuration.settings)}
     assert {"sinks.x.options", "sinks.x.connect_timeout_ms"} <= rows
     assert "sinks.x.queue" not in rows
