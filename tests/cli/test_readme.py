@@ -147,7 +147,7 @@ def test_a_sink_of_ones_own_delivers(server: RedisServer, tmp_path: Path):
     variables = {
         "RFCTL_REDIS__URL": server.url,
         "RFCTL_BATCHING__QUIET_MS": "50",
-        "PYTHONPATH": str(tmp_path),
+        "PYTHONPATH": os.pathsep.join(filter(None, (str(tmp_path), os.environ.get("PYTHONPATH")))),
     }
     out = tmp_path / "out"
     with out.open("wb") as stdout:
