@@ -31,7 +31,8 @@ from starlette.requests import Request
 from rfctl.assembly.batching import build_rules
 from rfctl.assembly.sources import build_sources
 from rfctl.batching import Batcher
-from rfctl.config.loader import Environment, load
+from rfctl.config.environment import Environment
+from rfctl.config.loader import load
 from rfctl.ingest import GroupCommit, Receiver
 from rfctl.store import Keyspace, Store
 from rfctl.store.scripts import script

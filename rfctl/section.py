@@ -1,17 +1,28 @@
-"""What every section of the settings is made of, and how what is wrong with one is said."""
+"""The base of all settings models: reading of lists, and the words for what is wrong with a setting."""
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Sequence
-from typing import Annotated, Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    StringConstraints,
+    ValidationError,
+)
 from pydantic_core import ErrorDetails, PydanticCustomError
+
+from rfctl.errors import SettingsError
+from rfctl.text import did_you_mean
 
 DAY_MS = 86_400_000
 SECRET: dict[str, Any] = {"secret": True}
+"""Marks a setting whose value is masked wherever it is shown."""
 Fault = tuple[str, str]
 """The name of a setting ("": the section itself), and what is wrong with it."""
 _NAME_RULE = "a name is lower-case letters and digits, with single - or _ between them, at most 32"
@@ -23,37 +34,32 @@ _IN_WORDS = {
 }
 
 
-def only(*types: str, secret: bool = False) -> dict[str, Any]:
-    """Mark a setting as one that only these types of source or sink read."""
-    return {"only": list(types), "secret": secret}
-
-
 def parse_list(value: Any) -> Any:
-    """Read a list in the environment or in a credential: one a line, or with commas; and one word as a list of it."""
-    parts = listed_to_the_end(value)
-    return [part.rstrip() for part in parts] if isinstance(value, str) else parts
+    """Split the text of a variable or a credential into a list: at commas, or one word a line."""
+    words = split_keeping_ends(value)
+    return [word.rstrip() for word in words] if isinstance(value, str) else words
 
 
-def listed_to_the_end(value: Any) -> Any:
-    """Read such a list of words in which the white space at the end counts."""
+def split_keeping_ends(value: Any) -> Any:
+    """Split such a text, and keep the white space at the end of each word."""
     if isinstance(value, str) and value.lstrip().startswith("["):
         raise ValueError("it begins like a list in JSON, and is none")
     if isinstance(value, str):
-        return [part.lstrip() for part in re.split(r"[\n,]", value) if part.strip()]
+        return [word.lstrip() for word in re.split(r"[\n,]", value) if word.strip()]
     return value
 
 
 def parse_lines(value: Any) -> Any:
-    """Read a list whose words may have commas: one a line."""
+    """Split a text into a list whose words may have commas: one a line."""
     return value.splitlines() if isinstance(value, str) else value
 
 
-def _worded(value: Any) -> Any:
-    """Read a number as a text: companies are often numbers."""
+def _number_as_text(value: Any) -> Any:
+    # Companies are often numbers.
     return str(value) if type(value) is int else value
 
 
-Word = Annotated[str, BeforeValidator(_worded)]
+Word = Annotated[str, BeforeValidator(_number_as_text)]
 Words = Annotated[list[Word], BeforeValidator(parse_list)]
 Numbers = Annotated[list[int], BeforeValidator(parse_list)]
 # No two underscores in a row: they part the names of a variable.
@@ -66,46 +72,74 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
-def unexpected_fields(section: Section) -> list[Fault]:
-    """Return the settings that were made and that the section's type does not read."""
-    kind = getattr(section, "type", "")
-    faults = []
-    for name in sorted(section.model_fields_set):
-        extra = type(section).model_fields[name].json_schema_extra
-        wanted = extra.get("only") if isinstance(extra, dict) else None
-        if isinstance(wanted, list) and kind not in wanted:
-            faults.append((name, f"is not for type {kind}, but for {', '.join(map(str, wanted))}"))
-    return faults
+SectionModel = TypeVar("SectionModel", bound=Section)
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A section to begin with: what it is for, the name that it gets, and its settings."""
+
+    title: str
+    name: str
+    settings: Mapping[str, Any]
+
+
+def require(why: str) -> AfterValidator:
+    """Return a validator that refuses an empty value; the field also needs `validate_default=True`."""
+
+    def check(value: Any) -> Any:
+        if not value:
+            raise ValueError(f"is missing: {why}")
+        return value
+
+    return AfterValidator(check)
+
+
+def each(check: Callable[[Any], None]) -> AfterValidator:
+    """Return a validator that calls `check` with each item of a list; the check raises ValueError."""
+
+    def check_all(values: list[Any]) -> list[Any]:
+        for value in values:
+            check(value)
+        return values
+
+    return AfterValidator(check_all)
+
+
+def build_section(model: type[SectionModel], settings: Mapping[str, Any], place: str) -> SectionModel:
+    """Return a section of these settings. Raises SettingsError; each problem begins with `place` and the setting."""
+    try:
+        return model.model_validate(settings)
+    except ValidationError as problem:
+        faults = [fault for error in problem.errors(include_url=False) for fault in faults_of(error)]
+        lines = [f"{'.'.join(filter(None, (place, name)))}: {fact}" for name, fact in faults]
+        raise SettingsError(lines, next="see `man rfctl.toml`") from None
 
 
 def raise_faults(faults: Sequence[Fault]) -> None:
     """Refuse a section for all that is wrong with it. Raises pydantic's error, which `faults_of` takes apart again."""
     if faults:
-        text = "; ".join(f"{name}: {problem}" if name else problem for name, problem in faults)
+        text = "; ".join(f"{name}: {fact}" if name else fact for name, fact in faults)
         raise PydanticCustomError("faults", "{text}", {"text": text, "faults": list(faults)})
 
 
 def faults_of(error: ErrorDetails) -> list[Fault]:
-    """Return what one of pydantic's errors says, in words, under dotted names."""
+    """Return the faults that one of pydantic's errors stands for, under dotted names."""
     place = [str(part) for part in error["loc"] if not isinstance(part, int)]
     name = ".".join(part for part in place if part != "[key]")
     if error["type"] == "faults":
-        return [(".".join(filter(None, (name, setting))), said) for setting, said in error["ctx"]["faults"]]
-    return [(name, _NAME_RULE if place[-1] == "[key]" else _words(error))]
+        return [(".".join(filter(None, (name, setting))), fact) for setting, fact in error["ctx"]["faults"]]
+    return [(name, _NAME_RULE if place[-1:] == ["[key]"] else _words_for(error))]
 
 
-def _words(error: ErrorDetails) -> str:
-    said = error["msg"].removeprefix("Value error, ")
-    said = _IN_WORDS.get(error["type"], said[:1].lower() + said[1:])
+def _words_for(error: ErrorDetails) -> str:
+    if error["type"] == "value_error":
+        return error["msg"].removeprefix("Value error, ")
+    message = error["msg"]
+    words = _IN_WORDS.get(error["type"], message[:1].lower() + message[1:])
     if error["type"] == "literal_error":
-        said += did_you_mean(str(error["input"]), re.findall(r"'([^']+)'", error["ctx"]["expected"]))
-    return said
-
-
-def did_you_mean(written: str, known: Sequence[str]) -> str:
-    """Return a hint to be put behind a fact: the known word that is nearest, or ""."""
-    near = difflib.get_close_matches(written, known, n=1)
-    return f"; did you mean {near[0]}?" if near else ""
+        words += did_you_mean(str(error["input"]), re.findall(r"'([^']+)'", error["ctx"]["expected"]))
+    return words
 
 
 def can_render(template: str, key: str) -> bool:

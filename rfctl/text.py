@@ -6,7 +6,9 @@ They are shown as what they are (`\x1b`, `\u202e`), so that what is seen is what
 
 from __future__ import annotations
 
+import difflib
 import re
+from collections.abc import Iterable
 from urllib.parse import unquote, urlsplit
 
 _UNSAFE = re.compile(
@@ -83,3 +85,9 @@ def _masked(url: str) -> str:
 def _masked_field(field: str) -> str:
     name, equals, value = field.partition("=")
     return f"{name}=•••" if equals and value and _SECRET_NAME.search(unquote(name)) else field
+
+
+def did_you_mean(word: str, known_words: Iterable[str]) -> str:
+    """Return a hint to be put behind a fact: the known word that is nearest, or ""."""
+    matches = difflib.get_close_matches(word, list(known_words), n=1)
+    return f"; did you mean {matches[0]}?" if matches else ""

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 import structlog
 
-from rfctl.config.loader import Configuration, Environment, load
+from rfctl.config.environment import Environment
+from rfctl.config.loader import Configuration, load
 from rfctl.daemon.daemon import Daemon
 from rfctl.observe import logging as logs
 from rfctl.store.connection import Connection, RedisAddress

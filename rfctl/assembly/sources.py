@@ -1,73 +1,48 @@
-"""From the settings to the ways in: which sources are served, how they are verified, and to whom."""
+"""From the settings to the sources: which are served, how they are verified, and to whom."""
 
 from __future__ import annotations
 
-from rfctl.config.endpoints import SourceSettings
 from rfctl.config.settings import Settings
 from rfctl.errors import SettingsError
-from rfctl.sources.contract import Profile, ServedSource
-from rfctl.sources.registry import GENERIC, SOURCES, make_source
+from rfctl.sources.config import SourceConfig
+from rfctl.sources.contract import ServedSource
+from rfctl.sources.registry import GENERIC, SPECS
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
-def source_settings(settings: Settings) -> dict[str, SourceSettings]:
+def source_configs(settings: Settings) -> dict[str, SourceConfig]:
     """Return the configured sources; without any there is one, the Node service's own webhook."""
-    return dict(settings.sources) or {GENERIC: SourceSettings(type="generic")}
+    return dict(settings.sources) or {GENERIC: SPECS[GENERIC].config(type=GENERIC)}
 
 
 def dedupe_s(settings: Settings) -> dict[str, int]:
     """Return how long each source's message ids are remembered, s, where that is not batching.dedupe_s."""
     times = {
-        name: one.dedupe_s or SOURCES[one.type].dedupe_s for name, one in source_settings(settings).items()
+        name: config.dedupe_s or SPECS[config.type].dedupe_s
+        for name, config in source_configs(settings).items()
     }
     return {name: seconds for name, seconds in times.items() if seconds is not None}
 
 
 def build_sources(settings: Settings) -> dict[str, ServedSource]:
-    """Return the ways in, by name. Raises SettingsError with what is wrong with any of them."""
-    made: dict[str, ServedSource] = {}
-    problems: list[str] = []
-    for name, one in source_settings(settings).items():
-        try:
-            made[name] = _entrance(name, one, settings.batching.max_text_bytes)
-        except SettingsError as problem:
-            problems += [f"sources.{name}.map: {fault}" for fault in problem.problems]
-    if problems:
-        raise SettingsError(problems, next="see `man rfctl.toml`")
-    return made
+    """Return the sources as the webhook serves them, by name."""
+    limit = settings.batching.max_text_bytes
+    return {name: _serve(name, config, limit) for name, config in source_configs(settings).items()}
 
 
-def _entrance(name: str, one: SourceSettings, max_text_bytes: int) -> ServedSource:
-    profile = Profile(
-        name=name,
-        secrets=tuple(one.secrets),
-        company=one.company,
-        max_text_bytes=max_text_bytes,
-        verify_token=one.verify_token,
-        public_url=one.public_url,
-        mapping=one.map,
-        auth=one.auth if "auth" in one.model_fields_set else "",
-        auth_header=one.auth_header.lower(),
-    )
+def _serve(name: str, config: SourceConfig, max_text_bytes: int) -> ServedSource:
+    spec = SPECS[config.type]
     return ServedSource(
         name=name,
-        type=one.type,
-        source=make_source(one.type, profile),
-        verified=bool(one.secrets),
-        insecure=one.insecure,
-        in_words=one.type == "generic" and not one.map,
-        json_only=not one.secrets and one.type != "twilio",  # Twilio itself sends forms
-        handshake_hint=_handshake_hint(name, one),
+        type=config.type,
+        source=spec.build_source(name, config, max_text_bytes),
+        verified=bool(config.secrets),
+        insecure=config.insecure,
+        in_words=config.answers_in_words,
+        json_only=not config.secrets and not spec.accepts,
+        handshake_hint=config.handshake_hint(name),
     )
-
-
-def _handshake_hint(name: str, one: SourceSettings) -> str:
-    if one.type != "whatsapp-cloud":
-        return ""
-    if not one.verify_token:
-        return f"set sources.{name}.verify_token to the one that Meta was told"
-    return f"is sources.{name}.verify_token the one that Meta was told?"
 
 
 def check_open_to_all(settings: Settings) -> None:
@@ -76,8 +51,8 @@ def check_open_to_all(settings: Settings) -> None:
         return
     problems = [
         f"sources.{name}: it has no secrets, and the listener on {settings.http.host} is open to others"
-        for name, one in source_settings(settings).items()
-        if not one.secrets and not one.insecure
+        for name, config in source_configs(settings).items()
+        if not config.secrets and not config.insecure
     ]
     if problems:
         raise SettingsError(
@@ -87,4 +62,6 @@ def check_open_to_all(settings: Settings) -> None:
 
 def insecure(settings: Settings) -> list[str]:
     """Return the names of the sources that take unverified requests from everywhere."""
-    return [name for name, one in source_settings(settings).items() if one.insecure and not one.secrets]
+    return [
+        name for name, config in source_configs(settings).items() if config.insecure and not config.secrets
+    ]

@@ -50,7 +50,8 @@ def _print_version(asked: bool) -> None:
 def options(
     ctx: typer.Context,
     output: Annotated[
-        Literal["table", "json", "jsonl"], typer.Option("-o", "--output", help="How to print what was found.")
+        Literal["table", "json", "jsonl", "toml"],
+        typer.Option("-o", "--output", help="How to print the result; toml is for `config show`."),
     ] = "table",
     json: Annotated[bool, typer.Option("--json", help="The same as -o json.")] = False,
     config: Annotated[

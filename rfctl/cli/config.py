@@ -1,42 +1,83 @@
-"""`rfctl config`: what is set, by whom, and what that hides."""
+"""`rfctl config`: what is set, by whom, and what that overrides."""
 
 from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
 from rfctl.cli.context import invocation
-from rfctl.config.example import example
-from rfctl.config.loader import option, shown_value
-from rfctl.config.options import NAMED, Option, configured, options
+from rfctl.config.example import write_example, write_starter
+from rfctl.config.loader import Configuration
+from rfctl.config.options import NAMED, Option, configured_options, find_option, options
 from rfctl.config.settings import Settings
+from rfctl.config.toml_text import write_configuration
 from rfctl.errors import CannotWriteError, NothingFoundError, SettingsError, UsageError
+from rfctl.text import did_you_mean
 
 app = typer.Typer(help="Show, explain and check the settings.", no_args_is_help=True)
 
 
 @app.command("show")
-def show(ctx: typer.Context) -> None:
-    """Show every setting, its value, who set it and what that hides. Secrets are masked."""
+def show(
+    ctx: typer.Context,
+    secrets: Annotated[
+        bool, typer.Option("--secrets", help="Write secrets too: with -o toml and --to FILE.")
+    ] = False,
+    to: Annotated[
+        Path | None, typer.Option("--to", metavar="FILE", help="Write a new file instead of printing.")
+    ] = None,
+) -> None:
+    """Show every setting, its value, who set it and what that overrides. Secrets are masked.
+
+    With -o toml it prints a settings file. Defaults and secrets are comments in it.
+
+    Examples:  rfctl config show  |  rfctl config show -o toml --secrets --to new.toml
+    """
     from rfctl.cli import output as render
 
     run = invocation(ctx)
+    _check_show_options(run.output, secrets=secrets, to=to)
     configuration = run.configuration(notify=True)
+    if run.output == "toml":
+        _show_toml(configuration, secrets=secrets, to=to)
+        return
     rows = [
-        (one, shown_value(configuration, one), configuration.set_by(one.name), configuration.overrides(one))
-        for one in configured(configuration.settings)
+        (
+            option.name,
+            configuration.value_to_show(option),
+            configuration.set_by(option.name),
+            configuration.overrides(option),
+        )
+        for option in configured_options(configuration.settings)
     ]
     if run.json:
-        run.emit_rows(
-            {"name": one.name, "value": value, "set_by": by, "hides": overrides}
-            for one, value, by, overrides in rows
-        )
+        columns = ("name", "value", "set_by", "overrides")
+        run.emit_rows(dict(zip(columns, row, strict=True)) for row in rows)
         return
-    lines = [(one.name, _written(value), by, "; ".join(overrides)) for one, value, by, overrides in rows]
-    render.console().print(render.table(("setting", "value", "set by", "hides"), lines))
+    lines = [(name, _as_text(value), by, "; ".join(losers)) for name, value, by, losers in rows]
+    render.console().print(render.table(("setting", "value", "set by", "overrides"), lines))
+
+
+def _check_show_options(output: str, *, secrets: bool, to: Path | None) -> None:
+    if output != "toml" and (secrets or to):
+        raise UsageError("--secrets and --to are for a settings file", next="add -o toml")
+    if secrets and to is None:
+        raise UsageError(
+            "secrets are not printed: a terminal and a log remember them",
+            next="name a new file with --to FILE",
+        )
+
+
+def _show_toml(configuration: Configuration, *, secrets: bool, to: Path | None) -> None:
+    text = write_configuration(configuration, with_secrets=secrets)
+    if to is None:
+        typer.echo(text, nl=False)
+        return
+    _create(to, text, "name another file with --to FILE")
+    typer.echo(str(to))
 
 
 @app.command("explain")
@@ -45,49 +86,48 @@ def explain(ctx: typer.Context, key: str) -> None:
     from rfctl.cli import output as render
 
     run = invocation(ctx)
-    one = _known(key)
+    option = _find(key)
     configuration = run.configuration(notify=True)
-    section = _not_configured(configuration.settings, one)
+    section = _missing_section(configuration.settings, option)
     facts = {
-        "name": one.name,
-        "about": one.about,
-        "kind": one.kind,
-        "for": list(one.only),
-        "default": one.default,
-        "value": None if section else shown_value(configuration, one),
-        "set_by": f"nobody: there is no [{section}]" if section else configuration.set_by(one.name),
-        "hides": configuration.overrides(one),
-        "variable": one.variable,
+        "name": option.name,
+        "about": option.about,
+        "kind": option.kind,
+        "for": list(option.only),
+        "default": option.default,
+        "value": None if section else configuration.value_to_show(option),
+        "set_by": f"nobody: there is no [{section}]" if section else configuration.set_by(option.name),
+        "overrides": configuration.overrides(option),
+        "variable": option.variable,
     }
     if run.json:
         run.emit(facts)
     else:
-        rows = [(name, _written(value)) for name, value in facts.items() if name != "for" or one.only]
+        rows = [(name, _as_text(value)) for name, value in facts.items() if name != "for" or option.only]
         render.console().print(render.facts(rows))
 
 
-def _known(key: str) -> Option:
+def _find(key: str) -> Option:
     try:
-        return option(key)
+        return find_option(key)
     except KeyError:
-        import difflib
-
         section, name, _ = (*key.split("."), "", "")[:3]
-        known = [
-            one.name.replace("NAME", name or "NAME", 1) if section in NAMED else one.name for one in options()
+        names = [
+            option.name.replace("NAME", name or "NAME", 1) if section in NAMED else option.name
+            for option in options()
         ]
-        near = difflib.get_close_matches(key, known, n=3)
-        raise NothingFoundError(
-            f"there is no setting {key}",
-            next=f"did you mean {' or '.join(near)}?" if near else "rfctl config show",
-        ) from None
+        near = did_you_mean(key, names).removeprefix("; ")
+        raise NothingFoundError(f"there is no setting {key}", next=near or "rfctl config show") from None
 
 
-def _not_configured(settings: Settings, one: Option) -> str:
-    """Return the named section that a setting would stand in when there is none, else ""."""
-    section, _, _ = one.name.rpartition(".")
+def _missing_section(settings: Settings, option: Option) -> str:
+    """Return the named section that a setting would stand in when its value cannot be shown, else ""."""
+    section, _, setting = option.name.rpartition(".")
     kind, _, name = section.partition(".")
-    return section if kind in NAMED and name not in getattr(settings, kind) else ""
+    if kind not in NAMED:
+        return ""
+    config = getattr(settings, kind).get(name)
+    return "" if config is not None and hasattr(config, setting) else section
 
 
 @app.command("check")
@@ -98,12 +138,12 @@ def check(ctx: typer.Context) -> None:
 
     Examples:  rfctl config check  |  rfctl config check --config new.toml
     """
-    from rfctl.assembly.check import problems
+    from rfctl.assembly.check import find_problems
 
     run = invocation(ctx)
     configuration = run.configuration(notify=True)
-    if wrong := asyncio.run(problems(configuration.settings)):
-        raise SettingsError(wrong, next="see `man rfctl.toml` or `rfctl config explain KEY`")
+    if problems := asyncio.run(find_problems(configuration.settings)):
+        raise SettingsError(problems, next="see `man rfctl.toml` or `rfctl config explain KEY`")
     if run.json:
         run.emit({"ok": True, "files": [str(path) for path in configuration.files]})
     else:
@@ -116,58 +156,71 @@ def path(ctx: typer.Context) -> None:
     """Print which files are looked for, and which of them are there."""
     run = invocation(ctx)
     environment = run.environment
-    looked = [run.config] if run.config else [environment.system_file, environment.user_file]
+    files = [run.config] if run.config else [environment.system_file, environment.user_file]
     if run.json:
-        run.emit_rows({"path": str(one), "exists": one.exists()} for one in looked)
+        run.emit_rows({"path": str(file), "exists": file.exists()} for file in files)
         return
-    for one in looked:
-        typer.echo(f"{one}{'' if one.exists() else '  (not there)'}")
+    for file in files:
+        typer.echo(f"{file}{'' if file.exists() else '  (not there)'}")
 
 
 @app.command("init")
 def init(
     ctx: typer.Context,
-    stdout: bool = typer.Option(False, "--stdout", help="Print it instead of writing it."),
+    source: Annotated[
+        list[str] | None,
+        typer.Option("--source", metavar="TYPE", help="Only a source of this type. Repeatable."),
+    ] = None,
+    sink: Annotated[
+        list[str] | None, typer.Option("--sink", metavar="TYPE", help="Only a sink of this type. Repeatable.")
+    ] = None,
+    stdout: Annotated[bool, typer.Option("--stdout", help="Print it instead of writing it.")] = False,
 ) -> None:
-    """Write a settings file with every default in it, for your user (or to --config FILE)."""
+    """Write a settings file with every default in it, for your user (or to --config FILE).
+
+    With --source or --sink the file has only these, filled in with examples.
+
+    Examples:  rfctl config init  |  rfctl config init --source telegram --sink http
+    """
     run = invocation(ctx)
+    text = write_starter(source or [], sink or []) if source or sink else write_example()
     if stdout:
-        typer.echo(example(), nl=False)
+        typer.echo(text, nl=False)
         return
     target = run.config or run.environment.user_file
-    try:
-        _create(target)
-    except FileExistsError:
-        raise UsageError(
-            f"{target} is there already", next="rfctl config init --stdout prints a new one"
-        ) from None
-    except OSError as problem:
-        raise CannotWriteError(
-            f"{target} cannot be written: {problem.strerror}",
-            next="name a file that you may write with --config FILE; rfctl config init --stdout prints it",
-        ) from None
+    _create(
+        target,
+        text,
+        "name a file that you may write with --config FILE; rfctl config init --stdout prints it",
+        "rfctl config init --stdout prints a new one",
+    )
     typer.echo(str(target))
 
 
-def _create(target: Path) -> None:
+def _create(target: Path, text: str, elsewhere: str, if_there: str = "") -> None:
     """Write a new file for its user alone, or none: half of one would be in the way of the next try."""
-    if not target.parent.exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
-    target.touch(mode=0o600, exist_ok=False)
     try:
-        target.write_text(example(), encoding="utf-8")
-    except OSError:
-        target.unlink()
-        raise
+        if not target.parent.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+        target.touch(mode=0o600, exist_ok=False)
+        try:
+            target.write_text(text, encoding="utf-8")
+        except OSError:
+            target.unlink()
+            raise
+    except FileExistsError:
+        raise UsageError(f"{target} is there already", next=if_there or elsewhere) from None
+    except OSError as problem:
+        raise CannotWriteError(f"{target} cannot be written: {problem.strerror}", next=elsewhere) from None
 
 
-def _written(value: Any) -> str:
+def _as_text(value: Any) -> str:
     if value is None:
         return "(unset)"
     if isinstance(value, dict):
-        return _written([f"{name} = {one}" for name, one in value.items()])
+        return _as_text([f"{name} = {inner}" for name, inner in value.items()])
     if isinstance(value, list | tuple):
-        return ", ".join(str(one) for one in value) or "(none)"
+        return ", ".join(str(item) for item in value) or "(none)"
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value) if value != "" else "(empty)"

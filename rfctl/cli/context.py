@@ -13,8 +13,9 @@ from typing import Any
 
 import typer
 
-from rfctl.config.loader import Configuration, Environment, load
-from rfctl.errors import INTERRUPTED
+from rfctl.config.environment import Environment
+from rfctl.config.loader import Configuration, load
+from rfctl.errors import INTERRUPTED, UsageError
 from rfctl.store import Store
 
 
@@ -31,7 +32,9 @@ class Invocation:
 
     @property
     def json(self) -> bool:
-        """Whether stdout is to be JSON."""
+        """Whether stdout is to be JSON. Raises UsageError for TOML, which only `config show` prints."""
+        if self.output == "toml":
+            raise UsageError("-o toml is for `rfctl config show` alone", next="use -o json or -o table")
         return self.output != "table"
 
     def emit(self, value: Any) -> None:

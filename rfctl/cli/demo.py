@@ -17,7 +17,8 @@ from typing import Annotated
 import typer
 
 from rfctl.cli.context import Invocation, invocation, run_async
-from rfctl.config.loader import Environment, load
+from rfctl.config.environment import Environment
+from rfctl.config.loader import load
 from rfctl.errors import ANSWER_IS_NO, INTERRUPTED, NoDaemonError, StoreError
 from rfctl.simulation.scenario import PlannedMessage, Verdict, check
 from rfctl.store import DaemonRecord, Store

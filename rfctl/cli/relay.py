@@ -12,9 +12,9 @@ from collections.abc import AsyncIterator
 
 from rfctl.errors import RfctlError, SettingsError, UsageError
 from rfctl.observe.events import BatchHandedOver
-from rfctl.sinks.contract import DeliveryError, Sink, SinkProfile
-from rfctl.sinks.redis import RedisSink
-from rfctl.sinks.registry import make_sink
+from rfctl.section import build_section
+from rfctl.sinks.contract import DeliveryError, Sink
+from rfctl.sinks.http.config import HttpConfig
 from rfctl.store import Store, StreamEntry
 from rfctl.text import mask_url
 
@@ -76,13 +76,13 @@ async def relaying(store: Store, url: str) -> AsyncIterator[Relay]:
 
 
 def _http(url: str) -> Sink:
-    profile = SinkProfile(_FLAG, "http", options={"url": url, "allow_private": True})
+    from rfctl.sinks.http.sink import Http
+
     try:
-        sink = make_sink(profile)
+        config = build_section(HttpConfig, {"type": "http", "url": url, "allow_private": True}, _FLAG)
     except SettingsError as problem:
-        raise UsageError("; ".join(problem.problems).replace(f"sinks.{_FLAG}.url", _FLAG)) from None
-    assert not isinstance(sink, RedisSink)  # noqa: S101 - the type is http
-    return sink
+        raise UsageError("; ".join(problem.problems).replace(f"{_FLAG}.url", _FLAG)) from None
+    return Http(_FLAG, config)
 
 
 def _say(text: str) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from rfctl.assembly.sources import source_settings
+from rfctl.assembly.sources import source_configs
 from rfctl.assembly.store import batch_options
 from rfctl.batching import Batcher, BatchingRules, Policy, Timers
 from rfctl.cli.context import Invocation, invocation, run_async
@@ -66,8 +66,8 @@ async def _simulate(
 ) -> int:
     context = invocation(ctx)
     async with context.store() as (store, configuration):
-        generic = source_settings(configuration.settings).get(GENERIC)
-        via = wanted or ("webhook" if generic is not None and not generic.map else "redis")
+        generic = source_configs(configuration.settings).get(GENERIC)
+        via = wanted or ("webhook" if generic is not None and generic.answers_in_words else "redis")
         daemon = await _daemon(store, via)
         timers = Timers(daemon.quiet_ms, daemon.max_size, daemon.max_wait_ms)
         sendings = schedule(phones, offsets(scenario, timers, count, interval), f"sim-{run}")
@@ -111,8 +111,8 @@ async def _check_writes(store: Store) -> None:
 
 
 def _via_webhook(configuration: Configuration, daemon: DaemonRecord) -> Send:
-    generic = source_settings(configuration.settings).get(GENERIC)
-    if generic is None or generic.map:
+    generic = source_configs(configuration.settings).get(GENERIC)
+    if generic is None or not generic.answers_in_words:
         raise UsageError("there is no source generic that takes simulated messages", next="use --via redis")
     return Client(base_url(daemon), generic.secrets[0] if generic.secrets else "").send
 

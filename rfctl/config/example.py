@@ -1,229 +1,121 @@
-"""The text of config.example.toml: every setting with its default, and real configurations to begin with.
+"""Settings files to begin with: config.example.toml with everything in it, and one for chosen types.
 
-What is commented out stands behind `# ` in the fixed sections and behind `#   ` in those that the operator names;
-everything else behind a `#` is talk.
+In config.example.toml, lines that may be taken over stand behind `# ` in the fixed sections and behind `#   ` in
+those that the operator names. Everything else behind a `#` is talk.
 """
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
 
 from rfctl.config.options import NAMED, Option, options
+from rfctl.config.rules import EXAMPLES
+from rfctl.config.toml_text import toml_section, toml_value
+from rfctl.errors import UsageError
+from rfctl.section import Example
+from rfctl.sinks import registry as sinks
+from rfctl.sources import registry as sources
+from rfctl.text import did_you_mean
 
 _HEAD = """\
 # rfctl: every setting with its default. Take away the # to change one.
-# Also RFCTL_SECTION__NAME in the environment, which wins over this file; `rfctl config show` tells who won."""
-
-READY = {
-    "sources": """\
-# Where messages come from: POST /webhook/NAME. Without any there is one, generic, the Node service's own webhook.
-#
-# WhatsApp Cloud: the app secret of Meta's app, and the token that its webhook page was given
-#   [sources.salon]
-#   type = "whatsapp-cloud"
-#   secrets = ["app secret"]
-#   verify_token = "a word of your own"
-#   company = 962302
-#   quiet_ms = 4000
-#
-# Twilio: the auth token, and the address that Twilio calls, which is part of the signature
-#   [sources.sms]
-#   type = "twilio"
-#   secrets = ["auth token"]
-#   public_url = "https://bot.example.com"
-#
-# Telegram: the secret_token that setWebhook was given
-#   [sources.telegram]
-#   type = "telegram"
-#   secrets = ["a_secret_token"]
-#
-# Evolution API: the webhook's headers.jwt_key, or what its fixed Authorization or apikey header says
-#   [sources.evolution]
-#   type = "evolution"
-#   secrets = ["jwt key"]
-#
-# WAHA: the webhook's hmac key
-#   [sources.waha]
-#   type = "waha"
-#   secrets = ["hmac key"]
-#
-# GREEN-API: the instance's webhookUrlToken
-#   [sources.green]
-#   type = "green-api"
-#   secrets = ["webhookUrlToken"]
-#
-# The Node service's own forms, signed with X-Signature and X-Timestamp
-#   [sources.generic]
-#   secrets = ["shared with the sender"]
-#
-# Anybody's JSON, by a map of where it says what
-#   [sources.shop]
-#   type = "generic"
-#   secrets = ["token"]
-#   auth = "token"
-#   map = { each = "messages", phone = "sender.phone", text = "text", id = "id" }""",
+# RFCTL_SECTION__NAME in the environment overrides this file. `rfctl config show` says who set each value."""
+_STARTER_HEAD = """\
+# rfctl: fill in your own secrets and addresses. `rfctl config check` says what is still wrong.
+# `rfctl config init --stdout` prints every setting."""
+_INTRODUCTIONS = {
+    "sources": "# Where messages come from: POST /webhook/NAME. Without any section there is one source, generic.",
     "rules": """\
-# What is treated otherwise. Rules are asked in their order; each timer, and `then`, comes from the first that sets it.
-#
-# A stop word throws away what is pending, and goes to the bot by itself
-#   [rules.stop]
-#   words = ["stop", "стоп", "отмена"]
-#   action = "discard_batch"
-#
-# A command goes to the bot by itself, behind what is pending
-#   [rules.commands]
-#   prefixes = ["/"]
-#   action = "send_alone"
-#
-# Pictures wait longer, for what is still to be said about them
-#   [rules.pictures]
-#   types = ["image", "video"]
-#   quiet_ms = 8000
-#
-# One company's own timers
-#   [rules.barber]
-#   companies = [962302]
-#   quiet_ms = 3000
-#   max_size = 5""",
+# Messages that need other timers or an action. rfctl asks the rules in their order. For each timer, and for action, the
+# first matching rule that sets it wins.""",
     "sinks": """\
-# Where merged messages go. Without any they stay in output.stream, for workers with a consumer group of their own.
-#
-# BullMQ, as the Node service's worker reads it
-#   [sinks.bot]
-#   type = "bullmq"
-#   queue = "company-{company}-messages"
-#   job = "process-message"
-#
-# HTTP: a POST, signed by Standard Webhooks (make a secret of your own: echo whsec_$(openssl rand -base64 32))
-#   [sinks.crm]
-#   type = "http"
-#   url = "https://crm.example.com/messages"
-#   secret = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3"
-#   retry_delays_ms = [5000, 300000]
-#
-# A list in the same Redis, for BLPOP: exactly once
-#   [sinks.queue]
-#   type = "list"
-#   key = "messages:{company}"
-#
-# The output stream and the group of your workers: nothing is trimmed that the group has not acknowledged
-#   [sinks.workers]
-#   type = "stream"
-#   group = "bot"
-#
-# Celery: a task by its name
-#   [sinks.tasks]
-#   type = "celery"
-#   url = "redis://127.0.0.1:6379/1"
-#   task = "bot.tasks.answer"
-#
-# RQ: a function by its dotted path
-#   [sinks.jobs]
-#   type = "rq"
-#   task = "bot.jobs.answer"
-#   queue = "bot"
-#
-# A program for each message, which gets JSON on its standard input
-#   [sinks.script]
-#   type = "command"
-#   command = ["/usr/local/bin/answer", "--json"]
-#   timeout_ms = 30000
-#
-# Standard output of the daemon, a line of JSON for each message
-#   [sinks.lines]
-#   type = "stdout\"""",
+# Where merged messages go. Without any section they stay in output.stream, for workers with a consumer group of their own.""",
 }
-"""For each kind of named section what stands before its settings."""
-
-_VALUES: dict[str, Any] = {
-    "sources.NAME.type": "whatsapp-cloud",
-    "sources.NAME.secrets": ["the secret", "the one before it"],
-    "sources.NAME.company": "962302",
-    "sources.NAME.quiet_ms": 4000,
-    "sources.NAME.max_size": 5,
-    "sources.NAME.max_wait_ms": 30_000,
-    "sources.NAME.dedupe_s": 172_800,
-    "sources.NAME.verify_token": "a word of your own",
-    "sources.NAME.public_url": "https://bot.example.com",
-    "sources.NAME.map": {"phone": "sender.phone", "text": "text", "id": "id"},
-    "sources.NAME.auth_header": "X-Token",
-    "rules.NAME.sources": ["generic"],
-    "rules.NAME.companies": ["962302"],
-    "rules.NAME.accounts": ["106540352242922"],
-    "rules.NAME.types": ["image", "video"],
-    "rules.NAME.words": ["stop", "стоп"],
-    "rules.NAME.prefixes": ["/"],
-    "rules.NAME.patterns": ["/[a-z]+", "[0-9]{4}"],
-    "rules.NAME.quiet_ms": 8000,
-    "rules.NAME.max_size": 20,
-    "rules.NAME.max_wait_ms": 120_000,
-    "sinks.NAME.type": "http",
-    "sinks.NAME.key": "messages:{company}",
-    "sinks.NAME.group": "bot",
-    "sinks.NAME.url": "https://crm.example.com/messages",
-    "sinks.NAME.secret": ["whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3"],
-    "sinks.NAME.headers": {"X-Tenant": "salon"},
-    "sinks.NAME.queue": "company-{company}-messages",
-    "sinks.NAME.task": "bot.tasks.answer",
-    "sinks.NAME.command": ["/usr/local/bin/answer", "--json"],
-    "sinks.NAME.options": {"room": "support"},
-}
-"""What is shown of settings that are empty or unset by default: a value that says more than nothing."""
 
 
-def example() -> str:
+def examples(section: str) -> list[Example]:
+    """Return the examples of a kind of named section, with the type in their settings."""
+    if section == "sources":
+        return [_typed(spec.type, example) for spec in sources.SPECS.values() for example in spec.examples]
+    if section == "sinks":
+        return [_typed(spec.type, spec.example) for spec in sinks.SPECS.values()]
+    return list(EXAMPLES)
+
+
+def _typed(kind: str, example: Example) -> Example:
+    return Example(example.title, example.name, {"type": kind, **example.settings})
+
+
+def write_example() -> str:
     """Return config.example.toml."""
-    fixed = [one for one in options() if ".NAME." not in one.name]
+    fixed = [option for option in options() if ".NAME." not in option.name]
     blocks = [_HEAD, *_fixed(fixed)]
     for section in NAMED:
-        blocks += [READY[section], _named(section)]
+        blocks += [_ready(section), _every_setting(section)]
     return "\n\n".join(blocks) + "\n"
 
 
-def _fixed(rows: list[Option]) -> Iterator[str]:
-    for section in dict.fromkeys(one.name.partition(".")[0] for one in rows):
+def _fixed(rows: Sequence[Option]) -> Iterator[str]:
+    for section in dict.fromkeys(option.name.partition(".")[0] for option in rows):
         lines = [f"[{section}]"]
-        for one in rows:
-            head, _, name = one.name.rpartition(".")
-            if head == section:
-                lines += [f"# {one.about} ({one.kind})", f"# {name} = {written(one.default)}"]
+        for option in rows:
+            place, _, name = option.name.rpartition(".")
+            if place == section:
+                lines += [f"# {option.about} ({option.kind})", f"# {name} = {toml_value(option.default)}"]
         yield "\n".join(lines)
 
 
-def _named(section: str) -> str:
-    lines = [f"# Everything that can stand in one of the {section}:", f"# [{section}.NAME]"]
-    for one in options():
-        head, _, name = one.name.rpartition(".")
-        if head == f"{section}.NAME":
-            value = _VALUES.get(one.name, one.default)
-            lines += [f"# {one.about} ({_facts(one)})", f"#   {name} = {written(value)}"]
+def _ready(section: str) -> str:
+    blocks = [_INTRODUCTIONS[section]]
+    for example in examples(section):
+        lines = toml_section(f"{section}.{example.name}", example.settings).splitlines()
+        blocks.append("\n".join([f"# {example.title}", *(f"#   {line}" for line in lines)]))
+    return "\n#\n".join(blocks)
+
+
+def _every_setting(section: str) -> str:
+    lines = [f"# Every setting of a section of {section}:", f"# [{section}.NAME]"]
+    for option in options():
+        place, _, name = option.name.rpartition(".")
+        if place == f"{section}.NAME":
+            lines += [f"# {option.about} ({_facts(option)})", f"#   {name} = {toml_value(option.example)}"]
     return "\n".join(lines)
 
 
-def _facts(one: Option) -> str:
-    facts = [one.kind]
-    if one.only:
-        facts.append(f"for {', '.join(one.only)}")
-    if one.name.endswith(".type"):
+def _facts(option: Option) -> str:
+    facts = [option.kind]
+    if option.only:
+        facts.append(f"for {', '.join(option.only)}")
+    if option.name.endswith(".type"):
         facts.append("needed")
-    elif one.default is None:
+    elif option.default is None:
         facts.append("unset by default")
-    elif one.name in _VALUES:
+    elif option.example != option.default:
         facts.append("empty by default")
     return "; ".join(facts)
 
 
-def written(value: Any) -> str:
-    """Return a value as TOML, on one line."""
-    if isinstance(value, dict):
-        return "{ " + ", ".join(f"{_key(name)} = {written(one)}" for name, one in value.items()) + " }"
-    if isinstance(value, list):
-        return "[" + ", ".join(written(one) for one in value) + "]"
-    return json.dumps(value, ensure_ascii=False)
+def write_starter(source_types: Sequence[str], sink_types: Sequence[str]) -> str:
+    """Return a settings file for these types alone, with the values of their examples. Raises UsageError."""
+    ready_sources = {kind: _typed(kind, spec.examples[0]) for kind, spec in sources.SPECS.items()}
+    ready_sinks = {kind: _typed(kind, spec.example) for kind, spec in sinks.SPECS.items()}
+    for kind in sinks.list_types():
+        ready_sinks.setdefault(kind, Example("A sink of another package", kind, {"type": kind}))
+    blocks = [
+        *_chosen("source", source_types, ready_sources),
+        *_chosen("sink", sink_types, ready_sinks),
+    ]
+    return "\n\n".join([_STARTER_HEAD, *blocks]) + "\n"
 
 
-def _key(name: str) -> str:
-    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name)
+def _chosen(noun: str, types: Sequence[str], ready: Mapping[str, Example]) -> Iterator[str]:
+    names: list[str] = []
+    for kind in types:
+        if kind not in ready:
+            fact = f"there is no {noun} of type {kind}{did_you_mean(kind, ready)}"
+            raise UsageError(fact, next=f"use {', '.join(ready)}")
+        example = ready[kind]
+        names.append(example.name)
+        count = names.count(example.name)
+        name = example.name if count == 1 else f"{example.name}-{count}"
+        yield f"# {example.title}\n" + toml_section(f"{noun}s.{name}", example.settings)

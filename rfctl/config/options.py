@@ -1,27 +1,37 @@
 """The settings as one table: every option with its dotted name, default, type and what it is for.
 
-The documents, the example file, `config show` and the reading of the layers all go by this table.
+The documents, the example file, `config show` and the reading of the layers all go by this table. It is derived
+from the models, so that a new setting, or a new type of source or sink, is in all of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, cast, get_args, get_origin
+from functools import cache
+from types import NoneType
+from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from rfctl.config.settings import Settings
+from rfctl.config.unions import BASES, MODELS, model_for
+from rfctl.sinks.config import PluginSection
 from rfctl.text import mask_url
+
+NAMED = tuple(BASES)
+"""The sections whose names are the operator's."""
+OF_OTHER_PACKAGES = "types of other packages"
+_PLAIN = {int: "integer", str: "string", bool: "true or false"}
 
 
 @dataclass(frozen=True, slots=True)
 class Option:
     """One setting as a table row: its dotted name, default, type, what it is for, and whether it is secret.
 
-    `only` names the types of source or sink that read it (none: all of them). In a section that the operator
-    names, the name has `NAME` in its place.
+    `only` names the types of source or sink that read it (none: all of them). `example` is a value that says more
+    than the default. In a section that the operator names, the name has `NAME` in its place.
     """
 
     name: str
@@ -30,6 +40,7 @@ class Option:
     about: str
     secret: bool
     only: tuple[str, ...] = ()
+    example: Any = None
 
     def at(self, name: str) -> Option:
         """Return it under the name that a section really has."""
@@ -41,39 +52,66 @@ class Option:
         return "RFCTL_" + self.name.replace(".", "__").replace("-", "_").upper()
 
 
-def options(model: type[BaseModel] = Settings, prefix: str = "") -> Iterator[Option]:
+def options() -> Iterator[Option]:
     """Yield every setting, in the order of the sections; `sources.NAME.type` for those that the operator names."""
-    for name, info in model.model_fields.items():
-        inner = info.annotation
-        if named := _model_of_named(inner):
-            yield from options(named, f"{prefix}{name}.NAME.")
-        elif isinstance(inner, type) and issubclass(inner, BaseModel):
-            yield from options(inner, f"{prefix}{name}.")
-        else:
-            yield _option(prefix + name, info)
+    yield from option_table().values()
 
 
-def _model_of_named(annotation: Any) -> type[BaseModel] | None:
-    """Return the model of a table of named sections, dict[Name, Model]."""
-    last = (get_args(annotation) or (None,))[-1]
-    named = get_origin(annotation) is dict and isinstance(last, type) and issubclass(last, BaseModel)
-    return last if named else None
+@cache
+def option_table() -> Mapping[str, Option]:
+    """Return every setting by its name in the table."""
+    rows = [row for section in Settings.model_fields for row in _rows(section)]
+    return {row.name: row for row in rows}
+
+
+def _rows(section: str) -> Iterator[Option]:
+    if section in BASES:
+        yield from _rows_of_named(section)
+        return
+    model = Settings.model_fields[section].annotation
+    if isinstance(model, type) and issubclass(model, BaseModel):
+        yield from (_option(f"{section}.{name}", info) for name, info in model.model_fields.items())
+
+
+def _rows_of_named(section: str) -> Iterator[Option]:
+    """Yield the settings of all sections, then those that only some types read, each once."""
+    models: dict[str, type[BaseModel]] = {**MODELS[section]}
+    for name, info in BASES[section].model_fields.items():
+        row = _option(f"{section}.NAME.{name}", info)
+        yield replace(row, kind=" | ".join(models)) if name == "type" and section == "sources" else row
+    if section == "sinks":
+        models[OF_OTHER_PACKAGES] = PluginSection
+    readers: dict[str, dict[str, FieldInfo]] = {}
+    for kind, model in models.items():
+        for name, info in model.model_fields.items():
+            if name not in BASES[section].model_fields:
+                readers.setdefault(name, {})[kind] = info
+    yield from (_joined(f"{section}.NAME.{name}", infos) for name, infos in readers.items())
+
+
+def _joined(name: str, infos: Mapping[str, FieldInfo]) -> Option:
+    """Return the row of a setting that several types read; where they describe it differently, each says its own."""
+    abouts: dict[str, list[str]] = {}
+    for kind, info in infos.items():
+        if info.description:
+            abouts.setdefault(info.description, []).append(kind)
+    about = " ".join(f"{', '.join(kinds)}: {text}" for text, kinds in abouts.items())
+    first = next(info for info in infos.values() if info.description)
+    row = _option(name, first)
+    return replace(row, about=about if len(abouts) > 1 else row.about, only=tuple(infos))
 
 
 def _option(name: str, info: FieldInfo) -> Option:
     extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
-    default = None if info.is_required() else info.get_default(call_default_factory=True)
+    default = None if info.is_required() else info.get_default(call_default_factory=True, validated_data={})
     return Option(
         name=name,
         default=default,
         kind=_kind(info.annotation),
         about=info.description or "",
         secret=bool(extra.get("secret")),
-        only=tuple(str(one) for one in cast("list[str]", extra.get("only", []))),
+        example=info.examples[0] if info.examples else default,
     )
-
-
-_PLAIN = {int: "integer", str: "string", bool: "true or false"}
 
 
 def _kind(annotation: Any) -> str:
@@ -84,12 +122,8 @@ def _kind(annotation: Any) -> str:
         return f"list of {_kind(inner[0])}s"
     if origin is Annotated:
         return _kind(inner[0])
-    choices = [one for one in inner if one is not type(None)] or [annotation]
+    choices = [choice for choice in inner if choice is not NoneType] or [annotation]
     return _PLAIN.get(choices[0]) or " | ".join(str(choice) for choice in choices)
-
-
-NAMED = ("sources", "rules", "sinks")
-"""The sections whose names are the operator's."""
 
 
 def template_of(name: str) -> str:
@@ -99,16 +133,21 @@ def template_of(name: str) -> str:
     return f"{section}.NAME.{setting}" if dot and second and section in NAMED else name
 
 
-def configured(settings: Settings) -> Iterator[Option]:
+def find_option(name: str) -> Option:
+    """Return the table row of a setting, under its own name; raises KeyError."""
+    return option_table()[template_of(name)].at(name)
+
+
+def configured_options(settings: Settings) -> Iterator[Option]:
     """Yield every setting that there is: the fixed ones, and those of each named section that its type reads."""
-    for one in options():
-        section, _, setting = one.name.partition(".NAME.")
+    for option in options():
+        section, _, setting = option.name.partition(".NAME.")
         if not setting:
-            yield one
+            yield option
             continue
-        for name, inner in getattr(settings, section).items():
-            if not one.only or getattr(inner, "type", "") in one.only:
-                yield one.at(f"{section}.{name}.{setting}")
+        for name, config in getattr(settings, section).items():
+            if setting in model_for(section, getattr(config, "type", "")).model_fields:
+                yield option.at(f"{section}.{name}.{setting}")
 
 
 def value_of(settings: Settings, name: str) -> Any:
@@ -119,7 +158,7 @@ def value_of(settings: Settings, name: str) -> Any:
     return value
 
 
-def shown(option: Option, value: Any) -> Any:
+def mask_value(option: Option, value: Any) -> Any:
     """Return a value as it may be shown: a secret is masked, an empty one is not."""
     if not option.secret or not value:
         return value

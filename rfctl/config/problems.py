@@ -1,4 +1,4 @@
-"""All that is wrong with the settings, each with who said it: it is told at once, and who said it decides as what."""
+"""Collects every settings error with its origin, so that all are reported together; the origin decides the exit status."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from rfctl.errors import SettingsError, wrong_settings
 
 
 class SettingsProblems:
-    """Collects them. `lines` has one for each."""
+    """Every problem. `lines` has one for each."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
         self._culprits: set[str] = set()
         self._unread: set[str] = set()
 
-    def add(self, name: str, problem: str, said_by: Sequence[str]) -> None:
-        """Complain of a setting, which these have said."""
-        self.lines.append(f"{name}: {problem} ({', '.join(said_by)})")
-        self._culprits.update(said_by)
+    def add(self, name: str, problem: str, places: Sequence[str]) -> None:
+        """Add a problem of a setting, which was set at these places."""
+        self.lines.append(f"{name}: {problem} ({', '.join(places)})")
+        self._culprits.update(places)
 
     def add_file(self, path: Path, problem: str) -> None:
-        """Complain of a file that cannot be used at all."""
+        """Add a file that cannot be used at all."""
         self.lines.append(f"{path}: {problem}")
         self._culprits.add(str(path))
 
     def add_unread(self, path: Path, why: str) -> None:
-        """Complain of a file that nobody could read."""
+        """Add a file that cannot be read."""
         self.add_file(path, f"cannot be read: {why}")
         self._unread.add(str(path))
 
     def error(self) -> SettingsError:
-        """Return the error that tells them all."""
+        """Return the error that names them all."""
         step = "see `man rfctl.toml` or `rfctl config explain KEY`"
         if self._culprits == self._unread:
             step = (

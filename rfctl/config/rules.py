@@ -1,4 +1,4 @@
-"""What an operator may write in [rules.NAME]: who and which messages, and what follows. What the rules do is policy.py's."""
+"""Settings of [rules.NAME]: conditions and effects. batching/policy.py applies them."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from rfctl.batching.policy import comparable_prefix, compile_pattern
 from rfctl.section import (
     DAY_MS,
+    Example,
     Section,
     Word,
     Words,
-    listed_to_the_end,
     parse_lines,
     parse_list,
     raise_faults,
+    split_keeping_ends,
 )
 
 TYPES = (
@@ -31,7 +32,7 @@ _ALIKE = 0.75
 _NO_PERL = ("invalid perl operator", "invalid escape sequence")
 
 
-def _is_known(kind: str) -> str:
+def _is_no_slip(kind: str) -> str:
     near = difflib.get_close_matches(kind.lower(), TYPES, n=1, cutoff=_ALIKE)
     # live_location is near to location, and no slip of the pen.
     if kind not in TYPES and near and abs(len(near[0]) - len(kind)) <= 1:
@@ -39,14 +40,14 @@ def _is_known(kind: str) -> str:
     return kind
 
 
-def _is_said(word: str) -> str:
+def _has_words(word: str) -> str:
     if not comparable_prefix(word):
         raise ValueError("one of them is empty: white space alone is no word")
     return word
 
 
 def _compiles(pattern: str) -> str:
-    _is_said(pattern)
+    _has_words(pattern)
     try:
         compile_pattern(pattern)
     except ValueError as problem:
@@ -55,64 +56,93 @@ def _compiles(pattern: str) -> str:
     return pattern
 
 
-_Said = Annotated[Word, AfterValidator(_is_said)]
-_Type = Annotated[Word, AfterValidator(_is_known)]
+EXAMPLES = (
+    Example(
+        "A stop word discards the pending batch, and goes to the bot by itself",
+        "stop",
+        {"words": ["stop", "стоп", "отмена"], "action": "discard_batch"},
+    ),
+    Example(
+        "A command goes to the bot by itself, behind the pending batch",
+        "commands",
+        {"prefixes": ["/"], "action": "send_alone"},
+    ),
+    Example(
+        "Pictures wait longer, for the words that may follow them",
+        "pictures",
+        {"types": ["image", "video"], "quiet_ms": 8000},
+    ),
+    Example("Timers of one company", "barber", {"companies": [962302], "quiet_ms": 3000, "max_size": 5}),
+)
+_Phrase = Annotated[Word, AfterValidator(_has_words)]
+_Type = Annotated[Word, AfterValidator(_is_no_slip)]
 _Pattern = Annotated[str, AfterValidator(_compiles)]
 
 
 class RuleSettings(Section):
-    """What is treated otherwise: who and which messages, and what follows. The first rule that says something wins."""
+    """Which messages a rule is for, and what it changes for them. For each effect the first matching rule wins."""
 
-    sources: Words = Field(default_factory=list, description="Only messages of these sources.")
-    companies: Words = Field(default_factory=list, description="Only messages to these companies.")
+    sources: Words = Field(
+        default_factory=list, description="Only messages of these sources.", examples=[["generic"]]
+    )
+    companies: Words = Field(
+        default_factory=list, description="Only messages to these companies.", examples=[["962302"]]
+    )
     accounts: Words = Field(
-        default_factory=list, description="Only messages to these accounts of a provider."
+        default_factory=list,
+        description="Only messages to these accounts of a provider.",
+        examples=[["106540352242922"]],
     )
     types: Annotated[list[_Type], BeforeValidator(parse_list)] = Field(
         default_factory=list,
         description=f"Only messages of these types: {', '.join(TYPES)}, or a provider's own.",
+        examples=[["image", "video"]],
     )
-    words: Annotated[list[_Said], BeforeValidator(parse_list)] = Field(
+    words: Annotated[list[_Phrase], BeforeValidator(parse_list)] = Field(
         default_factory=list,
-        description="The whole message is one of these, in any case; a full stop or exclamation mark behind it does not "
-        "count. A reaction, a deletion or a picture is not meant, whatever its emoji or caption, unless types says so.",
+        description="The whole message is one of these words, in any case. A full stop or exclamation mark at its end does "
+        "not count. words never matches a reaction, a deletion or the caption of a picture, unless types names that type.",
+        examples=[["stop", "стоп"]],
     )
-    prefixes: Annotated[list[_Said], BeforeValidator(listed_to_the_end)] = Field(
+    prefixes: Annotated[list[_Phrase], BeforeValidator(split_keeping_ends)] = Field(
         default_factory=list,
-        description="The message begins with one of these, in any case; a space at the end counts. What is not meant by "
-        "words is not meant here either.",
+        description="The message begins with one of these, in any case. A space at the end counts. The exceptions of words "
+        "hold here too.",
+        examples=[["/"]],
     )
     patterns: Annotated[list[_Pattern], BeforeValidator(parse_lines)] = Field(
         default_factory=list,
-        description="The whole message, up to 1024 characters, matches one of these regular expressions of RE2: no "
-        "lookaround, no back references, and for letters of any script see man rfctl.toml. What is not meant by words "
-        "is not meant here either.",
+        description="The whole message, up to 1024 characters, matches one of these regular expressions of RE2. RE2 has no "
+        "lookaround and no back references. man rfctl.toml shows how to match letters of any script. The exceptions of words "
+        "hold here too.",
+        examples=[["/[a-z]+", "[0-9]{4}"]],
     )
     action: Literal["wait", "send_alone", "send_batch", "discard_batch"] = Field(
         "wait",
-        description="wait: like any other message, by the timers below. send_alone: the pending batch is handed over first, then "
-        "this message by itself. send_batch: the message joins the batch, and the batch is handed over. discard_batch: the "
-        "pending batch is thrown away, then this message is handed over by itself.",
+        description="What happens to the message. wait: it waits by the timers below. send_alone: rfctl hands over the pending "
+        "batch first, then this message by itself. send_batch: the message joins the batch, and rfctl hands the batch over. "
+        "discard_batch: rfctl discards the pending batch, then hands over this message by itself.",
     )
     quiet_ms: int | None = Field(
         None,
         ge=1,
         le=DAY_MS,
-        description="How long a batch waits in silence while such a message is its newest, ms.",
+        description="Quiet time of a batch while such a message is its newest, ms.",
+        examples=[8000],
     )
     max_size: int | None = Field(
         None,
         ge=1,
         le=1000,
-        description="Size at which a batch leaves at once when such a message is its newest; the next message goes by "
-        "its own.",
+        description="Size at which rfctl hands a batch over at once, while such a message is its newest.",
+        examples=[20],
     )
     max_wait_ms: int | None = Field(
         None,
         ge=1,
         le=DAY_MS,
-        description="How long after its first message a batch leaves at the latest while such a message is its newest, "
-        "ms; the next message goes by its own.",
+        description="Longest wait of a batch's first message, while such a message is its newest, ms.",
+        examples=[120_000],
     )
 
     @model_validator(mode="after")

@@ -1,7 +1,7 @@
 """What can be set, its default, its unit and what it is for. An option is born here and nowhere else.
 
-Names are `section.name`; the environment calls them `RFCTL_SECTION__NAME`. Of the sections that an operator names,
-sources and sinks are in ways.py, rules in rules.py; the table of all is options.py's; who set what is layers.py's.
+Names are `section.name`; the environment calls them `RFCTL_SECTION__NAME`. A source's or a sink's settings stand
+beside it, those of rules in rules.py. options.py makes the table of all, and loader.py knows who set what.
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from rfctl.config.endpoints import SinkSettings, SourceSettings
 from rfctl.config.rules import RuleSettings
-from rfctl.section import SECRET, Fault, Name, Section, Words, can_render, did_you_mean, raise_faults
+from rfctl.config.unions import AnySink, AnySource
+from rfctl.section import SECRET, Fault, Name, Section, Words, can_render, raise_faults
+from rfctl.sources.registry import GENERIC
 from rfctl.store.keys import DEFAULT_STREAM, RESERVED_PREFIXES
+from rfctl.text import did_you_mean
 
 EMBEDDED = "embedded"
 _URL = re.compile(r"(rediss?|unix)://.+")
@@ -26,29 +28,29 @@ class RedisSettings(Section):
 
     url: str = Field(
         "redis://127.0.0.1:6379/0",
-        description="Redis or Valkey to use: redis://[user:password@]host:port/db, rediss://… (TLS; "
-        "?ssl_ca_certs=/path/of/ca.crt behind it names a CA of your own), unix:///path?db=0, or embedded (a private "
-        "Valkey that the daemon starts and ends).",
+        description="Redis or Valkey to use: redis://[user:password@]host:port/db, rediss://… for TLS, unix:///path?db=0, or "
+        "embedded. A TLS address may end in ?ssl_ca_certs=/path/of/ca.crt to name your own CA. embedded is a private Valkey "
+        "that the daemon starts and ends.",
         json_schema_extra=SECRET,
     )
     shards: int = Field(
         0,
         ge=0,
         le=1024,
-        description="Spread the keys over so many hash tags (0: plain names). Every process on one Redis needs "
-        "the same number; change it only while nothing is pending.",
+        description="Number of hash tags over which rfctl spreads its keys; 0 means plain names. Every process on one Redis "
+        "needs the same number. Change it only while nothing is pending.",
     )
     allow_eviction: bool = Field(
         False,
-        description="Start although Redis may delete keys when its memory is full (maxmemory-policy other than "
-        "noeviction). Messages can then be lost.",
+        description="Start although Redis may delete keys when its memory is full: its maxmemory-policy is not noeviction. "
+        "Messages can then be lost.",
     )
     connect_timeout_ms: int = Field(1500, ge=10, le=60_000, description="How long a connection may take, ms.")
     timeout_ms: int = Field(2000, ge=10, le=60_000, description="How long an answer of Redis may take, ms.")
     embedded_dir: str = Field(
         "",
-        description="State folder of the embedded Valkey. Empty: $STATE_DIRECTORY (systemd), else "
-        "$XDG_STATE_HOME/rfctl, else ~/.local/state/rfctl.",
+        description="State folder of the embedded Valkey. Empty: $STATE_DIRECTORY of systemd, else $XDG_STATE_HOME/rfctl, "
+        "else ~/.local/state/rfctl.",
     )
 
     @field_validator("url")
@@ -66,45 +68,48 @@ class BatchingSettings(Section):
         5000,
         ge=1,
         le=86_400_000,
-        description="Hand a batch over when its person has been silent so long, ms.",
+        description="rfctl hands a batch over when its person has been silent for this long, ms.",
     )
-    max_size: int = Field(10, ge=1, le=1000, description="Hand over at once when so many messages have come.")
+    max_size: int = Field(
+        10, ge=1, le=1000, description="rfctl hands a batch over at once when it holds this many messages."
+    )
     max_wait_ms: int = Field(
-        60_000, ge=1, le=86_400_000, description="Never keep a batch's first message longer than this, ms."
+        60_000, ge=1, le=86_400_000, description="Longest wait of a batch's first message, ms."
     )
-    separator: str = Field(
-        " ", max_length=64, description="What stands between the texts of a merged message."
-    )
+    separator: str = Field(" ", max_length=64, description="Text between the texts of a merged message.")
     order: Literal["arrival", "sent"] = Field(
         "arrival",
-        description="Order inside a batch: arrival, or sent (the sender's own time, for webhooks that come out of order).",
+        description="Order inside a batch. arrival: as the messages came. sent: by the sender's own time, for webhooks that "
+        "come out of order.",
     )
     split_by: Words = Field(
         default_factory=list,
-        description="What keeps one person's batches apart besides the chat: account, company, both or nothing. What is "
-        "not in the key and differs ends the batch first.",
+        description="Fields that split one person's messages into several batches, besides the chat: account, company, "
+        "both or none. If a message differs in one of these two fields and the field is not listed, rfctl hands over the "
+        "open batch first.",
     )
     placeholder: str = Field(
         "[{type}]",
         max_length=64,
-        description="What stands in the merged text for a message without words; {type} is image, voice, location and "
-        "so on. Empty: nothing.",
+        description="Text that stands for a message without words. {type} becomes image, voice, location and so on. Empty: no "
+        "text.",
     )
     dedupe_s: int = Field(
         86_400,
         ge=1,
         le=2_592_000,
-        description="A message id of one phone, source, account and company is not added twice within this "
-        "time, s. After a change, ids seen before it are forgotten.",
+        description="rfctl adds a message id of one phone, source, account and company only once within this time, s. "
+        "Changing this setting forgets all ids seen so far.",
     )
     overdue_ms: int = Field(
         10_000,
         ge=1,
         le=86_400_000,
-        description="A batch found overdue by more than this is counted and named in the log, ms; it is handed over all the same.",
+        description="rfctl counts and logs a batch that is overdue by more than this, ms. It hands the batch over all the "
+        "same.",
     )
     max_text_bytes: int = Field(
-        65_536, ge=1, le=16_777_216, description="The longest text of one message, bytes of UTF-8."
+        65_536, ge=1, le=16_777_216, description="Longest text of one message, bytes of UTF-8."
     )
 
     @field_validator("split_by")
@@ -128,28 +133,31 @@ class HttpSettings(Section):
 
     host: str = Field("127.0.0.1", min_length=1, description="Address that the webhook listens on.")
     port: int = Field(
-        3000, ge=0, le=65_535, description="Port that the webhook listens on; 0 takes a free one."
+        3000, ge=0, le=65_535, description="Port that the webhook listens on. 0 takes a free port."
     )
     admin_token: str = Field(
         "",
-        description="Bearer token for the statistics and the deletion of batches over HTTP. Empty: these are "
-        "served to this machine only.",
+        description="Bearer token for statistics and for the deletion of batches over HTTP. Empty: rfctl serves them to this "
+        "machine only.",
         json_schema_extra=SECRET,
     )
     max_body_bytes: int = Field(
         3_145_728,
         ge=1024,
         le=268_435_456,
-        description="The largest body of a request, bytes; a larger one is answered 413.",
+        description="Largest body of a request, bytes. A larger one gets 413.",
     )
     header_timeout_ms: int = Field(
         5000,
         ge=10,
         le=600_000,
-        description="A connection whose request header is not complete by then is closed, ms.",
+        description="Time for the header of a request, ms. rfctl then closes the connection.",
     )
     body_timeout_ms: int = Field(
-        10_000, ge=10, le=600_000, description="A request whose body is not complete by then is closed, ms."
+        10_000,
+        ge=10,
+        le=600_000,
+        description="Time for the body of a request, ms. rfctl then closes the connection.",
     )
 
 
@@ -161,14 +169,14 @@ class OutputSettings(Section):
         86_400,
         ge=0,
         le=31_536_000,
-        description="Keep what every consumer group has acknowledged so long, for tail --since and replay, s. What one "
-        "of them has not acknowledged is never removed.",
+        description="How long rfctl keeps entries that every consumer group has acknowledged, s. tail --since and resend "
+        "read them. rfctl never removes an entry that a group has not acknowledged.",
     )
     retention_entries: int = Field(
         100_000,
         ge=0,
         le=100_000_000,
-        description="Keep at most so many entries that every consumer group has acknowledged, a shard.",
+        description="Most entries of a shard that rfctl keeps after every consumer group has acknowledged them.",
     )
 
     @field_validator("stream")
@@ -186,20 +194,22 @@ class DaemonSettings(Section):
 
     role: Literal["all", "webhook", "processor", "forwarder"] = Field(
         "all",
-        description="What this daemon does: all, webhook (only takes messages in), processor (only hands over) or "
-        "forwarder (only delivers to the sinks).",
+        description="Role of this daemon. all: everything. webhook: it only takes messages in. processor: it only hands "
+        "batches over. forwarder: it only delivers to the sinks.",
     )
     max_sleep_ms: int = Field(
         1000,
         ge=10,
         le=60_000,
-        description="The processor never sleeps longer than this, nor than batching.quiet_ms, ms.",
+        description="Longest sleep of the processor, ms. It never sleeps longer than batching.quiet_ms.",
     )
-    stats_log_s: int = Field(30, ge=0, le=86_400, description="Log the totals this often, s; 0: never.")
+    stats_log_s: int = Field(
+        30, ge=0, le=86_400, description="How often the daemon logs its totals, s. 0: never."
+    )
     drain: Literal["all", "due"] = Field(
         "all",
-        description="When the last processor stops: all hands over everything that is pending, due leaves what is "
-        "not due for the next start.",
+        description="Batches that the last processor hands over when it stops. all: every pending one. due: only those that "
+        "are due; the others wait for the next start.",
     )
 
 
@@ -207,12 +217,12 @@ class LogSettings(Section):
     """The daemon's log, on stderr."""
 
     level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="The least that is logged."
+        "info", description="Lowest level of log lines."
     )
     format: Literal["auto", "json", "text"] = Field(
-        "auto", description="auto: text on a terminal, else one JSON object a line."
+        "auto", description="Format of the log. auto: text on a terminal, else one JSON object a line."
     )
-    mask: bool = Field(True, description="Mask phones in the log (79001•••67).")
+    mask: bool = Field(True, description="Mask phones in the log: 79001•••67.")
 
 
 class Settings(Section):
@@ -224,16 +234,16 @@ class Settings(Section):
     output: OutputSettings = Field(default_factory=OutputSettings)
     daemon: DaemonSettings = Field(default_factory=DaemonSettings)
     log: LogSettings = Field(default_factory=LogSettings)
-    sources: dict[Name, SourceSettings] = Field(default_factory=dict)
+    sources: dict[Name, AnySource] = Field(default_factory=dict)
     rules: dict[Name, RuleSettings] = Field(default_factory=dict)
-    sinks: dict[Name, SinkSettings] = Field(default_factory=dict)
+    sinks: dict[Name, AnySink] = Field(default_factory=dict)
 
     @field_validator("sources", mode="before")
     @classmethod
-    def _generic_is_generic(cls, value: Any) -> Any:
+    def _generic_needs_no_type(cls, value: Any) -> Any:
         """Let [sources.generic] do without its type, as it always did."""
-        if isinstance(value, dict) and isinstance(generic := value.get("generic"), dict):
-            return {**value, "generic": {"type": "generic", **generic}}
+        if isinstance(value, dict) and isinstance(generic := value.get(GENERIC), dict):
+            return {**value, GENERIC: {"type": GENERIC, **generic}}
         return value
 
     @model_validator(mode="after")
@@ -243,18 +253,16 @@ class Settings(Section):
 
     def _circles(self) -> Iterator[Fault]:
         """Yield each sink's key that could be the output stream; the default one cannot be, as a key of rfctl's own."""
-        for name, one in self.sinks.items():
-            if one.key and self.output.stream != DEFAULT_STREAM and can_render(one.key, self.output.stream):
-                yield (
-                    f"sinks.{name}.key",
-                    f"{one.key} could be output.stream: what it delivers would come again",
-                )
+        for name, sink in self.sinks.items():
+            key = getattr(sink, "key", "")
+            if key and self.output.stream != DEFAULT_STREAM and can_render(key, self.output.stream):
+                yield f"sinks.{name}.key", f"{key} could be output.stream: what it delivers would come again"
 
     def _unknown_sources(self) -> Iterator[Fault]:
         """Yield each source that a rule names and that is not there; without any there is generic."""
-        there = list(self.sources) or ["generic"]
-        for name, one in self.rules.items():
-            for source in one.sources:
+        there = list(self.sources) or [GENERIC]
+        for name, rule in self.rules.items():
+            for source in rule.sources:
                 if source not in there:
                     near = did_you_mean(source, there) or f"; there is {', '.join(there)}"
                     yield f"rules.{name}.sources", f"there is no [sources.{source}]{near}"

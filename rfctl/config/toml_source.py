@@ -1,4 +1,4 @@
-"""How settings are written: a TOML file with its lines, a variable, a credential; from there to dotted names. Pure."""
+"""Parses TOML files, environment variables and credentials into dotted names, values and lines. Pure."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class TomlLocations:
 
     def of(self, name: str) -> str:
         """Return the line that sets this, else the first inside it, else the one that opens what it is in."""
-        inside = [number for known, number in self._lines.items() if known.startswith(f"{name}.")]
+        inside = [number for place, number in self._lines.items() if place.startswith(f"{name}.")]
         if name in self._lines or inside:
             return str(self._lines.get(name) or min(inside))
         return self.of(name.rpartition(".")[0]) if "." in name else "?"

@@ -7,28 +7,19 @@ retries nothing; when and whether to try again is the forwarder's.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
-
-import msgspec
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rfctl.errors import ANSWER_IS_NO, RfctlError
 from rfctl.model.delivery import Delivery
 
-_PLACE = re.compile(r"\{(company|phone|channel|account)\}")
+if TYPE_CHECKING:
+    from rfctl.section import Example
+    from rfctl.sinks.config import SinkConfig
 
-
-@dataclass(frozen=True, slots=True)
-class SinkProfile:
-    """One configured sink. `options` are the settings that its type reads; times in ms."""
-
-    name: str
-    type: str
-    timeout_ms: int = 15_000
-    connect_timeout_ms: int = 5_000
-    options: Mapping[str, Any] = field(default_factory=dict)
+    SinkModel = type[SinkConfig]
 
 
 class DeliveryError(RfctlError):
@@ -56,7 +47,7 @@ class DeliveryError(RfctlError):
 
 
 class Sink(Protocol):
-    """One way out, set up with one `SinkProfile`; used from one event loop, by many deliveries at a time."""
+    """One way out, set up with its settings; used from one event loop, by many deliveries at a time."""
 
     async def open(self) -> None:
         """Get ready; a receiver that is away now is no reason to fail. Raises RfctlError for wrong settings."""
@@ -68,60 +59,29 @@ class Sink(Protocol):
         """Let go of everything; called once."""
 
 
-def payload(delivery: Delivery) -> dict[str, Any]:
-    """Return the message in the shape that the Node service's worker reads.
+@dataclass(frozen=True, slots=True)
+class PluginSinkConfig:
+    """What a sink of another package is called with: its settings. Times are in ms.
 
-    `metadata` is that of the first message with the facts of the batch; `originalMessages` are the stored ones.
+    `options` is the table [sinks.NAME.options], as the operator wrote it.
     """
-    merged = delivery.merged
-    messages = merged.messages
-    last = messages[-1] if messages else None
-    return {
-        "from": merged.phone,
-        "message": merged.text,
-        "companyId": _company(merged.company),
-        "platform": merged.platform or "whatsapp",
-        "messageId": delivery.id,
-        "timestamp": merged.handed_ms,
-        "metadata": {
-            **_object(messages[0].metadata if messages else b"{}"),
-            "messageId": last.messageId if last else "",
-            "isRapidFireBatch": merged.count > 1,
-            "batchSize": merged.count,
-            "batchTimeSpan": merged.last_ms - merged.first_ms,
-            "reason": merged.reason,
-            "channel": merged.channel,
-            "account": merged.account,
-            "chat": merged.chat,
-            "simulated": merged.simulated,
-            "originalMessages": [msgspec.Raw(raw) for raw in merged.raw],
-        },
-    }
+
+    name: str
+    type: str
+    timeout_ms: int = 15_000
+    connect_timeout_ms: int = 5_000
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
-def encode(delivery: Delivery) -> bytes:
-    """Return the payload as JSON."""
-    return msgspec.json.encode(payload(delivery))
+@dataclass(frozen=True, slots=True)
+class SinkSpec:
+    """One type of sink: its settings model, an example, and what builds it, as `module:name`."""
 
+    type: str
+    config: SinkModel
+    build: str
+    example: Example
 
-def _company(company: str) -> int | str | None:
-    return int(company) if company.isascii() and company.isdigit() and len(company) < 16 else company or None
-
-
-def _object(raw: bytes) -> dict[str, msgspec.Raw]:
-    try:
-        return msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
-    except msgspec.DecodeError:
-        return {}
-
-
-def render_template(template: str, delivery: Delivery) -> str:
-    """Return a name template (queue, list, stream) with {company}, {phone}, {channel} and {account} put in, once."""
-    merged = delivery.merged
-    places = {
-        "company": merged.company or "none",
-        "phone": merged.phone,
-        "channel": merged.channel,
-        "account": merged.account,
-    }
-    return _PLACE.sub(lambda found: places[found[1]], template)
+    def build_sink(self, name: str, config: SinkConfig) -> Any:
+        """Return a `Sink` (or a `RedisSink`) of this type. Its module is imported only now, since some need an extra."""
+        return resolve_name(self.build)(name, config)

@@ -12,13 +12,13 @@ import math
 import re
 from importlib import import_module
 from types import ModuleType
-from typing import Any, TypeVar
-
-import msgspec
+from typing import Any
 
 from rfctl.errors import SettingsError
 from rfctl.model.delivery import Delivery
-from rfctl.sinks.contract import DeliveryError, SinkProfile, encode, render_template
+from rfctl.sinks.config import QueueConfig
+from rfctl.sinks.contract import DeliveryError
+from rfctl.sinks.payload import encode_payload, render_template
 from rfctl.store.connection import RedisAddress, explain
 
 KEEP_S = 86_400
@@ -27,13 +27,11 @@ KEEP_S = 86_400
 _MOST_DIGITS = 4_000
 _NOT_IN_IDS = re.compile(r"[^A-Za-z0-9_-]")
 
-Shape = TypeVar("Shape", bound=msgspec.Struct)
-
 
 def job_id(sink: str, delivery: Delivery) -> str:
     """Return the job's id: never digits only, never with `:` (BullMQ), nothing but `A-Za-z0-9_-` (RQ).
 
-    The sink and the origin are in it: two sinks, and two rfctl, may fill the same Redis, where a library takes a
+    The sink and the name of this Redis are in it: two sinks, and two rfctl, may fill the same Redis, where a library takes a
     job whose id it knows for one that is there already.
     """
     parts = ("rfctl", sink, delivery.instance_id, delivery.id)
@@ -42,7 +40,7 @@ def job_id(sink: str, delivery: Delivery) -> str:
 
 def job_data(delivery: Delivery) -> dict[str, Any]:
     """Return the payload as plain JSON types, for libraries that encode it themselves."""
-    decoded: dict[str, Any] = json.loads(encode(delivery), parse_int=_integer, parse_float=_finite)
+    decoded: dict[str, Any] = json.loads(encode_payload(delivery), parse_int=_integer, parse_float=_finite)
     return decoded
 
 
@@ -56,28 +54,19 @@ def queue_name(template: str, delivery: Delivery, *, without: str = "") -> str:
     return name
 
 
-def library(profile: SinkProfile, name: str) -> ModuleType:
+def import_library(name: str, sink: str, type_: str) -> ModuleType:
     """Import what a sink of this type needs; raises SettingsError that says how to install it."""
     try:
         return import_module(name)
     except ImportError as problem:
         raise SettingsError(
-            [f"sink {profile.name}: type {profile.type} cannot be used: {problem}"],
-            next=f"pip install 'rfctl[{profile.type}]'",
+            [f"sinks.{sink}.type: {type_} cannot be used: {problem}"], next=f"pip install 'rfctl[{type_}]'"
         ) from None
 
 
-def options(profile: SinkProfile, shape: type[Shape]) -> Shape:
-    """Return the options in the shape that the sink reads; raises SettingsError."""
-    try:
-        return msgspec.convert(dict(profile.options), shape)
-    except msgspec.ValidationError as problem:
-        raise SettingsError([f"sink {profile.name}: {problem}"]) from None
-
-
-def address(profile: SinkProfile, url: str) -> RedisAddress:
+def address(sink: str, config: QueueConfig) -> RedisAddress:
     """Return where a sink's Redis is, for error texts: a URL's query may hold a password and is left out."""
-    return RedisAddress(url.partition("?")[0], f"sink {profile.name}", timeout_ms=profile.timeout_ms)
+    return RedisAddress(config.url.partition("?")[0], f"sink {sink}", timeout_ms=config.timeout_ms)
 
 
 def failure(problem: Exception, where: RedisAddress) -> DeliveryError:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from rfctl.sinks.contract import DeliveryError, SinkProfile
+from rfctl.sinks.contract import DeliveryError
 
 MOST_THREADS = 8
 
@@ -23,10 +23,10 @@ Result = TypeVar("Result")
 class Threads:
     """The threads of one sink; from one event loop."""
 
-    def __init__(self, profile: SinkProfile, where: str) -> None:
-        self._timeout_ms = profile.timeout_ms
+    def __init__(self, sink: str, timeout_ms: int, where: str) -> None:
+        self._timeout_ms = timeout_ms
         self._where = where
-        self._pool = ThreadPoolExecutor(MOST_THREADS, thread_name_prefix=f"sink-{profile.name}")
+        self._pool = ThreadPoolExecutor(MOST_THREADS, thread_name_prefix=f"sink-{sink}")
 
     async def run(self, work: Callable[[], Result]) -> Result:
         """Return what `work` returns, or raises; raises DeliveryError when that takes too long."""

@@ -1,35 +1,28 @@
-"""What a source is given and what it gives back: a provider's request in, messages out; pure.
+"""What a source is: a provider's request in, messages out; pure.
 
-A source trusts nothing that it has not verified, and drops nothing in silence: what it does not understand
-comes back as `unparsed` and is kept for an operator, what is no message of a person (a delivery status, our
+A source trusts nothing that it has not verified, and drops nothing in silence. What it does not understand
+comes back as `unparsed` and is kept for an operator. What is no message of a person (a delivery status, our
 own words) is counted by its kind.
 """
 
 from __future__ import annotations
 
-import hmac
-import re
-from collections.abc import Callable, Iterable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
-
-import msgspec
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING
 
 from rfctl.errors import RfctlError
-from rfctl.model.message import MAX_COMPANY_CHARS, MAX_ID_CHARS, MAX_PHONE_CHARS, Message, Unparsed
+from rfctl.model.message import Message, Unparsed
 
-MAX_TYPE_CHARS = 32
-MARKS_MS = 100_000_000_000
-"""A time below this is in seconds, one above in milliseconds (both since 1970)."""
+if TYPE_CHECKING:
+    from rfctl.section import Example
+    from rfctl.sources.config import SourceConfig
 
-_DEEPEST = 32
-_NOT_OF_A_TYPE = re.compile(r"[^a-z0-9_-]+")
-_ESCAPE = re.compile(
-    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
-    re.DOTALL,
-)
-_decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-_decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
+    SourceModel = type[SourceConfig]
+
+DAY_S = 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,21 +41,6 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Profile:
-    """One configured source: its name, whose messages it brings, and what its type needs to verify and read."""
-
-    name: str
-    secrets: tuple[str, ...] = ()
-    company: str = ""
-    max_text_bytes: int = 65_536
-    verify_token: str = ""
-    public_url: str = ""
-    mapping: Mapping[str, str] = field(default_factory=dict)
-    auth: str = ""
-    auth_header: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class ParseResult:
     """What was read out of one request, in its order; `skipped` counts what is no message, by kind."""
 
@@ -75,33 +53,49 @@ class ParseResult:
         self.skipped[kind] = self.skipped.get(kind, 0) + 1
 
 
-class Contact(msgspec.Struct, frozen=True):
-    """A person out of an address book. What the provider does not say is ""."""
-
-    name: str
-    phone: str
-
-
 class NotUnderstoodError(RfctlError):
     """An authentic request whose content is not understood; it is kept, and answered as taken."""
 
 
-class Source(Protocol):
-    """One provider's way to send messages in, set up with one `Profile`."""
+class Source(ABC):
+    """One provider's way to send messages in, set up with its name, its config and the longest text in bytes."""
 
-    def __init__(self, profile: Profile) -> None: ...
-
+    @abstractmethod
     def verify(self, request: Request, now_ms: int) -> bool:
         """Say whether any of the secrets verifies this request, in constant time; `now_ms` is Unix ms."""
 
+    @abstractmethod
     def messages(self, body: bytes) -> ParseResult:
         """Read a verified body. Raises NotUnderstoodError when nothing in it can be made out."""
 
-    def handshake(self, request: Request) -> str | None:
+    def handshake(self, request: Request) -> str | None:  # noqa: ARG002 - most providers ask nothing first
         """Return what a GET is answered with as plain text; None refuses it."""
+        return None
 
     def redact(self, body: bytes) -> bytes:
         """Return the body without the secrets that the provider puts into it, still readable by `messages`."""
+        return body
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSpec:
+    """One type of source: its settings model, and where its class is, as `module:name`.
+
+    `dedupe_s` is how long the provider may send a message again; None leaves that to batching.dedupe_s.
+    `accepts` are the content types that the provider sends besides JSON.
+    """
+
+    type: str
+    config: SourceModel
+    build: str
+    examples: tuple[Example, ...]
+    dedupe_s: int | None = 2 * DAY_S
+    accepts: tuple[str, ...] = ()
+
+    def build_source(self, name: str, config: SourceConfig, max_text_bytes: int) -> Source:
+        """Return a source of this type. Its module is imported only now: most commands need none."""
+        source: Source = resolve_name(self.build)(name, config, max_text_bytes)
+        return source
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,114 +116,3 @@ class ServedSource:
     in_words: bool = False
     json_only: bool = False
     handshake_hint: str = ""
-
-
-def constant_time_equal(given: bytes, expected: str) -> bool:
-    """Compare in constant time, as bytes: a header may hold anything."""
-    return hmac.compare_digest(given, expected.encode())
-
-
-def bearer(header: bytes) -> bytes:
-    """Return an Authorization header without its word `Bearer`."""
-    word, _, rest = header.partition(b" ")
-    return rest.strip() if word.lower() == b"bearer" else header
-
-
-def repair_surrogates(body: bytes) -> bytes:
-    r"""Return JSON in which half an emoji (a lone `\ud83d`, from JavaScript that cut one in two) is U+FFFD.
-
-    Every decoder refuses such a string, and with it the message. The escapes are read one after another, so
-    that an escaped backslash before a `u` is not mistaken for one; a body without any comes back as it is.
-    """
-    if b"\\ud" not in body and b"\\uD" not in body:
-        return body
-    return _ESCAPE.sub(lambda found: b"\\ufffd" if found[1] else found[0], body)
-
-
-def decode_json(body: bytes, decode: Callable[[bytes], Any]) -> Any:
-    """Decode a JSON body, repaired; raises NotUnderstoodError that says what is wrong with it.
-
-    The parts that a decoder leaves raw are UTF-8 and repaired too.
-    """
-    try:
-        body.decode()  # what stays raw is not checked by the decoder
-        return decode(repair_surrogates(body))
-    except msgspec.ValidationError as problem:
-        raise NotUnderstoodError(f"wrong shape: {problem}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
-        raise NotUnderstoodError(f"not JSON: {problem}") from None
-
-
-def strip_fields(raw: bytes, names: frozenset[str], deepest: int = _DEEPEST) -> bytes:
-    """Return JSON without the fields of these names: pictures in base64, an engine's own objects.
-
-    Every value beside them keeps its bytes, and so does what is nested deeper than `deepest`.
-    """
-    if not deepest or not any(name.encode() in raw for name in names):
-        return raw
-    if raw[:1] == b"{":
-        fields = decode_json(raw, _decode_fields)
-        kept = {name: _lighter(value, names, deepest) for name, value in fields.items() if name not in names}
-        return msgspec.json.encode(kept)
-    if raw[:1] == b"[":
-        return msgspec.json.encode([_lighter(one, names, deepest) for one in decode_json(raw, _decode_list)])
-    return raw
-
-
-def _lighter(value: msgspec.Raw, names: frozenset[str], deepest: int) -> msgspec.Raw:
-    return msgspec.Raw(strip_fields(bytes(value), names, deepest - 1))
-
-
-def check_limits(message: Message, max_text_bytes: int) -> Message:
-    """Return the message if it can be stored. Raises NotUnderstoodError that says in words why not."""
-    if not message.phone:
-        raise NotUnderstoodError("no sender")
-    if not message.id:
-        raise NotUnderstoodError("no id")
-    for name, value, most in (
-        ("phone", message.phone, MAX_PHONE_CHARS),
-        ("id", message.id, MAX_ID_CHARS),
-        ("chat", message.chat, MAX_ID_CHARS),
-        ("company", message.company or "", MAX_COMPANY_CHARS),
-        ("account", message.account, MAX_ID_CHARS),
-        ("id that it refers to", message.refers, MAX_ID_CHARS),
-    ):
-        if len(value) > most:
-            raise NotUnderstoodError(f"the {name} is longer than {most} characters")
-    if len(message.text) > max_text_bytes or len(message.text.encode()) > max_text_bytes:
-        raise NotUnderstoodError(f"the text is longer than {max_text_bytes} bytes")
-    return message
-
-
-def normalize_type(name: str) -> str:
-    """Return a provider's name for a type as we write it: `[a-z0-9_-]`, at most 32 characters."""
-    return _NOT_OF_A_TYPE.sub("_", name.lower())[:MAX_TYPE_CHARS].strip("_") or "unsupported"
-
-
-def metadata(raw: bytes, **facts: Any) -> bytes:
-    """Return a message's metadata: the facts that are known, and the provider's own object as `raw`."""
-    known = {name: value for name, value in facts.items() if value not in (None, "", {}, [])}
-    return msgspec.json.encode({**known, "raw": msgspec.Raw(raw)})
-
-
-def unix_ms(value: float | str | None) -> int | None:
-    """Return Unix ms of a number of seconds or ms, also one in a string; None when it is no time."""
-    if value is None or isinstance(value, bool):
-        return None
-    try:
-        number = float(value)
-    except (TypeError, ValueError, OverflowError):
-        return None
-    if not 0 < number < 1e15:
-        return None
-    return int(number * 1000 if number < MARKS_MS else number)
-
-
-def first_nonempty(*candidates: str | None) -> str:
-    """Return the first that is not empty, or ""."""
-    return next((one for one in candidates if one), "")
-
-
-def join_lines(parts: Iterable[str]) -> str:
-    """Return the parts that are not empty, one a line."""
-    return "\n".join(part for part in parts if part)

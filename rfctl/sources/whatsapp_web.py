@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from rfctl.model.message import normalize_phone
-from rfctl.sources.contract import Contact, normalize_type
+from rfctl.sources.parsing import Contact, normalize_type
 
 _TYPES = {
     "chat": "text",

@@ -17,12 +17,13 @@ import pytest
 from rfctl.assembly.batching import build_policy
 from rfctl.assembly.sinks import build_target, forwarded_sinks
 from rfctl.assembly.sources import build_sources
-from rfctl.config.loader import Environment, load
+from rfctl.config.environment import Environment
+from rfctl.config.loader import load
 from rfctl.model.delivery import Delivery
 from rfctl.model.stored import decode_merged
-from rfctl.sinks.contract import payload
-from rfctl.sinks.registry import types
-from rfctl.sources.registry import SOURCES
+from rfctl.sinks.payload import payload
+from rfctl.sinks.registry import list_types
+from rfctl.sources.registry import SPECS as SOURCES
 from tests.cli.test_commands import Daemon
 from tests.conftest import RFCTL, environment, rfctl
 from tests.support.servers import RedisServer
@@ -130,7 +131,7 @@ def test_every_piece_of_settings_is_right_and_makes_its_part(text: str, tmp_path
 def test_every_type_of_source_and_sink_is_shown():
     shown = set(re.findall(r'type = "([a-z-]+)"', README))
     assert shown >= set(SOURCES)
-    assert shown >= {kind for kind in types() if kind != "shout"}
+    assert shown >= {kind for kind in list_types() if kind != "shout"}
 
 
 def test_a_sink_of_ones_own_delivers(server: RedisServer, tmp_path: Path):
@@ -146,7 +147,7 @@ def test_a_sink_of_ones_own_delivers(server: RedisServer, tmp_path: Path):
     variables = {
         "RFCTL_REDIS__URL": server.url,
         "RFCTL_BATCHING__QUIET_MS": "50",
-        "PYTHONPATH": str(tmp_path),
+        "PYTHONPATH": os.pathsep.join(filter(None, (str(tmp_path), os.environ.get("PYTHONPATH")))),
     }
     out = tmp_path / "out"
     with out.open("wb") as stdout:

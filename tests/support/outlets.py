@@ -15,10 +15,12 @@ from typing import Any
 import pytest
 
 from rfctl.assembly.sinks import build_target
-from rfctl.config.endpoints import SinkSettings
 from rfctl.model.delivery import Delivery
+from rfctl.section import build_section
+from rfctl.sinks.config import SinkConfig
 from rfctl.sinks.contract import DeliveryError, Sink
 from rfctl.sinks.redis import RedisSink
+from rfctl.sinks.registry import SPECS
 from rfctl.store.connection import Connection
 from tests.support.receivers import HttpReceiver
 
@@ -61,16 +63,16 @@ class Stubborn:
         await self.inner.deliver(delivery)
 
 
-def settings(kind: str, **more: Any) -> SinkSettings:
+def settings(kind: str, **more: Any) -> SinkConfig:
     own: dict[str, dict[str, Any]] = {
         "list": {"key": "inbox"},
         "stream": {"key": "copy"},
-        "http": {"allow_private": True, "secret": ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]},
+        "http": {"allow_private": True, "secrets": ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]},
         "bullmq": {"queue": "company-{company}-messages"},
         "celery": {"task": "bot.handle"},
         "rq": {"task": "bot.handle"},
     }
-    return SinkSettings.model_validate({"type": kind, **own.get(kind, {}), **more})
+    return build_section(SPECS[kind].config, {"type": kind, **own.get(kind, {}), **more}, "sinks.bot")
 
 
 async def of_list(connection: Connection) -> Payloads:
@@ -144,7 +146,7 @@ async def outlet(
         elif kind == "command":
             more["command"] = [sys.executable, "-c", COMMAND, str(file)]
         elif kind == "stdout":
-            monkeypatch.setattr("rfctl.sinks.stdout.sys", SimpleNamespace(stdout=written))
+            monkeypatch.setattr("rfctl.sinks.stdout.sink.sys", SimpleNamespace(stdout=written))
         url = connection.address.url
         sink = build_target("bot", settings(kind, **more), redis_url=url).sink
         if not isinstance(sink, RedisSink):

@@ -10,8 +10,10 @@ import errno
 import ipaddress
 import socket
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from typing import TYPE_CHECKING
 
-from aiohttp import AddrInfoType
+if TYPE_CHECKING:
+    from aiohttp import AddrInfoType
 
 # From IANA's registries of special-purpose addresses. Python's own `is_global` changed its answers between releases.
 _KINDS_4 = {

@@ -9,28 +9,24 @@ has the message, and sending it once more would make two of it.
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 import contextlib
 import math
 import os
-import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
 
 import aiohttp
 from standardwebhooks import Webhook
 from yarl import URL
 
 from rfctl import __version__
-from rfctl.errors import SettingsError
 from rfctl.model.delivery import Delivery
-from rfctl.sinks.contract import DeliveryError, SinkProfile, encode
+from rfctl.sinks.contract import DeliveryError
 from rfctl.sinks.http.addresses import public_socket
+from rfctl.sinks.http.config import HttpConfig, decode_secret
+from rfctl.sinks.payload import encode_payload
 from rfctl.text import duration, visible
 
 MOST_READ_BYTES = 65_536
@@ -41,28 +37,14 @@ REST_MS = 1_000
 IDLE_MS = 1_500
 """How long an unused connection is kept: shorter than receivers do (2 s and more), so that none is found dead."""
 
-_PREFIX = "whsec_"
-_NUMERIC_HOST = re.compile(r"[0-9.]+")
-_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-_HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
-_OUR_HEADERS = frozenset({"content-type", "content-length", "transfer-encoding", "connection", "user-agent"})
-
-
-@dataclass(frozen=True, slots=True)
-class _Target:
-    url: URL
-    keys: tuple[Webhook, ...]
-    headers: Mapping[str, str]
-    allow_private: bool
-
 
 class Http:
-    """A receiver reached by HTTP. Options: url, secret (list of `whsec_…`), headers, allow_private."""
+    """A receiver reached by HTTP."""
 
-    def __init__(self, profile: SinkProfile) -> None:
-        """Check the options. Raises SettingsError."""
-        self._profile = profile
-        self._target = _target(profile)
+    def __init__(self, name: str, config: HttpConfig) -> None:  # noqa: ARG002 - its name is in nothing that it sends
+        self._config = config
+        self._url = URL(config.url)
+        self._keys = tuple(Webhook(decode_secret(secret)) for secret in config.secrets)
         self._session: aiohttp.ClientSession | None = None
 
     async def open(self) -> None:
@@ -70,11 +52,11 @@ class Http:
         connector = aiohttp.TCPConnector(
             limit=0,
             keepalive_timeout=IDLE_MS / 1000,
-            socket_factory=None if self._target.allow_private else public_socket,
+            socket_factory=None if self._config.allow_private else public_socket,
         )
         self._session = aiohttp.ClientSession(
             connector=connector,
-            timeout=_timeout(self._profile),
+            timeout=_timeout(self._config),
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
             auto_decompress=False,
@@ -82,7 +64,7 @@ class Http:
 
     async def deliver(self, delivery: Delivery) -> None:
         """Return after a 2xx. Raises DeliveryError for any other answer, and for none."""
-        body = encode(delivery)
+        body = encode_payload(delivery)
         try:
             status, headers, rest = await self._post(body, self._headers(delivery.id, body))
         except (aiohttp.ClientError, TimeoutError) as problem:
@@ -98,31 +80,31 @@ class Http:
     async def _post(self, body: bytes, headers: Mapping[str, str]) -> tuple[int, Mapping[str, str], bytes]:
         if self._session is None:
             raise RuntimeError("the sink is not open")
-        request = self._session.post(self._target.url, data=body, headers=headers, allow_redirects=False)
+        request = self._session.post(self._url, data=body, headers=headers, allow_redirects=False)
         async with request as response:
             return response.status, response.headers, await _rest(response.content)
 
     def _headers(self, id: str, body: bytes) -> dict[str, str]:  # noqa: A002 - the specification's word
         now = datetime.now(UTC)
         headers = {
-            **self._target.headers,
+            **self._config.headers,
             "content-type": "application/json",
             "accept-encoding": "identity",
             "user-agent": f"rfctl/{__version__}",
             "webhook-id": id,
             "webhook-timestamp": str(int(now.timestamp())),
         }
-        if self._target.keys:
-            headers["webhook-signature"] = signature(self._target.keys, id, now, body)
+        if self._keys:
+            headers["webhook-signature"] = signature(self._keys, id, now, body)
         return headers
 
     def _failure(self, problem: Exception) -> DeliveryError:
-        where = f"{self._target.url.host}:{self._target.url.port}"
+        where = f"{self._url.host}:{self._url.port}"
         if isinstance(problem, aiohttp.ConnectionTimeoutError):
-            limit_ms = min(self._profile.connect_timeout_ms, self._profile.timeout_ms)
+            limit_ms = min(self._config.connect_timeout_ms, self._config.timeout_ms)
             return DeliveryError(f"no connection to {where} within {duration(limit_ms)}")
         if isinstance(problem, TimeoutError):
-            return DeliveryError(f"no answer within {duration(self._profile.timeout_ms)}")
+            return DeliveryError(f"no answer within {duration(self._config.timeout_ms)}")
         return DeliveryError(_connection_fact(problem, where) or _answer_fact(problem))
 
 
@@ -201,71 +183,10 @@ def _shown(text: str) -> str:
     return visible(text[:MOST_SHOWN_CHARS])[:MOST_SHOWN_CHARS]
 
 
-def _timeout(profile: SinkProfile) -> aiohttp.ClientTimeout:
+def _timeout(config: HttpConfig) -> aiohttp.ClientTimeout:
     # aiohttp rounds waits above `ceil_threshold` up to whole seconds; ours are meant as they are written.
     return aiohttp.ClientTimeout(
-        total=profile.timeout_ms / 1000,
-        connect=profile.connect_timeout_ms / 1000,
+        total=config.timeout_ms / 1000,
+        connect=config.connect_timeout_ms / 1000,
         ceil_threshold=math.inf,
     )
-
-
-def _target(profile: SinkProfile) -> _Target:
-    options = profile.options
-    try:
-        url, headers = _url(options.get("url")), _extra_headers(options.get("headers") or {})
-        if url.user and "authorization" in {name.lower() for name in headers}:
-            raise ValueError("url: it has a user, and headers an Authorization: one of them is too much")
-        keys = tuple(_key(place, given) for place, given in enumerate(options.get("secret") or (), 1))
-    except ValueError as problem:
-        raise SettingsError([f"sinks.{profile.name}.{problem}"]) from None
-    return _Target(url, keys, headers, bool(options.get("allow_private")))
-
-
-def _url(given: Any) -> URL:
-    """Read the url; no problem shows it, because it may hold a password."""
-    try:
-        url = URL(given if isinstance(given, str) else "")
-    except ValueError as problem:
-        raise ValueError(f"url: it cannot be read: {problem}") from None
-    if url.scheme not in {"http", "https"} or not url.host or re.search(r"[\s\x00-\x1f]", str(given)):
-        raise ValueError("url: it must be http://… or https://… with a host, and without spaces")
-    if _NUMERIC_HOST.fullmatch(url.host) and not _is_plain(url.host):
-        raise ValueError(
-            f"url: {url.host} is no address as it is written: use four numbers, as in 203.0.113.7"
-        )
-    return url
-
-
-def _is_plain(host: str) -> bool:
-    numbers = host.split(".")
-    return len(numbers) == 4 and all(part == str(int(part or "256")) and int(part) < 256 for part in numbers)
-
-
-def _key(place: int, given: Any) -> Webhook:
-    what = f"secret: number {place}"
-    if not isinstance(given, str) or not given.startswith(_PREFIX):
-        raise ValueError(f"{what} must start with {_PREFIX}")
-    text = given.removeprefix(_PREFIX)
-    try:
-        key = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
-    except (binascii.Error, ValueError):
-        raise ValueError(f"{what} is not base64 after {_PREFIX}") from None
-    if not 24 <= len(key) <= 64:
-        raise ValueError(f"{what} holds {len(key)} bytes: Standard Webhooks wants 24 to 64")
-    return Webhook(key)
-
-
-def _extra_headers(given: Mapping[str, Any]) -> dict[str, str]:
-    for name, value in given.items():
-        if (
-            not _HEADER_NAME.fullmatch(name)
-            or not isinstance(value, str)
-            or not _HEADER_VALUE.fullmatch(value)
-        ):
-            raise ValueError(
-                f"headers: {visible(name)} cannot be sent; names and values are plain ASCII on one line"
-            )
-        if name.lower() in _OUR_HEADERS or name.lower().startswith("webhook-"):
-            raise ValueError(f"headers: {name} is set by rfctl")
-    return dict(given)

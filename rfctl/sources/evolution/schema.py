@@ -12,14 +12,8 @@ import re
 import msgspec
 
 from rfctl.model.message import normalize_phone
-from rfctl.sources.contract import (
-    Contact,
-    NotUnderstoodError,
-    decode_json,
-    first_nonempty,
-    join_lines,
-    unix_ms,
-)
+from rfctl.sources.contract import NotUnderstoodError
+from rfctl.sources.parsing import Contact, decode_json, first_nonempty, join_lines, unix_ms
 from rfctl.sources.whatsapp_web import contact
 
 Content = dict[str, msgspec.Raw]

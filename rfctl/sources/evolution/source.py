@@ -25,20 +25,8 @@ from typing import Any
 import msgspec
 
 from rfctl.model.message import Media, Message, Unparsed
-from rfctl.sources.contract import (
-    NotUnderstoodError,
-    ParseResult,
-    Profile,
-    Request,
-    bearer,
-    check_limits,
-    constant_time_equal,
-    decode_json,
-    first_nonempty,
-    metadata,
-    normalize_type,
-    strip_fields,
-)
+from rfctl.sources.contract import NotUnderstoodError, ParseResult, Request, Source
+from rfctl.sources.evolution.config import EvolutionConfig
 from rfctl.sources.evolution.schema import (
     FILES,
     HEAVY,
@@ -56,7 +44,18 @@ from rfctl.sources.evolution.schema import (
     time_ms,
     unwrap,
 )
-from rfctl.sources.evolution.token import signed
+from rfctl.sources.evolution.token import is_signed
+from rfctl.sources.parsing import (
+    any_secret,
+    bearer,
+    check_limits,
+    constant_time_equal,
+    decode_json,
+    first_nonempty,
+    metadata,
+    normalize_type,
+    strip_fields,
+)
 
 _EDITED = {14, "14", "MESSAGE_EDIT"}
 _DELETED = {0, "0", "REVOKE"}
@@ -92,11 +91,13 @@ _decode_text = msgspec.json.Decoder(str | None).decode
 _Read = Callable[[bytes, _Event, ParseResult], None]
 
 
-class Evolution:
+class Evolution(Source):
     """The source `evolution`. Its secrets are a `jwt_key` or a fixed header; the account is the instance's name."""
 
-    def __init__(self, profile: Profile) -> None:
-        self._profile = profile
+    def __init__(self, name: str, config: EvolutionConfig, max_text_bytes: int = 65_536) -> None:
+        self._name = name
+        self._config = config
+        self._max_text_bytes = max_text_bytes
         self._read: dict[str, _Read] = {
             "messages.upsert": self._upsert,
             "messages.edited": self._edited,
@@ -106,18 +107,12 @@ class Evolution:
     def verify(self, request: Request, now_ms: int) -> bool:
         """Say whether any secret signed the token, or is the Authorization or apikey header (`now_ms`: Unix ms)."""
         token, api_key = bearer(request.header("authorization")), request.header("apikey")
-        matches = [
-            constant_time_equal(token, secret)
-            | constant_time_equal(api_key, secret)
-            | signed(token, secret, now_ms)
-            for secret in self._profile.secrets
-            if secret
-        ]
-        return any(matches)
 
-    def handshake(self, request: Request) -> str | None:  # noqa: ARG002 - Evolution asks nothing first
-        """Refuse every GET."""
-        return None
+        def matches(secret: str) -> bool:
+            is_header = constant_time_equal(token, secret) | constant_time_equal(api_key, secret)
+            return is_header | is_signed(token, secret, now_ms)
+
+        return any_secret(self._config.secrets, matches)
 
     def redact(self, body: bytes) -> bytes:
         """Return the body with the API key emptied; otherwise it is the same to the byte."""
@@ -216,12 +211,11 @@ class Evolution:
         )
 
     def _message(self, key: Key, event: _Event, **known: Any) -> Message:
-        profile = self._profile
         message = Message(
-            channel=profile.name, company=profile.company or None, platform="whatsapp",
+            channel=self._name, company=self._config.company or None, platform="whatsapp",
             account=event.instance, phone=key.phone, alias=key.alias, chat=key.chat, **known,
         )  # fmt: skip
-        return check_limits(message, profile.max_text_bytes)
+        return check_limits(message, self._max_text_bytes)
 
 
 def _items(data: bytes) -> list[bytes]:

@@ -19,7 +19,7 @@ up to 30 s: half an hour in all), and never retries a 401: a strict `exp` would 
 """
 
 
-def signed(token: bytes, secret: str, now_ms: int) -> bool:
+def is_signed(token: bytes, secret: str, now_ms: int) -> bool:
     """Say whether this is a token of Evolution's, signed with the secret and not older than a retry can be."""
     try:
         with warnings.catch_warnings():

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from rfctl.sources.contract import decode_json
+from rfctl.sources.parsing import decode_json
 
 _decode_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
@@ -26,16 +26,16 @@ class Path:
     from_top: bool = False
 
     @staticmethod
-    def is_one(written: str) -> bool:
+    def is_valid(text: str) -> bool:
         """Say whether this can be read as a path."""
-        rest = written.removeprefix("/")
-        return written == "/" or (bool(rest) and all(rest.split(".")))
+        rest = text.removeprefix("/")
+        return text == "/" or (bool(rest) and all(rest.split(".")))
 
     @classmethod
-    def read(cls, written: str) -> Path:
+    def read(cls, text: str) -> Path:
         """Return the path that is written so."""
-        rest = written.removeprefix("/")
-        return cls(tuple(rest.split(".")) if rest else (), from_top=written.startswith("/"))
+        rest = text.removeprefix("/")
+        return cls(tuple(rest.split(".")) if rest else (), from_top=text.startswith("/"))
 
 
 def at(value: Any, steps: Sequence[str]) -> Any:
@@ -52,10 +52,10 @@ def at(value: Any, steps: Sequence[str]) -> Any:
 
 def raw_at(raw: bytes, steps: Sequence[str]) -> bytes | None:
     """Return the bytes that stand there in (valid) JSON, None when nothing does."""
-    found: bytes | None = raw.strip()
+    value: bytes | None = raw.strip()
     for step in steps:
-        found = _parts(found or b"").get(step)
-    return found
+        value = _parts(value or b"").get(step)
+    return value
 
 
 def raw_with(raw: bytes, steps: Sequence[str], value: bytes) -> bytes:

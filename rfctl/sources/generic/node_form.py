@@ -1,7 +1,7 @@
 """The Node service's own webhook: both of its forms, and its signature. Pure: bytes in, messages out.
 
 Its caller is the operator's own code. So what is wrong is refused in words (BadRequestError, with the place),
-and a request is taken as a whole or not at all; nothing is `unclear`.
+and a request is taken as a whole or not at all; nothing is unparsed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ import msgspec
 
 from rfctl.errors import BadRequestError
 from rfctl.model.message import MAX_COMPANY_CHARS, MAX_ID_CHARS, MAX_PHONE_CHARS, Message, normalize_phone
-from rfctl.sources.contract import ParseResult, Profile, Request, repair_surrogates
+from rfctl.sources.contract import ParseResult, Request, Source
+from rfctl.sources.generic.config import GenericConfig
+from rfctl.sources.parsing import any_secret, constant_time_equal, repair_surrogates
 
 CHANNEL = "generic"
 BATCHED = "/webhook/whatsapp/batched"
@@ -37,7 +39,7 @@ class Limits:
     platform: str = ""
 
 
-class _One(msgspec.Struct, rename={"sender": "from"}):
+class _Item(msgspec.Struct, rename={"sender": "from"}):
     sender: str | int | None = None
     message: str | None = None
     body: str | None = None
@@ -50,8 +52,8 @@ class _One(msgspec.Struct, rename={"sender": "from"}):
     simulated: bool = False
 
 
-class _Request(_One):
-    messages: list[_One] | None = None
+class _Request(_Item):
+    messages: list[_Item] | None = None
 
 
 _decode = msgspec.json.Decoder(_Request).decode
@@ -76,13 +78,11 @@ def verify(
     """Say whether any secret signed this request within the last five minutes (`timestamp` is Unix ms)."""
     if not timestamp.isdigit() or len(timestamp) > 16 or abs(now_ms - int(timestamp)) > WINDOW_MS:
         return False
-    given = signature.strip().lower()
-    matches = [
-        hmac.compare_digest(sign(secret, method, path, timestamp.decode(), body).encode(), given)
-        for secret in secrets
-        if secret
-    ]
-    return any(matches)
+    sent = signature.strip().lower()
+    return any_secret(
+        secrets,
+        lambda secret: constant_time_equal(sent, sign(secret, method, path, timestamp.decode(), body)),
+    )
 
 
 def new_id() -> str:
@@ -102,17 +102,23 @@ def messages(body: bytes, limits: Limits, make_id: Callable[[], str] = new_id) -
             f"`messages` has {len(request.messages)} entries: at most {MOST_MESSAGES} a request"
         )
     return [
-        _message(one, request, limits, make_id, f"messages[{place}]: ")
-        for place, one in enumerate(request.messages)
+        _message(item, request, limits, make_id, f"messages[{place}]: ")
+        for place, item in enumerate(request.messages)
     ]
 
 
-class Generic:
+class NodeForm(Source):
     """The source `generic`: signed with X-Timestamp (Unix ms) and X-Signature, in the Node service's forms."""
 
-    def __init__(self, profile: Profile, make_id: Callable[[], str] = new_id) -> None:
-        self._secrets = profile.secrets
-        self._limits = Limits(profile.max_text_bytes, profile.company, profile.name, "whatsapp")
+    def __init__(
+        self,
+        name: str,
+        config: GenericConfig,
+        max_text_bytes: int = 65_536,
+        make_id: Callable[[], str] = new_id,
+    ) -> None:
+        self._secrets = config.secrets
+        self._limits = Limits(max_text_bytes, config.company, name, "whatsapp")
         self._make_id = make_id
 
     def verify(self, request: Request, now_ms: int) -> bool:
@@ -126,14 +132,6 @@ class Generic:
             body=request.body,
             now_ms=now_ms,
         )
-
-    def handshake(self, request: Request) -> str | None:  # noqa: ARG002 - this caller asks nothing first
-        """Refuse every GET."""
-        return None
-
-    def redact(self, body: bytes) -> bytes:
-        """Return the body: it holds no secret."""
-        return body
 
     def messages(self, body: bytes) -> ParseResult:
         """Read a request's messages, in its order. Raises BadRequestError that says what is wrong and where."""
@@ -152,20 +150,20 @@ def _parse(body: bytes) -> _Request:
         raise BadRequestError(f"the body is not JSON: {problem}") from None
 
 
-def _message(one: _One, request: _One, limits: Limits, make_id: Callable[[], str], where: str) -> Message:
-    given_id = one.messageId if one.messageId not in (None, "") else one.id
-    company = one.companyId if one.companyId not in (None, "") else request.companyId
+def _message(item: _Item, request: _Item, limits: Limits, make_id: Callable[[], str], where: str) -> Message:
+    id_ = item.messageId if item.messageId not in (None, "") else item.id
+    company = item.companyId if item.companyId not in (None, "") else request.companyId
     return Message(
-        phone=_phone(one.sender, where),
-        text=_text(one, limits.max_text_bytes, where),
-        id=_short(given_id, MAX_ID_CHARS, "messageId", where) or make_id(),
+        phone=_phone(item.sender, where),
+        text=_text(item, limits.max_text_bytes, where),
+        id=_short(id_, MAX_ID_CHARS, "messageId", where) or make_id(),
         channel=limits.channel,
         platform=limits.platform,
         company=_short(company, MAX_COMPANY_CHARS, "companyId", where) or limits.company or None,
-        sent_ms=_sent_ms(one.timestamp, where),
-        type=_short(one.type, 64, "type", where) or "text",
-        metadata=_metadata(one.metadata, where),
-        simulated=one.simulated or request.simulated,
+        sent_ms=_sent_ms(item.timestamp, where),
+        type=_short(item.type, 64, "type", where) or "text",
+        metadata=_metadata(item.metadata, where),
+        simulated=item.simulated or request.simulated,
     )
 
 
@@ -178,8 +176,8 @@ def _phone(sender: str | int | None, where: str) -> str:
     return phone
 
 
-def _text(one: _One, most: int, where: str) -> str:
-    text = one.message if one.message is not None else one.body
+def _text(item: _Item, most: int, where: str) -> str:
+    text = item.message if item.message is not None else item.body
     if not text:
         raise BadRequestError(f"{where}`message` is missing or empty: there is nothing to hand over")
     if len(text) > most or len(text.encode()) > most:
@@ -195,12 +193,12 @@ def _short(value: str | int | None, most: int, name: str, where: str) -> str:
 
 
 def _metadata(raw: msgspec.Raw, where: str) -> bytes:
-    found = bytes(raw).strip()
-    if not found or found == b"null":
+    text = bytes(raw).strip()
+    if not text or text == b"null":
         return b"{}"
-    if not found.startswith(b"{"):
+    if not text.startswith(b"{"):
         raise BadRequestError(f"{where}`metadata` is not an object")
-    return found
+    return text
 
 
 def _sent_ms(value: float | str | None, where: str) -> int | None:

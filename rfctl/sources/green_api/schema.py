@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from rfctl.model.message import Media
-from rfctl.sources.contract import Contact, first_nonempty, join_lines
+from rfctl.sources.parsing import Contact, first_nonempty, join_lines
 from rfctl.sources.whatsapp_web import contact, type_named, type_of_mime
 
 _TYPES = {

@@ -17,21 +17,8 @@ from __future__ import annotations
 import msgspec
 
 from rfctl.model.message import Message, Unparsed, normalize_phone
-from rfctl.sources.contract import (
-    NotUnderstoodError,
-    ParseResult,
-    Profile,
-    Request,
-    bearer,
-    check_limits,
-    constant_time_equal,
-    decode_json,
-    first_nonempty,
-    metadata,
-    repair_surrogates,
-    strip_fields,
-    unix_ms,
-)
+from rfctl.sources.contract import NotUnderstoodError, ParseResult, Request, Source
+from rfctl.sources.green_api.config import GreenApiConfig
 from rfctl.sources.green_api.schema import (
     Body,
     button,
@@ -41,6 +28,18 @@ from rfctl.sources.green_api.schema import (
     refers,
     text,
     type_of,
+)
+from rfctl.sources.parsing import (
+    any_secret,
+    bearer,
+    check_limits,
+    constant_time_equal,
+    decode_json,
+    first_nonempty,
+    metadata,
+    repair_surrogates,
+    strip_fields,
+    unix_ms,
 )
 
 _MESSAGE = "incomingMessageReceived"
@@ -62,29 +61,21 @@ _decode_notification = msgspec.json.Decoder(_Notification).decode
 _decode_body = msgspec.json.Decoder(Body).decode
 
 
-class GreenApi:
+class GreenApi(Source):
     """The source `green-api`. Its secrets are values of `webhookUrlToken`."""
 
-    def __init__(self, profile: Profile) -> None:
-        self._profile = profile
+    def __init__(self, name: str, config: GreenApiConfig, max_text_bytes: int = 65_536) -> None:
+        self._name = name
+        self._config = config
+        self._max_text_bytes = max_text_bytes
 
     def verify(self, request: Request, now_ms: int) -> bool:  # noqa: ARG002 - a token carries no time
         """Say whether any secret is the token that was sent."""
-        given = request.header("authorization")
-        matches = [
-            constant_time_equal(given, secret) | constant_time_equal(bearer(given), secret)
-            for secret in self._profile.secrets
-            if secret
-        ]
-        return any(matches)
-
-    def handshake(self, request: Request) -> str | None:  # noqa: ARG002 - GREEN-API asks nothing first
-        """Refuse every GET."""
-        return None
-
-    def redact(self, body: bytes) -> bytes:
-        """Return the body: GREEN-API puts no secret into it."""
-        return body
+        header = request.header("authorization")
+        return any_secret(
+            self._config.secrets,
+            lambda secret: constant_time_equal(header, secret) | constant_time_equal(bearer(header), secret),
+        )
 
     def messages(self, body: bytes) -> ParseResult:
         """Read the notification. Raises NotUnderstoodError when it is none."""
@@ -112,8 +103,8 @@ class GreenApi:
             phone=_phone(body),
             text=text(body),
             id=body.idMessage or "",
-            channel=self._profile.name,
-            company=self._profile.company or None,
+            channel=self._name,
+            company=self._config.company or None,
             platform="max" if instance.typeInstance == _MAX else instance.typeInstance or "whatsapp",
             account="" if instance.idInstance is None else str(instance.idInstance),
             chat=body.senderData.chatId or "" if body.in_group else "",
@@ -123,7 +114,7 @@ class GreenApi:
             refers=refers(body.messageData),
             metadata=_metadata(body, raw),
         )
-        return check_limits(message, self._profile.max_text_bytes)
+        return check_limits(message, self._max_text_bytes)
 
 
 def _phone(body: Body) -> str:

@@ -22,12 +22,10 @@ from typing import Any
 import msgspec
 
 from rfctl.model.message import Media, Message, Unparsed, normalize_phone
-from rfctl.sources.contract import (
+from rfctl.sources.contract import NotUnderstoodError, ParseResult, Request, Source
+from rfctl.sources.parsing import (
     Contact,
-    NotUnderstoodError,
-    ParseResult,
-    Profile,
-    Request,
+    any_secret,
     check_limits,
     constant_time_equal,
     decode_json,
@@ -36,6 +34,7 @@ from rfctl.sources.contract import (
     normalize_type,
     unix_ms,
 )
+from rfctl.sources.telegram.config import TelegramConfig
 from rfctl.sources.telegram.schema import (
     ABOUT,
     FILES,
@@ -60,25 +59,18 @@ from rfctl.sources.telegram.schema import (
 _HEADER = "x-telegram-bot-api-secret-token"
 
 
-class Telegram:
+class Telegram(Source):
     """The source `telegram`. Its secrets are values of `secret_token`."""
 
-    def __init__(self, profile: Profile) -> None:
-        self._profile = profile
+    def __init__(self, name: str, config: TelegramConfig, max_text_bytes: int = 65_536) -> None:
+        self._name = name
+        self._config = config
+        self._max_text_bytes = max_text_bytes
 
     def verify(self, request: Request, now_ms: int) -> bool:  # noqa: ARG002 - the token has no time in it
         """Say whether the token header is any of the secrets, in constant time."""
-        given = request.header(_HEADER)
-        matches = [constant_time_equal(given, secret) for secret in self._profile.secrets if secret]
-        return any(matches)
-
-    def handshake(self, request: Request) -> str | None:  # noqa: ARG002 - Telegram asks nothing first
-        """Refuse every GET."""
-        return None
-
-    def redact(self, body: bytes) -> bytes:
-        """Return the body: Telegram puts no secret into it."""
-        return body
+        token = request.header(_HEADER)
+        return any_secret(self._config.secrets, lambda secret: constant_time_equal(token, secret))
 
     def messages(self, body: bytes) -> ParseResult:
         """Read one update. Raises NotUnderstoodError when it is none."""
@@ -177,9 +169,9 @@ class Telegram:
 
     def _message(self, **known: Any) -> Message:
         message = Message(
-            channel=self._profile.name, company=self._profile.company or None, platform="telegram", **known
+            channel=self._name, company=self._config.company or None, platform="telegram", **known
         )
-        return check_limits(message, self._profile.max_text_bytes)
+        return check_limits(message, self._max_text_bytes)
 
 
 def _skipped(post: Post, *, edited: bool) -> str:

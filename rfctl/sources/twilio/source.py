@@ -25,17 +25,16 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 import msgspec
 
 from rfctl.model.message import Media, Message, Unparsed, normalize_phone
-from rfctl.sources.contract import (
-    NotUnderstoodError,
-    ParseResult,
-    Profile,
-    Request,
+from rfctl.sources.contract import NotUnderstoodError, ParseResult, Request, Source
+from rfctl.sources.parsing import (
+    any_secret,
     check_limits,
     constant_time_equal,
     first_nonempty,
     metadata,
     normalize_type,
 )
+from rfctl.sources.twilio.config import TwilioConfig
 
 MOST_FIELDS = 200
 _DIGESTS = {"HMAC_SHA1": hashlib.sha1, "HMAC_SHA256": hashlib.sha256}
@@ -46,12 +45,14 @@ _INCOMING = ("", "received", "receiving")
 Fields = list[tuple[str, str]]
 
 
-class Twilio:
+class Twilio(Source):
     """The source `twilio`. Its secrets are auth tokens or shared keys; needs `public_url`, without it nothing verifies."""
 
-    def __init__(self, profile: Profile) -> None:
-        self._profile = profile
-        self._bases = _bases(profile.public_url)
+    def __init__(self, name: str, config: TwilioConfig, max_text_bytes: int = 65_536) -> None:
+        self._name = name
+        self._config = config
+        self._max_text_bytes = max_text_bytes
+        self._bases = _bases(config.public_url)
 
     def verify(self, request: Request, now_ms: int) -> bool:  # noqa: ARG002 - Twilio signs no time
         """Say whether one of the secrets signed this URL and these fields."""
@@ -60,22 +61,13 @@ class Twilio:
         if algorithm not in _DIGESTS or fields is None:
             return False
         target = request.path + ("?" + request.query if request.query else "")
-        given = request.header("x-twilio-signature")
-        matches = [
-            constant_time_equal(given, sign(secret, base + target, fields, algorithm))
-            for secret in self._profile.secrets
-            if secret
-            for base in self._bases
-        ]
-        return any(matches)
+        signature = request.header("x-twilio-signature")
 
-    def handshake(self, request: Request) -> str | None:  # noqa: ARG002 - Twilio asks nothing first
-        """Refuse every GET."""
-        return None
+        def matches(secret: str) -> bool:
+            expected = (sign(secret, base + target, fields, algorithm) for base in self._bases)
+            return sum(constant_time_equal(signature, text) for text in expected) > 0
 
-    def redact(self, body: bytes) -> bytes:
-        """Return the body: Twilio puts no secret into it."""
-        return body
+        return any_secret(self._config.secrets, matches)
 
     def messages(self, body: bytes) -> ParseResult:
         """Read the one message of the form. Raises NotUnderstoodError when the body is no message's form."""
@@ -100,8 +92,8 @@ class Twilio:
             phone=phone,
             text=form.text,
             id=form.id,
-            channel=self._profile.name,
-            company=self._profile.company or None,
+            channel=self._name,
+            company=self._config.company or None,
             platform=platform,
             account=_address(form["To"])[1],
             type=form.type,
@@ -109,7 +101,7 @@ class Twilio:
             refers=form["OriginalRepliedMessageSid"],
             metadata=_metadata(form),
         )
-        return check_limits(message, self._profile.max_text_bytes)
+        return check_limits(message, self._max_text_bytes)
 
 
 class _Form:

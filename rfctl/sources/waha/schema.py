@@ -12,7 +12,7 @@ import re
 import msgspec
 
 from rfctl.model.message import Media
-from rfctl.sources.contract import Contact, first_nonempty
+from rfctl.sources.parsing import Contact, first_nonempty
 from rfctl.sources.whatsapp_web import contact, type_named, type_of_mime
 
 _DEVICE = re.compile(r":\d+(?=@)")

@@ -27,11 +27,9 @@ from dataclasses import dataclass
 import msgspec
 
 from rfctl.model.message import Message, Unparsed, normalize_phone
-from rfctl.sources.contract import (
-    NotUnderstoodError,
-    ParseResult,
-    Profile,
-    Request,
+from rfctl.sources.contract import NotUnderstoodError, ParseResult, Request, Source
+from rfctl.sources.parsing import (
+    any_secret,
     check_limits,
     constant_time_equal,
     decode_json,
@@ -41,6 +39,7 @@ from rfctl.sources.contract import (
     strip_fields,
     unix_ms,
 )
+from rfctl.sources.waha.config import WahaConfig
 from rfctl.sources.waha.schema import (
     Data,
     Payload,
@@ -83,31 +82,22 @@ class _Content:
     refers: str = ""
 
 
-class Waha:
+class Waha(Source):
     """The source `waha`. Its secrets are the `hmac.key` of the session's webhook."""
 
-    def __init__(self, profile: Profile) -> None:
-        self._profile = profile
+    def __init__(self, name: str, config: WahaConfig, max_text_bytes: int = 65_536) -> None:
+        self._name = name
+        self._config = config
+        self._max_text_bytes = max_text_bytes
 
     def verify(self, request: Request, now_ms: int) -> bool:  # noqa: ARG002 - the signature carries no time
         """Say whether any secret signed the body with HMAC-SHA512."""
         if request.header("x-webhook-hmac-algorithm").lower() != b"sha512":
             return False
-        given = request.header("x-webhook-hmac").lower()
-        matches = [
-            constant_time_equal(given, _sign(secret, request.body))
-            for secret in self._profile.secrets
-            if secret
-        ]
-        return any(matches)
-
-    def handshake(self, request: Request) -> str | None:  # noqa: ARG002 - WAHA asks nothing first
-        """Refuse every GET."""
-        return None
-
-    def redact(self, body: bytes) -> bytes:
-        """Return the body: WAHA puts no secret into it."""
-        return body
+        signature = request.header("x-webhook-hmac").lower()
+        return any_secret(
+            self._config.secrets, lambda secret: constant_time_equal(signature, _sign(secret, request.body))
+        )
 
     def messages(self, body: bytes) -> ParseResult:
         """Read the event. Raises NotUnderstoodError when it is none."""
@@ -139,8 +129,8 @@ class Waha:
             alias=alias(payload, data),
             text=content.text,
             id=content.id,
-            channel=self._profile.name,
-            company=self._profile.company or None,
+            channel=self._name,
+            company=self._config.company or None,
             platform="whatsapp",
             account=event.session or "",
             chat=payload.sender or "" if payload.in_group else "",
@@ -150,7 +140,7 @@ class Waha:
             refers=content.refers,
             metadata=_metadata(event, payload, data),
         )
-        return check_limits(message, self._profile.max_text_bytes)
+        return check_limits(message, self._max_text_bytes)
 
 
 def _sign(secret: str, body: bytes) -> str:

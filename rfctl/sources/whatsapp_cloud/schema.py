@@ -12,7 +12,8 @@ from typing import Any
 import msgspec
 
 from rfctl.model.message import Media
-from rfctl.sources.contract import Contact, NotUnderstoodError, decode_json, first_nonempty, normalize_type
+from rfctl.sources.contract import NotUnderstoodError
+from rfctl.sources.parsing import Contact, decode_json, first_nonempty, normalize_type
 
 
 class Location(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -22,11 +22,9 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from rfctl.model.message import Message, Unparsed, normalize_phone
-from rfctl.sources.contract import (
-    NotUnderstoodError,
-    ParseResult,
-    Profile,
-    Request,
+from rfctl.sources.contract import NotUnderstoodError, ParseResult, Request, Source
+from rfctl.sources.parsing import (
+    any_secret,
     check_limits,
     constant_time_equal,
     decode_json,
@@ -34,6 +32,7 @@ from rfctl.sources.contract import (
     metadata,
     unix_ms,
 )
+from rfctl.sources.whatsapp_cloud.config import WhatsAppCloudConfig
 from rfctl.sources.whatsapp_cloud.schema import Content, read_part
 
 PLATFORM = "whatsapp"
@@ -102,21 +101,20 @@ _decode_contact = msgspec.json.Decoder(_Contact).decode
 _decode_message = msgspec.json.Decoder(_Message).decode
 
 
-class WhatsAppCloud:
+class WhatsAppCloud(Source):
     """The source `whatsapp-cloud`. Its secrets are app secrets, `verify_token` is what the handshake must name."""
 
-    def __init__(self, profile: Profile) -> None:
-        self._profile = profile
+    def __init__(self, name: str, config: WhatsAppCloudConfig, max_text_bytes: int = 65_536) -> None:
+        self._name = name
+        self._config = config
+        self._max_text_bytes = max_text_bytes
 
     def verify(self, request: Request, now_ms: int) -> bool:  # noqa: ARG002 - Meta signs no time
         """Say whether one of the app secrets signed exactly these bytes."""
-        given = request.header("x-hub-signature-256")
-        matches = [
-            constant_time_equal(given, sign(secret, request.body))
-            for secret in self._profile.secrets
-            if secret
-        ]
-        return any(matches)
+        signature = request.header("x-hub-signature-256")
+        return any_secret(
+            self._config.secrets, lambda secret: constant_time_equal(signature, sign(secret, request.body))
+        )
 
     def handshake(self, request: Request) -> str | None:
         """Return the challenge of a subscription that names our verify token; None refuses it."""
@@ -125,15 +123,11 @@ class WhatsAppCloud:
         except ValueError:
             return None
         token = query.get("hub.verify_token", "").encode(errors="surrogatepass")
-        known = bool(self._profile.verify_token) and constant_time_equal(token, self._profile.verify_token)
+        named = bool(self._config.verify_token) and constant_time_equal(token, self._config.verify_token)
         challenge = query.get("hub.challenge", "")
         # Anything else would let a stranger have our host say what he likes in a browser.
         plain = _CHALLENGE.fullmatch(challenge) is not None
-        return challenge if known and plain and query.get("hub.mode") == "subscribe" else None
-
-    def redact(self, body: bytes) -> bytes:
-        """Return the body: Meta puts no secret into it."""
-        return body
+        return challenge if named and plain and query.get("hub.mode") == "subscribe" else None
 
     def messages(self, body: bytes) -> ParseResult:
         """Read every message of the request. Raises NotUnderstoodError when nothing in it can be made out."""
@@ -197,8 +191,8 @@ class WhatsAppCloud:
             alias=normalize_phone(first_nonempty(one.from_user_id, contact.user_id)),
             text=content.text,
             id=one.id or "",
-            channel=self._profile.name,
-            company=self._profile.company or None,
+            channel=self._name,
+            company=self._config.company or None,
             platform=PLATFORM,
             account=str(account.phone_number_id),
             chat=one.group_id or "",
@@ -208,7 +202,7 @@ class WhatsAppCloud:
             refers=first_nonempty(content.refers, one.context.id if one.context else ""),
             metadata=_metadata(raw, one, contact, content),
         )
-        return check_limits(message, self._profile.max_text_bytes)
+        return check_limits(message, self._max_text_bytes)
 
 
 def sign(secret: str, body: bytes) -> str:

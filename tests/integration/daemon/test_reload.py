@@ -9,7 +9,8 @@ from pathlib import Path
 import httpx
 from structlog.testing import capture_logs
 
-from rfctl.config.loader import Configuration, Environment, load
+from rfctl.config.environment import Environment
+from rfctl.config.loader import Configuration, load
 from rfctl.daemon.daemon import Daemon
 from tests.conftest import running
 from tests.support.batching import make_rig

@@ -14,7 +14,8 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from rfctl.config.loader import Configuration, Environment, load
+from rfctl.config.environment import Environment
+from rfctl.config.loader import Configuration, load
 from rfctl.daemon.daemon import Daemon
 from rfctl.errors import RedisUnreachableError, SettingsError
 from rfctl.observe import logging as logs

@@ -11,7 +11,8 @@ from typing import Protocol
 
 import pytest
 
-from rfctl.config.loader import Environment, load
+from rfctl.config.environment import Environment
+from rfctl.config.loader import load
 from rfctl.delivery.retry_policy import RetryPolicy
 from rfctl.model.delivery import Delivery
 from rfctl.model.message import Message

@@ -4,7 +4,7 @@ import asyncio
 import json
 import socket
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -14,10 +14,11 @@ import pytest
 from rfctl.model.delivery import Delivery
 from rfctl.model.message import Message
 from rfctl.model.stored import Merged, encode_item
-from rfctl.sinks.bullmq import BullMq
-from rfctl.sinks.celery import Celery
-from rfctl.sinks.contract import DeliveryError, Sink, SinkProfile, encode
-from rfctl.sinks.rq import Rq
+from rfctl.section import build_section
+from rfctl.sinks.contract import DeliveryError, Sink
+from rfctl.sinks.payload import encode_payload
+from rfctl.sinks.redis import RedisSink
+from rfctl.sinks.registry import SPECS, build_sink
 from rfctl.store.connection import Connection, RedisAddress
 from tests.support import workers
 from tests.support.servers import RedisServer
@@ -25,7 +26,7 @@ from tests.support.servers import RedisServer
 QUEUE = "company-7-messages"
 TEMPLATE = "company-{company}-messages"
 TASKS = {"bullmq": "", "celery": "chat.answer", "rq": "tests.support.workers.tasks.rq_task"}
-TYPES: dict[str, Callable[[SinkProfile], Sink]] = {"bullmq": BullMq, "celery": Celery, "rq": Rq}
+TYPES = ("bullmq", "celery", "rq")
 WAITING = {"bullmq": f"bull:{QUEUE}:wait", "celery": QUEUE, "rq": f"rq:queue:{QUEUE}"}
 NODE = ("TEST_BULLMQ5", "TEST_BULLMQ6")
 
@@ -50,17 +51,18 @@ def delivery(number: int, metadata: bytes = b'{"pushName":"Zo\xc3\xab"}') -> Del
     return Delivery(id_, merged, instance_id="0f0f")
 
 
-def profile(type_: str, url: str, **options: Any) -> SinkProfile:
-    timeout_ms = options.pop("timeout_ms", 5_000)
-    name = options.pop("sink_name", "bot")
+def build(type_: str, url: str, *, sink_name: str = "bot", **settings: Any) -> Sink:
     task = {} if type_ == "bullmq" else {"task": TASKS[type_]}
-    given = {"url": url, "queue": TEMPLATE, **task, **options}
-    return SinkProfile(name, type_, timeout_ms=timeout_ms, connect_timeout_ms=1_000, options=given)
+    times = {"timeout_ms": 5_000, "connect_timeout_ms": 1_000}
+    table = {"type": type_, "url": url, "queue": TEMPLATE, **times, **task, **settings}
+    sink = build_sink(sink_name, build_section(SPECS[type_].config, table, "sinks.bot"))
+    assert not isinstance(sink, RedisSink)
+    return sink
 
 
 @asynccontextmanager
 async def opened(type_: str, url: str, **options: Any) -> AsyncIterator[Sink]:
-    sink = TYPES[type_](profile(type_, url, **options))
+    sink = build(type_, url, **options)
     await sink.open()
     try:
         yield sink
@@ -102,7 +104,7 @@ async def test_a_bullmq_worker_of_node_gets_the_message_in_the_shape_it_reads(
         await sink.deliver(sent)
         job = await worker.job()
     assert job == {
-        "id": "rfctl-bot-0f0f-1790000000001-0", "name": "process-message", "data": json.loads(encode(sent)),
+        "id": "rfctl-bot-0f0f-1790000000001-0", "name": "process-message", "data": json.loads(encode_payload(sent)),
         "attempts": 3, "backoff": {"type": "exponential", "delay": 5_000},
     }  # fmt: skip
     data = job["data"]
@@ -135,7 +137,9 @@ async def test_a_celery_worker_gets_the_messages_in_order_and_in_their_shape(ser
             await sink.deliver(one)
     async with workers.celery(server, QUEUE) as worker:
         jobs = [await worker.job() for _ in sent]
-    assert jobs == [{"id": f"rfctl-bot-0f0f-{one.id}", "data": json.loads(encode(one))} for one in sent]
+    assert jobs == [
+        {"id": f"rfctl-bot-0f0f-{one.id}", "data": json.loads(encode_payload(one))} for one in sent
+    ]
 
 
 async def test_a_repeated_message_reaches_celery_with_the_same_task_id(server: RedisServer):
@@ -160,7 +164,9 @@ async def test_a_default_rq_worker_gets_the_messages_in_order_and_each_once(serv
         await sink.deliver(delivery(4))
         async with workers.rq(server, QUEUE) as worker:
             later = await worker.rest()
-    assert jobs == [{"id": f"rfctl-bot-0f0f-{one.id}", "data": json.loads(encode(one))} for one in sent]
+    assert jobs == [
+        {"id": f"rfctl-bot-0f0f-{one.id}", "data": json.loads(encode_payload(one))} for one in sent
+    ]
     assert ids(later) == ["rfctl-bot-0f0f-1790000000004-0"], "a message that was done is not done again"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import resource
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import typer
 from typer.testing import CliRunner, Result
 
 from rfctl.cli.app import app
-from rfctl.errors import CannotWriteError, NothingFoundError, SettingsError
+from rfctl.errors import CannotWriteError, NothingFoundError, SettingsError, UsageError
 
 SALON = '[sources.salon]\ntype = "telegram"\n'
 
@@ -68,8 +69,68 @@ def test_explain_of_what_is_no_setting_names_a_near_one(tmp_path: Path):
     assert "sources.salon.quiet_ms" in problem.next
 
 
-def init(target: Path) -> Result:
-    return CliRunner().invoke(app, ["--config", str(target), "config", "init"])
+def test_show_prints_a_settings_file_of_what_is_in_force(tmp_path: Path):
+    text = run(tmp_path, SALON + 'secrets = ["hush"]\n', "show", output="toml").stdout
+    assert tomllib.loads(text)["sources"] == {"salon": {"type": "telegram"}}
+    assert "hush" not in text
+
+
+def test_secrets_are_written_to_a_new_file_for_its_user_alone(tmp_path: Path):
+    file = tmp_path / "new.toml"
+    text = SALON + 'secrets = ["hush"]\n'
+    result = run(tmp_path, text, "show", "--secrets", "--to", str(file), output="toml")
+    assert result.stdout == f"{file}\n"
+    assert tomllib.loads(file.read_text())["sources"]["salon"]["secrets"] == ["hush"]
+    assert file.stat().st_mode & 0o777 == 0o600
+    problem = run(tmp_path, text, "show", "--secrets", "--to", str(file), output="toml").exception
+    assert isinstance(problem, UsageError)
+    assert problem.fact == f"{file} is there already"
+
+
+@pytest.mark.parametrize(
+    ("options", "output", "says"),
+    [
+        (["--secrets"], "toml", "secrets are not printed"),
+        (["--secrets"], "json", "--secrets and --to are for a settings file"),
+        (["--to", "x"], "table", "--secrets and --to are for a settings file"),
+    ],
+)
+def test_secrets_are_refused_everywhere_else_in_words(
+    tmp_path: Path, options: list[str], output: str, says: str
+):
+    result = run(tmp_path, SALON + 'secrets = ["hush"]\n', "show", *options, output=output)
+    assert isinstance(result.exception, UsageError)
+    assert says in result.exception.fact
+    assert result.exception.next
+    assert "hush" not in result.stdout
+
+
+def test_toml_is_refused_by_other_commands_in_words(tmp_path: Path):
+    problem = run(tmp_path, SALON, "path", output="toml").exception
+    assert isinstance(problem, UsageError)
+    assert "rfctl config show" in problem.fact
+
+
+def init(target: Path, *options: str) -> Result:
+    return CliRunner().invoke(app, ["--config", str(target), "config", "init", *options])
+
+
+def test_init_writes_a_file_for_just_the_named_types(tmp_path: Path):
+    target = tmp_path / "config.toml"
+    assert init(target, "--source", "telegram", "--sink", "http", "--sink", "list").exit_code == 0
+    table = tomllib.loads(target.read_text())
+    assert {name: list(inner) for name, inner in table.items()} == {
+        "sources": ["telegram"],
+        "sinks": ["crm", "queue"],
+    }
+
+
+def test_init_refuses_a_type_that_is_not_there_and_writes_nothing(tmp_path: Path):
+    target = tmp_path / "config.toml"
+    problem = init(target, "--source", "telegramm").exception
+    assert isinstance(problem, UsageError)
+    assert "did you mean telegram?" in problem.fact
+    assert not target.exists()
 
 
 @pytest.mark.parametrize("place", ["a-file/config.toml", "a-file/in/config.toml", "/proc/config.toml"])

@@ -1,4 +1,4 @@
-"""Whatever the example file shows can be taken over as it stands."""
+"""Whatever the example file shows can be taken over as it stands, and so can a file for chosen types."""
 
 from __future__ import annotations
 
@@ -11,17 +11,19 @@ import pytest
 
 from rfctl.assembly.sinks import build_target, forwarded_sinks
 from rfctl.assembly.sources import build_sources
-from rfctl.config.example import READY, example, written
-from rfctl.config.loader import Environment, load
-from rfctl.config.options import Option, options
+from rfctl.config.environment import Environment
+from rfctl.config.example import examples, write_starter
+from rfctl.config.loader import load
+from rfctl.config.options import NAMED, OF_OTHER_PACKAGES, Option, options
 from rfctl.config.settings import Settings
+from rfctl.config.toml_text import toml_section, toml_value
+from rfctl.errors import UsageError
+from rfctl.section import Example
+from rfctl.sinks import registry as sinks
+from rfctl.sources import registry as sources
+from tests.support.documents import EXAMPLE, documents
 
-FILE = Path(__file__).parents[3] / "config.example.toml"
 COMMENTED_OUT = re.compile(r"(?m)^#   (.*)$")
-TYPES = {
-    "sources": {"whatsapp-cloud", "twilio", "telegram", "evolution", "waha", "green-api", "generic"},
-    "sinks": {"bullmq", "http", "list", "stream", "celery", "rq", "command", "stdout"},
-}
 
 
 def settings(tmp_path: Path, text: str) -> Settings:
@@ -30,33 +32,38 @@ def settings(tmp_path: Path, text: str) -> Settings:
 
 
 def ready() -> list[str]:
-    """Return the configurations that are ready to use, each without its `#`."""
-    blocks = [block for text in READY.values() for block in re.split(r"(?m)^#$", text)]
-    found = ["\n".join(COMMENTED_OUT.findall(block)) for block in blocks]
-    return [text for text in found if text]
+    """Return the configurations of the file that are ready to use, each without its `#`."""
+    blocks = re.split(r"(?m)^#?$", EXAMPLE.read_text())
+    texts = ["\n".join(COMMENTED_OUT.findall(block)) for block in blocks if ".NAME]" not in block]
+    return [text for text in texts if text]
 
 
 def named() -> list[Option]:
-    return [one for one in options() if ".NAME." in one.name]
+    return [option for option in options() if ".NAME." in option.name]
 
 
 def base(section: str, kind: str) -> dict[str, Any]:
-    """Return a section of this type that is ready to use."""
-    tables = [table for text in ready() for table in tomllib.loads(text).get(section, {}).values()]
-    return dict([table for table in tables if not kind or table.get("type") == kind][-1])
+    """Return the settings of an example of this type, the last one."""
+    tables = [dict(example.settings) for example in examples(section)]
+    return [table for table in tables if not kind or table.get("type") == kind][-1]
 
 
-def shown_value(one: Option) -> Any:
+def shown_value(option: Option) -> Any:
     """Return the value that the file shows for a setting of a named section."""
-    section, _, name = one.name.partition(".NAME.")
-    block = FILE.read_text().partition(f"\n# [{section}.NAME]\n")[2].partition("\n\n")[0]
+    section, _, name = option.name.partition(".NAME.")
+    block = EXAMPLE.read_text().partition(f"\n# [{section}.NAME]\n")[2].partition("\n\n")[0]
     [line] = re.findall(rf"(?m)^#   ({name} = .*)$", block)
     return tomllib.loads(line)[name]
 
 
-def test_the_file_is_what_the_code_says_and_changes_nothing(tmp_path: Path):
-    text = FILE.read_text()
-    assert text == example()
+@pytest.mark.parametrize("path", documents(), ids=lambda path: path.name)
+def test_a_generated_file_is_up_to_date(path: Path):
+    stale = "write it anew: python -m tests.support.documents --write"
+    assert path.read_text() == documents()[path], stale
+
+
+def test_the_file_changes_nothing_with_or_without_its_defaults(tmp_path: Path):
+    text = EXAMPLE.read_text()
     uncommented = re.sub(r"(?m)^# ([a-z_]+ = )", r"\1", text)
     assert tomllib.loads(uncommented)["batching"]["quiet_ms"] == 5000
     defaults = load(Environment({"HOME": "/nonexistent"}, tmp_path / "x")).settings
@@ -65,37 +72,81 @@ def test_the_file_is_what_the_code_says_and_changes_nothing(tmp_path: Path):
 
 @pytest.mark.parametrize("text", ready(), ids=lambda text: text.partition("\n")[0])
 def test_a_ready_configuration_works_as_it_stands(tmp_path: Path, text: str):
-    found = settings(tmp_path, text)
+    loaded = settings(tmp_path, text)
     assert len(text.splitlines()) <= 6
-    assert len(build_sources(found)) == 1
-    assert all(
-        build_target(name, one, redis_url="redis://h/0") for name, one in forwarded_sinks(found).items()
-    )
-    assert len(found.sources) + len(found.rules) + len(found.sinks) == 1
+    assert len(build_sources(loaded)) == 1
+    for name, config in forwarded_sinks(loaded).items():
+        assert build_target(name, config, redis_url="redis://h/0").name == name
+    assert len(loaded.sources) + len(loaded.rules) + len(loaded.sinks) == 1
 
 
 def test_every_type_has_a_ready_configuration(tmp_path: Path):
-    drain_reason = settings(tmp_path, "\n".join(ready()))
-    assert {one.type for one in drain_reason.sources.values()} == TYPES["sources"]
-    assert {one.type for one in drain_reason.sinks.values()} == TYPES["sinks"]
+    loaded = settings(tmp_path, "\n".join(ready()))
+    assert {config.type for config in loaded.sources.values()} == set(sources.SPECS)
+    assert {config.type for config in loaded.sinks.values()} == set(sinks.SPECS)
+    assert len(ready()) == sum(len(examples(section)) for section in NAMED)
 
 
-@pytest.mark.parametrize("one", named(), ids=lambda one: one.name)
-def test_each_setting_is_shown_with_a_value_that_each_of_its_types_takes(tmp_path: Path, one: Option):
-    section, _, name = one.name.partition(".NAME.")
-    for kind in one.only or ("",):
-        table = {**base(section, kind), name: shown_value(one)}
+@pytest.mark.parametrize("option", named(), ids=lambda option: option.name)
+def test_each_setting_is_shown_with_a_value_that_each_of_its_types_takes(tmp_path: Path, option: Option):
+    section, _, name = option.name.partition(".NAME.")
+    for kind in option.only or ("",):
+        if kind == OF_OTHER_PACKAGES:
+            continue  # test_settings has a sink of another package
+        table = {**base(section, kind), name: shown_value(option)}
         if name == "type":
-            table = base(section, shown_value(one))
-        lines = "\n".join(f"{key} = {written(value)}" for key, value in table.items())
-        assert getattr(settings(tmp_path, f"[{section}.x]\n{lines}\n"), section)["x"]
+            table = base(section, shown_value(option))
+        loaded = settings(tmp_path, toml_section(f"{section}.x", table) + "\n")
+        value = getattr(getattr(loaded, section)["x"], name)
+        assert value == shown_value(option)
 
 
 def test_a_setting_that_is_empty_says_so_beside_the_value_that_is_shown():
-    for one in named():
-        shown = shown_value(one)
-        says = one.default is None or not (one.default or shown == one.default)
-        line = FILE.read_text().partition(f"\n# {one.about} (")[2].partition("\n")[0]
-        assert says == any(word in line for word in ("needed)", "unset by default)", "empty by default)")), (
-            one.name
-        )
+    for option in named():
+        shown = shown_value(option)
+        is_empty = option.default is None or not (option.default or shown == option.default)
+        line = EXAMPLE.read_text().partition(f"\n# {option.about} (")[2].partition("\n")[0]
+        words = ("needed)", "unset by default)", "empty by default)")
+        assert is_empty == any(word in line for word in words), option.name
+
+
+@pytest.mark.parametrize("kind", sources.SPECS)
+def test_a_file_for_one_source_works_as_it_stands(tmp_path: Path, kind: str):
+    loaded = settings(tmp_path, write_starter([kind], []))
+    assert [config.type for config in loaded.sources.values()] == [kind]
+    assert not loaded.sinks
+
+
+@pytest.mark.parametrize("kind", sinks.SPECS)
+def test_a_file_for_one_sink_works_as_it_stands(tmp_path: Path, kind: str):
+    loaded = settings(tmp_path, write_starter([], [kind]))
+    assert [config.type for config in loaded.sinks.values()] == [kind]
+    assert not loaded.sources
+
+
+def test_a_file_for_several_types_has_a_section_for_each(tmp_path: Path):
+    loaded = settings(tmp_path, write_starter(["telegram", "waha", "telegram"], ["http", "http"]))
+    assert list(loaded.sources) == ["telegram", "waha", "telegram-2"]
+    assert list(loaded.sinks) == ["crm", "crm-2"]
+
+
+@pytest.mark.parametrize(
+    ("sources_", "sinks_", "fact"),
+    [
+        (["telegramm"], [], "there is no source of type telegramm; did you mean telegram?"),
+        ([], ["bulmq"], "there is no sink of type bulmq; did you mean bullmq?"),
+    ],
+)
+def test_a_file_for_a_type_that_is_not_there_is_refused(sources_: list[str], sinks_: list[str], fact: str):
+    with pytest.raises(UsageError) as problem:
+        write_starter(sources_, sinks_)
+    assert problem.value.fact == fact
+    assert "use " in problem.value.next
+
+
+def test_an_example_is_a_comment_and_a_section():
+    example = Example("A title", "x", {"type": "stdout", "timeout_ms": 5})
+    assert toml_section(f"sinks.{example.name}", example.settings) == (
+        '[sinks.x]\ntype = "stdout"\ntimeout_ms = 5'
+    )
+    assert toml_value({"a b": [1, {"c": "d"}]}) == '{ "a b" = [1, { c = "d" }] }'

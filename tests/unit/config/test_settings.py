@@ -1,14 +1,20 @@
 from __future__ import annotations
 
+import sys
+from importlib.metadata import EntryPoint
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from rfctl.assembly.batching import build_policy
-from rfctl.config.loader import Configuration, Environment, load, option, shown_value
-from rfctl.config.options import configured, options
+from rfctl.assembly.sinks import build_target
+from rfctl.config.environment import Environment
+from rfctl.config.loader import Configuration, load
+from rfctl.config.options import configured_options, find_option, options, value_of
 from rfctl.config.rules import TYPES
 from rfctl.errors import CommandLineError, SettingsError
+from rfctl.sinks import PluginSinkConfig
 from rfctl.sources.evolution import schema as evolution_content
 from rfctl.sources.telegram import schema as telegram_update
 from rfctl.text import mask_url
@@ -50,7 +56,7 @@ def test_the_later_layer_wins_and_what_it_hides_is_known(tmp_path: Path):
     )
     assert loaded.settings.batching.quiet_ms == 3000
     assert loaded.set_by("batching.quiet_ms") == "variable RFCTL_BATCHING__QUIET_MS"
-    assert loaded.overrides(option("batching.quiet_ms")) == [
+    assert loaded.overrides(find_option("batching.quiet_ms")) == [
         f"2000 ({user}:1)",
         f"1000 ({tmp_path / 'etc.toml'}:3)",
     ]
@@ -168,16 +174,19 @@ def test_redis_url_of_the_environment_is_not_used_and_that_is_said(tmp_path: Pat
         ('[redis]\nurl = "redis://me:hush@h/0"\n[http]\nadmin_token = "hush"\n', {}),
         ('[sources.salon]\ntype = "whatsapp-cloud"\nsecrets = ["hush"]\nverify_token = "hush"\n', {}),
         ('[sinks.crm]\ntype = "http"\nurl = "https://h/?token=hush"\nheaders = { x = "hush" }\n', {}),
-        ('[sinks.crm]\ntype = "http"\nurl = "https://h"\nsecret = "hush"\noptions = { x = "hush" }\n', {}),
+        (
+            '[sinks.crm]\ntype = "http"\nurl = "https://h"\nsecrets = "whsec_aHVzaGh1c2hodXNoaHVzaGh1c2hodXNo"\n',
+            {},
+        ),
         ('[sinks.t]\ntype = "celery"\ntask = "t"\nurl = "amqp://a:hush@h//;amqp://b:hush@i//"\n', {}),
         ("", {"RFCTL_SOURCES__GENERIC__SECRETS": '["hush", "hushhush"]'}),
     ],
 )
 def test_secrets_are_masked_wherever_they_were_set(tmp_path: Path, text: str, variables: dict[str, str]):
     found = loaded(tmp_path, text, **variables)
-    drain_reason = [shown_value(found, one) for one in configured(found.settings)]
-    assert "•••" in str(drain_reason)
-    assert "hush" not in str(drain_reason)
+    values = [found.value_to_show(option) for option in configured_options(found.settings)]
+    assert "•••" in str(values)
+    assert not [word for word in ("hush", "aHVz") if word in str(values)]
 
 
 @pytest.mark.parametrize(
@@ -217,6 +226,20 @@ def test_every_option_says_what_it_is_for():
 
 # --- sections that the operator names
 
+
+@pytest.fixture
+def shout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A package that registers a sink of type shout; the sink is what it was called with."""
+    module = ModuleType("my_sink")
+    module.Shout = lambda config: config  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "my_sink", module)
+    point = EntryPoint("shout", "my_sink:Shout", "rfctl.sinks")
+    monkeypatch.setattr(
+        "rfctl.sinks.registry.entry_points",
+        lambda group, name="shout": [point] if (group, name) == ("rfctl.sinks", "shout") else [],
+    )
+
+
 SALON = '[sources.salon]\ntype = "telegram"\n'
 
 
@@ -234,25 +257,27 @@ def test_a_named_section_may_be_spread_over_all_layers(tmp_path: Path):
         RFCTL_SOURCES__SHOP__TYPE="generic",
         RFCTL_SOURCES__SHOP__MAP='{"phone": "from", "text": "text"}',
     )
-    salon, crm, shop = (
-        found.settings.sources["salon"],
-        found.settings.sinks["crm"],
-        found.settings.sources["shop"],
-    )
-    assert (salon.secrets, salon.company, salon.quiet_ms) == (["new", "old"], "962302", 4000)
-    assert (crm.headers, crm.retry_delays_ms) == ({"x": "1"}, [5000, 300_000])
-    assert shop.map == {"phone": "from", "text": "text"}
+    values = {
+        option.name: value_of(found.settings, option.name) for option in configured_options(found.settings)
+    }
+    assert values["sources.salon.secrets"] == ["new", "old"]
+    assert (values["sources.salon.company"], values["sources.salon.quiet_ms"]) == ("962302", 4000)
+    assert values["sinks.crm.headers"] == {"x": "1"}
+    assert values["sinks.crm.retry_delays_ms"] == [5000, 300_000]
+    assert values["sources.shop.map"] == {"phone": "from", "text": "text"}
     assert found.set_by("sources.salon.secrets") == "credential sources.salon.secrets"
     assert found.set_by("sources.salon.company") == f"{tmp_path / 'etc.toml'}:3"
     assert found.set_by("sinks.crm.retry_delays_ms") == "variable RFCTL_SINKS__CRM__RETRY_DELAYS_MS"
-    assert found.overrides(option("sinks.crm.retry_delays_ms")) == [f"[1, 2] ({tmp_path / 'etc.toml'}:8)"]
+    assert found.overrides(find_option("sinks.crm.retry_delays_ms")) == [
+        f"[1, 2] ({tmp_path / 'etc.toml'}:8)"
+    ]
 
 
 def test_a_variable_reaches_a_section_whose_name_has_a_minus(tmp_path: Path):
     text = '[sources.my-salon]\ntype = "telegram"\n'
     found = loaded(tmp_path, text, RFCTL_SOURCES__MY_SALON__SECRETS="hush")
     assert found.settings.sources["my-salon"].secrets == ["hush"]
-    assert option("sources.my-salon.secrets").variable == "RFCTL_SOURCES__MY_SALON__SECRETS"
+    assert find_option("sources.my-salon.secrets").variable == "RFCTL_SOURCES__MY_SALON__SECRETS"
     assert found.set_by("sources.my-salon.type").endswith("etc.toml:2")
 
 
@@ -296,6 +321,25 @@ def test_what_can_be_is_right(tmp_path: Path, text: str):
     assert found.rules or found.sinks
 
 
+def test_a_sink_of_another_package_gets_its_settings_as_they_are(tmp_path: Path, shout: None):
+    text = (
+        '[sinks.x]\ntype = "shout"\ntimeout_ms = 700\nconnect_timeout_ms = 600\noptions = { word = "hush" }\n'
+    )
+    configuration = loaded(tmp_path, text)
+    config = configuration.settings.sinks["x"]
+    built: object = build_target("x", config, redis_url="redis://h/0").sink
+    assert built == PluginSinkConfig("x", "shout", 700, 600, {"word": "hush"})
+    rows = {option.name for option in configured_options(configuration.settings)}
+    assert {"sinks.x.options", "sinks.x.connect_timeout_ms"} <= rows
+    assert "sinks.x.queue" not in rows
+    assert "hush" not in str(configuration.value_to_show(find_option("sinks.x.options")))
+
+
+def test_a_setting_that_a_sink_of_another_package_does_not_read_is_refused(tmp_path: Path, shout: None):
+    [line] = problems(tmp_path, '[sinks.x]\ntype = "shout"\nqueue = "q"\n')
+    assert line.startswith("sinks.x.queue: is not for type shout, but for bullmq, celery, rq (")
+
+
 def test_every_type_that_a_source_gives_is_known():
     given = {*telegram_update.TYPES.values(), *evolution_content.TYPES.values()} - {"protocol"}
     assert {*given, "edit", "deletion", "system"} <= set(TYPES)
@@ -316,12 +360,63 @@ def test_the_space_at_the_end_of_a_prefix_counts_wherever_it_was_set(tmp_path: P
     ("text", "says", "line"),
     [
         ("[sources.salon]\n", "sources.salon.type: is missing", 1),
+        ('[sources.salon]\nquiet_ms = "x"\n', "sources.salon.quiet_ms: input should be a valid integer", 2),
+        ('[sources.s]\ntype = "sms"\n', "there is no source sms; there is whatsapp-cloud, twilio, ", 2),
+        ("[sources.s]\ntype = 5\n", "sources.s.type: write a text, in quotes", 2),
+        ('[sinks.s]\ntype = "kafka"\n', "there is no sink kafka; there is list, stream, http, ", 2),
+        (
+            '[sources.s]\ntype = "twilio"\n',
+            "public_url: is missing: Twilio signs the address that it calls",
+            1,
+        ),
+        (
+            '[sources.s]\ntype = "twilio"\npublic_url = "https://h/x"\n',
+            "sources.s.public_url: write scheme and host alone, https://bot.example.com",
+            3,
+        ),
+        (
+            '[sources.s]\ntype = "generic"\nmap = { phone = "a..b", who = "x" }\n',
+            "sources.s.map: `phone`: `a..b` is no path: names and list indexes between dots",
+            3,
+        ),
+        ('[sources.s]\ntype = "generic"\nmap = { text = "x" }\n', "sources.s.map: `phone` is missing", 3),
+        ('[sinks.b]\ntype = "bullmq"\n', "sinks.b.queue: is missing: a sink of type bullmq needs it", 1),
+        ('[sinks.b]\ntype = "rq"\n', "sinks.b.task: is missing: a sink of type rq needs it", 1),
+        ('[sinks.b]\ntype = "list"\n', "sinks.b.key: is missing: a sink of type list needs it", 1),
+        ('[sinks.b]\ntype = "command"\n', "sinks.b.command: is missing: a sink of type command needs it", 1),
+        (
+            '[sinks.b]\ntype = "list"\nkey = "rfctl:x"\n',
+            "rfctl:x could be a key of rfctl's own; use a name",
+            3,
+        ),
+        (HTTP + 'url = ""\n', "sinks.crm.url: is missing: a sink of type http needs it", 3),
+        (HTTP + 'url = "ftp://h"\n', "sinks.crm.url: it must be http://… or https://… with a host", 3),
+        (
+            HTTP + 'url = "https://h"\nsecrets = "x"\n',
+            "sinks.crm.secrets: number 1 must start with whsec_",
+            4,
+        ),
+        (HTTP + 'url = "https://h"\nheaders = { "X A" = "x" }\n', "sinks.crm.headers: X A cannot be sent", 4),
+        (
+            HTTP + 'url = "https://h"\noptions = { x = 1 }\n',
+            "sinks.crm.options: is not for type http, but for types of other packages",
+            4,
+        ),
+        (
+            '[sinks.o]\ntype = "stdout"\nconnect_timeout_ms = 1000\n',
+            "is not for type stdout, but for http, ",
+            3,
+        ),
         ("[sinks.crm]\n", "sinks.crm.type: is missing", 1),
         ('\n[sources.salon]\nsecrets = ["x"]\n', "sources.salon.type: is missing", 2),
         ('[sources.salon]\ntype = "telegramm"\n', "did you mean telegram?", 2),
         ('[sinks.bot]\ntype = "bulmq"\n', "there is no sink bulmq; did you mean bullmq?", 2),
         (SALON + 'verify_token = "x"\n', "sources.salon.verify_token: is not for type telegram, but for", 3),
-        ('[sinks.q]\ntype = "list"\nkey = "k"\n\njob = "x"\n', "sinks.q.job: is not for type list", 5),
+        (
+            '[sinks.q]\ntype = "list"\nkey = "k"\n\njob_name = "x"\n',
+            "sinks.q.job_name: is not for type list, but for bullmq",
+            5,
+        ),
         ('[sinks.crm]\ntype = "http"\n', "sinks.crm.url: is missing: a sink of type http needs it", 1),
         (SALON + "quit_ms = 1\n", "there is no such setting; did you mean sources.salon.quiet_ms?", 3),
         ('[source.salon]\ntype = "telegram"\n', "did you mean [sources]?", 1),
@@ -404,6 +499,6 @@ def test_wrong_named_sections_are_all_said_at_once(tmp_path: Path):
     starts = sorted(one.partition(": ")[0] for one in said)
     assert starts == [
         "rules.x", "rules.x", "sinks.bot.type", "sinks.crm.url",
-        "sources.salon.public_url", "sources.salon.public_url", "sources.salon.verify_token", "sources.secrets",
+        "sources.salon.public_url", "sources.salon.verify_token", "sources.secrets",
     ]  # fmt: skip
     assert "variable RFCTL_SINKS__BOT__QUEUE" in str(said)

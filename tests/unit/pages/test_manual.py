@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import subprocess
@@ -15,10 +14,11 @@ import typer
 
 import rfctl
 from rfctl.cli.app import app
-from rfctl.config.options import Option, options
+from rfctl.config.options import options
 from rfctl.errors import EXIT_STATUSES
-from rfctl.sources.registry import SOURCES
+from rfctl.sources.registry import SPECS as SOURCES
 from rfctl.store.keys import DAEMONS, PAUSED, QUARANTINE, SHARDS, ShardKeys, events_channel
+from tests.support.documents import default_of
 
 MAN = Path(__file__).parents[3] / "man"
 LUA = Path(rfctl.__file__).parent / "store" / "lua" / "shared"
@@ -52,12 +52,6 @@ def settings_of(page: str) -> dict[str, str]:
         for name, entry in re.findall(r"(?ms)^\.It (\w+)\n(.*?)(?=^\.It |\Z)", listed):
             found[f"{section}.{name}"] = entry
     return found
-
-
-def default_of(one: Option) -> str:
-    if one.default is None:
-        return "unset"
-    return json.dumps(one.default) if one.default != "" else "empty"
 
 
 def test_every_setting_stands_there_with_its_default_types_and_meaning():

@@ -11,14 +11,22 @@ import pytest
 
 from rfctl.errors import SettingsError
 from rfctl.model.delivery import Delivery
-from rfctl.sinks import command
-from rfctl.sinks.command import Command
-from rfctl.sinks.contract import DeliveryError, SinkProfile, encode
+from rfctl.section import build_section
+from rfctl.sinks.command import sink as command
+from rfctl.sinks.command.config import CommandConfig
+from rfctl.sinks.command.sink import Command
+from rfctl.sinks.contract import DeliveryError
+from rfctl.sinks.payload import encode_payload
 from tests.unit.sinks.http.test_sink import message, open_files
 
 
+def runs(*words: object, timeout_ms: int = 10_000) -> Command:
+    table = {"type": "command", "command": list(words), "timeout_ms": timeout_ms}
+    return Command("bot", build_section(CommandConfig, table, "sinks.bot"))
+
+
 def shell(script: str, *, timeout_ms: int = 10_000) -> Command:
-    return Command(SinkProfile("bot", "command", timeout_ms, options={"command": ["/bin/sh", "-c", script]}))
+    return runs("/bin/sh", "-c", script, timeout_ms=timeout_ms)
 
 
 async def failure(script: str, **settings) -> DeliveryError:
@@ -61,7 +69,7 @@ def watch(tmp_path: Path):
 
 async def test_the_program_gets_the_message_on_its_input_and_exit_0_delivers(tmp_path: Path):
     await shell(f"cat > {tmp_path}/got").deliver(message())
-    assert (tmp_path / "got").read_bytes() == encode(message())
+    assert (tmp_path / "got").read_bytes() == encode_payload(message())
 
 
 async def test_the_program_knows_the_id_and_the_try_and_none_of_our_settings(tmp_path: Path, monkeypatch):
@@ -77,7 +85,7 @@ async def test_the_program_knows_the_id_and_the_try_and_none_of_our_settings(tmp
 async def test_nothing_of_the_message_is_an_argument(tmp_path: Path):
     script = f"import json, sys; json.dump(sys.argv, open({str(tmp_path / 'got')!r}, 'w'))"
     line = [sys.executable, "-c", script, "{phone}", "$(id)"]
-    await Command(SinkProfile("bot", "command", options={"command": line})).deliver(message("; $(id) `id`"))
+    await runs(*line).deliver(message("; $(id) `id`"))
     assert json.loads((tmp_path / "got").read_text()) == ["-c", "{phone}", "$(id)"]
 
 
@@ -224,7 +232,7 @@ async def test_many_programs_run_side_by_side(tmp_path: Path):
 
 
 async def test_a_missing_program_is_named_at_the_start_and_at_a_delivery():
-    sink = Command(SinkProfile("bot", "command", options={"command": ["/nowhere/bot"]}))
+    sink = runs("/nowhere/bot")
     with pytest.raises(SettingsError) as wrong:
         await sink.open()
     assert wrong.value.problems == [
@@ -237,14 +245,22 @@ async def test_a_missing_program_is_named_at_the_start_and_at_a_delivery():
 
 
 async def test_a_program_on_the_path_opens_and_closes():
-    sink = Command(SinkProfile("bot", "command", options={"command": ["cat"]}))
+    sink = runs("cat")
     await sink.open()
     await sink.deliver(message())
     await sink.close()
 
 
-@pytest.mark.parametrize("given", [None, [], "cat", [""], ["cat", 1], ["cat", "a\0b"]])
-def test_a_command_that_is_no_list_of_words_is_refused(given: object):
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ([], "sinks.bot.command: is missing: a sink of type command needs it"),
+        ([""], "sinks.bot.command: it must be a list: the program, then its arguments"),
+        (["cat", "a\0b"], "sinks.bot.command: it must be a list: the program, then its arguments"),
+        (["cat", None], "sinks.bot.command: write a text, in quotes"),
+    ],
+)
+def test_a_command_that_is_no_list_of_words_is_refused(words: list[object], says: str):
     with pytest.raises(SettingsError) as wrong:
-        Command(SinkProfile("bot", "command", options={"command": given}))
-    assert "must be a list" in wrong.value.problems[0]
+        runs(*words)
+    assert wrong.value.problems == [says]

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,14 +9,15 @@ import pytest
 from rfctl.errors import SettingsError
 from rfctl.model.delivery import Delivery
 from rfctl.model.stored import Merged
-from rfctl.sinks.bullmq import MOST_QUEUES, BullMq
-from rfctl.sinks.celery import Celery
-from rfctl.sinks.contract import DeliveryError, Sink, SinkProfile
+from rfctl.section import build_section
+from rfctl.sinks.bullmq.sink import MOST_QUEUES, BullMq
+from rfctl.sinks.contract import DeliveryError, Sink
 from rfctl.sinks.queues import job_data, job_id
-from rfctl.sinks.rq import Rq
+from rfctl.sinks.redis import RedisSink
+from rfctl.sinks.registry import SPECS, build_sink
 
 NOWHERE = "redis://127.0.0.1:1/0"
-TYPES: dict[str, Callable[[SinkProfile], Sink]] = {"bullmq": BullMq, "celery": Celery, "rq": Rq}
+TYPES = ("bullmq", "celery", "rq")
 
 every_sink = pytest.mark.parametrize("type_", TYPES)
 
@@ -33,10 +33,10 @@ def delivery(
 
 
 async def opened(type_: str, **options: Any) -> Sink:
-    given = (
-        {"url": NOWHERE, "queue": "q-{company}"} | ({} if type_ == "bullmq" else {"task": "a.b"}) | options
-    )
-    sink = TYPES[type_](SinkProfile("bot", type_, timeout_ms=500, options=given))
+    task = {} if type_ == "bullmq" else {"task": "a.b"}
+    table = {"type": type_, "url": NOWHERE, "queue": "q-{company}", "timeout_ms": 500, **task, **options}
+    sink = build_sink("bot", build_section(SPECS[type_].config, table, "sinks.bot"))
+    assert not isinstance(sink, RedisSink)
     await sink.open()
     return sink
 
@@ -83,7 +83,7 @@ async def test_a_missing_library_is_said_with_what_to_install(type_: str, monkey
 async def test_wrong_options_are_said_with_the_name_of_the_sink(type_: str, options: dict[str, Any]):
     with pytest.raises(SettingsError) as caught:
         await opened(type_, **options)
-    assert "sink bot" in caught.value.problems[0]
+    assert caught.value.problems[0].startswith(f"sinks.bot.{next(iter(options))}: ")
 
 
 async def test_a_sink_of_many_queues_keeps_only_the_latest():

@@ -10,13 +10,15 @@ from pathlib import Path
 import pytest
 
 from rfctl.model.delivery import Delivery
-from rfctl.sinks.contract import DeliveryError, SinkProfile, encode
-from rfctl.sinks.stdout import Stdout
+from rfctl.sinks.contract import DeliveryError
+from rfctl.sinks.payload import encode_payload
+from rfctl.sinks.stdout.config import StdoutConfig
+from rfctl.sinks.stdout.sink import Stdout
 from tests.unit.sinks.http.test_sink import message
 
 
 def stdout() -> Stdout:
-    return Stdout(SinkProfile("log", "stdout"))
+    return Stdout("log", StdoutConfig(type="stdout"))
 
 
 class Recorder(io.RawIOBase):
@@ -41,7 +43,7 @@ async def test_a_message_is_one_line_of_json_and_is_there_at_once(monkeypatch):
     sink = stdout()
     await sink.open()
     await sink.deliver(message())
-    assert recorder.writes == [encode(message()) + b"\n"]
+    assert recorder.writes == [encode_payload(message()) + b"\n"]
     await sink.close()
     assert not sys.stdout.closed
 
@@ -61,7 +63,7 @@ async def test_a_message_written_over_several_lines_is_still_one(monkeypatch):
     raw = b'{"message":"a\\nb",\r\n "metadata":{"big":\n 123456789012345678901234567890, "none": [ ]}}'
     await stdout().deliver(message(raw=(raw,)))
     [line] = b"".join(recorder.writes).splitlines()
-    assert json.loads(line) == json.loads(encode(message(raw=(raw,))))
+    assert json.loads(line) == json.loads(encode_payload(message(raw=(raw,))))
     assert b"123456789012345678901234567890" in line
 
 

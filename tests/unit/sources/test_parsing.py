@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rfctl.model.message import Message
-from rfctl.sources.contract import NotUnderstoodError, check_limits, normalize_type, strip_fields, unix_ms
+from rfctl.sources.contract import NotUnderstoodError
+from rfctl.sources.parsing import check_limits, normalize_type, strip_fields, unix_ms
 from tests.support.recorded import ANY_JSON
 
 HEAVY = frozenset({"picture", "_data"})

@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rfctl.sources.contract import Profile, Source
+from rfctl.section import build_section
+from rfctl.sources.contract import Source
+from rfctl.sources.generic.config import GenericConfig
 from rfctl.sources.generic.mapped import Mapped
-from rfctl.sources.registry import make_source
+from rfctl.sources.registry import SPECS
 from tests.support.recorded import Case, cases, check, check_stored, check_unclear, survived
 
 KINDS = ("evolution", "green-api", "mapped", "telegram", "twilio", "waha", "whatsapp-cloud")
@@ -18,8 +20,13 @@ MAPPING = {"each": "list", "phone": "from", "text": "text", "id": "id"}
 
 
 def source_of(kind: str, mapping: dict[str, str] | None = None) -> Source:
-    profile = Profile("here", secrets=("s",), company="7", mapping=mapping or MAPPING)
-    return Mapped(profile, make_id=lambda: "made") if kind == "mapped" else make_source(kind, profile)
+    settings: dict[str, object] = {"secrets": ["s"], "company": "7"}
+    if kind == "mapped":
+        settings |= {"type": "generic", "map": mapping or MAPPING}
+        return Mapped("here", build_section(GenericConfig, settings, ""), make_id=lambda: "made")
+    settings |= {"public_url": "https://bot.example.com"} if kind == "twilio" else {}
+    spec = SPECS[kind]
+    return spec.build_source("here", build_section(spec.config, {"type": kind, **settings}, ""), 65_536)
 
 
 @pytest.mark.parametrize(("kind", "case"), RECORDED, ids=str)

@@ -22,9 +22,12 @@ from standardwebhooks import Webhook
 from rfctl.errors import SettingsError
 from rfctl.model.delivery import Delivery
 from rfctl.model.stored import Merged
-from rfctl.sinks.contract import DeliveryError, SinkProfile, encode
+from rfctl.section import build_section
+from rfctl.sinks.contract import DeliveryError
 from rfctl.sinks.http import sink as http
+from rfctl.sinks.http.config import HttpConfig
 from rfctl.sinks.http.sink import Http, retry_after_ms, signature
+from rfctl.sinks.payload import encode_payload
 from tests.support.certificates import self_signed
 from tests.support.receivers import Answer, HttpReceiver, tcp_receiver
 
@@ -42,15 +45,16 @@ def message(
     return Delivery("1790000000000-0", merged)
 
 
-def profile(url: str, *, timeout_ms: int = 5_000, connect_timeout_ms: int = 5_000, **options) -> SinkProfile:
-    return SinkProfile(
-        "bot", "http", timeout_ms, connect_timeout_ms, {"url": url, "allow_private": True, **options}
-    )
+def config(url: str, **settings) -> HttpConfig:
+    table = {"type": "http", "url": url, "timeout_ms": 5_000, "allow_private": True, **settings}
+    return build_section(HttpConfig, table, "sinks.bot")
 
 
 @asynccontextmanager
 async def sink(url: str, **settings) -> AsyncIterator[Http]:
-    made = Http(profile(url, **settings))
+    # What the config would refuse without a look-up is refused at the connection too.
+    loose = config(url, **{**settings, "allow_private": True})
+    made = Http("bot", loose.model_copy(update={"allow_private": settings.get("allow_private", True)}))
     await made.open()
     try:
         yield made
@@ -75,11 +79,11 @@ def expected(key: bytes, name: str, seconds: str, body: bytes) -> str:
 
 
 async def test_a_message_arrives_signed_by_every_secret_and_verifies():
-    async with HttpReceiver() as receiver, sink(receiver.url, secret=SECRETS) as made:
+    async with HttpReceiver() as receiver, sink(receiver.url, secrets=SECRETS) as made:
         await made.deliver(message())
     [taken] = receiver.taken
     headers, raw = taken["headers"], taken["raw"]
-    assert raw == encode(message())
+    assert raw == encode_payload(message())
     assert headers["content-type"] == "application/json"
     assert headers["user-agent"].startswith("rfctl/")
     assert abs(int(headers["webhook-timestamp"]) - time.time()) < 10
@@ -123,7 +127,7 @@ async def test_extra_headers_are_sent():
 
 
 async def test_a_message_that_is_not_utf8_is_refused_for_good_when_it_is_to_be_signed():
-    async with sink("http://127.0.0.1:1", secret=SECRETS) as made:
+    async with sink("http://127.0.0.1:1", secrets=SECRETS) as made:
         with pytest.raises(DeliveryError, match="not UTF-8") as caught:
             await made.deliver(message(raw=(b'{"message":"\xff"}',)))
     assert caught.value.final
@@ -402,8 +406,8 @@ async def test_a_cancelled_delivery_leaves_no_connection():
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"url": ""}, "must be http"),
-        ({"url": None}, "must be http"),
+        ({"url": ""}, "is missing: a sink of type http needs it"),
+        ({"url": None}, "write a text, in quotes"),
         ({"url": "ftp://x/"}, "must be http"),
         ({"url": "http:///x"}, "must be http"),
         ({"url": "http://a b/"}, "without spaces"),
@@ -414,9 +418,9 @@ async def test_a_cancelled_delivery_leaves_no_connection():
         ({"url": "http://127.1/"}, "no address as it is written"),
         ({"url": "http://127.0.0.1./"}, "no address as it is written"),
         ({"url": "http://u:geheim@x/", "headers": {"Authorization": "x"}}, "one of them is too much"),
-        ({"secret": ["geheim"]}, "secret: number 1 must start with whsec_"),
-        ({"secret": [SECRETS[0], "whsec_geheim!"]}, "secret: number 2 is not base64"),
-        ({"secret": ["whsec_Z2VoZWlt"]}, "secret: number 1 holds 6 bytes"),
+        ({"secrets": ["geheim"]}, "secrets: number 1 must start with whsec_"),
+        ({"secrets": [SECRETS[0], "whsec_geheim!"]}, "secrets: number 2 is not base64"),
+        ({"secrets": ["whsec_Z2VoZWlt"]}, "secrets: number 1 holds 6 bytes"),
         ({"headers": {"X-A": "geheim\r\nX-B: 1"}}, "X-A cannot be sent"),
         ({"headers": {"X A": "1"}}, "cannot be sent"),
         ({"headers": {"Webhook-Id": "1"}}, "is set by rfctl"),
@@ -425,7 +429,7 @@ async def test_a_cancelled_delivery_leaves_no_connection():
 )  # fmt: skip
 def test_wrong_options_are_named_and_secrets_not_shown(options: dict, says: str):
     with pytest.raises(SettingsError) as caught:
-        Http(SinkProfile("bot", "http", options={"url": "https://example.com/", **options}))
+        build_section(HttpConfig, {"type": "http", "url": "https://example.com/", **options}, "sinks.bot")
     [problem] = caught.value.problems
     assert problem.startswith("sinks.bot.")
     assert says in problem

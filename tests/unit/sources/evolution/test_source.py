@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Sequence
 
 import jwt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rfctl.sources.contract import NotUnderstoodError, ParseResult, Profile, Request
+from rfctl.sources.contract import NotUnderstoodError, ParseResult, Request
+from rfctl.sources.evolution.config import EvolutionConfig
 from rfctl.sources.evolution.source import Evolution
 from rfctl.sources.evolution.token import GRACE_MS
 from tests.support.recorded import ANY_JSON, Case, body, cases, survived
@@ -20,8 +22,9 @@ SECRET = "a-webhook-secret-of-32-characters"
 NOW_MS = 1_700_000_000_000
 
 
-def source(**more) -> Evolution:
-    return Evolution(Profile(name="wa", **{"secrets": ("older", SECRET), "company": "shop", **more}))
+def source(secrets: Sequence[str] = ("older", SECRET), max_text_bytes: int = 65_536) -> Evolution:
+    config = EvolutionConfig.model_construct(type="evolution", secrets=list(secrets), company="shop")
+    return Evolution("wa", config, max_text_bytes)
 
 
 def payload(name: str) -> bytes:

@@ -10,27 +10,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rfctl.errors import SettingsError
-from rfctl.sources.contract import NotUnderstoodError, ParseResult, Profile, Request, Source
-from rfctl.sources.generic.mapped import Mapped, check_mapping
+from rfctl.section import build_section
+from rfctl.sources.contract import NotUnderstoodError, ParseResult, Request, Source
+from rfctl.sources.generic.config import GenericConfig, check_mapping
+from rfctl.sources.generic.mapped import Mapped
 from rfctl.sources.generic.node_form import sign
 from tests.support.recorded import ANY_JSON, Case, cases, survived
 
 CASES = cases("mapped")
 SIMPLE = {"phone": "from", "text": "text", "id": "id", "chat": "chat", "time": "at", "type": "kind"}
 LISTED = {"each": "data.list", "phone": "from", "text": "text", "id": "id", "account": "/line"}
-SECRETS = ("old", "new")
+SECRETS = ["old", "new"]
 NOW = 1_790_000_000_000
 
 
-def source(mapping: dict[str, str] | None = None, **profile: object) -> Source:
-    given = {
-        "secrets": SECRETS,
-        "company": "7",
-        "max_text_bytes": 1000,
-        "mapping": mapping or SIMPLE,
-        **profile,
-    }
-    return Mapped(Profile("shop", **given), make_id=lambda: "made")  # type: ignore[arg-type]
+def source(mapping: dict[str, str] | None = None, **settings: object) -> Source:
+    secrets = settings.pop("secrets", SECRETS)
+    table = {"type": "generic", "company": "7", "map": mapping or SIMPLE, **settings}
+    config = build_section(GenericConfig, table, "sources.shop").model_copy(update={"secrets": secrets})
+    return Mapped("shop", config, 1000, make_id=lambda: "made")
 
 
 def mapped_as(case: Case) -> Source:
@@ -42,8 +40,8 @@ def one(**fields: object):
     return source().messages(json.dumps(body).encode())
 
 
-def vouched(headers: dict[str, bytes], body: bytes = b"{}", **profile: object) -> bool:
-    return source(**profile).verify(Request("POST", "/in", "", headers, body), NOW)  # type: ignore[arg-type]
+def vouched(headers: dict[str, bytes], body: bytes = b"{}", **settings: object) -> bool:
+    return source(**settings).verify(Request("POST", "/in", "", headers, body), NOW)  # type: ignore[arg-type]
 
 
 def test_a_message_that_was_unclear_is_read_when_its_mapping_is_mended():
@@ -190,7 +188,7 @@ def test_a_mapping_that_cannot_work_is_named(mapping: dict[str, str], says: str)
     assert says in problem
     with pytest.raises(SettingsError) as refused:
         source(mapping)
-    assert refused.value.problems == [problem]
+    assert refused.value.problems == [f"sources.shop.map: {problem}"]
 
 
 def test_a_mapping_that_works_has_no_problems():

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rfctl.errors import BadRequestError
-from rfctl.sources.contract import Profile, Request, Source
+from rfctl.sources.contract import Request, Source
 from rfctl.sources.generic import node_form as generic
-from rfctl.sources.generic.node_form import Generic, Limits, messages, sign, verify
+from rfctl.sources.generic.config import GenericConfig
+from rfctl.sources.generic.node_form import Limits, NodeForm, messages, sign, verify
 
 
 def read(body: object, **limits):
@@ -133,8 +134,8 @@ def test_a_strange_signature_is_refused_and_never_a_crash(signature: bytes):
     assert not check(["s"], signature)
 
 
-SOURCE: Source = Generic(
-    Profile("shop", secrets=("old", "new"), company="7", max_text_bytes=100), make_id=lambda: "made"
+SOURCE: Source = NodeForm(
+    "shop", GenericConfig(type="generic", secrets=["old", "new"], company="7"), 100, make_id=lambda: "made"
 )
 
 

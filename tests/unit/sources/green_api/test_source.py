@@ -6,12 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rfctl.sources.contract import NotUnderstoodError, ParseResult, Profile, Request, Source
+from rfctl.sources.contract import NotUnderstoodError, ParseResult, Request, Source
+from rfctl.sources.green_api.config import GreenApiConfig
 from rfctl.sources.green_api.source import GreenApi
 from tests.support.recorded import ANY_JSON, NOTHING, body, survived
 
 SECRETS = ("token-one", "Basic dXNlcjpwYXNz")
-SOURCE: Source = GreenApi(Profile("clinic-green", secrets=SECRETS, company="7", max_text_bytes=1000))
+SOURCE: Source = GreenApi(
+    "clinic-green", GreenApiConfig(type="green-api", secrets=list(SECRETS), company="7"), 1000
+)
 
 
 def read(name: str) -> ParseResult:
@@ -140,7 +143,7 @@ def test_any_of_the_tokens_verifies_with_or_without_its_word():
 
 def test_an_empty_secret_lets_nobody_in():
     for secrets in ((), ("",)):
-        source = GreenApi(Profile("x", secrets=secrets))
+        source = GreenApi("x", GreenApiConfig.model_construct(type="green-api", secrets=list(secrets)))
         assert not source.verify(Request("POST", "/", "", {}, b""), 0)
         assert not source.verify(Request("POST", "/", "", {"authorization": b"Bearer "}, b""), 0)
 

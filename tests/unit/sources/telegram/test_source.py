@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rfctl.sources.contract import NotUnderstoodError, ParseResult, Profile, Request
+from rfctl.sources.contract import NotUnderstoodError, ParseResult, Request
+from rfctl.sources.telegram.config import TelegramConfig
 from rfctl.sources.telegram.source import Telegram
 from tests.support.recorded import ANY_JSON, Case, body, cases, survived
 
 CASES = cases("telegram")
 
 
-def source(**more) -> Telegram:
-    return Telegram(Profile(name="bot", **{"secrets": ("right", "older"), "company": "shop", **more}))
+def source(secrets: Sequence[str] = ("right", "older"), max_text_bytes: int = 65_536) -> Telegram:
+    config = TelegramConfig.model_construct(type="telegram", secrets=list(secrets), company="shop")
+    return Telegram("bot", config, max_text_bytes)
 
 
 def read(name: str, **more) -> ParseResult:

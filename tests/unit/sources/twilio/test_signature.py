@@ -10,8 +10,9 @@ from urllib.parse import urlencode
 
 import pytest
 
-from rfctl.sources.contract import Profile, Request
+from rfctl.sources.contract import Request
 from rfctl.sources.twilio.source import Twilio
+from tests.unit.sources.twilio.test_source import config
 
 validator = pytest.importorskip("twilio.request_validator")
 RequestValidator, get_signature_algorithm = validator.RequestValidator, validator.get_signature_algorithm
@@ -110,7 +111,7 @@ def test_ten_thousand_random_requests_are_judged_as_the_providers_library_judges
         signature = case.signed()
         params = case.body if case.json else case.params(case.fields)
         expected = RequestValidator("new").validate(case.url, params, signature, case.algorithm)
-        source = Twilio(Profile(name="x", secrets=("new",), public_url=case.base))
+        source = Twilio("x", config("new", public_url=case.base))
         assert source.verify(case.request(signature), 0) == expected, (case.url, case.body, signature)
         judged[expected] += 1
     assert min(judged[True], judged[False]) > 2_000
@@ -142,4 +143,4 @@ def test_the_settings_header_is_read_as_the_providers_library_reads_it(settings:
         "x-twilio-webhooks-signature-settings": settings.encode(),
     }
     request = Request("POST", "/hook", "", headers, urlencode(fields).encode())
-    assert Twilio(Profile(name="x", secrets=("new",), public_url=URL)).verify(request, 0) == expected
+    assert Twilio("x", config("new", public_url=URL)).verify(request, 0) == expected

@@ -9,13 +9,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rfctl.sources.contract import NotUnderstoodError, Profile, Request
+from rfctl.sources.contract import NotUnderstoodError, Request
+from rfctl.sources.twilio.config import TwilioConfig
 from rfctl.sources.twilio.source import Twilio, sign
 from tests.support.recorded import body, survived
 
 URL = "https://bot.example.com"
-PROFILE = Profile(name="salon", secrets=("old", "new"), company="42", public_url=URL)
-SOURCE = Twilio(PROFILE)
+
+
+def config(*secrets: str, public_url: str = URL) -> TwilioConfig:
+    """Settings of a source; a wrong secret or URL is not refused here."""
+    return TwilioConfig.model_construct(
+        type="twilio", secrets=list(secrets), company="42", public_url=public_url
+    )
+
+
+SOURCE = Twilio("salon", config("old", "new"))
 FORM = b"application/x-www-form-urlencoded; charset=utf-8"
 SETTINGS = "x-twilio-webhooks-signature-settings"
 
@@ -42,7 +51,7 @@ def test_the_fields_travel_along_and_repeated_ones_all_of_them():
 
 def test_a_text_that_is_too_long_waits_for_a_higher_limit():
     form = body("twilio", "whatsapp.txt")
-    [unparsed] = Twilio(Profile(name="salon", company="42", max_text_bytes=12)).messages(form).unparsed
+    [unparsed] = Twilio("salon", config(), 12).messages(form).unparsed
     assert "longer than 12 bytes" in unparsed.why
     assert SOURCE.messages(unparsed.body).messages == SOURCE.messages(form).messages
 
@@ -112,12 +121,12 @@ def test_another_secret_is_refused(secret: str):
 
 @pytest.mark.parametrize("secrets", [(), ("",)])
 def test_without_a_secret_nothing_verifies(secrets: tuple[str, ...]):
-    assert not Twilio(Profile(name="x", secrets=secrets, public_url=URL)).verify(posted(BODY, signed("")), 0)
+    assert not Twilio("x", config(*secrets)).verify(posted(BODY, signed("")), 0)
 
 
 @pytest.mark.parametrize("public_url", ["", "bot.example.com", "https://", "https://bot.example.com:port"])
 def test_without_a_public_url_nothing_verifies(public_url: str):
-    source = Twilio(Profile(name="x", secrets=("new",), public_url=public_url))
+    source = Twilio("x", config("new", public_url=public_url))
     assert not source.verify(posted(BODY, signed(url=f"{public_url}/hook/salon")), 0)
 
 
@@ -135,7 +144,7 @@ def test_without_a_public_url_nothing_verifies(public_url: str):
     ],
 )
 def test_the_url_is_the_public_one_with_and_without_its_port(public_url: str, told: str):
-    source = Twilio(Profile(name="x", secrets=("new",), public_url=public_url))
+    source = Twilio("x", config("new", public_url=public_url))
     assert source.verify(posted(BODY, signed(url=told)), 0)
 
 

@@ -8,12 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rfctl.sources.contract import Contact, NotUnderstoodError, ParseResult, Profile, Request, Source
+from rfctl.sources.contract import NotUnderstoodError, ParseResult, Request, Source
+from rfctl.sources.parsing import Contact
+from rfctl.sources.waha.config import WahaConfig
 from rfctl.sources.waha.source import Waha
 from rfctl.sources.whatsapp_web import contact, type_named, type_of_mime
 from tests.support.recorded import ANY_JSON, NOTHING, body, survived
 
-SOURCE: Source = Waha(Profile("clinic-wa", secrets=("old", "new"), company="7", max_text_bytes=1000))
+SOURCE: Source = Waha("clinic-wa", WahaConfig(type="waha", secrets=["old", "new"], company="7"), 1000)
 
 
 def read(name: str) -> ParseResult:
@@ -217,8 +219,8 @@ def test_either_secret_verifies_and_no_other():
     assert SOURCE.verify(request(b"{}", "new"), 0)
     assert not SOURCE.verify(request(b"{}", "other"), 0)
     assert not SOURCE.verify(Request("POST", "/", "", {}, b"{}"), 0)
-    assert not Waha(Profile("x")).verify(request(b"{}", ""), 0)
-    assert not Waha(Profile("x", secrets=("",))).verify(request(b"{}", ""), 0)
+    assert not Waha("x", WahaConfig(type="waha")).verify(request(b"{}", ""), 0)
+    assert not Waha("x", WahaConfig.model_construct(type="waha", secrets=[""])).verify(request(b"{}", ""), 0)
 
 
 def test_another_algorithm_is_refused_even_with_the_right_signature():

@@ -10,12 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rfctl.model.stored import decode_item, encode_item
-from rfctl.sources.contract import NotUnderstoodError, Profile, Request
+from rfctl.sources.contract import NotUnderstoodError, Request
+from rfctl.sources.whatsapp_cloud.config import WhatsAppCloudConfig
 from rfctl.sources.whatsapp_cloud.source import WhatsAppCloud, sign
 from tests.support.recorded import body, survived
 
-PROFILE = Profile(name="clinic", secrets=("old", "new"), company="42", verify_token="let me in")
-SOURCE = WhatsAppCloud(PROFILE)
+CONFIG = WhatsAppCloudConfig(
+    type="whatsapp-cloud", secrets=["old", "new"], company="42", verify_token="let me in"
+)
+SOURCE = WhatsAppCloud("clinic", CONFIG)
 
 
 def posted(body: bytes, signature: bytes | str) -> Request:
@@ -49,9 +52,7 @@ def test_the_providers_own_object_travels_along_to_the_byte():
 
 def test_a_text_that_is_too_long_waits_for_a_higher_limit_with_its_sender_and_its_account():
     whole = body("whatsapp-cloud", "text.json")
-    [unparsed] = (
-        WhatsAppCloud(Profile(name="clinic", company="42", max_text_bytes=12)).messages(whole).unparsed
-    )
+    [unparsed] = WhatsAppCloud("clinic", CONFIG, 12).messages(whole).unparsed
     assert "longer than 12 bytes" in unparsed.why
     [again], [straight] = SOURCE.messages(unparsed.body).messages, SOURCE.messages(whole).messages
     ignored = {"metadata": b""}
@@ -148,7 +149,9 @@ def test_another_secret_is_refused(secret: str):
 
 @pytest.mark.parametrize("secrets", [(), ("",)])
 def test_without_a_secret_nothing_verifies(secrets: tuple[str, ...]):
-    assert not WhatsAppCloud(Profile(name="x", secrets=secrets)).verify(posted(b"{}", sign("", b"{}")), 0)
+    assert not WhatsAppCloud(
+        "x", WhatsAppCloudConfig.model_construct(type="whatsapp-cloud", secrets=list(secrets))
+    ).verify(posted(b"{}", sign("", b"{}")), 0)
 
 
 def test_a_signature_without_its_prefix_is_refused():
@@ -191,7 +194,7 @@ def test_any_other_handshake_is_refused(change: dict[str, str]):
 
 
 def test_without_a_verify_token_every_handshake_is_refused():
-    source = WhatsAppCloud(Profile(name="x"))
+    source = WhatsAppCloud("x", WhatsAppCloudConfig(type="whatsapp-cloud"))
     assert source.handshake(asked(mode="subscribe", verify_token="", challenge="11")) is None
 
 

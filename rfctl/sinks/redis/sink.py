@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Literal
 
 from rfctl.model.delivery import Delivery, RedisWrite
-from rfctl.sinks.contract import encode, render_template
+from rfctl.sinks.payload import encode_payload, render_template
+from rfctl.sinks.redis.config import ListConfig, StreamConfig
 
 
 class RedisSink:
@@ -19,5 +20,15 @@ class RedisSink:
         """Return what is to be written for one message."""
         key = render_template(self._key, delivery)
         if self._kind == "list":
-            return RedisWrite("list", key, [encode(delivery)])
+            return RedisWrite("list", key, [encode_payload(delivery)])
         return RedisWrite("stream", key, ["id", delivery.id, *fields])
+
+
+def build_list(name: str, config: ListConfig) -> RedisSink:  # noqa: ARG001 - its name is in nothing that it writes
+    """Return the sink of a list."""
+    return RedisSink("list", config.key)
+
+
+def build_stream(name: str, config: StreamConfig) -> RedisSink:  # noqa: ARG001
+    """Return the sink of a stream."""
+    return RedisSink("stream", config.key)

@@ -12,52 +12,43 @@ import contextlib
 from functools import partial
 from typing import Any
 
-import msgspec
-
 from rfctl.errors import SettingsError
 from rfctl.model.delivery import Delivery
-from rfctl.sinks.contract import DeliveryError, SinkProfile
-from rfctl.sinks.queues import job_data, job_id, library, options, queue_name
+from rfctl.sinks.celery.config import CeleryConfig
+from rfctl.sinks.contract import DeliveryError
+from rfctl.sinks.queues import import_library, job_data, job_id, queue_name
 from rfctl.sinks.threads import MOST_THREADS, Threads
 from rfctl.text import mask_url
-
-
-class CeleryOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """The broker's URL, the task's full name, and the template of its queue ("" is Celery's own default)."""
-
-    url: str
-    task: str
-    queue: str = ""
 
 
 class Celery:
     """The sink of type `celery`; tried with a Redis broker."""
 
-    def __init__(self, profile: SinkProfile) -> None:
-        self._profile = profile
-        self._timeout_s = profile.timeout_ms / 1000
-        self._connect_timeout_s = min(profile.connect_timeout_ms, profile.timeout_ms) / 1000
+    def __init__(self, name: str, config: CeleryConfig) -> None:
+        self._name = name
+        self._config = config
+        self._timeout_s = config.timeout_ms / 1000
+        self._connect_timeout_s = min(config.connect_timeout_ms, config.timeout_ms) / 1000
 
     async def open(self) -> None:
         """Get ready without connecting. Raises SettingsError."""
-        celery = library(self._profile, "celery")
-        self._failure = library(self._profile, "kombu.exceptions").OperationalError
-        self._options = options(self._profile, CeleryOptions)
+        celery = import_library("celery", self._name, "celery")
+        self._failure = import_library("kombu.exceptions", self._name, "celery").OperationalError
         # A configuration of our own keeps CELERY_CONFIG_MODULE out.
         self._app = celery.Celery(
             "rfctl", loader="app", set_as_current=False, config_source={"task_publish_retry": False}
         )
         self._connections = self._connect()
-        self._where = f"the broker at {_shown(self._options.url)}"
-        self._threads = Threads(self._profile, self._where)
+        self._where = f"the broker at {_shown(self._config.url)}"
+        self._threads = Threads(self._name, self._config.timeout_ms, self._where)
 
     async def deliver(self, delivery: Delivery) -> None:
         """Publish the task; raises DeliveryError."""
-        template = self._options.queue
+        template = self._config.queue
         queue = queue_name(template, delivery) if template else None
         try:
             await self._threads.run(
-                partial(self._send, job_id(self._profile.name, delivery), job_data(delivery), queue)
+                partial(self._send, job_id(self._name, delivery), job_data(delivery), queue)
             )
         except (self._failure, OSError) as problem:
             raise DeliveryError(f"{self._where} did not take the task: {problem}") from problem
@@ -72,12 +63,12 @@ class Celery:
     def _connect(self) -> Any:
         try:
             connection = self._app.connection_for_write(
-                self._options.url, connect_timeout=self._connect_timeout_s, transport_options=self._limits()
+                self._config.url, connect_timeout=self._connect_timeout_s, transport_options=self._limits()
             )
             # Looking the transport up is what finds a URL of an unknown kind.
             connection.get_transport_cls()
         except (KeyError, ValueError, ImportError) as problem:
-            raise SettingsError([f"sink {self._profile.name}: url: {problem}"]) from None
+            raise SettingsError([f"sinks.{self._name}.url: {problem}"]) from None
         return connection.Pool(MOST_THREADS)
 
     def _limits(self) -> dict[str, Any]:
@@ -91,7 +82,7 @@ class Celery:
         connection = self._connections.acquire(block=True, timeout=self._timeout_s)
         try:
             self._app.send_task(
-                self._options.task,
+                self._config.task,
                 args=[data],
                 task_id=task_id,
                 queue=queue,
@@ -109,4 +100,4 @@ class Celery:
 
 def _shown(url: str) -> str:
     """Return the brokers' URLs (several are parted by `;`) without passwords; a query may hold one too."""
-    return ";".join(mask_url(one.partition("?")[0]) for one in url.split(";"))
+    return ";".join(mask_url(broker.partition("?")[0]) for broker in url.split(";"))

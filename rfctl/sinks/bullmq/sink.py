@@ -12,7 +12,6 @@ import asyncio
 from collections import OrderedDict
 from typing import Any
 
-import msgspec
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -20,45 +19,35 @@ from redis.exceptions import RedisError
 
 from rfctl.errors import SettingsError
 from rfctl.model.delivery import Delivery
-from rfctl.sinks.contract import DeliveryError, SinkProfile
-from rfctl.sinks.queues import KEEP_S, address, failure, job_data, job_id, library, options, queue_name
+from rfctl.sinks.bullmq.config import BullMqConfig
+from rfctl.sinks.contract import DeliveryError
+from rfctl.sinks.queues import KEEP_S, address, failure, import_library, job_data, job_id, queue_name
 
 MOST_QUEUES = 64
 MOST_CONNECTIONS = 8
 
 
-class BullMqOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """Where and as what the jobs go. `attempts` and `backoff_ms` (doubled each time) are the worker's tries."""
-
-    url: str
-    queue: str
-    job: str = "process-message"
-    prefix: str = "bull"
-    attempts: int = 3
-    backoff_ms: int = 5_000
-
-
 class BullMq:
     """The sink of type `bullmq`; `url` is redis://, rediss:// or unix://."""
 
-    def __init__(self, profile: SinkProfile) -> None:
-        self._profile = profile
+    def __init__(self, name: str, config: BullMqConfig) -> None:
+        self._name = name
+        self._config = config
         self._queues: OrderedDict[str, Any] = OrderedDict()
 
     async def open(self) -> None:
         """Get ready without connecting. Raises SettingsError."""
-        self._library = library(self._profile, "bullmq")
-        self._options = options(self._profile, BullMqOptions)
-        self._where = address(self._profile, self._options.url)
+        self._library = import_library("bullmq", self._name, "bullmq")
+        self._where = address(self._name, self._config)
         self._client = self._connect()
 
     async def deliver(self, delivery: Delivery) -> None:
         """Add the job; raises DeliveryError, final when the name of its queue cannot be one."""
-        queue = self._queue(queue_name(self._options.queue, delivery, without=":"))
-        wanted = job_id(self._profile.name, delivery)
+        queue = self._queue(queue_name(self._config.queue, delivery, without=":"))
+        wanted = job_id(self._name, delivery)
         try:
-            async with asyncio.timeout(self._profile.timeout_ms / 1000):
-                job = await queue.add(self._options.job, job_data(delivery), self._job_options(wanted))
+            async with asyncio.timeout(self._config.timeout_ms / 1000):
+                job = await queue.add(self._config.job_name, job_data(delivery), self._job_options(wanted))
         except (RedisError, OSError) as problem:  # TimeoutError is an OSError
             raise failure(problem, self._where) from problem
         if job is None or job.id != wanted:
@@ -73,24 +62,24 @@ class BullMq:
     def _connect(self) -> Redis:
         try:
             pool = BlockingConnectionPool.from_url(
-                self._options.url,
+                self._config.url,
                 max_connections=MOST_CONNECTIONS,
-                timeout=self._profile.timeout_ms / 1000,
-                socket_connect_timeout=self._profile.connect_timeout_ms / 1000,
-                socket_timeout=self._profile.timeout_ms / 1000,
+                timeout=self._config.timeout_ms / 1000,
+                socket_connect_timeout=self._config.connect_timeout_ms / 1000,
+                socket_timeout=self._config.timeout_ms / 1000,
                 retry=Retry(NoBackoff(), 0),
                 decode_responses=True,
                 protocol=2,
             )
         except ValueError as problem:
-            raise SettingsError([f"sink {self._profile.name}: url: {problem}"]) from None
+            raise SettingsError([f"sinks.{self._name}.url: {problem}"]) from None
         return Redis(connection_pool=pool)
 
     def _queue(self, name: str) -> Any:
         """Return the library's object for a queue. It holds no connection, but reads thirty files when made."""
         if name not in self._queues:
-            given = {"connection": self._client, "prefix": self._options.prefix}
-            self._queues[name] = self._library.Queue(name, given)
+            options = {"connection": self._client, "prefix": self._config.prefix}
+            self._queues[name] = self._library.Queue(name, options)
         self._queues.move_to_end(name)
         if len(self._queues) > MOST_QUEUES:
             self._queues.popitem(last=False)
@@ -99,7 +88,7 @@ class BullMq:
     def _job_options(self, wanted: str) -> dict[str, Any]:
         return {
             "jobId": wanted,
-            "attempts": self._options.attempts,
-            "backoff": {"type": "exponential", "delay": self._options.backoff_ms},
+            "attempts": self._config.job_attempts,
+            "backoff": {"type": "exponential", "delay": self._config.backoff_ms},
             "removeOnComplete": {"age": KEEP_S},
         }

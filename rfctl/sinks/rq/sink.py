@@ -12,7 +12,6 @@ import contextlib
 from functools import partial
 from typing import Any
 
-import msgspec
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
@@ -20,40 +19,34 @@ from redis.retry import Retry
 
 from rfctl.errors import SettingsError
 from rfctl.model.delivery import Delivery
-from rfctl.sinks.contract import SinkProfile
-from rfctl.sinks.queues import KEEP_S, address, failure, job_data, job_id, library, options, queue_name
+from rfctl.sinks.queues import KEEP_S, address, failure, import_library, job_data, job_id, queue_name
+from rfctl.sinks.rq.config import RqConfig
 from rfctl.sinks.threads import Threads
 
-
-class RqOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """The URL of the Redis, the dotted path of the worker's function, and the template of the queue's name."""
-
-    url: str
-    task: str
-    queue: str = "default"
+_DEFAULT_QUEUE = "default"
 
 
 class Rq:
     """The sink of type `rq`; `url` is redis://, rediss:// or unix://."""
 
-    def __init__(self, profile: SinkProfile) -> None:
-        self._profile = profile
+    def __init__(self, name: str, config: RqConfig) -> None:
+        self._name = name
+        self._config = config
 
     async def open(self) -> None:
         """Get ready without connecting. Raises SettingsError."""
-        self._library = library(self._profile, "rq")
-        self._repeated = library(self._profile, "rq.exceptions").DuplicateJobError
-        self._options = options(self._profile, RqOptions)
-        self._where = address(self._profile, self._options.url)
+        self._library = import_library("rq", self._name, "rq")
+        self._repeated = import_library("rq.exceptions", self._name, "rq").DuplicateJobError
+        self._where = address(self._name, self._config)
         self._client = self._connect()
-        self._threads = Threads(self._profile, f"Redis at {self._where.shown()}")
+        self._threads = Threads(self._name, self._config.timeout_ms, f"Redis at {self._where.shown()}")
 
     async def deliver(self, delivery: Delivery) -> None:
         """Enqueue the job; raises DeliveryError, final when its queue would have no name."""
-        queue = queue_name(self._options.queue, delivery)
+        queue = queue_name(self._config.queue or _DEFAULT_QUEUE, delivery)
         try:
             await self._threads.run(
-                partial(self._enqueue, job_id(self._profile.name, delivery), job_data(delivery), queue)
+                partial(self._enqueue, job_id(self._name, delivery), job_data(delivery), queue)
             )
         except (RedisError, OSError) as problem:
             raise failure(problem, self._where) from problem
@@ -67,20 +60,20 @@ class Rq:
     def _connect(self) -> Redis:
         try:
             return Redis.from_url(
-                self._options.url,
-                socket_connect_timeout=min(self._profile.connect_timeout_ms, self._profile.timeout_ms) / 1000,
-                socket_timeout=self._profile.timeout_ms / 1000,
+                self._config.url,
+                socket_connect_timeout=min(self._config.connect_timeout_ms, self._config.timeout_ms) / 1000,
+                socket_timeout=self._config.timeout_ms / 1000,
                 retry=Retry(NoBackoff(), 0),
                 protocol=2,
             )
         except ValueError as problem:
-            raise SettingsError([f"sink {self._profile.name}: url: {problem}"]) from None
+            raise SettingsError([f"sinks.{self._name}.url: {problem}"]) from None
 
     def _enqueue(self, wanted: str, data: dict[str, Any], name: str) -> None:
         queue = self._library.Queue(name, connection=self._client)
         with contextlib.suppress(self._repeated):  # an earlier try, whose answer was lost, has put it there
             queue.enqueue_call(
-                self._options.task,
+                self._config.task,
                 args=(data,),
                 job_id=wanted,
                 result_ttl=KEEP_S,

@@ -12,13 +12,15 @@ import sys
 import msgspec
 
 from rfctl.model.delivery import Delivery
-from rfctl.sinks.contract import DeliveryError, SinkProfile, encode
+from rfctl.sinks.contract import DeliveryError
+from rfctl.sinks.payload import encode_payload
+from rfctl.sinks.stdout.config import StdoutConfig
 
 
 class Stdout:
-    """Standard output, whichever it is at the time of a delivery; no options."""
+    """Standard output, whichever it is at the time of a delivery."""
 
-    def __init__(self, profile: SinkProfile) -> None:  # noqa: ARG002 - every sink is made from a profile
+    def __init__(self, name: str, config: StdoutConfig) -> None:  # noqa: ARG002 - every sink is built from the two
         self._turn = asyncio.Lock()
 
     async def open(self) -> None:
@@ -26,7 +28,7 @@ class Stdout:
 
     async def deliver(self, delivery: Delivery) -> None:
         """Return when the line is written. Raises DeliveryError, one that pauses when nobody can read any more."""
-        line = _line(encode(delivery))
+        line = _line(encode_payload(delivery))
         async with self._turn:
             try:
                 await asyncio.to_thread(_write, line)  # a full pipe must not hold up the loop

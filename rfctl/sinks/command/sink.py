@@ -15,7 +15,9 @@ from collections.abc import Iterator
 
 from rfctl.errors import SettingsError
 from rfctl.model.delivery import Delivery
-from rfctl.sinks.contract import DeliveryError, SinkProfile, encode
+from rfctl.sinks.command.config import CommandConfig
+from rfctl.sinks.contract import DeliveryError
+from rfctl.sinks.payload import encode_payload
 from rfctl.text import duration, visible
 
 REFUSED_FOR_GOOD = 65
@@ -31,18 +33,12 @@ _INPUT, _ERRORS = 0, 2
 
 
 class Command:
-    """A program a message. Option: command, a list of the program and its arguments."""
+    """A program a message."""
 
-    def __init__(self, profile: SinkProfile) -> None:
-        """Check the options. Raises SettingsError."""
-        command = profile.options.get("command")
-        if not isinstance(command, (list, tuple)) or not command or not _is_words(command):
-            raise SettingsError(
-                [f"sinks.{profile.name}.command: it must be a list: the program, then its arguments"]
-            )
-        self._name = profile.name
-        self._command: tuple[str, ...] = tuple(command)
-        self._timeout_ms = profile.timeout_ms
+    def __init__(self, name: str, config: CommandConfig) -> None:
+        self._name = name
+        self._command = tuple(config.command)
+        self._timeout_ms = config.timeout_ms
 
     async def open(self) -> None:
         """Look for the program. Raises SettingsError when it is not there or may not be run."""
@@ -58,7 +54,7 @@ class Command:
         program = await self._start(delivery)
         try:
             async with asyncio.timeout(self._timeout_ms / 1000):
-                await program.run(encode(delivery))
+                await program.run(encode_payload(delivery))
         except TimeoutError:
             limit = duration(self._timeout_ms)
             raise DeliveryError(f"the program was not done within {limit}{program.last_words()}") from None
@@ -133,10 +129,10 @@ class _Program(asyncio.SubprocessProtocol):
         lines = self._words.decode(errors="replace").rstrip().splitlines()
         return ": " + visible(lines[-1].strip()[:MOST_SHOWN_CHARS])[:MOST_SHOWN_CHARS] if lines else ""
 
-    async def run(self, given: bytes) -> None:
+    async def run(self, payload: bytes) -> None:
         """Write its input and wait until it has exited; one that does not read is judged by its exit alone."""
         standard_input: asyncio.WriteTransport = self._transport.get_pipe_transport(_INPUT)  # type: ignore[assignment]
-        standard_input.write(given)
+        standard_input.write(payload)
         standard_input.write_eof()
         await asyncio.shield(self._exited)
 
@@ -177,7 +173,3 @@ def _environment(delivery: Delivery) -> Iterator[tuple[str, str]]:
     yield from ((name, value) for name, value in os.environ.items() if not name.startswith("RFCTL_"))
     yield "RFCTL_MESSAGE_ID", delivery.id
     yield "RFCTL_ATTEMPT", str(delivery.attempt)
-
-
-def _is_words(command: list[object] | tuple[object, ...]) -> bool:
-    return all(isinstance(word, str) and "\0" not in word for word in command) and bool(command[0])

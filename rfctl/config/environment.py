@@ -1,0 +1,48 @@
+"""What a process was started with: its variables, and the places of its files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+SYSTEM_FILE = Path("/etc/rfctl/config.toml")
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """What the process was started with: a test makes its own."""
+
+    variables: Mapping[str, str] = field(default_factory=dict)
+    system_file: Path = SYSTEM_FILE
+
+    @classmethod
+    def actual(cls) -> Environment:
+        """Return this process's own."""
+        return cls(dict(os.environ))
+
+    @property
+    def user_file(self) -> Path:
+        """The user's own settings file."""
+        base = self.variables.get("XDG_CONFIG_HOME") or str(self._home / ".config")
+        return Path(base) / "rfctl" / "config.toml"
+
+    @property
+    def state_dir(self) -> Path:
+        """Where the embedded store lives when nothing else is set."""
+        folder = self.variables.get("STATE_DIRECTORY", "").split(":")[0]
+        if folder:
+            return Path(folder)
+        base = self.variables.get("XDG_STATE_HOME") or str(self._home / ".local" / "state")
+        return Path(base) / "rfctl"
+
+    @property
+    def credentials_dir(self) -> Path | None:
+        """Where systemd put the credentials of this service, if it did."""
+        folder = self.variables.get("CREDENTIALS_DIRECTORY")
+        return Path(folder) if folder else None
+
+    @property
+    def _home(self) -> Path:
+        return Path(self.variables.get("HOME") or Path.home())

@@ -1,0 +1,1 @@
+"""Jobs for BullMQ workers of Node."""

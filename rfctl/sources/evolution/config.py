@@ -1,0 +1,29 @@
+"""Settings of a source of type evolution."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from rfctl.section import Example
+from rfctl.sources.config import SourceConfig
+from rfctl.sources.contract import SourceSpec
+
+
+class EvolutionConfig(SourceConfig):
+    """A source of type evolution."""
+
+    type: Literal["evolution"]
+
+
+SPEC = SourceSpec(
+    "evolution",
+    EvolutionConfig,
+    build="rfctl.sources.evolution.source:Evolution",
+    examples=(
+        Example(
+            "Evolution API: the webhook's headers.jwt_key, or the value of its fixed Authorization or apikey header",
+            "evolution",
+            {"secrets": ["jwt key"]},
+        ),
+    ),
+)

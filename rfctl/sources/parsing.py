@@ -1,0 +1,150 @@
+"""Tools that sources share: JSON as strangers send it, limits, secrets in constant time, times and metadata. Pure."""
+
+from __future__ import annotations
+
+import hmac
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import msgspec
+
+from rfctl.model.message import MAX_COMPANY_CHARS, MAX_ID_CHARS, MAX_PHONE_CHARS, Message
+from rfctl.sources.contract import NotUnderstoodError
+
+MAX_TYPE_CHARS = 32
+MARKS_MS = 100_000_000_000
+"""A time below this is in seconds, one above in milliseconds (both since 1970)."""
+
+_DEEPEST = 32
+_NOT_OF_A_TYPE = re.compile(r"[^a-z0-9_-]+")
+_ESCAPE = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
+)
+_decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
+
+
+class Contact(msgspec.Struct, frozen=True):
+    """A person out of an address book. What the provider does not say is ""."""
+
+    name: str
+    phone: str
+
+
+def constant_time_equal(sent: bytes, expected: str) -> bool:
+    """Compare in constant time, as bytes: a header may hold anything."""
+    return hmac.compare_digest(sent, expected.encode())
+
+
+def any_secret(secrets: Iterable[str], matches: Callable[[str], bool]) -> bool:
+    """Say whether any secret passes a check. Each is tried, so that the time does not tell which; an empty one never is."""
+    results = [matches(secret) for secret in secrets if secret]
+    return any(results)
+
+
+def bearer(header: bytes) -> bytes:
+    """Return an Authorization header without its word `Bearer`."""
+    word, _, rest = header.partition(b" ")
+    return rest.strip() if word.lower() == b"bearer" else header
+
+
+def repair_surrogates(body: bytes) -> bytes:
+    r"""Return JSON in which half an emoji (a lone `\ud83d`, from JavaScript that cut one in two) is U+FFFD.
+
+    Every decoder refuses such a string, and with it the message. The escapes are read one after another, so
+    that an escaped backslash before a `u` is not mistaken for one; a body without any comes back as it is.
+    """
+    if b"\\ud" not in body and b"\\uD" not in body:
+        return body
+    return _ESCAPE.sub(lambda match: b"\\ufffd" if match[1] else match[0], body)
+
+
+def decode_json(body: bytes, decode: Callable[[bytes], Any]) -> Any:
+    """Decode a JSON body, repaired; raises NotUnderstoodError that says what is wrong with it.
+
+    The parts that a decoder leaves raw are UTF-8 and repaired too.
+    """
+    try:
+        body.decode()  # what stays raw is not checked by the decoder
+        return decode(repair_surrogates(body))
+    except msgspec.ValidationError as problem:
+        raise NotUnderstoodError(f"wrong shape: {problem}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
+        raise NotUnderstoodError(f"not JSON: {problem}") from None
+
+
+def strip_fields(raw: bytes, names: frozenset[str], deepest: int = _DEEPEST) -> bytes:
+    """Return JSON without the fields of these names: pictures in base64, an engine's own objects.
+
+    Every value beside them keeps its bytes, and so does what is nested deeper than `deepest`.
+    """
+    if not deepest or not any(name.encode() in raw for name in names):
+        return raw
+    if raw[:1] == b"{":
+        fields = decode_json(raw, _decode_fields)
+        lighter = {name: _strip(value, names, deepest) for name, value in fields.items() if name not in names}
+        return msgspec.json.encode(lighter)
+    if raw[:1] == b"[":
+        return msgspec.json.encode([_strip(item, names, deepest) for item in decode_json(raw, _decode_list)])
+    return raw
+
+
+def _strip(value: msgspec.Raw, names: frozenset[str], deepest: int) -> msgspec.Raw:
+    return msgspec.Raw(strip_fields(bytes(value), names, deepest - 1))
+
+
+def check_limits(message: Message, max_text_bytes: int) -> Message:
+    """Return the message if it can be stored. Raises NotUnderstoodError that says in words why not."""
+    if not message.phone:
+        raise NotUnderstoodError("no sender")
+    if not message.id:
+        raise NotUnderstoodError("no id")
+    for name, value, most in (
+        ("phone", message.phone, MAX_PHONE_CHARS),
+        ("id", message.id, MAX_ID_CHARS),
+        ("chat", message.chat, MAX_ID_CHARS),
+        ("company", message.company or "", MAX_COMPANY_CHARS),
+        ("account", message.account, MAX_ID_CHARS),
+        ("id that it refers to", message.refers, MAX_ID_CHARS),
+    ):
+        if len(value) > most:
+            raise NotUnderstoodError(f"the {name} is longer than {most} characters")
+    if len(message.text) > max_text_bytes or len(message.text.encode()) > max_text_bytes:
+        raise NotUnderstoodError(f"the text is longer than {max_text_bytes} bytes")
+    return message
+
+
+def normalize_type(name: str) -> str:
+    """Return a provider's name for a type as we write it: `[a-z0-9_-]`, at most 32 characters."""
+    return _NOT_OF_A_TYPE.sub("_", name.lower())[:MAX_TYPE_CHARS].strip("_") or "unsupported"
+
+
+def metadata(raw: bytes, **facts: Any) -> bytes:
+    """Return a message's metadata: the facts that are known, and the provider's own object as `raw`."""
+    stated = {name: value for name, value in facts.items() if value not in (None, "", {}, [])}
+    return msgspec.json.encode({**stated, "raw": msgspec.Raw(raw)})
+
+
+def unix_ms(value: float | str | None) -> int | None:
+    """Return Unix ms of a number of seconds or ms, also one in a string; None when it is no time."""
+    if value is None or isinstance(value, bool):
+        return None
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    if not 0 < number < 1e15:
+        return None
+    return int(number * 1000 if number < MARKS_MS else number)
+
+
+def first_nonempty(*candidates: str | None) -> str:
+    """Return the first that is not empty, or ""."""
+    return next((candidate for candidate in candidates if candidate), "")
+
+
+def join_lines(parts: Iterable[str]) -> str:
+    """Return the parts that are not empty, one a line."""
+    return "\n".join(part for part in parts if part)

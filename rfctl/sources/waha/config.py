@@ -1,0 +1,29 @@
+"""Settings of a source of type waha."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from rfctl.section import Example
+from rfctl.sources.config import SourceConfig
+from rfctl.sources.contract import SourceSpec
+
+
+class WahaConfig(SourceConfig):
+    """A source of type waha."""
+
+    type: Literal["waha"]
+
+
+SPEC = SourceSpec(
+    "waha",
+    WahaConfig,
+    build="rfctl.sources.waha.source:Waha",
+    examples=(
+        Example(
+            "WAHA: the webhook's hmac key",
+            "waha",
+            {"secrets": ["hmac key"]},
+        ),
+    ),
+)

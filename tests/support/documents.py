@@ -1,0 +1,74 @@
+"""The files that are generated from the settings models: config.example.toml, and the lists of rfctl.toml(5).
+
+`python -m tests.support.documents --write` writes them anew; a test fails when one of them is out of date.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+
+from rfctl.config.example import write_example
+from rfctl.config.options import Option, options
+
+ROOT = Path(__file__).parents[2]
+EXAMPLE = ROOT / "config.example.toml"
+MANUAL = ROOT / "man" / "rfctl.toml.5"
+_LIST = ".Bl -tag -width Ds\n"
+_SECTION = re.compile(r"(?ms)^\.Sh \[([^]]+)\]\n(.*?)(?=^\.Sh )")
+
+
+def manual_text(page: str) -> str:
+    """Return the page with the first list of each section of settings made anew."""
+    return _SECTION.sub(lambda section: _with_list(section[0], section[1]), page)
+
+
+def _with_list(text: str, section: str) -> str:
+    before, begin, rest = text.partition(_LIST)
+    _, end, after = rest.partition("\n.El\n")
+    entries = [_entry(option) for option in options() if option.name.rpartition(".")[0] == section]
+    return before + begin + "\n".join(entries) + end + after
+
+
+def _entry(option: Option) -> str:
+    lines = [f".It {option.name.rpartition('.')[2]}"]
+    lines += [_escape(sentence) for sentence in re.split(r"(?<=[.!?]) ", option.about)]
+    lines.append(".br")
+    if option.only:
+        lines.append(f"For: {', '.join(option.only)}.")
+    lines += [f"Type: {option.kind}.", f"Default: {default_of(option)}."]
+    return "\n".join(lines)
+
+
+def _escape(line: str) -> str:
+    # A line that begins with a full stop or an apostrophe would be a macro.
+    escaped = line.replace("\\", "\\e")
+    return f"\\&{escaped}" if escaped.startswith((".", "'")) else escaped
+
+
+def default_of(option: Option) -> str:
+    """Return the default as the manual writes it."""
+    if option.default is None:
+        return "unset"
+    return json.dumps(option.default) if option.default != "" else "empty"
+
+
+def documents() -> dict[Path, str]:
+    """Return each generated file with the text that it should have."""
+    return {EXAMPLE: write_example(), MANUAL: manual_text(MANUAL.read_text())}
+
+
+def main(arguments: list[str]) -> int:
+    """Write what is out of date with --write, else name it. Returns the exit status."""
+    stale = {path: text for path, text in documents().items() if path.read_text() != text}
+    for path, text in stale.items():
+        if "--write" in arguments:
+            path.write_text(text)
+        sys.stdout.write(f"{path.relative_to(ROOT)}\n")
+    return 0 if "--write" in arguments or not stale else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
