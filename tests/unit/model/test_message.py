@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rfctl.model.company import decode_company, encode_company
 from rfctl.model.message import Message, normalize_phone
-from rfctl.model.stored import decode_item, encode_company, encode_item
+from rfctl.model.stored import decode_item, encode_item
 from rfctl.store.keys import Keyspace, batch_key_of, dedupe_key, is_plain
 
 
@@ -72,6 +73,12 @@ def test_a_company_of_digits_is_a_number_as_the_node_service_wrote_it():
     assert encode_company("007") == b'"007"'
     assert encode_company("9" * 30) == b'"' + b"9" * 30 + b'"'
     assert encode_company(None) == b"null"
+
+
+@pytest.mark.parametrize("company", ["962302", "007", "9" * 30, "salon", None])
+def test_company_reads_back_the_same_from_json_and_from_the_stream(company: str | None):
+    assert decode_company(msgspec.json.decode(encode_company(company))) == company
+    assert decode_company(company or "") == company
 
 
 def test_an_id_is_one_senders_and_one_companys():

@@ -8,11 +8,12 @@ import pytest
 import redis.exceptions as rx
 from redis._parsers.base import BaseParser
 
-from rfctl.errors import CANNOT_NOW, TEMPORARY, OverloadedError, RedisCannotNowError
+from rfctl.errors import TEMPORARY, OverloadedError, RedisCannotNowError
 from rfctl.ingest.group_commit import Bounds, GroupCommit
 from rfctl.model.message import Message
 from rfctl.model.stored import Added
-from rfctl.store.connection import RedisAddress, explain
+from rfctl.store.connection import RedisAddress
+from rfctl.store.reply_errors import CANNOT_NOW, explain_failure
 
 ADDRESS = RedisAddress("redis://127.0.0.1:1/0", "the test")
 SAID = {
@@ -39,7 +40,7 @@ LEADS_TO = {
 @pytest.mark.parametrize("code", SAID)
 def test_each_cause_has_the_next_step_that_fits_it(code: str, read: Callable[[str], Exception]):
     """As redis-py reads the answer, which takes the first word out of some, and as it is."""
-    named = explain(read(SAID[code]), ADDRESS)
+    named = explain_failure(read(SAID[code]), ADDRESS)
     assert isinstance(named, RedisCannotNowError)
     assert named.exit_status == TEMPORARY
     assert LEADS_TO[code] in named.next
