@@ -135,7 +135,7 @@ class DeliveryQueue:
 
     async def dead_letter(self, entry: StreamEntry, error: str) -> str:
         """Make a message a dead letter. Returns as `acknowledge`."""
-        args = (entry.name, entry.id, json.dumps(error), *(entry.fields or []))
+        args: list[bytes | str | int] = [entry.name, entry.id, json.dumps(error), *(entry.fields or [])]
         return replies.text(await self._run("dead_letter", *args, seventh_key=self._shard.dead))
 
     async def due(self, most: int) -> tuple[list[str], int | None]:

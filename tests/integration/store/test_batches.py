@@ -13,6 +13,7 @@ from rfctl.model.message import Media, Message
 from rfctl.store.connection import Connection, RedisAddress
 from rfctl.store.keys import batch_key_of
 from tests.support.batching import make_rig
+from tests.support.clock import VirtualClock
 
 PHONE = "79001234567"
 
@@ -26,12 +27,13 @@ def shards(request) -> int:
     return request.param
 
 
-async def test_four_fragments_are_one_thought(connection: Connection, shards: int):
-    batches = make_rig(connection, shards, quiet_ms=50)
+async def test_four_fragments_are_one_thought(timed: Connection, clock: VirtualClock, shards: int):
+    batches = make_rig(timed, shards, quiet_ms=50)
     for text in ("Привет,", "запишите", "меня на", "стрижку"):
         await batches.add([message(text)])
+    await clock.advance(49)
     assert (await batches.hand_over()).batches == 0
-    await asyncio.sleep(0.06)
+    await clock.advance(1)
     done = await batches.hand_over()
     assert (done.batches, done.messages, done.next_due_ms, done.more) == (1, 4, None, False)
     [merged] = await batches.collect()
@@ -62,21 +64,22 @@ async def test_the_keys_are_the_node_services(connection: Connection):
 async def test_of_twelve_at_once_ten_leave_in_that_very_call(connection: Connection, shards: int):
     batches = make_rig(connection, shards)
     results = await batches.add([message(str(i)) for i in range(12)])
-    assert [one.size for one in results] == [*range(1, 11), 1, 2]
+    assert [result.size for result in results] == [*range(1, 11), 1, 2]
     [merged] = await batches.collect()
     assert (merged.count, merged.reason, merged.late_ms) == (10, "size", 0)
     batch = await batches.batches.peek(PHONE)
     assert batch is not None
-    assert [one.text for one in batch.messages] == ["10", "11"]
+    assert [item.text for item in batch.messages] == ["10", "11"]
 
 
-async def test_the_first_message_never_waits_longer_than_max_wait(connection: Connection):
-    batches = make_rig(connection, quiet_ms=200, max_wait_ms=250)
+async def test_the_first_message_never_waits_longer_than_max_wait(timed: Connection, clock: VirtualClock):
+    batches = make_rig(timed, quiet_ms=200, max_wait_ms=250)
     for i in range(4):
         await batches.add([message(str(i))])
-        await asyncio.sleep(0.07)
-    await asyncio.sleep(0.02)
-    await batches.hand_over()
+        await clock.advance(62)
+    assert (await batches.hand_over()).batches == 0
+    await clock.advance(2)
+    assert (await batches.hand_over()).batches == 1
     [merged] = await batches.collect()
     assert (merged.reason, merged.count) == ("max-wait", 4)
 
@@ -87,7 +90,7 @@ async def test_two_companies_are_never_in_one_merged_message(connection: Connect
         [message("a", company="1"), message("b", company="2"), message("c", company="1"), message("d")]
     )
     merged = await batches.collect()
-    assert [(one.company, one.text, one.reason) for one in merged] == [
+    assert [(item.company, item.text, item.reason) for item in merged] == [
         ("1", "a", "company"),
         ("2", "b", "company"),
         ("1", "c", "company"),
@@ -104,7 +107,7 @@ async def test_simulated_traffic_never_joins_a_persons(connection: Connection):
 async def test_the_same_id_is_added_once_and_another_senders_is_another(connection: Connection, shards: int):
     batches = make_rig(connection, shards)
     results = await batches.add([message("a", id="1"), message("a", id="1"), message("a", "7", id="1")])
-    assert [one.added for one in results] == [True, False, True]
+    assert [result.added for result in results] == [True, False, True]
     await batches.batches.flush(PHONE)
     assert not (await batches.add([message("a", id="1")]))[0].added, "after the hand-over too"
 
@@ -117,7 +120,7 @@ async def test_what_goes_in_comes_out_to_the_byte(connection: Connection):
     await batches.batches.flush(PHONE)
     [merged] = await batches.collect()
     assert merged.text == "\n".join(texts)
-    assert [one.text for one in merged.messages] == texts
+    assert [item.text for item in merged.messages] == texts
     assert all(metadata in raw for raw in merged.raw)
 
 
@@ -128,42 +131,40 @@ async def test_a_hostile_phone_is_a_phone_like_any_other(connection: Connection,
     batches = make_rig(connection, shards)
     await batches.add([message("a", phone), message("b", phone)])
     seen = await batches.store.pending()
-    assert [(one.phone, one.size) for one in seen.next_due] == [(phone, 2)]
+    assert [(item.phone, item.size) for item in seen.next_due] == [(phone, 2)]
     assert await batches.batches.flush(batch_key_of(phone)) is not None
     [merged] = await batches.collect()
     assert (merged.phone, merged.text) == (phone, "a b")
     assert len(await connection.call("KEYS", f"rapid-fire:*{batch_key_of(phone)}*")) == 0
 
 
-async def test_two_daemons_hand_each_batch_over_once(connection: Connection, server, shards: int):
-    batches = make_rig(connection, shards, quiet_ms=1)
+async def test_two_daemons_hand_each_batch_over_once(timed: Connection, clock: VirtualClock, shards: int):
+    batches = make_rig(timed, shards, quiet_ms=1)
     await batches.add([message("x", f"p{i}", id="1") for i in range(200)])
-    await asyncio.sleep(0.01)
+    await clock.advance(1)
     await asyncio.gather(*(batches.hand_over(limit=7) for _ in range(60)))
     merged = await batches.collect()
-    assert len(merged) == len({one.phone for one in merged}) == 200
+    assert len(merged) == len({item.phone for item in merged}) == 200
 
 
-async def test_a_batch_found_overdue_is_handed_over_counted_and_named(connection: Connection):
-    batches = make_rig(connection, quiet_ms=1, overdue_ms=10)
+async def test_overdue_batch_is_handed_over_counted_and_named(timed: Connection, clock: VirtualClock):
+    batches = make_rig(timed, quiet_ms=1, overdue_ms=10)
     await batches.add([message("a")])
-    await asyncio.sleep(0.05)
+    await clock.advance(50)
     done = await batches.hand_over()
-    [(phone, late)] = done.overdue
-    assert phone == PHONE
-    assert late >= 10
+    assert done.overdue == [(PHONE, 49)]
     [merged] = await batches.collect()
-    assert merged.late_ms == late
+    assert merged.late_ms == 49
     assert (await batches.store.pending()).totals["stale"] == 1
 
 
-async def test_a_due_time_from_a_clock_that_jumped_is_pulled_in(connection: Connection):
-    batches = make_rig(connection, quiet_ms=20, max_wait_ms=100)
+async def test_due_time_is_clamped_after_the_clock_jumped_back(timed: Connection, clock: VirtualClock):
+    batches = make_rig(timed, quiet_ms=20, max_wait_ms=100)
     await batches.add([message("a")])
-    now = await connection.now_ms()
-    await connection.call("ZADD", "rfctl:due", now + 3_600_000, PHONE)
-    assert (await batches.hand_over()).clamped == 1
-    await asyncio.sleep(0.03)
+    await clock.advance(-3_600_000)
+    done = await batches.hand_over()
+    assert (done.clamped, done.batches) == (1, 0)
+    await clock.advance(20)
     assert (await batches.hand_over()).batches == 1
 
 
@@ -209,17 +210,19 @@ async def test_discard_shows_what_it_throws_away_and_flush_finds_nothing_then(
     assert (seen.messages, seen.totals["messages_discarded"]) == (0, 2)
 
 
-async def test_one_key_that_somebody_took_harms_no_neighbour(connection: Connection):
-    batches = make_rig(connection, quiet_ms=1)
+async def test_key_of_another_kind_harms_no_neighbour(
+    connection: Connection, timed: Connection, clock: VirtualClock
+):
+    batches = make_rig(timed, quiet_ms=1)
     await connection.call("SET", "rapid-fire:bad", "x")
     results = await batches.add([message("a", "good"), message("a", "bad"), message("a", "fine")])
-    assert [(one.added, bool(one.rejected)) for one in results] == [
+    assert [(result.added, bool(result.rejected)) for result in results] == [
         (True, False),
         (False, True),
         (True, False),
     ]
     await connection.call("ZADD", "rfctl:due", 1, "bad")
-    await asyncio.sleep(0.01)
+    await clock.advance(1)
     assert (await batches.hand_over()).batches == 2
     assert (await batches.store.pending()).totals["keys_taken"] == 1
 
@@ -233,7 +236,7 @@ async def test_what_the_node_service_left_in_a_list_is_handed_over_with_the_next
     await batches.add([message("new")])
     await batches.batches.flush(PHONE)
     merged = await batches.collect()
-    assert [one.text for one in merged] == ["old not json", "new"]
+    assert [item.text for item in merged] == ["old not json", "new"]
     assert json.loads(b"[" + b",".join(merged[0].raw) + b"]")[1] == "not json"
 
 
@@ -255,7 +258,7 @@ async def test_out_of_memory_refuses_new_messages_and_still_hands_over(own_serve
     with pytest.raises(RedisCannotNowError, match="cannot serve this now"):
         await batches.add([message("b")])
     assert await batches.batches.flush(PHONE) is not None
-    assert [one.text for one in await batches.collect()] == ["a"]
+    assert [item.text for item in await batches.collect()] == ["a"]
     await connection.close()
 
 
@@ -286,7 +289,7 @@ async def test_the_overview_of_a_million_batches_scans_nothing(connection: Conne
     await connection.call("CONFIG", "RESETSTAT")
     seen = await batches.store.pending()
     assert seen.batches == 1_000_001
-    assert [one.phone for one in seen.next_due] == [PHONE]
+    assert [item.phone for item in seen.next_due] == [PHONE]
     used = (await connection.call("INFO", "commandstats")).decode()
     assert "cmdstat_keys" not in used
     assert "scan" not in used
@@ -304,12 +307,12 @@ async def test_a_message_that_goes_alone_hands_over_what_is_pending_first(
 ):
     batches = make_rig(connection, shards, RULES)
     results = await batches.add([message("a"), message("b"), message("alone"), message("c")])
-    assert [one.due_in_ms for one in results][2] == 0
+    assert [result.due_in_ms for result in results][2] == 0
     merged = await batches.collect()
-    assert [(one.text, one.reason) for one in merged] == [("a b", "bypass"), ("alone", "bypass")]
+    assert [(item.text, item.reason) for item in merged] == [("a b", "bypass"), ("alone", "bypass")]
     batch = await batches.batches.peek(PHONE)
     assert batch is not None
-    assert [one.text for one in batch.messages] == ["c"]
+    assert [item.text for item in batch.messages] == ["c"]
 
 
 async def test_a_message_can_hand_all_over_at_once(connection: Connection, shards: int):
@@ -334,7 +337,7 @@ async def test_a_stop_to_one_company_leaves_anothers_words_alone(connection: Con
     batches = make_rig(connection, 0, RULES)
     await batches.add([message("a", company="1"), message("stop", company="2")])
     merged = await batches.collect()
-    assert [(one.text, one.company, one.discarded) for one in merged] == [("a", "1", 0), ("stop", "2", 0)]
+    assert [(item.text, item.company, item.discarded) for item in merged] == [("a", "1", 0), ("stop", "2", 0)]
 
 
 async def test_two_people_in_a_group_and_one_person_in_two_chats_are_never_mixed(
@@ -350,7 +353,7 @@ async def test_two_people_in_a_group_and_one_person_in_two_chats_are_never_mixed
         ]
     )
     await batches.drain("flush")
-    merged = {(one.phone, one.chat): one.text for one in await batches.collect()}
+    merged = {(item.phone, item.chat): item.text for item in await batches.collect()}
     assert merged == {("1", "g"): "a c", ("2", "g"): "b", ("1", ""): "d"}
 
 
@@ -365,14 +368,14 @@ async def test_two_accounts_never_share_a_batch_and_a_setting_keeps_both_open(co
     await batches.add([message("d", company="1"), message("e", company="2"), message("f", company="1")])
     assert await batches.collect() == []
     await batches.drain("flush")
-    assert sorted(one.text for one in await batches.collect()) == ["a c", "b", "d f", "e"]
+    assert sorted(item.text for item in await batches.collect()) == ["a c", "b", "d f", "e"]
 
 
 async def test_the_same_id_from_another_account_or_source_is_another_message(connection: Connection):
     batches = make_rig(connection, max_size=100)
     sent = [message("a", id="1"), message("a", id="1", account="x"), message("a", id="1", account="x")]
     results = await batches.add(sent)
-    assert [one.added for one in results] == [True, True, False]
+    assert [result.added for result in results] == [True, True, False]
     assert (await batches.add([Message(phone=PHONE, text="a", id="1", channel="other")]))[0].added
 
 
@@ -398,7 +401,7 @@ async def test_an_edit_or_a_deletion_changes_the_pending_text_and_keeps_the_orig
     await batches.batches.flush(PHONE)
     [merged] = await batches.collect()
     assert merged.text == "hello|new text"
-    assert [one.text for one in merged.messages] == ["helo", "wrong", "hello", "[deletion]", "new text"]
+    assert [item.text for item in merged.messages] == ["helo", "wrong", "hello", "[deletion]", "new text"]
 
 
 async def test_media_and_what_it_is_about_come_out_as_they_went_in(connection: Connection):
@@ -407,8 +410,8 @@ async def test_media_and_what_it_is_about_come_out_as_they_went_in(connection: C
     await batches.add([message("", type="image", media=media, refers="r", platform="whatsapp", account="a")])
     await batches.batches.flush(PHONE)
     [merged] = await batches.collect()
-    [one] = merged.messages
-    assert (one.media, one.type, one.refers) == (media, "image", "r")
+    [item] = merged.messages
+    assert (item.media, item.type, item.refers) == (media, "image", "r")
     assert (merged.platform, merged.account, merged.text) == ("whatsapp", "a", "")
 
 
