@@ -115,7 +115,7 @@ class CredentialsRefusedError(RfctlError):
 
 
 class EvictingRedisError(RfctlError):
-    """A Redis that deletes keys when memory is short would delete messages."""
+    """This Redis deletes keys when its memory is full: it would delete messages."""
 
     exit_status = BAD_SETTINGS
 
@@ -127,7 +127,7 @@ class OtherShardsError(RfctlError):
 
 
 class KeyTakenError(RfctlError):
-    """A key of ours holds a value of another kind, written by somebody else."""
+    """A key of ours holds a value of another kind, which another program wrote."""
 
     exit_status = BAD_SETTINGS
 

@@ -18,13 +18,13 @@ _NOT_DIGITS = re.compile(r"\D")
 _PLAIN_SUFFIXES = ("@c.us", "@s.whatsapp.net")
 
 
-def normalize_phone(written: str) -> str:
+def normalize_phone(text: str) -> str:
     """Return one spelling for all spellings of one sender.
 
     `+7 900 123-45-67`, `79001234567@c.us` and `79001234567` are the same phone. A sender that is no number (a
     Telegram user, an `@lid`) stays as it is, without white space around it.
     """
-    phone = written.strip()
+    phone = text.strip()
     for suffix in _PLAIN_SUFFIXES:
         phone = phone.removesuffix(suffix)
     if _NUMBER.fullmatch(phone) and phone.isascii():

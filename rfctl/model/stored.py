@@ -1,4 +1,4 @@
-"""The one form in which a message lies in Redis, and what is read back of it.
+"""The form in which a message is stored in Redis, and the types that are read back.
 
 A stored item is JSON whose fields stand in a fixed order, because the scripts read it without decoding it
 (Lua's decoder would change large numbers and empty arrays):
@@ -7,12 +7,12 @@ A stored item is JSON whose fields stand in a fixed order, because the scripts r
      "messageId":…,"type":…[,"media":[…]][,"refers":…][,"phone":…],"metadata":<raw>,
      "timestamp":<ms>,"receivedAt":<ms>,"waitMs":<ms>}
 
-What stands between `message` and `messageId` is whose the message is; a batch has only messages in which that
-is the same to the byte.
+The fields between `message` and `messageId` say whose the message is. They are the same to the byte in all messages of
+a batch.
 
-Everything up to `metadata` is encoded here; the last three are added by the script `add`, whose clock is
-the only one. Inside a JSON string every quote is escaped, so `","` can never occur in one: that is what
-makes the scripts' plain searches safe whatever a stranger typed.
+This module encodes everything up to `metadata`. The script `add` appends the last three fields by its own clock, the
+only one. Inside a JSON string every quote is escaped, so `","` never occurs in it. That makes the plain searches of
+the scripts safe, whatever a stranger typed.
 """
 
 from __future__ import annotations
@@ -138,6 +138,7 @@ class Merged(msgspec.Struct, frozen=True):
     text: str
     count: int
     reason: str
+    """A `Reason`; any text in an entry that another program wrote."""
     first_ms: int
     last_ms: int
     late_ms: int

@@ -214,7 +214,7 @@ class EmbeddedServer:
             lines = (self._folder / "store.log").read_text(errors="replace").strip().splitlines()
             if lines:
                 return lines[-1]
-        return "it said nothing"
+        return "it printed nothing"
 
 
 def _command(folder: Path, socket_path: str, port: int) -> list[str]:

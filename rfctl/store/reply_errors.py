@@ -112,7 +112,7 @@ def _unreachable(problem: Exception, message: str, address: RedisAddress) -> err
     elif isinstance(problem, rx.InvalidResponse) or "Protocol Error" in message:
         fact, step = f"what answers at {where} is not a Redis", "check host and port in redis.url"
     elif "CERTIFICATE_VERIFY_FAILED" in message:
-        fact = f"Redis at {where} shows a certificate that nobody known vouches for: {message}"
+        fact = f"Redis at {where} shows a certificate of an unknown authority: {message}"
         step = "put ?ssl_ca_certs=/path/of/ca.crt behind its URL"
     else:
         fact = f"Redis at {where} cannot be reached: {message}"

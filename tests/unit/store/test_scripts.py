@@ -7,9 +7,11 @@ import shutil
 import subprocess
 from importlib import resources
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from rfctl.model.closed_sets import DrainReason, Reason
 from rfctl.store.scripts import CLOCK, ScriptLibrary, includes, verbs
 from tests.support.clock import INCLUDE
 
@@ -92,3 +94,11 @@ def test_includes_stand_before_the_verb_in_their_order():
 def test_script_for_redis_6_has_no_flags_and_writes_first():
     text = ScriptLibrary().script("lease").without_shebang().text
     assert text.startswith("redis.call('UNLINK', KEYS[1] .. ':')\n-- flags=allow-oom")
+
+
+def test_every_reason_that_a_script_gives_is_in_the_closed_set():
+    of_scripts = set(get_args(Reason)) - set(get_args(DrainReason))
+    text = text_of("add") + text_of("hand_over")
+    quoted = set(re.findall(r"'([a-z]+(?:-[a-z]+)?)'", text))
+    assert of_scripts <= quoted
+    assert set(re.findall(r"hand_over\(name, .*?'([a-z-]+)'", text)) <= of_scripts
