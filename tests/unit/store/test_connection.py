@@ -20,7 +20,7 @@ IN_A_SCRIPT = "Error running script (call to f_d0197): @user_script:203: @user_s
 
 
 @pytest.mark.parametrize(
-    ("message", "named"),
+    ("message", "error_class"),
     [
         (f"{IN_A_SCRIPT}OOM command not allowed when used memory > 'maxmemory'.", RedisCannotNowError),
         (f"{IN_A_SCRIPT}READONLY You can't write against a read only replica.", RedisCannotNowError),
@@ -31,10 +31,8 @@ IN_A_SCRIPT = "Error running script (call to f_d0197): @user_script:203: @user_s
         ("NOGROUP No such key 'rfctl:out' or consumer group", GroupMissingError),
     ],
 )
-def test_an_error_keeps_its_name_also_where_redis_6_tells_it_inside_a_script(
-    message: str, named: type[RfctlError]
-):
-    assert type(explain_failure(rx.ResponseError(message), ADDRESS)) is named
+def test_error_inside_a_script_of_redis_6_keeps_its_name(message: str, error_class: type[RfctlError]):
+    assert type(explain_failure(rx.ResponseError(message), ADDRESS)) is error_class
 
 
 def test_error_without_condition_of_its_own_keeps_its_code():

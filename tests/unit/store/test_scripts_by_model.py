@@ -29,14 +29,14 @@ async def test_every_message_comes_out_once_in_order_and_never_mixed(calls, shar
     for call in calls:
         sent = [Message(phone=p, text=t, id=str(i), channel="generic", company=c) for p, t, i, c in call]
         results = await batches.add(sent)
-        for one, result in zip(sent, results, strict=True):
-            key = (one.phone, one.company or "", one.id)
+        for message, result in zip(sent, results, strict=True):
+            key = (message.phone, message.company or "", message.id)
             assert result.added == (key not in model)
-            model.setdefault(key, one.text)
+            model.setdefault(key, message.text)
     while (await batches.drain("shutdown")).more:
         pass
     merged = await batches.collect()
-    out = [((one.phone, one.company, m.messageId), m.text) for one in merged for m in one.messages]
+    out = [((batch.phone, batch.company, m.messageId), m.text) for batch in merged for m in batch.messages]
     assert dict(out) == model
     assert len(out) == len(model)
     for phone in {key[0] for key in model}:
