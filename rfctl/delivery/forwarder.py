@@ -141,8 +141,6 @@ class Forwarder:
     async def _read(self, entries: Awaitable[list[StreamEntry] | None]) -> list[StreamEntry] | None:
         try:
             return await entries
-        except GroupMissingError:
-            await (
-                self._deliveries.open()
-            )  # somebody has deleted the group, or everything: begin with what is kept
+        except GroupMissingError:  # somebody has deleted the group, or everything: begin with what is kept
+            await self._deliveries.open()
             return []
