@@ -35,7 +35,7 @@ from rfctl.config.environment import Environment
 from rfctl.config.loader import load
 from rfctl.ingest import GroupCommit, Receiver
 from rfctl.store import Keyspace, Store
-from rfctl.store.scripts import script
+from rfctl.store.scripts import ScriptLibrary
 
 WARM_UP, MESSAGES = 100, 1_000
 ENVIRONMENT = {
@@ -136,7 +136,7 @@ def call_add(path: Path, calls: int, each: int) -> None:
             raise SystemExit("redis-server did not start")
         time.sleep(0.05)
     with Redis(unix_socket_path=str(path), socket_timeout=60) as client:
-        sha = client.script_load(script("add").text)
+        sha = client.script_load(ScriptLibrary().script("add").text)
         for call in range(calls):
             args: list[Any] = [
                 "rapid-fire:",

@@ -1,7 +1,7 @@
 """Each failure by name, with the exit status that scripts may rely on and the hint that a person needs.
 
-An error says the fact in one line; `set by`, `overrides` and `next` follow when they are known. Whoever raises
-one of these has lost nothing: what was acknowledged is in Redis.
+An error says the fact in one line; `set by`, `overrides` and `next` follow when they are known. No error loses a
+message: what was acknowledged is in Redis.
 """
 
 from __future__ import annotations
@@ -37,23 +37,9 @@ EXIT_STATUSES: dict[int, str] = {
     INTERRUPTED: "interrupted",
 }
 
-CANNOT_NOW: dict[str, str] = {
-    "LOADING": "wait: it is reading its data from disk; `redis-cli info persistence` says how long",
-    "OOM": "look at `redis-cli info memory`, and raise maxmemory",
-    "READONLY": "point redis.url at its master; `redis-cli info replication` names it",
-    "MISCONF": "free or mend its disk; df, its log and `redis-cli info persistence` say what failed",
-    "BUSY": "a script runs too long: `redis-cli script kill` ends one that has written nothing",
-    "NOREPLICAS": "start its replicas again (`redis-cli info replication`), or lower min-replicas-to-write",
-    "MASTERDOWN": "start the master of this replica, or point redis.url at one that is up",
-    "CLUSTERDOWN": "the cluster has lost some of its slots: look at `redis-cli cluster info` and `cluster nodes`",
-    "TRYAGAIN": "wait until the cluster has moved these keys; `redis-cli cluster nodes` shows it",
-    "UNBLOCKED": "it has just become a replica, or a master: `redis-cli info replication` says what it is now",
-}
-"""What Redis answers when it is there and cannot serve a call now → what the operator does next."""
-
 
 class RfctlError(Exception):
-    """A failure that a person can act on.
+    """A failure with what a person needs to act on it.
 
     `fact` is one line. `set_by`, `overrides` and `next` are lines for the operator, or empty.
     """
@@ -74,7 +60,7 @@ class RfctlError(Exception):
 
 
 class SettingsError(RfctlError):
-    """One or more settings are wrong; `problems` has one line each."""
+    """Some settings are wrong; `problems` has a line for each."""
 
     exit_status = BAD_SETTINGS
     noun = "setting"
@@ -92,9 +78,9 @@ class CommandLineError(SettingsError):
     noun = "command-line option"
 
 
-def wrong_settings(problems: list[str], said_by: Iterable[str], *, next: str) -> SettingsError:  # noqa: A002
-    """Return the error for wrong settings: the command line's own only if nobody else said a wrong one."""
-    only_flags = all(who.startswith(FLAG) for who in said_by)
+def wrong_settings(problems: list[str], set_by: Iterable[str], *, next: str) -> SettingsError:  # noqa: A002
+    """Return the error for wrong settings. It is the command line's own error if every wrong value is from there."""
+    only_flags = all(origin.startswith(FLAG) for origin in set_by)
     return (CommandLineError if only_flags else SettingsError)(problems, next=next)
 
 
@@ -110,26 +96,38 @@ class RedisCannotNowError(RfctlError):
     exit_status = TEMPORARY
 
 
+class ReplyError(RfctlError):
+    """Redis answered an error that is no condition of its own: `code` is the word it begins with."""
+
+    def __init__(self, fact: str, *, code: str, set_by: str = "") -> None:
+        super().__init__(fact, set_by=set_by)
+        self.code = code
+
+
+class GroupMissingError(ReplyError):
+    """A consumer group is not there: somebody has deleted it, or its stream, or everything."""
+
+
 class CredentialsRefusedError(RfctlError):
-    """Redis wants a password or user, or another one than ours, or our user may not do this."""
+    """Redis wants another password or user than ours, or our user may not do this."""
 
     exit_status = REFUSED_CREDENTIALS
 
 
 class EvictingRedisError(RfctlError):
-    """A Redis that deletes keys when memory is short would delete messages."""
+    """This Redis deletes keys when its memory is full: it would delete messages."""
 
     exit_status = BAD_SETTINGS
 
 
 class OtherShardsError(RfctlError):
-    """This Redis is laid out for another number of shards: we would look past its batches."""
+    """This Redis is laid out for another number of shards: rfctl would not see its batches."""
 
     exit_status = BAD_SETTINGS
 
 
 class KeyTakenError(RfctlError):
-    """A key of ours holds a value of another kind, written by somebody else."""
+    """A key of ours holds a value of another kind, which another program wrote."""
 
     exit_status = BAD_SETTINGS
 
@@ -141,19 +139,19 @@ class StoreError(RfctlError):
 
 
 class ListenError(RfctlError):
-    """The listener's address is none, or not for us: it stays so until the settings change."""
+    """The listener's address is invalid or not permitted; retrying cannot help."""
 
     exit_status = BAD_SETTINGS
 
 
 class CannotListenNowError(ListenError):
-    """The listener's address is another's, or is not there yet: it may be had later."""
+    """The listener's address is in use, or is not there yet; retrying may help."""
 
     exit_status = TEMPORARY
 
 
 class CannotWriteError(RfctlError):
-    """A file that the command was to make cannot be made."""
+    """The command cannot write its file."""
 
     exit_status = CANNOT_WRITE
 
@@ -171,13 +169,13 @@ class DaemonCannotNowError(RfctlError):
 
 
 class DaemonRefusedError(RfctlError):
-    """The daemon does not take what our settings say that it takes: it runs on other ones."""
+    """The daemon rejects a request that our settings allow: it runs on other settings."""
 
     exit_status = BAD_SETTINGS
 
 
 class NothingFoundError(RfctlError):
-    """What was asked for does not exist."""
+    """Nothing matches what the command asks for."""
 
     exit_status = NOTHING_FOUND
 
@@ -199,6 +197,6 @@ class BadRequestError(RfctlError):
 
 
 class OverloadedError(RfctlError):
-    """More messages wait for Redis than the daemon will hold; the sender must come again."""
+    """More messages wait for Redis than the daemon will hold; the sender must try again."""
 
     exit_status = TEMPORARY

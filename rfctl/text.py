@@ -1,7 +1,7 @@
-r"""What strangers typed, made fit for a terminal or a log: never markup, never a control character.
+r"""Makes text of strangers fit for a terminal or a log: no markup, no control characters, no secrets.
 
-A message can carry ESC sequences that move the cursor, C1 controls, or bidi marks that reorder a line.
-They are shown as what they are (`\x1b`, `\u202e`), so that what is seen is what was sent.
+A message can carry ESC sequences that move the cursor, C1 controls, or bidi marks that reorder a line. They are
+written out (`\x1b`, `\u202e`), so that a reader sees what was sent.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ _HEAD, _TAIL = 5, 2
 
 
 def visible(text: str) -> str:
-    """Return the text with everything that could act on a terminal written out."""
-    return _UNSAFE.sub(lambda found: _escape(found[0]), text)
+    """Return the text with every character written out that could act on a terminal."""
+    return _UNSAFE.sub(lambda match: _escape(match[0]), text)
 
 
 def _escape(char: str) -> str:
-    named = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
-    if char in named:
-        return named[char]
+    escapes = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+    if char in escapes:
+        return escapes[char]
     return f"\\x{ord(char):02x}" if ord(char) < 0x100 else f"\\u{ord(char):04x}"
 
 
 def mask_phone(phone: str) -> str:
-    """Return a phone that tells an operator enough and nobody else anything: `79001•••67`."""
+    """Return a phone with its middle hidden, for logs: `79001•••67`."""
     if len(phone) <= _HEAD + _TAIL:
         return visible(phone[:1]) + "•••"
     return visible(f"{phone[:_HEAD]}•••{phone[-_TAIL:]}")
@@ -65,21 +65,21 @@ _SECRET_NAME = re.compile(
 
 
 def mask_url(url: str) -> str:
-    """Return a URL, or several parted by `;`, with dots for each password, also one in a query."""
-    return ";".join(_masked(one) for one in _NEXT_URL.split(url))
+    """Return a URL, or several with `;` between them, with dots for each password, also in a query."""
+    return ";".join(_masked(part) for part in _NEXT_URL.split(url))
 
 
 def _masked(url: str) -> str:
     try:
         parts = urlsplit(url)
-        parts.port  # noqa: B018 - a password with a / in it is read as a port, and refused here
+        parts.port  # noqa: B018 - a password with a / in it is read as a port, and is an error here
     except ValueError:
         return "•••"
     front, mark, query = url.partition("?")
     if parts.password is not None:
         user, _, host = parts.netloc.rpartition("@")
         front = front.replace(parts.netloc, f"{user.partition(':')[0]}:•••@{host}", 1)
-    return front + mark + "&".join(_masked_field(one) for one in query.split("&"))
+    return front + mark + "&".join(_masked_field(field) for field in query.split("&"))
 
 
 def _masked_field(field: str) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Coroutine
+from typing import Any
 
 
 async def sleep_or_stop(stopping: asyncio.Event, seconds: float) -> None:
@@ -14,10 +16,17 @@ async def sleep_or_stop(stopping: asyncio.Event, seconds: float) -> None:
 
 
 async def wait_for_any(*events: asyncio.Event) -> None:
-    """Wait until one of the events is set."""
-    waits = [asyncio.ensure_future(event.wait()) for event in events]
+    """Wait until any of the events is set."""
+    await first_of(*(event.wait() for event in events))
+
+
+async def first_of(*waits: Coroutine[Any, Any, object]) -> None:
+    """Wait until the first of these ends, and cancel the others. Raises what the first one raised."""
+    tasks = [asyncio.ensure_future(wait) for wait in waits]
     try:
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in ended:
+            task.result()
     finally:
-        for wait in waits:
-            wait.cancel()
+        for task in tasks:
+            task.cancel()

@@ -10,18 +10,13 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 import re2
 
+from rfctl.model.closed_sets import Action
 from rfctl.model.message import Message
 
-Action = Literal["", "send_alone", "send_batch", "discard_batch"]
-"""What a matching message does to its batch at once; "" lets it wait like any other.
-
-send_alone: the pending batch is handed over first, then this message by itself. send_batch: the message joins the
-batch, and the batch leaves. discard_batch: the pending batch is thrown away (and counted), then this message leaves.
-"""
 MATCHED_CHARS = 1024
 """A longer text is no command: no words, prefix or pattern matches it."""
 _BEHIND = " .!?…"

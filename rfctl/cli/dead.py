@@ -9,12 +9,12 @@ import typer
 
 from rfctl.assembly.sinks import forwarded_sinks
 from rfctl.cli.context import Invocation, invocation, run_async
+from rfctl.cli.merged_json import merged_as_json
 from rfctl.cli.message_id import check_id, check_only_one
 from rfctl.cli.prompt import ask
 from rfctl.cli.sink_name import unknown
 from rfctl.config.settings import Settings
 from rfctl.errors import ANSWER_IS_NO, NothingFoundError, UsageError
-from rfctl.model.stored import merged_as_json
 from rfctl.store.connection import RedisAddress
 from rfctl.store.dead_letters import DeadLetter, DeadLetters
 from rfctl.text import counted

@@ -14,10 +14,11 @@ from rfctl.assembly.sources import source_configs
 from rfctl.assembly.store import batch_options
 from rfctl.batching import Batcher, BatchingRules, Policy, Timers
 from rfctl.cli.context import Invocation, invocation, run_async
+from rfctl.cli.merged_json import merged_as_json
 from rfctl.config.loader import Configuration
 from rfctl.errors import ANSWER_IS_NO, KeyTakenError, NoDaemonError, RedisCannotNowError, UsageError
 from rfctl.model.message import Message, normalize_phone
-from rfctl.model.stored import Merged, merged_as_json
+from rfctl.model.stored import Merged
 from rfctl.simulation.client import Client, Send, base_url, send_all
 from rfctl.simulation.scenario import PlannedMessage, Scenario, Verdict, check, due_ms, offsets, schedule
 from rfctl.sources.registry import GENERIC

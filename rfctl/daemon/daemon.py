@@ -39,7 +39,7 @@ from rfctl.ingest import Webhook
 from rfctl.observe import logging as logs
 from rfctl.store import DaemonRecord
 from rfctl.store.embedded import EmbeddedServer
-from rfctl.timing import sleep_or_stop
+from rfctl.timing import first_of, sleep_or_stop
 
 _log = structlog.get_logger("daemon")
 _STOP_S = 4.5
@@ -165,11 +165,10 @@ class Daemon:
             self._failure = self._failure or problem
             self._stopping.set()
 
-    async def _watch_store(self, store: EmbeddedServer) -> None:
-        while store.runs:
-            await sleep_or_stop(self._stopping, 0.2)
-            if self._stopping.is_set():
-                return
+    async def _watch_store(self, server: EmbeddedServer) -> None:
+        await first_of(server.wait_ended(), self._stopping.wait())
+        if self._stopping.is_set():
+            return
         raise StoreError("the embedded server has ended", next="see store.log in its state folder")
 
     async def _ready(self) -> tuple[bool, dict[str, Any]]:

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable
 
 import structlog
 
 from rfctl.delivery.lease import Lease
 from rfctl.delivery.phone_queues import PhoneQueues
 from rfctl.delivery.retry_policy import RetryPolicy
-from rfctl.errors import RfctlError
+from rfctl.errors import GroupMissingError, RfctlError
 from rfctl.sinks.contract import Sink
 from rfctl.sinks.redis import RedisSink
+from rfctl.store import StreamEntry
 from rfctl.store.deliveries import DeliveryQueue
 from rfctl.timing import sleep_or_stop
 
@@ -110,7 +112,7 @@ class Forwarder:
             await self._queues.wait_for_slot(self._pace.max_sleep_ms)
             return
         self._queues.ending = False
-        entries = await self._deliveries.unacknowledged(after, _RECOVERY_PAGE, self._daemon_id)
+        entries = await self._read(self._deliveries.unacknowledged(after, _RECOVERY_PAGE, self._daemon_id))
         if entries is None:
             self._lease.lose()
             return
@@ -128,8 +130,17 @@ class Forwarder:
         if self._queues.full:
             await self._queues.wait_for_slot(wait_ms)
         else:
-            entries = await self._deliveries.unread(2 * self._pace.concurrency, wait_ms, self._daemon_id)
+            entries = await self._read(
+                self._deliveries.unread(2 * self._pace.concurrency, wait_ms, self._daemon_id)
+            )
             if entries is None:
                 self._lease.lose()
             else:
                 await self._queues.enqueue(entries)
+
+    async def _read(self, entries: Awaitable[list[StreamEntry] | None]) -> list[StreamEntry] | None:
+        try:
+            return await entries
+        except GroupMissingError:  # somebody has deleted the group, or everything: begin with what is kept
+            await self._deliveries.open()
+            return []

@@ -1,11 +1,11 @@
-"""One merged message on its way to a receiver: what a sink is given, and what is written into the same Redis."""
+"""One merged message on its way to a receiver, or into the same Redis."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
+from rfctl.model.closed_sets import RedisType
 from rfctl.model.stored import Merged
 
 
@@ -24,9 +24,9 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class RedisWrite:
-    """What one message writes into the same Redis: a list's value, or the fields of a stream's entry."""
+    """What one message writes into the same Redis: a list's value, or a stream entry's names and values in turn."""
 
-    kind: Literal["list", "stream"]
+    kind: RedisType
     key: str
     values: Sequence[bytes | str]
 

@@ -1,4 +1,4 @@
-"""The one form in which a message lies in Redis, and what is read back of it.
+"""The form in which a message is stored in Redis, and the types that are read back.
 
 A stored item is JSON whose fields stand in a fixed order, because the scripts read it without decoding it
 (Lua's decoder would change large numbers and empty arrays):
@@ -7,36 +7,29 @@ A stored item is JSON whose fields stand in a fixed order, because the scripts r
      "messageId":…,"type":…[,"media":[…]][,"refers":…][,"phone":…],"metadata":<raw>,
      "timestamp":<ms>,"receivedAt":<ms>,"waitMs":<ms>}
 
-What stands between `message` and `messageId` is whose the message is; a batch has only messages in which that
-is the same to the byte.
+The fields between `message` and `messageId` say whose the message is. They are the same to the byte in all messages of
+a batch.
 
-Everything up to `metadata` is encoded here; the last three are added by the script `add`, whose clock is
-the only one. Inside a JSON string every quote is escaped, so `","` can never occur in one: that is what
-makes the scripts' plain searches safe whatever a stranger typed.
+This module encodes everything up to `metadata`. The script `add` appends the last three fields by its own clock, the
+only one. Inside a JSON string every quote is escaped, so `","` never occurs in it. That makes the plain searches of
+the scripts safe, whatever a stranger typed.
 """
 
 from __future__ import annotations
 
-import re
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
+from rfctl.model.company import Company, decode_company, encode_company
 from rfctl.model.message import Media, Message
 
-_JSON_INTEGER = re.compile(r"[1-9][0-9]{0,17}|0")
 _encode = msgspec.json.Encoder().encode
 
 
-def encode_company(company: str | None) -> bytes:
-    """Return the company as JSON: a number where it is one, as the Node service wrote it."""
-    if company is not None and _JSON_INTEGER.fullmatch(company):
-        return company.encode()
-    return _encode(company)
-
-
 def encode_item(message: Message, *, with_phone: bool) -> bytes:
-    """Return the stored item up to and with its metadata; the script appends the rest and the brace.
+    """Return the stored item up to and with its metadata; the script `add` appends the rest and the brace.
 
     `with_phone` keeps the phone inside, for keys that only hold its hash.
     """
@@ -44,25 +37,25 @@ def encode_item(message: Message, *, with_phone: bool) -> bytes:
         b'{"message":', _encode(message.text),
         b',"companyId":', encode_company(message.company),
         b',"channel":', _encode(message.channel),
-        _given(b"platform", message.platform), _given(b"account", message.account), _given(b"chat", message.chat),
+        _optional(b"platform", message.platform), _optional(b"account", message.account), _optional(b"chat", message.chat),
         b',"simulated":true' if message.simulated else b"",
         b',"messageId":', _encode(message.id),
         b',"type":', _encode(message.type),
-        _given(b"media", message.media), _given(b"refers", message.refers),
-        _given(b"phone", message.phone if with_phone else ""),
+        _optional(b"media", message.media), _optional(b"refers", message.refers),
+        _optional(b"phone", message.phone if with_phone else ""),
     ]  # fmt: skip
     parts += [b',"metadata":', message.metadata]
     return b"".join(parts)
 
 
-def _given(name: bytes, value: Any) -> bytes:
+def _optional(name: bytes, value: Any) -> bytes:
     return b',"' + name + b'":' + _encode(value) if value else b""
 
 
 class StoredMessage(msgspec.Struct, frozen=True, kw_only=True, rename={"text": "message"}):
     """A message as it is read back. Times are Unix ms by the clock of Redis, `timestamp` the sender's.
 
-    Every field has a default: an item written by something else must be shown too, not crash the reader.
+    Every field has a default: an item that another program wrote must be shown too, not crash the reader.
     """
 
     text: str = ""
@@ -82,13 +75,18 @@ class StoredMessage(msgspec.Struct, frozen=True, kw_only=True, rename={"text": "
     receivedAt: int = 0  # noqa: N815
     waitMs: int = 0  # noqa: N815
 
+    @property
+    def company(self) -> Company:
+        """The company as text, or None."""
+        return decode_company(self.companyId)
+
 
 _decode_item = msgspec.json.Decoder(StoredMessage).decode
 _decode_items = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
 def decode_item(raw: bytes) -> StoredMessage:
-    """Read one stored item; one that is not ours comes back as text alone."""
+    """Read a stored item; an item of another program comes back as text alone, of type `unreadable`."""
     try:
         return _decode_item(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -96,9 +94,9 @@ def decode_item(raw: bytes) -> StoredMessage:
 
 
 class Added(msgspec.Struct, frozen=True):
-    """What became of one message. `size` counts its batch after it; `due_in_ms` is 0 if that left at once.
+    """What became of one message. `size` counts its batch with it; `due_in_ms` is 0 if the batch left at once.
 
-    `rejected` is why Redis could not take it ("" when it could).
+    `rejected` is why Redis could not take the message ("" when it could).
     """
 
     phone: str
@@ -140,6 +138,7 @@ class Merged(msgspec.Struct, frozen=True):
     text: str
     count: int
     reason: str
+    """A `Reason`; any text in an entry that another program wrote."""
     first_ms: int
     last_ms: int
     late_ms: int
@@ -150,7 +149,7 @@ class Merged(msgspec.Struct, frozen=True):
     account: str = ""
     chat: str = ""
     discarded: int = 0
-    """How many messages before it a rule has thrown away."""
+    """How many messages before it a rule threw away."""
 
     @property
     def handed_ms(self) -> int:
@@ -168,18 +167,17 @@ class Merged(msgspec.Struct, frozen=True):
         return [decode_item(raw) for raw in self.raw]
 
 
-def decode_merged(entry_id: bytes, fields: list[bytes]) -> Merged:
+def decode_merged(entry_id: str, fields: Mapping[str, bytes]) -> Merged:
     """Read one entry of the output stream."""
-    got: dict[str, bytes] = {fields[i].decode(): fields[i + 1] for i in range(0, len(fields) - 1, 2)}
 
     def text(name: str) -> str:
-        return got.get(name, b"").decode(errors="replace")
+        return fields.get(name, b"").decode(errors="replace")
 
     def number(name: str) -> int:
-        return int(got.get(name) or 0)
+        return int(fields.get(name) or 0)
 
     return Merged(
-        id=entry_id.decode(),
+        id=entry_id,
         phone=text("phone"),
         company=text("company"),
         text=text("text"),
@@ -190,33 +188,9 @@ def decode_merged(entry_id: bytes, fields: list[bytes]) -> Merged:
         late_ms=number("late_ms"),
         channel=text("channel"),
         simulated=text("simulated") == "1",
-        raw=[bytes(raw) for raw in _decode_items(got.get("messages", b"[]"))],
+        raw=[bytes(raw) for raw in _decode_items(fields.get("messages", b"[]"))],
         platform=text("platform"),
         account=text("account"),
         chat=text("chat"),
         discarded=number("discarded"),
     )
-
-
-def merged_as_json(merged: Merged) -> dict[str, Any]:
-    """Return a merged message for `-o json`: the promise is to add fields, never to rename one."""
-    return {
-        "id": merged.id,
-        "phone": merged.phone,
-        "company": merged.company or None,
-        "text": merged.text,
-        "count": merged.count,
-        "reason": merged.reason,
-        "first_ms": merged.first_ms,
-        "last_ms": merged.last_ms,
-        "handed_ms": merged.handed_ms,
-        "waited_ms": merged.waited_ms,
-        "late_ms": merged.late_ms,
-        "channel": merged.channel,
-        "platform": merged.platform,
-        "account": merged.account,
-        "chat": merged.chat,
-        "simulated": merged.simulated,
-        "discarded": merged.discarded,
-        "messages": [msgspec.Raw(raw) for raw in merged.raw],
-    }

@@ -19,7 +19,8 @@ from rfctl.model.delivery import Delivery
 from rfctl.sinks.config import QueueConfig
 from rfctl.sinks.contract import DeliveryError
 from rfctl.sinks.payload import encode_payload, render_template
-from rfctl.store.connection import RedisAddress, explain
+from rfctl.store.connection import RedisAddress
+from rfctl.store.reply_errors import explain_failure
 
 KEEP_S = 86_400
 """How long a finished job, and with it its id, is remembered: a day covers a crash and a lost answer."""
@@ -71,7 +72,7 @@ def address(sink: str, config: QueueConfig) -> RedisAddress:
 
 def failure(problem: Exception, where: RedisAddress) -> DeliveryError:
     """Return what redis-py or the socket raised as a failed delivery, without secrets."""
-    return DeliveryError(explain(problem, where).fact)
+    return DeliveryError(explain_failure(problem, where).fact)
 
 
 def _integer(text: str) -> int | str:

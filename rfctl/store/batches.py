@@ -1,26 +1,27 @@
 """Redis calls for batches: add, hand over, flush, discard, peek, and finding a person's batches.
 
-Every promise about a batch is kept inside a script (lua/batches/), by the clock of Redis; this module spells out the
-calls and gives their answers names. It decides nothing: how long to wait comes with each message.
+The scripts in lua/batches/ keep every promise about a batch, by the clock of Redis. This module spells out the calls
+and names their answers. It decides nothing: how long to wait comes with each message.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from rfctl.model.closed_sets import Action, DrainReason, Order
 from rfctl.model.message import Message
 from rfctl.model.stored import Added, Batch, HandedOver, StoredMessage, decode_item, encode_item
+from rfctl.store import replies
 from rfctl.store.connection import Connection
 from rfctl.store.keys import Keyspace, ShardKeys, batch_key_of, events_channel, is_hashed
 
 _LAST_MSG_LIVES_MS = 86_400_000
 _HIDDEN = "&*"
-"""The names (keys.py) that cannot be told from a phone alone: each may be any account's, company's or chat's."""
+"""Begins the batch keys that do not follow from a phone alone: an account, company or chat is in them."""
 _INDEX_PAGE = 1000
 _FIRSTS_PAGE = 100
-"""Names that one call reads from the index, and first messages: those may be long."""
+"""How many batch keys, and how many first messages, a call reads; messages may be long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +29,16 @@ class BatchOptions:
     """What every script about batches gets: the separator of texts, arrival|sent, and when a batch counts as overdue."""
 
     separator: str = " "
-    order: str = "arrival"
+    order: Order = "arrival"
     overdue_ms: int = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Addition:
-    """One message and what was decided about it.
+    """One message with the decisions about it.
 
-    `batch_key` names its batch; `dedupe_key` (16 bytes) is what its id is remembered by, for `dedupe_s` seconds;
-    `action` is what becomes of the batch at once ("" lets it wait).
+    `batch_key` names its batch. Its id is remembered by `dedupe_key` (16 bytes) for `dedupe_s` seconds. `action` is
+    what becomes of the batch at once ("" lets it wait).
     """
 
     message: Message
@@ -47,7 +48,7 @@ class Addition:
     quiet_ms: int
     max_size: int
     max_wait_ms: int
-    action: str = ""
+    action: Action = ""
 
     def args(self) -> list[bytes | str | int]:
         """Return its arguments for the script `add`."""
@@ -88,10 +89,10 @@ class Batches:
         return self._shards[self._keyspace.index_of(batch_key)]
 
     async def add(self, additions: Sequence[Addition]) -> list[Added]:
-        """Store messages, one script call a shard; the results stand in the order of the messages.
+        """Store messages, one script call a shard. Returns the results in the order of the messages.
 
-        Raises RfctlError when a call failed: then some shards may have stored theirs, and sending all of them
-        again is safe, by their ids.
+        Raises RfctlError when a call failed. Some shards may have stored theirs then; it is safe to send all of the
+        messages again, by their ids.
         """
         by_shard: dict[int, list[int]] = {}
         for place, addition in enumerate(additions):
@@ -106,69 +107,71 @@ class Batches:
         args = [*self._args(shard), shard.seen_prefix, _LAST_MSG_LIVES_MS]
         for addition in additions:
             args += addition.args()
-        flat = await self._connection.run("add", self._keys(shard), args)
+        flat = list(
+            map(replies.integer, replies.array(await self._connection.run("add", self._keys(shard), args)))
+        )
         return [_added(addition.message, *flat[i * 3 : i * 3 + 3]) for i, addition in enumerate(additions)]
 
     async def hand_over(self, *, longest_ms: int, limit: int = 100) -> HandedOver:
-        """Hand over what is due, up to `limit` batches a shard; `more` says if some is left.
+        """Hand over what is due, up to `limit` batches a shard; `more` says if anything due is left.
 
         A due time further away than `longest_ms` is clamped: the clock jumped back.
         """
-        return _sum([await self._hand_over(shard, limit, longest_ms, "") for shard in self._shards])
+        return _sum([await self._hand_over(shard, limit, longest_ms, None) for shard in self._shards])
 
-    async def drain(self, reason: str, *, limit: int = 100) -> HandedOver:
+    async def drain(self, reason: DrainReason, *, limit: int = 100) -> HandedOver:
         """Hand over also what is not due yet, for this reason (shutdown, flush), up to `limit` batches a shard."""
         return _sum([await self._hand_over(shard, limit, 0, reason) for shard in self._shards])
 
     async def _hand_over(
-        self, shard: ShardKeys, limit: int, longest_ms: int, drain_reason: str
+        self, shard: ShardKeys, limit: int, longest_ms: int, drain_reason: DrainReason | None
     ) -> HandedOver:
-        args = [*self._args(shard), limit, longest_ms, drain_reason]
-        batches, messages, next_due, now, clamped, more, *overdue = await self._connection.run(
-            "hand_over", self._keys(shard), args
-        )
-        late = [(_text(overdue[i]), int(overdue[i + 1])) for i in range(0, len(overdue), 2)]
+        args = [*self._args(shard), limit, longest_ms, drain_reason or ""]
+        reply = replies.array(await self._connection.run("hand_over", self._keys(shard), args))
+        batches, messages, next_due, now, clamped, more = map(replies.integer, reply[:6])
+        overdue = [(replies.text(phone), replies.integer(late)) for phone, late in replies.pairs(reply[6:])]
         return HandedOver(
-            batches, messages, None if next_due < 0 else next_due, now, clamped, bool(more), late
+            batches, messages, None if next_due < 0 else next_due, now, clamped, bool(more), overdue
         )
 
     async def flush(self, batch_key: str) -> tuple[str, int] | None:
         """Hand one batch over now. Returns the merged message's id and its count, or None when there is no batch."""
         shard = self._home(batch_key)
-        answer = await self._connection.run(
-            "flush", self._keys(shard), [*self._args(shard), batch_key, "flush"]
-        )
-        return (_text(answer[0]), int(answer[1])) if answer else None
+        args = [*self._args(shard), batch_key, "flush"]
+        reply = replies.array(await self._connection.run("flush", self._keys(shard), args))
+        return (replies.text(reply[0]), replies.integer(reply[1])) if reply else None
 
     async def discard(self, batch_key: str) -> list[bytes]:
         """Clear one batch. Returns its raw items, oldest first; empty when there was none."""
         shard = self._home(batch_key)
-        return list(await self._connection.run("discard", self._keys(shard), [*self._args(shard), batch_key]))
+        items = await self._connection.run("discard", self._keys(shard), [*self._args(shard), batch_key])
+        return [replies.data(item) for item in replies.array(items)]
 
     async def discard_all(self) -> int:
         """Clear what is pending now, batch by batch. Returns how many batches."""
         count = 0
         for shard in self._shards:
-            for batch_key in await self._connection.call("ZRANGE", shard.due, 0, -1):
-                count += bool(await self.discard(batch_key.decode()))
+            for batch_key in replies.texts(await self._connection.call("ZRANGE", shard.due, 0, -1)):
+                count += bool(await self.discard(batch_key))
         return count
 
     async def peek(self, batch_key: str) -> Batch | None:
         """Read one batch at one moment; None when there is none."""
         shard = self._home(batch_key)
-        now, due, *items = await self._connection.run(
-            "peek", [shard.due, shard.batch_prefix + batch_key], [batch_key]
-        )
+        keys = [shard.due, shard.batch_prefix + batch_key]
+        now, due, *items = replies.array(await self._connection.run("peek", keys, [batch_key]))
         if not items:
             return None
-        messages = [decode_item(item) for item in items]
-        return Batch(messages[0].phone or batch_key, messages, items, None if due < 0 else due, now)
+        raw, due_ms = [replies.data(item) for item in items], replies.integer(due)
+        messages = [decode_item(item) for item in raw]
+        phone = messages[0].phone or batch_key
+        return Batch(phone, messages, raw, None if due_ms < 0 else due_ms, replies.integer(now))
 
     async def find_batches(self, phone: str, chat: str | None = None) -> list[str]:
         """Return the keys of a phone's pending batches, the oldest first; `chat` narrows, "" is the one-to-one chat.
 
-        What an account, company or chat keeps apart is known by its first message: the whole index is read for it,
-        page by page.
+        Some batches are kept apart by account, company or chat. Only their first message tells whose they are: it
+        reads the whole index for them, page by page.
         """
         plain = batch_key_of(phone)
         firsts = await self._firsts(self._home(plain), [plain])
@@ -180,22 +183,23 @@ class Batches:
         return sorted(matches, key=lambda key: firsts[key].receivedAt)
 
     async def _hidden(self, shard: ShardKeys) -> AsyncIterator[list[str]]:
-        """Yield what is in the index all the while, by cursor: a place there may be another's at the next page."""
+        """Yield the hidden batch keys of the index, page by page, by cursor: places in it change meanwhile."""
         cursor = "0"
         while True:
-            answer = await self._connection.call(
-                "ZSCAN", shard.due, cursor, "MATCH", _HIDDEN, "COUNT", _INDEX_PAGE
-            )
-            cursor, keys = _text(answer[0]), [_text(key) for key in answer[1][::2]]
+            command = ("ZSCAN", shard.due, cursor, "MATCH", _HIDDEN, "COUNT", _INDEX_PAGE)
+            position, page = replies.array(await self._connection.call(*command))
+            cursor, keys = replies.text(position), [batch_key for batch_key, _ in replies.scores(page)]
             for start in range(0, len(keys), _FIRSTS_PAGE):
                 yield keys[start : start + _FIRSTS_PAGE]
             if cursor == "0":
                 return
 
     async def _firsts(self, shard: ShardKeys, batch_keys: list[str]) -> dict[str, StoredMessage]:
-        raw = await self._connection.calls([("LINDEX", shard.batch_prefix + key, 0) for key in batch_keys])
+        items = await self._connection.calls([("LINDEX", shard.batch_prefix + key, 0) for key in batch_keys])
         return {
-            key: decode_item(first) for key, first in zip(batch_keys, raw, strict=True) if first is not None
+            batch_key: decode_item(replies.data(item))
+            for batch_key, item in zip(batch_keys, items, strict=True)
+            if item is not None
         }
 
 
@@ -215,7 +219,3 @@ def _sum(answers: list[HandedOver]) -> HandedOver:
 def _added(message: Message, state: int, size: int, due_in_ms: int) -> Added:
     rejected = "its key in Redis holds another kind of value" if state < 0 else ""
     return Added(message.phone, state == 1, size, due_in_ms, rejected)
-
-
-def _text(value: Any) -> str:
-    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)

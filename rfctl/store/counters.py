@@ -1,7 +1,7 @@
-"""Counters that need no write of their own: gathered here, and added to the totals in Redis every other second.
+"""Counters that are gathered here and added to the totals in Redis every other second.
 
-A process that is killed takes what it has not written yet along: these numbers say how much of something
-there is (delivery statuses, our own echoes), and nothing is decided by them.
+A process that is killed loses the counts of its last seconds. They only say how much of something there is (delivery
+statuses, our own echoes); nothing is decided by them.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ class Counters:
         self._counts: Counter[str] = Counter()
 
     def add(self, counts: Mapping[str, int]) -> None:
-        """Count something; nothing is written yet."""
+        """Count in memory; `write` stores it."""
         self._counts.update(counts)
 
     async def write(self) -> None:
-        """Add what was counted to the totals. A count that cannot be written now is written the next time."""
+        """Add the counts to the totals. Raises RfctlError; then the next call writes them."""
         counts, self._counts = self._counts, Counter()
         if not counts:
             return

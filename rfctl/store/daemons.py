@@ -1,13 +1,15 @@
-"""Which daemons are alive: each one writes a record about itself into Redis, by the clock of Redis.
+"""The records by which daemons show that they are alive, by the clock of Redis.
 
-The record says what another shell needs: where the daemon listens, what it waits, which settings it runs on.
+A record says what another shell needs: where the daemon listens, how long it waits, which settings it runs on.
 """
 
 from __future__ import annotations
 
 import msgspec
 
-from rfctl.store.connection import Connection, pairs
+from rfctl.model.closed_sets import Role
+from rfctl.store import replies
+from rfctl.store.connection import Connection
 from rfctl.store.keys import DAEMONS
 
 ALIVE_MS = 10_000
@@ -21,7 +23,7 @@ class DaemonRecord(msgspec.Struct, frozen=True, kw_only=True):
     host: str
     pid: int
     version: str
-    role: str
+    role: Role
     listener: str = ""
     fingerprint: str = ""
     quiet_ms: int = 0
@@ -53,29 +55,29 @@ class Daemons:
         self._connection = connection
 
     async def list_alive(self) -> list[DaemonRecord]:
-        """Return the daemons that gave a sign of life lately, oldest first."""
+        """Return the daemons that were heard of within `ALIVE_MS`, oldest first."""
         now = await self._connection.now_ms()
         records = [record for _, record in await self._records() if now - record.beat_ms <= ALIVE_MS]
         return sorted(records, key=lambda record: record.started_ms)
 
-    async def _records(self) -> list[tuple[bytes, DaemonRecord]]:
+    async def _records(self) -> list[tuple[str, DaemonRecord]]:
         records = []
-        for name, line in pairs(await self._connection.call("HGETALL", DAEMONS)):
+        for daemon_id, line in replies.fields(await self._connection.call("HGETALL", DAEMONS)).items():
             try:
-                records.append((name, _decode(line)))
+                records.append((daemon_id, _decode(line)))
             except msgspec.DecodeError:
                 continue  # a later version's record
         return records
 
     async def forget_dead(self) -> None:
-        """Delete the records of daemons that gave no sign of life for a day."""
+        """Delete the records of daemons that were not heard of for a day."""
         now = await self._connection.now_ms()
-        dead = [name for name, record in await self._records() if now - record.beat_ms > FORGET_MS]
+        dead = [daemon_id for daemon_id, record in await self._records() if now - record.beat_ms > FORGET_MS]
         if dead:
             await self._connection.call("HDEL", DAEMONS, *dead)
 
     async def write(self, record: DaemonRecord, *, age_ms: int) -> DaemonRecord:
-        """Write a record that is alive now and last turned `age_ms` ago. Returns it as it was written."""
+        """Write a record that is alive now and last turned `age_ms` ago. Returns the record that it wrote."""
         now = await self._connection.now_ms()
         written = msgspec.structs.replace(
             record, started_ms=record.started_ms or now, beat_ms=now, turned_ms=now - age_ms
@@ -84,5 +86,5 @@ class Daemons:
         return written
 
     async def remove(self, daemon_id: str) -> None:
-        """Take a record away: that daemon is no longer alive."""
+        """Delete the record of a daemon that ends."""
         await self._connection.call("HDEL", DAEMONS, daemon_id)

@@ -1,34 +1,32 @@
-"""The one room that speaks to Redis about deliveries: what is still to be delivered to one sink, and what came of it.
+"""The delivery queue of one sink on one shard: what is still to be delivered, and what became of it.
 
-A sink is a consumer group on the output stream. What was read and not acknowledged is in the group's own pending
-list; what waits for another try, and all behind it, is also in `waiting` and `retry` (lua/sink.lua). So whoever
-takes over finds everything in Redis.
+A sink is a consumer group on the output stream. Entries that were read and not acknowledged are in the group's own
+pending list. A message that waits for another attempt, and all behind it, is also in `waiting` and `retry`
+(lua/shared/delivery.lua). So the next holder of the lease finds everything in Redis.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any
 
 import msgspec
 
-from rfctl.errors import RfctlError
 from rfctl.model.delivery import RedisWrite
+from rfctl.store import replies
 from rfctl.store.connection import Connection
-from rfctl.store.instance_id import ensure_instance_id
 from rfctl.store.keys import ShardKeys
+from rfctl.store.layout import ensure_instance_id
 from rfctl.store.output_stream import make_group
 from rfctl.store.paused_sinks import PausedSinks
-from rfctl.store.stream_entry import StreamEntry, plain_id
+from rfctl.store.stream_entry import StreamEntry, waiting_id
 
 _CONSUMER = "forwarder"
-"""One name for all daemons: only the holder of the lease reads, and it goes on where the last one stopped."""
+"""All daemons read under this name: only the holder of the lease reads, and goes on where the last holder stopped."""
 
 
 class DeliveryQueue:
-    """What is to be delivered to one sink, from one shard's output stream."""
+    """What one shard's output stream still has for one sink. Every call raises RfctlError when Redis fails."""
 
     def __init__(self, connection: Connection, shard: ShardKeys, sink: str) -> None:
         self._connection = connection
@@ -37,39 +35,44 @@ class DeliveryQueue:
         self.sink = sink
         self.group = group_name(sink)
         self.instance_id = ""
-        """Which Redis this is; known once it is open."""
+        """The name of this Redis; `open` reads it."""
 
     @property
     def block_ms(self) -> int:
         """How long a read may wait: well within the time that an answer may take."""
         return max(1, min(1000, self._connection.address.timeout_ms // 2))
 
-    async def _run(self, verb: str, *args: bytes | str | int, also: str = "") -> Any:
+    async def _run(self, verb: str, *args: bytes | str | int, seventh_key: str = "") -> object:
         keys = self._keys
-        named = [self._shard.out, keys.waiting, keys.retry, keys.attempts, keys.bodies, self._shard.totals]
-        return await self._connection.run(
-            verb, [*named, *([also] if also else [])], [self.group, self.sink, *args]
+        six = [self._shard.out, keys.waiting, keys.retry, keys.attempts, keys.bodies, self._shard.totals]
+        reply: object = await self._connection.run(
+            verb, [*six, *([seventh_key] if seventh_key else [])], [self.group, self.sink, *args]
         )
+        return reply
 
     async def open(self) -> None:
-        """Make the group, at the beginning of what is kept; one that is there stays as it is."""
+        """Make the group if it is missing; it begins with the oldest entry that is kept."""
         self.instance_id = await ensure_instance_id(self._connection)
         await make_group(self._connection, self._shard.out, self.group)
 
     async def lease(self, daemon_id: str, ms: int) -> bool:
-        """Take or keep the right to deliver, for so long (ms; 0 gives it back); says whether it is ours."""
+        """Take or renew the right to deliver, for so many ms; 0 gives it back. Returns whether it is ours."""
         return bool(await self._connection.run("lease", [self._keys.lease], [daemon_id, ms]))
 
     async def paused(self) -> bool:
-        """Say whether the sink is to stand still."""
+        """Say whether the sink is paused."""
         return await PausedSinks(self._connection).contains(self.sink)
 
     async def pause(self, why: str) -> None:
-        """Tell every daemon to stand still."""
+        """Pause the sink on every daemon."""
         await PausedSinks(self._connection).pause(self.sink, why)
 
     async def unread(self, most: int, block_ms: int, daemon_id: str) -> list[StreamEntry] | None:
-        """Read new messages, waiting up to `block_ms` for the first; None when the lease is no more that of `daemon_id`."""
+        """Read new messages, waiting up to `block_ms` for the first.
+
+        Returns None when `daemon_id` no longer holds the lease. Raises GroupMissingError when somebody deleted the
+        group: `open` makes it again.
+        """
         entries, last = await self._read(">", most, daemon_id)
         if entries is None or entries:
             return entries
@@ -81,31 +84,26 @@ class DeliveryQueue:
         return entries
 
     async def unacknowledged(self, after: str, most: int, daemon_id: str) -> list[StreamEntry] | None:
-        """Read again what was read before and not acknowledged, behind the id `after`; None as `unread`."""
+        """Read again, behind the id `after`, what was read and not acknowledged. Returns and raises as `unread`."""
         entries, _ = await self._read(after, most, daemon_id)
         return entries
 
     async def _read(self, where: str, most: int, daemon_id: str) -> tuple[list[StreamEntry] | None, str]:
-        try:
-            ours, last, *entries = await self._connection.run(
-                "read_leased",
-                [self._shard.out, self._keys.lease],
-                [self.group, _CONSUMER, daemon_id, most, where],
-            )
-        except RfctlError as problem:
-            if "NOGROUP" not in problem.fact:
-                raise
-            await self.open()  # somebody has deleted the group, or everything: begin with what is kept
-            return [], "0-0"
-        found = [StreamEntry(entry_id.decode(), fields, self._shard.number) for entry_id, fields in entries]
-        return (found if ours else None), _text(last)
+        reply = await self._connection.run(
+            "read_leased",
+            [self._shard.out, self._keys.lease],
+            [self.group, _CONSUMER, daemon_id, most, where],
+        )
+        ours, last, *rest = replies.array(reply)
+        entries = [StreamEntry(*replies.stream_entry(entry), self._shard.number) for entry in rest]
+        return (entries if ours else None), replies.text(last)
 
     async def defer(self, entries: Sequence[StreamEntry]) -> list[bool]:
-        """Put those of held phones behind what waits; says of each whether it waits now."""
+        """Put the entries of held phones behind what waits. Returns for each entry whether it waits now."""
         if not entries:
             return []
         args = [part for entry in entries for part in (entry.name, entry.id)]
-        return [bool(one) for one in await self._run("defer", *args)]
+        return [bool(waits) for waits in replies.array(await self._run("defer", *args))]
 
     async def schedule_retry(
         self,
@@ -119,41 +117,29 @@ class DeliveryQueue:
     ) -> None:
         """Hold a phone: try the first id again in `wait_ms`, the others behind it.
 
-        `error` is what went wrong, at the try after so many; the same call twice counts one try. A wait that is
-        `fixed` is not shortened when the receiver seems to be back.
+        `error` is what went wrong; `attempts` counts the attempts before it, so that the same call twice counts one.
+        A `fixed` wait is not shortened when the receiver is back.
         """
-        told = json.dumps(error) if error else ""
-        await self._run("schedule_retry", name, wait_ms, told, attempts, "kept" if fixed else "", *ids)
+        cause = json.dumps(error) if error else ""
+        await self._run("schedule_retry", name, wait_ms, cause, attempts, "fixed" if fixed else "", *ids)
 
     async def acknowledge(self, name: str, entry_id: str) -> str:
-        """Acknowledge what was delivered. Returns the id of the next one that waits for this phone, or ""."""
-        return _text(await self._run("acknowledge", name, entry_id))
+        """Acknowledge a delivered message. Returns the id of the next message that waits for this phone, or ""."""
+        return replies.text(await self._run("acknowledge", name, entry_id))
 
-    async def write_and_acknowledge(self, entry: StreamEntry, write_and_acknowledge: RedisWrite) -> str:
-        """Deliver into this Redis and acknowledge, in one step. Returns as `acknowledge` does."""
-        key = self._shard.destination(write_and_acknowledge.key)
-        return _text(
-            await self._run(
-                "write_and_acknowledge",
-                entry.name,
-                entry.id,
-                write_and_acknowledge.kind,
-                *write_and_acknowledge.values,
-                also=key,
-            )
-        )
+    async def write_and_acknowledge(self, entry: StreamEntry, write: RedisWrite) -> str:
+        """Deliver into this Redis and acknowledge, in one step. Returns as `acknowledge`."""
+        args: list[bytes | str | int] = [entry.name, entry.id, write.kind, *write.values]
+        key = self._shard.destination(write.key)
+        return replies.text(await self._run("write_and_acknowledge", *args, seventh_key=key))
 
     async def dead_letter(self, entry: StreamEntry, error: str) -> str:
-        """Put it to the dead ones. Returns as `acknowledge` does."""
-        fields = entry.fields or []
-        return _text(
-            await self._run(
-                "dead_letter", entry.name, entry.id, json.dumps(error), *fields, also=self._shard.dead
-            )
-        )
+        """Make a message a dead letter. Returns as `acknowledge`."""
+        args: list[bytes | str | int] = [entry.name, entry.id, json.dumps(error), *(entry.fields or [])]
+        return replies.text(await self._run("dead_letter", *args, seventh_key=self._shard.dead))
 
     async def due(self, most: int) -> tuple[list[str], int | None]:
-        """Return the phones whose next try is due, and in how many ms the one after them is (None: none is held)."""
+        """Return up to `most` phones whose retry is due, and in how many ms the next one is due (None: no other)."""
         now = await self._connection.now_ms()
         due, later = await self._connection.calls(
             [
@@ -161,23 +147,24 @@ class DeliveryQueue:
                 ("ZRANGEBYSCORE", self._keys.retry, f"({now}", "+inf", "WITHSCORES", "LIMIT", 0, 1),
             ]
         )
-        return [name.decode() for name in due], int(float(later[1])) - now if later else None
+        next_due = replies.scores(later)
+        return replies.texts(due), next_due[0][1] - now if next_due else None
 
     async def first_due(self, name: str) -> str:
-        """Return the id of the first message that waits for this phone, or "" when none does or its try is not due.
+        """Return the id of the first message that waits for this phone; "" when none waits or its retry is not due.
 
-        Whoever asks was told that it is due; meanwhile it may have been tried, and be held for later.
+        The caller asks because `due` named the phone. Meanwhile the retry may have failed and wait again.
         """
         span = (f"[{name}\0", f"({name}\1", "LIMIT", 0, 1)
         now = await self._connection.now_ms()
-        found, due_ms = await self._connection.calls(
+        first, due_ms = await self._connection.calls(
             [("ZRANGEBYLEX", self._keys.waiting, *span), ("ZSCORE", self._keys.retry, name)]
         )
         is_due = due_ms is not None and float(due_ms) <= now
-        return plain_id(found[0].decode().rpartition("\0")[2]) if found and is_due else ""
+        return next((waiting_id(member) for member in replies.texts(first)), "") if is_due else ""
 
     async def fetch(self, entry_id: str) -> StreamEntry:
-        """Read one message that waits, with the number of its tries."""
+        """Read a waiting message, with the number of attempts so far."""
         body, entries, attempts = await self._connection.calls(
             [
                 ("HGET", self._keys.bodies, entry_id),
@@ -185,30 +172,29 @@ class DeliveryQueue:
                 ("HGET", self._keys.attempts, entry_id),
             ]
         )
-        fields = _fields(body) if body else entries[0][1] if entries else None
-        count = len(msgspec.json.decode(attempts)) if attempts else 0
-        return replace(StreamEntry(entry_id, fields, self._shard.number), attempts=count)
+        stored = [flat for _, flat in replies.stream_entries(entries)]
+        fields = _fields(replies.data(body)) if body else next(iter(stored), None)
+        count = len(msgspec.json.decode(replies.data(attempts))) if attempts else 0
+        return StreamEntry(entry_id, fields, self._shard.number, count)
 
     async def retry_now(self, *, fixed_too: bool = True) -> int:
-        """Make due what waits for a later try, but for the waits that are kept unless `fixed_too`. Returns how many phones."""
-        count = passed = 0
+        """Make every later retry due now; fixed waits only if `fixed_too`. Returns how many phones."""
+        total = total_passed = 0
         while True:
-            pulled, left = await self._run("retry_now", "all" if fixed_too else "", passed)
-            if not pulled and not left:
-                return count
-            count, passed = count + int(pulled), passed + int(left)
+            reply = await self._run("retry_now", "all" if fixed_too else "", total_passed)
+            due, passed = map(replies.integer, replies.array(reply))
+            if not due and not passed:
+                return total
+            total, total_passed = total + due, total_passed + passed
 
     async def requeue(self, entry: StreamEntry, dead_entry: str = "") -> bool:
-        """Send a message again, first of its phone and due now; it leaves the dead ones in the same step.
+        """Send a message again, before all others of its phone, due now; its dead letter is removed in the same step.
 
-        False when `dead_entry` is there no more.
+        Returns False when `dead_entry` is no longer there.
         """
         fields = [field.decode() for field in entry.fields or []]
-        return bool(
-            await self._run(
-                "requeue", entry.name, entry.id, json.dumps(fields), dead_entry, also=self._shard.dead
-            )
-        )
+        args = (entry.name, entry.id, json.dumps(fields), dead_entry)
+        return bool(await self._run("requeue", *args, seventh_key=self._shard.dead))
 
 
 def group_name(sink: str) -> str:
@@ -218,7 +204,3 @@ def group_name(sink: str) -> str:
 
 def _fields(body: bytes) -> list[bytes]:
     return [field.encode() for field in msgspec.json.decode(body, type=list[str])]
-
-
-def _text(value: Any) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)

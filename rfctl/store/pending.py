@@ -1,16 +1,17 @@
-"""What is pending and what has been, in a fixed number of short commands: nothing ever scans keys.
+"""A summary of what is pending, and the totals, in a fixed number of short commands that never scan keys.
 
-The cost goes by how many batches are to be listed, not by how many there are.
+The cost grows with how many batches are listed, not with how many there are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from rfctl.model.stored import decode_item
-from rfctl.store.connection import Connection, pairs
+from rfctl.store import replies
+from rfctl.store.connection import Command, Connection
 from rfctl.store.keys import ShardKeys, is_hashed
 from rfctl.store.output_stream import ConsumerGroup, OutputStream
 
@@ -20,9 +21,9 @@ OLDEST_AMONG = 1000
 
 @dataclass(frozen=True, slots=True)
 class PendingBatch:
-    """One pending batch. Times are Unix ms; `last_ms` is None when its mark has expired.
+    """One pending batch. Times are Unix ms; `last_ms` is None when the key of its last message has expired.
 
-    `name` stands for it in keys, and is the phone unless that must be hidden; `chat` is "" in a one-to-one chat.
+    `name` stands for it in keys: the phone itself, or a hash of it. `chat` is "" in a one-to-one chat.
     """
 
     phone: str
@@ -35,7 +36,7 @@ class PendingBatch:
 
 @dataclass(frozen=True, slots=True)
 class PendingSummary:
-    """What is pending and what has been, over all shards. Times are Unix ms by the clock of Redis."""
+    """What is pending, and the totals so far, over all shards. Times are Unix ms by the clock of Redis."""
 
     now_ms: int
     batches: int
@@ -52,10 +53,10 @@ class PendingSummary:
 async def read_pending(
     connection: Connection, shards: Sequence[ShardKeys], output: OutputStream, *, limit: int = 20
 ) -> PendingSummary:
-    """Look at every shard; list the `limit` batches that are due soonest."""
+    """Return the summary of every shard; it lists the `limit` batches that are due soonest."""
     now = await connection.now_ms()
     parts = [await _of_shard(connection, shard, output, now, limit) for shard in shards]
-    waiting = sorted((one for part in parts for one in part.next_due), key=lambda one: one.due_ms)
+    next_due = sorted((batch for part in parts for batch in part.next_due), key=lambda batch: batch.due_ms)
     return PendingSummary(
         now_ms=now,
         batches=sum(part.batches for part in parts),
@@ -65,17 +66,16 @@ async def read_pending(
         next_due_ms=min((part.next_due_ms for part in parts if part.next_due_ms is not None), default=None),
         totals=_sum(part.totals for part in parts),
         out_length=sum(part.out_length for part in parts),
-        next_due=waiting[:limit],
+        next_due=next_due[:limit],
         groups=[group for part in parts for group in part.groups],
     )
 
 
-def _sum(many: Any) -> dict[str, int]:
-    totals: dict[str, int] = {}
-    for one in many:
-        for name, value in one.items():
-            totals[name] = totals.get(name, 0) + value
-    return totals
+def _sum(all_totals: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    sums: Counter[str] = Counter()
+    for totals in all_totals:
+        sums.update(totals)
+    return dict(sums)
 
 
 async def _of_shard(
@@ -91,23 +91,22 @@ async def _of_shard(
             ("XLEN", shard.out),
         ]
     )
-    totals = {name.decode(): int(value) for name, value in pairs(flat)}
-    dues = [(name.decode(), int(float(score))) for name, score in pairs(head)]
+    totals, dues = replies.counts(flat), replies.scores(head)
     return PendingSummary(
         now_ms=now,
-        batches=batches,
-        messages=_pending(totals),
-        overdue=overdue,
+        batches=replies.integer(batches),
+        messages=_messages(totals),
+        overdue=replies.integer(overdue),
         oldest_ms=await _oldest(connection, shard, [name for name, _ in dues]),
         next_due_ms=dues[0][1] if dues else None,
         totals=totals,
-        out_length=out_length,
-        next_due=await _waiting(connection, shard, dues[:limit]),
+        out_length=replies.integer(out_length),
+        next_due=await _next_due(connection, shard, dues[:limit]),
         groups=await output.groups(shard),
     )
 
 
-def _pending(totals: dict[str, int]) -> int:
+def _messages(totals: Mapping[str, int]) -> int:
     gone = totals.get("messages_out", 0) + totals.get("messages_discarded", 0)
     return max(0, totals.get("messages_in", 0) - gone)
 
@@ -116,32 +115,33 @@ async def _oldest(connection: Connection, shard: ShardKeys, names: list[str]) ->
     if not names:
         return None
     firsts = await connection.calls([("LINDEX", shard.batch_prefix + name, 0) for name in names])
-    times = [decode_item(first).receivedAt for first in firsts if first is not None]
+    times = [decode_item(replies.data(first)).receivedAt for first in firsts if first is not None]
     return min((time for time in times if time), default=None)
 
 
-async def _waiting(
+async def _next_due(
     connection: Connection, shard: ShardKeys, dues: list[tuple[str, int]]
 ) -> list[PendingBatch]:
     if not dues:
         return []
-    commands: list[tuple[str | int, ...]] = []
+    commands: list[Command] = []
     for name, _ in dues:
         key = shard.batch_prefix + name
         commands += [("LLEN", key), ("GET", shard.last_prefix + name), ("LINDEX", key, 0)]
     flat = await connection.calls(commands)
-    found = []
+    batches = []
     for place, (name, due) in enumerate(dues):
         size, last, first = flat[place * 3 : place * 3 + 3]
         if size:  # else it has left since the index was read
-            phone, chat = _whose(name, first)
-            found.append(PendingBatch(phone, size, due, int(last) if last else None, name, chat))
-    return found
+            phone, chat = _sender(name, first)
+            last_ms = replies.integer(last) if last else None
+            batches.append(PendingBatch(phone, replies.integer(size), due, last_ms, name, chat))
+    return batches
 
 
-def _whose(name: str, first_item: bytes | None) -> tuple[str, str]:
-    """Return the phone and the chat behind a name; only one that is hashed needs a look into the message."""
+def _sender(name: str, first_item: object) -> tuple[str, str]:
+    """Return the phone and the chat behind a name; behind a hash only the message tells them."""
     if is_hashed(name) and first_item is not None:
-        first = decode_item(first_item)
+        first = decode_item(replies.data(first_item))
         return first.phone or name, first.chat
     return name, ""

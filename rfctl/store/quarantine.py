@@ -1,7 +1,7 @@
-"""What came in authentic and was not understood: kept in a stream of its own until an operator decides.
+"""Authentic requests that their source could not read, kept in a stream of their own until an operator decides.
 
-The provider was answered 200, or it would send the same for days and hold up what is behind it; so this copy
-is the only one. It is never trimmed. Its secrets were taken out before it came here.
+The provider was answered 200: else it would send the request again for days, and hold up everything behind it. So
+this copy is the only one. It is never trimmed. Its secrets were removed before it came here.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from rfctl.model.message import Unparsed
+from rfctl.store import replies
 from rfctl.store.connection import Connection
 from rfctl.store.keys import QUARANTINE
 
 
 @dataclass(frozen=True, slots=True)
 class QuarantinedRequest:
-    """One entry. `source` is the name in the settings, `type` what that was then; `body` is what can be read again."""
+    """One entry. `source` is the name in the settings, `type` its type at that time; `body` can be parsed again."""
 
     id: str
     source: str
@@ -36,50 +37,47 @@ class Quarantine:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def keep(self, source: str, kind: str, unparsed: Sequence[Unparsed]) -> None:
-        """Store what was not understood. Raises RfctlError: then nothing was acknowledged."""
-        await self._connection.calls(
-            [
-                ("XADD", QUARANTINE, "*", "source", source, "type", kind, "why", one.why, "body", one.body)
-                for one in unparsed
-            ]
-        )
+    async def keep(self, source: str, source_type: str, unparsed: Sequence[Unparsed]) -> None:
+        """Store requests that the source could not read. Raises RfctlError: then nothing may be acknowledged."""
+        command = ("XADD", QUARANTINE, "*", "source", source, "type", source_type)
+        await self._connection.calls([(*command, "why", part.why, "body", part.body) for part in unparsed])
 
     async def count(self) -> int:
-        """Return how many there are."""
-        return int(await self._connection.call("XLEN", QUARANTINE))
+        """Return how many entries there are."""
+        return replies.integer(await self._connection.call("XLEN", QUARANTINE))
 
     async def list(self, most: int = 100) -> list[QuarantinedRequest]:
         """Return the newest entries, oldest first."""
-        entries = await self._connection.call("XREVRANGE", QUARANTINE, "+", "-", "COUNT", most)
-        return [_kept(entry_id, fields) for entry_id, fields in reversed(entries)]
+        reply = await self._connection.call("XREVRANGE", QUARANTINE, "+", "-", "COUNT", most)
+        return [_decode(*entry) for entry in reversed(replies.stream_entries(reply))]
 
     async def each(self) -> AsyncIterator[QuarantinedRequest]:
-        """Yield what is there now, oldest first, one a call: a body may have megabytes. Each may be dropped meanwhile."""
+        """Yield the entries of this moment, oldest first, each by its own call: a body may have megabytes.
+
+        The caller may drop them meanwhile.
+        """
         start, newest = "-", await self.list(1)
         while newest:
-            entries = await self._connection.call("XRANGE", QUARANTINE, start, newest[0].id, "COUNT", 1)
+            reply = await self._connection.call("XRANGE", QUARANTINE, start, newest[0].id, "COUNT", 1)
+            entries = replies.stream_entries(reply)
             if not entries:
                 return
-            yield _kept(*entries[0])
-            start = f"({entries[0][0].decode()}"
+            yield _decode(*entries[0])
+            start = f"({entries[0][0]}"
 
     async def get(self, entry_id: str) -> QuarantinedRequest | None:
         """Return one entry, or None."""
-        entries = await self._connection.call("XRANGE", QUARANTINE, entry_id, entry_id)
-        return _kept(*entries[0]) if entries else None
+        entries = replies.stream_entries(
+            await self._connection.call("XRANGE", QUARANTINE, entry_id, entry_id)
+        )
+        return _decode(*entries[0]) if entries else None
 
     async def drop(self, entry_id: str) -> bool:
-        """Delete one entry; says whether it was there."""
+        """Delete one entry. Returns whether it was there."""
         return bool(await self._connection.call("XDEL", QUARANTINE, entry_id))
 
 
-def _kept(entry_id: bytes, fields: list[bytes]) -> QuarantinedRequest:
-    got = {fields[i].decode(): fields[i + 1] for i in range(0, len(fields) - 1, 2)}
-
-    def text(name: str) -> str:
-        return got.get(name, b"").decode(errors="replace")
-
-    return QuarantinedRequest(
-        entry_id.decode(), text("source"), text("type"), text("why"), got.get("body", b"")
-    )
+def _decode(entry_id: str, flat: Sequence[bytes]) -> QuarantinedRequest:
+    fields = replies.fields(flat)
+    source, source_type, why = (replies.text(fields.get(name)) for name in ("source", "type", "why"))
+    return QuarantinedRequest(entry_id, source, source_type, why, fields.get("body", b""))

@@ -1,35 +1,31 @@
-"""The scripts in lua/, as Redis is to run them.
+"""Reads the scripts in lua/ and assembles each as Redis is to run it.
 
-A verb about batches has `batch.lua` put before it, one about a sink's deliveries `sink.lua`. The first line of a
-file may name flags; they go into the `#!lua` line that Redis ≥ 7 understands (without one, a script may touch
-another slot in silence). Redis 6.2 does not know that line: there, and only there, it is left out.
+A verb is a file in lua/batches, lua/deliveries or lua/output. Its head is two lines of comment:
+
+    -- flags=allow-oom: why          goes into the `#!lua` line
+    -- include: shared/clock, …      puts these files before it, in this order
+
+Redis ≥ 7 reads the `#!lua` line; without that line, a script may touch another slot unnoticed. Redis 6.2 does not
+know the line: there, and only there, it is left out.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from importlib.resources.abc import Traversable
 
-_SHARED = {
-    "batch": frozenset({"add", "hand_over", "flush", "discard"}),
-    "sink": frozenset(
-        {
-            "defer",
-            "schedule_retry",
-            "acknowledge",
-            "write_and_acknowledge",
-            "dead_letter",
-            "requeue",
-            "retry_now",
-        }
-    ),
-}
+CLOCK = "shared/clock"
+"""The include that reads the clock, which a `ScriptLibrary` may be given another text for."""
+_FOLDERS = ("batches", "deliveries", "output")
 _ALLOW_OOM = "redis.call('UNLINK', KEYS[1] .. ':')\n"
 """What flags=allow-oom is to Redis 6.2: it lets everything through behind a first write that takes no memory."""
 _FLAGS = re.compile(r"-- flags=([a-z,-]+)")
+_INCLUDE = re.compile(r"^-- include: (.+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,23 +46,57 @@ class Script:
         return Script(self.verb, (_ALLOW_OOM if "allow-oom" in shebang else "") + rest)
 
 
-_FOLDERS = ("batches", "deliveries", "output")
+class ScriptLibrary:
+    """The scripts on one clock. `clock` is the Lua text that stands for shared/clock.lua; None is that file."""
+
+    def __init__(self, clock: str | None = None) -> None:
+        self._clock = clock
+        self._scripts: dict[str, Script] = {}
+
+    def script(self, verb: str) -> Script:
+        """Return the script of a verb. Raises KeyError for a verb without a file."""
+        if verb not in self._scripts:
+            self._scripts[verb] = self._assemble(verb)
+        return self._scripts[verb]
+
+    def _assemble(self, verb: str) -> Script:
+        text = _read(_files()[verb])
+        flags = _FLAGS.match(text)
+        shebang = f"#!lua flags={flags[1]}\n" if flags else "#!lua\n"
+        return Script(verb, shebang + "".join(map(self._include, includes(text))) + text)
+
+    def _include(self, name: str) -> str:
+        if name == CLOCK and self._clock is not None:
+            return self._clock
+        return _read(_root().joinpath(*f"{name}.lua".split("/")))
 
 
-def _read(folder: str, name: str) -> str | None:
-    file = resources.files("rfctl.store").joinpath("lua", folder, f"{name}.lua")
-    return file.read_text(encoding="utf-8") if file.is_file() else None
+def verbs() -> list[str]:
+    """Return the name of every verb."""
+    return sorted(_files())
 
 
-def _read_verb(verb: str) -> str:
-    return next(text for folder in _FOLDERS if (text := _read(folder, verb)) is not None)
+def includes(text: str) -> list[str]:
+    """Return what a verb's text includes, in order, each as a path below lua/ without `.lua`."""
+    line = _INCLUDE.search(text)
+    return [name.strip() for name in line[1].split(",")] if line else []
 
 
 @cache
-def script(verb: str) -> Script:
-    """Return the script of a verb: a file in lua/."""
-    own = _read_verb(verb)
-    flags = _FLAGS.match(own)
-    shebang = f"#!lua flags={flags[1]}\n" if flags else "#!lua\n"
-    shared = "".join(_read("shared", name) or "" for name, verbs in _SHARED.items() if verb in verbs)
-    return Script(verb, shebang + shared + own)
+def _files() -> dict[str, Traversable]:
+    return dict(_verbs_in(_FOLDERS))
+
+
+def _verbs_in(folders: tuple[str, ...]) -> Iterator[tuple[str, Traversable]]:
+    for folder in folders:
+        for file in _root().joinpath(folder).iterdir():
+            if file.name.endswith(".lua"):
+                yield file.name.removesuffix(".lua"), file
+
+
+def _root() -> Traversable:
+    return resources.files("rfctl.store").joinpath("lua")
+
+
+def _read(file: Traversable) -> str:
+    return file.read_text(encoding="utf-8")

@@ -1,6 +1,6 @@
-"""Which Redis this is, and why it refuses writes now if it does: as its INFO tells, so that nobody need write to ask.
+"""Parses INFO: which server this is, and whether (and why) it refuses writes now.
 
-A daemon says that it is alive by writing into Redis: where that is refused, silence says nothing about it.
+A daemon says that it is alive by writing into Redis. Where writes are refused, its silence says nothing.
 """
 
 from __future__ import annotations
@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from rfctl.errors import CANNOT_NOW
+from rfctl.store import replies
+from rfctl.store.reply_errors import CANNOT_NOW
 
 REDIS_SETTINGS = ("save", "stop-writes-on-bgsave-error", "min-replicas-to-write")
-"""What INFO leaves out and `write_refusals` goes by: to be asked for with CONFIG GET, which a hosted Redis may forbid."""
+"""The settings that `write_refusals` needs and INFO leaves out. CONFIG GET has them; a hosted Redis may forbid it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class WriteRefusal:
 
 def parse_info(answer: bytes) -> dict[str, str]:
     """Return the fields of INFO."""
-    lines = answer.decode(errors="replace").splitlines()
+    lines = replies.text(answer).splitlines()
     return {name: value for name, colon, value in (line.partition(":") for line in lines) if colon}
 
 
@@ -65,11 +66,11 @@ def server_info_from(info: Mapping[str, str], *, where: str, db: int, set_by: st
     )
 
 
-def write_refusals(info: Mapping[str, str], rules: Mapping[str, str]) -> list[WriteRefusal]:
-    """Return every reason for which this Redis refuses writes now; `rules` are its RULES, as far as it tells them."""
-    every = (("READONLY", _replica(info)), ("OOM", _full(info)), ("NOREPLICAS", _alone(info, rules)))
-    found = [WriteRefusal(code, why) for code, why in every if why]
-    return found + [WriteRefusal("MISCONF", why) for why in _unsaved(info, rules)]
+def write_refusals(info: Mapping[str, str], settings: Mapping[str, str]) -> list[WriteRefusal]:
+    """Return every reason for which this Redis refuses writes now; `settings` are its REDIS_SETTINGS that are known."""
+    causes = (("READONLY", _replica(info)), ("OOM", _full(info)), ("NOREPLICAS", _alone(info, settings)))
+    refusals = [WriteRefusal(code, why) for code, why in causes if why]
+    return refusals + [WriteRefusal("MISCONF", why) for why in _unsaved(info, settings)]
 
 
 def _replica(info: Mapping[str, str]) -> str:
@@ -88,14 +89,14 @@ def _full(info: Mapping[str, str]) -> str:
     return f"its memory is full: {info.get('used_memory_human')} used, maxmemory is {info.get('maxmemory_human')}"
 
 
-def _alone(info: Mapping[str, str], rules: Mapping[str, str]) -> str:
-    wanted, good = _number(rules, "min-replicas-to-write"), _number(info, "min_slaves_good_slaves")
+def _alone(info: Mapping[str, str], settings: Mapping[str, str]) -> str:
+    wanted, good = _number(settings, "min-replicas-to-write"), _number(info, "min_slaves_good_slaves")
     counts = "min_slaves_good_slaves" in info and info.get("role") == "master"
     return f"{good} of the {wanted} replicas that it must have are there" if counts and good < wanted else ""
 
 
-def _unsaved(info: Mapping[str, str], rules: Mapping[str, str]) -> Iterator[str]:
-    stops = rules.get("stop-writes-on-bgsave-error", "yes") == "yes" and rules.get("save") != ""
+def _unsaved(info: Mapping[str, str], settings: Mapping[str, str]) -> Iterator[str]:
+    stops = settings.get("stop-writes-on-bgsave-error", "yes") == "yes" and settings.get("save") != ""
     if info.get("rdb_last_bgsave_status") == "err" and stops:
         yield "its last save to disk (RDB) failed"
     if info.get("aof_last_write_status") == "err" and info.get("aof_enabled") == "1":
@@ -103,5 +104,5 @@ def _unsaved(info: Mapping[str, str], rules: Mapping[str, str]) -> Iterator[str]
 
 
 def _number(facts: Mapping[str, str], name: str) -> int:
-    written = facts.get(name, "0")
-    return int(written) if written.isdigit() else 0
+    value = facts.get(name, "0")
+    return int(value) if value.isdigit() else 0

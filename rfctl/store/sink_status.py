@@ -1,16 +1,16 @@
-"""How it goes with each sink: what was delivered, what waits, what stands still and why, and who delivers.
+"""The status of each sink: what was delivered, what waits, whether it is paused and why, and which daemon delivers.
 
-Nothing is scanned: three short pipelines a shard, and three for each sink that fails there, whatever waits. It
-trusts the consumer groups and what lua/sink.lua keeps. What Redis cannot say (the lag of a group after deletions,
-or before Redis 7) is None, never a guess.
+Nothing is scanned: it takes three short pipelines a shard, and three more for each sink that fails there. It trusts
+the consumer groups and what lua/shared/delivery.lua keeps. Redis cannot always tell the lag of a group (after
+deletions, and before version 7); it is None then, never a guess.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from rfctl.store import replies
 from rfctl.store.connection import Command, Connection
 from rfctl.store.deliveries import group_name
 from rfctl.store.keys import ShardKeys
@@ -22,7 +22,7 @@ from rfctl.store.retry_queue import RetryCause, merge_causes, retry_cause
 
 @dataclass(frozen=True, slots=True)
 class ConfiguredSink:
-    """One configured sink. `group` reads the output stream for it, "" is nobody; `forwarded` says if rfctl delivers."""
+    """One configured sink. `group` reads the output stream for it ("": none does); `forwarded`: rfctl delivers."""
 
     name: str
     type: str
@@ -35,9 +35,9 @@ class SinkStatus:
     """One sink, over all shards.
 
     `lag` counts what its group has not read (None: Redis cannot say), `unacknowledged` what it has read and not
-    finished, `waiting` the messages that stand behind a failed one (or were sent again), of `held` phones.
-    `oldest_ms` is when the oldest message left that the group has not finished, Unix ms. `holders` are the ids of
-    the daemons that deliver, and on `unserved` shards none does. `retry_cause` is why phones are held, if an error is why.
+    finished. `waiting` messages of `held` phones are failed, stand behind a failed message, or were sent again.
+    `oldest_ms` (Unix ms) is when the oldest message that the group has not finished was handed over. `holders` are
+    the ids of the daemons that deliver; on `unserved` shards none does. `retry_cause` is the error that holds phones.
     """
 
     sink: ConfiguredSink
@@ -60,8 +60,8 @@ class SinkStatus:
 class OrphanedGroup:
     """A sink that is not in the settings and whose consumer group is still there, on these shards.
 
-    `left` counts what its group has not finished (None: Redis cannot say). It is `served` when a daemon delivers to it
-    all the same: by other settings.
+    `left` counts what its group has not finished (None: Redis cannot say). It is `served` while a daemon with other
+    settings delivers to it.
     """
 
     sink: str
@@ -77,7 +77,7 @@ async def sink_statuses(
     pending: PendingSummary,
     paused: Mapping[str, Pause],
 ) -> list[SinkStatus]:
-    """Look at every sink on every shard; `pending` has the counters of all shards together, and the groups."""
+    """Return the status of each sink over all shards; `pending` has the totals and the groups."""
     if not wanted:
         return []
     by_shard = [await _of_shard(connection, shard, wanted, pending.groups) for shard in shards]
@@ -93,29 +93,37 @@ async def orphaned_groups(
     groups: Sequence[ConsumerGroup],
     wanted: Sequence[ConfiguredSink],
 ) -> list[OrphanedGroup]:
-    """Return the sinks that are not in the settings, by the groups of ours that belong to none."""
-    by_stream = {shard.out: shard for shard in shards}
-    known = {sink.group for sink in wanted}
-    found: dict[str, list[ConsumerGroup]] = {}
+    """Return the sinks that are not in the settings, by their consumer groups, which are still there."""
+    shard_of = {shard.out: shard for shard in shards}
+    configured = {sink.group for sink in wanted}
+    by_sink: dict[str, list[ConsumerGroup]] = {}
     for group in groups:
-        if group.name.startswith(group_name("")) and group.name not in known:
-            found.setdefault(group.name.removeprefix(group_name("")), []).append(group)
-    return [await _stray(connection, sink, its, by_stream) for sink, its in found.items()]
+        if group.name.startswith(group_name("")) and group.name not in configured:
+            by_sink.setdefault(group.name.removeprefix(group_name("")), []).append(group)
+    return [await _orphaned(connection, sink, own, shard_of) for sink, own in by_sink.items()]
 
 
-async def _stray(
-    connection: Connection, sink: str, groups: list[ConsumerGroup], shards: Mapping[str, ShardKeys]
+async def _orphaned(
+    connection: Connection, sink: str, groups: list[ConsumerGroup], shard_of: Mapping[str, ShardKeys]
 ) -> OrphanedGroup:
-    its = tuple(shards[group.stream] for group in groups)
-    leases = await connection.calls([("EXISTS", shard.sink(sink).lease) for shard in its])
-    return OrphanedGroup(sink, left_of(groups), its, any(leases))
+    shards = tuple(shard_of[group.stream] for group in groups)
+    leases = await connection.calls([("EXISTS", shard.sink(sink).lease) for shard in shards])
+    return OrphanedGroup(sink, left_of(groups), shards, any(leases))
 
 
 def left_of(groups: Sequence[ConsumerGroup]) -> int | None:
     """Return how many messages these groups have not finished; None when Redis cannot say."""
-    lags = [group.lag for group in groups]
-    known = [lag for lag in lags if lag is not None]
-    return sum(known) + sum(group.pending for group in groups) if len(known) == len(lags) else None
+    lag = _sum_or_none(group.lag for group in groups)
+    return None if lag is None else lag + sum(group.pending for group in groups)
+
+
+def _sum_or_none(lags: Iterable[int | None]) -> int | None:
+    total = 0
+    for lag in lags:
+        if lag is None:
+            return None
+        total += lag
+    return total
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +138,7 @@ class _Queue:
 
 @dataclass(frozen=True, slots=True)
 class _Reader:
-    """How far one group has read one shard's stream; `last` is the last entry that it was given."""
+    """How far one group has read one shard's stream; `last` is the last entry that was delivered to it."""
 
     lag: int | None
     unacknowledged: int = 0
@@ -148,16 +156,14 @@ class _Part:
 def _sum(
     sink: ConfiguredSink, parts: list[_Part], totals: Mapping[str, int], paused: Pause | None
 ) -> SinkStatus:
-    lags = [part.reader.lag for part in parts]
-    known = [lag for lag in lags if lag is not None]
     holders = [part.queue.holder for part in parts]
-    counted = f"sink:{sink.name}:"
+    prefix = f"sink:{sink.name}:"
     return SinkStatus(
         sink=sink,
-        delivered=totals.get(counted + "delivered", 0),
-        failures=totals.get(counted + "failures", 0),
-        dead=totals.get(counted + "dead", 0),
-        lag=sum(known) if len(known) == len(lags) else None,
+        delivered=totals.get(prefix + "delivered", 0),
+        failures=totals.get(prefix + "failures", 0),
+        dead=totals.get(prefix + "dead", 0),
+        lag=_sum_or_none(part.reader.lag for part in parts),
         unacknowledged=sum(part.reader.unacknowledged for part in parts),
         held=sum(part.queue.held for part in parts),
         waiting=sum(part.queue.waiting for part in parts),
@@ -182,11 +188,11 @@ async def _of_shard(
     groups = {group.name: _group(group) for group in groups_of_all if group.stream == shard.out}
     readers = [_reader(sink, groups, length) for sink in wanted]
     oldest = await _oldest(connection, shard, wanted, readers, groups)
-    failures = [
+    causes = [
         await retry_cause(connection, shard, sink.name) if queue.held else None
         for sink, queue in zip(wanted, queues, strict=True)
     ]
-    return [_Part(*parts) for parts in zip(queues, readers, oldest, failures, strict=True)]
+    return [_Part(*parts) for parts in zip(queues, readers, oldest, causes, strict=True)]
 
 
 async def _queues(
@@ -202,12 +208,12 @@ async def _queues(
             ("GET", keys.lease),
         ]
     length, *flat = await connection.calls(commands)
-    return length, [_queue(*flat[i : i + 4]) for i in range(0, len(flat), 4)]
+    return replies.integer(length), [_queue(*flat[i : i + 4]) for i in range(0, len(flat), 4)]
 
 
-def _queue(held: int, waiting: int, soonest: list[bytes], holder: bytes | None) -> _Queue:
-    next_try_ms = int(float(soonest[1])) if soonest else None
-    return _Queue(held, waiting, next_try_ms, (holder or b"").decode(errors="replace"))
+def _queue(held: object, waiting: object, soonest: object, holder: object) -> _Queue:
+    next_try_ms = next((score for _, score in replies.scores(soonest)), None)
+    return _Queue(replies.integer(held), replies.integer(waiting), next_try_ms, replies.text(holder))
 
 
 def _group(group: ConsumerGroup) -> _Reader:
@@ -215,7 +221,7 @@ def _group(group: ConsumerGroup) -> _Reader:
 
 
 def _reader(sink: ConfiguredSink, groups: Mapping[str, _Reader], length: int) -> _Reader:
-    """Return how far a sink has read. Its group is made when it is first served, and then begins with all that is kept."""
+    """Return how far a sink has read. A sink without a group yet will begin with the oldest entry that is kept."""
     return groups.get(sink.group) or _Reader(length if sink.group else None)
 
 
@@ -226,7 +232,7 @@ async def _oldest(
     readers: Sequence[_Reader],
     groups: Mapping[str, _Reader],
 ) -> list[int | None]:
-    """Return, for each sink, when the first entry left that it has not finished, Unix ms."""
+    """Return for each sink when the oldest entry that it has not finished was handed over, Unix ms."""
     commands: list[Command] = []
     for sink, reader in zip(wanted, readers, strict=True):
         if reader.unacknowledged and sink.group in groups:
@@ -237,9 +243,10 @@ async def _oldest(
     return [_first_ms(answer) if sink.group else None for sink, answer in zip(wanted, answers, strict=True)]
 
 
-def _first_ms(answer: list[Any]) -> int | None:
-    """Read both forms: XPENDING's [count, smallest id, …] and XRANGE's [[id, fields]]."""
-    if not answer:
+def _first_ms(reply: object) -> int | None:
+    """Return the time in the first id of XPENDING's [count, smallest id, …] or XRANGE's [[id, fields]]."""
+    items = replies.array(reply)
+    if not items:
         return None
-    first = answer[1] if isinstance(answer[0], int) else answer[0][0]
-    return int(first.partition(b"-")[0]) if first else None
+    first = replies.text(items[1] if isinstance(items[0], int) else replies.stream_entry(items[0])[0])
+    return int(first.partition("-")[0]) if first else None

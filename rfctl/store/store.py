@@ -13,15 +13,14 @@ from rfctl.store.counters import Counters
 from rfctl.store.daemons import Daemons
 from rfctl.store.dead_letters import DeadLetters
 from rfctl.store.deliveries import DeliveryQueue
-from rfctl.store.instance_id import ensure_instance_id
 from rfctl.store.keys import Keyspace, ShardKeys, events_channel
+from rfctl.store.layout import check_shards, claim_shards, ensure_instance_id
 from rfctl.store.output_stream import ConsumerGroup, OutputStream
 from rfctl.store.paused_sinks import PausedSinks
 from rfctl.store.pending import PendingSummary, read_pending
 from rfctl.store.quarantine import Quarantine
 from rfctl.store.retry_queue import PendingDelivery, pending_deliveries
 from rfctl.store.server_info import ServerInfo, WriteRefusal
-from rfctl.store.shards import check_shards, claim_shards
 from rfctl.store.sink_status import ConfiguredSink, OrphanedGroup, SinkStatus, orphaned_groups, sink_statuses
 
 
@@ -48,11 +47,12 @@ class Store:
         max_connections: int = 8,
     ) -> Store:
         """Return a store on sockets of its own. Raises SettingsError for an address that cannot be."""
-        return cls(Connection.open(address, most=max_connections), keyspace, batch_options)
+        return cls(Connection.open(address, max_connections=max_connections), keyspace, batch_options)
 
     def reopen(self) -> Store:
         """Return another store on the same Redis, with sockets of its own."""
-        return Store.open(self.address, self._keyspace, self._batch_options)
+        connection = Connection.open(self.address, clock=self._connection.clock)
+        return Store(connection, self._keyspace, self._batch_options)
 
     @property
     def address(self) -> RedisAddress:
@@ -85,12 +85,12 @@ class Store:
 
     @cached_property
     def dead_letters(self) -> DeadLetters:
-        """The merged messages that a sink did not take at any attempt."""
+        """The merged messages whose last delivery attempt failed."""
         return DeadLetters(self._connection, self.shards)
 
     @cached_property
     def quarantine(self) -> Quarantine:
-        """The requests that no source could read."""
+        """The authentic requests that their source could not read."""
         return Quarantine(self._connection)
 
     @cached_property
@@ -134,7 +134,7 @@ class Store:
         return await self._connection.server()
 
     async def write_refusals(self) -> list[WriteRefusal]:
-        """Return why writes are refused now; nothing is written to find it out."""
+        """Return why this Redis refuses writes now, without trying one."""
         return await self._connection.write_refusals()
 
     async def now_ms(self) -> int:
@@ -142,7 +142,7 @@ class Store:
         return await self._connection.now_ms()
 
     async def ensure_instance_id(self) -> str:
-        """Return the name of this Redis; it is made at the first call."""
+        """Return the name of this Redis; the first call makes it."""
         return await ensure_instance_id(self._connection)
 
     async def check_shards(self) -> None:
@@ -154,7 +154,7 @@ class Store:
         await claim_shards(self._connection, self._keyspace.shards)
 
     def events(self, subscribed: asyncio.Event | None = None) -> AsyncIterator[bytes]:
-        """Yield what the scripts publish; `subscribed` is set once nothing can be missed."""
+        """Yield the events that the scripts publish, as JSON; `subscribed` is set once none can be missed."""
         return self._connection.published(events_channel(self._connection.db), subscribed)
 
     async def close(self) -> None:

@@ -1,4 +1,4 @@
-"""One entry of the output stream on its way to a sink, and the forms of its id."""
+"""An entry of the output stream on its way to a sink, and the forms of its id."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from functools import cached_property
 
 from rfctl.model.delivery import Delivery, delivery_id
 from rfctl.model.stored import Merged, decode_merged
+from rfctl.store import replies
 from rfctl.store.keys import batch_key_of
 
 _ID = re.compile(r"(\d{1,20}-\d{1,20})(?:-(\d{1,4}))?", re.ASCII)
@@ -15,9 +16,9 @@ _ID = re.compile(r"(\d{1,20}-\d{1,20})(?:-(\d{1,4}))?", re.ASCII)
 
 @dataclass(frozen=True)
 class StreamEntry:
-    """One merged message on its way to a sink; `fields` are None when somebody has deleted it from the stream.
+    """One merged message on its way to a sink. `fields` are flat, and None when somebody deleted it from the stream.
 
-    `id` is the stream's, `shard` the number of its shard or "", `attempts` how often it was tried before.
+    `id` is the stream's, `shard` the number of its shard or "", `attempts` counts the attempts before.
     """
 
     id: str
@@ -27,19 +28,17 @@ class StreamEntry:
 
     @cached_property
     def merged(self) -> Merged:
-        """The message; one without fields is empty."""
-        return decode_merged(self.id.encode(), self.fields or [])
+        """The message; without fields it is empty."""
+        return decode_merged(self.id, replies.fields(self.fields))
 
     @cached_property
     def phone(self) -> str:
-        """Who wrote it, read without all the rest, which may be nothing that we wrote."""
-        fields = self.fields or []
-        values = dict(zip(fields[::2], fields[1::2], strict=False))
-        return values.get(b"phone", b"").decode(errors="replace")
+        """The sender's phone, read without the other fields: another program may have written them."""
+        return replies.text(replies.fields(self.fields).get("phone"))
 
     @cached_property
     def name(self) -> str:
-        """Whose turn it waits for: one person's messages leave one after another."""
+        """The key of the sender's queue: one person's messages leave one after another."""
         return batch_key_of(self.phone)
 
     @property
@@ -48,7 +47,7 @@ class StreamEntry:
         return delivery_id(self.id, self.shard)
 
     def delivery(self, instance_id: str = "") -> Delivery:
-        """Return what a sink is given; the id is the same at every attempt, and no other shard's."""
+        """Return the next attempt for a sink. Its id is the same at every attempt, and different on every shard."""
         return Delivery(self.message_id, self.merged, self.attempts + 1, instance_id)
 
 
@@ -58,14 +57,14 @@ def is_message_id(text: str) -> bool:
 
 
 def split_id(message_id: str) -> tuple[str, str | None]:
-    """Return the entry's id and the shard's number (None: not named). Raises ValueError for no id."""
+    """Return the entry's id and the shard's number (None: not named). Raises ValueError for any other text."""
     match = _ID.fullmatch(message_id)
     if match is None:
         raise ValueError(f"{message_id} is no id")
     return match[1], match[2]
 
 
-def plain_id(padded: str) -> str:
-    """Return an entry id without the zeros by which it sorts."""
-    ms, _, seq = padded.partition("-")
+def waiting_id(member: str) -> str:
+    """Return the entry id in a member of `waiting`, `phone NUL id`, without the zeros by which it sorts."""
+    ms, _, seq = member.rpartition("\0")[2].partition("-")
     return f"{int(ms)}-{int(seq)}"

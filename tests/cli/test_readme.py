@@ -167,8 +167,8 @@ def test_the_shape_that_a_receiver_gets_is_the_one_shown():
     [text] = [text for kind, text in BLOCKS if kind == "json"]
     shown = json.loads(text)
     raw = b'{"message":"x","companyId":962302,"channel":"salon","messageId":"w","type":"text","metadata":{},"receivedAt":1}'
-    fields = [b"phone", b"79001234567", b"company", b"962302", b"count", b"4", b"messages", b"[" + raw + b"]"]
-    real = payload(Delivery("1-0", decode_merged(b"1-0", fields)))
+    fields = {"phone": b"79001234567", "company": b"962302", "count": b"4", "messages": b"[" + raw + b"]"}
+    real = payload(Delivery("1-0", decode_merged("1-0", fields)))
     assert set(shown) == set(real)
     assert set(shown["metadata"]) <= set(real["metadata"])
     assert {name: type(value) for name, value in shown.items()} == {

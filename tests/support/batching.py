@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rfctl.batching import Batcher, BatchingRules, Policy, Rule, Timers
+from rfctl.model.closed_sets import DrainReason, Order
 from rfctl.model.message import Message
 from rfctl.model.stored import Added, HandedOver, Merged
 from rfctl.store import BatchOptions, Keyspace, ShardKeys, Store
@@ -37,7 +38,7 @@ class Rig:
     async def hand_over(self, *, limit: int = 100) -> HandedOver:
         return await self.batcher.hand_over(limit=limit)
 
-    async def drain(self, reason: str = "shutdown", *, limit: int = 100) -> HandedOver:
+    async def drain(self, reason: DrainReason = "shutdown", *, limit: int = 100) -> HandedOver:
         return await self.batches.drain(reason, limit=limit)
 
     async def collect(self) -> list[Merged]:
@@ -58,7 +59,7 @@ def make_rig(
     max_size: int = 10,
     max_wait_ms: int = 60_000,
     separator: str = " ",
-    order: str = "arrival",
+    order: Order = "arrival",
     overdue_ms: int = 10_000,
     **rules: Any,
 ) -> Rig:

@@ -10,7 +10,8 @@ from rfctl.model.delivery import Delivery
 from rfctl.model.message import Message
 from rfctl.sinks.contract import DeliveryError, Sink
 from rfctl.sinks.redis import RedisSink
-from rfctl.store.connection import Connection, pairs
+from rfctl.store import replies
+from rfctl.store.connection import Connection
 from rfctl.store.deliveries import DeliveryQueue
 from tests.support.batching import make_rig
 
@@ -62,7 +63,7 @@ async def left(connection: Connection) -> tuple[int, int, int, int, int]:
     keys = make_rig(connection).shards[0].sink("bot")
     groups = await connection.call("XINFO", "GROUPS", "rfctl:out")
     return (
-        dict(pairs(groups[0]))[b"pending"] if groups else -1,
+        replies.integer(replies.facts(groups[0])["pending"]) if groups else -1,
         await connection.call("ZCARD", keys.waiting),
         await connection.call("ZCARD", keys.retry),
         await connection.call("HLEN", keys.attempts),

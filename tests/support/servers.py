@@ -10,7 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from rfctl.store.embedded import _answers, binary, free_port
+from rfctl.store.embedded import answers, binary, free_port
 
 KINDS = [kind for kind in os.environ.get("TEST_REDIS_SERVERS", "embedded").split(",") if kind]
 
@@ -44,7 +44,7 @@ class RedisServer:
         ]  # fmt: skip
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + 10
-        while not (_answers(self.socket) or ("--requirepass" in self.extra and Path(self.socket).exists())):
+        while not (answers(self.socket) or ("--requirepass" in self.extra and Path(self.socket).exists())):
             assert time.monotonic() < deadline, "the server did not start"
             time.sleep(0.01)
         return self

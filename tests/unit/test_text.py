@@ -44,11 +44,11 @@ def test_a_log_line_is_one_json_object_with_the_phone_masked(capsys: pytest.Capt
     structlog.get_logger().info("x", phone="79001234567", pending=[{"phone": "79001234567"}], text="a\nb\x1b")
     line = capsys.readouterr().err
     assert line.count("\n") == 1
-    said = json.loads(line)
-    assert said["phone"] == "79001•••67"
-    assert said["pending"][0]["phone"] == "79001•••67"
+    event = json.loads(line)
+    assert event["phone"] == "79001•••67"
+    assert event["pending"][0]["phone"] == "79001•••67"
     assert "4567" not in line
-    assert said["text"] == "a\\nb\\x1b"
+    assert event["text"] == "a\\nb\\x1b"
 
 
 def test_a_count_agrees_with_its_noun():

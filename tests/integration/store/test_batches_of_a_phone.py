@@ -20,18 +20,18 @@ async def say(batches: Rig, text: str, phone: str = PHONE, **more: Any) -> None:
 
 @pytest.fixture(params=[0, 4])
 async def batches(request: pytest.FixtureRequest, connection: Connection) -> Rig:
-    """Two of one phone by account, one in a group; and what another one wrote."""
-    made = make_rig(connection, request.param, split_by=frozenset({"account"}))
-    await say(made, "first", account="sales")
-    await say(made, "second", account="help", chat="family")
-    await say(made, "third", account="help")
-    await say(made, "not mine", OTHER, account="sales", chat="family")
-    return made
+    """Three batches of one phone: two by account, one in a group. And a batch of another phone."""
+    rig = make_rig(connection, request.param, split_by=frozenset({"account"}))
+    await say(rig, "first", account="sales")
+    await say(rig, "second", account="help", chat="family")
+    await say(rig, "third", account="help")
+    await say(rig, "not mine", OTHER, account="sales", chat="family")
+    return rig
 
 
 async def texts(batches: Rig, names: list[str]) -> list[str]:
-    found = [await batches.batches.peek(name) for name in names]
-    return [one.messages[0].text for one in found if one is not None]
+    peeked = [await batches.batches.peek(name) for name in names]
+    return [batch.messages[0].text for batch in peeked if batch is not None]
 
 
 async def test_every_batch_of_a_phone_is_found_the_oldest_first(batches: Rig):
@@ -39,23 +39,21 @@ async def test_every_batch_of_a_phone_is_found_the_oldest_first(batches: Rig):
     assert await batches.batches.find_batches("nobody") == []
 
 
-async def test_a_chat_narrows_and_no_chat_is_the_one_to_one_chat(batches: Rig):
+async def test_chat_narrows_the_search_and_empty_is_the_one_to_one_chat(batches: Rig):
     assert await texts(batches, await batches.batches.find_batches(PHONE, "family")) == ["second"]
     assert await texts(batches, await batches.batches.find_batches(PHONE, "")) == ["first", "third"]
     assert await batches.batches.find_batches(PHONE, "work") == []
 
 
 @pytest.mark.parametrize("phone", [PHONE, "p 1"])
-async def test_a_batch_under_the_phone_alone_is_found_also_when_the_index_has_lost_it(
-    connection: Connection, phone: str
-):
+async def test_batch_of_a_phone_alone_is_found_without_the_index(connection: Connection, phone: str):
     batches = make_rig(connection)
     await say(batches, "x", phone)
     await connection.call("DEL", "rfctl:due")
     assert await batches.batches.find_batches(phone) == [batch_key_of(phone)]
 
 
-async def test_a_long_index_is_read_page_by_page_and_no_key_is_scanned(connection: Connection):
+async def test_long_index_is_read_page_by_page_without_scanning_keys(connection: Connection):
     batches = make_rig(connection)
     await say(batches, "x", chat="family")
     fill = "for i=1,30000 do redis.call('ZADD', KEYS[1], i, ARGV[1]..string.format('%032x', i)) end"

@@ -1,4 +1,4 @@
-"""The dead, on a real server, on one shard and on several."""
+"""Dead letters on a real server, on one shard and on several."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PHONE = "79001234567"
 async def dead_letter(
     connection: Connection, shard: ShardKeys, text: str, sink: str = "crm", error: str = "answered 500"
 ) -> StreamEntry:
-    """One merged message, read by its sink and given up."""
+    """A merged message that its sink has read and that is dead."""
     deliveries = DeliveryQueue(connection, shard, sink)
     await deliveries.open()
     fields = ("phone", PHONE, "company", "7", "text", text, "count", "1", "reason", "quiet", "messages", "[]")
@@ -40,22 +40,24 @@ def shards(request: pytest.FixtureRequest) -> list[ShardKeys]:
 
 
 async def texts(room: DeadLetters, most: int = 100, sink: str = "") -> list[str]:
-    return [one.entry.merged.text for one in await room.newest(most, sink)]
+    return [letter.entry.merged.text for letter in await room.newest(most, sink)]
 
 
-async def test_a_dead_message_is_kept_with_its_sink_and_every_try(
-    connection: Connection, shards: list[ShardKeys]
-):
+async def test_dead_letter_has_its_sink_and_every_attempt(connection: Connection, shards: list[ShardKeys]):
     entry = await dead_letter(connection, shards[-1], 'Привет, "you"')
-    [one] = await DeadLetters(connection, shards).newest()
-    assert (one.sink, one.entry.merged.text, one.entry.merged.phone) == ("crm", 'Привет, "you"', PHONE)
-    assert [a_try.error for a_try in one.attempts] == ["no answer", "answered 500"]
-    assert all(abs(a_try.at_ms - one.died_ms) < 5000 for a_try in one.attempts)
-    assert one.message_id == entry.delivery().id
-    assert one.id.endswith(f"-{shards[-1].number}") == (len(shards) > 1)
+    [letter] = await DeadLetters(connection, shards).newest()
+    assert (letter.sink, letter.entry.merged.text, letter.entry.merged.phone) == (
+        "crm",
+        'Привет, "you"',
+        PHONE,
+    )
+    assert [attempt.error for attempt in letter.attempts] == ["no answer", "answered 500"]
+    assert all(abs(attempt.at_ms - letter.died_ms) < 5000 for attempt in letter.attempts)
+    assert letter.message_id == entry.delivery().id
+    assert letter.id.endswith(f"-{shards[-1].number}") == (len(shards) > 1)
 
 
-async def test_the_newest_of_all_shards_are_listed_and_the_newest_is_last(
+async def test_newest_letters_of_all_shards_are_listed_oldest_first(
     connection: Connection, shards: list[ShardKeys]
 ):
     for place in range(6):
@@ -67,7 +69,7 @@ async def test_the_newest_of_all_shards_are_listed_and_the_newest_is_last(
     assert await room.count() == 6
 
 
-async def test_a_sink_s_dead_are_found_behind_many_of_another(connection: Connection):
+async def test_letters_of_a_sink_are_found_behind_many_of_another(connection: Connection):
     shards = Keyspace().all()
     await dead_letter(connection, shards[0], "mine", sink="crm")
     other = ("sink", "other", "id", "1-0", "tries", "[]", "phone", "p", "text", "x")
@@ -75,30 +77,28 @@ async def test_a_sink_s_dead_are_found_behind_many_of_another(connection: Connec
     room = DeadLetters(connection, shards)
     assert await texts(room, 10, "crm") == ["mine"]
     assert len(await texts(room, 10, "other")) == 10
-    assert len([one async for one in room.each("other")]) == 450
+    assert len([letter async for letter in room.each("other")]) == 450
 
 
-async def test_it_is_named_by_its_own_id_or_its_message_s_with_the_shard_or_without(
-    connection: Connection, shards: list[ShardKeys]
-):
+async def test_letter_is_named_by_its_own_id_or_its_messages(connection: Connection, shards: list[ShardKeys]):
     entry = await dead_letter(connection, shards[-1], "x")
     await next_ms(connection)  # a dead entry's own id may else be another message's
     await dead_letter(connection, shards[-1], "y")
     room = DeadLetters(connection, shards)
-    [wanted] = [one for one in await room.newest() if one.entry.id == entry.id]
+    [wanted] = [letter for letter in await room.newest() if letter.entry.id == entry.id]
     for name in (wanted.id, wanted.entry_id, entry.id, entry.delivery().id):
-        assert [one.id for one in await room.named(name)] == [wanted.id], name
+        assert [letter.id for letter in await room.named(name)] == [wanted.id], name
     assert await room.named("1-1") == []
 
 
-async def test_a_retry_sends_it_again_once_with_all_tries_before_it(
+async def test_retry_sends_the_message_again_once_with_all_attempts_before_it(
     connection: Connection, shards: list[ShardKeys]
 ):
     entry = await dead_letter(connection, shards[-1], "again")
     room = DeadLetters(connection, shards)
-    [one] = await room.newest()
-    assert await room.retry(one)
-    assert not await room.retry(one)
+    [letter] = await room.newest()
+    assert await room.retry(letter)
+    assert not await room.retry(letter)
     assert await room.count() == 0
     deliveries = DeliveryQueue(connection, shards[-1], "crm")
     assert await deliveries.due(10) == ([PHONE], None)
@@ -106,19 +106,17 @@ async def test_a_retry_sends_it_again_once_with_all_tries_before_it(
     assert (waiting.id, waiting.merged.text, waiting.attempts) == (entry.id, "again", 0)
 
 
-async def test_what_is_dropped_is_gone_and_everything_else_is_not(
-    connection: Connection, shards: list[ShardKeys]
-):
+async def test_drop_deletes_one_letter_only(connection: Connection, shards: list[ShardKeys]):
     await dead_letter(connection, shards[0], "away")
     await dead_letter(connection, shards[0], "stays")
     room = DeadLetters(connection, shards)
-    [first] = [one for one in await room.newest() if one.entry.merged.text == "away"]
+    [first] = [letter for letter in await room.newest() if letter.entry.merged.text == "away"]
     assert await room.drop(first)
     assert not await room.drop(first)
     assert await texts(room) == ["stays"]
 
 
-async def test_an_entry_that_somebody_else_wrote_is_shown_and_can_be_dropped(connection: Connection):
+async def test_entry_of_another_program_is_shown_and_can_be_dropped(connection: Connection):
     [shard] = Keyspace().all()
     await connection.call("XADD", shard.dead, "9-1", "x", "y")  # both in one millisecond
     await connection.call(

@@ -1,4 +1,4 @@
-"""How it goes with the sinks, on a real server, on one shard and on several."""
+"""The status of sinks on a real server, on one shard and on several."""
 
 from __future__ import annotations
 
@@ -54,12 +54,12 @@ async def read(connection: Connection, shard: ShardKeys) -> tuple[DeliveryQueue,
     return deliveries, await deliveries.unread(100, 1, "test") or []
 
 
-async def known(connection: Connection, lag: int) -> int | None:
-    """The lag that is shown: before Redis 7 there was none to be asked for."""
+async def shown_lag(connection: Connection, lag: int) -> int | None:
+    """The lag as it is shown: Redis 6 has none."""
     return None if (await connection.server()).version.startswith("6.") else lag
 
 
-async def test_a_sink_that_was_never_served_lags_behind_everything_that_is_kept(
+async def test_sink_without_a_group_lags_behind_everything_that_is_kept(
     connection: Connection, shards: list[ShardKeys]
 ):
     empty = await look(connection, shards)
@@ -67,24 +67,24 @@ async def test_a_sink_that_was_never_served_lags_behind_everything_that_is_kept(
     ids = [await leave(connection, shard, "p") for shard in shards]
     seen = await look(connection, shards)
     assert (seen.lag, seen.unacknowledged, seen.held) == (len(shards), 0, 0)
-    assert seen.oldest_ms == min(int(one.partition("-")[0]) for one in ids)
+    assert seen.oldest_ms == min(int(entry_id.partition("-")[0]) for entry_id in ids)
 
 
-async def test_what_is_read_and_not_delivered_is_unacknowledged_and_has_an_age(
+async def test_entry_in_delivery_is_unacknowledged_and_has_an_age(
     connection: Connection, shards: list[ShardKeys]
 ):
     first = await leave(connection, shards[0], "a")
     deliveries, [entry] = await read(connection, shards[0])
     await leave(connection, shards[0], "b")
     seen = await look(connection, shards)
-    assert (seen.lag, seen.unacknowledged) == (await known(connection, 1), 1)
+    assert (seen.lag, seen.unacknowledged) == (await shown_lag(connection, 1), 1)
     assert seen.oldest_ms == int(first.partition("-")[0])
     await deliveries.acknowledge(entry.name, entry.id)
     await connection.call("XREADGROUP", "GROUP", CRM.group, "x", "STREAMS", shards[0].out, ">")
     await connection.call("XACK", shards[0].out, CRM.group, await newest(connection, shards[0]))
     seen = await look(connection, shards)
     assert (seen.unacknowledged, seen.oldest_ms, seen.delivered) == (0, None, 1)
-    assert seen.lag == await known(connection, 0)
+    assert seen.lag == await shown_lag(connection, 0)
 
 
 async def newest(connection: Connection, shard: ShardKeys) -> bytes:
@@ -92,13 +92,13 @@ async def newest(connection: Connection, shard: ShardKeys) -> bytes:
     return entry_id
 
 
-async def test_held_phones_waiting_messages_failures_and_the_next_try_are_seen(
+async def test_status_counts_held_phones_waiting_messages_and_failures(
     connection: Connection, shards: list[ShardKeys]
 ):
     for phone in ("a", "a", "b"):
         await leave(connection, shards[0], phone)
-    deliveries, [one, two, other] = await read(connection, shards[0])
-    await deliveries.schedule_retry("a", [one.id, two.id], wait_ms=60_000, error="answered 500")
+    deliveries, [first, second, other] = await read(connection, shards[0])
+    await deliveries.schedule_retry("a", [first.id, second.id], wait_ms=60_000, error="answered 500")
     await deliveries.dead_letter(other, "answered 400")
     seen, now = await look(connection, shards), await connection.now_ms()
     assert (seen.held, seen.waiting, seen.failures, seen.dead) == (1, 2, 2, 1)
@@ -106,7 +106,9 @@ async def test_held_phones_waiting_messages_failures_and_the_next_try_are_seen(
     assert 50_000 < seen.next_try_ms - now <= 60_000
 
 
-async def test_who_delivers_and_where_nobody_does_is_seen(connection: Connection, shards: list[ShardKeys]):
+async def test_status_names_the_daemons_and_counts_unserved_shards(
+    connection: Connection, shards: list[ShardKeys]
+):
     for shard in shards[:-1]:
         await DeliveryQueue(connection, shard, "crm").lease("daemon-1", 60_000)
     seen = await look(connection, shards)
@@ -115,7 +117,7 @@ async def test_who_delivers_and_where_nobody_does_is_seen(connection: Connection
     assert (await look(connection, shards)).unserved == 0
 
 
-async def test_a_pause_says_why_and_since_when_and_ends_once(connection: Connection, shards: list[ShardKeys]):
+async def test_pause_has_a_reason_and_a_time_and_ends_once(connection: Connection, shards: list[ShardKeys]):
     assert (await look(connection, shards)).paused is None
     await DeliveryQueue(connection, shards[0], "crm").pause("it moves")
     paused = (await look(connection, shards)).paused
@@ -127,12 +129,12 @@ async def test_a_pause_says_why_and_since_when_and_ends_once(connection: Connect
     assert await PausedSinks(connection).list() == {}
 
 
-async def test_a_pause_that_somebody_wrote_by_hand_counts_as_one(connection: Connection):
+async def test_pause_written_by_hand_counts(connection: Connection):
     await connection.call("HSET", PAUSED, "crm", "because \xff")
     assert (await PausedSinks(connection).list())["crm"].why == "because \xff"
 
 
-async def test_workers_of_the_stream_are_shown_by_their_own_group(connection: Connection):
+async def test_stream_workers_are_shown_by_their_own_group(connection: Connection):
     [shard] = Keyspace().all()
     workers = ConfiguredSink("bot", "stream", "bots", forwarded=False)
     await leave(connection, shard, "a")
@@ -141,17 +143,17 @@ async def test_workers_of_the_stream_are_shown_by_their_own_group(connection: Co
     await connection.call("XREADGROUP", "GROUP", "bots", "w", "COUNT", 1, "STREAMS", shard.out, ">")
     seen = await look(connection, [shard], workers)
     assert (seen.unacknowledged, seen.holders, seen.unserved) == (1, (), 0)
-    assert seen.lag == await known(connection, 1)
+    assert seen.lag == await shown_lag(connection, 1)
 
 
-async def test_a_stream_that_no_group_is_named_for_has_no_lag(connection: Connection):
+async def test_stream_without_a_configured_group_has_no_lag(connection: Connection):
     [shard] = Keyspace().all()
     await leave(connection, shard, "a")
     seen = await look(connection, [shard], ConfiguredSink("bot", "stream", "", forwarded=False))
     assert (seen.lag, seen.oldest_ms, seen.unserved) == (None, None, 0)
 
 
-async def test_a_lag_that_redis_cannot_say_is_unknown_and_no_guess(connection: Connection):
+async def test_lag_that_redis_cannot_tell_is_none(connection: Connection):
     [shard] = Keyspace().all()
     ids = [await leave(connection, shard, "a") for _ in range(4)]
     await make_group(connection, shard.out, CRM.group)
@@ -180,14 +182,14 @@ async def cost(connection: Connection, shard: ShardKeys, waiting: int) -> int:
     return sum(called.values())
 
 
-async def test_the_cost_goes_by_the_sinks_and_not_by_what_waits(connection: Connection):
+async def test_cost_does_not_grow_with_the_queue(connection: Connection):
     [shard] = Keyspace().all()
     await cost(connection, shard, 0)  # the first call on a connection takes some more
     assert await cost(connection, shard, 0) <= 16
     assert await cost(connection, shard, 500) == await cost(connection, shard, 2000) <= 19 + 2 * END
 
 
-async def test_the_last_error_of_what_waits_and_since_when_is_seen(
+async def test_retry_cause_has_the_last_error_and_the_first_time(
     connection: Connection, shards: list[ShardKeys]
 ):
     assert (await look(connection, shards)).retry_cause is None
@@ -203,11 +205,12 @@ async def test_the_last_error_of_what_waits_and_since_when_is_seen(
     assert seen is not None
     assert seen.error == "last of b"
     assert seen.since_ms < seen.at_ms
-    [one] = await pending_deliveries(connection, shards, ["crm", "copy"], "a")
-    assert (one.sink, one.messages, one.attempts, one.last and one.last.error) == ("crm", 1, 2, "last of a")
-    assert one.last is not None
-    assert one.last.at_ms > seen.since_ms
-    assert one.next_try_ms is not None
+    [pending] = await pending_deliveries(connection, shards, ["crm", "copy"], "a")
+    assert (pending.sink, pending.messages, pending.attempts) == ("crm", 1, 2)
+    assert pending.last is not None
+    assert pending.last.error == "last of a"
+    assert pending.last.at_ms > seen.since_ms
+    assert pending.next_try_ms is not None
     assert await pending_deliveries(connection, shards, ["crm"], "nobody") == []
 
 
@@ -216,16 +219,16 @@ async def _later(connection: Connection, shards: list[ShardKeys]) -> bool:
     return seen is not None and await connection.now_ms() > seen.at_ms
 
 
-async def test_a_phone_that_was_never_tried_has_no_error(connection: Connection, shards: list[ShardKeys]):
+async def test_phone_without_an_attempt_has_no_error(connection: Connection, shards: list[ShardKeys]):
     await leave(connection, shards[0], "a")
     deliveries, [entry] = await read(connection, shards[0])
     await deliveries.schedule_retry("a", [entry.id], wait_ms=0)
     assert (await look(connection, shards)).retry_cause is None
-    [one] = await pending_deliveries(connection, shards, ["crm"], "a")
-    assert (one.attempts, one.last) == (0, None)
+    [pending] = await pending_deliveries(connection, shards, ["crm"], "a")
+    assert (pending.attempts, pending.last) == (0, None)
 
 
-async def test_a_group_of_ours_that_is_no_sinks_is_a_stray_with_what_it_holds(
+async def test_group_of_a_sink_that_is_not_configured_is_orphaned(
     connection: Connection, shards: list[ShardKeys]
 ):
     for shard in shards:
@@ -236,34 +239,34 @@ async def test_a_group_of_ours_that_is_no_sinks_is_a_stray_with_what_it_holds(
         await DeliveryQueue(connection, shard, "crm").lease("test", 0)
     groups = (await pending_on(connection, shards)).groups
     assert await orphaned_groups(connection, shards, groups, [CRM]) == []
-    [one] = await orphaned_groups(connection, shards, groups, [])
-    assert (one.sink, one.shards, one.served) == ("crm", tuple(shards), False)
-    assert one.left == await known(connection, 2 * len(shards))
+    [group] = await orphaned_groups(connection, shards, groups, [])
+    assert (group.sink, group.shards, group.served) == ("crm", tuple(shards), False)
+    assert group.left == await shown_lag(connection, 2 * len(shards))
     await DeliveryQueue(connection, shards[-1], "crm").lease("daemon", 60_000)
-    [one] = await orphaned_groups(connection, shards, groups, [])
-    assert one.served
+    [group] = await orphaned_groups(connection, shards, groups, [])
+    assert group.served
 
 
-async def test_how_long_a_group_has_asked_for_nothing_is_seen(connection: Connection):
+async def test_idle_time_of_a_group_is_shown(connection: Connection):
     [shard] = Keyspace().all()
     await leave(connection, shard, "a")
     await make_group(connection, shard.out, "bots")
-    assert [one.idle_ms for one in (await pending_on(connection, [shard])).groups] == [None]
-    for worker in ("one", "two"):
+    assert [group.idle_ms for group in (await pending_on(connection, [shard])).groups] == [None]
+    for worker in ("first", "second"):
         await connection.call("XREADGROUP", "GROUP", "bots", worker, "STREAMS", shard.out, ">")
     [seen] = (await pending_on(connection, [shard])).groups
     assert seen.idle_ms is not None
     assert seen.idle_ms < 60_000
 
 
-def test_the_settings_name_the_outlets_and_who_reads_for_them(tmp_path: Path):
+def test_configured_sinks_have_their_groups(tmp_path: Path):
     settings = configure(
         "redis://127.0.0.1:1/0", tmp_path,
         sinks__crm__type="http", sinks__crm__url="https://crm.example.com/",
         sinks__bot__type="stream", sinks__bot__group="bots",
         sinks__copy__type="stream", sinks__copy__key="copies",
     ).settings  # fmt: skip
-    assert {one.name: (one.group, one.forwarded) for one in configured_sinks(settings)} == {
+    assert {sink.name: (sink.group, sink.forwarded) for sink in configured_sinks(settings)} == {
         "crm": ("rfctl:crm", True),
         "bot": ("bots", False),
         "copy": ("rfctl:copy", True),

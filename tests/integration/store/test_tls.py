@@ -21,36 +21,36 @@ QUEUES = {"bullmq": "bull:company-none-messages:wait", "celery": "celery", "rq":
 
 
 @pytest.fixture
-async def vouched(server: RedisServer, tmp_path: Path) -> AsyncIterator[str]:
-    """The server's URL through TLS, with who vouches for it."""
+async def tls_url(server: RedisServer, tmp_path: Path) -> AsyncIterator[str]:
+    """The server's URL through TLS, with the CA that vouches for it."""
     certificate, context = self_signed(tmp_path)
     async with Relay(server.port, context) as relay:
         yield f"{relay.url}?ssl_ca_certs={certificate}"
 
 
-async def test_redis_is_reached_through_tls_whose_ca_the_url_names(vouched: str):
-    connection = Connection.open(RedisAddress(vouched, "the test"))
+async def test_redis_is_reached_through_tls_with_the_ca_of_the_url(tls_url: str):
+    connection = Connection.open(RedisAddress(tls_url, "the test"))
     await connection.call("SET", "a", 1)
     assert await connection.call("GET", "a") == b"1"
     await connection.close()
 
 
-async def test_a_redis_that_nobody_vouches_for_is_refused_with_the_way_out(vouched: str):
-    connection = Connection.open(RedisAddress(vouched.partition("?")[0], "the test"))
-    with pytest.raises(RedisUnreachableError, match="certificate verify failed") as refused:
+async def test_certificate_of_an_unknown_ca_is_rejected_with_the_next_step(tls_url: str):
+    connection = Connection.open(RedisAddress(tls_url.partition("?")[0], "the test"))
+    with pytest.raises(RedisUnreachableError, match="certificate verify failed") as problem:
         await connection.call("GET", "a")
     await connection.close()
-    assert "ssl_ca_certs=" in refused.value.next
+    assert "ssl_ca_certs=" in problem.value.next
 
 
 @pytest.mark.parametrize("kind", QUEUES)
-async def test_a_queue_is_reached_through_tls_whose_ca_the_url_names(
-    vouched: str, connection: Connection, kind: str
+async def test_queue_is_reached_through_tls_with_the_ca_of_the_url(
+    tls_url: str, connection: Connection, kind: str
 ):
     [entry_id] = await hand_over(connection, ("7", "a"))
-    made = build_target("bot", settings(kind, url=vouched), redis_url="redis://127.0.0.1:1/0")
-    assert not isinstance(made.sink, RedisSink)
-    await made.sink.open()
-    await made.sink.deliver((await deliveries(connection).fetch(entry_id)).delivery())
-    await made.close()
+    target = build_target("bot", settings(kind, url=tls_url), redis_url="redis://127.0.0.1:1/0")
+    assert not isinstance(target.sink, RedisSink)
+    await target.sink.open()
+    await target.sink.deliver((await deliveries(connection).fetch(entry_id)).delivery())
+    await target.close()
     assert await connection.call("LLEN", QUEUES[kind]) == 1

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rfctl.model.company import decode_company, encode_company
 from rfctl.model.message import Message, normalize_phone
-from rfctl.model.stored import decode_item, encode_company, encode_item
+from rfctl.model.stored import decode_item, encode_item
 from rfctl.store.keys import Keyspace, batch_key_of, dedupe_key, is_plain
 
 
@@ -28,15 +29,15 @@ def test_all_spellings_of_one_person_are_one(written: str):
 
 
 @pytest.mark.parametrize("written", ["12345@lid", "user_7", "-100123", "анна", "7900@g.us", "a.b-c"])
-def test_what_is_no_number_stays_as_it_is(written: str):
+def test_sender_that_is_no_number_stays_unchanged(written: str):
     assert normalize_phone(written) == written
 
 
 @given(st.text())
-def test_tidying_twice_changes_nothing_more_for_digits(text: str):
-    tidied = normalize_phone(text)
-    if tidied.isdigit() and tidied.isascii():
-        assert normalize_phone(tidied) == tidied
+def test_normalizing_twice_changes_nothing_more_for_digits(text: str):
+    phone = normalize_phone(text)
+    if phone.isdigit() and phone.isascii():
+        assert normalize_phone(phone) == phone
 
 
 @given(st.text(min_size=1, max_size=300), st.integers(1, 64))
@@ -56,8 +57,8 @@ def test_a_plain_phone_can_never_look_like_a_hash():
 
 
 @given(st.text(), st.text(max_size=50), st.one_of(st.none(), st.text(max_size=20)), st.text(max_size=30))
-def test_whatever_is_typed_the_item_reads_back(text: str, message_id: str, company: str | None, kind: str):
-    text, message_id, kind = (one.encode(errors="replace").decode() for one in (text, message_id, kind))
+def test_item_of_any_text_reads_back(text: str, message_id: str, company: str | None, kind: str):
+    text, message_id, kind = (part.encode(errors="replace").decode() for part in (text, message_id, kind))
     company = company.encode(errors="replace").decode() if company is not None else None
     message = Message(phone="p", text=text, id=message_id, channel="generic", company=company, type=kind)
     raw = encode_item(message, with_phone=True) + b',"timestamp":1,"receivedAt":2,"waitMs":3}'
@@ -74,15 +75,19 @@ def test_a_company_of_digits_is_a_number_as_the_node_service_wrote_it():
     assert encode_company(None) == b"null"
 
 
-def test_an_id_is_one_senders_and_one_companys():
-    marks = {
-        dedupe_key(*scope) for scope in [("a", "", "1"), ("b", "", "1"), ("a", "9", "1"), ("a", "", "2")]
-    }
-    assert len(marks) == 4
-    assert all(len(mark) == 16 for mark in marks)
+@pytest.mark.parametrize("company", ["962302", "007", "9" * 30, "salon", None])
+def test_company_reads_back_the_same_from_json_and_from_the_stream(company: str | None):
+    assert decode_company(msgspec.json.decode(encode_company(company))) == company
+    assert decode_company(company or "") == company
 
 
-def test_a_sender_in_a_group_has_another_key_than_alone_and_none_can_be_forged():
+def test_dedupe_key_is_for_one_sender_and_one_company():
+    keys = {dedupe_key(*scope) for scope in [("a", "", "1"), ("b", "", "1"), ("a", "9", "1"), ("a", "", "2")]}
+    assert len(keys) == 4
+    assert all(len(key) == 16 for key in keys)
+
+
+def test_batch_keys_of_chats_differ_and_cannot_be_forged():
     names = {
         batch_key_of("7"),
         batch_key_of("7", chat="g"),
@@ -95,13 +100,13 @@ def test_a_sender_in_a_group_has_another_key_than_alone_and_none_can_be_forged()
     assert len(names) == 7
 
 
-def test_an_item_that_is_not_ours_is_shown_and_not_lost():
+def test_item_of_another_program_is_shown_and_not_lost():
     assert decode_item(b"what is this").text == "what is this"
     assert decode_item(b'{"message":"hi","companyId":1}').text == "hi"
 
 
 @pytest.mark.parametrize("name", ["metadata", "media", "other"])
-def test_an_item_that_is_nested_too_deeply_is_shown_and_not_lost(name: str):
+def test_item_that_is_nested_too_deeply_is_shown_and_not_lost(name: str):
     deep = b'{"message":"hi","' + name.encode() + b'":' + b"[" * 50_000 + b"]" * 50_000 + b"}"
     shown = decode_item(deep)
     assert (shown.type, shown.text) == ("unreadable", deep.decode())

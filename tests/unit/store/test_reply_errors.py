@@ -8,14 +8,15 @@ import pytest
 import redis.exceptions as rx
 from redis._parsers.base import BaseParser
 
-from rfctl.errors import CANNOT_NOW, TEMPORARY, OverloadedError, RedisCannotNowError
+from rfctl.errors import TEMPORARY, OverloadedError, RedisCannotNowError
 from rfctl.ingest.group_commit import Bounds, GroupCommit
 from rfctl.model.message import Message
 from rfctl.model.stored import Added
-from rfctl.store.connection import RedisAddress, explain
+from rfctl.store.connection import RedisAddress
+from rfctl.store.reply_errors import CANNOT_NOW, explain_failure
 
 ADDRESS = RedisAddress("redis://127.0.0.1:1/0", "the test")
-SAID = {
+ANSWERS = {
     "LOADING": "LOADING Redis is loading the dataset in memory",
     "OOM": "OOM command not allowed when used memory > 'maxmemory'.",
     "READONLY": "READONLY You can't write against a read only replica.",
@@ -36,17 +37,17 @@ LEADS_TO = {
 
 
 @pytest.mark.parametrize("read", [BaseParser.parse_error, rx.ResponseError])
-@pytest.mark.parametrize("code", SAID)
+@pytest.mark.parametrize("code", ANSWERS)
 def test_each_cause_has_the_next_step_that_fits_it(code: str, read: Callable[[str], Exception]):
     """As redis-py reads the answer, which takes the first word out of some, and as it is."""
-    named = explain(read(SAID[code]), ADDRESS)
+    named = explain_failure(read(ANSWERS[code]), ADDRESS)
     assert isinstance(named, RedisCannotNowError)
     assert named.exit_status == TEMPORARY
     assert LEADS_TO[code] in named.next
 
 
 def test_no_cause_is_left_out():
-    assert set(CANNOT_NOW) == set(SAID) == set(LEADS_TO)
+    assert set(CANNOT_NOW) == set(ANSWERS) == set(LEADS_TO)
 
 
 async def test_an_overloaded_daemon_says_what_to_look_at():

@@ -1,48 +1,104 @@
-"""The scripts against a model, on fakeredis: hundreds of random conversations in the time of one real one."""
+"""The text of the scripts: what each is made of, and that nothing in it is undefined, unused or shadowed."""
 
 from __future__ import annotations
 
-import fakeredis
-from hypothesis import given, settings
-from hypothesis import strategies as st
+import re
+import shutil
+import subprocess
+from importlib import resources
+from pathlib import Path
+from typing import get_args
 
-from rfctl.model.message import Message
-from rfctl.store.connection import Connection, RedisAddress
-from tests.support.batching import make_rig
+import pytest
 
-messages = st.tuples(
-    st.sampled_from(["79001234567", "a b]}{*", "rfctl:due"]),
-    st.sampled_from(["x", 'a","companyId":"b', "\\", "🙏", "\0"]),
-    st.integers(0, 30),
-    st.sampled_from([None, "1", "x"]),
-)
+from rfctl.model.closed_sets import DrainReason, Reason
+from rfctl.store.scripts import CLOCK, ScriptLibrary, includes, verbs
+from tests.support.clock import INCLUDE
+
+LUA = Path(str(resources.files("rfctl.store").joinpath("lua")))
+REPOSITORY = Path(__file__).parents[3]
+NEEDED = "luacheck is not on this machine: apt install lua-check"
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.lists(st.lists(messages, min_size=1, max_size=8), max_size=6), st.sampled_from([0, 4]))
-async def test_every_message_comes_out_once_in_order_and_never_mixed(calls, shards):
-    connection = Connection(
-        fakeredis.FakeAsyncRedis(protocol=2), RedisAddress("fake", "the test"), shebang=False
+@pytest.fixture(params=verbs())
+def verb(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def luacheck() -> str:
+    program = shutil.which("luacheck")
+    if program is None:
+        pytest.skip(NEEDED)
+    return program
+
+
+def text_of(verb: str) -> str:
+    [file] = LUA.glob(f"*/{verb}.lua")
+    return file.read_text()
+
+
+def check(program: str, *arguments: str, text: str = "") -> str:
+    """What luacheck complains of."""
+    done = subprocess.run(
+        [program, "--codes", "--no-color", *arguments],
+        input=text,
+        capture_output=True,
+        text=True,
+        cwd=REPOSITORY,
     )
-    batches = make_rig(connection, shards, max_size=4)
-    model: dict[tuple[str, str, str], str] = {}
-    for call in calls:
-        sent = [Message(phone=p, text=t, id=str(i), channel="generic", company=c) for p, t, i, c in call]
-        results = await batches.add(sent)
-        for one, result in zip(sent, results, strict=True):
-            key = (one.phone, one.company or "", one.id)
-            assert result.added == (key not in model)
-            model.setdefault(key, one.text)
-    while (await batches.drain("shutdown")).more:
-        pass
-    merged = await batches.collect()
-    out = [((one.phone, one.company, m.messageId), m.text) for one in merged for m in one.messages]
-    assert dict(out) == model
-    assert len(out) == len(model)
-    for phone in {key[0] for key in model}:
-        assert [key for key, _ in out if key[0] == phone] == [key for key in model if key[0] == phone]
-    for batch in merged:
-        assert batch.count == len(batch.messages) <= 4
-        assert batch.text == " ".join(m.text for m in batch.messages)
-        assert len({m.companyId for m in batch.messages}) == 1
-    await connection.close()
+    return "" if done.returncode == 0 else done.stdout + done.stderr
+
+
+def test_each_lua_file_is_clean(luacheck: str):
+    assert check(luacheck, str(LUA)) == ""
+
+
+def test_each_verb_is_clean_as_redis_runs_it(luacheck: str, verb: str):
+    """With its includes before it: no name is missing, defined twice or shadowed. An include gives more than is used."""
+    names = ("--no-config", "--std", "lua51", "--read-globals", "KEYS", "ARGV", "redis", "cjson")
+    text = ScriptLibrary().script(verb).text
+    assert check(luacheck, *names, "--ignore", "211", "--", "-", text=text) == ""
+
+
+def test_each_verb_tells_all_its_keys_and_arguments(verb: str):
+    """Numbered from 1, without a gap, up to the last that the text reads."""
+    text = text_of(verb)
+    for name in ("KEYS", "ARGV"):
+        head = re.search(rf"^-- {name}  .*\n(?:--       \d.*\n|--  {{6,}}.*\n)*", text, re.MULTILINE)
+        used = [int(number) for number in re.findall(rf"{name}\[(\d+)\]", text)]
+        numbers = [int(number) for number in re.findall(r"(?<=  )(\d)…? (?=\S)", head[0])] if head else []
+        assert numbers == list(range(1, len(numbers) + 1)), verb
+        assert max(used, default=0) <= len(numbers), verb
+
+
+def test_only_the_clock_reads_the_time():
+    readers = [
+        file.relative_to(LUA).as_posix() for file in LUA.glob("*/*.lua") if "'TIME'" in file.read_text()
+    ]
+    assert readers == [f"{CLOCK}.lua"]
+
+
+def test_another_clock_takes_the_place_of_the_servers(verb: str):
+    text = ScriptLibrary(INCLUDE).script(verb).text
+    assert "'TIME'" not in text
+    assert (INCLUDE in text) == (CLOCK in includes(text_of(verb)))
+
+
+def test_includes_stand_before_the_verb_in_their_order():
+    text = ScriptLibrary().script("flush").text
+    parts = [(LUA / f"shared/{name}.lua").read_text() for name in ("clock", "item", "batch")]
+    assert text == "#!lua flags=allow-oom\n" + "".join(parts) + text_of("flush")
+
+
+def test_script_for_redis_6_has_no_flags_and_writes_first():
+    text = ScriptLibrary().script("lease").without_shebang().text
+    assert text.startswith("redis.call('UNLINK', KEYS[1] .. ':')\n-- flags=allow-oom")
+
+
+def test_every_reason_that_a_script_gives_is_in_the_closed_set():
+    of_scripts = set(get_args(Reason)) - set(get_args(DrainReason))
+    text = text_of("add") + text_of("hand_over")
+    quoted = set(re.findall(r"'([a-z]+(?:-[a-z]+)?)'", text))
+    assert of_scripts <= quoted
+    assert set(re.findall(r"hand_over\(name, .*?'([a-z-]+)'", text)) <= of_scripts

@@ -1,10 +1,13 @@
+-- include: shared/clock, shared/item, shared/batch
 -- Stores messages, many in one call; a batch that is full, or that the new message must not join, leaves here.
--- ARGV  7 seen prefix   8 how long last-msg lives, ms
---       then nine a message: name, mark (16 bytes), dedupe window (s), quiet_ms, max_size, max_wait_ms,
---       action ('' | send_alone | send_batch | discard_batch: what becomes of the batch at once), item without its last three fields,
---       and when it was sent, Unix ms, or ''
+-- KEYS  1 index of due times (zset)   2 output stream   3 totals (hash)
+-- ARGV  1 batch prefix   2 last-msg prefix   3 separator   4 order: arrival|sent   5 overdue_ms   6 events channel
+--       7 seen prefix   8 how long last-msg lives, ms
+--       9… nine a message: name, dedupe key (16 bytes), dedupe window (s), quiet_ms, max_size, max_wait_ms,
+--       action ('' | send_alone | send_batch | discard_batch: what becomes of the batch at once),
+--       item without its last three fields, and when it was sent, Unix ms, or ''
 -- Returns three a message: 1 added | 0 seen before | -1 the key holds something else; batch size; due in, ms.
--- Not allowed to run out of memory: refused before it wrote anything.
+-- Without memory it is rejected before it wrote anything.
 local SEEN, LAST_MS, FIELDS = ARGV[7], ARGV[8], 9
 
 -- Ids of one dedupe window lie in a set a time bucket; the bucket before it is still asked.
@@ -19,8 +22,8 @@ for i = 11, #ARGV, FIELDS do
   end
 end
 
-local function seen(mark, sets)
-  return redis.call('SISMEMBER', sets.now, mark) == 1 or redis.call('SISMEMBER', sets.before, mark) == 1
+local function seen(dedupe_key, sets)
+  return redis.call('SISMEMBER', sets.now, dedupe_key) == 1 or redis.call('SISMEMBER', sets.before, dedupe_key) == 1
 end
 
 local function due_of(name) return tonumber(redis.call('ZSCORE', DUE, name) or NOW) end
@@ -31,11 +34,11 @@ local function due_of(name) return tonumber(redis.call('ZSCORE', DUE, name) or N
 -- not put that time into the future.
 local function make_room(name, item, action)
   if redis.call('EXISTS', BATCH .. name) == 0 then return NOW, 0 end
-  local first, mine = read(redis.call('LINDEX', BATCH .. name, 0)), read(item)
+  local first, mine = read_item(redis.call('LINDEX', BATCH .. name, 0)), read_item(item)
   if first.belongs ~= mine.belongs then
-    merge(name, first.company ~= mine.company and 'company' or 'channel', NOW)
+    hand_over(name, first.company ~= mine.company and 'company' or 'channel', NOW)
   elseif action == 'send_alone' then
-    merge(name, 'bypass', NOW)
+    hand_over(name, 'bypass', NOW)
   elseif action == 'discard_batch' then
     return NOW, clear(name)
   else
@@ -50,8 +53,8 @@ local function reason_to_leave(size, most, action)
 end
 
 -- Returns the batch's size and in how many ms it is due, after this message.
-local function push(name, quiet, most, max_wait, action, item, sent)
-  item = item .. ',"timestamp":' .. (sent ~= '' and sent or whole(NOW)) ..
+local function push(name, quiet, most, max_wait, action, front, sent)
+  local item = front .. ',"timestamp":' .. (sent ~= '' and sent or whole(NOW)) ..
     ',"receivedAt":' .. whole(NOW) .. ',"waitMs":' .. quiet .. '}'
   local first, discarded = make_room(name, item, action)
   local size = redis.call('RPUSH', BATCH .. name, item)
@@ -61,7 +64,7 @@ local function push(name, quiet, most, max_wait, action, item, sent)
   redis.call('ZADD', DUE, whole(due), name)
   publish(FOLLOWED and '{"event":"in","phone":' .. cjson.encode(name) .. ',"size":' .. size ..
     ',"due_in_ms":' .. whole(math.max(0, due - NOW)) .. ',"item":' .. item .. '}')
-  if leaves then merge(name, leaves, NOW, discarded) end
+  if leaves then hand_over(name, leaves, NOW, discarded) end
   return size, math.max(0, due - NOW)
 end
 
@@ -69,17 +72,18 @@ local answers = {}
 local function answer(...) for _, value in ipairs({ ... }) do table.insert(answers, value) end end
 
 for i = 9, #ARGV, FIELDS do
-  local name, mark, sets = ARGV[i], ARGV[i + 1], windows[ARGV[i + 2]]
+  local name, dedupe_key, sets = ARGV[i], ARGV[i + 1], windows[ARGV[i + 2]]
   local length = redis.pcall('LLEN', BATCH .. name)
   if type(length) == 'table' then
     answer(-1, 0, 0)
-  elseif seen(mark, sets) then
+  elseif seen(dedupe_key, sets) then
     count('duplicates', 1)
     answer(0, length, math.max(0, due_of(name) - NOW))
   else
-    local size, due_in = push(name, ARGV[i + 3], ARGV[i + 4], ARGV[i + 5], ARGV[i + 6], ARGV[i + 7], ARGV[i + 8])
+    local size, due_in =
+      push(name, ARGV[i + 3], ARGV[i + 4], ARGV[i + 5], ARGV[i + 6], ARGV[i + 7], ARGV[i + 8])
     count('messages_in', 1)
-    redis.call('SADD', sets.now, mark)  -- last: marked first, any later error would lose the message for good
+    redis.call('SADD', sets.now, dedupe_key)  -- last: added first, any later error would lose the message for good
     answer(1, size, due_in)
   end
 end

@@ -1,16 +1,19 @@
 -- flags=allow-oom: it frees memory, and must work when there is none left
+-- include: shared/clock, shared/item, shared/batch
 -- Hands over what is due, or everything, up to a limit a call so that a call stays short.
--- ARGV  7 most batches   8 longest wait, ms: a due time further away is pulled in (the clock jumped back)
+-- KEYS  1 index of due times (zset)   2 output stream   3 totals (hash)
+-- ARGV  1 batch prefix   2 last-msg prefix   3 separator   4 order: arrival|sent   5 overdue_ms   6 events channel
+--       7 most batches   8 longest wait, ms: a due time further away is clamped (the clock jumped back)
 --       9 '' for what is due | a reason: everything, and this one for what was not due yet
--- Returns batches, messages, next due (Unix ms, -1: nothing pending), now (Unix ms), pulled in, more is due (0|1),
---         then name-phone and late_ms of each one that was overdue by more than overdue_ms.
+-- Returns batches, messages, next due (Unix ms, -1: nothing pending), now (Unix ms), clamped, more is due (0|1),
+--         then phone and late_ms of each batch that was overdue by more than overdue_ms.
 local LIMIT, LONGEST_MS, ALL = tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[9] ~= ''
 local MOST_MESSAGES = 2000  -- a call's length goes by messages too
-local handed, messages, pulled_in, stale = 0, 0, 0, {}
+local batches, messages, clamped, overdue = 0, 0, 0, {}
 
 local function last_wait(name)
   local item = redis.pcall('LINDEX', BATCH .. name, -1)
-  return type(item) == 'string' and read(item) or { at = NOW, wait = 0 }
+  return type(item) == 'string' and read_item(item) or { at = NOW, wait = 0 }
 end
 
 local function reason_of(name, due)
@@ -20,30 +23,31 @@ local function reason_of(name, due)
 end
 
 -- Another daemon may know a rule that lets a message wait longer than all that this one knows: the item says so.
-local function pull_in()
-  local far = redis.call('ZREVRANGEBYSCORE', DUE, '+inf', '(' .. whole(NOW + LONGEST_MS), 'WITHSCORES', 'LIMIT', 0, LIMIT)
+local function clamp()
+  local latest = '(' .. whole(NOW + LONGEST_MS)
+  local far = redis.call('ZREVRANGEBYSCORE', DUE, '+inf', latest, 'WITHSCORES', 'LIMIT', 0, LIMIT)
   for i = 1, #far, 2 do
     local last = last_wait(far[i])
     if last.at > NOW or tonumber(far[i + 1]) > last.at + last.wait then
       redis.call('ZADD', DUE, whole(NOW + last.wait), far[i])
-      pulled_in = pulled_in + 1
+      clamped = clamped + 1
     end
   end
 end
 
-if not ALL then pull_in() end
+if not ALL then clamp() end
 local till = ALL and '+inf' or whole(NOW)
 local names = redis.call('ZRANGEBYSCORE', DUE, '-inf', till, 'WITHSCORES', 'LIMIT', 0, LIMIT)
 for i = 1, #names, 2 do
   if messages >= MOST_MESSAGES then break end
   local name, due = names[i], tonumber(names[i + 1])
-  local id, size, late, phone = merge(name, reason_of(name, due), math.min(due, NOW))
+  local id, size, late, phone = hand_over(name, reason_of(name, due), math.min(due, NOW))
   if id then
-    handed, messages = handed + 1, messages + size
-    if late > STALE_MS then table.insert(stale, phone); table.insert(stale, late) end
+    batches, messages = batches + 1, messages + size
+    if late > OVERDUE_MS then table.insert(overdue, phone); table.insert(overdue, late) end
   end
 end
 write_counts()
-local next = redis.call('ZRANGE', DUE, 0, 0, 'WITHSCORES')[2]
-local more = next and (ALL or tonumber(next) <= NOW) and 1 or 0
-return { handed, messages, next and tonumber(next) or -1, NOW, pulled_in, more, unpack(stale) }
+local next_due = tonumber(redis.call('ZRANGE', DUE, 0, 0, 'WITHSCORES')[2] or -1)
+local more = next_due ~= -1 and (ALL or next_due <= NOW) and 1 or 0
+return { batches, messages, next_due, NOW, clamped, more, unpack(overdue) }

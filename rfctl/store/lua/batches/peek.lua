@@ -1,10 +1,10 @@
 -- flags=no-writes: it only looks
+-- include: shared/clock
 -- Reads one batch at one moment.
 -- KEYS  1 index of due times   2 the batch
 -- ARGV  1 name
 -- Returns now (Unix ms), due (Unix ms, -1: none), then the items, oldest first.
-local clock = redis.call('TIME')
 local due = redis.call('ZSCORE', KEYS[1], ARGV[1])
-local answer = { tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000), tonumber(due or -1) }
+local answer = { NOW, tonumber(due or -1) }
 for _, item in ipairs(redis.call('LRANGE', KEYS[2], 0, -1)) do table.insert(answer, item) end
 return answer

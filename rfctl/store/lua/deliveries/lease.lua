@@ -1,7 +1,7 @@
 -- flags=allow-oom: a few bytes, without which nothing is delivered and no memory freed
 -- One daemon at a time delivers for a sink, so that one person's messages leave in their order.
 -- KEYS  1 lease
--- ARGV  1 who   2 for how long, ms; 0 gives it back
+-- ARGV  1 daemon id   2 for how long, ms; 0 gives it back
 -- Returns 1 when it is ours, 0 when another has it.
 local holder = redis.call('GET', KEYS[1])
 if holder and holder ~= ARGV[1] then return 0 end

@@ -1,12 +1,16 @@
+-- include: shared/clock, shared/delivery
 -- The receiver is back, or an operator says so: what waits for a later try is due now. Up to 1000 phones a call.
--- ARGV  3 all | '' when waits that are to be kept stay   4 how many of those were passed by in the calls before
+-- KEYS  1 output stream   2 waiting (zset, no scores: name NUL id)   3 retry (zset, name → when, Unix ms)
+--       4 tries (hash, id → JSON array)   5 bodies (hash, id → JSON array of fields)   6 totals (hash)
+-- ARGV  1 consumer group   2 sink
+--       3 all | '' when fixed waits stay   4 how many of those were passed by in the calls before
 -- Returns how many are due now, and how many were passed by; 0 and 0 at the end.
-local late = redis.call('ZRANGEBYSCORE', RETRY, '(' .. whole(NOW), '+inf', 'WITHSCORES', 'LIMIT', ARGV[4], 1000)
-local pulled = 0
-for i = 1, #late, 2 do
-  if ARGV[3] == 'all' or not is_kept(late[i + 1]) then
-    redis.call('ZADD', RETRY, whole(NOW), late[i])
-    pulled = pulled + 1
+local later = redis.call('ZRANGEBYSCORE', RETRY, '(' .. whole(NOW), '+inf', 'WITHSCORES', 'LIMIT', ARGV[4], 1000)
+local due = 0
+for i = 1, #later, 2 do
+  if ARGV[3] == 'all' or not is_fixed(later[i + 1]) then
+    redis.call('ZADD', RETRY, whole(NOW), later[i])
+    due = due + 1
   end
 end
-return { pulled, #late / 2 - pulled }
+return { due, #later / 2 - due }

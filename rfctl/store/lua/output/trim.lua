@@ -1,12 +1,11 @@
 -- flags=allow-oom: it frees memory
+-- include: shared/clock
 -- Removes from the output stream what every consumer group has acknowledged and is old, or is more than is kept.
 -- KEYS  1 output stream
 -- ARGV  1 keep, ms   2 keep, entries
 -- Returns how many entries were removed, and 1 when more could be.
--- Without a group nothing is known of the readers, and nothing is removed.
+-- Without a group rfctl knows nothing of the readers, and nothing is removed.
 local MOST = 1000
-local clock = redis.call('TIME')
-local NOW = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
 
 local function parts(id)
   local ms, seq = string.match(id, '^(%d+)%-(%d+)$')
@@ -21,7 +20,7 @@ end
 
 local function behind(id)
   local ms, seq = parts(id)
-  return string.format('%.0f-%.0f', ms, seq + 1)
+  return whole(ms) .. '-' .. whole(seq + 1)
 end
 
 -- The first entry that some group still needs: unread, or read and not acknowledged.
@@ -39,7 +38,7 @@ end
 
 -- The first entry that is kept for its age; and, if there are too many, the first that is kept for its place.
 local function first_kept()
-  local kept = string.format('%.0f-0', math.max(0, NOW - tonumber(ARGV[1])))
+  local kept = whole(math.max(0, NOW - tonumber(ARGV[1]))) .. '-0'
   local excess = redis.call('XLEN', KEYS[1]) - tonumber(ARGV[2])
   if excess <= 0 then return kept, 0 end
   local oldest = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', math.min(excess, MOST))

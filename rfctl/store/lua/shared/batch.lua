@@ -1,12 +1,12 @@
--- What the writing verbs share; put before each of them by scripts.py.
+-- What the verbs about batches share. Needs shared/clock and shared/item.
 -- KEYS  1 index of due times (zset)   2 output stream   3 totals (hash)
 -- ARGV  1 batch prefix   2 last-msg prefix   3 separator   4 order: arrival|sent   5 overdue_ms   6 events channel
+-- Gives: DUE, BATCH, LAST, OVERDUE_MS, FOLLOWED, count(what, by), write_counts(), publish(event), clear(name),
+--        hand_over(name, reason, due, discarded).
 -- A name's own keys are the prefixes with the name behind them: same hash tag, same slot.
 local DUE, OUT, TOTALS = KEYS[1], KEYS[2], KEYS[3]
 local BATCH, LAST, SEPARATOR, ORDER = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local STALE_MS, EVENTS = tonumber(ARGV[5]), ARGV[6]
-local clock = redis.call('TIME')
-local NOW = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
+local OVERDUE_MS, EVENTS = tonumber(ARGV[5]), ARGV[6]
 local FOLLOWED = redis.call('PUBSUB', 'NUMSUB', EVENTS)[2] > 0
 local counts = {}
 
@@ -15,50 +15,10 @@ redis.call('ZCARD', DUE)
 redis.call('XLEN', OUT)
 redis.call('HLEN', TOTALS)
 
-local function whole(number) return string.format('%.0f', number) end
 local function count(what, by) counts[what] = (counts[what] or 0) + by end
 
 local function write_counts()
   for what, by in pairs(counts) do redis.call('HINCRBY', TOTALS, what, by) end
-end
-
--- cjson also takes NaN, Infinity and hexadecimal numbers, which no reader behind us does.
-local function is_json(item)
-  local rest = string.gsub(item, '\\.', '')
-  rest = string.gsub(rest, '"[^"]*"', '')
-  for _, word in ipairs({ 'true', 'false', 'null' }) do rest = string.gsub(rest, word, '') end
-  return not string.find(rest, '[A-DF-Za-df-z]')
-end
-
--- An item that we wrote is read by plain searches; `","` cannot occur inside a JSON string.
--- One that somebody else wrote is kept, and handed over as text.
-local function read(item)
-  local stop = string.find(item, '","companyId":', 1, true)
-  local sent, at, wait = string.match(item, ',"timestamp":(%d+),"receivedAt":(%d+),"waitMs":(%d+)}$')
-  if stop and at and string.sub(item, 1, 12) == '{"message":"' then
-    return { json = item, text = string.sub(item, 12, stop),
-      belongs = string.match(item, '^(.-),"messageId":', stop + 1),
-      company = string.match(item, '^,"companyId":(.-),"channel":', stop + 1),
-      id = string.match(item, ',"messageId":"(.-)","', stop),
-      sent = tonumber(sent), at = tonumber(at), wait = tonumber(wait), stop = stop }
-  end
-  local ok, value = pcall(cjson.decode, item)
-  if ok and not is_json(item) then ok = false end
-  local known = ok and type(value) == 'table' and type(value.message) == 'string'
-  local text = known and value.message or item
-  return { json = ok and item or cjson.encode(item), text = cjson.encode(text), sent = NOW, at = NOW, wait = 0 }
-end
-
--- What we put between the text and the metadata: channel, messageId, phone … (the company as a double).
-local function head_of(part)
-  if not part.stop then return {} end
-  local till = string.find(part.json, ',"metadata":', part.stop, true)
-  return cjson.decode('{"_":0' .. string.sub(part.json, part.stop + 1, till - 1) .. '}')
-end
-
-local function company_of(part)
-  if not part.company or part.company == 'null' then return '' end
-  return tostring(string.sub(part.company, 1, 1) == '"' and cjson.decode('[' .. part.company .. ']')[1] or part.company)
 end
 
 local function publish(event)
@@ -81,7 +41,7 @@ end
 local function parts_of(items)
   local parts, ids, last_at = {}, {}, 0
   for i, item in ipairs(items) do
-    local part = read(item)
+    local part = read_item(item)
     last_at = math.max(last_at, part.at)
     part.place = i
     if part.id and ids[part.id] then count('repeats_dropped', 1) else table.insert(parts, part) end
@@ -129,10 +89,11 @@ end
 
 -- Move a whole batch to the output stream; due is what it was due at (Unix ms), or NOW when it was not yet;
 -- discarded is how many messages before it a rule has thrown away.
--- Returns the entry's id and how many messages left, or nil when there was nothing.
-local function merge(name, reason, due, discarded)
+-- Returns the entry's id, how many messages left, how late they are (ms) and the phone; or nil and 0 for no batch.
+local function hand_over(name, reason, due, discarded)
   local items = redis.pcall('LRANGE', BATCH .. name, 0, -1)
-  if items.err then count('keys_taken', 1) end  -- somebody wrote over our list: counted, and no other batch waits for it
+  -- Somebody wrote over our list: it is counted, and no other batch waits for it.
+  if items.err then count('keys_taken', 1) end
   if items.err or #items == 0 then redis.call('ZREM', DUE, name); return nil, 0 end
   local parts, first, last_at = parts_of(items)
   local jsons, head = {}, head_of(first)
@@ -147,9 +108,10 @@ local function merge(name, reason, due, discarded)
   redis.call('DEL', BATCH .. name, LAST .. name)
   redis.call('ZREM', DUE, name)
   count('merged', 1); count('messages_out', #items); count('reason:' .. reason, 1)
-  if late > STALE_MS then count('stale', 1) end
+  if late > OVERDUE_MS then count('stale', 1) end
   publish(FOLLOWED and '{"event":"out","id":"' .. id .. '","phone":' .. cjson.encode(phone) ..
     ',"reason":"' .. reason .. '","count":' .. #parts .. ',"waited_ms":' .. whole(NOW - first.at) ..
-    ',"late_ms":' .. whole(late) .. ',"discarded":' .. whole(discarded or 0) .. ',"text":' .. cjson.encode(text) .. '}')
+    ',"late_ms":' .. whole(late) .. ',"discarded":' .. whole(discarded or 0) ..
+    ',"text":' .. cjson.encode(text) .. '}')
   return id, #items, late, phone
 end

@@ -1,14 +1,14 @@
--- What the verbs of a sink's deliveries share; put before each of them by scripts.py.
+-- What the verbs about a sink's deliveries share. Needs shared/clock.
 -- KEYS  1 output stream   2 waiting (zset, no scores: name NUL id)   3 retry (zset, name → when, Unix ms)
 --       4 tries (hash, id → JSON array)   5 bodies (hash, id → JSON array of fields)   6 totals (hash)
 -- ARGV  1 consumer group   2 sink
+-- Gives: SINK, RETRY, TRIES, BODIES, FIXED, is_fixed(score), count(what), wait_in_line(name, id), next_of(name),
+--        take(name, id), history(id, try).
 -- A phone is held while its name is in `retry`: whatever comes for it goes behind what waits, so that one
 -- person's messages leave in their order, and nobody else's wait for them.
 -- An id in `waiting` is padded (15 and 10 digits), so that it sorts as it was made.
 local STREAM, WAITING, RETRY, TRIES, BODIES, TOTALS = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local GROUP, SINK = ARGV[1], ARGV[2]
-local clock = redis.call('TIME')
-local NOW = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
 
 -- Every check before the first write.
 redis.call('XLEN', STREAM)
@@ -18,10 +18,10 @@ redis.call('HLEN', TRIES)
 redis.call('HLEN', BODIES)
 redis.call('HLEN', TOTALS)
 
-local function whole(number) return string.format('%.0f', number) end
--- A wait with half a millisecond is kept when the receiver is back: it asked for it, or it is the message's own fault.
-local KEPT = '.5'
-local function is_kept(score) return tonumber(score) % 1 > 0 end
+-- A wait that is fixed is not shortened when the receiver is back: the receiver asked for it, or the message itself
+-- is at fault. It is marked in its score, by half a millisecond.
+local FIXED = '.5'
+local function is_fixed(score) return tonumber(score) % 1 > 0 end
 
 local function count(what) redis.call('HINCRBY', TOTALS, 'sink:' .. SINK .. ':' .. what, 1) end
 
@@ -35,7 +35,7 @@ local function plain(id)
   return ms .. '-' .. seq
 end
 
-local function wait(name, id) redis.call('ZADD', WAITING, 0, name .. '\0' .. padded(id)) end
+local function wait_in_line(name, id) redis.call('ZADD', WAITING, 0, name .. '\0' .. padded(id)) end
 
 -- The first that waits for this phone, or ''; a phone for which nothing waits is held no more.
 local function next_of(name)

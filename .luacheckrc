@@ -1,0 +1,37 @@
+-- A verb is checked alone, here: what its includes give is named below. The tests check each verb once more, with its
+-- includes put before it, as Redis runs it.
+std = "lua51"
+max_line_length = 120
+read_globals = { "KEYS", "ARGV", "redis", "cjson" }
+
+local clock = { "NOW", "whole" }
+local item = { "read_item", "head_of", "company_of" }
+local batch = {
+  "DUE", "BATCH", "LAST", "OVERDUE_MS", "FOLLOWED", "count", "write_counts", "publish", "clear", "hand_over",
+}
+local delivery = {
+  "SINK", "RETRY", "TRIES", "BODIES", "FIXED", "is_fixed", "count", "wait_in_line", "next_of", "take", "history",
+}
+
+local function join(...)
+  local names = {}
+  for _, list in ipairs({ ... }) do
+    for _, name in ipairs(list) do table.insert(names, name) end
+  end
+  return names
+end
+
+-- What an include gives is used by the verbs, not by itself.
+local function exported(names)
+  local ignored = {}
+  for _, name in ipairs(names) do table.insert(ignored, "211/" .. name) end
+  return ignored
+end
+
+files["rfctl/store/lua/shared/clock.lua"] = { ignore = exported(clock) }
+files["rfctl/store/lua/shared/item.lua"] = { read_globals = clock, ignore = exported(item) }
+files["rfctl/store/lua/shared/batch.lua"] = { read_globals = join(clock, item), ignore = exported(batch) }
+files["rfctl/store/lua/shared/delivery.lua"] = { read_globals = clock, ignore = exported(delivery) }
+files["rfctl/store/lua/batches"] = { read_globals = join(clock, item, batch) }
+files["rfctl/store/lua/deliveries"] = { read_globals = join(clock, delivery) }
+files["rfctl/store/lua/output"] = { read_globals = clock }

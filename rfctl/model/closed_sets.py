@@ -1,0 +1,31 @@
+"""The closed sets of words that settings, scripts and records use."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Action = Literal["", "send_alone", "send_batch", "discard_batch"]
+"""What a matching message does to its batch at once; "" lets it wait like any other.
+
+send_alone: the pending batch is handed over first, then this message by itself. send_batch: the message joins the
+batch, and the batch leaves. discard_batch: the pending batch is thrown away (and counted), then this message leaves.
+"""
+
+DrainReason = Literal["flush", "shutdown"]
+"""Why a batch is handed over before it is due: an operator asks for it, or the last scheduler stops."""
+
+Reason = Literal["quiet", "max-wait", "size", "bypass", "company", "channel", "flush", "shutdown"]
+"""Why a batch was handed over, as the output stream has it.
+
+quiet, max-wait and size are the three timers. bypass is a rule's action. company and channel: the next message is
+another company's, or differs in its source, account or chat.
+"""
+
+Order = Literal["arrival", "sent"]
+"""How the texts of a batch are ordered: as they arrived, or by the sender's clock."""
+
+Role = Literal["all", "webhook", "processor", "forwarder"]
+"""What a daemon does: take messages in, hand batches over, deliver to sinks, or all three."""
+
+RedisType = Literal["list", "stream"]
+"""What a sink may fill in the same Redis."""
