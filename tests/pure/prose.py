@@ -1,7 +1,8 @@
 """Splits a page (Markdown or mdoc) into its sentences, so that a test can measure how long they are.
 
-Only prose counts: no code blocks, tables, headings, list marks, tags of lists, macros or a setting's type and default. A name in code style is one
-word. A list item is a block of its own, and a sentence never goes over the end of its block.
+Only prose counts: no code blocks, tables, headings, list marks, tags of lists or macros, and no type and default of
+a setting. A name in code style is one word. A list item is a block of its own, and a sentence never goes over the end
+of its block.
 """
 
 from __future__ import annotations
