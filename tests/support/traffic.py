@@ -18,7 +18,7 @@ from rfctl.sources.whatsapp_cloud.source import sign
 from rfctl.store.connection import Connection
 from rfctl.store.daemons import Daemons
 from rfctl.store.keys import ShardKeys
-from tests.conftest import RFCTL, environment
+from tests.support.processes import RFCTL, environment
 
 APP_SECRET = "meta-app-secret"
 COMPANY = "962302"
