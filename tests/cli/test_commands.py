@@ -94,7 +94,9 @@ def test_tail_into_head_is_a_clean_end(daemon: Daemon, url: str, tmp_path: Path)
     daemon.post({"messages": [{"from": PHONE, "body": str(i)} for i in range(20)]})
     line = f"{RFCTL} tail --since 10m --redis {url} | head -n 1; echo ${{PIPESTATUS[0]}}"
     with Process(["bash", "-c", line], environment(tmp_path)) as process:
-        wait_until(lambda: is_followed(url) or not process.runs)  # it may have ended at the second line already
+        wait_until(
+            lambda: is_followed(url) or not process.runs
+        )  # it may have ended at the second line already
         daemon.post({"from": PHONE, "message": "wakes the writer"})
         process.wait()
         errors = process.stderr.read_all()

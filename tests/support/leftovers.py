@@ -10,6 +10,7 @@ import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 
 from tests.support.waiting import PATIENCE_S, wait_until
 
@@ -24,17 +25,15 @@ def leaving_nothing() -> Iterator[None]:
     What is left is ended and deleted first.
     """
     folder = Path(tempfile.mkdtemp(prefix="rfctl-tests-"))
-    os.environ[MARK], os.environ["TMPDIR"] = f"{os.getpid()}-{uuid.uuid4().hex}", str(folder)
-    tempfile.tempdir = None
-    try:
-        yield
-    finally:
-        processes = describe_processes()
-        kill_processes()
-        files = sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
-        shutil.rmtree(folder)
-        del os.environ[MARK], os.environ["TMPDIR"]
-        tempfile.tempdir = None
+    with mock.patch.dict(os.environ, {MARK: uuid.uuid4().hex, "TMPDIR": str(folder)}):
+        with mock.patch.object(tempfile, "tempdir", str(folder)):
+            try:
+                yield
+            finally:
+                processes = describe_processes()
+                kill_processes()
+                files = sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+                shutil.rmtree(folder)
     assert not processes, f"the tests left processes that still ran: {processes}"
     assert not files, f"the tests left temporary files: {files}"
 

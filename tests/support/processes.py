@@ -190,7 +190,7 @@ def rfctl(
 class Daemon(Process):
     """The installed `rfctl serve` on a free port, from its readiness on."""
 
-    def __init__(self, tmp_path: Path, *line: str, stdout: IO[Any] | None = None, **variables: str) -> None:
+    def __init__(self, tmp_path: Path, *line: str, stdout: Any = None, **variables: str) -> None:
         command = [RFCTL, "serve", "--port", "0", *line]
         super().__init__(command, environment(tmp_path, **variables), stdout=stdout)
         self.url: str = self.wait_for_event("daemon_started")["listener"]
@@ -202,7 +202,7 @@ class Daemon(Process):
 
     def wait_for_event(self, event: str) -> dict[str, Any]:
         """Return the first line of this event, now or later."""
-        line = self.stderr.wait_for(lambda text: json.loads(text)["event"] == event)
+        line = self.stderr.wait_for(lambda text: _event_of(text) == event)
         return cast(dict[str, Any], json.loads(line))
 
     def find_event(self, event: str) -> dict[str, Any]:
@@ -213,6 +213,13 @@ class Daemon(Process):
         """Post JSON as a provider does, and return the answer."""
         headers = {"Content-Type": "application/json"}
         return send(urllib.request.Request(self.url + BATCHED, json.dumps(body).encode(), headers))
+
+
+def _event_of(line: str) -> str:
+    """Return the event of a line of the log; empty for another line, such as a traceback's."""
+    with contextlib.suppress(ValueError, KeyError, TypeError):
+        return str(json.loads(line)["event"])
+    return ""
 
 
 def send(request: urllib.request.Request) -> dict[str, Any]:
