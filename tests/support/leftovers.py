@@ -25,15 +25,15 @@ def leaving_nothing() -> Iterator[None]:
     What is left is ended and deleted first.
     """
     folder = Path(tempfile.mkdtemp(prefix="rfctl-tests-"))
-    with mock.patch.dict(os.environ, {MARK: uuid.uuid4().hex, "TMPDIR": str(folder)}):
-        with mock.patch.object(tempfile, "tempdir", str(folder)):
-            try:
-                yield
-            finally:
-                processes = describe_processes()
-                kill_processes()
-                files = sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
-                shutil.rmtree(folder)
+    variables = {MARK: uuid.uuid4().hex, "TMPDIR": str(folder)}
+    with mock.patch.dict(os.environ, variables), mock.patch.object(tempfile, "tempdir", str(folder)):
+        try:
+            yield
+        finally:
+            processes = describe_processes()
+            kill_processes()
+            files = sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+            shutil.rmtree(folder)
     assert not processes, f"the tests left processes that still ran: {processes}"
     assert not files, f"the tests left temporary files: {files}"
 
