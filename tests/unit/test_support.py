@@ -17,6 +17,7 @@ from tests.support.processes import Process, killing_what_runs, run
 from tests.support.servers import RedisServer, pick_port
 from tests.support.waiting import PATIENCE_S, until, wait_until
 
+ROOT = Path(__file__).parents[2]
 SOON_S = 0.05
 DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(600)"
 
@@ -128,3 +129,28 @@ def test_settings_of_a_server_are_restored() -> None:
         assert server.read_config() == before
     finally:
         server.stop()
+
+
+HANGING = """
+import asyncio, threading
+
+async def test_awaits():
+    await asyncio.Event().wait()
+
+def test_joins_a_thread():
+    thread = threading.Thread(target=threading.Event().wait, daemon=True)
+    thread.start()
+    thread.join()
+
+def test_goes_on():
+    pass
+"""
+
+
+def test_test_that_hangs_fails_in_words_and_the_next_one_runs(tmp_path: Path) -> None:
+    file = tmp_path / "test_hanging.py"
+    file.write_text(HANGING)
+    options = ["-c", str(ROOT / "pyproject.toml"), "--rootdir", str(tmp_path), "-o", "timeout=1", "-rf"]
+    done = run([sys.executable, "-m", "pytest", *options, str(file)], os.environ)
+    assert "2 failed, 1 passed" in done.stdout, done.stdout + done.stderr
+    assert done.stdout.count("Failed: Timeout (>1.0s) from pytest-timeout") >= 2
