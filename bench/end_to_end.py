@@ -24,7 +24,7 @@ from rfctl.store.connection import Connection, RedisAddress
 from tests.support.batching import make_rig
 from tests.support.receivers import Answer, HttpReceiver, Taken
 from tests.support.servers import RedisServer
-from tests.support.traffic import QUIET_MS, Count, Provider, Said, Serve, delivering, served
+from tests.support.traffic import QUIET_MS, Count, Provider, SentMessage, Serve, delivering, served
 
 PREPARED = 3_000
 PEOPLE = 1_000
@@ -114,7 +114,7 @@ async def lateness(folder: Path) -> list[float]:
             provider = Provider([daemon], http)
             for number in range(LATENESS_PEOPLE):
                 phone = f"7901{number:07d}"
-                writing.create_task(provider.bring([[[Said(phone, f"wamid.{phone}", "hello")]]]))
+                writing.create_task(provider.bring([[[SentMessage(phone, f"wamid.{phone}", "hello")]]]))
                 await asyncio.sleep(PAUSE_S)
             await receiver.count.reach(LATENESS_PEOPLE)
         return sorted(receiver.late_ms)

@@ -18,8 +18,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from rfctl.sources.generic.node_form import BATCHED
 from rfctl.store.connection import Connection, RedisAddress
-from tests.cli.test_commands import Daemon
 from tests.support.batching import make_rig
+from tests.support.processes import Daemon
 from tests.support.servers import RedisServer
 
 SECONDS = 10

@@ -16,7 +16,7 @@ import redis
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from tests.conftest import RFCTL
+from tests.support.processes import RFCTL
 from tests.support.servers import RedisServer
 
 BATCHES = 1_000_000

@@ -1,10 +1,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import shutil
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +13,9 @@ from rfctl.config.loader import Configuration, load
 from rfctl.daemon.daemon import Daemon
 from rfctl.observe import logging as logs
 from rfctl.store.connection import Connection, RedisAddress
-from tests.support.servers import KINDS, RedisServer
+from tests.support.leftovers import leaving_nothing
+from tests.support.processes import killing_what_runs
+from tests.support.servers import KINDS, RedisServer, ServerMaker
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -25,6 +23,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for kind, mark in (("integration", "real"), ("cli", "command")):
             if f"/tests/{kind}/" in str(item.path):
                 item.add_marker(getattr(pytest.mark, mark))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def run_leaves_nothing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """At the end of the run (of each worker) no process and no temporary file is left; else the last test errs."""
+    tmp_path_factory.getbasetemp()  # pytest's own folder stays outside
+    with leaving_nothing():
+        yield
+
+
+@pytest.fixture(autouse=True)
+def process_ends_with_its_test() -> Iterator[None]:
+    with killing_what_runs():
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -35,33 +47,34 @@ def own_log() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", params=KINDS)
-def session_server(request: pytest.FixtureRequest) -> Iterator[RedisServer]:
-    server = RedisServer(request.param).start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-async def server(session_server: RedisServer) -> AsyncIterator[RedisServer]:
-    """A running, empty, real server."""
-    connection = Connection.open(RedisAddress(session_server.url, "the test"))
-    await connection.call("FLUSHALL")
-    await connection.close()
-    yield session_server
-
-
-@pytest.fixture
-def own_server(request: pytest.FixtureRequest) -> Iterator[Any]:
-    """A maker of servers that the test may kill."""
-    made: list[RedisServer] = []
-
-    def make(*extra: str, **more: Any) -> RedisServer:
-        made.append(RedisServer(KINDS[0], *extra, **more))
-        return made[-1].start()
-
-    yield make
-    for server in made:
+def session_server(request: pytest.FixtureRequest, run_leaves_nothing: None) -> Iterator[RedisServer]:
+    server = RedisServer(request.param)
+    try:
+        yield server.start()
+    finally:
         server.stop()
+
+
+@pytest.fixture
+def server(session_server: RedisServer) -> Iterator[RedisServer]:
+    """A running, empty, real server. The next test gets it with the settings that this one got."""
+    before = session_server.read_config()
+    session_server.empty()
+    yield session_server
+    session_server.restore_config(before)
+
+
+@pytest.fixture
+def own_server() -> Iterator[ServerMaker]:
+    """A maker of servers that the test may kill."""
+    with contextlib.ExitStack() as stops:
+
+        def make(*options: str, **more: Any) -> RedisServer:
+            server = RedisServer(KINDS[0], *options, **more)
+            stops.callback(server.stop)
+            return server.start()
+
+        yield make
 
 
 @pytest.fixture
@@ -90,24 +103,3 @@ async def running(
         yield service
     finally:
         await service.stop()
-
-
-RFCTL = shutil.which("rfctl", path=str(Path(sys.executable).parent)) or "rfctl"
-
-
-def environment(tmp_path: Path, **variables: str) -> dict[str, str]:
-    kept = {
-        name: value for name, value in os.environ.items() if not name.startswith(("RFCTL_", "REDIS_", "XDG_"))
-    }
-    kept |= {"HOME": str(tmp_path), "PYTHONWARNINGS": "default", "COLUMNS": "120", "TERM": "dumb"}
-    return kept | variables
-
-
-def rfctl(
-    tmp_path: Path, *line: str, timeout: float = 30, **variables: Any
-) -> subprocess.CompletedProcess[str]:
-    """Run the installed command."""
-    return subprocess.run(
-        [RFCTL, *line], env=environment(tmp_path, **variables), capture_output=True, text=True, timeout=timeout,
-        stdin=subprocess.DEVNULL, check=False,
-    )  # fmt: skip

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
-import subprocess
+import socketserver
 import threading
 import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,57 +18,12 @@ from typing import Any
 import pytest
 import redis
 
-from rfctl.sources.generic.node_form import BATCHED
-from tests.conftest import RFCTL, environment, rfctl
+from tests.support.processes import RFCTL, Daemon, Process, environment, rfctl, run
 from tests.support.servers import RedisServer
+from tests.support.waiting import PATIENCE_S, wait_until
 
 PHONE = "79001234567"
 QUICK = {"RFCTL_BATCHING__QUIET_MS": "300", "RFCTL_BATCHING__MAX_WAIT_MS": "5000"}
-
-
-class Daemon:
-    def __init__(self, tmp_path: Path, *line: str, stdout: Any = None, **variables: str) -> None:
-        self.tmp_path = tmp_path
-        self.lines: list[dict] = []
-        self.ready = threading.Event()
-        self.process = subprocess.Popen(
-            [RFCTL, "serve", "--port", "0", *line],
-            env=environment(tmp_path, **variables),
-            stdout=stdout,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        self.reader = threading.Thread(target=self._read, daemon=True)
-        self.reader.start()
-        assert self.ready.wait(15), self.lines
-        self.url = self.said("ready")["listener"]
-
-    def _read(self) -> None:
-        assert self.process.stderr is not None
-        for line in self.process.stderr:
-            self.lines.append(json.loads(line))
-            if self.lines[-1]["event"] == "daemon_started":
-                self.ready.set()
-
-    def said(self, event: str) -> dict:
-        return next(line for line in self.lines if line["event"] == event)
-
-    def post(self, body: dict) -> dict:
-        request = urllib.request.Request(
-            self.url + BATCHED, json.dumps(body).encode(), {"Content-Type": "application/json"}
-        )
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(request, timeout=5) as answer:
-            return json.load(answer)
-
-    def end(self, number: int = signal.SIGTERM) -> int:
-        if self.process.poll() is None:
-            self.process.send_signal(number)
-        status = self.process.wait(timeout=10)
-        self.reader.join(5)
-        assert self.process.stderr is not None
-        self.process.stderr.close()
-        return status
 
 
 @pytest.fixture
@@ -107,7 +62,7 @@ def test_an_operator_sees_follows_and_flushes(patient: Daemon, url: str, tmp_pat
     assert "\x1b" not in seen.stdout
     data = json.loads(rfctl(tmp_path, "-o", "json", "stats", "--redis", url).stdout)
     assert data["pending"]["batches"] == 1
-    assert data["daemons"][0]["pid"] == daemon.process.pid
+    assert data["daemons"][0]["pid"] == daemon.pid
     shown = rfctl(tmp_path, "inspect", "+7 900 123-45-67", "--redis", url)
     assert "second" in shown.stdout
     assert "5 min 0 s of silence" in shown.stdout
@@ -120,43 +75,35 @@ def test_an_operator_sees_follows_and_flushes(patient: Daemon, url: str, tmp_pat
 def test_tail_shows_what_was_and_what_is(daemon: Daemon, url: str, tmp_path: Path):
     daemon.post({"from": PHONE, "message": "\x1b[31mone"})
     rfctl(tmp_path, "flush", PHONE, "--redis", url)
-    tail = subprocess.Popen(
-        [RFCTL, "tail", PHONE, "--since", "10m", "--redis", url],
-        env=environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-    )  # fmt: skip
-    assert tail.stdout is not None
-    came = [tail.stdout.readline(), tail.stdout.readline()]
-    assert "--> " + PHONE in came[0]
-    assert "\\x1b[31mone" in came[0]
-    assert "<-- " + PHONE in came[1]
-    assert "(flush)" in came[1]
-    time.sleep(0.5)
-    daemon.post({"from": "other", "message": "x"})
-    daemon.post({"from": PHONE, "message": "two"})
-    live = tail.stdout.readline()
-    assert "two" in live
-    assert "1 waiting, due in 5.0 s" in live
-    tail.send_signal(signal.SIGINT)
-    assert tail.wait(5) == 0
-    tail.stdout.close()
+    line = [RFCTL, "tail", PHONE, "--since", "10m", "--redis", url]
+    with Process(line, environment(tmp_path)) as tail:
+        came = [tail.stdout.read_line(), tail.stdout.read_line()]
+        assert "--> " + PHONE in came[0]
+        assert "\\x1b[31mone" in came[0]
+        assert "<-- " + PHONE in came[1]
+        assert "(flush)" in came[1]
+        wait_until(lambda: is_followed(url))
+        daemon.post({"from": "other", "message": "x"})
+        daemon.post({"from": PHONE, "message": "two"})
+        live = tail.stdout.read_line()
+        assert "two" in live
+        assert "1 waiting, due in 5.0 s" in live
+        assert tail.end(signal.SIGINT) == 0
 
 
 def test_tail_into_head_is_a_clean_end(daemon: Daemon, url: str, tmp_path: Path):
     daemon.post({"messages": [{"from": PHONE, "body": str(i)} for i in range(20)]})
     line = f"{RFCTL} tail --since 10m --redis {url} | head -n 1; echo ${{PIPESTATUS[0]}}"
-    process = subprocess.Popen(
-        ["bash", "-c", line],
-        env=environment(tmp_path),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    time.sleep(1.5)
-    daemon.post({"from": PHONE, "message": "wakes the writer"})
-    out, err = process.communicate(timeout=10)
-    assert out.splitlines()[-1] == "0"
-    assert "Traceback" not in err
-    assert "Error" not in err
+    with Process(["bash", "-c", line], environment(tmp_path)) as process:
+        wait_until(
+            lambda: is_followed(url) or not process.runs
+        )  # it may have ended at the second line already
+        daemon.post({"from": PHONE, "message": "wakes the writer"})
+        process.wait()
+        errors = process.stderr.read_all()
+        assert process.stdout.read_all().splitlines()[-1] == "0"
+    assert "Traceback" not in errors
+    assert "Error" not in errors
 
 
 def test_flush_all_asks_first(patient: Daemon, url: str, tmp_path: Path):
@@ -216,22 +163,37 @@ def test_simulate_without_a_daemon_says_so_and_leaves_nothing(url: str, tmp_path
         assert client.dbsize() == 0
 
 
-def _silent() -> socket.socket:
-    listening = socket.socket()
-    listening.bind(("127.0.0.1", 0))
-    listening.listen()
-    return listening
+@contextlib.contextmanager
+def _silent() -> Iterator[int]:
+    """A port whose server takes connections, and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield listening.getsockname()[1]
 
 
-def _impolite(listening: socket.socket) -> None:
-    try:
-        while True:
-            client, _ = listening.accept()
-            client.recv(100)
-            client.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-            client.close()
-    except OSError:
-        return
+@contextlib.contextmanager
+def _impolite() -> Iterator[int]:
+    """A port whose server speaks HTTP."""
+    with socketserver.TCPServer(("127.0.0.1", 0), _AnswerBadRequest) as impolite:
+        thread = threading.Thread(target=impolite.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            yield impolite.server_address[1]
+        finally:
+            impolite.shutdown()
+            thread.join(PATIENCE_S)
+
+
+class _AnswerBadRequest(socketserver.BaseRequestHandler):
+    def handle(self) -> None:
+        self.request.settimeout(PATIENCE_S)
+        self.request.recv(100)
+        self.request.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+
+def is_followed(url: str) -> bool:
+    """Say whether a command follows the events of shard 0 by now."""
+    with redis.Redis.from_url(url) as client:
+        return dict(client.pubsub_numsub("rfctl:events:0"))[b"rfctl:events:0"] == 1
 
 
 @pytest.fixture
@@ -247,15 +209,14 @@ def test_each_broken_redis_is_named_soon_after_the_start(
     rfctl(tmp_path, "--version")
     start_s = time.monotonic() - began  # of a process, on this machine with all that runs on it now
     locked = own_server("--requirepass", "right")
-    silent, impolite = (opened.enter_context(_silent()) for _ in range(2))
-    threading.Thread(target=_impolite, args=(impolite,), daemon=True).start()
+    silent, impolite = opened.enter_context(_silent()), opened.enter_context(_impolite())
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         nobody = probe.getsockname()[1]
     cases = [
         (f"redis://127.0.0.1:{nobody}/0", 69, "cannot be reached"),
-        (f"redis://127.0.0.1:{silent.getsockname()[1]}/0", 69, "does not answer within"),
-        (f"redis://127.0.0.1:{impolite.getsockname()[1]}/0", 69, "not a Redis"),
+        (f"redis://127.0.0.1:{silent}/0", 69, "does not answer within"),
+        (f"redis://127.0.0.1:{impolite}/0", 69, "not a Redis"),
         (f"redis://:wrong@127.0.0.1:{locked.port}/0", 77, "refused us"),
         (f"redis://127.0.0.1:{locked.port}/0", 77, "refused us"),
     ]
@@ -289,9 +250,9 @@ def test_serve_warns_when_aof_is_off_and_names_its_redis(own_server, tmp_path: P
     server = own_server(appendonly="no")
     daemon = Daemon(tmp_path, RFCTL_REDIS__URL=server.url)
     assert daemon.end() == 0
-    assert "appendonly" in daemon.said("aof_off")["next"]
-    assert server.url in daemon.said("redis")["redis"]
-    assert daemon.said("redis")["set_by"] == "variable RFCTL_REDIS__URL"
+    assert "appendonly" in daemon.find_event("aof_off")["next"]
+    assert server.url in daemon.find_event("redis")["redis"]
+    assert daemon.find_event("redis")["set_by"] == "variable RFCTL_REDIS__URL"
 
 
 def test_wrong_settings_are_all_said_with_78(tmp_path: Path):
@@ -335,7 +296,7 @@ def test_sigterm_hands_over_and_exits_0_within_5_seconds(url: str, tmp_path: Pat
     began = time.monotonic()
     assert daemon.end() == 0
     assert time.monotonic() - began < 5
-    assert daemon.said("stopped")["handed_over"] == 1
+    assert daemon.find_event("stopped")["handed_over"] == 1
     assert PHONE not in json.dumps(daemon.lines)
 
 
@@ -348,13 +309,13 @@ def test_a_second_signal_ends_it_at_once_and_nothing_is_lost(own_server, tmp_pat
     server = own_server()
     daemon = Daemon(tmp_path, RFCTL_REDIS__URL=server.url, RFCTL_REDIS__TIMEOUT_MS="5000")
     daemon.post({"from": PHONE, "message": "kept"})
-    server.process.send_signal(signal.SIGSTOP)  # the last hand-over hangs
-    daemon.process.send_signal(signal.SIGTERM)
-    time.sleep(0.3)
+    server.send_signal(signal.SIGSTOP)  # the last hand-over hangs
+    daemon.send_signal(signal.SIGTERM)
+    daemon.wait_for_event("daemon_stopping")
     began = time.monotonic()
     assert daemon.end(signal.SIGINT) == 130
     assert time.monotonic() - began < 4, "it would have waited for Redis for 5 s"
-    server.process.send_signal(signal.SIGCONT)
+    server.send_signal(signal.SIGCONT)
     stats = json.loads(rfctl(tmp_path, "stats", "--json", "--redis", server.url).stdout)
     kept = stats["pending"]["messages"] + stats["totals"].get("messages_out", 0)
     assert kept == stats["totals"]["messages_in"] == 1
@@ -364,9 +325,9 @@ def test_redis_that_goes_and_comes_is_said_once_each(own_server, tmp_path: Path)
     server = own_server()
     daemon = Daemon(tmp_path, RFCTL_REDIS__URL=server.url, RFCTL_DAEMON__MAX_SLEEP_MS="50")
     server.kill()
-    time.sleep(1.5)
+    daemon.wait_for_event("redis_unavailable")
     server.start()
-    time.sleep(2.5)
+    daemon.wait_for_event("redis_recovered")
     assert daemon.end() == 0
     said = [line["event"] for line in daemon.lines]
     assert said.count("redis_away") == 1
@@ -387,17 +348,14 @@ def test_the_embedded_store_ends_with_its_daemon_and_keeps_its_data(tmp_path: Pa
         "RFCTL_REDIS__EMBEDDED_DIR": str(tmp_path / "state"),
     }
     daemon = Daemon(tmp_path, "--embedded", **variables)
-    pid = daemon.said("embedded_store")["pid"]
+    pid = daemon.find_event("embedded_store")["pid"]
     daemon.post({"from": PHONE, "message": "kept"})
     assert "kept" in rfctl(tmp_path, "inspect", PHONE, "--embedded", **variables).stdout
     second = rfctl(tmp_path, "serve", "--embedded", "--port", "0", **variables)
     assert second.returncode == 69
     assert "another daemon runs the embedded store" in second.stderr
     daemon.end(number)
-    deadline = time.monotonic() + 5
-    while _alive(pid):
-        assert time.monotonic() < deadline, "the store outlived its daemon"
-        time.sleep(0.02)
+    wait_until(lambda: not _alive(pid))
     gone = rfctl(tmp_path, "inspect", PHONE, "--embedded", **variables)
     assert gone.returncode == 69
     assert "no embedded store is running" in gone.stderr
@@ -418,9 +376,7 @@ def test_a_daemon_killed_between_messages_loses_none(url: str, tmp_path: Path):
             daemon.post({"from": f"p{sent % 7}", "message": str(sent), "messageId": str(sent)})
             sent += 1
         daemon.end(signal.SIGKILL)
-    last = Daemon(tmp_path, RFCTL_REDIS__URL=url, **QUICK)
-    time.sleep(0.6)
-    last.end()
+    Daemon(tmp_path, RFCTL_REDIS__URL=url, **QUICK).end()
     stats = json.loads(rfctl(tmp_path, "stats", "--json", "--redis", url).stdout)
     assert stats["totals"]["messages_in"] == stats["totals"]["messages_out"] == sent
     assert stats["pending"]["messages"] == 0
@@ -437,31 +393,20 @@ def test_the_demo_ends_by_itself_with_nothing_lost(tmp_path: Path):
 
 
 def test_the_demo_stays_with_keep_until_ctrl_c(tmp_path: Path):
-    process = subprocess.Popen(
-        [RFCTL, "demo", "--keep"],
-        env=environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    assert process.stdout is not None
-    while "curl http" not in (line := process.stdout.readline()):
-        assert line, "it ended too early"
-    time.sleep(1)
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=10)
-    assert process.returncode == 0
+    with Process([RFCTL, "demo", "--keep"], environment(tmp_path)) as process:
+        process.stdout.wait_for(lambda line: "curl http" in line)
+        assert process.end(signal.SIGINT) == 0
 
 
 @pytest.mark.skipif(
-    not os.environ.get("TEST_REDIS_SERVERS") and not Path("/usr/bin/systemd-analyze").exists(),
-    reason="no systemd-analyze",
+    shutil.which("systemd-analyze") is None, reason="needs systemd-analyze (Debian's systemd)"
 )
 def test_the_unit_is_clean_and_hardened(tmp_path: Path):
     unit = tmp_path / "rfctl.service"
     unit.write_text(rfctl(tmp_path, "export", "unit").stdout)
-    verify = subprocess.run(
-        ["systemd-analyze", "verify", "--man=no", str(unit)], capture_output=True, text=True, check=False
-    )
+    verify = run(["systemd-analyze", "verify", "--man=no", str(unit)], os.environ)
     complaints = [line for line in verify.stderr.splitlines() if "rfctl.service" in line]
     assert (verify.returncode, complaints) == (0, []), verify.stderr
     command = ["systemd-analyze", "security", "--offline=true", "--threshold=20", str(unit)]
-    security = subprocess.run(command, capture_output=True, text=True, check=False)
+    security = run(command, os.environ)
     assert security.returncode == 0, security.stdout[-400:]

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
 from standardwebhooks import Webhook
 
 from rfctl.store.connection import Connection, RedisAddress
@@ -25,11 +26,22 @@ from rfctl.store.keys import ShardKeys
 from tests.support import workers
 from tests.support.receivers import Answer, HttpReceiver, Taken
 from tests.support.servers import RedisServer
-from tests.support.traffic import COMPANY, Count, People, Provider, Said, Serve, delivering, people, served
+from tests.support.traffic import (
+    COMPANY,
+    Count,
+    People,
+    Provider,
+    SentMessage,
+    Serve,
+    delivering,
+    people,
+    served,
+)
 
 SIGNING_SECRET = "whsec_" + "c2VjcmV0" * 4
 OUT = ShardKeys("", "rfctl:out")
 BOUND_S = 300
+pytestmark = pytest.mark.timeout(BOUND_S + 120)  # each test bounds itself, and ends its daemons after that
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +113,12 @@ def read_entry(fields: list[bytes]) -> Came:
     return Came(got["id"], got["phone"], got["company"], got["text"], ids, json.dumps(got))
 
 
-def check(merged: list[Came], said: Iterable[Said]) -> None:
+def check(merged: list[Came], messages: Iterable[SentMessage]) -> None:
     """Everything that was answered 200 is here, each person's in order, and in one merged message each."""
     came: dict[str, list[str]] = defaultdict(list)
     sent: dict[str, list[str]] = defaultdict(list)
     texts = {}
-    for message in said:
+    for message in messages:
         sent[message.phone].append(message.id)
         texts[message.id] = message.text
     for one in merged:
@@ -201,13 +213,13 @@ async def test_what_was_answered_200_reaches_both_bots_in_order_whatever_is_kill
         answers, deliveries = provider.answered, crm.deliveries
         async with served(daemon):
             await bring_and_kill(provider, everybody, [deliveries, *[answers] * 2] * 3 + [answers])
-            await crm.messages.reach(len(provider.said))
-            await bot.messages.reach(len(provider.said))
+            await crm.messages.reach(len(provider.sent))
+            await bot.messages.reach(len(provider.sent))
             await settled(server)
         following.cancel()
-    check(crm.merged(), provider.said)
-    check(bot.merged(), provider.said)
-    assert len(bot.came) == len(bot.merged()) < len(provider.said), (
+    check(crm.merged(), provider.sent)
+    check(bot.merged(), provider.sent)
+    assert len(bot.came) == len(bot.merged()) < len(provider.sent), (
         "a job was done twice, or nothing was merged"
     )
     assert min(crm.refused, crm.broken, provider.refused.value) > 0, "nothing failed"
@@ -228,13 +240,13 @@ async def test_a_list_and_a_stream_get_each_merged_message_exactly_once_over_ten
         answers = provider.answered
         async with served(daemon):
             await bring_and_kill(provider, everybody, [reader.deliveries, *[answers] * 4] * 2)
-            await reader.messages.reach(len(provider.said))
+            await reader.messages.reach(len(provider.sent))
             await settled(server)
         following.cancel()
     async with connected(server) as connection:
         listed = [read(json.loads(raw)) for raw in await connection.call("LRANGE", f"bot:{COMPANY}", 0, -1)]
-    check(reader.came, provider.said)
-    check(listed, provider.said)
+    check(reader.came, provider.sent)
+    check(listed, provider.sent)
     assert sorted(one.id for one in listed) == sorted(one.id for one in reader.came)
 
 
@@ -263,4 +275,4 @@ async def test_of_two_daemons_the_one_that_delivers_may_be_killed_and_everybodys
             await provider.bring(everybody[2::3])
             await crm.messages.reach(sum(len(thought) for one in everybody for thought in one))
             await settled(server)
-    check(crm.merged(), provider.said)
+    check(crm.merged(), provider.sent)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import re
 import socket
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,7 @@ import pytest
 
 from rfctl.store import Daemons
 from rfctl.store.connection import Connection, RedisAddress
-from tests.cli.test_commands import Daemon
-from tests.conftest import RFCTL, environment, rfctl
+from tests.support.processes import RFCTL, Daemon, environment, rfctl, run
 from tests.support.waiting import until
 
 NOBODY = "redis://127.0.0.1:1/0"
@@ -80,10 +78,8 @@ def _bound_by_permissions() -> None:
 def test_a_settings_file_that_is_not_for_us_is_78_and_named(tmp_path: Path):
     file = tmp_path / "secret.toml"
     file.touch(mode=0o000)
-    result = subprocess.run(
-        [RFCTL, "config", "check", "--config", str(file)], env=environment(tmp_path), capture_output=True,
-        text=True, check=False, preexec_fn=_bound_by_permissions,
-    )  # fmt: skip
+    line = [RFCTL, "config", "check", "--config", str(file)]
+    result = run(line, environment(tmp_path), preexec_fn=_bound_by_permissions)
     assert f"{file}: cannot be read: Permission denied" in result.stderr
     assert result.returncode == 78
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
 from pathlib import Path
 from typing import Any
 
 from rfctl.model.message import Unparsed
 from rfctl.store.connection import Connection
 from rfctl.store.quarantine import Quarantine
-from tests.cli.test_commands import PHONE, Daemon
+from tests.cli.test_commands import PHONE
 from tests.cli.test_sink_commands import Operator, crm, say
-from tests.conftest import RFCTL, environment
+from tests.support.processes import RFCTL, Daemon, Process, environment
 from tests.support.receivers import HttpReceiver
 from tests.support.servers import RedisServer
 from tests.support.waiting import until
@@ -101,26 +100,18 @@ async def test_the_demo_is_a_line(tmp_path: Path):
 
 
 def test_what_is_followed_is_lines(server: RedisServer, tmp_path: Path):
-    daemon = Daemon(tmp_path, RFCTL_REDIS__URL=server.url, RFCTL_BATCHING__QUIET_MS="60000")
-    try:
+    with Daemon(tmp_path, RFCTL_REDIS__URL=server.url, RFCTL_BATCHING__QUIET_MS="60000") as daemon:
         for command in (["stats", "--watch"], ["tail"]):
             _follow(daemon, server, tmp_path, command)
-    finally:
-        daemon.end()
 
 
 def _follow(daemon: Daemon, server: RedisServer, tmp_path: Path, command: list[str]) -> None:
-    with subprocess.Popen(
-        [RFCTL, *command, "-o", "jsonl", "--redis", server.url], env=environment(tmp_path),
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    ) as process:  # fmt: skip
-        assert process.stdout is not None
-        assert process.stderr is not None
+    line = [RFCTL, *command, "-o", "jsonl", "--redis", server.url]
+    with Process(line, environment(tmp_path)) as process:
         if command == ["tail"]:
-            assert "following" in process.stderr.readline()
+            assert "following" in process.stderr.read_line()
             daemon.post({"from": PHONE, "message": "x"})
             daemon.post({"from": PHONE, "message": "y"})
-        assert "time" in json.loads(process.stdout.readline())
-        assert "time" in json.loads(process.stdout.readline())
-        process.send_signal(signal.SIGINT)
-        process.communicate(timeout=10)
+        assert "time" in json.loads(process.stdout.read_line())
+        assert "time" in json.loads(process.stdout.read_line())
+        process.end(signal.SIGINT)

@@ -7,9 +7,7 @@ import os
 import re
 import shutil
 import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -24,9 +22,9 @@ from rfctl.model.stored import decode_merged
 from rfctl.sinks.payload import payload
 from rfctl.sinks.registry import list_types
 from rfctl.sources.registry import SPECS as SOURCES
-from tests.cli.test_commands import Daemon
-from tests.conftest import RFCTL, environment, rfctl
+from tests.support.processes import RFCTL, Daemon, Process, environment, rfctl, run
 from tests.support.servers import RedisServer
+from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -49,26 +47,17 @@ def merged(server: RedisServer, tmp_path: Path):
     """A daemon that took the README's curl and handed it over."""
     daemon = Daemon(tmp_path, RFCTL_REDIS__URL=server.url, RFCTL_BATCHING__QUIET_MS="100")
     curl = the("curl ").replace("http://127.0.0.1:3000", daemon.url)
-    said = subprocess.run(
-        ["bash", "-c", "curl -s --noproxy '*' " + curl[5:]], capture_output=True, text=True, check=True
-    )
-    assert json.loads(said.stdout)["addedCount"] == 1
-    time.sleep(0.4)
+    answer = run(["bash", "-c", "curl -s --noproxy '*' " + curl[5:]], os.environ)
+    assert json.loads(answer.stdout)["addedCount"] == 1
+    with server.client() as client:
+        wait_until(lambda: client.xlen("rfctl:out"))
     yield server
     daemon.end()
 
 
-def first_line(command: list[str], **variables: str) -> str:
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1", **variables}
-    )
-    assert process.stdout is not None
-    try:
-        return process.stdout.readline()
-    finally:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        process.stdout.close()
+def first_line(command: list[str]) -> str:
+    with Process(command, {**os.environ, "PYTHONUNBUFFERED": "1"}) as process:
+        return process.stdout.read_line()
 
 
 def test_the_python_worker_reads_it(merged: RedisServer):
@@ -79,9 +68,10 @@ def test_the_python_worker_reads_it(merged: RedisServer):
 
 def test_the_node_worker_reads_it(merged: RedisServer):
     node = shutil.which("node")
-    probe = [node or "", "-e", "require('ioredis')"]
-    if node is None or subprocess.run(probe, capture_output=True, check=False).returncode:
-        pytest.skip("needs node, and ioredis on NODE_PATH")
+    if node is None:
+        pytest.skip("needs node (Debian's nodejs), and ioredis on NODE_PATH: scripts/test fetches it")
+    if run([node, "-e", "require('ioredis')"], os.environ).returncode:
+        pytest.skip("needs ioredis on NODE_PATH: scripts/test fetches it, or npm install ioredis")
     assert first_line([node, "-e", program("js", merged)]) == "79001234567 962302 Привет, quiet\n"
 
 
@@ -90,8 +80,9 @@ def test_redis_cli_reads_it(merged: RedisServer):
         pytest.skip("needs redis-cli (Debian's redis-tools)")
     for line in (line for line in SHELL if line.startswith("redis-cli")):
         command = line.replace("redis-cli", f"redis-cli -p {merged.port}")
-        said = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
-    assert "Привет," in said.stdout
+        done = run(["bash", "-c", command], os.environ)
+        assert done.returncode == 0, done.stderr
+    assert "Привет," in done.stdout
 
 
 def test_every_rfctl_line_is_a_command_that_is_understood(server: RedisServer, tmp_path: Path):
@@ -100,17 +91,13 @@ def test_every_rfctl_line_is_a_command_that_is_understood(server: RedisServer, t
     for line in lines:
         ending = ("stats", "tail", "serve")
         if line[1] in ending:
-            process = subprocess.Popen(
-                [RFCTL, *line[1:], *(("--port", "0") if line[1] == "serve" else ()), "--redis", server.url],
-                env=environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            )  # fmt: skip
-            assert process.stdout is not None
-            began = {"serve": '"ready"', "tail": "following", "stats": "Redis"}[line[1]]
-            while began not in (said := process.stdout.readline()):
-                assert said, line
-            process.send_signal(signal.SIGINT)
-            process.communicate(timeout=10)
-            assert process.returncode == 0, line
+            began = {"serve": '"daemon_started"', "tail": "following", "stats": "Redis"}[line[1]]
+            port = ("--port", "0") if line[1] == "serve" else ()
+            command = [RFCTL, *line[1:], *port, "--redis", server.url]
+            with Process(command, environment(tmp_path)) as process:
+                output = process.stdout if line[1] == "stats" else process.stderr
+                output.wait_for(lambda text, began=began: began in text)  # type: ignore[misc]
+                assert process.end(signal.SIGINT) == 0, line
         else:
             assert rfctl(tmp_path, *line[1:], "--redis", server.url).returncode in (0, 3, 69), line
 
@@ -154,10 +141,7 @@ def test_a_sink_of_ones_own_delivers(server: RedisServer, tmp_path: Path):
         daemon = Daemon(tmp_path, "--config", str(settings), stdout=stdout, **variables)
         try:
             daemon.post({"from": "7", "message": "quietly"})
-            deadline = time.monotonic() + 10
-            while not out.read_text():
-                assert time.monotonic() < deadline, "nothing was delivered"
-                time.sleep(0.05)
+            wait_until(out.read_text)
         finally:
             daemon.end()
     assert re.fullmatch(r"now \d+-\d+ QUIETLY\n", out.read_text())

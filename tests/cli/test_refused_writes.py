@@ -13,7 +13,7 @@ from rfctl.errors import RedisCannotNowError
 from rfctl.store.connection import Connection, RedisAddress
 from rfctl.store.daemons import FORGET_MS
 from rfctl.store.keys import DAEMONS
-from tests.conftest import rfctl
+from tests.support.processes import rfctl
 from tests.support.servers import RedisServer
 from tests.support.waiting import until
 

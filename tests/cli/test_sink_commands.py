@@ -15,8 +15,8 @@ import pytest
 
 from rfctl.store.connection import Connection, RedisAddress
 from rfctl.store.keys import QUARANTINE
-from tests.cli.test_commands import PHONE, Daemon
-from tests.conftest import RFCTL, environment, rfctl
+from tests.cli.test_commands import PHONE
+from tests.support.processes import RFCTL, Daemon, Process, environment, rfctl
 from tests.support.receivers import Answer, HttpReceiver
 from tests.support.servers import RedisServer
 from tests.support.waiting import until
@@ -367,21 +367,17 @@ async def test_tail_posts_what_leaves_to_a_developer_and_says_what_was_answered(
         async with operator.daemon() as daemon:
             await say(daemon, "before")
             await until(lambda: _merged(connection, 1))
-            tail = await asyncio.create_subprocess_exec(
-                RFCTL, "tail", PHONE, "--since", "10m", "--forward-to", receiver.url,
-                env=environment(tmp_path, **operator.variables),
-                stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
-            )  # fmt: skip
-            assert tail.stderr is not None
-            said = [await tail.stderr.readline(), await tail.stderr.readline()]
-            assert any(b"following" in line for line in said)
-            assert any(b"taken (2xx)" in line for line in said)
-            await until(lambda: _followed(connection))
-            await say(daemon, "of somebody else", "79990000000")
-            await say(daemon, "live")
-            assert b"answered 418: tea\\x1b[2J" in await tail.stderr.readline()
-            tail.send_signal(signal.SIGINT)
-            assert await tail.wait() == 0
+            line = [RFCTL, "tail", PHONE, "--since", "10m", "--forward-to", receiver.url]
+            with Process(line, environment(tmp_path, **operator.variables)) as tail:
+                await asyncio.to_thread(tail.stderr.wait_for, lambda text: "following" in text)
+                await asyncio.to_thread(tail.stderr.wait_for, lambda text: "taken (2xx)" in text)
+                await until(lambda: _followed(connection))
+                await say(daemon, "of somebody else", "79990000000")
+                await say(daemon, "live")
+                await asyncio.to_thread(
+                    tail.stderr.wait_for, lambda text: "answered 418: tea\\x1b[2J" in text
+                )
+                assert await asyncio.to_thread(tail.end, signal.SIGINT) == 0
         assert [got["body"]["message"] for got in receiver.seen] == ["before", "live"]
         assert "webhook-signature" not in receiver.seen[0]["headers"]
         assert await connection.call("XINFO", "GROUPS", "rfctl:out") == []

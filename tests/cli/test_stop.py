@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.cli.test_commands import Daemon
-from tests.conftest import rfctl
+from tests.support.processes import Daemon, rfctl
 from tests.support.servers import RedisServer
+from tests.support.waiting import wait_until
 
 STUBBORN = """
 import asyncio
@@ -53,11 +53,19 @@ def test_a_sink_that_does_not_end_holds_up_no_stop(server: RedisServer, tmp_path
     }
     daemon = Daemon(tmp_path, "--config", str(settings), **variables)
     daemon.post({"from": "7", "message": "kept"})
-    time.sleep(1)  # it is on its way to the sink then; were it not, this test would only be easier
+    wait_until(lambda: _is_on_its_way(server))
     began = time.monotonic()
     assert daemon.end() == 0
     assert time.monotonic() - began < 6
-    assert daemon.said("left_behind")
+    assert daemon.find_event("left_behind")
     seen = rfctl(tmp_path, "stats", "--json", "--config", str(settings), **variables)
     [sink] = json.loads(seen.stdout)["sinks"]
     assert (sink["unacknowledged"], sink["delivered"]) == (1, 0)
+
+
+def _is_on_its_way(server: RedisServer) -> bool:
+    """Say whether the sink was handed the message."""
+    with server.client() as client:
+        return client.exists("rfctl:out") == 1 and any(
+            group["pending"] for group in client.xinfo_groups("rfctl:out")
+        )

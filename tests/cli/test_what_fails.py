@@ -12,8 +12,9 @@ import pytest
 
 from rfctl.store.connection import Connection
 from rfctl.store.keys import QUARANTINE
-from tests.cli.test_commands import PHONE, Daemon
+from tests.cli.test_commands import PHONE
 from tests.cli.test_sink_commands import Operator, crm, say
+from tests.support.processes import Daemon, send
 from tests.support.receivers import Answer, HttpReceiver
 from tests.support.servers import RedisServer
 from tests.support.waiting import until
@@ -75,8 +76,7 @@ async def test_a_delete_clears_every_batch_of_a_phone(apart: Operator):
 
 def _delete(daemon: Daemon) -> dict[str, Any]:
     request = urllib.request.Request(f"{daemon.url}/webhook/whatsapp/batched/{PHONE}", method="DELETE")
-    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=5) as answer:
-        return json.load(answer)
+    return send(request)
 
 
 @pytest.mark.parametrize("line", [["flush"], ["flush", "--discard"], ["inspect"]])
@@ -232,7 +232,6 @@ async def test_all_of_the_quarantine_is_read_again_and_thrown_away_one_by_one(
     assert [one["body"]["n"] for one in json.loads(dropped.stdout)["dropped"]] == list(range(30))
     assert await _most_read_at_once(connection) == 1
     assert (await operator.run("quarantine", "drop", "--all", "--yes")).returncode == 3
-    await connection.call("CONFIG", "SET", "slowlog-log-slower-than", 10_000)  # as it was
 
 
 async def _most_read_at_once(connection: Connection) -> int:

@@ -18,11 +18,13 @@ from tests.support.batching import make_rig
 PACE = RetryPolicy(retry_delays_ms=(60, 120), concurrency=4, max_sleep_ms=50, lease_ms=3000, finish_ms=2000)
 
 
-async def hand_over(connection: Connection, *said: tuple[str, str]) -> list[str]:
+async def hand_over(connection: Connection, *messages: tuple[str, str]) -> list[str]:
     """Put one merged message each into the output stream; returns their ids."""
     batches = make_rig(connection, max_size=1)
-    await batches.add([Message(phone=phone, text=text, id=text, channel="generic") for phone, text in said])
-    return [one.id for one in await batches.collect()]
+    await batches.add(
+        [Message(phone=phone, text=text, id=text, channel="generic") for phone, text in messages]
+    )
+    return [merged.id for merged in await batches.collect()]
 
 
 def deliveries(connection: Connection, shard: int = 0) -> DeliveryQueue:

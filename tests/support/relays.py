@@ -30,7 +30,11 @@ class Relay:
         await self._server.wait_closed()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there, back = await asyncio.open_connection("127.0.0.1", self.port)
+        try:
+            there, back = await asyncio.open_connection("127.0.0.1", self.port)
+        except OSError:
+            writer.close()
+            return
         for streams in ((reader, back), (there, writer)):
             pump = asyncio.create_task(_pump(*streams))
             self._pumps.add(pump)

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import json
 import random
-import socket
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,9 @@ from rfctl.sources.whatsapp_cloud.source import sign
 from rfctl.store.connection import Connection
 from rfctl.store.daemons import Daemons
 from rfctl.store.keys import ShardKeys
-from tests.conftest import RFCTL, environment
+from tests.support.processes import RFCTL, environment
+from tests.support.servers import pick_port
+from tests.support.waiting import PATIENCE_S, until
 
 APP_SECRET = "meta-app-secret"
 COMPANY = "962302"
@@ -27,7 +28,7 @@ LANES = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class SentMessage:
     """One message as the provider has it."""
 
     phone: str
@@ -35,7 +36,7 @@ class Said:
     text: str
 
 
-People = Sequence[Sequence[Sequence[Said]]]
+People = Sequence[Sequence[Sequence[SentMessage]]]
 """Of each person the thoughts, and of each thought the messages."""
 
 
@@ -60,7 +61,7 @@ class Serve:
     """The installed `rfctl serve`, on one port for all its lives."""
 
     def __init__(self, tmp_path: Path, name: str, redis_url: str, sinks: str) -> None:
-        self.tmp_path, self.file, self.port = tmp_path, tmp_path / f"{name}.toml", port()
+        self.tmp_path, self.file, self.port = tmp_path, tmp_path / f"{name}.toml", pick_port()
         self.file.write_text(
             f'redis.url = "{redis_url}"\nhttp.port = {self.port}\nbatching.quiet_ms = {QUIET_MS}\n'
             f'[sources.salon]\ntype = "whatsapp-cloud"\nsecrets = ["{APP_SECRET}"]\ncompany = "{COMPANY}"\n{sinks}'
@@ -69,44 +70,49 @@ class Serve:
         self.lines: list[bytes] = []
 
     async def start(self) -> None:
+        """Start it, and wait until it is ready. Raises AssertionError when it does not get ready."""
         self.process = await asyncio.create_subprocess_exec(
             RFCTL, "serve", "--config", str(self.file),
             env=self._environment(), stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
         self._reading = asyncio.create_task(self._read())
-        await self.ready.wait()
+        await until(lambda: self.ready.is_set() or self._reading.done())
+        assert self.ready.is_set(), self.lines[-5:]
 
     def _environment(self) -> dict[str, str]:
         # A killed process leaves no record of its coverage, and keeping one makes it half as fast.
-        given = environment(self.tmp_path)
-        return {name: value for name, value in given.items() if not name.startswith("COVERAGE_")}
+        variables = environment(self.tmp_path)
+        return {name: value for name, value in variables.items() if not name.startswith("COVERAGE_")}
 
     async def _read(self) -> None:
         assert self.process.stderr is not None
         async for line in self.process.stderr:
             self.lines.append(line)
-            if json.loads(line)["event"] == "daemon_started":
+            if b'"daemon_started"' in line:
                 self.ready.set()
 
     async def kill(self) -> None:
+        """End it as a crash does. Raises AssertionError when it has ended already."""
         self.ready.clear()
         self.process.kill()
-        assert await self.process.wait() == -9, self.lines[-5:]
-        await self._reading
+        assert await self._wait() == -9, self.lines[-5:]
 
     async def end(self) -> None:
+        """End it as systemd does: with SIGKILL when it does not obey."""
+        if not hasattr(self, "process"):
+            return
         with contextlib.suppress(ProcessLookupError):
             self.process.terminate()
-        await self.process.wait()
-        await self._reading
+        try:
+            await self._wait()
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                self.process.kill()
 
-
-def port() -> int:
-    """A free port, and none that an outgoing connection could get while the daemon is away."""
-    while True:
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", random.SystemRandom().randrange(20_000, 32_000)))
-            return int(probe.getsockname()[1])
+    async def _wait(self) -> int:
+        async with asyncio.timeout(PATIENCE_S):
+            await self._reading
+            return await self.process.wait()
 
 
 class Provider:
@@ -115,7 +121,7 @@ class Provider:
     def __init__(self, daemons: Sequence[Serve], http: aiohttp.ClientSession) -> None:
         self.daemons = daemons
         self._http, self._dice = http, random.Random(3)
-        self.said: list[Said] = []
+        self.sent: list[SentMessage] = []
         self.answered, self.refused = Count(), Count()
 
     async def bring(self, people: People) -> None:
@@ -133,11 +139,11 @@ class Provider:
                 del messages[:most]
             await asyncio.sleep(QUIET_MS * 1.3 / 1000)
 
-    async def _send(self, messages: list[Said]) -> None:
+    async def _send(self, messages: list[SentMessage]) -> None:
         raw = request(messages)
         while not await self._post(raw):
             self.refused.add(1)
-        self.said += messages
+        self.sent += messages
         self.answered.add(len(messages))
         if self._dice.random() < 0.03:
             await self._post(raw)
@@ -155,21 +161,21 @@ class Provider:
             return False
 
 
-def people(count: int) -> list[list[list[Said]]]:
+def people(count: int) -> list[list[list[SentMessage]]]:
     """So many people, each with 3 to 5 messages in one or two thoughts; the second may be empty."""
-    dice, found = random.Random(1), []
+    dice, everybody = random.Random(1), []
     for number in range(count):
         phone = f"7900{number:07d}"
         all_of_it = [
-            Said(phone, f"wamid.{phone}.{n}", dice.choice(("Привет,", "запишите", "меня 🙏")))
+            SentMessage(phone, f"wamid.{phone}.{n}", dice.choice(("Привет,", "запишите", "меня 🙏")))
             for n in range(dice.randint(3, 5))
         ]
         first = dice.choice((2, 2, 5))
-        found.append([all_of_it[:first], all_of_it[first:]])
-    return found
+        everybody.append([all_of_it[:first], all_of_it[first:]])
+    return everybody
 
 
-def interleaved(dice: random.Random, thoughts: Sequence[Sequence[Said]]) -> list[Said]:
+def interleaved(dice: random.Random, thoughts: Sequence[Sequence[SentMessage]]) -> list[SentMessage]:
     """Everybody's messages in random order, each one's own in theirs."""
     turns = [number for number, thought in enumerate(thoughts) for _ in thought]
     dice.shuffle(turns)
@@ -177,37 +183,42 @@ def interleaved(dice: random.Random, thoughts: Sequence[Sequence[Said]]) -> list
     return [next(nexts[number]) for number in turns]
 
 
-def request(messages: list[Said]) -> bytes:
+def request(messages: list[SentMessage]) -> bytes:
     """Meta's form: one entry for the first two messages, and one for the rest."""
     parts = [part for part in (messages[:2], messages[2:]) if part]
     entries = [{"id": "1000", "changes": [{"field": "messages", "value": value(part)}]} for part in parts]
     return json.dumps({"object": "whatsapp_business_account", "entry": entries}).encode()
 
 
-def value(messages: list[Said]) -> dict[str, Any]:
+def value(messages: list[SentMessage]) -> dict[str, Any]:
     return {
         "messaging_product": "whatsapp",
         "metadata": {"display_phone_number": "15550001111", "phone_number_id": "2000"},
-        "contacts": [{"profile": {"name": "Анна"}, "wa_id": one.phone} for one in messages],
+        "contacts": [{"profile": {"name": "Анна"}, "wa_id": message.phone} for message in messages],
         "messages": [
-            {"from": one.phone, "id": one.id, "timestamp": "1790416800", "type": "text", "text": {"body": one.text}}
-            for one in messages
+            {
+                "from": message.phone, "id": message.id, "timestamp": "1790416800", "type": "text",
+                "text": {"body": message.text},
+            }
+            for message in messages
         ],
     }  # fmt: skip
 
 
 @contextlib.asynccontextmanager
 async def served(*daemons: Serve) -> AsyncIterator[None]:
-    """These daemons, until the end of the test."""
+    """Run these daemons until the end of the block."""
     try:
         await asyncio.gather(*(daemon.start() for daemon in daemons))
         yield
     finally:
-        await asyncio.gather(*(daemon.end() for daemon in daemons))
+        ends = await asyncio.gather(*(daemon.end() for daemon in daemons), return_exceptions=True)
+    assert ends == [None] * len(daemons)
 
 
 async def delivering(connection: Connection, sink: str, daemons: Sequence[Serve]) -> Serve:
     """The one of these daemons that delivers to the sink now."""
     holder = await connection.call("GET", ShardKeys("", "").sink(sink).lease)
-    [pid] = [one.pid for one in await Daemons(connection).list_alive() if one.id == holder.decode()]
-    return next(one for one in daemons if one.process.pid == pid)
+    alive = await Daemons(connection).list_alive()
+    [pid] = [record.pid for record in alive if record.id == holder.decode()]
+    return next(daemon for daemon in daemons if daemon.process.pid == pid)

@@ -1,23 +1,44 @@
-"""Waits for what will be true: the tests' one way to wait for another task or process."""
+"""Waits for what will be true: the tests' one way to wait for another task, thread or process."""
 
 from __future__ import annotations
 
 import asyncio
 import inspect
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-PATIENCE_S = 30.0
+PATIENCE_S = 45.0
 """Far more than anything needs: a busy machine makes a test slower, and never red."""
+_PAUSE_S = 0.02
 
 
 async def until(condition: Callable[[], Awaitable[Any] | Any], within_s: float = PATIENCE_S) -> Any:
-    """Ask again and again, and give what the first answer was that counts as true."""
-    async with asyncio.timeout(within_s):
-        while True:
-            found = condition()
-            if inspect.isawaitable(found):
-                found = await found
-            if found:
-                return found
-            await asyncio.sleep(0.02)
+    """Ask again and again, and return the first answer that counts as true. Raises AssertionError in the end."""
+    try:
+        async with asyncio.timeout(within_s):
+            while True:
+                answer = condition()
+                if inspect.isawaitable(answer):
+                    answer = await answer
+                if answer:
+                    return answer
+                await asyncio.sleep(_PAUSE_S)
+    except TimeoutError:
+        raise AssertionError(f"not true within {within_s:.0f} s: {_describe(condition)}") from None
+
+
+def wait_until(condition: Callable[[], Any], within_s: float = PATIENCE_S) -> Any:
+    """Do the same where no event loop runs."""
+    deadline = time.monotonic() + within_s
+    while not (answer := condition()):
+        assert time.monotonic() < deadline, f"not true within {within_s:.0f} s: {_describe(condition)}"
+        time.sleep(_PAUSE_S)
+    return answer
+
+
+def _describe(condition: Callable[[], Any]) -> str:
+    """Return the condition's name, and its line in the test."""
+    code = getattr(condition, "__code__", None)
+    place = f" ({code.co_filename}:{code.co_firstlineno})" if code else ""
+    return getattr(condition, "__qualname__", repr(condition)) + place

@@ -7,17 +7,19 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
 from tests.support.servers import RedisServer
+from tests.support.waiting import PATIENCE_S
 
+Answer = TypeVar("Answer")
 HERE = Path(__file__).parent
-PATIENCE_S = 30
 
 
 class Worker:
@@ -28,26 +30,32 @@ class Worker:
         self._process, self._lines = process, process.stdout
 
     async def job(self) -> dict[str, Any]:
-        """The next job that it has done."""
-        async with asyncio.timeout(PATIENCE_S):
-            while line := await self._lines.readline():
-                with contextlib.suppress(ValueError):
-                    job = json.loads(line)
-                    if isinstance(job, dict):
-                        return job
+        """Return the next job that it has done. Raises AssertionError when none comes in time."""
+        while line := await _in_time(self._lines.readline()):
+            with contextlib.suppress(ValueError):
+                job = json.loads(line)
+                if isinstance(job, dict):
+                    return job
         raise AssertionError("the worker has ended")
 
     async def rest(self) -> list[dict[str, Any]]:
-        """Every job until it ends by itself."""
-        async with asyncio.timeout(PATIENCE_S):
-            lines = (await self._lines.read()).splitlines()
+        """Return every job until it ends by itself. Raises AssertionError when it does not end in time."""
+        lines = (await _in_time(self._lines.read())).splitlines()
         return [json.loads(line) for line in lines if line.startswith(b"{")]
 
     async def end(self) -> None:
+        """End it and what it started."""
         with contextlib.suppress(ProcessLookupError):
-            self._process.kill()
-        await self._lines.read()
-        await self._process.wait()
+            os.killpg(self._process.pid, signal.SIGKILL)
+        await _in_time(self._lines.read())
+        await _in_time(self._process.wait())
+
+
+async def _in_time(waiting: Awaitable[Answer]) -> Answer:
+    try:
+        return await asyncio.wait_for(waiting, PATIENCE_S)
+    except TimeoutError:
+        raise AssertionError(f"the worker did nothing for {PATIENCE_S:.0f} s") from None
 
 
 @contextlib.asynccontextmanager
@@ -55,6 +63,7 @@ async def running(*command: str, **variables: str) -> AsyncIterator[Worker]:
     process = await asyncio.create_subprocess_exec(
         *command, cwd=HERE.parent.parent, env=os.environ | variables,
         stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+        process_group=0,
     )  # fmt: skip
     worker = Worker(process)
     try:
@@ -64,15 +73,19 @@ async def running(*command: str, **variables: str) -> AsyncIterator[Worker]:
 
 
 def node_modules(variable: str) -> str:
-    """The folder that the variable names; skips the test when it, or node, is not here."""
-    named = os.environ.get(variable, "")
-    if not named:
-        pytest.skip(f"{variable} is not set: it names a folder with the npm package bullmq")
-    folder = Path(named) / "node_modules" if (Path(named) / "node_modules").is_dir() else Path(named)
+    """Return the folder that the variable names; skips the test when it, or node, is not here."""
+    name = os.environ.get(variable, "")
+    if not name:
+        pytest.skip(
+            f"needs {variable}, the folder of an npm package bullmq: scripts/test fetches it and sets it"
+        )
+    folder = Path(name) / "node_modules" if (Path(name) / "node_modules").is_dir() else Path(name)
     if not (folder / "bullmq").is_dir():
-        pytest.skip(f"{variable} names {named}, where there is no npm package bullmq")
+        pytest.skip(
+            f"needs an npm package bullmq in {name}, which {variable} names: npm install bullmq ioredis"
+        )
     if shutil.which("node") is None:
-        pytest.skip("node is not installed")
+        pytest.skip("needs node (Debian's nodejs)")
     return str(folder)
 
 

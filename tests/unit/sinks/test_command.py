@@ -192,7 +192,7 @@ async def test_what_a_program_leaves_running_neither_holds_up_the_delivery_nor_l
     assert await watch.next() == b""
 
 
-@pytest.mark.skipif(shutil.which("setsid") is None, reason="no setsid here")
+@pytest.mark.skipif(shutil.which("setsid") is None, reason="needs setsid (Debian's util-linux)")
 async def test_a_program_that_leaves_its_group_and_keeps_our_pipe_does_not_hold_up_the_delivery(watch: Watch):
     started, go = watch.path.with_name("started"), watch.path.with_name("go")
     os.mkfifo(started)
