@@ -1,4 +1,4 @@
-r"""What strangers typed, made fit for a terminal or a log: never markup, never a control character.
+r"""Text for terminals and logs: control characters escaped, phones and passwords masked, durations and counts.
 
 A message can carry ESC sequences that move the cursor, C1 controls, or bidi marks that reorder a line.
 They are shown as what they are (`\x1b`, `\u202e`), so that what is seen is what was sent.
@@ -17,18 +17,18 @@ _HEAD, _TAIL = 5, 2
 
 def visible(text: str) -> str:
     """Return the text with everything that could act on a terminal written out."""
-    return _UNSAFE.sub(lambda found: _escape(found[0]), text)
+    return _UNSAFE.sub(lambda match: _escape(match[0]), text)
 
 
 def _escape(char: str) -> str:
-    named = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
-    if char in named:
-        return named[char]
+    short = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+    if char in short:
+        return short[char]
     return f"\\x{ord(char):02x}" if ord(char) < 0x100 else f"\\u{ord(char):04x}"
 
 
 def mask_phone(phone: str) -> str:
-    """Return a phone that tells an operator enough and nobody else anything: `79001•••67`."""
+    """Return a phone with its middle hidden: an operator still recognizes it. `79001•••67`."""
     if len(phone) <= _HEAD + _TAIL:
         return visible(phone[:1]) + "•••"
     return visible(f"{phone[:_HEAD]}•••{phone[-_TAIL:]}")
@@ -64,7 +64,7 @@ _SECRET_NAME = re.compile(
 
 def mask_url(url: str) -> str:
     """Return a URL, or several parted by `;`, with dots for each password, also one in a query."""
-    return ";".join(_masked(one) for one in _NEXT_URL.split(url))
+    return ";".join(_masked(part) for part in _NEXT_URL.split(url))
 
 
 def _masked(url: str) -> str:
@@ -77,7 +77,7 @@ def _masked(url: str) -> str:
     if parts.password is not None:
         user, _, host = parts.netloc.rpartition("@")
         front = front.replace(parts.netloc, f"{user.partition(':')[0]}:•••@{host}", 1)
-    return front + mark + "&".join(_masked_field(one) for one in query.split("&"))
+    return front + mark + "&".join(_masked_field(field) for field in query.split("&"))
 
 
 def _masked_field(field: str) -> str:

@@ -1,4 +1,4 @@
-"""`rfctl config`: what is set, by whom, and what that hides."""
+"""`rfctl config`: what is set, by whom, and what that overrides."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ app = typer.Typer(help="Show, explain and check the settings.", no_args_is_help=
 
 @app.command("show")
 def show(ctx: typer.Context) -> None:
-    """Show every setting, its value, who set it and what that hides. Secrets are masked."""
+    """Show every setting, its value, who set it and what that overrides. Secrets are masked."""
     from rfctl.cli import output as render
 
     run = invocation(ctx)
@@ -31,12 +31,12 @@ def show(ctx: typer.Context) -> None:
     ]
     if run.json:
         run.emit_rows(
-            {"name": one.name, "value": value, "set_by": by, "hides": overrides}
+            {"name": one.name, "value": value, "set_by": by, "overrides": overrides}
             for one, value, by, overrides in rows
         )
         return
     lines = [(one.name, _written(value), by, "; ".join(overrides)) for one, value, by, overrides in rows]
-    render.console().print(render.table(("setting", "value", "set by", "hides"), lines))
+    render.console().print(render.table(("setting", "value", "set by", "overrides"), lines))
 
 
 @app.command("explain")
@@ -56,7 +56,7 @@ def explain(ctx: typer.Context, key: str) -> None:
         "default": one.default,
         "value": None if section else shown_value(configuration, one),
         "set_by": f"nobody: there is no [{section}]" if section else configuration.set_by(one.name),
-        "hides": configuration.overrides(one),
+        "overrides": configuration.overrides(one),
         "variable": one.variable,
     }
     if run.json:

@@ -196,27 +196,3 @@ def decode_merged(entry_id: bytes, fields: list[bytes]) -> Merged:
         chat=text("chat"),
         discarded=number("discarded"),
     )
-
-
-def merged_as_json(merged: Merged) -> dict[str, Any]:
-    """Return a merged message for `-o json`: the promise is to add fields, never to rename one."""
-    return {
-        "id": merged.id,
-        "phone": merged.phone,
-        "company": merged.company or None,
-        "text": merged.text,
-        "count": merged.count,
-        "reason": merged.reason,
-        "first_ms": merged.first_ms,
-        "last_ms": merged.last_ms,
-        "handed_ms": merged.handed_ms,
-        "waited_ms": merged.waited_ms,
-        "late_ms": merged.late_ms,
-        "channel": merged.channel,
-        "platform": merged.platform,
-        "account": merged.account,
-        "chat": merged.chat,
-        "simulated": merged.simulated,
-        "discarded": merged.discarded,
-        "messages": [msgspec.Raw(raw) for raw in merged.raw],
-    }

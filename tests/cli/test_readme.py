@@ -104,7 +104,7 @@ def test_every_rfctl_line_is_a_command_that_is_understood(server: RedisServer, t
                 env=environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             )  # fmt: skip
             assert process.stdout is not None
-            began = {"serve": '"ready"', "tail": "following", "stats": "Redis"}[line[1]]
+            began = {"serve": '"daemon_started"', "tail": "following", "stats": "Redis"}[line[1]]
             while began not in (said := process.stdout.readline()):
                 assert said, line
             process.send_signal(signal.SIGINT)
