@@ -55,7 +55,7 @@ class RfctlError(Exception):
 
     def details(self) -> list[tuple[str, str]]:
         """Return the labelled lines that follow the fact; empty ones are left out."""
-        lines = [("set by", self.set_by), ("hides", self.overrides), ("next", self.next)]
+        lines = [("set by", self.set_by), ("overrides", self.overrides), ("next", self.next)]
         return [(label, text) for label, text in lines if text]
 
 

@@ -1,20 +1,57 @@
 """The command line as a whole: the global options, the table of commands, and how a failure ends.
 
-Global options work before and after the verb: they are moved to the front before the line is parsed.
+Global options work before and after the command: they are moved to the front before the line is parsed.
+A command's module is imported when that command is used: `--help`, `--version` and the completion of command
+words read the table alone.
 """
 
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
+from typer.core import TyperGroup
 
 from rfctl import __version__
-from rfctl.cli.commands import COMMANDS, GROUPS
 from rfctl.cli.context import Invocation
 from rfctl.errors import BUG, EXIT_STATUSES, RfctlError
+
+COMMANDS = {
+    "serve": (
+        "serve:serve",
+        "Run the daemon: the webhook takes messages in, the processor hands batches over, the forwarder delivers.",
+    ),
+    "stats": (
+        "stats:stats",
+        "Show which Redis is used, the living daemons, the pending batches, the sinks and the totals.",
+    ),
+    "inspect": (
+        "inspect:inspect",
+        "Show all that is pending for a person: the messages in order, when they are due, and why then.",
+    ),
+    "tail": (
+        "tail:tail",
+        "Follow live: --> a message came in, <-- a merged message went out. Ctrl-C ends it.",
+    ),
+    "flush": ("flush:flush", "Hand over all that is pending for a person now."),
+    "discard": ("discard:discard", "Throw away all that is pending for a person, and print it."),
+    "pause": (
+        "sinks:pause",
+        "Stop deliveries to a sink, on every daemon. Its messages are kept until `rfctl resume`.",
+    ),
+    "resume": ("sinks:resume", "Start deliveries to a paused sink again; messages that wait are retried at once."),
+    "resend": ("resend:resend", "Send a merged message again, as the next message of its person."),
+    "simulate": ("simulate:simulate", "Send simulated messages through the running daemon and check the result."),
+    "demo": ("demo:demo", "Start a private store and a daemon, let three people write, and show what the bot would get."),
+    "dead": ("dead:app", "Dead letters: merged messages that a sink did not take at any attempt."),
+    "quarantine": ("quarantine:app", "Authentic requests that could not be parsed."),
+    "config": ("config:app", "Show, explain and check the settings."),
+    "export": ("export:app", "Print files for other programs."),
+}  # fmt: skip
+"""Each command: where its function or its own group is, and the first line of its help."""
 
 _FLAGS = frozenset({"--json", "--embedded", "--debug"})
 _VALUED = frozenset({"-o", "--output", "--config", "--redis"})
@@ -26,22 +63,58 @@ _EPILOG = (
     + "."
 )
 
+
+class CommandTable(TyperGroup):
+    """The commands; each is only a line of help until it is used."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Load the command that the line names, and let Typer find it."""
+        if args:
+            self.load(args[0])
+        return super().resolve_command(ctx, args)
+
+    def load(self, name: str) -> None:
+        """Put the command itself in the place of its line of help; a name that is no command changes nothing."""
+        if name in COMMANDS:
+            self.commands[name] = _load(name)
+
+
+def _load(name: str) -> Any:
+    module, _, attribute = COMMANDS[name][0].partition(":")
+    target = getattr(import_module(f"rfctl.cli.{module}"), attribute)
+    if not isinstance(target, typer.Typer):
+        shell = typer.Typer(add_completion=False, rich_markup_mode="rich")
+        shell.command(name)(target)
+        return typer.main.get_command(shell)
+    group = typer.main.get_group(target)
+    group.name = name
+    return group
+
+
 app = typer.Typer(
     name="rfctl",
+    cls=CommandTable,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     epilog=_EPILOG,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for name, command in COMMANDS.items():
-    app.command(name)(command)
-for name, group in GROUPS.items():
-    app.add_typer(group, name=name)
+for _name, (_, _help) in COMMANDS.items():
+    app.command(_name, help=_help)(lambda: None)  # stands there until `load` takes its place
 
 
-def _print_version(asked: bool) -> None:
-    if asked:
+def load_all_commands() -> CommandTable:
+    """Return the table with every command loaded: the pages are checked against it."""
+    table = typer.main.get_command(app)
+    assert isinstance(table, CommandTable)  # noqa: S101
+    for name in COMMANDS:
+        table.load(name)
+    return table
+
+
+def _print_version(is_wanted: bool) -> None:
+    if is_wanted:
         typer.echo(f"rfctl {__version__}")
         raise typer.Exit
 
@@ -51,14 +124,14 @@ def options(
     ctx: typer.Context,
     output: Annotated[
         Literal["table", "json", "jsonl", "toml"],
-        typer.Option("-o", "--output", help="How to print the result; toml is for `config show`."),
+        typer.Option("-o", "--output", help="How to print the answer; toml is for `config show`."),
     ] = "table",
     json: Annotated[bool, typer.Option("--json", help="The same as -o json.")] = False,
     config: Annotated[
         Path | None,
         typer.Option(
             "--config", metavar="FILE", readable=False, help="Read this file instead of the usual ones."
-        ),  # whether it can be read is said by those who read it, with the one status for wrong settings
+        ),  # whoever reads the file says if it cannot be read, with the one status for wrong settings
     ] = None,
     redis: Annotated[str | None, typer.Option("--redis", metavar="URL", help="Use this Redis.")] = None,
     embedded: Annotated[
@@ -114,12 +187,12 @@ def run() -> None:
 
 
 def _end(problem: RfctlError, *, debug: bool) -> None:
-    from rfctl.cli.output import error
+    from rfctl.cli.output import print_error
 
     if debug:
         import traceback
 
         traceback.print_exception(problem)
-    error(problem)
+    print_error(problem)
     sys.stdout.flush()
     sys.exit(problem.exit_status)

@@ -1,20 +1,28 @@
-"""Whose batches a command is about: a phone in any spelling, in one chat or all, or the key that `stats` shows."""
+"""What a command is about, as an operator writes it: a person or batch key, a message's id, a sink; and "really?"."""
 
 from __future__ import annotations
 
+import difflib
 import re
 import shlex
+import sys
+from collections.abc import Iterable, Sequence
 from typing import Annotated
 
 import typer
 
-from rfctl.errors import NothingFoundError
+from rfctl.assembly.sinks import forwarded_sinks
+from rfctl.config.settings import Settings
+from rfctl.errors import NothingFoundError, UsageError
 from rfctl.model.message import normalize_phone
 from rfctl.store import RedisAddress, Store
+from rfctl.store.stream_entry import is_message_id
 
-_KEY = re.compile(r"[#&][0-9a-f]{32}")
+_BATCH_KEY = re.compile(r"[#&][0-9a-f]{32}")
+_PHONE_HELP = "The person, in any spelling, or the batch key that stats shows."
 
-Phone = Annotated[str, typer.Argument(help="The person, in any spelling, or the key that stats shows.")]
+Phone = Annotated[str, typer.Argument(help=_PHONE_HELP)]
+PhoneOrAll = Annotated[str | None, typer.Argument(help=_PHONE_HELP)]
 Chat = Annotated[
     str | None,
     typer.Option(
@@ -23,29 +31,93 @@ Chat = Annotated[
         show_default=False,
     ),
 ]
+AllBatches = Annotated[bool, typer.Option("--all", help="Every pending batch.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 
-def is_key(written: str) -> bool:
+def is_batch_key(text: str) -> bool:
     """Say whether it is a key that `stats` shows, and no phone."""
-    return _KEY.fullmatch(written) is not None
+    return _BATCH_KEY.fullmatch(text) is not None
 
 
-def person(written: str) -> str:
-    """Return whom an operator means: the phone in its one spelling, or the key."""
-    return written if is_key(written) else normalize_phone(written)
+def parse_person(text: str) -> str:
+    """Return whom an operator means: the phone in its one spelling, or the batch key."""
+    return text if is_batch_key(text) else normalize_phone(text)
 
 
-async def batch_names(store: Store, who: str, chat: str | None) -> list[str]:
-    """Return the names of the pending batches of a person, the oldest first; a key is the name of one."""
-    return [who] if is_key(who) else await store.batches.find_batches(who, chat)
+def check_phone_or_all(phone: str | None, *, every: bool, command: str) -> None:
+    """Take either a phone or --all. Raises UsageError."""
+    if (phone is None) == (not every):
+        raise UsageError("name one phone, or --all", next=f"rfctl {command} 79001234567")
 
 
-def nothing_pending(who: str, chat: str | None, where: RedisAddress) -> NothingFoundError:
-    """Return the error for a person of whom nothing is pending."""
-    there = f" in the chat {chat}" if chat else ""
-    left = "`rfctl tail --since 10m`" if is_key(who) else f"`rfctl tail {shlex.quote(who)} --since 10m`"
-    return NothingFoundError(
-        f"{who} has no pending messages{there} in {where.shown()}",
-        set_by=where.set_by,
-        next=f"`rfctl stats` lists what is pending, {left} shows what has left",
+async def find_batch_keys(store: Store, person: str, chat: str | None) -> list[str]:
+    """Return the keys of a person's pending batches, the oldest first; a batch key stands for itself."""
+    return [person] if is_batch_key(person) else await store.batches.find_batches(person, chat)
+
+
+def nothing_pending(person: str, chat: str | None, address: RedisAddress) -> NothingFoundError:
+    """Return the error for a person without pending messages."""
+    where = f" in the chat {chat}" if chat else ""
+    tail = (
+        "`rfctl tail --since 10m`"
+        if is_batch_key(person)
+        else f"`rfctl tail {shlex.quote(person)} --since 10m`"
     )
+    return NothingFoundError(
+        f"{person} has no pending messages{where} in {address.shown()}",
+        set_by=address.set_by,
+        next=f"`rfctl stats` lists what is pending, {tail} shows what has left",
+    )
+
+
+def check_id(text: str) -> str:
+    """Take only what has the form of a stream id, with a shard or without. Raises UsageError."""
+    if not is_message_id(text):
+        raise UsageError(f"{text} is no id", next="ids look like 1758000000000-0")
+    return text
+
+
+def check_is_unique(text: str, message_ids: Sequence[str]) -> None:
+    """Refuse an id that means several messages, which only shards can bring about. Raises UsageError."""
+    if len(set(message_ids)) > 1:
+        raise UsageError(
+            f"{text} means several messages", next=f"write one of {', '.join(sorted(set(message_ids)))}"
+        )
+
+
+def check_forwarded(settings: Settings, name: str) -> None:
+    """Take only a sink that rfctl delivers to. Raises NothingFoundError with near names, or UsageError."""
+    sinks = forwarded_sinks(settings)
+    if name in sinks:
+        return
+    if name in settings.sinks:
+        raise UsageError(
+            f"sink {name} is the output stream, which your workers read themselves",
+            next="stop or start them; this is for sinks that rfctl delivers to",
+        )
+    raise unknown_sink(name, sinks)
+
+
+def unknown_sink(name: str, sinks: Iterable[str]) -> NothingFoundError:
+    """Return the error for a sink that does not exist, with what may have been meant."""
+    names = sorted(sinks)
+    near = difflib.get_close_matches(name, names, n=3)
+    if near:
+        step = f"did you mean {' or '.join(near)}?"
+    elif names:
+        step = f"there is {', '.join(names)}"
+    else:
+        step = (
+            "no sink is configured that rfctl delivers to: [sinks.NAME] in the settings, see `man rfctl.toml`"
+        )
+    return NothingFoundError(f"there is no sink {name}", next=step)
+
+
+def ask(what: str, *, yes: bool) -> None:
+    """Ask whether to do `what`, unless --yes says so. Raises UsageError off a terminal, Abort for a no."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise UsageError(f"not asked: --all would {what}", next="add --yes")
+    typer.confirm(f"{what[:1].upper()}{what[1:]}?", abort=True, err=True)

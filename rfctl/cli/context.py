@@ -1,29 +1,34 @@
-"""What every command is given: the global options, the environment, and a way to the batches."""
+"""What every command gets: the global options, the environment, a way to print, and a way to the store.
+
+Importing it is cheap: `rfctl --help` does.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator, Coroutine, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from rfctl.config.environment import Environment
-from rfctl.config.loader import Configuration, load
 from rfctl.errors import INTERRUPTED, UsageError
-from rfctl.store import Store
+
+if TYPE_CHECKING:
+    from rfctl.cli.output import Output
+    from rfctl.config.environment import Environment
+    from rfctl.config.loader import Configuration
+    from rfctl.store import Store
 
 
 @dataclass
 class Invocation:
     """One run of the command line."""
 
-    environment: Environment = field(default_factory=Environment.actual)
     output: str = "table"
     config: Path | None = None
     redis: str | None = None
@@ -37,24 +42,34 @@ class Invocation:
             raise UsageError("-o toml is for `rfctl config show` alone", next="use -o json or -o table")
         return self.output != "table"
 
-    def emit(self, value: Any) -> None:
-        """Print one JSON value, with -o jsonl on one line."""
-        from rfctl.cli import output as render
+    @cached_property
+    def out(self) -> Output:
+        """What prints for this command."""
+        from rfctl.cli.output import Output
 
-        render.emit(value, pretty=self.output == "json")
+        return Output(pretty=self.output != "jsonl", as_lines=self.output == "jsonl")
+
+    def emit(self, value: Any) -> None:
+        """Print one JSON value."""
+        self.out.json(value)
 
     def emit_rows(self, rows: Iterable[Any]) -> None:
-        """Print what was found as one JSON array, with -o jsonl as one value a line."""
-        if self.output == "jsonl":
-            for row in rows:
-                self.emit(row)
-        else:
-            self.emit(list(rows))
+        """Print values as one JSON array, with -o jsonl as one value a line."""
+        self.out.rows(rows)
+
+    @cached_property
+    def environment(self) -> Environment:
+        """This process's variables and files."""
+        from rfctl.config.environment import Environment
+
+        return Environment.actual()
 
     def configuration(
         self, flags: dict[str, tuple[str, Any]] | None = None, *, notify: bool = False
     ) -> Configuration:
         """Load the settings, with the command's own flags on top; with `notify`, print the notices on stderr."""
+        from rfctl.config.loader import load
+
         layers = dict(flags or {})
         if self.redis:
             layers["redis.url"] = ("--redis", self.redis)
@@ -81,13 +96,15 @@ class Invocation:
 
 def invocation(ctx: typer.Context) -> Invocation:
     """Return this run's global options."""
-    found = ctx.find_root().obj
-    assert isinstance(found, Invocation)  # noqa: S101
-    return found
+    run = ctx.find_root().obj
+    assert isinstance(run, Invocation)  # noqa: S101
+    return run
 
 
 def run_async(work: Coroutine[Any, Any, int | None], *, interrupted: int = INTERRUPTED) -> None:
     """Run a command; its number is the exit status. A reader that has gone (`| head`) is a clean end."""
+    import asyncio
+
     try:
         status = asyncio.run(work)
         sys.stdout.flush()

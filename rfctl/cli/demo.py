@@ -16,11 +16,15 @@ from typing import Annotated
 
 import typer
 
+from rfctl.assembly.store import open_store
+from rfctl.batching import Timers
 from rfctl.cli.context import Invocation, invocation, run_async
+from rfctl.cli.tail import line
 from rfctl.config.environment import Environment
 from rfctl.config.loader import load
 from rfctl.errors import ANSWER_IS_NO, INTERRUPTED, NoDaemonError, StoreError
-from rfctl.simulation.scenario import PlannedMessage, Verdict, check
+from rfctl.observe import follow_events
+from rfctl.simulation import Client, Follower, PlannedMessage, Verdict, base_url, check, send_all
 from rfctl.store import DaemonRecord, Store
 from rfctl.store.embedded import die_with_parent
 from rfctl.text import duration
@@ -44,33 +48,32 @@ async def _demo(run: Invocation, *, keep: bool) -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):  # a closed terminal ends it as Ctrl-C does
         signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
     folder = Path(tempfile.mkdtemp(prefix="rfctl-demo-"))
-    process = _serve(folder)
+    process = _start_daemon(folder)
     try:
-        store, daemon = await _up(folder, process)
+        store, daemon = await _wait_for_daemon(folder, process)
         verdict = await _talk(store, daemon, as_json=run.json)
-        _summary(run, verdict, daemon, keep=keep)
+        _print_summary(run, verdict, daemon, keep=keep)
         if keep:
             await _stay(store)
         await store.close()
     finally:
-        await _down(process)
+        await _stop_daemon(process)
         shutil.rmtree(folder, ignore_errors=True)
     return ANSWER_IS_NO if verdict.failures else 0
 
 
-def _variables(folder: Path) -> dict[str, str]:
+def _clean_environment(folder: Path) -> dict[str, str]:
     """Return the environment of the demo: nobody's settings, a folder of its own."""
-    kept = {
+    foreign = ("CREDENTIALS_DIRECTORY", "NOTIFY_SOCKET", "STATE_DIRECTORY", "REDIS_URL")
+    variables = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith("RFCTL_") and name != "REDIS_URL"
+        if not name.startswith("RFCTL_") and name not in foreign
     }
-    dropped = ("CREDENTIALS_DIRECTORY", "NOTIFY_SOCKET", "STATE_DIRECTORY")
-    kept = {name: value for name, value in kept.items() if name not in dropped}
-    return {**kept, "RFCTL_REDIS__EMBEDDED_DIR": str(folder / "state"), "RFCTL_REDIS__URL": "embedded"}
+    return {**variables, "RFCTL_REDIS__EMBEDDED_DIR": str(folder / "state"), "RFCTL_REDIS__URL": "embedded"}
 
 
-def _serve(folder: Path) -> subprocess.Popen[bytes]:
+def _start_daemon(folder: Path) -> subprocess.Popen[bytes]:
     settings = folder / "config.toml"
     settings.touch()
     with (folder / "serve.log").open("wb") as log:
@@ -78,16 +81,14 @@ def _serve(folder: Path) -> subprocess.Popen[bytes]:
             [sys.executable, "-m", "rfctl", "serve", "--port", "0", "--config", str(settings)],
             stdin=subprocess.DEVNULL,
             stderr=log,
-            env=_variables(folder),
+            env=_clean_environment(folder),
             start_new_session=True,
             preexec_fn=die_with_parent(),  # noqa: PLW1509 - no thread runs yet
         )
 
 
-async def _up(folder: Path, process: subprocess.Popen[bytes]) -> tuple[Store, DaemonRecord]:
-    from rfctl.assembly.store import open_store
-
-    configuration = load(Environment(_variables(folder)), file=folder / "config.toml")
+async def _wait_for_daemon(folder: Path, process: subprocess.Popen[bytes]) -> tuple[Store, DaemonRecord]:
+    configuration = load(Environment(_clean_environment(folder)), file=folder / "config.toml")
     deadline = time.monotonic() + _START_S
     while time.monotonic() < deadline and process.poll() is None:
         await asyncio.sleep(0.05)
@@ -98,11 +99,11 @@ async def _up(folder: Path, process: subprocess.Popen[bytes]) -> tuple[Store, Da
         for daemon in await store.daemons.list_alive():
             return store, daemon
         await store.close()
-    said = (folder / "serve.log").read_text(errors="replace").strip()
-    raise NoDaemonError(f"the demo's daemon did not start: {said}")
+    log = (folder / "serve.log").read_text(errors="replace").strip()
+    raise NoDaemonError(f"the demo's daemon did not start: {log}")
 
 
-def _script(daemon: DaemonRecord) -> list[PlannedMessage]:
+def _plan(daemon: DaemonRecord) -> list[PlannedMessage]:
     """Three people: a burst of 8, one who takes time, and 12 at once."""
     quiet_s = daemon.quiet_ms / 1000
     burst = ["Привет,", "запишите", "меня на", "стрижку", "на завтра,", "лучше", "после", "обеда 🙏"]
@@ -112,55 +113,51 @@ def _script(daemon: DaemonRecord) -> list[PlannedMessage]:
         ("boris", [((quiet_s + 0.5) * i, text) for i, text in enumerate(slow)]),
         ("chiara", [(1.5, f"photo {i + 1}") for i in range(daemon.max_size + 2)]),
     ]
-    sendings = [
+    messages = [
         PlannedMessage(at, f"demo-{name}", f"demo-{name}-{i}", text)
         for name, lines in people
         for i, (at, text) in enumerate(lines)
     ]
-    return sorted(sendings, key=lambda one: one.at_s)
+    return sorted(messages, key=lambda message: message.at_s)
 
 
 async def _talk(store: Store, daemon: DaemonRecord, *, as_json: bool) -> Verdict:
-    from rfctl.batching.policy import Timers
-    from rfctl.cli.tail import line
-    from rfctl.observe.events import follow_events
-    from rfctl.simulation.client import Client, base_url, send_all
-
-    sendings = _script(daemon)
+    messages = _plan(daemon)
+    follower = await Follower.open(store, [message.id for message in messages])
     subscribed = asyncio.Event()
-
-    async def show() -> None:
-        async for event in follow_events(store, subscribed):
-            typer.echo(line(event), err=as_json)
-
-    tail = asyncio.create_task(show())
+    showing = asyncio.create_task(_show_events(store, subscribed, on_stderr=as_json))
     await subscribed.wait()
     deadline = time.monotonic() + _END_S - 4
     try:
-        await send_all(sendings, Client(base_url(daemon)).send, lambda: None)
-        shard = store.shards[0]
-        merged = await store.output.read_after(shard, "0-0")
-        while time.monotonic() < deadline and sum(one.count for one in merged) < len(sendings):
+        await send_all(messages, Client(base_url(daemon)).send, lambda: None)
+        while time.monotonic() < deadline and not follower.is_complete:
+            await follower.look()
             await asyncio.sleep(0.05)
-            merged = await store.output.read_after(shard, "0-0")
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.1)  # for the last event to be shown
     finally:
-        tail.cancel()
+        showing.cancel()
         with contextlib.suppress(asyncio.CancelledError):
-            await tail
-    return check(sendings, merged, Timers(daemon.quiet_ms, daemon.max_size, daemon.max_wait_ms))
+            await showing
+    return check(messages, follower.merged, Timers(daemon.quiet_ms, daemon.max_size, daemon.max_wait_ms))
 
 
-def _summary(run: Invocation, verdict: Verdict, daemon: DaemonRecord, *, keep: bool) -> None:
+async def _show_events(
+    store: Store, subscribed: asyncio.Event | None = None, *, on_stderr: bool = True
+) -> None:
+    async for event in follow_events(store, subscribed):
+        typer.echo(line(event), err=on_stderr)
+
+
+def _print_summary(run: Invocation, verdict: Verdict, daemon: DaemonRecord, *, keep: bool) -> None:
     lost = verdict.sent - verdict.received
     if run.json:
-        run.emit(
+        run.out.json(
             {
                 "in": verdict.sent,
                 "out": verdict.batches,
                 "lost": lost,
                 "worst_late_ms": verdict.worst_late_ms,
-                "complaints": verdict.failures,
+                "failures": verdict.failures,
             }
         )
         return
@@ -168,8 +165,8 @@ def _summary(run: Invocation, verdict: Verdict, daemon: DaemonRecord, *, keep: b
         f"\n{verdict.sent} messages in, {verdict.batches} merged messages out, {lost} lost, "
         f"worst lateness {duration(verdict.worst_late_ms)}"
     )
-    for complaint in verdict.failures:
-        typer.echo(f"NOT AS PROMISED: {complaint}")
+    for failure in verdict.failures:
+        typer.echo(f"CHECK FAILED: {failure}")
     url = daemon.listener if keep else "http://127.0.0.1:3000"
     if not keep:
         typer.echo("\nNow yours: run `rfctl serve --embedded`, in another shell `rfctl tail --embedded`, and")
@@ -180,15 +177,11 @@ def _summary(run: Invocation, verdict: Verdict, daemon: DaemonRecord, *, keep: b
 
 
 async def _stay(store: Store) -> None:
-    from rfctl.cli.tail import line
-    from rfctl.observe.events import follow_events
-
     typer.echo("\nFollowing; Ctrl-C ends it.", err=True)
-    async for event in follow_events(store):
-        typer.echo(line(event), err=True)
+    await _show_events(store)
 
 
-async def _down(process: subprocess.Popen[bytes]) -> None:
+async def _stop_daemon(process: subprocess.Popen[bytes]) -> None:
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)
     for _ in range(70):

@@ -1,17 +1,23 @@
-"""`rfctl flush`: hand a person's batches over now, or clear them."""
+"""`rfctl flush`: hand a person's batches over now."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Annotated
 
 import typer
 
-from rfctl.cli.arguments import Chat, batch_names, nothing_pending, person
+from rfctl.cli.arguments import (
+    AllBatches,
+    Chat,
+    PhoneOrAll,
+    Yes,
+    ask,
+    check_phone_or_all,
+    find_batch_keys,
+    nothing_pending,
+    parse_person,
+)
 from rfctl.cli.context import Invocation, invocation, run_async
-from rfctl.cli.prompt import ask
-from rfctl.errors import UsageError
-from rfctl.model.stored import decode_item
 from rfctl.store import Store
 from rfctl.text import counted
 
@@ -20,101 +26,65 @@ from rfctl.text import counted
 class _Flushed:
     """One batch that was handed over: its key, and the merged message's id and count."""
 
-    key: str
+    batch_key: str
     id: str
     count: int
 
 
 def flush(
     ctx: typer.Context,
-    phone: Annotated[
-        str | None, typer.Argument(help="The person, in any spelling, or the key that stats shows.")
-    ] = None,
+    phone: PhoneOrAll = None,
     chat: Chat = None,
-    discard: Annotated[
-        bool, typer.Option("--discard", help="Clear what is pending and print what it was.")
-    ] = False,
-    every: Annotated[bool, typer.Option("--all", help="Every pending batch.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    every: AllBatches = False,
+    yes: Yes = False,
 ) -> None:
-    """Hand all that is pending of a person over now, without waiting; or throw it away.
+    """Hand over all that is pending for a person now.
 
-    Examples:  rfctl flush 79001234567  |  rfctl flush 79001234567 --discard  |  rfctl flush --all --yes
+    Examples:  rfctl flush 79001234567  |  rfctl flush 79001234567 --chat ""  |  rfctl flush --all --yes
     """
-    if (phone is None) == (not every):
-        raise UsageError("name one phone, or --all", next="rfctl flush 79001234567")
+    check_phone_or_all(phone, every=every, command="flush")
     run = invocation(ctx)
     if phone is None:
-        run_async(_flush_all(run, discard=discard, yes=yes))
+        ask("hand over every pending batch", yes=yes)
+        run_async(_flush_all(run))
     else:
-        run_async(_flush(run, person(phone), chat, discard=discard))
+        run_async(_flush(run, parse_person(phone), chat))
 
 
-async def _flush_all(run: Invocation, *, discard: bool, yes: bool) -> None:
+async def _flush_all(run: Invocation) -> None:
     async with run.store() as (store, _):
-        count = await _every(store, discard=discard, yes=yes)
-        what = "discarded" if discard else "handed over"
-        _say(run, {"batches": count, "done": what}, f"{counted(count, 'batch')} {what}")
+        count = await _drain(store)
+        if run.json:
+            run.out.json({"batches": count, "done": "handed over"})
+        else:
+            run.out.text(f"{counted(count, 'batch')} handed over")
 
 
-async def _flush(run: Invocation, who: str, chat: str | None, *, discard: bool) -> None:
-    async with run.store() as (store, _):
-        names = await batch_names(store, who, chat)
-        if discard:
-            items = [item for name in names for item in await store.batches.discard(name)]
-            if items:
-                _print_discarded(run, who, items)
-                return
-        elif flushed := await _hand_over(store, names):
-            _say_flushed(run, who, flushed)
-            return
-        raise nothing_pending(who, chat, store.address)
-
-
-async def _hand_over(store: Store, names: list[str]) -> list[_Flushed]:
-    """Hand batches over; one that has left meanwhile is not among the answers."""
-    left = {name: await store.batches.flush(name) for name in names}
-    return [_Flushed(name, *answer) for name, answer in left.items() if answer is not None]
-
-
-async def _every(store: Store, *, discard: bool, yes: bool) -> int:
-    what = "throw away" if discard else "hand over"
-    ask(f"{what} every pending batch", yes=yes)
-    if discard:
-        return await store.batches.discard_all()
+async def _drain(store: Store) -> int:
     count = 0
     while True:
-        done = await store.batches.drain("flush")
-        count += done.batches
-        if not done.more:
+        answer = await store.batches.drain("flush")
+        count += answer.batches
+        if not answer.more:
             return count
 
 
-def _say_flushed(run: Invocation, who: str, flushed: list[_Flushed]) -> None:
-    count = sum(one.count for one in flushed)
-    ids = ", ".join(one.id for one in flushed)
-    many = f" in {counted(len(flushed), 'batch')}" if len(flushed) > 1 else ""
-    data = {"phone": who, "id": flushed[0].id, "count": count, "batches": [asdict(one) for one in flushed]}
-    _say(run, data, f"{who}: {counted(count, 'message')}{many} handed over as {ids}")
+async def _flush(run: Invocation, person: str, chat: str | None) -> None:
+    async with run.store() as (store, _):
+        answers = {key: await store.batches.flush(key) for key in await find_batch_keys(store, person, chat)}
+        # A batch that has left meanwhile has no answer.
+        batches = [_Flushed(key, *answer) for key, answer in answers.items() if answer is not None]
+        if not batches:
+            raise nothing_pending(person, chat, store.address)
+    _report(run, person, batches)
 
 
-def _print_discarded(run: Invocation, who: str, items: list[bytes]) -> None:
-    import msgspec
-
-    from rfctl.cli import output as render
-
+def _report(run: Invocation, person: str, batches: list[_Flushed]) -> None:
+    count = sum(batch.count for batch in batches)
     if run.json:
-        run.emit({"phone": who, "discarded": [msgspec.Raw(item) for item in items]})
+        as_json = [asdict(batch) for batch in batches]
+        run.out.json({"phone": person, "id": batches[0].id, "count": count, "batches": as_json})
         return
-    messages = [decode_item(item) for item in items]
-    rows = [(render.clock(one.receivedAt), one.messageId, one.text) for one in messages]
-    render.console().print(render.table(("received", "id", "discarded"), rows))
-
-
-def _say(run: Invocation, data: dict[str, object], text: str) -> None:
-    from rfctl.cli import output as render
-
-    if run.json:
-        run.emit(data)
-    else:
-        render.console().print(render.safe(text))
+    ids = ", ".join(batch.id for batch in batches)
+    several = f" in {counted(len(batches), 'batch')}" if len(batches) > 1 else ""
+    run.out.text(f"{person}: {counted(count, 'message')}{several} handed over as {ids}")

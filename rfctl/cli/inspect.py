@@ -1,4 +1,4 @@
-"""`rfctl inspect PHONE`: what is pending of a person, message by message, and what waits for a sink."""
+"""`rfctl inspect PHONE`: what is pending for a person, message by message, and what waits for a sink."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import typer
 
 from rfctl.assembly.sinks import forwarded_sinks
-from rfctl.cli.arguments import Chat, Phone, batch_names, is_key, nothing_pending, person
-from rfctl.cli.context import invocation, run_async
+from rfctl.cli.arguments import Chat, Phone, find_batch_keys, is_batch_key, nothing_pending, parse_person
+from rfctl.cli.context import Invocation, invocation, run_async
+from rfctl.cli.output import clock, rfc3339
 from rfctl.model.stored import Batch
-from rfctl.store import Pause, PendingDelivery
-from rfctl.store.keys import batch_key_of, is_hashed
+from rfctl.store import Pause, PendingDelivery, Store, batch_key_of, is_hashed
 from rfctl.text import duration
 
 _NEVER = "~"
@@ -21,10 +22,10 @@ _NEVER = "~"
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
-    """What is known of one person: the pending batches by their keys, and what waits for sinks, some of them paused."""
+class _Pending:
+    """A person's pending batches by their keys, and what waits for sinks, some of them paused."""
 
-    who: str
+    person: str
     now_ms: int
     batches: Mapping[str, Batch]
     deliveries: Sequence[PendingDelivery]
@@ -32,31 +33,41 @@ class _Found:
 
 
 def inspect(ctx: typer.Context, phone: Phone, chat: Chat = None) -> None:
-    """Show all that is pending of a person: the messages in order, when they are due and why then.
+    """Show all that is pending for a person: the messages in order, when they are due, and why then.
 
-    Without --chat, also what has left and waits for a sink that fails.
+    Without --chat, also show messages that wait for a failing sink.
 
     Examples:  rfctl inspect 79001234567  |  rfctl inspect "+7 900 123-45-67" -o json
     """
-    run_async(_inspect(ctx, person(phone), chat))
+    run_async(_inspect(invocation(ctx), parse_person(phone), chat))
 
 
-async def _inspect(ctx: typer.Context, who: str, chat: str | None) -> None:
-    run = invocation(ctx)
+async def _inspect(run: Invocation, person: str, chat: str | None) -> None:
     async with run.store() as (store, configuration):
-        looked = {name: await store.batches.peek(name) for name in await batch_names(store, who, chat)}
-        pending = {name: batch for name, batch in looked.items() if batch is not None}
-        waits: list[PendingDelivery] = []
-        if chat is None and not is_key(who):
-            sinks = list(forwarded_sinks(configuration.settings))
-            waits = await store.pending_deliveries(sinks, batch_key_of(who))
-        if not pending and not waits:
-            raise nothing_pending(who, chat, store.address)
-        found = _Found(who, await store.now_ms(), pending, waits, await store.paused_sinks.list())
-        if run.json:
-            run.emit(_as_json(found))
-        else:
-            _show(found)
+        with_sinks = chat is None and not is_batch_key(person)
+        sinks = list(forwarded_sinks(configuration.settings)) if with_sinks else []
+        pending = await _look(store, person, chat, sinks)
+        if not pending.batches and not pending.deliveries:
+            raise nothing_pending(person, chat, store.address)
+    if run.json:
+        run.out.json(_as_json(pending))
+        return
+    for key, batch in pending.batches.items():
+        _print_batch(run, key, batch)
+    if pending.deliveries:
+        _print_deliveries(run, pending)
+
+
+async def _look(store: Store, person: str, chat: str | None, sinks: Sequence[str]) -> _Pending:
+    batches = {key: await store.batches.peek(key) for key in await find_batch_keys(store, person, chat)}
+    deliveries = await store.pending_deliveries(sinks, batch_key_of(person)) if sinks else []
+    return _Pending(
+        person,
+        await store.now_ms(),
+        {key: batch for key, batch in batches.items() if batch is not None},
+        deliveries,
+        await store.paused_sinks.list(),
+    )
 
 
 def _why(batch: Batch) -> str:
@@ -68,30 +79,26 @@ def _why(batch: Batch) -> str:
     return f"the first message will have waited {duration(batch.due_ms - batch.messages[0].receivedAt)}"
 
 
-def _as_json(found: _Found) -> dict[str, Any]:
-    """Return the batches one by one, and before them what all have together, due as the soonest of them."""
-    batches = [_batch_data(key, batch) for key, batch in found.batches.items()]
-    soonest = min(batches, key=lambda one: one["due"] or _NEVER, default={})
+def _as_json(pending: _Pending) -> dict[str, Any]:
+    """Return each batch, and before them all their messages together, due as the soonest of them."""
+    batches = [_batch_as_json(key, batch) for key, batch in pending.batches.items()]
+    soonest = min(batches, key=lambda batch: batch["due"] or _NEVER, default={})
     return {
-        "phone": next((batch.phone for batch in found.batches.values()), found.who),
-        "size": sum(one["size"] for one in batches),
+        "phone": next((batch.phone for batch in pending.batches.values()), pending.person),
+        "size": sum(batch["size"] for batch in batches),
         "due": soonest.get("due"),
         "due_in_ms": soonest.get("due_in_ms"),
         "why": soonest.get("why"),
-        "messages": [raw for one in batches for raw in one["messages"]],
+        "messages": [raw for batch in batches for raw in batch["messages"]],
         "batches": batches,
-        "deliveries": [_delivery_data(one, found) for one in found.deliveries],
+        "deliveries": [_delivery_as_json(delivery, pending) for delivery in pending.deliveries],
     }
 
 
-def _batch_data(key: str, batch: Batch) -> dict[str, Any]:
-    import msgspec
-
-    from rfctl.cli.output import rfc3339
-
+def _batch_as_json(key: str, batch: Batch) -> dict[str, Any]:
     first = batch.messages[0]
     return {
-        "key": key,
+        "batch_key": key,
         "source": first.channel,
         "account": first.account,
         "company": first.companyId,
@@ -104,68 +111,64 @@ def _batch_data(key: str, batch: Batch) -> dict[str, Any]:
     }
 
 
-def _delivery_data(one: PendingDelivery, found: _Found) -> dict[str, Any]:
-    from rfctl.cli.output import rfc3339
-
-    in_ms = None if one.next_try_ms is None else max(0, one.next_try_ms - found.now_ms)
+def _delivery_as_json(delivery: PendingDelivery, pending: _Pending) -> dict[str, Any]:
+    next_ms, last = delivery.next_try_ms, delivery.last
     return {
-        "sink": one.sink,
-        "messages": one.messages,
-        "id": one.id,
-        "tries": one.attempts,
-        "last_error": None if one.last is None else one.last.error,
-        "last_error_at": None if one.last is None else rfc3339(one.last.at_ms),
-        "next_try": rfc3339(one.next_try_ms),
-        "next_try_in_ms": in_ms,
-        "paused": one.sink in found.paused,
+        "sink": delivery.sink,
+        "messages": delivery.messages,
+        "id": delivery.id,
+        "attempts": delivery.attempts,
+        "last_error": None if last is None else last.error,
+        "last_error_at": None if last is None else rfc3339(last.at_ms),
+        "next_retry": rfc3339(next_ms),
+        "next_retry_in_ms": None if next_ms is None else max(0, next_ms - pending.now_ms),
+        "paused": delivery.sink in pending.paused,
     }
 
 
-def _show(found: _Found) -> None:
-    for key, batch in found.batches.items():
-        _show_batch(key, batch)
-    if found.deliveries:
-        _show_deliveries(found)
-
-
-def _show_batch(key: str, batch: Batch) -> None:
-    from rfctl.cli import output as render
-
+def _print_batch(run: Invocation, key: str, batch: Batch) -> None:
     due = "not in the index" if batch.due_ms is None else f"in {duration(batch.due_ms - batch.now_ms)}"
-    out = render.console()
     first = batch.messages[0]
-    where = [("source", first.channel), ("account", first.account), ("chat", first.chat)]
-    where.append(("key", key if is_hashed(key) else ""))
-    known = [(label, value) for label, value in where if value]
-    out.print(render.facts([("phone", batch.phone), *known, ("due", f"{due}: {_why(batch)}")]))
-    rows = [
-        (render.clock(one.receivedAt), str(one.companyId or "-"), one.type, one.messageId, one.text)
-        for one in batch.messages
+    labels = [
+        ("source", first.channel),
+        ("account", first.account),
+        ("chat", first.chat),
+        ("batch key", key if is_hashed(key) else ""),
     ]
-    out.print(render.table(("received", "company", "type", "id", "message"), rows))
-
-
-def _show_deliveries(found: _Found) -> None:
-    from rfctl.cli import output as render
-
+    nonempty = [(label, value) for label, value in labels if value]
+    run.out.facts([("phone", batch.phone), *nonempty, ("due", f"{due}: {_why(batch)}")])
     rows = [
         (
-            one.sink,
-            str(one.messages),
-            one.id,
-            str(one.attempts),
-            _next_try(one, found),
-            "-" if one.last is None else f"{render.rfc3339(one.last.at_ms)} {one.last.error}",
+            clock(message.receivedAt),
+            str(message.companyId or "-"),
+            message.type,
+            message.messageId,
+            message.text,
         )
-        for one in found.deliveries
+        for message in batch.messages
     ]
-    headings = ("waits for", "messages", "first", "tries", "next try", "last error")
-    render.console().print(render.table(headings, rows, right=frozenset({1, 3})))
+    run.out.table(("received", "company", "type", "id", "message"), rows)
 
 
-def _next_try(one: PendingDelivery, found: _Found) -> str:
-    if one.sink in found.paused:
-        return f"paused: {found.paused[one.sink].why}"
-    if one.next_try_ms is None or one.next_try_ms <= found.now_ms:
+def _print_deliveries(run: Invocation, pending: _Pending) -> None:
+    rows = [
+        (
+            delivery.sink,
+            str(delivery.messages),
+            delivery.id,
+            str(delivery.attempts),
+            _next_retry(delivery, pending),
+            "-" if delivery.last is None else f"{rfc3339(delivery.last.at_ms)} {delivery.last.error}",
+        )
+        for delivery in pending.deliveries
+    ]
+    headings = ("waits for", "messages", "first", "attempts", "next retry", "last error")
+    run.out.table(headings, rows, right=frozenset({1, 3}))
+
+
+def _next_retry(delivery: PendingDelivery, pending: _Pending) -> str:
+    if delivery.sink in pending.paused:
+        return f"paused: {pending.paused[delivery.sink].why}"
+    if delivery.next_try_ms is None or delivery.next_try_ms <= pending.now_ms:
         return "now"
-    return f"in {duration(one.next_try_ms - found.now_ms)}"
+    return f"in {duration(delivery.next_try_ms - pending.now_ms)}"

@@ -1,6 +1,7 @@
-"""What the screen shows. stdout is data, stderr is talk; what strangers typed is never markup.
+"""What the screen shows. stdout is data, stderr is talk; strangers' text is never markup.
 
 On a terminal: tables with colour. Elsewhere: no colour, no box, nothing cut.
+rich is imported when something is drawn: JSON needs none of it.
 """
 
 from __future__ import annotations
@@ -9,29 +10,91 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from rfctl.errors import RfctlError, SettingsError
+from rfctl.model.stored import Merged
 from rfctl.text import visible
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
 
 _WIDE = 10_000
 _encode = msgspec.json.Encoder().encode
 
 
+class Output:
+    """Prints what one command has to say; `pretty` indents JSON, `as_lines` prints rows as one value a line."""
+
+    def __init__(self, *, pretty: bool = True, as_lines: bool = False) -> None:
+        self._pretty = pretty
+        self._as_lines = as_lines
+
+    def json(self, value: Any) -> None:
+        """Print one JSON value."""
+        print_json(value, pretty=self._pretty)
+
+    def json_line(self, value: Any) -> None:
+        """Print one JSON value of many on one line, so that a reader sees where each ends."""
+        print_json(value, pretty=False)
+
+    def rows(self, rows: Iterable[Any]) -> None:
+        """Print values as one JSON array, with -o jsonl as one value a line."""
+        if not self._as_lines:
+            self.json(list(rows))
+            return
+        for row in rows:
+            self.json(row)
+
+    @contextmanager
+    def growing(self, name: str) -> Iterator[Callable[[Any], None]]:
+        """Print one JSON object with one array, value by value."""
+        with growing(name, pretty=self._pretty) as add:
+            yield add
+
+    def table(
+        self,
+        headings: Sequence[str],
+        rows: Iterable[Sequence[str]],
+        *,
+        right: frozenset[int] = frozenset(),
+        with_headings: bool = True,
+    ) -> None:
+        """Print a table for a person; `right` are the columns of numbers."""
+        self.draw(table(headings, rows, right=right, with_headings=with_headings))
+
+    def facts(self, pairs: Iterable[tuple[str, str]]) -> None:
+        """Print label and value lines."""
+        self.draw(facts(pairs))
+
+    def text(self, line: str, style: str = "") -> None:
+        """Print a line for a person."""
+        self.draw(safe(line, style))
+
+    def draw(self, renderable: Any) -> None:
+        """Print what rich can draw."""
+        console().print(renderable)
+        sys.stdout.flush()
+
+    def note(self, line: str) -> None:
+        """Print a line on stderr."""
+        console(stderr=True).print(safe(f"rfctl: {line}"))
+
+
 def console(*, stderr: bool = False) -> Console:
     """Return a console that takes text as text."""
+    from rich.console import Console
+
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() else _WIDE
     return Console(file=stream, markup=False, highlight=False, emoji=False, width=width, soft_wrap=True)
 
 
-def emit(value: Any, *, pretty: bool = True) -> None:
+def print_json(value: Any, *, pretty: bool = True) -> None:
     """Print JSON to stdout."""
     raw = _encode(value)
     sys.stdout.write((msgspec.json.format(raw, indent=2) if pretty else raw).decode() + "\n")
@@ -70,32 +133,46 @@ def growing(name: str, *, pretty: bool = True) -> Iterator[Callable[[Any], None]
 
 def safe(text: str, style: str = "") -> Text:
     """Return strangers' text for a terminal."""
+    from rich.text import Text
+
     return Text(visible(text), style=style)
 
 
 def table(
-    headings: Sequence[str], rows: Iterable[Sequence[str]], *, right: frozenset[int] = frozenset()
+    headings: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    right: frozenset[int] = frozenset(),
+    with_headings: bool = True,
 ) -> Table:
     """Return a table; every cell is made safe."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
     terminal = sys.stdout.isatty()
-    made = Table(
-        box=SIMPLE_HEAD if terminal else None, pad_edge=False, header_style="bold" if terminal else ""
+    drawing = Table(
+        box=SIMPLE_HEAD if terminal else None,
+        pad_edge=False,
+        header_style="bold" if terminal else "",
+        show_header=with_headings,
     )
     for place, heading in enumerate(headings):
-        made.add_column(heading, justify="right" if place in right else "left", overflow="fold")
+        drawing.add_column(heading, justify="right" if place in right else "left", overflow="fold")
     for row in rows:
-        made.add_row(*(safe(cell) for cell in row))
-    return made
+        drawing.add_row(*(safe(cell) for cell in row))
+    return drawing
 
 
 def facts(pairs: Iterable[tuple[str, str]]) -> Table:
     """Return label and value lines."""
-    made = Table.grid(padding=(0, 2))
-    made.add_column(style="dim" if sys.stdout.isatty() else "", no_wrap=True)
-    made.add_column(overflow="fold")
+    from rich.table import Table
+
+    drawing = Table.grid(padding=(0, 2))
+    drawing.add_column(style="dim" if sys.stdout.isatty() else "", no_wrap=True)
+    drawing.add_column(overflow="fold")
     for label, value in pairs:
-        made.add_row(label, safe(value))
-    return made
+        drawing.add_row(label, safe(value))
+    return drawing
 
 
 def rfc3339(ms: int | None) -> str | None:
@@ -111,8 +188,34 @@ def clock(ms: int) -> str:
     return datetime.fromtimestamp(ms / 1000).astimezone().strftime("%H:%M:%S.") + f"{ms % 1000:03d}"
 
 
-def error(problem: RfctlError) -> None:
+def merged_as_json(merged: Merged) -> dict[str, Any]:
+    """Return a merged message for `-o json`: the promise is to add fields, never to rename one."""
+    return {
+        "id": merged.id,
+        "phone": merged.phone,
+        "company": merged.company or None,
+        "text": merged.text,
+        "count": merged.count,
+        "reason": merged.reason,
+        "first_ms": merged.first_ms,
+        "last_ms": merged.last_ms,
+        "handed_ms": merged.handed_ms,
+        "waited_ms": merged.waited_ms,
+        "late_ms": merged.late_ms,
+        "channel": merged.channel,
+        "platform": merged.platform,
+        "account": merged.account,
+        "chat": merged.chat,
+        "simulated": merged.simulated,
+        "discarded": merged.discarded,
+        "messages": [msgspec.Raw(raw) for raw in merged.raw],
+    }
+
+
+def print_error(problem: RfctlError) -> None:
     """Print an error to stderr: the fact in one line, then what helps."""
+    from rich.text import Text
+
     out = console(stderr=True)
     out.print(Text("rfctl: ", style="bold red") + safe(problem.fact))
     if isinstance(problem, SettingsError):

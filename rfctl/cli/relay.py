@@ -10,11 +10,13 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
+from rfctl.cli.output import Output
 from rfctl.errors import RfctlError, SettingsError, UsageError
-from rfctl.observe.events import BatchHandedOver
+from rfctl.observe import BatchHandedOver
 from rfctl.section import build_section
 from rfctl.sinks.contract import DeliveryError, Sink
 from rfctl.sinks.http.config import HttpConfig
+from rfctl.sinks.http.sink import Http
 from rfctl.store import Store, StreamEntry
 from rfctl.text import mask_url
 
@@ -22,23 +24,24 @@ _FLAG = "--forward-to"
 
 
 class Relay:
-    """Posts what it takes, in that order, and says on stderr what was answered."""
+    """Posts merged messages in the order they come, and says on stderr what the receiver answered."""
 
     def __init__(self, store: Store, sink: Sink, shown: str) -> None:
         self._store = store
         self._sink = sink
         self._shown = shown
-        self._left: asyncio.Queue[BatchHandedOver] = asyncio.Queue()
+        self._output = Output()
+        self._queue: asyncio.Queue[BatchHandedOver] = asyncio.Queue()
 
     def take(self, event: BatchHandedOver) -> None:
-        """Post this one when its turn comes."""
-        self._left.put_nowait(event)
+        """Post this message when its turn comes."""
+        self._queue.put_nowait(event)
 
     async def run(self) -> None:
         """Post one after another, until cancelled."""
         while True:
-            event = await self._left.get()
-            _say(f"{event.id} to {self._shown}: {await self._post(event)}")
+            event = await self._queue.get()
+            self._output.note(f"{event.id} to {self._shown}: {await self._post(event)}")
 
     async def _post(self, event: BatchHandedOver) -> str:
         try:
@@ -55,9 +58,9 @@ class Relay:
         return "taken (2xx)"
 
     async def _entry(self, event: BatchHandedOver) -> StreamEntry | None:
-        found = await self._store.output.find(event.id)
-        # On several shards one id may be given twice; the event says only whose it is.
-        return next((entry for _, entry in found if entry.merged.phone == event.phone), None)
+        places = await self._store.output.find(event.id)
+        # On several shards the same id may stand twice; the event says only whose it is.
+        return next((entry for _, entry in places if entry.merged.phone == event.phone), None)
 
 
 @contextlib.asynccontextmanager
@@ -76,16 +79,8 @@ async def relaying(store: Store, url: str) -> AsyncIterator[Relay]:
 
 
 def _http(url: str) -> Sink:
-    from rfctl.sinks.http.sink import Http
-
     try:
         config = build_section(HttpConfig, {"type": "http", "url": url, "allow_private": True}, _FLAG)
     except SettingsError as problem:
         raise UsageError("; ".join(problem.problems).replace(f"{_FLAG}.url", _FLAG)) from None
     return Http(_FLAG, config)
-
-
-def _say(text: str) -> None:
-    from rfctl.cli import output as render
-
-    render.console(stderr=True).print(render.safe(f"rfctl: {text}"))

@@ -1,4 +1,4 @@
-"""`rfctl replay ID`: a merged message is sent again, under the id that it always had."""
+"""`rfctl resend ID`: send a merged message again, under the id that it always had."""
 
 from __future__ import annotations
 
@@ -8,98 +8,93 @@ from typing import Annotated
 import typer
 
 from rfctl.assembly.sinks import forwarded_sinks
-from rfctl.cli.context import Invocation, invocation, run_async
-from rfctl.cli.message_id import check_id, check_only_one
-from rfctl.cli.sink_name import check_forwarded
+from rfctl.cli.arguments import check_forwarded, check_id, check_is_unique
+from rfctl.cli.context import invocation, run_async
 from rfctl.config.settings import Settings
 from rfctl.errors import NothingFoundError
 from rfctl.store import DeadLetter, ShardKeys, Store, StreamEntry
 from rfctl.text import duration
 
-_SAME_ID = "the id stays the same: a receiver that remembers it takes the message for the one it has"
+_SAME_ID = "the id stays the same, so a receiver that remembers ids ignores it if it already has it"
 
 
-def replay(
+def resend(
     ctx: typer.Context,
     message: Annotated[str, typer.Argument(metavar="ID", help="The merged message, by its id.")],
     sink: Annotated[
-        str, typer.Option(help="Only to this sink; else to every one that rfctl delivers to.")
+        str, typer.Option(help="Only to this sink; by default to every sink that rfctl delivers to.")
     ] = "",
 ) -> None:
-    """Send a merged message again, as the next one of its person.
+    """Send a merged message again, as the next message of its person.
 
-    Its id stays the same, so a receiver that remembers ids ignores what it has already.
+    Its id stays the same, so a receiver that remembers ids ignores a message that it already has.
 
-    Examples:  rfctl replay 1758000000000-0  |  rfctl replay 1758000000000-0 --sink crm
+    Examples:  rfctl resend 1758000000000-0  |  rfctl resend 1758000000000-0 --sink crm
     """
-    run_async(_replay(ctx, check_id(message), sink))
+    run_async(_resend(ctx, check_id(message), sink))
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _Original:
+    """The message to send again, and the dead letters of it."""
+
     shard: ShardKeys
     entry: StreamEntry
     dead: list[DeadLetter]
 
 
-async def _replay(ctx: typer.Context, written: str, sink: str) -> None:
+async def _resend(ctx: typer.Context, message_id: str, sink: str) -> None:
     run = invocation(ctx)
     async with run.store() as (store, configuration):
-        targets = _targets(configuration.settings, sink)
-        found = await _find(store, written, configuration.settings)
-        for name in targets:
-            await _send(store, found, name)
-        _say(run, found.entry.message_id, targets)
+        sinks = _choose_sinks(configuration.settings, sink)
+        original = await _find(store, message_id, configuration.settings)
+        for name in sinks:
+            await _send(store, original, name)
+    sent_id = original.entry.message_id
+    if run.json:
+        run.out.json({"id": sent_id, "sinks": sinks})
+    else:
+        run.out.text(f"{sent_id} is sent again to {', '.join(sinks)}; {_SAME_ID}")
 
 
-async def _send(store: Store, found: _Found, sink: str) -> None:
+async def _send(store: Store, original: _Original, sink: str) -> None:
     """Send it again; where it is dead for this sink, it is so no more."""
-    queue = store.deliveries(sink, found.shard)
-    dead = [letter for letter in found.dead if letter.sink == sink]
-    if not dead or not await queue.requeue(found.entry, dead[0].entry_id):
-        await queue.requeue(found.entry)
+    queue = store.deliveries(sink, original.shard)
+    dead = [letter for letter in original.dead if letter.sink == sink]
+    if not dead or not await queue.requeue(original.entry, dead[0].entry_id):
+        await queue.requeue(original.entry)
     for letter in dead[1:]:  # given up, sent again and given up again
         await store.dead_letters.drop(letter)
 
 
-def _targets(settings: Settings, sink: str) -> list[str]:
-    known = list(forwarded_sinks(settings))
+def _choose_sinks(settings: Settings, sink: str) -> list[str]:
     if sink:
         check_forwarded(settings, sink)
         return [sink]
-    if not known:
+    names = list(forwarded_sinks(settings))
+    if not names:
         raise NothingFoundError(
             "no sink is configured that rfctl delivers to",
             next="[sinks.NAME] in the settings, see `man rfctl.toml`",
         )
-    return known
+    return names
 
 
-async def _find(store: Store, written: str, settings: Settings) -> _Found:
+async def _find(store: Store, message_id: str, settings: Settings) -> _Original:
     """Look in the output streams, then among the dead, which keep what was trimmed. Raises NothingFoundError."""
-    kept = await store.output.find(written)
     dead = [
         letter
-        for letter in await store.dead_letters.named(written)
-        if written in (letter.message_id, letter.entry.id)
+        for letter in await store.dead_letters.named(message_id)
+        if message_id in (letter.message_id, letter.entry.id)
     ]
-    every = [*kept, *((letter.shard, letter.entry) for letter in dead)]
-    if not every:
+    places = [*await store.output.find(message_id), *((letter.shard, letter.entry) for letter in dead)]
+    if not places:
         raise NothingFoundError(
-            f"there is no merged message {written} any more in {store.address.shown()}",
+            f"there is no merged message {message_id} any more in {store.address.shown()}",
             set_by=store.address.set_by,
             next=f"it is kept {duration(settings.output.retention_s * 1000)} (output.retention_s); "
             "`rfctl tail --since 1d` shows what is there",
         )
-    check_only_one(written, [entry.message_id for _, entry in every])
-    shard, entry = every[0]
-    return _Found(shard, entry, dead)
-
-
-def _say(run: Invocation, message_id: str, sinks: list[str]) -> None:
-    from rfctl.cli import output as render
-
-    if run.json:
-        run.emit({"id": message_id, "sinks": sinks})
-        return
-    render.console().print(render.safe(f"{message_id} is sent again to {', '.join(sinks)}; {_SAME_ID}"))
+    check_is_unique(message_id, [entry.message_id for _, entry in places])
+    shard, entry = places[0]
+    return _Original(shard, entry, dead)

@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal
 import typer
 
 from rfctl.cli.context import invocation
+from rfctl.daemon import run_process
+from rfctl.observe import logging as logs
 
 
 def serve(
@@ -21,13 +23,10 @@ def serve(
 ) -> None:
     """Run the daemon: the webhook takes messages in, the processor hands batches over, the forwarder delivers.
 
-    SIGHUP reads the settings anew.
+    SIGHUP makes it read the settings again.
 
     Examples:  rfctl serve --embedded  |  rfctl serve --redis redis://127.0.0.1:6379/0 --port 3000
     """
-    from rfctl.daemon import run_process
-    from rfctl.observe import logging as logs
-
     flags: dict[str, tuple[str, Any]] = {
         name: (flag, value)
         for name, flag, value in (

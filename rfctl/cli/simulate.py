@@ -1,12 +1,14 @@
-"""`rfctl simulate`: marked traffic through the running daemon, held against what the settings promise."""
+"""`rfctl simulate`: send marked traffic through the running daemon, and check the result against its timers."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 import uuid
-from dataclasses import replace
-from typing import Annotated, Any, Literal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Annotated, Literal
 
 import typer
 
@@ -14,18 +16,48 @@ from rfctl.assembly.sources import source_configs
 from rfctl.assembly.store import batch_options
 from rfctl.batching import Batcher, BatchingRules, Policy, Timers
 from rfctl.cli.context import Invocation, invocation, run_async
-from rfctl.cli.merged_json import merged_as_json
+from rfctl.cli.output import console, merged_as_json
 from rfctl.config.loader import Configuration
 from rfctl.errors import ANSWER_IS_NO, KeyTakenError, NoDaemonError, RedisCannotNowError, UsageError
 from rfctl.model.message import Message, normalize_phone
 from rfctl.model.stored import Merged
-from rfctl.simulation.client import Client, Send, base_url, send_all
-from rfctl.simulation.scenario import PlannedMessage, Scenario, Verdict, check, due_ms, offsets, schedule
+from rfctl.simulation import (
+    Client,
+    Follower,
+    PlannedMessage,
+    Scenario,
+    Send,
+    Verdict,
+    base_url,
+    check,
+    due_ms,
+    offsets,
+    schedule,
+    send_all,
+)
 from rfctl.sources.registry import GENERIC
 from rfctl.store import DaemonRecord, Store
 from rfctl.text import counted, duration
 
 _GRACE_S = 3.0
+Via = Literal["webhook", "redis"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What the operator asked for; None leaves the choice to the scenario, or to the settings."""
+
+    run_id: str
+    phones: list[str]
+    scenario: Scenario
+    count: int | None
+    interval_s: float | None
+    via: Via | None
+    expected: int | None
+
+    def messages(self, timers: Timers) -> list[PlannedMessage]:
+        times = offsets(self.scenario, timers, self.count, self.interval_s)
+        return schedule(self.phones, times, f"sim-{self.run_id}")
 
 
 def simulate(
@@ -38,58 +70,53 @@ def simulate(
         Scenario, typer.Option(help="rapid-fire 8 x 0.1 s, long-pauses, overflow.")
     ] = "rapid-fire",
     via: Annotated[
-        Literal["webhook", "redis"] | None,
+        Via | None,
         typer.Option(help="How the messages go in; by default the webhook, if it takes generic requests."),
     ] = None,
     expect_batches: Annotated[int | None, typer.Option(min=0, help="Fail unless so many come out.")] = None,
 ) -> None:
-    """Send simulated messages through the running daemon and check what comes out.
+    """Send simulated messages through the running daemon and check the result.
 
     Examples:  rfctl simulate --count 8 --interval 0.1  |  rfctl simulate --scenario overflow --expect-batches 2
     """
     if phone and phones > 1:
         raise UsageError("--phone is one person, --phones several: choose one")
-    names = [normalize_phone(phone)] if phone else []
-    run = uuid.uuid4().hex[:6]
-    names = names or [f"simulated-{run}-{who + 1}" for who in range(phones)]
-    run_async(_simulate(ctx, names, run, scenario, count, interval, via, expect_batches))
+    run_id = uuid.uuid4().hex[:6]
+    people = [normalize_phone(phone)] if phone else []
+    people = people or [f"simulated-{run_id}-{number + 1}" for number in range(phones)]
+    plan = _Plan(run_id, people, scenario, count, interval, via, expect_batches)
+    run_async(_simulate(invocation(ctx), plan))
 
 
-async def _simulate(
-    ctx: typer.Context,
-    phones: list[str],
-    run: str,
-    scenario: Scenario,
-    count: int | None,
-    interval: float | None,
-    wanted: str | None,
-    expected: int | None,
-) -> int:
-    context = invocation(ctx)
-    async with context.store() as (store, configuration):
-        generic = source_configs(configuration.settings).get(GENERIC)
-        via = wanted or ("webhook" if generic is not None and generic.answers_in_words else "redis")
-        daemon = await _daemon(store, via)
+async def _simulate(run: Invocation, plan: _Plan) -> int:
+    async with run.store() as (store, configuration):
+        via = plan.via or _default_via(configuration)
+        daemon = await _choose_daemon(store, via)
         timers = Timers(daemon.quiet_ms, daemon.max_size, daemon.max_wait_ms)
-        sendings = schedule(phones, offsets(scenario, timers, count, interval), f"sim-{run}")
-        send = (
-            _via_redis(store, configuration, daemon)
-            if via == "redis"
-            else _via_webhook(configuration, daemon)
-        )
-        before = [await store.output.last_id(shard) for shard in store.shards]
-        typer.echo(f"rfctl: {len(sendings)} messages to {store.address.shown()} via {via}", err=True)
+        messages = plan.messages(timers)
+        build_send = _via_redis if via == "redis" else _via_webhook
+        send = build_send(store, configuration, daemon)
+        follower = await Follower.open(store, [message.id for message in messages])
+        run.out.note(f"{len(messages)} messages to {store.address.shown()} via {via}")
         began_ms = await store.now_ms()
-        merged = await _send_and_follow(store, sendings, send, before, timers)
-        verdict = check(sendings, merged, timers, expected)
-    _report(context, verdict, merged, timers, began_ms)
+        await _send_and_follow(messages, send, follower, timers)
+    verdict = check(messages, follower.merged, timers, plan.expected)
+    if run.json:
+        _print_json(run, verdict, follower.merged)
+    else:
+        _print_report(run, verdict, follower.merged, timers, began_ms)
     return ANSWER_IS_NO if verdict.failures else 0
 
 
-async def _daemon(store: Store, via: str) -> DaemonRecord:
-    living = await store.daemons.list_alive()
-    processors = [one for one in living if one.processes]
-    listeners = [one for one in living if one.listens]
+def _default_via(configuration: Configuration) -> Via:
+    generic = source_configs(configuration.settings).get(GENERIC)
+    return "webhook" if generic is not None and generic.answers_in_words else "redis"
+
+
+async def _choose_daemon(store: Store, via: Via) -> DaemonRecord:
+    daemons = await store.daemons.list_alive()
+    processors = [daemon for daemon in daemons if daemon.processes]
+    listeners = [daemon for daemon in daemons if daemon.listens]
     if not processors:
         await _check_writes(store)
         address = store.address
@@ -104,14 +131,14 @@ async def _daemon(store: Store, via: str) -> DaemonRecord:
 
 
 async def _check_writes(store: Store) -> None:
-    """Name the cause where no daemon could say that it is alive. Raises RedisCannotNowError."""
-    where = store.address
-    if found := await store.write_refusals():
-        fact = f"Redis at {where.shown()} refuses writes: {found[0].why}"
-        raise RedisCannotNowError(fact, set_by=where.set_by, next=found[0].next)
+    """Name the cause where no daemon could show that it is alive. Raises RedisCannotNowError."""
+    address = store.address
+    if refusals := await store.write_refusals():
+        fact = f"Redis at {address.shown()} refuses writes: {refusals[0].why}"
+        raise RedisCannotNowError(fact, set_by=address.set_by, next=refusals[0].next)
 
 
-def _via_webhook(configuration: Configuration, daemon: DaemonRecord) -> Send:
+def _via_webhook(_: Store, configuration: Configuration, daemon: DaemonRecord) -> Send:
     generic = source_configs(configuration.settings).get(GENERIC)
     if generic is None or not generic.answers_in_words:
         raise UsageError("there is no source generic that takes simulated messages", next="use --via redis")
@@ -125,93 +152,91 @@ def _via_redis(store: Store, configuration: Configuration, daemon: DaemonRecord)
     batcher = Batcher(store, BatchingRules(Policy(timers), dedupe_s=settings.batching.dedupe_s))
 
     async def send(phone: str, text: str, message_id: str) -> None:
-        results = await batcher.add(
+        [result] = await batcher.add(
             [Message(phone=phone, text=text, id=message_id, channel="generic", simulated=True)]
         )
-        if results[0].rejected:
+        if result.rejected:
             step = "find out who writes that key, or use another database"
-            raise KeyTakenError(f"{phone}: {results[0].rejected}", next=step)
+            raise KeyTakenError(f"{phone}: {result.rejected}", next=step)
 
     return send
 
 
 async def _send_and_follow(
-    store: Store, sendings: list[PlannedMessage], send: Send, before: list[str], timers: Timers
-) -> list[Merged]:
+    messages: list[PlannedMessage], send: Send, follower: Follower, timers: Timers
+) -> None:
+    """Send the messages and follow them, until all have come out or the last one is long overdue."""
+    deadline = time.monotonic() + messages[-1].at_s + timers.longest_ms / 1000 + _GRACE_S
+    with _progress(len(messages)) as (on_sent, on_handed_over):
+        sending = asyncio.create_task(send_all(messages, send, lambda: on_sent(1)))
+        try:
+            while not follower.is_complete and time.monotonic() < deadline and not _has_failed(sending):
+                on_handed_over(await follower.look())
+                await asyncio.sleep(0.05)
+        finally:
+            sending.cancel()
+    if not sending.cancelled() and sending.done():
+        sending.result()
+
+
+def _has_failed(task: asyncio.Task[None]) -> bool:
+    return task.done() and task.exception() is not None
+
+
+@contextmanager
+def _progress(count: int) -> Iterator[tuple[Callable[[int], None], Callable[[int], None]]]:
+    """Show two bars on a terminal. Yields what advances them: of the sent messages, and of those handed over."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from rfctl.cli.output import console
-
-    wanted = {one.id for one in sendings}
-    merged: list[Merged] = []
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))
     screen = console(stderr=True)
     with Progress(*columns, TimeElapsedColumn(), console=screen, disable=not screen.is_terminal) as progress:
-        sent = progress.add_task("sent", total=len(sendings))
-        out = progress.add_task("came out", total=len(sendings))
-        sender = asyncio.create_task(send_all(sendings, send, lambda: progress.advance(sent)))
-        last_s = max(one.at_s for one in sendings)
-        deadline = time.monotonic() + last_s + timers.longest_ms / 1000 + _GRACE_S
-        try:
-            while wanted and time.monotonic() < deadline and not (sender.done() and sender.exception()):
-                for batch in await _new(store, before):
-                    mine = [one.messageId for one in batch.messages if one.messageId in wanted]
-                    if mine:
-                        merged.append(batch)
-                        wanted.difference_update(mine)
-                        progress.advance(out, len(mine))
-                await asyncio.sleep(0.05)
-        finally:
-            sender.cancel() if not sender.done() else None
-    if sender.done() and not sender.cancelled():
-        sender.result()
-    return merged
-
-
-async def _new(store: Store, before: list[str]) -> list[Merged]:
-    found: list[Merged] = []
-    for number, shard in enumerate(store.shards):
-        page = await store.output.read_after(shard, before[number])
-        if page:
-            before[number] = page[-1].id
-        found += page
-    return found
-
-
-def _report(
-    context: Invocation, verdict: Verdict, merged: list[Merged], timers: Timers, began_ms: int
-) -> None:
-    from rfctl.cli import output as render
-
-    if context.json:
-        context.emit(
-            {
-                "ok": not verdict.failures,
-                "sent": verdict.sent,
-                "received": verdict.received,
-                "batches": verdict.batches,
-                "worst_late_ms": verdict.worst_late_ms,
-                "complaints": verdict.failures,
-                "merged": [merged_as_json(one) for one in merged],
-            }
+        sent = progress.add_task("sent", total=count)
+        handed_over = progress.add_task("handed over", total=count)
+        yield (
+            lambda number: progress.advance(sent, number),
+            lambda number: progress.advance(handed_over, number),
         )
-        return
-    rows = [_row(one, timers, began_ms) for one in merged]
-    headings = ("phone", "messages", "sent, s", "came out, s", "reason", "late")
-    out = render.console()
-    out.print(render.table(headings, rows, right=frozenset({1, 3, 5})))
-    out.print(
-        f"{verdict.sent} sent, {verdict.received} came out in {counted(verdict.batches, 'batch')}, "
+
+
+def _print_json(run: Invocation, verdict: Verdict, merged: list[Merged]) -> None:
+    run.out.json(
+        {
+            "ok": not verdict.failures,
+            "sent": verdict.sent,
+            "received": verdict.received,
+            "batches": verdict.batches,
+            "worst_late_ms": verdict.worst_late_ms,
+            "failures": verdict.failures,
+            "merged": [merged_as_json(batch) for batch in merged],
+        }
+    )
+
+
+def _print_report(
+    run: Invocation, verdict: Verdict, merged: list[Merged], timers: Timers, began_ms: int
+) -> None:
+    headings = ("phone", "messages", "sent, s", "handed over, s", "reason", "late")
+    run.out.table(headings, [_row(batch, timers, began_ms) for batch in merged], right=frozenset({1, 3, 5}))
+    run.out.text(
+        f"{verdict.sent} sent, {verdict.received} handed over in {counted(verdict.batches, 'batch')}, "
         f"worst lateness {duration(verdict.worst_late_ms)}"
     )
-    for complaint in verdict.failures:
-        out.print(render.safe(f"NOT AS PROMISED: {complaint}", "bold red"))
+    for failure in verdict.failures:
+        run.out.text(f"CHECK FAILED: {failure}", "bold red")
     if not verdict.failures:
-        out.print(f"as promised: quiet {duration(timers.quiet_ms)}, at most {timers.max_size} messages")
+        run.out.text(f"check passed: quiet {duration(timers.quiet_ms)}, at most {timers.max_size} messages")
 
 
-def _row(one: Merged, timers: Timers, began_ms: int) -> tuple[Any, ...]:
-    arrivals = [(message.receivedAt - began_ms) / 1000 for message in one.messages]
+def _row(batch: Merged, timers: Timers, began_ms: int) -> tuple[str, ...]:
+    arrivals = [(message.receivedAt - began_ms) / 1000 for message in batch.messages]
     span = f"{arrivals[0]:.2f}" if len(arrivals) == 1 else f"{arrivals[0]:.2f} … {arrivals[-1]:.2f}"
-    late = duration(max(0, one.handed_ms - due_ms(one, timers)))
-    return one.phone, str(one.count), span, f"{(one.handed_ms - began_ms) / 1000:.2f}", one.reason, late
+    late = duration(max(0, batch.handed_ms - due_ms(batch, timers)))
+    return (
+        batch.phone,
+        str(batch.count),
+        span,
+        f"{(batch.handed_ms - began_ms) / 1000:.2f}",
+        batch.reason,
+        late,
+    )

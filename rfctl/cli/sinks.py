@@ -1,13 +1,14 @@
-"""`rfctl pause SINK` and `rfctl resume SINK`: a sink stands still, and nothing is lost meanwhile."""
+"""`rfctl pause SINK` and `rfctl resume SINK`: stop and start the deliveries of a sink; nothing is lost meanwhile."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from rfctl.cli.arguments import check_forwarded
 from rfctl.cli.context import Invocation, invocation, run_async
-from rfctl.cli.sink_name import check_forwarded
+from rfctl.cli.output import rfc3339
 from rfctl.store import Pause
 from rfctl.text import counted
 
@@ -19,7 +20,7 @@ def pause(
     sink: Sink,
     why: Annotated[str, typer.Option(help="What stats shows as the reason.")] = "an operator paused it",
 ) -> None:
-    """Deliver nothing more to a sink, on every daemon. What comes for it is kept until `rfctl resume`.
+    """Stop deliveries to a sink, on every daemon. Its messages are kept until `rfctl resume`.
 
     Examples:  rfctl pause crm  |  rfctl pause crm --why "moves to the new host tonight"
     """
@@ -27,7 +28,7 @@ def pause(
 
 
 def resume(ctx: typer.Context, sink: Sink) -> None:
-    """Deliver to a paused sink again; what has waited is tried at once.
+    """Start deliveries to a paused sink again; messages that wait are retried at once.
 
     Examples:  rfctl resume crm
     """
@@ -41,45 +42,22 @@ async def _pause(run: Invocation, sink: str, why: str) -> None:
         if before is None:
             await store.paused_sinks.pause(sink, why)
         now = before or (await store.paused_sinks.list()).get(sink) or Pause(why)
-        said = "paused" if before is None else "was paused already"
-        _say(
-            run,
-            f"{sink} {said}: {now.why}",
-            {
-                "sink": sink,
-                "paused": True,
-                "changed": before is None,
-                "why": now.why,
-                "at": _time(now),
-            },
-        )
+    if run.json:
+        at = rfc3339(now.at_ms) if now.at_ms else None
+        run.out.json({"sink": sink, "paused": True, "changed": before is None, "why": now.why, "at": at})
+    else:
+        run.out.text(f"{sink} {'is paused' if before is None else 'was paused already'}: {now.why}")
 
 
 async def _resume(run: Invocation, sink: str) -> None:
     async with run.store() as (store, configuration):
-        if (
-            sink not in await store.paused_sinks.list()
-        ):  # one that is may have been taken out of the settings since
+        # A paused sink may have been taken out of the settings since.
+        if sink not in await store.paused_sinks.list():
             check_forwarded(configuration.settings, sink)
         changed = await store.paused_sinks.resume(sink)
         phones = sum([await store.deliveries(sink, shard).retry_now() for shard in store.shards])
-        said = (
-            f"{sink} {'goes on' if changed else 'was not paused'}; "
-            f"{counted(phones, 'phone')} held for a later try, due now"
-        )
-        _say(run, said, {"sink": sink, "paused": False, "changed": changed, "phones_tried_now": phones})
-
-
-def _say(run: Invocation, text: str, data: dict[str, Any]) -> None:
-    from rfctl.cli import output as render
-
     if run.json:
-        run.emit(data)
+        run.out.json({"sink": sink, "paused": False, "changed": changed, "phones_retried_now": phones})
     else:
-        render.console().print(render.safe(text))
-
-
-def _time(paused: Pause) -> str | None:
-    from rfctl.cli.output import rfc3339
-
-    return rfc3339(paused.at_ms) if paused.at_ms else None
+        state = "goes on" if changed else "was not paused"
+        run.out.text(f"{sink} {state}; {counted(phones, 'phone')} waited for a retry, due now")

@@ -1,4 +1,4 @@
-"""`rfctl stats`: which Redis, who is alive, what is pending, how it goes with the sinks, what has been."""
+"""`rfctl stats`: which Redis, who is alive, what is pending, how the sinks do, and the totals."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Annotated
 import typer
 
 from rfctl.assembly.sinks import configured_sinks
-from rfctl.cli.context import invocation, run_async
-from rfctl.cli.stats_view import as_data, screen
+from rfctl.cli.context import Invocation, invocation, run_async
+from rfctl.cli.stats_view import as_json, draw
 from rfctl.observe import Snapshot, take_snapshot
 
 
@@ -25,48 +25,38 @@ def stats(
 
     Examples:  rfctl stats  |  rfctl stats --watch  |  rfctl stats -o json --limit 100
     """
-    run_async(_stats(ctx, watch=watch, limit=limit), interrupted=0)
+    run_async(_stats(invocation(ctx), watch=watch, limit=limit), interrupted=0)
 
 
-async def _stats(ctx: typer.Context, *, watch: bool, limit: int) -> None:
-    run = invocation(ctx)
+async def _stats(run: Invocation, *, watch: bool, limit: int) -> None:
     async with run.store() as (store, configuration):
         look = partial(take_snapshot, store, configured_sinks(configuration.settings), limit=limit)
         if watch:
-            await _watch(look, as_json=run.json)
+            await _watch(run, look)
         elif run.json:
-            run.emit(as_data(await look()))
+            run.out.json(as_json(await look()))
         else:
-            _print(await look())
+            run.out.draw(draw(await look()))
 
 
-async def _watch(look: Callable[[], Awaitable[Snapshot]], *, as_json: bool) -> None:
+async def _watch(run: Invocation, look: Callable[[], Awaitable[Snapshot]]) -> None:
+    if sys.stdout.isatty() and not run.json:
+        await _watch_screen(look)
+    while True:
+        snapshot = await look()
+        if run.json:
+            run.out.json_line(as_json(snapshot))
+        else:
+            run.out.draw(draw(snapshot))
+        await asyncio.sleep(1)
+
+
+async def _watch_screen(look: Callable[[], Awaitable[Snapshot]]) -> None:
     from rich.live import Live
 
-    from rfctl.cli import output as render
+    from rfctl.cli.output import console
 
-    if as_json or not sys.stdout.isatty():
+    with Live(console=console(), screen=True, auto_refresh=False) as live:
         while True:
-            _print_next(await look(), as_json=as_json)
+            live.update(draw(await look()), refresh=True)
             await asyncio.sleep(1)
-    with Live(console=render.console(), screen=True, auto_refresh=False) as live:
-        while True:
-            live.update(screen(await look()), refresh=True)
-            await asyncio.sleep(1)
-
-
-def _print_next(snapshot: Snapshot, *, as_json: bool) -> None:
-    """Print one of many: in any JSON on one line, so that a reader sees where each ends."""
-    from rfctl.cli import output as render
-
-    if as_json:
-        render.emit(as_data(snapshot), pretty=False)
-    else:
-        _print(snapshot)
-
-
-def _print(snapshot: Snapshot) -> None:
-    from rfctl.cli import output as render
-
-    render.console().print(screen(snapshot))
-    sys.stdout.flush()

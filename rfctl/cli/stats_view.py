@@ -1,49 +1,48 @@
-"""What `stats` shows, as a screen and as data."""
+"""What `stats` shows of a snapshot: as JSON, and as a screen."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rfctl.observe.health import refused, warned
-from rfctl.observe.snapshot import Snapshot
-from rfctl.store import ConsumerGroup, PendingBatch
-from rfctl.store.daemons import DaemonRecord
-from rfctl.store.keys import is_hashed
-from rfctl.store.sink_status import SinkStatus
+from rfctl.cli.output import facts, rfc3339, table
+from rfctl.observe import Finding, Snapshot, findings
+from rfctl.store import ConsumerGroup, DaemonRecord, PendingBatch, SinkStatus, is_hashed
 from rfctl.text import counted, duration, mask_url
 
 
-def as_data(look: Snapshot) -> dict[str, Any]:
-    """Return it for `-o json`."""
-    from rfctl.cli.output import rfc3339
-
-    seen = look.pending
+def as_json(snapshot: Snapshot) -> dict[str, Any]:
+    """Return a snapshot for `-o json`."""
+    pending = snapshot.pending
     return {
-        "time": rfc3339(seen.now_ms),
+        "time": rfc3339(pending.now_ms),
         "redis": {
-            **dataclasses.asdict(look.server),
-            "where": mask_url(look.server.where),
+            **dataclasses.asdict(snapshot.server),
+            "where": mask_url(snapshot.server.where),
             "refuses_writes": [
-                {"code": one.code, "why": one.why, "next": one.next} for one in look.write_refusals
+                {"code": refusal.code, "why": refusal.why, "next": refusal.next}
+                for refusal in snapshot.write_refusals
             ],
         },
-        "daemons": look.daemons,
+        "daemons": snapshot.daemons,
         "pending": {
-            "batches": seen.batches,
-            "messages": seen.messages,
-            "overdue": seen.overdue,
-            "oldest_age_ms": _age_ms(seen.oldest_ms, seen.now_ms),
-            "next_due_in_ms": None if seen.next_due_ms is None else seen.next_due_ms - seen.now_ms,
+            "batches": pending.batches,
+            "messages": pending.messages,
+            "overdue": pending.overdue,
+            "oldest_age_ms": _age_ms(pending.oldest_ms, pending.now_ms),
+            "next_due_in_ms": None if pending.next_due_ms is None else pending.next_due_ms - pending.now_ms,
         },
-        "totals": seen.totals,
-        "output": {"length": seen.out_length, "groups": [dataclasses.asdict(one) for one in seen.groups]},
-        "batches": [_batch_data(one, seen.now_ms) for one in seen.next_due],
-        "sinks": [_sink_data(one, seen.now_ms) for one in look.sinks],
-        "dead": look.dead,
-        "quarantine": look.quarantine,
-        "warnings": [*refused(look), *warned(look)],
+        "totals": pending.totals,
+        "output": {
+            "length": pending.out_length,
+            "groups": [dataclasses.asdict(group) for group in pending.groups],
+        },
+        "batches": [_batch_as_json(batch, pending.now_ms) for batch in pending.next_due],
+        "sinks": [_sink_as_json(sink, pending.now_ms) for sink in snapshot.sinks],
+        "dead": snapshot.dead,
+        "quarantine": snapshot.quarantine,
+        "findings": [dataclasses.asdict(finding) for finding in findings(snapshot)],
     }
 
 
@@ -51,172 +50,188 @@ def _age_ms(then_ms: int | None, now_ms: int) -> int | None:
     return None if then_ms is None else max(0, now_ms - then_ms)
 
 
-def _batch_data(one: PendingBatch, now_ms: int) -> dict[str, Any]:
-    from rfctl.cli.output import rfc3339
-
+def _batch_as_json(batch: PendingBatch, now_ms: int) -> dict[str, Any]:
     return {
-        "phone": one.phone,
-        "chat": one.chat,
-        "key": one.name,
-        "size": one.size,
-        "due": rfc3339(one.due_ms),
-        "due_in_ms": one.due_ms - now_ms,
-        "last": rfc3339(one.last_ms),
+        "phone": batch.phone,
+        "chat": batch.chat,
+        "batch_key": batch.name,
+        "size": batch.size,
+        "due": rfc3339(batch.due_ms),
+        "due_in_ms": batch.due_ms - now_ms,
+        "last": rfc3339(batch.last_ms),
     }
 
 
-def _sink_data(one: SinkStatus, now_ms: int) -> dict[str, Any]:
-    from rfctl.cli.output import rfc3339
-
-    paused, retry_cause = one.paused, one.retry_cause
+def _sink_as_json(status: SinkStatus, now_ms: int) -> dict[str, Any]:
+    paused, cause = status.paused, status.retry_cause
     return {
-        "name": one.sink.name,
-        "type": one.sink.type,
-        "group": one.sink.group,
-        "forwarded": one.sink.forwarded,
-        "delivered": one.delivered,
-        "failures": one.failures,
-        "dead": one.dead,
-        "lag": one.lag,
-        "unacknowledged": one.unacknowledged,
-        "phones_held": one.held,
-        "messages_waiting": one.waiting,
-        "oldest_age_ms": _age_ms(one.oldest_ms, now_ms),
-        "next_try_in_ms": None if one.next_try_ms is None else max(0, one.next_try_ms - now_ms),
+        "name": status.sink.name,
+        "type": status.sink.type,
+        "group": status.sink.group,
+        "forwarded": status.sink.forwarded,
+        "delivered": status.delivered,
+        "failures": status.failures,
+        "dead": status.dead,
+        "lag": status.lag,
+        "unacknowledged": status.unacknowledged,
+        "phones_waiting": status.held,
+        "messages_waiting": status.waiting,
+        "oldest_age_ms": _age_ms(status.oldest_ms, now_ms),
+        "next_retry_in_ms": None if status.next_try_ms is None else max(0, status.next_try_ms - now_ms),
         "paused": None
         if paused is None
         else {"why": paused.why, "at": rfc3339(paused.at_ms) if paused.at_ms else None},
-        "last_error": None if retry_cause is None else retry_cause.error,
-        "last_error_at": None if retry_cause is None else rfc3339(retry_cause.at_ms),
-        "failing_since": None if retry_cause is None else rfc3339(retry_cause.since_ms),
-        "held_by": one.holders,
-        "unserved_shards": one.unserved,
+        "last_error": None if cause is None else cause.error,
+        "last_error_at": None if cause is None else rfc3339(cause.at_ms),
+        "failing_since": None if cause is None else rfc3339(cause.since_ms),
+        "leased_by": status.holders,
+        "unserved_shards": status.unserved,
     }
 
 
-def screen(look: Snapshot) -> Any:
-    """Return it for a terminal."""
+def draw(snapshot: Snapshot) -> Any:
+    """Return a snapshot for a terminal."""
     from rich.console import Group
 
-    from rfctl.cli import output as render
-
-    parts: list[Any] = [render.facts(_lines(look))]
-    if look.daemons:
-        parts += ["", _daemons(look.daemons, look.pending.now_ms)]
-    if look.sinks:
-        parts += ["", _sinks(look)]
-    if look.pending.next_due:
-        parts += ["", _waiting(look.pending.next_due, look.pending.now_ms)]
-        if look.pending.batches > len(look.pending.next_due):
-            parts.append(f"… and {look.pending.batches - len(look.pending.next_due)} more (--limit)")
+    pending = snapshot.pending
+    parts: list[Any] = [facts(_lines(snapshot))]
+    if snapshot.daemons:
+        parts += ["", _daemon_table(snapshot.daemons, pending.now_ms)]
+    if snapshot.sinks:
+        parts += ["", _sink_table(snapshot)]
+    if pending.next_due:
+        parts += ["", _batch_table(pending.next_due, pending.now_ms)]
+        if pending.batches > len(pending.next_due):
+            parts.append(f"… and {pending.batches - len(pending.next_due)} more (--limit)")
     return Group(*parts)
 
 
-def _daemons(daemons: Sequence[DaemonRecord], now_ms: int) -> Any:
-    from rfctl.cli import output as render
-
+def _daemon_table(daemons: Sequence[DaemonRecord], now_ms: int) -> Any:
     rows = [
-        (one.host, str(one.pid), one.role, one.listener or "-", duration(max(0, now_ms - one.turned_ms)))
-        for one in daemons
+        (
+            daemon.host,
+            str(daemon.pid),
+            daemon.role,
+            daemon.listener or "-",
+            duration(max(0, now_ms - daemon.turned_ms)),
+        )
+        for daemon in daemons
     ]
-    return render.table(("daemon", "pid", "roles", "listener", "last turn"), rows, right=frozenset({1, 4}))
+    return table(("daemon", "pid", "role", "listener", "last turn"), rows, right=frozenset({1, 4}))
 
 
-def _sinks(look: Snapshot) -> Any:
-    from rfctl.cli import output as render
+def _sink_table(snapshot: Snapshot) -> Any:
+    is_one_host = len({daemon.host for daemon in snapshot.daemons}) <= 1
+    names = {
+        daemon.id: str(daemon.pid) if is_one_host else f"{daemon.host} {daemon.pid}"
+        for daemon in snapshot.daemons
+    }
+    rows = [_sink_row(sink, snapshot.pending.now_ms, names) for sink in snapshot.sinks]
+    headings = (
+        "sink", "type", "delivered", "failed", "dead", "pending", "waiting", "oldest", "next_retry", "daemon",
+    )  # fmt: skip
+    return table(headings, rows, right=frozenset(range(2, 9)))
 
-    one_host = len({one.host for one in look.daemons}) <= 1
-    names = {one.id: str(one.pid) if one_host else f"{one.host} {one.pid}" for one in look.daemons}
-    rows = [_sink_row(one, look.pending.now_ms, names) for one in look.sinks]
-    headings = ("sink", "type", "done", "failed", "dead", "left", "held", "oldest", "next", "by")
-    return render.table(headings, rows, right=frozenset(range(2, 9)))
 
-
-def _sink_row(one: SinkStatus, now_ms: int, names: dict[str, str]) -> tuple[str, ...]:
-    forwarded = one.sink.forwarded
-    numbers = (one.delivered, one.failures, one.dead) if forwarded else ("-", "-", "-")
-    holders = ", ".join(names.get(holder, holder) for holder in one.holders) or "nobody"
+def _sink_row(status: SinkStatus, now_ms: int, names: Mapping[str, str]) -> tuple[str, ...]:
+    forwarded = status.sink.forwarded
+    counts = (status.delivered, status.failures, status.dead) if forwarded else ("-", "-", "-")
+    daemons = ", ".join(names.get(daemon_id, daemon_id) for daemon_id in status.holders) or "nobody"
     return (
-        one.sink.name,
-        one.sink.type,
-        *(str(number) for number in numbers),
-        "?" if one.lag is None else str(one.lag + one.unacknowledged),
-        str(one.held) if forwarded else "-",
-        "-" if one.oldest_ms is None else duration(max(0, now_ms - one.oldest_ms)),
-        _next_try(one, now_ms),
-        holders if forwarded else one.sink.group or "workers",
+        status.sink.name,
+        status.sink.type,
+        *(str(count) for count in counts),
+        "?" if status.lag is None else str(status.lag + status.unacknowledged),
+        str(status.held) if forwarded else "-",
+        "-" if status.oldest_ms is None else duration(max(0, now_ms - status.oldest_ms)),
+        _next_retry(status, now_ms),
+        daemons if forwarded else status.sink.group or "workers",
     )
 
 
-def _next_try(one: SinkStatus, now_ms: int) -> str:
-    """Say when the next try is; a sink that stands still tries nothing, whatever is due."""
-    if one.paused is not None:
+def _next_retry(status: SinkStatus, now_ms: int) -> str:
+    """Say when the next retry is; a paused sink retries nothing, whatever is due."""
+    if status.paused is not None:
         return "paused"
-    if one.next_try_ms is None:
+    if status.next_try_ms is None:
         return "-"
-    return duration(one.next_try_ms - now_ms) if one.next_try_ms > now_ms else "now"
+    return duration(status.next_try_ms - now_ms) if status.next_try_ms > now_ms else "now"
 
 
-def _waiting(batches: Sequence[PendingBatch], now_ms: int) -> Any:
-    """Show the chat, and the key to copy, only when some batch has one."""
-    from rfctl.cli import output as render
-
-    chats, keys = any(one.chat for one in batches), any(is_hashed(one.name) for one in batches)
-    headings = ("phone", *(["chat"] if chats else []), "messages", "due in", *(["key"] if keys else []))
+def _batch_table(batches: Sequence[PendingBatch], now_ms: int) -> Any:
+    """Show the chat, and the batch key to copy, only when some batch has one."""
+    with_chat = any(batch.chat for batch in batches)
+    with_key = any(is_hashed(batch.name) for batch in batches)
+    headings = (
+        "phone", *(["chat"] if with_chat else []), "messages", "due in", *(["batch key"] if with_key else []),
+    )  # fmt: skip
     rows = [
         (
-            one.phone,
-            *([one.chat or "-"] if chats else []),
-            str(one.size),
-            _due(one.due_ms - now_ms),
-            *([one.name if is_hashed(one.name) else "-"] if keys else []),
+            batch.phone,
+            *([batch.chat or "-"] if with_chat else []),
+            str(batch.size),
+            _due(batch.due_ms - now_ms),
+            *([batch.name if is_hashed(batch.name) else "-"] if with_key else []),
         )
-        for one in batches
+        for batch in batches
     ]
-    first = 2 if chats else 1
-    return render.table(headings, rows, right=frozenset({first, first + 1}))
+    first = 2 if with_chat else 1
+    return table(headings, rows, right=frozenset({first, first + 1}))
 
 
 def _due(in_ms: int) -> str:
     return duration(in_ms) if in_ms >= 0 else f"overdue {duration(-in_ms)}"
 
 
-def _lines(look: Snapshot) -> list[tuple[str, str]]:
-    seen, totals = look.pending, look.pending.totals
-    oldest = "" if seen.oldest_ms is None else f", oldest {duration(max(0, seen.now_ms - seen.oldest_ms))}"
-    pending = f"{counted(seen.batches, 'batch')}, {counted(seen.messages, 'message')}{oldest}"
-    came = counted(totals.get("messages_in", 0), "message")
-    lines = [
-        ("Redis", f"{look.server.line()}, set by {look.server.set_by}"),
-        *(("WARNING", line) for line in refused(look)),
-        ("pending", f"{pending}, {seen.overdue} overdue"),
-        ("in", f"{came}, {counted(totals.get('duplicates', 0), 'duplicate')} not added"),
+def _lines(snapshot: Snapshot) -> list[tuple[str, str]]:
+    warnings = findings(snapshot)
+    return [
+        ("Redis", f"{snapshot.server.line()}, set by {snapshot.server.set_by}"),
+        *(_warning(finding) for finding in warnings if finding.code == "writes_refused"),
+        *_counters(snapshot),
+        *(_warning(finding) for finding in warnings if finding.code != "writes_refused"),
+    ]
+
+
+def _warning(finding: Finding) -> tuple[str, str]:
+    return "WARNING", finding.line()
+
+
+def _counters(snapshot: Snapshot) -> list[tuple[str, str]]:
+    pending, totals = snapshot.pending, snapshot.pending.totals
+    oldest = (
+        ""
+        if pending.oldest_ms is None
+        else f", oldest {duration(max(0, pending.now_ms - pending.oldest_ms))}"
+    )
+    batches = f"{counted(pending.batches, 'batch')}, {counted(pending.messages, 'message')}{oldest}"
+    received = counted(totals.get("messages_in", 0), "message")
+    return [
+        ("pending", f"{batches}, {pending.overdue} overdue"),
+        ("in", f"{received}, {counted(totals.get('duplicates', 0), 'duplicate')} not added"),
         ("skipped", _by_kind(totals, "skipped:") or "nothing yet"),
-        ("refused", _by_kind(totals, "refused:") or "nothing yet"),
-        ("quarantine", f"{look.quarantine} now, {totals.get('quarantined', 0)} in all"),
+        ("rejected", _by_kind(totals, "rejected:") or "nothing yet"),
+        ("quarantine", f"{snapshot.quarantine} now, {totals.get('quarantined', 0)} in all"),
         ("out", f"{counted(totals.get('merged', 0), 'merged message')} of {totals.get('messages_out', 0)}"),
         ("reasons", _by_kind(totals, "reason:") or "none yet"),
         ("discarded", counted(totals.get("messages_discarded", 0), "message")),
-        ("late", f"{totals.get('stale', 0)} batches were found overdue by more than batching.overdue_ms"),
-        ("stream", f"{seen.out_length} entries" + "".join(_group(one) for one in _readers(look))),
-        ("dead", counted(look.dead, "message")),
+        ("overdue", f"{totals.get('stale', 0)} batches left more than batching.overdue_ms too late"),
+        ("stream", f"{pending.out_length} entries" + "".join(map(_group, _worker_groups(snapshot)))),
+        ("dead", counted(snapshot.dead, "message")),
     ]
-    return [*lines, *(("WARNING", line) for line in warned(look))]
 
 
-def _by_kind(totals: dict[str, int], prefix: str) -> str:
-    found = sorted(
-        (name.removeprefix(prefix), count) for name, count in totals.items() if name.startswith(prefix)
-    )
-    return ", ".join(f"{kind} {count}" for kind, count in found)
+def _by_kind(totals: Mapping[str, int], prefix: str) -> str:
+    kinds = sorted(name.removeprefix(prefix) for name in totals if name.startswith(prefix))
+    return ", ".join(f"{kind} {totals[prefix + kind]}" for kind in kinds)
 
 
-def _readers(look: Snapshot) -> list[ConsumerGroup]:
-    """Return the groups of the output stream that are no sink's: those stand in the table."""
-    known = {one.sink.group for one in look.sinks}
-    return [group for group in look.pending.groups if group.name not in known]
+def _worker_groups(snapshot: Snapshot) -> list[ConsumerGroup]:
+    """Return the groups of the output stream that belong to no sink: the table has those of sinks."""
+    of_sinks = {sink.sink.group for sink in snapshot.sinks}
+    return [group for group in snapshot.pending.groups if group.name not in of_sinks]
 
 
-def _group(one: ConsumerGroup) -> str:
-    lag = "unknown" if one.lag is None else one.lag
-    return f"; group {one.name}: lag {lag}, unacknowledged {one.pending}"
+def _group(group: ConsumerGroup) -> str:
+    lag = "unknown" if group.lag is None else group.lag
+    return f"; group {group.name}: lag {lag}, unacknowledged {group.pending}"

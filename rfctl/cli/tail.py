@@ -1,4 +1,4 @@
-"""`rfctl tail`: messages in and merged messages out, as they happen."""
+"""`rfctl tail`: follow messages in and merged messages out, as they happen."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rfctl.cli.context import invocation, run_async
+from rfctl.cli.context import Invocation, invocation, run_async
+from rfctl.cli.output import clock, rfc3339
 from rfctl.errors import UsageError
 from rfctl.model.message import normalize_phone
-from rfctl.observe.events import BatchHandedOver, Event, MessageReceived, follow_events, past_events
+from rfctl.observe import BatchHandedOver, Event, MessageReceived, follow_events, past_events
 from rfctl.store import Store
 from rfctl.text import duration, visible
 
@@ -27,51 +28,61 @@ def tail(
     ctx: typer.Context,
     phone: Annotated[str | None, typer.Argument(help="Only this person.")] = None,
     since: Annotated[
-        str | None, typer.Option(help="Begin with what left since then: 30s, 10m, 2h, 1d.")
+        str | None, typer.Option(help="Begin with the merged messages since then: 30s, 10m, 2h, 1d.")
     ] = None,
     forward_to: Annotated[
         str | None,
-        typer.Option(
-            metavar="URL", help="POST each merged message there too, unsigned; never a second time."
-        ),
+        typer.Option(metavar="URL", help="POST each merged message there too, unsigned and only once."),
     ] = None,
 ) -> None:
     """Follow live: --> a message came in, <-- a merged message went out. Ctrl-C ends it.
 
-    With --forward-to the bot on your own machine sees what leaves, and the sinks get theirs as ever.
+    With --forward-to, a bot on your own machine gets each merged message too. The sinks still get theirs.
 
     Examples:  rfctl tail 79001234567 --since 10m  |  rfctl tail -o jsonl | jq .  |  rfctl tail --forward-to http://localhost:8000/bot
     """
-    back_s = _seconds(since) if since else None
-    run_async(_tail(ctx, normalize_phone(phone) if phone else None, back_s, forward_to), interrupted=0)
+    back_s = _parse_seconds(since) if since else None
+    run_async(
+        _tail(invocation(ctx), normalize_phone(phone) if phone else None, back_s, forward_to), interrupted=0
+    )
 
 
-def _seconds(text: str) -> int:
-    found = re.fullmatch(r"(\d+)([smhd])", text)
-    if found is None:
+def _parse_seconds(text: str) -> int:
+    match = re.fullmatch(r"(\d+)([smhd])", text)
+    if match is None:
         raise UsageError(f"--since {text} is no duration", next="write 30s, 10m, 2h or 1d")
-    return int(found[1]) * _UNITS[found[2]]
+    return int(match[1]) * _UNITS[match[2]]
 
 
-async def _tail(ctx: typer.Context, phone: str | None, back_s: int | None, forward_to: str | None) -> None:
-    run = invocation(ctx)
+async def _tail(run: Invocation, phone: str | None, back_s: int | None, forward_to: str | None) -> None:
     async with run.store() as (store, _), _relay(store, forward_to) as relay:
-
-        def take(event: Event) -> None:
+        async for event in _events(store, back_s):
             if phone is not None and event.phone != phone:
-                return
-            _show(event, as_json=run.json)
+                continue
+            if run.json:
+                run.out.json_line(as_json(event))
+            else:
+                typer.echo(line(event))
             if relay is not None and isinstance(event, BatchHandedOver):
                 relay.take(event)
 
-        if back_s is not None:
-            for event in await past_events(store, await store.now_ms() - back_s * 1000):
-                take(event)
-        subscribed = asyncio.Event()
-        events = follow_events(store, subscribed)
-        typer.echo(f"rfctl: following {store.address.shown()} (Ctrl-C ends)", err=True)
-        async for event in events:
-            take(event)
+
+async def _events(store: Store, back_s: int | None) -> AsyncIterator[Event]:
+    if back_s is not None:
+        for event in await past_events(store, await store.now_ms() - back_s * 1000):
+            yield event
+    subscribed = asyncio.Event()
+    announcing = asyncio.create_task(_announce(store, subscribed))
+    try:
+        async for event in follow_events(store, subscribed):
+            yield event
+    finally:
+        announcing.cancel()
+
+
+async def _announce(store: Store, subscribed: asyncio.Event) -> None:
+    await subscribed.wait()
+    typer.echo(f"rfctl: following {store.address.shown()} (Ctrl-C ends)", err=True)
 
 
 @asynccontextmanager
@@ -85,19 +96,8 @@ async def _relay(store: Store, url: str | None) -> AsyncIterator[Relay | None]:
         yield relay
 
 
-def _show(event: Event, *, as_json: bool) -> None:
-    if as_json:
-        from rfctl.cli import output as render
-
-        render.emit(as_data(event), pretty=False)
-    else:
-        typer.echo(line(event))
-
-
-def as_data(event: Event) -> dict[str, Any]:
+def as_json(event: Event) -> dict[str, Any]:
     """Return an event for `-o json`."""
-    from rfctl.cli.output import rfc3339
-
     shared = {"time": rfc3339(event.at_ms), "phone": event.phone}
     if isinstance(event, MessageReceived):
         message = event.message
@@ -114,12 +114,10 @@ def as_data(event: Event) -> dict[str, Any]:
 
 def line(event: Event) -> str:
     """Return an event for a person, on one line."""
-    from rfctl.cli.output import clock
-
     at, phone = clock(event.at_ms), visible(event.phone)
     if isinstance(event, MessageReceived):
         due = f", due in {duration(event.due_in_ms)}" if event.due_in_ms else ""
-        return f"{at} --> {phone}  {event.size} waiting{due}  {visible(event.message.text)}"
+        return f"{at} --> {phone}  {event.size} pending{due}  {visible(event.message.text)}"
     late = f", {duration(event.late_ms)} late" if event.late_ms else ""
     what = f"{event.count} as one ({event.reason}), waited {duration(event.waited_ms)}{late}"
     return f"{at} <-- {phone}  {what}  {visible(event.text)}"

@@ -1,13 +1,16 @@
 """What is going on, for every reader: command line, HTTP, log."""
 
 from rfctl.observe.events import BatchHandedOver, Event, MessageReceived, follow_events, past_events
+from rfctl.observe.health import Finding, findings
 from rfctl.observe.snapshot import Snapshot, take_snapshot
 
 __all__ = [
     "BatchHandedOver",
     "Event",
+    "Finding",
     "MessageReceived",
     "Snapshot",
+    "findings",
     "follow_events",
     "past_events",
     "take_snapshot",

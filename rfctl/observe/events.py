@@ -78,15 +78,15 @@ def decode_event(raw: bytes) -> Event:
 
 def events_of(merged: Merged) -> list[Event]:
     """Return what led to a merged message and the message itself, from what the stream keeps."""
-    came: list[Event] = [
-        MessageReceived(merged.phone, one.receivedAt, place, 0, one)
-        for place, one in enumerate(merged.messages, start=1)
+    received: list[Event] = [
+        MessageReceived(merged.phone, message.receivedAt, place, 0, message)
+        for place, message in enumerate(merged.messages, start=1)
     ]
-    left = BatchHandedOver(
+    handed_over = BatchHandedOver(
         merged.id, merged.phone, merged.reason, merged.count, merged.waited_ms, merged.late_ms, merged.text,
         merged.discarded,
     )  # fmt: skip
-    return [*came, left]
+    return [*received, handed_over]
 
 
 async def past_events(store: Store, since_ms: int) -> list[Event]:

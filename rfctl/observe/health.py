@@ -1,120 +1,147 @@
-"""What of a look an operator should see to: one line each, the fact first and then what to do."""
+"""What an operator should see to: each finding is a fact, with what to do about it."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 from rfctl.observe.snapshot import Snapshot
-from rfctl.store.deliveries import group_name
+from rfctl.store import ConsumerGroup, OrphanedGroup, SinkStatus, group_name
 from rfctl.store.keys import PAUSED
-from rfctl.store.output_stream import ConsumerGroup
-from rfctl.store.sink_status import OrphanedGroup, SinkStatus, left_of
+from rfctl.store.sink_status import left_of
 from rfctl.text import counted, duration
 
 _SILENT_MS = 300_000
-"""A worker asks for more when it is done with what it has; one that has not for so long is gone, or hangs."""
+"""A worker asks for more when it is done with what it has; without a question for so long it is gone, or hangs."""
+
+Code = Literal[
+    "writes_refused", "daemons_unknown", "processor_missing", "sink_unserved", "sink_paused", "sink_failing",
+    "sink_foreign", "group_orphaned", "group_unread", "dead_letters", "quarantined_requests",
+]  # fmt: skip
+Severity = Literal["error", "warning"]
 
 
-def refused(look: Snapshot) -> list[str]:
-    """Return why Redis refuses writes: the cause of whatever else there is to see to."""
-    return [f"Redis refuses writes: {one.why} ({one.next})" for one in look.write_refusals]
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing to see to.
+
+    `code` is its kind, and stays the same. With severity `error` messages do not get through; a `warning` can wait.
+    `subject` is the sink or the group that it is about, "" for all of rfctl. `fix` is what to do next, in one line.
+    """
+
+    code: Code
+    severity: Severity
+    subject: str
+    fact: str
+    fix: str
+
+    def line(self) -> str:
+        """Return it for a person: the fact, then what to do."""
+        return f"{self.fact} ({self.fix})"
 
 
-def warned(look: Snapshot) -> list[str]:
-    """Return what else there is."""
-    lines = _unseen(look) if look.write_refusals else _missing(look)
-    for one in look.sinks:
-        lines += [*_paused(one), *_failing(one, look.pending.now_ms)]
-    lines += [_stray(one, look.server.where) for one in look.orphaned]
-    lines += _unread(look)
-    if look.dead:
-        lines.append(f"dead: {counted(look.dead, 'message')} that a sink did not take (rfctl dead list)")
-    if look.quarantine:
-        lines.append(
-            f"quarantine: {counted(look.quarantine, 'request')} not understood (rfctl quarantine list)"
-        )
-    return lines
+def findings(snapshot: Snapshot) -> list[Finding]:
+    """Return all there is to see to; why Redis refuses writes comes first, as the cause of the rest."""
+    return [
+        *_refusals(snapshot),
+        *(_unknown_daemons(snapshot) if snapshot.write_refusals else _missing_daemons(snapshot)),
+        *(finding for sink in snapshot.sinks for finding in _about_sink(sink, snapshot.pending.now_ms)),
+        *(_about_orphan(group, snapshot.server.where) for group in snapshot.orphaned),
+        *_unread_groups(snapshot),
+        *_for_the_operator(snapshot),
+    ]
 
 
-def _missing(look: Snapshot) -> list[str]:
-    lines = []
-    if not any(one.processes for one in look.daemons):
-        lines.append("no processor is alive: nobody hands over what is pending (rfctl serve)")
-    for one in look.sinks:
-        if one.unserved:
-            where = "" if not one.holders else f" on {counted(one.unserved, 'shard')}"
-            name = one.sink.name
-            lines.append(f"sink {name}: nobody delivers{where} (rfctl serve, in the role all or forwarder)")
-    return lines
+def _refusals(snapshot: Snapshot) -> Iterator[Finding]:
+    for refusal in snapshot.write_refusals:
+        yield Finding("writes_refused", "error", "", f"Redis refuses writes: {refusal.why}", refusal.next)
 
 
-def _unseen(look: Snapshot) -> list[str]:
-    if any(one.processes for one in look.daemons) and not any(one.unserved for one in look.sinks):
-        return []
-    return ["who is alive cannot be told: a daemon and a sink's holder show it by writing into Redis"]
+def _missing_daemons(snapshot: Snapshot) -> Iterator[Finding]:
+    if not any(daemon.processes for daemon in snapshot.daemons):
+        fact = "no processor is alive: nobody hands over what is pending"
+        yield Finding("processor_missing", "error", "", fact, "rfctl serve")
+    for sink in snapshot.sinks:
+        if sink.unserved:
+            name = sink.sink.name
+            where = "" if not sink.holders else f" on {counted(sink.unserved, 'shard')}"
+            fact = f"sink {name}: nobody delivers{where}"
+            yield Finding("sink_unserved", "error", name, fact, "rfctl serve, in the role all or forwarder")
 
 
-def _paused(one: SinkStatus) -> list[str]:
-    if one.paused is None:
-        return []
-    return [f"sink {one.sink.name} is paused: {one.paused.why} (rfctl resume {one.sink.name})"]
+def _unknown_daemons(snapshot: Snapshot) -> Iterator[Finding]:
+    is_complete = any(daemon.processes for daemon in snapshot.daemons)
+    if not is_complete or any(sink.unserved for sink in snapshot.sinks):
+        fact = "rfctl cannot tell which daemons are alive: a daemon shows it by writing into Redis"
+        yield Finding("daemons_unknown", "warning", "", fact, "let Redis take writes again first")
 
 
-def _failing(one: SinkStatus, now_ms: int) -> list[str]:
-    if one.retry_cause is None:
-        return []
-    name, cause = one.sink.name, one.retry_cause
-    who = f"{counted(one.held, 'phone')} wait{'s' if one.held == 1 else ''} for another try"
-    since = f"the first failed {_ago(cause.since_ms, now_ms)}, the last {_ago(cause.at_ms, now_ms)}"
-    return [f"sink {name} fails: {who}; {since}: {cause.error} ({_what_to_do(one, now_ms)})"]
+def _about_sink(sink: SinkStatus, now_ms: int) -> Iterator[Finding]:
+    name = sink.sink.name
+    if sink.paused is not None:
+        fact = f"sink {name} is paused: {sink.paused.why}"
+        yield Finding("sink_paused", "warning", name, fact, f"rfctl resume {name}")
+    if sink.retry_cause is not None:
+        cause = sink.retry_cause
+        phones = f"{counted(sink.held, 'phone')} wait{'s' if sink.held == 1 else ''} for a retry"
+        since = f"the first failed {_ago(cause.since_ms, now_ms)}, the last {_ago(cause.at_ms, now_ms)}"
+        fact = f"sink {name} fails: {phones}; {since}: {cause.error}"
+        yield Finding("sink_failing", "error", name, fact, _retry_fix(sink, now_ms))
 
 
-def _what_to_do(one: SinkStatus, now_ms: int) -> str:
-    name = one.sink.name
-    if one.paused is not None or one.next_try_ms is None:
-        return f"rfctl resume {name} tries again"
-    in_ms = one.next_try_ms - now_ms
+def _retry_fix(sink: SinkStatus, now_ms: int) -> str:
+    name = sink.sink.name
+    if sink.paused is not None or sink.next_try_ms is None:
+        return f"rfctl resume {name} retries now"
+    in_ms = sink.next_try_ms - now_ms
     when = f"in {duration(in_ms)}" if in_ms > 0 else "now"
-    return f"next try {when}; rfctl resume {name} tries at once, rfctl pause {name} stops the tries"
+    return f"next retry {when}; rfctl resume {name} retries now, rfctl pause {name} stops the retries"
 
 
 def _ago(at_ms: int, now_ms: int) -> str:
     return f"{duration(max(0, now_ms - at_ms))} ago"
 
 
-def _stray(one: OrphanedGroup, redis: str) -> str:
-    if one.served:
-        return (
-            f"sink {one.sink} is not in these settings, and a daemon delivers to it: it has other settings "
-            "(rfctl stats --config FILE, with the daemon's)"
-        )
-    group = group_name(one.sink)
-    fact = f"group {group} is of no sink in the settings: {_left(one.left, 'delivered by nobody')}"
-    return f"{fact} (add [sinks.{one.sink}] again; or give them up, in {redis}: {_way_out(one)})"
+def _about_orphan(orphan: OrphanedGroup, redis: str) -> Finding:
+    if orphan.served:
+        fact = f"sink {orphan.sink} is not in these settings, but a daemon with other settings delivers to it"
+        fix = "rfctl stats --config FILE, with the daemon's file"
+        return Finding("sink_foreign", "warning", orphan.sink, fact, fix)
+    group = group_name(orphan.sink)
+    left = _left(orphan.left, "delivered by nobody")
+    fact = f"group {group} belongs to no sink in the settings: {left}"
+    fix = f"add [sinks.{orphan.sink}] again; or give them up, in {redis}: {_removal(orphan)}"
+    return Finding("group_orphaned", "warning", group, fact, fix)
 
 
-def _way_out(one: OrphanedGroup) -> str:
-    """Return how all that Redis keeps for a sink goes; what is dead of it stays, and is listed as such."""
-    shard = one.shards[0]
-    keys = shard.sink(one.sink)
-    where = f"on each of {len(one.shards)} shards, as here on {shard.number}: " if len(one.shards) > 1 else ""
+def _removal(orphan: OrphanedGroup) -> str:
+    """Return the commands that delete what Redis keeps for a sink; its dead letters stay, and are listed as such."""
+    shard = orphan.shards[0]
+    keys = shard.sink(orphan.sink)
+    where = (
+        f"on each of {len(orphan.shards)} shards, as here on {shard.number}: "
+        if len(orphan.shards) > 1
+        else ""
+    )
     return where + "; ".join(
         [
-            _redis_cli("XGROUP", "DESTROY", shard.out, group_name(one.sink)),
+            _redis_cli("XGROUP", "DESTROY", shard.out, group_name(orphan.sink)),
             _redis_cli("DEL", keys.waiting, keys.retry, keys.attempts, keys.bodies, keys.lease),
-            _redis_cli("HDEL", PAUSED, one.sink),
+            _redis_cli("HDEL", PAUSED, orphan.sink),
         ]
     )
 
 
-def _unread(look: Snapshot) -> list[str]:
-    """Return the groups of workers that ask for nothing while there is something: they keep the stream too."""
+def _unread_groups(snapshot: Snapshot) -> Iterator[Finding]:
+    """Find the groups of workers that ask for nothing while something is left: they block trimming too."""
     silent: dict[str, list[ConsumerGroup]] = {}
-    for group in look.workers():
-        if _is_silent(group, look.pending.out_length):
+    for group in snapshot.workers():
+        if _is_silent(group, snapshot.pending.out_length):
             silent.setdefault(group.name, []).append(group)
-    return [_silent(name, groups, look.server.where) for name, groups in silent.items()]
+    for name, groups in silent.items():
+        yield _about_unread(name, groups, snapshot.server.where)
 
 
 def _is_silent(group: ConsumerGroup, entries: int) -> bool:
@@ -124,20 +151,30 @@ def _is_silent(group: ConsumerGroup, entries: int) -> bool:
     return group.idle_ms > _SILENT_MS and bool(group.lag or group.pending)
 
 
-def _silent(name: str, groups: Sequence[ConsumerGroup], redis: str) -> str:
-    known = [group.idle_ms for group in groups if group.idle_ms is not None]
-    how = f"no worker has asked for {duration(min(known))}" if known else "it has no worker"
+def _about_unread(name: str, groups: Sequence[ConsumerGroup], redis: str) -> Finding:
+    idle = [group.idle_ms for group in groups if group.idle_ms is not None]
+    how = f"no worker has asked for {duration(min(idle))}" if idle else "it has no worker"
+    fact = f"group {name}: nobody reads it, {how}: {_left(left_of(groups), 'left')}"
     where = f", on each of {len(groups)} shards" if len(groups) > 1 else ""
-    way_out = _redis_cli("XGROUP", "DESTROY", groups[0].stream, name)
-    left = _left(left_of(groups), "left")
-    return f"group {name}: nobody reads it, {how}: {left} (start its workers; or give them up{where}, in {redis}: {way_out})"
+    command = _redis_cli("XGROUP", "DESTROY", groups[0].stream, name)
+    fix = f"start its workers; or give them up{where}, in {redis}: {command}"
+    return Finding("group_unread", "warning", name, fact, fix)
+
+
+def _for_the_operator(snapshot: Snapshot) -> Iterator[Finding]:
+    if snapshot.dead:
+        fact = f"dead: {counted(snapshot.dead, 'message')} that a sink did not take"
+        yield Finding("dead_letters", "warning", "", fact, "rfctl dead list")
+    if snapshot.quarantine:
+        fact = f"quarantine: {counted(snapshot.quarantine, 'request')} that rfctl could not parse"
+        yield Finding("quarantined_requests", "warning", "", fact, "rfctl quarantine list")
 
 
 def _left(count: int | None, what: str) -> str:
-    kept = "and the stream is not trimmed behind them"
+    trimming = "and the stream is not trimmed behind them"
     if count is None:
-        return f"messages are {what}, {kept}"
-    return f"{counted(count, 'message')} {'is' if count == 1 else 'are'} {what}, {kept}"
+        return f"messages are {what}, {trimming}"
+    return f"{counted(count, 'message')} {'is' if count == 1 else 'are'} {what}, {trimming}"
 
 
 def _redis_cli(*words: str) -> str:

@@ -46,9 +46,9 @@ class _Cleaner:
 
     def _clean(self, name: str, value: Any) -> Any:
         if isinstance(value, dict):
-            return {inner: self._clean(inner, one) for inner, one in value.items()}
+            return {inner: self._clean(inner, item) for inner, item in value.items()}
         if isinstance(value, list):
-            return [self._clean(name, one) for one in value]
+            return [self._clean(name, item) for item in value]
         if not isinstance(value, str):
             return value
         return mask_phone(value) if name == "phone" and self._mask else visible(value)

@@ -21,11 +21,11 @@ from rfctl.store import (
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All of it. `dead` and `quarantine` count what waits for an operator, over all shards.
+    """The state of rfctl on one Redis. `dead` and `quarantine` count what waits for an operator, over all shards.
 
     `orphaned` are sinks that are not in the settings any more, or not in ours.
-    With `write_refusals` (why Redis refuses writes) nobody's silence means anything: a daemon that lives says so by
-    writing.
+    If there are `write_refusals` (why Redis refuses writes), a missing daemon means nothing: a daemon shows that it
+    is alive by writing.
     """
 
     server: ServerInfo

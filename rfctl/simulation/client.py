@@ -49,18 +49,18 @@ class Client:
             headers |= {"X-Timestamp": now, "X-Signature": sign(self._secret, "POST", BATCHED, now, body)}
         request = urllib.request.Request(self._url, body, headers)  # noqa: S310 - http, from a heartbeat
         try:
-            with _no_proxy.open(request, timeout=10) as answer:
-                answer.read()
+            with _no_proxy.open(request, timeout=10) as response:
+                response.read()
         except urllib.error.HTTPError as problem:
             with problem:
-                raise self._refused(problem.code, problem.read()) from None
+                raise self._rejection(problem.code, problem.read()) from None
         except (OSError, http.client.HTTPException) as problem:
             raise NoDaemonError(
                 f"the webhook at {self._url} cannot be reached: {problem}",
                 next="run it on the daemon's host, or with --via redis",
             ) from None
 
-    def _refused(self, status: int, body: bytes) -> RfctlError:
+    def _rejection(self, status: int, body: bytes) -> RfctlError:
         fact = f"the webhook at {self._url} answered {status}: {_error_in(body)}"
         if status == 503:
             step = "`rfctl stats` and the daemon's log say why; then run it again"
@@ -72,24 +72,24 @@ class Client:
 
 
 def _error_in(body: bytes) -> str:
-    """Return what a refusal says: the words in ours, all of another's."""
+    """Return the error text of our own answers, and all of any other body."""
     try:
         return str(json.loads(body)["error"])
     except (ValueError, KeyError, TypeError):
         return body.decode(errors="replace")
 
 
-async def send_all(sendings: list[PlannedMessage], send: Send, sent: Callable[[], None]) -> None:
-    """Send each at its time; one person's messages one after another, people side by side."""
+async def send_all(messages: list[PlannedMessage], send: Send, on_sent: Callable[[], None]) -> None:
+    """Send each at its time; one person's messages one after another, people side by side. Raises RfctlError."""
     by_phone: dict[str, list[PlannedMessage]] = {}
-    for one in sendings:
-        by_phone.setdefault(one.phone, []).append(one)
+    for message in messages:
+        by_phone.setdefault(message.phone, []).append(message)
     began = time.monotonic()
 
-    async def of_one(mine: list[PlannedMessage]) -> None:
-        for one in mine:
-            await asyncio.sleep(max(0.0, began + one.at_s - time.monotonic()))
-            await send(one.phone, one.text, one.id)
-            sent()
+    async def send_in_order(conversation: list[PlannedMessage]) -> None:
+        for message in conversation:
+            await asyncio.sleep(max(0.0, began + message.at_s - time.monotonic()))
+            await send(message.phone, message.text, message.id)
+            on_sent()
 
-    await asyncio.gather(*(of_one(mine) for mine in by_phone.values()))
+    await asyncio.gather(*(send_in_order(conversation) for conversation in by_phone.values()))

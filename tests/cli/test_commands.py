@@ -87,7 +87,7 @@ def test_tail_shows_what_was_and_what_is(daemon: Daemon, url: str, tmp_path: Pat
         daemon.post({"from": PHONE, "message": "two"})
         live = tail.stdout.read_line()
         assert "two" in live
-        assert "1 waiting, due in 5.0 s" in live
+        assert "1 pending, due in 5.0 s" in live
         assert tail.end(signal.SIGINT) == 0
 
 
@@ -113,14 +113,12 @@ def test_flush_all_asks_first(patient: Daemon, url: str, tmp_path: Path):
     asked = rfctl(tmp_path, "flush", "--all", "--redis", url)
     assert asked.returncode == 2
     assert "add --yes" in asked.stderr
-    discarded = rfctl(tmp_path, "flush", "p 0", "--discard", "--redis", url)
+    discarded = rfctl(tmp_path, "discard", "p 0", "--redis", url)
     assert discarded.returncode == 0
     assert "x" in discarded.stdout
     assert "2 batches handed over" in rfctl(tmp_path, "flush", "--all", "--yes", "--redis", url).stdout
     daemon.post({"from": "p 9", "message": "y"})
-    assert (
-        "1 batch discarded" in rfctl(tmp_path, "flush", "--all", "--discard", "--yes", "--redis", url).stdout
-    )
+    assert "1 batch discarded" in rfctl(tmp_path, "discard", "--all", "--yes", "--redis", url).stdout
     assert rfctl(tmp_path, "flush", "--redis", url).returncode == 2
 
 
@@ -250,9 +248,9 @@ def test_serve_warns_when_aof_is_off_and_names_its_redis(own_server, tmp_path: P
     server = own_server(appendonly="no")
     daemon = Daemon(tmp_path, RFCTL_REDIS__URL=server.url)
     assert daemon.end() == 0
-    assert "appendonly" in daemon.find_event("aof_off")["next"]
-    assert server.url in daemon.find_event("redis")["redis"]
-    assert daemon.find_event("redis")["set_by"] == "variable RFCTL_REDIS__URL"
+    assert "appendonly" in daemon.find_event("persistence_disabled")["next"]
+    assert server.url in daemon.find_event("redis_connected")["redis"]
+    assert daemon.find_event("redis_connected")["set_by"] == "variable RFCTL_REDIS__URL"
 
 
 def test_wrong_settings_are_all_said_with_78(tmp_path: Path):
@@ -274,7 +272,7 @@ def test_config_tells_who_set_what(tmp_path: Path):
     [quiet] = [one for one in json.loads(shown.stdout) if one["name"] == "batching.quiet_ms"]
     assert quiet["value"] == 3000
     assert quiet["set_by"] == "variable RFCTL_BATCHING__QUIET_MS"
-    assert quiet["hides"][0].startswith("4000 (")
+    assert quiet["overrides"][0].startswith("4000 (")
     explained = rfctl(tmp_path, "config", "explain", "http.admin_token", RFCTL_HTTP__ADMIN_TOKEN="hush")
     assert "RFCTL_HTTP__ADMIN_TOKEN" in explained.stdout
     assert "hush" not in explained.stdout
@@ -296,7 +294,7 @@ def test_sigterm_hands_over_and_exits_0_within_5_seconds(url: str, tmp_path: Pat
     began = time.monotonic()
     assert daemon.end() == 0
     assert time.monotonic() - began < 5
-    assert daemon.find_event("stopped")["handed_over"] == 1
+    assert daemon.find_event("daemon_stopped")["handed_over"] == 1
     assert PHONE not in json.dumps(daemon.lines)
 
 
@@ -330,8 +328,8 @@ def test_redis_that_goes_and_comes_is_said_once_each(own_server, tmp_path: Path)
     daemon.wait_for_event("redis_recovered")
     assert daemon.end() == 0
     said = [line["event"] for line in daemon.lines]
-    assert said.count("redis_away") == 1
-    assert said.count("redis_back") == 1
+    assert said.count("redis_unavailable") == 1
+    assert said.count("redis_recovered") == 1
 
 
 def _alive(pid: int) -> bool:

@@ -131,7 +131,7 @@ def check(merged: list[Came], messages: Iterable[SentMessage]) -> None:
 
 def http_sink(receiver: HttpReceiver) -> str:
     return (
-        f'[sinks.crm]\ntype = "http"\nurl = "{receiver.url}"\nsecret = ["{SIGNING_SECRET}"]\n'
+        f'[sinks.crm]\ntype = "http"\nurl = "{receiver.url}"\nsecrets = ["{SIGNING_SECRET}"]\n'
         f"allow_private = true\nretry_delays_ms = {[50] * 50}\n"
     )
 

@@ -79,13 +79,13 @@ async def test_stats_names_why_writes_are_refused_and_calls_nobody_dead(
     assert (table.returncode, first.split()[0]) == (0, "Redis"), table.stderr
     assert second.split()[0] == "WARNING"
     assert f"Redis refuses writes: {why}" in second
-    assert "who is alive cannot be told" in "".join(rest)
+    assert "cannot tell which daemons are alive" in "".join(rest)
     data = json.loads(rfctl(tmp_path, "stats", "-o", "json", "--redis", server.url, **CRM).stdout)
     [refusal] = data["redis"]["refuses_writes"]
     assert (refusal["code"], refusal["next"]) == (code, problem.value.next)
-    assert data["warnings"][0].startswith(f"Redis refuses writes: {why}")
+    assert data["findings"][0]["fact"].startswith(f"Redis refuses writes: {why}")
     for wrong in ("no processor", "nobody delivers"):
-        assert wrong not in table.stdout + str(data["warnings"])
+        assert wrong not in table.stdout + str(data["findings"])
 
 
 async def test_an_error_of_several_commands_has_the_name_of_its_cause_and_no_phone(
@@ -111,4 +111,4 @@ async def test_stats_writes_nothing_and_so_shows_a_replica_with_a_long_dead_daem
 async def test_a_redis_that_takes_writes_is_told_as_before(server: RedisServer, tmp_path: Path):
     data = json.loads(rfctl(tmp_path, "stats", "-o", "json", "--redis", server.url, **CRM).stdout)
     assert data["redis"]["refuses_writes"] == []
-    assert [one.split(":")[0] for one in data["warnings"]] == ["no processor is alive", "sink crm"]
+    assert [finding["code"] for finding in data["findings"]] == ["processor_missing", "sink_unserved"]

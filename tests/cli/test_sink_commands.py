@@ -171,16 +171,16 @@ async def test_resume_tries_what_waits_for_a_later_try_at_once(
             await say(daemon, "later")
             await until(lambda: _held(connection, 1))
             [sink] = (await operator.data("stats"))["sinks"]
-            assert (sink["phones_held"], sink["messages_waiting"], sink["failures"]) == (1, 1, 1)
-            assert 3_500_000 < sink["next_try_in_ms"] <= 3_600_000
+            assert (sink["phones_waiting"], sink["messages_waiting"], sink["failures"]) == (1, 1, 1)
+            assert 3_500_000 < sink["next_retry_in_ms"] <= 3_600_000
             assert sink["oldest_age_ms"] >= 0
             await operator.run("pause", "crm")
-            assert (await operator.data("resume", "crm"))["phones_tried_now"] == 1
+            assert (await operator.data("resume", "crm"))["phones_retried_now"] == 1
             await until(lambda: _held(connection, 0))
             [sink] = (await operator.data("stats"))["sinks"]
             assert (sink["delivered"], sink["unacknowledged"]) == (1, 0)
             assert not sink["lag"]  # before Redis 7 nobody knows it
-            assert sink["held_by"] == [(await operator.data("stats"))["daemons"][0]["id"]]
+            assert sink["leased_by"] == [(await operator.data("stats"))["daemons"][0]["id"]]
 
 
 async def _held(connection: Connection, wanted: int) -> bool:
@@ -201,7 +201,10 @@ async def test_stats_says_where_nobody_delivers_and_what_waits_for_an_operator(
         assert wanted in seen, seen
     data = await operator.data("stats")
     assert (data["dead"], data["quarantine"], data["sinks"][0]["unserved_shards"]) == (1, 1, 1)
-    assert len(data["warnings"]) == 4
+    assert [finding["code"] for finding in data["findings"]] == [
+        "processor_missing", "sink_unserved", "dead_letters", "quarantined_requests",
+    ]  # fmt: skip
+    assert set(data["findings"][0]) == {"code", "severity", "subject", "fact", "fix"}
 
 
 async def test_stats_shows_the_key_to_copy_and_the_chat_only_when_a_batch_has_one(
@@ -212,14 +215,14 @@ async def test_stats_shows_the_key_to_copy_and_the_chat_only_when_a_batch_has_on
         await asyncio.to_thread(_post, daemon, "tg", _payload("text.json"))
         plain = (await operator.run("stats")).stdout
         assert "messages  due in" in plain
-        assert not any(word in plain for word in ("  chat", "  key"))
+        assert not any(word in plain for word in ("  chat", "  batch key"))
         await asyncio.to_thread(_post, daemon, "tg", _payload("group.json"))
         [group] = [one for one in (await operator.data("stats"))["batches"] if one["chat"]]
         shown = (await operator.run("stats")).stdout
         assert group["chat"] in shown
-        assert group["key"] in shown
-        assert group["key"].startswith("&")
-        inspected = await operator.data("inspect", group["key"])
+        assert group["batch_key"] in shown
+        assert group["batch_key"].startswith("&")
+        inspected = await operator.data("inspect", group["batch_key"])
         assert inspected["size"] == group["size"] == 1
 
 
@@ -295,7 +298,7 @@ async def test_what_is_still_unclear_of_a_request_stays_and_the_rest_is_stored(
     assert (await operator.data("stats"))["pending"]["messages"] == 1
 
 
-async def test_replay_sends_a_message_again_to_one_or_all_sinks_under_its_id(
+async def test_resend_sends_a_message_again_to_one_or_all_sinks_under_its_id(
     server: RedisServer, connection: Connection, tmp_path: Path
 ):
     copy = {"RFCTL_SINKS__COPY__TYPE": "list", "RFCTL_SINKS__COPY__KEY": "copies"}
@@ -306,24 +309,24 @@ async def test_replay_sends_a_message_again_to_one_or_all_sinks_under_its_id(
             await until(lambda: len(receiver.taken) == 1)
             await until(lambda: _copies(connection, 1))
             message_id = receiver.taken[0]["headers"]["webhook-id"]
-            one = await operator.run("replay", message_id, "--sink", "crm")
+            one = await operator.run("resend", message_id, "--sink", "crm")
             assert (one.returncode, "the id stays the same" in one.stdout) == (0, True), one.stderr
             await until(lambda: len(receiver.taken) == 2)
-            assert (await operator.data("replay", message_id))["sinks"] == ["copy", "crm"]
+            assert (await operator.data("resend", message_id))["sinks"] == ["copy", "crm"]
             await until(lambda: len(receiver.taken) == 3)
             await until(lambda: _copies(connection, 2))
             assert {got["headers"]["webhook-id"] for got in receiver.taken} == {message_id}
-            unknown = await operator.run("replay", "1-1")
+            unknown = await operator.run("resend", "1-1")
             assert (unknown.returncode, "rfctl tail --since" in unknown.stderr) == (3, True)
-            assert (await operator.run("replay", "x")).returncode == 2
-            assert (await operator.run("replay", message_id, "--sink", "cmr")).returncode == 3
+            assert (await operator.run("resend", "x")).returncode == 2
+            assert (await operator.run("resend", message_id, "--sink", "cmr")).returncode == 3
 
 
 async def _copies(connection: Connection, wanted: int) -> bool:
     return int(await connection.call("LLEN", "copies")) == wanted
 
 
-async def test_replay_finds_among_the_dead_what_was_trimmed_and_takes_it_from_there(
+async def test_resend_finds_among_the_dead_what_was_trimmed_and_takes_it_from_there(
     server: RedisServer, connection: Connection, tmp_path: Path
 ):
     async with HttpReceiver() as receiver:
@@ -331,7 +334,7 @@ async def test_replay_finds_among_the_dead_what_was_trimmed_and_takes_it_from_th
         for _ in range(2):
             await _die(connection, "crm", "from the dead")
         async with operator.daemon():
-            assert (await operator.run("replay", "7-7")).returncode == 0
+            assert (await operator.run("resend", "7-7")).returncode == 0
             await until(lambda: len(receiver.taken) == 1)
         assert receiver.taken[0]["body"]["message"] == "from the dead"
         assert await connection.call("XLEN", "rfctl:dead") == 0
@@ -348,13 +351,13 @@ async def test_on_several_shards_ids_with_and_without_the_shard_are_found(own_se
             outside = receiver.taken[0]["headers"]["webhook-id"]
             assert outside.count("-") == 2
             for written in (outside, outside.rpartition("-")[0]):
-                assert (await operator.data("replay", written))["id"] == outside
+                assert (await operator.data("resend", written))["id"] == outside
             await until(lambda: len(receiver.taken) >= 2)
             for shard in ("{0}:", "{1}:"):
                 await connection.call(
                     "XADD", f"rfctl:{shard}out", "9999999999999-0", "phone", "p", "text", "x"
                 )
-            several = await operator.run("replay", "9999999999999-0")
+            several = await operator.run("resend", "9999999999999-0")
             assert (several.returncode, "9999999999999-0-1" in several.stderr) == (2, True)
     await connection.close()
 

@@ -57,7 +57,7 @@ def test_a_sink_that_does_not_end_holds_up_no_stop(server: RedisServer, tmp_path
     began = time.monotonic()
     assert daemon.end() == 0
     assert time.monotonic() - began < 6
-    assert daemon.find_event("left_behind")
+    assert daemon.find_event("threads_abandoned")
     seen = rfctl(tmp_path, "stats", "--json", "--config", str(settings), **variables)
     [sink] = json.loads(seen.stdout)["sinks"]
     assert (sink["unacknowledged"], sink["delivered"]) == (1, 0)

@@ -30,6 +30,11 @@ def apart(server: RedisServer, tmp_path: Path) -> Operator:
     return Operator(tmp_path, server.url, **APART)
 
 
+def warnings(stats: dict[str, Any]) -> list[str]:
+    """The findings as the screen shows them."""
+    return [f"{finding['fact']} ({finding['fix']})" for finding in stats["findings"]]
+
+
 async def two_companies(daemon: Daemon) -> None:
     for company, text in ((7, "one"), (7, "two"), (8, "three")):
         await asyncio.to_thread(daemon.post, {"from": PHONE, "message": text, "companyId": company})
@@ -45,7 +50,7 @@ async def test_inspect_shows_every_batch_of_a_phone(apart: Operator):
     assert (data["phone"], data["size"]) == (PHONE, 3)
     assert [one["size"] for one in data["batches"]] == [2, 1]
     assert [one["message"] for one in data["messages"]] == ["one", "two", "three"]
-    assert all(one["key"].startswith("&") for one in data["batches"])
+    assert all(one["batch_key"].startswith("&") for one in data["batches"])
 
 
 async def test_flush_hands_over_every_batch_of_a_phone_and_says_how_many(apart: Operator):
@@ -61,7 +66,7 @@ async def test_flush_hands_over_every_batch_of_a_phone_and_says_how_many(apart: 
         assert (data["phone"], data["count"]) == (PHONE, 3)
         assert [one["count"] for one in data["batches"]] == [2, 1]
         await two_companies(daemon)
-        gone = await apart.data("flush", PHONE, "--discard")
+        gone = await apart.data("discard", PHONE)
         assert [one["message"] for one in gone["discarded"]] == ["one", "two", "three"]
         assert (await apart.data("stats"))["pending"]["batches"] == 0
 
@@ -79,7 +84,7 @@ def _delete(daemon: Daemon) -> dict[str, Any]:
     return send(request)
 
 
-@pytest.mark.parametrize("line", [["flush"], ["flush", "--discard"], ["inspect"]])
+@pytest.mark.parametrize("line", [["flush"], ["discard"], ["inspect"]])
 async def test_nothing_to_be_found_says_where_to_look_next(apart: Operator, line: list[str]):
     done = await apart.run(*line, PHONE)
     assert (done.returncode, done.stdout) == (3, "")
@@ -97,16 +102,16 @@ async def test_a_sink_that_fails_is_warned_of_with_its_last_error_and_what_to_do
     async with HttpReceiver(lambda _: Answer(500, body=f"no{WIPE}".encode())) as receiver:
         operator = Operator(tmp_path, server.url, **crm(receiver.url, "3600000"))
         async with operator.daemon() as daemon:
-            assert not any("crm fails" in line for line in (await operator.data("stats"))["warnings"])
+            assert not any("crm fails" in line for line in warnings(await operator.data("stats")))
             await say(daemon, "x")
             await until(lambda: _tried(connection))
             seen = (await operator.run("stats")).stdout
             data = await operator.data("stats")
             [sink] = data["sinks"]
-    warned = [line for line in data["warnings"] if line.startswith("sink crm fails")]
-    assert len(warned) == 1, data["warnings"]
+    warned = [line for line in warnings(data) if line.startswith("sink crm fails")]
+    assert len(warned) == 1, data["findings"]
     for wanted in (
-        "1 phone waits for another try", "answered 500: no", "next try in 59 min",
+        "1 phone waits for a retry", "answered 500: no", "next retry in 59 min",
         "rfctl resume crm", "rfctl pause crm",
     ):  # fmt: skip
         assert wanted in warned[0]
@@ -131,9 +136,9 @@ async def test_inspect_shows_what_of_a_phone_waits_for_which_sink_and_why(
     assert all(wanted in shown.stdout for wanted in ("crm", "answered 500", "59 min"))
     assert (data["size"], data["batches"], data["due"]) == (0, [], None)
     [held] = data["deliveries"]
-    assert (held["sink"], held["messages"], held["tries"]) == ("crm", 1, 1)
+    assert (held["sink"], held["messages"], held["attempts"]) == ("crm", 1, 1)
     assert "answered 500" in held["last_error"]
-    assert 3_500_000 < held["next_try_in_ms"] <= 3_600_000
+    assert 3_500_000 < held["next_retry_in_ms"] <= 3_600_000
 
 
 async def test_a_paused_sink_shows_no_next_try(server: RedisServer, connection: Connection, tmp_path: Path):
@@ -145,13 +150,13 @@ async def test_a_paused_sink_shows_no_next_try(server: RedisServer, connection: 
             await until(lambda: _tried(connection))
             seen = (await operator.run("stats")).stdout
             shown = (await operator.run("inspect", PHONE)).stdout
-            warned = (await operator.data("stats"))["warnings"]
+            warned = warnings(await operator.data("stats"))
     [row] = [line for line in seen.splitlines() if line.startswith("crm ")]
     assert " paused " in row
     assert " ms " not in row.rpartition("paused")[2]
     assert "paused" in shown
     assert any(line.startswith("sink crm is paused: answered 410") for line in warned)
-    assert not any("next try" in line for line in warned)
+    assert not any("next retry" in line for line in warned)
 
 
 async def test_a_sink_that_left_the_settings_is_warned_of_with_the_way_back_and_out(
@@ -164,13 +169,13 @@ async def test_a_sink_that_left_the_settings_is_warned_of_with_the_way_back_and_
             await until(lambda: _tried(connection))
     await until(lambda: _unserved(connection))
     after = Operator(tmp_path, server.url)
-    [line] = [one for one in (await after.data("stats"))["warnings"] if "rfctl:crm" in one]
+    [line] = [one for one in warnings(await after.data("stats")) if "rfctl:crm" in one]
     counts = not (await connection.server()).version.startswith("6.")  # before Redis 7 nobody knows how many
     assert ("1 message is delivered by nobody" if counts else "messages are delivered by nobody") in line
     assert "not trimmed behind" in line
     assert "add [sinks.crm] again" in line
     await _run_the_way_out(connection, line)
-    assert not any("crm" in one for one in (await after.data("stats"))["warnings"])
+    assert not any("crm" in one for one in warnings(await after.data("stats")))
     left = [key.decode() for key in await connection.call("KEYS", "*crm*")]
     assert left == []
     assert await connection.call("XINFO", "GROUPS", "rfctl:out") == []
@@ -196,9 +201,9 @@ async def test_a_sink_that_only_these_settings_lack_is_not_to_be_deleted(
     ):
         await say(daemon, "x")
         await until(lambda: bool(receiver.taken))
-        warned = (await Operator(tmp_path, server.url).data("stats"))["warnings"]
+        warned = warnings(await Operator(tmp_path, server.url).data("stats"))
     [line] = [one for one in warned if "crm" in one]
-    assert "a daemon delivers to it" in line
+    assert "a daemon with other settings delivers to it" in line
     assert "XGROUP" not in line
 
 
@@ -207,14 +212,14 @@ async def test_a_group_of_workers_that_nobody_reads_is_warned_of(
 ):
     await connection.call("XGROUP", "CREATE", "rfctl:out", "bots", "0", "MKSTREAM")
     operator = Operator(tmp_path, server.url)
-    assert not any("bots" in line for line in (await operator.data("stats"))["warnings"])
+    assert not any("bots" in line for line in warnings(await operator.data("stats")))
     await connection.call("XADD", "rfctl:out", "*", "phone", "a", "text", "x")
-    [line] = [one for one in (await operator.data("stats"))["warnings"] if "bots" in one]
+    [line] = [one for one in warnings(await operator.data("stats")) if "bots" in one]
     assert "nobody reads" in line
     assert "XGROUP DESTROY rfctl:out bots" in line
     await connection.call("XREADGROUP", "GROUP", "bots", "worker", "STREAMS", "rfctl:out", ">")
     data = await operator.data("stats")
-    assert not any("bots" in one for one in data["warnings"])
+    assert not any("bots" in one for one in warnings(data))
     assert data["output"]["groups"][0]["idle_ms"] < 300_000
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rfctl.observe.health import warned
+from rfctl.observe import findings
 from rfctl.observe.snapshot import Snapshot
 from rfctl.store import ConsumerGroup, PendingSummary
 from rfctl.store.server_info import ServerInfo
@@ -17,7 +17,7 @@ def about(*groups: ConsumerGroup, entries: int = 3) -> list[str]:
     look = Snapshot(
         server=HERE, write_refusals=[], daemons=[], pending=pending, sinks=[], orphaned=[], dead=0, quarantine=0
     )  # fmt: skip
-    return [line for line in warned(look) if line.startswith("group ")]
+    return [finding.line() for finding in findings(look) if finding.subject]
 
 
 @pytest.mark.parametrize(

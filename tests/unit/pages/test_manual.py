@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 
 import rfctl
-from rfctl.cli.app import app
+from rfctl.cli.app import load_all_commands
 from rfctl.config.options import options
 from rfctl.errors import EXIT_STATUSES
 from rfctl.sources.registry import SPECS as SOURCES
@@ -91,7 +90,7 @@ def entry_of(page: str, command: str) -> str:
 
 def test_every_command_and_option_stands_there():
     page = text("rfctl.1").replace("\\-", "-")
-    group: Any = typer.main.get_command(app)
+    group: Any = load_all_commands()
     for name, command in group.commands.items():
         entry = entry_of(page, name)
         assert entry, name

@@ -4,7 +4,7 @@ import json
 
 from rfctl.batching.policy import Timers
 from rfctl.model.stored import Merged
-from rfctl.simulation.scenario import check, offsets, schedule
+from rfctl.simulation import check, offsets, schedule
 
 TIMERS = Timers(5000, 10, 60_000)
 SENT = schedule(["p"], [0.0, 0.1], "r")
