@@ -173,9 +173,9 @@ def text(body: Body) -> str:
             _votes(data.pollMessageData, body.senderData.sender or ""), data.pollMessageData.name
         )
     pressed, offer = _choice(data), _offer(data)
-    written = data.textMessageData or data.extendedTextMessageData or _Text()
+    typed = data.textMessageData or data.extendedTextMessageData or _Text()
     return first_nonempty(
-        *(written.textMessage, written.text),
+        *(typed.textMessage, typed.text),
         data.editedMessageData.textMessage if data.editedMessageData else "",
         data.fileMessageData.caption if data.fileMessageData else "",
         *(pressed.selectedButtonText, pressed.selectedDisplayText, pressed.title),
@@ -215,7 +215,7 @@ def refers(data: MessageData) -> str:
     about: tuple[_About | None, ...] = (
         data.editedMessageData, data.deletedMessageData, data.quotedMessage, _choice(data), data.pollMessageData,
     )  # fmt: skip
-    return first_nonempty(*(one.stanzaId for one in about if one))
+    return first_nonempty(*(reference.stanzaId for reference in about if reference))
 
 
 def media(data: MessageData) -> tuple[Media, ...]:
