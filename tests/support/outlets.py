@@ -76,15 +76,15 @@ def settings(kind: str, **more: Any) -> SinkConfig:
 
 
 async def of_list(connection: Connection) -> Payloads:
-    return [json.loads(raw) for raw in await connection.call("LRANGE", "inbox", 0, -1)]
+    return [json.loads(one) for one in await connection.call("LRANGE", "inbox", 0, -1)]
 
 
 async def of_stream(connection: Connection) -> Payloads:
-    payloads = []
+    found = []
     for _, flat in await connection.call("XRANGE", "copy", "-", "+"):
         got = {flat[i].decode(): flat[i + 1].decode() for i in range(0, len(flat), 2)}
-        payloads.append({"messageId": got["id"], "from": got["phone"], "message": got["text"]})
-    return payloads
+        found.append({"messageId": got["id"], "from": got["phone"], "message": got["text"]})
+    return found
 
 
 async def of_bullmq(connection: Connection) -> Payloads:
@@ -99,7 +99,7 @@ async def of_celery(connection: Connection) -> Payloads:
     import base64
 
     raw = reversed(await connection.call("LRANGE", "celery", 0, -1))
-    return [json.loads(base64.b64decode(json.loads(raw)["body"]))[0][0] for raw in raw]
+    return [json.loads(base64.b64decode(json.loads(one)["body"]))[0][0] for one in raw]
 
 
 async def of_rq(connection: Connection) -> Payloads:
@@ -109,7 +109,7 @@ async def of_rq(connection: Connection) -> Payloads:
     ids = await connection.call("LRANGE", "rq:queue:default", 0, -1)
     client = Redis.from_url(connection.address.url)
     try:
-        return [Job.fetch(raw.decode(), connection=client).args[0] for raw in ids]
+        return [Job.fetch(one.decode(), connection=client).args[0] for one in ids]
     finally:
         client.close()
 
@@ -129,7 +129,7 @@ async def outlet(
             if kind in in_redis:
                 return await in_redis[kind](connection)
             if kind == "http":
-                return [raw["body"] for raw in receiver.taken]
+                return [one["body"] for one in receiver.taken]
             text = (
                 written.buffer.getvalue().decode()
                 if kind == "stdout"

@@ -59,9 +59,7 @@ def check(source: Source, case: Case) -> ParseResult:
     """Hold a source to the table; returns what it read."""
     reading, wanted = source.messages(case.body), case.expected
     pairs = zip(reading.messages, wanted["messages"], strict=True)
-    assert [_shown(message, like) for message, like in pairs] == [
-        _filled(part) for part in wanted["messages"]
-    ]
+    assert [_shown(message, like) for message, like in pairs] == [_filled(one) for one in wanted["messages"]]
     assert (reading.skipped, len(reading.unparsed)) == (wanted["skipped"], wanted["unclear"])
     return reading
 
@@ -77,11 +75,11 @@ def check_stored(reading: ParseResult) -> None:
 
 def check_unclear(source: Source, reading: ParseResult) -> None:
     """Hold what is unclear to being read again alone, and as it was."""
-    for part in reading.unparsed:
-        assert part.why
-        again = source.messages(part.body)
+    for one in reading.unparsed:
+        assert one.why
+        again = source.messages(one.body)
         assert (again.messages, again.skipped) == ([], {})
-        assert [each.body for each in again.unparsed] == [part.body]
+        assert [each.body for each in again.unparsed] == [one.body]
 
 
 def survived(source: Source, body: bytes) -> ParseResult | None:
@@ -98,9 +96,9 @@ def survived(source: Source, body: bytes) -> ParseResult | None:
 
 def _shown(message: Any, like: dict[str, Any]) -> dict[str, Any]:
     """Return the fields that the table speaks of."""
-    facts = json.loads(message.metadata)
-    facts.pop("raw")
-    plain = {**msgspec.to_builtins(message), "metadata": facts}
+    known = json.loads(message.metadata)
+    known.pop("raw")
+    plain = {**msgspec.to_builtins(message), "metadata": known}
     return _filled({name: plain[name] for name in like})
 
 

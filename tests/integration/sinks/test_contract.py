@@ -29,14 +29,14 @@ from tests.support.waiting import until
 
 @pytest.fixture(params=KINDS)
 async def out(request, connection: Connection, tmp_path, monkeypatch) -> AsyncIterator[Outlet]:
-    async with outlet(request.param, connection, tmp_path, monkeypatch) as built:
-        yield built
+    async with outlet(request.param, connection, tmp_path, monkeypatch) as made:
+        yield made
 
 
 @pytest.fixture(params=["http", "command"])
 async def outside(request, connection: Connection, tmp_path, monkeypatch) -> AsyncIterator[Outlet]:
-    async with outlet(request.param, connection, tmp_path, monkeypatch) as built:
-        yield built
+    async with outlet(request.param, connection, tmp_path, monkeypatch) as made:
+        yield made
 
 
 class Forward(Protocol):
@@ -53,14 +53,14 @@ async def forward(connection: Connection) -> AsyncIterator[Forward]:
         return started[-1]
 
     yield start
-    for item in started:
-        await item.stop()
+    for one in started:
+        await one.stop()
 
 
 async def taken(out: Outlet, count: int) -> list[dict]:
     async def enough():
-        results = await out.taken()
-        return results if len(results) >= count else None
+        found = await out.taken()
+        return found if len(found) >= count else None
 
     return await until(enough)
 
@@ -68,16 +68,16 @@ async def taken(out: Outlet, count: int) -> list[dict]:
 async def test_it_delivers_once_and_in_order_when_all_is_well(
     connection: Connection, out: Outlet, forward: Forward
 ):
-    lines = [(f"7{n % 3}", f"{n}") for n in range(24)]
-    ids = await hand_over(connection, *lines)
+    said = [(f"7{n % 3}", f"{n}") for n in range(24)]
+    ids = await hand_over(connection, *said)
     running = forward(out.sink)
-    results = await taken(out, 24)
+    found = await taken(out, 24)
     await running.stop()
-    assert sorted(item["messageId"] for item in await out.taken()) == sorted(ids)
-    assert len(results) == 24
-    for phone in {phone for phone, _ in lines}:
-        of_phone = [item["message"] for item in results if item["from"] == phone]
-        assert of_phone == [text for who, text in lines if who == phone]
+    assert sorted(one["messageId"] for one in await out.taken()) == sorted(ids)
+    assert len(found) == 24
+    for phone in {phone for phone, _ in said}:
+        of_phone = [one["message"] for one in found if one["from"] == phone]
+        assert of_phone == [text for who, text in said if who == phone]
     assert await left(connection) == (0, 0, 0, 0, 0)
     totals = await connection.call("HGET", "rfctl:totals", "sink:bot:delivered")
     assert totals == b"24"
@@ -108,11 +108,11 @@ async def test_after_a_crash_between_delivery_and_acknowledgement_the_same_id_co
         await dying.stop()  # its lane is still in there, and is cut off
     running = forward(out.sink, who="two")
     wanted = 1 if out.kind in ONCE else 2
-    results = await taken(out, wanted)
+    found = await taken(out, wanted)
     await until(lambda: settled(connection))
     await running.stop()
-    assert [item["messageId"] for item in await out.taken()] == [first] * wanted
-    assert {json.dumps(item, sort_keys=True) for item in results} == {json.dumps(results[0], sort_keys=True)}
+    assert [one["messageId"] for one in await out.taken()] == [first] * wanted
+    assert {json.dumps(one, sort_keys=True) for one in found} == {json.dumps(found[0], sort_keys=True)}
 
 
 async def test_a_phone_that_fails_keeps_its_order_and_holds_up_nobody(
@@ -125,11 +125,11 @@ async def test_a_phone_that_fails_keeps_its_order_and_holds_up_nobody(
     running = forward(out.sink, RetryPolicy(retry_delays_ms=(60,) * 1000, concurrency=4, max_sleep_ms=50))
     await taken(out, 2)
     await hand_over(connection, ("bad", "4"), ("good", "c"))
-    assert [item["message"] for item in await taken(out, 3)] == ["a", "b", "c"]
+    assert [one["message"] for one in await taken(out, 3)] == ["a", "b", "c"]
     out.sink.failures = {}
-    results = await taken(out, 7)
+    found = await taken(out, 7)
     await running.stop()
-    assert [item["message"] for item in results if item["from"] == "bad"] == ["1", "2", "3", "4"]
+    assert [one["message"] for one in found if one["from"] == "bad"] == ["1", "2", "3", "4"]
     attempts = [attempt for phone, attempt in out.sink.attempts if phone == "bad"]
     tries = len(attempts) - 3
     assert tries > 1
@@ -150,10 +150,10 @@ async def test_the_schedule_lives_in_redis_and_survives_a_restart(
     failed_at = time.monotonic()
     await first.stop()
     second = forward(out.sink, pace, who="two")
-    results = await taken(out, 2)
+    found = await taken(out, 2)
     await second.stop()
     assert time.monotonic() - failed_at > 0.5, "a restart does not try sooner"
-    assert [item["message"] for item in results] == ["a", "b"]
+    assert [one["message"] for one in found] == ["a", "b"]
     assert out.sink.attempts == [("7", 1), ("7", 2), ("7", 1)]
 
 
@@ -169,14 +169,14 @@ async def test_after_the_last_try_it_is_dead_with_its_history_and_the_next_one_g
     out.sink.failures = {"7": 3}
     [first, _] = await hand_over(connection, ("7", "never"), ("7", "next"))
     running = forward(out.sink)
-    [results] = await taken(out, 1)
+    [found] = await taken(out, 1)
     await running.stop()
-    assert results["message"] == "next"
+    assert found["message"] == "next"
     [(_, flat)] = await connection.call("XRANGE", "rfctl:dead", "-", "+")
     dead = {flat[i].decode(): flat[i + 1].decode() for i in range(0, len(flat), 2)}
     assert (dead["sink"], dead["id"], dead["phone"], dead["text"]) == ("bot", first, "7", "never")
     tries = json.loads(dead["tries"])
-    assert [item["error"] for item in tries] == ["no, not 7"] * 3
+    assert [one["error"] for one in tries] == ["no, not 7"] * 3
     assert [
         tries[i + 1]["at_ms"] - tries[i]["at_ms"] >= wait for i, wait in enumerate(PACE.retry_delays_ms)
     ] == [
@@ -199,7 +199,7 @@ async def test_a_list_whose_key_somebody_took_is_tried_again_and_the_others_go_o
     await connection.call("DEL", "to-bad")
     await until(lambda: settled(connection))
     await running.stop()
-    assert [json.loads(item)["message"] for item in await connection.call("LRANGE", "to-bad", 0, -1)] == [
+    assert [json.loads(one)["message"] for one in await connection.call("LRANGE", "to-bad", 0, -1)] == [
         "1",
         "2",
     ]
@@ -258,8 +258,8 @@ async def test_one_who_writes_a_lot_does_not_hold_up_the_others_nor_fill_the_mem
             await super().deliver(delivery)
 
     slow = Slow()
-    lines = [("much", f"{n}") for n in range(200)] + [("other", "x")]
-    await hand_over(connection, *lines)
+    said = [("much", f"{n}") for n in range(200)] + [("other", "x")]
+    await hand_over(connection, *said)
     running = forward(slow, RetryPolicy(retry_delays_ms=(10,), concurrency=2, max_sleep_ms=50))
     await until(lambda: "x" in slow.got)
     slow.gate.set()
@@ -271,13 +271,13 @@ async def test_one_who_writes_a_lot_does_not_hold_up_the_others_nor_fill_the_mem
 async def test_two_daemons_deliver_each_message_once_and_the_second_takes_over(
     connection: Connection, forward: Forward
 ):
-    item, two = Receiver(), Receiver()
+    one, two = Receiver(), Receiver()
     pace = RetryPolicy(retry_delays_ms=(10,), max_sleep_ms=50, lease_ms=400)
-    first = forward(item, pace, "one")
+    first = forward(one, pace, "one")
     await until(lambda: connection.call("EXISTS", "rfctl:sink:bot:lease"))
     second = forward(two, pace, "two")
     await hand_over(connection, *((f"{n % 5}", f"{n}") for n in range(50)))
-    await until(lambda: len(item.got) == 50)
+    await until(lambda: len(one.got) == 50)
     assert two.got == []
     await first.stop()
     await connection.call("SET", "rfctl:sink:bot:lease", "one", "PX", 400)  # as if it had died without a word
@@ -356,17 +356,17 @@ async def test_on_several_shards_every_id_is_one_messages_alone(connection: Conn
             f"[redis]\nshards = 4\n[batching]\nmax_size = 1\n[http]\nport = 0\n"
             f'[sinks.bot]\ntype = "http"\nurl = "{receiver.url}"\nallow_private = true\n'
         )
-        values = {"HOME": str(tmp_path), "RFCTL_REDIS__URL": server.url}
-        async with running(load(Environment(values), file=file)):
+        given = {"HOME": str(tmp_path), "RFCTL_REDIS__URL": server.url}
+        async with running(load(Environment(given), file=file)):
             batches = make_batches(connection, 4, max_size=1)
             await batches.add(
                 [Message(phone=f"7{n}", text=f"{n}", id=f"{n}", channel="generic") for n in range(40)]
             )
             await until(lambda: len(receiver.taken) >= 40)
-    ids = [item["headers"]["webhook-id"] for item in receiver.taken]
+    ids = [one["headers"]["webhook-id"] for one in receiver.taken]
     assert len(set(ids)) == len(ids) == 40
-    assert {item.rpartition("-")[2] for item in ids} == {"0", "1", "2", "3"}
-    assert {item["body"]["message"] for item in receiver.taken} == {f"{n}" for n in range(40)}
+    assert {one.rpartition("-")[2] for one in ids} == {"0", "1", "2", "3"}
+    assert {one["body"]["message"] for one in receiver.taken} == {f"{n}" for n in range(40)}
 
 
 async def test_three_who_always_fail_are_tried_by_the_schedule_while_others_are_served(
@@ -443,23 +443,23 @@ async def test_a_sink_that_cancels_itself_has_failed(connection: Connection, for
 
 
 async def test_who_has_lost_the_lease_reads_nothing_new(connection: Connection):
-    item = deliveries(connection)
-    await item.open()
+    one = deliveries(connection)
+    await one.open()
     await hand_over(connection, ("7", "a"))
-    assert await item.lease("one", 60_000)
-    assert len(await item.unread(10, 1, "one") or []) == 1
+    assert await one.lease("one", 60_000)
+    assert len(await one.unread(10, 1, "one") or []) == 1
     await connection.call("SET", "rfctl:sink:bot:lease", "two")
     await hand_over(connection, ("7", "b"))
-    assert await item.unread(10, 1, "one") is None
-    assert await item.unacknowledged("0-0", 10, "one") is None
-    assert [entry.merged.text for entry in await item.unread(10, 1, "two") or []] == ["b"]
+    assert await one.unread(10, 1, "one") is None
+    assert await one.unacknowledged("0-0", 10, "one") is None
+    assert [entry.merged.text for entry in await one.unread(10, 1, "two") or []] == ["b"]
 
 
 async def test_a_hold_whose_answer_was_lost_counts_one_try(connection: Connection):
-    item = deliveries(connection)
+    one = deliveries(connection)
     [entry_id] = await hand_over(connection, ("7", "a"))
     for _ in range(2):
-        await item.schedule_retry("7", [entry_id], wait_ms=0, error="no", tries=0)
-    assert (await item.fetch(entry_id)).tries == 1
-    await item.schedule_retry("7", [entry_id], wait_ms=0, error="no", tries=1)
-    assert (await item.fetch(entry_id)).tries == 2
+        await one.schedule_retry("7", [entry_id], wait_ms=0, error="no", tries=0)
+    assert (await one.fetch(entry_id)).tries == 1
+    await one.schedule_retry("7", [entry_id], wait_ms=0, error="no", tries=1)
+    assert (await one.fetch(entry_id)).tries == 2

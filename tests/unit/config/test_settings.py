@@ -287,8 +287,8 @@ def test_rules_are_asked_in_the_order_in_which_they_stand(tmp_path: Path):
         '[rules.z]\nwords = "a"\naction = "send_batch"\n[rules.a]\nwords = "a"\naction = "send_alone"\n'
         + SALON
     )
-    configuration = loaded(tmp_path, text + "quiet_ms = 1\n", RFCTL_RULES__Z__QUIET_MS="7")
-    assert [rule.name for rule in policy_of(configuration.settings).rules] == ["z", "a", "source salon"]
+    found = loaded(tmp_path, text + "quiet_ms = 1\n", RFCTL_RULES__Z__QUIET_MS="7")
+    assert [rule.name for rule in policy_of(found.settings).rules] == ["z", "a", "source salon"]
 
 
 def test_a_generic_source_of_that_name_needs_no_type(tmp_path: Path):
