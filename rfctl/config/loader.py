@@ -103,7 +103,7 @@ class _Loader:
         near = did_you_mean(name, names)
         if near or section in Settings.model_fields:
             return f"there is no such setting{near}"
-        near = did_you_mean(f"[{section}]", [f"[{known}]" for known in Settings.model_fields])
+        near = did_you_mean(f"[{section}]", [f"[{place}]" for place in Settings.model_fields])
         return f"there is no such setting, nor section{near}"
 
     def _text_of(self, path: Path) -> str | None:
@@ -151,7 +151,7 @@ class _Loader:
     def _as_in_files(self, name: str) -> str:
         """Return the name as the files spell its section: a variable has `_` where a section may have `-`."""
         section, _, setting = name.rpartition(".")
-        alike = [known for known in self.sections if known.replace("-", "_") == section]
+        alike = [place for place in self.sections if place.replace("-", "_") == section]
         return f"{alike[0]}.{setting}" if alike and section not in self.sections else name
 
     def merge(self) -> dict[str, Any]:
@@ -200,7 +200,7 @@ class _Loader:
         if name in self.sections:
             return [self.sections[name]]
         inside = [
-            origins[-1].set_by for known, origins in self.origins.items() if known.startswith(f"{name}.")
+            origins[-1].set_by for place, origins in self.origins.items() if place.startswith(f"{name}.")
         ]
         outside = name.rpartition(".")[0]
         if inside or not outside:

@@ -52,7 +52,7 @@ def type_of_mime(mime: str) -> str:
 
 def contact(vcard: str, name: str = "") -> Contact:
     """Return whom a vCard describes: its first name and number (the WhatsApp number, where it has one)."""
-    named, number = _NAME.search(vcard), _PHONE.search(vcard)
-    known = _WAID.search(number[1]) if number else None
-    phone = known[1] if known else number[2] if number else ""
-    return Contact(name or (named[1].strip() if named else ""), normalize_phone(phone))
+    name_line, number = _NAME.search(vcard), _PHONE.search(vcard)
+    waid = _WAID.search(number[1]) if number else None
+    phone = waid[1] if waid else number[2] if number else ""
+    return Contact(name or (name_line[1].strip() if name_line else ""), normalize_phone(phone))

@@ -1,1 +1,3 @@
 """Jobs for BullMQ workers of Node."""
+
+__all__ = ["config", "sink"]

@@ -1,1 +1,3 @@
 """Calls of Celery tasks."""
+
+__all__ = ["config", "sink"]

@@ -39,7 +39,7 @@ class Celery:
             "rfctl", loader="app", set_as_current=False, config_source={"task_publish_retry": False}
         )
         self._connections = self._connect()
-        self._where = f"the broker at {_shown(self._config.url)}"
+        self._where = f"the broker at {_mask_brokers(self._config.url)}"
         self._threads = Threads(self._name, self._config.timeout_ms, self._where)
 
     async def deliver(self, delivery: Delivery) -> None:
@@ -98,6 +98,6 @@ class Celery:
         connection.release()
 
 
-def _shown(url: str) -> str:
+def _mask_brokers(url: str) -> str:
     """Return the brokers' URLs (several are parted by `;`) without passwords; a query may hold one too."""
     return ";".join(mask_url(broker.partition("?")[0]) for broker in url.split(";"))

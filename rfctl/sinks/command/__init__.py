@@ -1,1 +1,3 @@
 """A program that runs once a message."""
+
+__all__ = ["config", "sink"]

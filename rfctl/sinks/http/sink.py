@@ -132,18 +132,18 @@ def retry_after_ms(header: str, now_ms: int) -> int:
 
 async def _rest(content: aiohttp.StreamReader) -> bytes:
     """Read an answer's body for its text, and so that its connection can serve again; never for long."""
-    taken = bytearray()
+    body = bytearray()
     with contextlib.suppress(TimeoutError, aiohttp.ClientError):
         async with asyncio.timeout(REST_MS / 1000):
-            while len(taken) < MOST_READ_BYTES and (part := await content.read(MOST_READ_BYTES - len(taken))):
-                taken += part
-    return bytes(taken)
+            while len(body) < MOST_READ_BYTES and (part := await content.read(MOST_READ_BYTES - len(body))):
+                body += part
+    return bytes(body)
 
 
 def _refused(status: int, headers: Mapping[str, str], rest: bytes) -> DeliveryError:
     notes = {410: ", gone: it wants nothing any more"}
     note = ", a redirect, which is not followed" if 300 <= status < 400 else notes.get(status, "")
-    text = _shown(rest.decode(errors="replace").strip())
+    text = _shorten(rest.decode(errors="replace").strip())
     return DeliveryError(
         f"answered {status}{note}" + (f": {text}" if text else ""),
         retry_after_ms=retry_after_ms(headers.get("retry-after", ""), time.time_ns() // 1_000_000),
@@ -155,7 +155,7 @@ def _connection_fact(problem: Exception, where: str) -> str:
     if isinstance(problem, aiohttp.ClientConnectorDNSError):
         return f"no connection to {where}: the name is not found"
     if isinstance(problem, aiohttp.ClientConnectorCertificateError):
-        return f"no connection to {where}: {_shown(str(problem.certificate_error))}"
+        return f"no connection to {where}: {_shorten(str(problem.certificate_error))}"
     if isinstance(problem, aiohttp.ClientConnectorError):
         return f"no connection to {where}: {_os_fact(problem.os_error)}"
     return ""
@@ -168,7 +168,7 @@ def _answer_fact(problem: Exception) -> str:
     if isinstance(problem, aiohttp.ClientOSError):
         return f"the connection broke: {_os_fact(problem)}"
     if isinstance(problem, aiohttp.ClientResponseError):
-        return f"the answer is not HTTP: {_shown(problem.message)}"
+        return f"the answer is not HTTP: {_shorten(problem.message)}"
     return f"no answer that can be read ({type(problem).__name__})"
 
 
@@ -176,10 +176,10 @@ def _os_fact(problem: OSError) -> str:
     text = problem.strerror or str(problem)
     if problem.errno and text.startswith("Connect call failed"):  # asyncio's words, which hide the reason
         text = os.strerror(problem.errno)
-    return _shown(text.removeprefix("Multiple exceptions: "))
+    return _shorten(text.removeprefix("Multiple exceptions: "))
 
 
-def _shown(text: str) -> str:
+def _shorten(text: str) -> str:
     return visible(text[:MOST_SHOWN_CHARS])[:MOST_SHOWN_CHARS]
 
 

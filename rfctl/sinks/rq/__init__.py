@@ -1,1 +1,3 @@
 """Jobs for RQ workers."""
+
+__all__ = ["config", "sink"]

@@ -1,1 +1,3 @@
 """Lines of JSON on standard output."""
+
+__all__ = ["config", "sink"]

@@ -1,1 +1,3 @@
 """Requests of Evolution API."""
+
+__all__ = ["config", "schema", "source", "token"]

@@ -61,20 +61,20 @@ class Key(msgspec.Struct):
     @property
     def phone(self) -> str:
         """The sender, by number where one is known; an `@lid` stays as it is; "" when nobody is named."""
-        number = next((one for one in self._spellings if not one.endswith(_HIDDEN)), "")
+        number = next((spelling for spelling in self._spellings if not spelling.endswith(_HIDDEN)), "")
         return normalize_phone(number or first_nonempty(*self._spellings))
 
     @property
     def alias(self) -> str:
         """The sender's `@lid`, by which they may come alone, or ""."""
-        return next((one for one in self._spellings if one.endswith(_HIDDEN)), "")
+        return next((spelling for spelling in self._spellings if spelling.endswith(_HIDDEN)), "")
 
     @property
     def _spellings(self) -> list[str]:
         """Every name of the sender that is given, without the device."""
         direct = (self.remoteJid, self.remoteJidAlt, self.senderPn)
-        given = (self.participant, self.participantAlt, self.participantPn) if self.chat else direct
-        return [_DEVICE.sub("", one) for one in given if one]
+        spellings = (self.participant, self.participantAlt, self.participantPn) if self.chat else direct
+        return [_DEVICE.sub("", spelling) for spelling in spellings if spelling]
 
     @property
     def is_feed(self) -> bool:
@@ -188,9 +188,9 @@ _decode_text = msgspec.json.Decoder(str).decode
 _decode_options = msgspec.json.Decoder(list[str]).decode
 
 
-def time_ms(told: Time) -> int | None:
+def time_ms(time: Time) -> int | None:
     """Return Unix ms of a time in seconds or ms; None when it is no time."""
-    return unix_ms(told.high * 2**32 + told.low % 2**32 if isinstance(told, Long) else told)
+    return unix_ms(time.high * 2**32 + time.low % 2**32 if isinstance(time, Long) else time)
 
 
 def unwrap(content: Content) -> Content:
@@ -204,11 +204,11 @@ def unwrap(content: Content) -> Content:
     return content
 
 
-def held(content: Content) -> str:
+def find_content_name(content: Content) -> str:
     """Return the name of what the message holds, or "" when there is only what WhatsApp's clients tell each other."""
-    known = next((name for name in TYPES if name in content), "")
+    type_name = next((name for name in TYPES if name in content), "")
     others = (name for name in content if "Message" in name and name != "senderKeyDistributionMessage")
-    return known or next(others, "")
+    return type_name or next(others, "")
 
 
 def read_body(name: str, raw: bytes) -> Body:

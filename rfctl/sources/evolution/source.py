@@ -37,7 +37,7 @@ from rfctl.sources.evolution.schema import (
     Protocol,
     Quoted,
     Time,
-    held,
+    find_content_name,
     pressed,
     read_body,
     text_of,
@@ -138,7 +138,7 @@ class Evolution(Source):
         raw = strip_fields(raw, HEAVY)
         item: _Item = decode_json(raw, _decode_item)
         content = unwrap(item.message or {})
-        name = held(content)
+        name = find_content_name(content)
         if item.key.is_feed or not name:
             reading.skip("event")
         elif item.key.fromMe:
@@ -168,24 +168,24 @@ class Evolution(Source):
         self, raw: bytes, item: _Item, content: Content, event: _Event, reading: ParseResult
     ) -> None:
         """Read an edit or a deletion that came as a message; here the outer key says who."""
-        told: Protocol = decode_json(bytes(content["protocolMessage"]), _decode_protocol)
-        about = told.key.id if told.key and told.key.id else ""
-        if told.type in _DELETED:
-            known: dict[str, Any] = {"id": _deletion_id(about), "type": "deletion", "text": ""}
-        elif told.type in _EDITED:
-            known = {"id": item.key.id or "", "type": "edit", "text": _new_text(told)}
+        change: Protocol = decode_json(bytes(content["protocolMessage"]), _decode_protocol)
+        about = change.key.id if change.key and change.key.id else ""
+        if change.type in _DELETED:
+            fields: dict[str, Any] = {"id": _deletion_id(about), "type": "deletion", "text": ""}
+        elif change.type in _EDITED:
+            fields = {"id": item.key.id or "", "type": "edit", "text": _new_text(change)}
         else:
             reading.skip("event")
             return
-        known |= {"sent_ms": time_ms(item.messageTimestamp), "refers": about}
-        message = self._message(item.key, event, metadata=metadata(raw, senderName=item.pushName), **known)
+        fields |= {"sent_ms": time_ms(item.messageTimestamp), "refers": about}
+        message = self._message(item.key, event, metadata=metadata(raw, senderName=item.pushName), **fields)
         reading.messages.append(message)
 
     def _edited(self, raw: bytes, event: _Event, reading: ParseResult) -> None:
         raw = strip_fields(raw, HEAVY)
-        told: Protocol = decode_json(raw, _decode_protocol)
-        key = told.key or Key()
-        if told.type not in _EDITED:
+        change: Protocol = decode_json(raw, _decode_protocol)
+        key = change.key or Key()
+        if change.type not in _EDITED:
             reading.skip("event")  # a deletion comes as messages.delete too, and there it says of whom
             return
         if not key.chat and key.fromMe:
@@ -195,9 +195,9 @@ class Evolution(Source):
             return
         # It has no id of its own, and a second edit of the same message must have another one.
         mark = hashlib.sha256(raw).hexdigest()[:16]
-        known: dict[str, Any] = {"refers": key.id or "", "type": "edit", "text": _new_text(told)}
-        known |= {"id": f"{key.id}:edit:{mark}" if key.id else "", "sent_ms": time_ms(told.timestampMs)}
-        reading.messages.append(self._message(key, event, metadata=metadata(raw), **known))
+        fields: dict[str, Any] = {"refers": key.id or "", "type": "edit", "text": _new_text(change)}
+        fields |= {"id": f"{key.id}:edit:{mark}" if key.id else "", "sent_ms": time_ms(change.timestampMs)}
+        reading.messages.append(self._message(key, event, metadata=metadata(raw), **fields))
 
     def _deleted(self, raw: bytes, event: _Event, reading: ParseResult) -> None:
         deletion: _Deletion = decode_json(raw, _decode_deletion)
@@ -205,22 +205,22 @@ class Evolution(Source):
         if key.fromMe or key.is_feed:
             reading.skip("own" if key.fromMe else "event")
             return
-        known = {"id": _deletion_id(key.id or ""), "refers": key.id or "", "type": "deletion"}
+        fields = {"id": _deletion_id(key.id or ""), "refers": key.id or "", "type": "deletion"}
         reading.messages.append(
-            self._message(key, event, text="", metadata=metadata(strip_fields(raw, HEAVY)), **known)
+            self._message(key, event, text="", metadata=metadata(strip_fields(raw, HEAVY)), **fields)
         )
 
-    def _message(self, key: Key, event: _Event, **known: Any) -> Message:
+    def _message(self, key: Key, event: _Event, **fields: Any) -> Message:
         message = Message(
             channel=self._name, company=self._config.company or None, platform="whatsapp",
-            account=event.instance, phone=key.phone, alias=key.alias, chat=key.chat, **known,
+            account=event.instance, phone=key.phone, alias=key.alias, chat=key.chat, **fields,
         )  # fmt: skip
         return check_limits(message, self._max_text_bytes)
 
 
 def _items(data: bytes) -> list[bytes]:
     """Return the messages of an event: Evolution can be set to collect several into a list."""
-    return [bytes(one) for one in decode_json(data, _decode_list)] if data[:1] == b"[" else [data]
+    return [bytes(item) for item in decode_json(data, _decode_list)] if data[:1] == b"[" else [data]
 
 
 def _alone(event: _Event, raw: bytes) -> bytes:
@@ -239,16 +239,18 @@ def _deletion_id(about: str) -> str:
     return f"{about}:deletion" if about else ""
 
 
-def _new_text(told: Protocol) -> str:
-    content = unwrap(told.editedMessage or {})
-    name = held(content)
+def _new_text(change: Protocol) -> str:
+    content = unwrap(change.editedMessage or {})
+    name = find_content_name(content)
     return text_of(TYPES.get(name, ""), read_body(name, bytes(content[name]))) if name else ""
 
 
 def _refers(body: Body, item: _Item) -> str:
     keys = (body.key, body.pollCreationMessageKey, body.targetMessageKey)
     quoted = (body.contextInfo, item.contextInfo)
-    return first_nonempty(*(key.id for key in keys if key), *(one.stanzaId for one in quoted if one))
+    return first_nonempty(
+        *(key.id for key in keys if key), *(context.stanzaId for context in quoted if context)
+    )
 
 
 def _media(kind: str, body: Body, item: _Item) -> tuple[Media, ...]:

@@ -1,1 +1,3 @@
 """Requests of GREEN-API."""
+
+__all__ = ["config", "schema", "source"]

@@ -160,9 +160,9 @@ class Body(msgspec.Struct):
 
 def type_of(data: MessageData) -> str:
     """Return what the message is; a voice message is a file of sound that was recorded."""
-    known = _TYPES.get(data.typeMessage) or type_named(data.typeMessage)
+    facts = _TYPES.get(data.typeMessage) or type_named(data.typeMessage)
     mime = data.fileMessageData.mimeType if data.fileMessageData else None
-    return type_of_mime(mime) if known == "audio" and mime else known
+    return type_of_mime(mime) if facts == "audio" and mime else facts
 
 
 def text(body: Body) -> str:
@@ -173,9 +173,9 @@ def text(body: Body) -> str:
             _votes(data.pollMessageData, body.senderData.sender or ""), data.pollMessageData.name
         )
     pressed, offer = _choice(data), _offer(data)
-    written = data.textMessageData or data.extendedTextMessageData or _Text()
+    typed = data.textMessageData or data.extendedTextMessageData or _Text()
     return first_nonempty(
-        *(written.textMessage, written.text),
+        *(typed.textMessage, typed.text),
         data.editedMessageData.textMessage if data.editedMessageData else "",
         data.fileMessageData.caption if data.fileMessageData else "",
         *(pressed.selectedButtonText, pressed.selectedDisplayText, pressed.title),
@@ -215,7 +215,7 @@ def refers(data: MessageData) -> str:
     about: tuple[_About | None, ...] = (
         data.editedMessageData, data.deletedMessageData, data.quotedMessage, _choice(data), data.pollMessageData,
     )  # fmt: skip
-    return first_nonempty(*(one.stanzaId for one in about if one))
+    return first_nonempty(*(reference.stanzaId for reference in about if reference))
 
 
 def media(data: MessageData) -> tuple[Media, ...]:
@@ -236,13 +236,13 @@ def media(data: MessageData) -> tuple[Media, ...]:
 def location(data: MessageData) -> dict[str, Any]:
     """Return the place for the metadata; empty when there is none."""
     place = data.locationMessageData or _Place()
-    known = {
+    facts = {
         "latitude": place.latitude,
         "longitude": place.longitude,
         "name": place.nameLocation,
         "address": place.address,
     }
-    return {name: value for name, value in known.items() if value not in (None, "")}
+    return {name: value for name, value in facts.items() if value not in (None, "")}
 
 
 def contacts(data: MessageData) -> list[Contact]:

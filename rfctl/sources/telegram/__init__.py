@@ -1,1 +1,3 @@
 """Requests of the Telegram Bot API."""
+
+__all__ = ["config", "schema", "source"]

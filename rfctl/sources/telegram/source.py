@@ -140,25 +140,25 @@ class Telegram(Source):
         )
 
     def _reaction(self, raw: bytes, update_id: int) -> Message:
-        given: Reaction = decode_json(raw, decode_reaction)
-        sender = given.user or given.actor_chat
-        original = _id("", given.chat, given.message_id)
+        reaction: Reaction = decode_json(raw, decode_reaction)
+        sender = reaction.user or reaction.actor_chat
+        original = _id("", reaction.chat, reaction.message_id)
         return self._message(
             phone=str(sender.id) if sender else "",
-            text="".join(one.emoji for one in given.new_reaction),
+            text="".join(emoji.emoji for emoji in reaction.new_reaction),
             id=f"{original}:{update_id}",
-            chat="" if given.chat.type == "private" else str(given.chat.id),
-            sent_ms=unix_ms(given.date),
+            chat="" if reaction.chat.type == "private" else str(reaction.chat.id),
+            sent_ms=unix_ms(reaction.date),
             type="reaction",
             refers=original,
-            metadata=metadata(raw, **_person(given.user)),
+            metadata=metadata(raw, **_person(reaction.user)),
         )
 
     def _deletions(self, raw: bytes) -> list[Message]:
         """Return one message each; who deleted it is not told, so that the chat stands for the person."""
         deleted: Deleted = decode_json(raw, decode_deleted)
         account = deleted.business_connection_id
-        originals = [_id(account, deleted.chat, one) for one in deleted.message_ids]
+        originals = [_id(account, deleted.chat, message_id) for message_id in deleted.message_ids]
         return [
             self._message(
                 phone=str(deleted.chat.id), text="", id=f"{original}:deleted", account=account,
@@ -167,9 +167,9 @@ class Telegram(Source):
             for original in originals
         ]  # fmt: skip
 
-    def _message(self, **known: Any) -> Message:
+    def _message(self, **fields: Any) -> Message:
         message = Message(
-            channel=self._name, company=self._config.company or None, platform="telegram", **known
+            channel=self._name, company=self._config.company or None, platform="telegram", **fields
         )
         return check_limits(message, self._max_text_bytes)
 
@@ -190,8 +190,8 @@ def _skipped(post: Post, *, edited: bool) -> str:
 
 
 def _sender(post: Post) -> str:
-    one = post.sender_chat or post.sender
-    return str(one.id) if one else ""
+    author = post.sender_chat or post.sender
+    return str(author.id) if author else ""
 
 
 def _chat(post: Post) -> str:
@@ -208,10 +208,10 @@ def _type(post: Post, raw: bytes) -> str:
     for name, kind in TYPES.items():
         if getattr(post, name):
             return kind
-    held = [name for name in decode_json(raw, decode_names) if name not in ABOUT]
-    if not SERVICE.isdisjoint(held):
+    names = [name for name in decode_json(raw, decode_names) if name not in ABOUT]
+    if not SERVICE.isdisjoint(names):
         return "system"
-    return normalize_type(first_nonempty(*held))
+    return normalize_type(first_nonempty(*names))
 
 
 def _text(post: Post) -> str:
@@ -251,8 +251,8 @@ def _person(user: User | None) -> dict[str, str]:
     return {"senderName": _name(user), "username": user.username} if user else {}
 
 
-def _name(one: User | Shared) -> str:
-    return f"{one.first_name} {one.last_name}".strip()
+def _name(person: User | Shared) -> str:
+    return f"{person.first_name} {person.last_name}".strip()
 
 
 def _contact(shared: Shared) -> Contact:
@@ -263,8 +263,8 @@ def _location(post: Post) -> dict[str, Any]:
     place = post.venue.location if post.venue else post.location
     if not place:
         return {}
-    named = {"name": post.venue.title, "address": post.venue.address} if post.venue else {}
-    return {"latitude": place.latitude, "longitude": place.longitude, **named}
+    venue = {"name": post.venue.title, "address": post.venue.address} if post.venue else {}
+    return {"latitude": place.latitude, "longitude": place.longitude, **venue}
 
 
 def _caption(post: Post | None, data: str) -> str:

@@ -154,8 +154,8 @@ class _Form:
         if not (self["Latitude"] and self["Longitude"]):
             return None
         place = {"latitude": _degrees(self["Latitude"]), "longitude": _degrees(self["Longitude"])}
-        named = {"name": self["Label"], "address": self["Address"]}
-        return {**place, **{name: value for name, value in named.items() if value}}
+        venue = {"name": self["Label"], "address": self["Address"]}
+        return {**place, **{name: value for name, value in venue.items() if value}}
 
     @property
     def type(self) -> str:
@@ -163,17 +163,17 @@ class _Form:
             return "button"
         if self.location is not None:
             return "location"
-        said = normalize_type(self["MessageType"]) if self["MessageType"] else "text"
-        if self.media and said != "sticker":
+        kind = normalize_type(self["MessageType"]) if self["MessageType"] else "text"
+        if self.media and kind != "sticker":
             return _media_type(self.media[0].mime)
-        return said
+        return kind
 
 
 def sign(secret: str, url: str, fields: Iterable[tuple[str, str]], algorithm: str = "HMAC_SHA1") -> str:
     """Return the signature of a URL and form fields, base64. Raises KeyError for an unknown algorithm."""
-    told = "".join(name + value for name, value in sorted(set(fields)))
+    joined = "".join(name + value for name, value in sorted(set(fields)))
     # What was no UTF-8 is signed as the bytes that it was.
-    signed = url.encode(errors="surrogatepass") + told.encode(errors="surrogateescape")
+    signed = url.encode(errors="surrogatepass") + joined.encode(errors="surrogateescape")
     return base64.b64encode(hmac.new(secret.encode(), signed, _DIGESTS[algorithm]).digest()).decode()
 
 
@@ -230,11 +230,11 @@ def _fields(body: bytes, errors: str) -> Fields:
         raise NotUnderstoodError(f"more than {MOST_FIELDS} fields") from None
 
 
-def _address(written: str) -> tuple[str, str]:
+def _address(text: str) -> tuple[str, str]:
     """Return the network and the tidied phone of `whatsapp:+1…`, or of `+1…`, which is an SMS."""
-    prefixed = _ADDRESS.fullmatch(written.strip())
+    prefixed = _ADDRESS.fullmatch(text.strip())
     if prefixed is None:
-        return "sms", normalize_phone(written)
+        return "sms", normalize_phone(text)
     return prefixed[1].lower(), normalize_phone(prefixed[2])
 
 
@@ -245,12 +245,12 @@ def _media_type(mime: str) -> str:
     return _MEDIA_TYPES.get(kind, "document")
 
 
-def _degrees(written: str) -> float | str:
+def _degrees(text: str) -> float | str:
     try:
-        number = float(written)
+        number = float(text)
     except ValueError:
-        return written
-    return number if math.isfinite(number) else written
+        return text
+    return number if math.isfinite(number) else text
 
 
 def _metadata(form: _Form) -> bytes:

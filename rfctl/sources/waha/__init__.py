@@ -1,1 +1,3 @@
 """Requests of WAHA."""
+
+__all__ = ["config", "schema", "source"]

@@ -130,8 +130,8 @@ class Data(msgspec.Struct):
     def deletes_own(self) -> bool:
         """Whether this deletes what the same person wrote; `fromMe` is as that person sees it."""
         content = self.Message or self.message or _Content()
-        told = content.protocolMessage
-        return bool(told and told.key and told.key.fromMe)
+        revocation = content.protocolMessage
+        return bool(revocation and revocation.key and revocation.key.fromMe)
 
     @property
     def edited(self) -> float | str | None:
@@ -154,20 +154,22 @@ def data_of(payload: Payload) -> Data:
 def sender(payload: Payload, data: Data) -> str:
     """Return who wrote it: never the group, and the phone rather than the `@lid`."""
     spellings = _spellings(payload, data)
-    return next((one for one in spellings if not one.endswith("@lid")), first_nonempty(*spellings))
+    return next(
+        (spelling for spelling in spellings if not spelling.endswith("@lid")), first_nonempty(*spellings)
+    )
 
 
 def alias(payload: Payload, data: Data) -> str:
     """Return the sender's `@lid`, by which they may come alone, or ""."""
-    return next((one for one in _spellings(payload, data) if one.endswith("@lid")), "")
+    return next((spelling for spelling in _spellings(payload, data) if spelling.endswith("@lid")), "")
 
 
 def _spellings(payload: Payload, data: Data) -> list[str]:
     """Return every name of the sender that is given, without the device."""
     who = first_nonempty(payload.participant, payload.author) if payload.in_group else payload.sender or ""
     other = _other_address(payload, data)
-    given = (who, "" if other.endswith("@g.us") else other)
-    return [_DEVICE.sub("", one) for one in given if one]
+    spellings = (who, "" if other.endswith("@g.us") else other)
+    return [_DEVICE.sub("", spelling) for spelling in spellings if spelling]
 
 
 def _other_address(payload: Payload, data: Data) -> str:
@@ -180,7 +182,7 @@ def _other_address(payload: Payload, data: Data) -> str:
 
 def type_of(payload: Payload, data: Data) -> str:
     """Return what an ordinary message is."""
-    named = type_named(data.type) if data.type else ""
+    kind = type_named(data.type) if data.type else ""
     if payload.interactiveResponse:
         return "button"
     if payload.location:
@@ -189,8 +191,8 @@ def type_of(payload: Payload, data: Data) -> str:
         return "contacts"
     if payload.hasMedia or payload.media:
         mime = payload.media.mimetype if payload.media else None
-        return first_nonempty(named, type_of_mime(mime) if mime else "document")
-    return first_nonempty(named, "text" if payload.body else "unsupported")
+        return first_nonempty(kind, type_of_mime(mime) if mime else "document")
+    return first_nonempty(kind, "text" if payload.body else "unsupported")
 
 
 def text(payload: Payload) -> str:

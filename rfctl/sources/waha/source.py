@@ -156,19 +156,19 @@ def _payload(event: _Event) -> tuple[Payload, str]:
         payload = decode_json(bytes(event.payload), _decode_payload)
         return payload, _whole_id(payload.editedMessageId or "", payload.id or "")
     revoked = decode_json(bytes(event.payload), _decode_revoked)
-    shown = revoked.after or revoked.before
-    if shown is None:
+    payload = revoked.after or revoked.before
+    if payload is None:
         raise NotUnderstoodError("a deletion that does not say whose")
-    return shown, _deleted_id(revoked, shown)
+    return payload, _deleted_id(revoked, payload)
 
 
-def _deleted_id(revoked: Revoked, shown: Payload) -> str:
-    told, before = revoked.revokedMessageId or "", (revoked.before.id or "") if revoked.before else ""
-    if before and (not told or _last_part(before) == _last_part(told)):
+def _deleted_id(revoked: Revoked, payload: Payload) -> str:
+    revoked_id, before = revoked.revokedMessageId or "", (revoked.before.id or "") if revoked.before else ""
+    if before and (not revoked_id or _last_part(before) == _last_part(revoked_id)):
         return before
     # In a group an admin deletes what another wrote.
-    own = not shown.in_group or data_of(shown).deletes_own
-    return first_nonempty(_whole_id(told, shown.id or "") if own else told, shown.id)
+    own = not payload.in_group or data_of(payload).deletes_own
+    return first_nonempty(_whole_id(revoked_id, payload.id or "") if own else revoked_id, payload.id)
 
 
 def _answered_id(payload: Payload) -> str:
@@ -194,29 +194,29 @@ def _sent_ms(event: _Event, payload: Payload, data: Data) -> int | None:
 
 
 def _content(event: _Event, payload: Payload, refers: str, data: Data) -> _Content:
-    given = payload.id or ""
+    payload_id = payload.id or ""
     if event.event == "message.reaction":
         if payload.reaction is None:
             raise NotUnderstoodError("a reaction without its reaction")
-        return _Content("reaction", payload.reaction.text or "", given, payload.reaction.messageId or "")
+        return _Content("reaction", payload.reaction.text or "", payload_id, payload.reaction.messageId or "")
     if event.event == "message.edited":
-        about = first_nonempty(refers, given)
+        about = first_nonempty(refers, payload_id)
         return _Content("edit", payload.body or "", _own_id(event, payload, about), about)
     if event.event == "message.revoked":
         return _Content("deletion", "", _own_id(event, payload, refers), refers)
     if event.event == "poll.vote":
-        return _Content("poll", join_lines(payload.selectedOptions or []), given, refers)
-    return _Content(type_of(payload, data), text(payload), given, _answered_id(payload))
+        return _Content("poll", join_lines(payload.selectedOptions or []), payload_id, refers)
+    return _Content(type_of(payload, data), text(payload), payload_id, _answered_id(payload))
 
 
 def _own_id(event: _Event, payload: Payload, about: str) -> str:
     """Return an id that is not that of the message which the event is about, and is the same at every retry."""
-    given = payload.id or ""
-    if given and _last_part(given) != _last_part(about):
-        return given
+    payload_id = payload.id or ""
+    if payload_id and _last_part(payload_id) != _last_part(about):
+        return payload_id
     digest = hashlib.sha256((payload.body or "").encode()).hexdigest()[:16]
     return first_nonempty(
-        event.id, f"{event.event}_{first_nonempty(given, about)}_{digest}" if given or about else ""
+        event.id, f"{event.event}_{first_nonempty(payload_id, about)}_{digest}" if payload_id or about else ""
     )
 
 

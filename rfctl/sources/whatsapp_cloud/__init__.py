@@ -1,1 +1,3 @@
 """Requests of Meta's WhatsApp Cloud API."""
+
+__all__ = ["config", "schema", "source"]

@@ -115,10 +115,10 @@ def read_part(kind: str | None, raw: bytes) -> Content:
     """Read what a message of this type says. Raises NotUnderstoodError that names what is wrong."""
     if not kind:
         raise NotUnderstoodError("`type` is missing")
-    known = _READERS.get(kind)
-    if known is None:
+    reader = _READERS.get(kind)
+    if reader is None:
         return Content(type=normalize_type(kind))
-    decode, read = known
+    decode, read = reader
     part = decode_json(raw, _decode_parts).get(kind)
     if part is None:
         raise NotUnderstoodError(f"`{kind}` is missing")

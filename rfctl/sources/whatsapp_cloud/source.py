@@ -123,11 +123,11 @@ class WhatsAppCloud(Source):
         except ValueError:
             return None
         token = query.get("hub.verify_token", "").encode(errors="surrogatepass")
-        named = bool(self._config.verify_token) and constant_time_equal(token, self._config.verify_token)
+        is_named = bool(self._config.verify_token) and constant_time_equal(token, self._config.verify_token)
         challenge = query.get("hub.challenge", "")
         # Anything else would let a stranger have our host say what he likes in a browser.
         plain = _CHALLENGE.fullmatch(challenge) is not None
-        return challenge if named and plain and query.get("hub.mode") == "subscribe" else None
+        return challenge if is_named and plain and query.get("hub.mode") == "subscribe" else None
 
     def messages(self, body: bytes) -> ParseResult:
         """Read every message of the request. Raises NotUnderstoodError when nothing in it can be made out."""
@@ -183,24 +183,24 @@ class WhatsAppCloud(Source):
             reading.skip("error")
 
     def _message(self, raw: bytes, contacts: list[_Contact], account: _Account) -> Message:
-        one: _Message = decode_json(raw, _decode_message)
-        contact = _match(one, contacts)
-        content = read_part(one.type, raw)
+        item: _Message = decode_json(raw, _decode_message)
+        contact = _match(item, contacts)
+        content = read_part(item.type, raw)
         message = Message(
-            phone=_sender(one, contact, content),
-            alias=normalize_phone(first_nonempty(one.from_user_id, contact.user_id)),
+            phone=_sender(item, contact, content),
+            alias=normalize_phone(first_nonempty(item.from_user_id, contact.user_id)),
             text=content.text,
-            id=one.id or "",
+            id=item.id or "",
             channel=self._name,
             company=self._config.company or None,
             platform=PLATFORM,
             account=str(account.phone_number_id),
-            chat=one.group_id or "",
-            sent_ms=unix_ms(one.timestamp),
+            chat=item.group_id or "",
+            sent_ms=unix_ms(item.timestamp),
             type=content.type,
             media=content.media,
-            refers=first_nonempty(content.refers, one.context.id if one.context else ""),
-            metadata=_metadata(raw, one, contact, content),
+            refers=first_nonempty(content.refers, item.context.id if item.context else ""),
+            metadata=_metadata(raw, item, contact, content),
         )
         return check_limits(message, self._max_text_bytes)
 
@@ -222,32 +222,34 @@ def _or_none(raw: bytes, decode: Callable[[bytes], Any]) -> Any:
         return None
 
 
-def _match(one: _Message, contacts: list[_Contact]) -> _Contact:
+def _match(item: _Message, contacts: list[_Contact]) -> _Contact:
     """Return the contact who sent this message, an empty one when there is none (as with `system`).
 
     A message that names no sender at all, as a shared number does, is from the only contact.
     """
-    sender = str(one.sender or "")
-    if not sender and not one.from_user_id:
+    sender = str(item.sender or "")
+    if not sender and not item.from_user_id:
         return contacts[0] if len(contacts) == 1 else _Contact()
     for contact in contacts:
-        if (sender and contact.wa_id == sender) or (one.from_user_id and contact.user_id == one.from_user_id):
+        if (sender and contact.wa_id == sender) or (
+            item.from_user_id and contact.user_id == item.from_user_id
+        ):
             return contact
     return _Contact()
 
 
-def _sender(one: _Message, contact: _Contact, content: Content) -> str:
-    number = first_nonempty(str(one.sender or ""), contact.wa_id)
-    return normalize_phone(number or first_nonempty(one.from_user_id, contact.user_id, content.sender))
+def _sender(item: _Message, contact: _Contact, content: Content) -> str:
+    number = first_nonempty(str(item.sender or ""), contact.wa_id)
+    return normalize_phone(number or first_nonempty(item.from_user_id, contact.user_id, content.sender))
 
 
-def _metadata(raw: bytes, one: _Message, contact: _Contact, content: Content) -> bytes:
+def _metadata(raw: bytes, item: _Message, contact: _Contact, content: Content) -> bytes:
     profile = contact.profile or _ProfileName()
     return metadata(
         raw,
         senderName=profile.name,
         username=profile.username,
-        userId=first_nonempty(one.from_user_id, contact.user_id),
+        userId=first_nonempty(item.from_user_id, contact.user_id),
         location=content.location,
         contacts=content.contacts,
         button=content.button,

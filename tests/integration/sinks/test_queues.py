@@ -40,7 +40,8 @@ def delivery(number: int, metadata: bytes = b'{"pushName":"Zo\xc3\xab"}') -> Del
         for place, text in enumerate(texts)
     ]  # fmt: skip
     raw = [
-        encode_item(one, with_phone=False) + b',"timestamp":1,"receivedAt":2,"waitMs":3}' for one in messages
+        encode_item(sent_one, with_phone=False) + b',"timestamp":1,"receivedAt":2,"waitMs":3}'
+        for sent_one in messages
     ]
     id_ = f"179000000000{number}-0"
     merged = Merged(
@@ -77,21 +78,21 @@ def ids(jobs: list[dict[str, Any]]) -> list[str]:
 @every_sink
 async def test_two_sinks_and_two_rfctl_in_one_queue_are_all_served(connection: Connection, type_: str):
     async with (
-        opened(type_, connection.address.url) as one,
+        opened(type_, connection.address.url) as sent_one,
         opened(type_, connection.address.url, sink_name="other") as other,
     ):
         for sink, sent in (
-            (one, delivery(1)),
+            (sent_one, delivery(1)),
             (other, delivery(1)),
-            (one, replace(delivery(1), instance_id="1e1e")),
+            (sent_one, replace(delivery(1), instance_id="1e1e")),
         ):
             await sink.deliver(sent)
         assert await connection.call("LLEN", WAITING[type_]) == 3
 
 
-async def refusal(sink: Sink, one: Delivery) -> DeliveryError:
+async def refusal(sink: Sink, sent_one: Delivery) -> DeliveryError:
     with pytest.raises(DeliveryError) as caught:
-        await sink.deliver(one)
+        await sink.deliver(sent_one)
     return caught.value
 
 
@@ -111,7 +112,10 @@ async def test_a_bullmq_worker_of_node_gets_the_message_in_the_shape_it_reads(
     assert (data["from"], data["message"], data["companyId"]) == ("79001234567", 'Привет, запишите "меня"', 7)
     assert (data["platform"], data["messageId"]) == ("whatsapp", sent.id)
     assert data["metadata"]["pushName"] == "Zoë"
-    assert [one["messageId"] for one in data["metadata"]["originalMessages"]] == ["wamid-1-0", "wamid-1-1"]
+    assert [sent_one["messageId"] for sent_one in data["metadata"]["originalMessages"]] == [
+        "wamid-1-0",
+        "wamid-1-1",
+    ]
 
 
 @pytest.mark.parametrize("variable", NODE)
@@ -133,12 +137,13 @@ async def test_a_repeated_message_is_one_bullmq_job_before_and_after_it_is_done(
 async def test_a_celery_worker_gets_the_messages_in_order_and_in_their_shape(server: RedisServer):
     sent = [delivery(number) for number in (1, 2, 3)]
     async with opened("celery", server.url) as sink:
-        for one in sent:
-            await sink.deliver(one)
+        for sent_one in sent:
+            await sink.deliver(sent_one)
     async with workers.celery(server, QUEUE) as worker:
         jobs = [await worker.job() for _ in sent]
     assert jobs == [
-        {"id": f"rfctl-bot-0f0f-{one.id}", "data": json.loads(encode_payload(one))} for one in sent
+        {"id": f"rfctl-bot-0f0f-{sent_one.id}", "data": json.loads(encode_payload(sent_one))}
+        for sent_one in sent
     ]
 
 
@@ -156,8 +161,8 @@ async def test_a_repeated_message_reaches_celery_with_the_same_task_id(server: R
 async def test_a_default_rq_worker_gets_the_messages_in_order_and_each_once(server: RedisServer):
     sent = [delivery(number) for number in (1, 2, 3)]
     async with opened("rq", server.url) as sink:
-        for one in [*sent, sent[0]]:
-            await sink.deliver(one)
+        for sent_one in [*sent, sent[0]]:
+            await sink.deliver(sent_one)
         async with workers.rq(server, QUEUE) as worker:
             jobs = await worker.rest()
         await sink.deliver(sent[0])
@@ -165,7 +170,8 @@ async def test_a_default_rq_worker_gets_the_messages_in_order_and_each_once(serv
         async with workers.rq(server, QUEUE) as worker:
             later = await worker.rest()
     assert jobs == [
-        {"id": f"rfctl-bot-0f0f-{one.id}", "data": json.loads(encode_payload(one))} for one in sent
+        {"id": f"rfctl-bot-0f0f-{sent_one.id}", "data": json.loads(encode_payload(sent_one))}
+        for sent_one in sent
     ]
     assert ids(later) == ["rfctl-bot-0f0f-1790000000004-0"], "a message that was done is not done again"
 

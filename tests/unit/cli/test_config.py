@@ -26,8 +26,8 @@ def run(tmp_path: Path, text: str, *command: str, output: str = "json") -> Resul
 
 
 def test_show_lists_the_settings_of_each_named_section_that_its_type_reads(tmp_path: Path):
-    told = json.loads(run(tmp_path, SALON + 'secrets = ["hush"]\n', "show").stdout)
-    rows = {one["name"]: one for one in told}
+    report = json.loads(run(tmp_path, SALON + 'secrets = ["hush"]\n', "show").stdout)
+    rows = {row["name"]: row for row in report}
     assert rows["sources.salon.secrets"]["value"] == ["•••"]
     assert rows["sources.salon.quiet_ms"]["value"] is None
     assert "sources.salon.verify_token" not in rows
@@ -52,15 +52,15 @@ def test_explain_knows_named_settings_whether_configured_or_not(
     tmp_path: Path, key: str, value: object, set_by: str
 ):
     text = SALON + '[sinks.crm]\ntype = "http"\nurl = "https://h/?token=hush"\nheaders = { x = "hush" }\n'
-    told = json.loads(run(tmp_path, text, "explain", key).stdout)
-    assert (told["name"], told["value"]) == (key, value)
-    assert told["set_by"].endswith(set_by)
+    report = json.loads(run(tmp_path, text, "explain", key).stdout)
+    assert (report["name"], report["value"]) == (key, value)
+    assert report["set_by"].endswith(set_by)
     assert "hush" not in run(tmp_path, text, "explain", key, output="table").stdout
 
 
 def test_explain_names_the_types_that_read_a_setting(tmp_path: Path):
-    told = json.loads(run(tmp_path, "", "explain", "sources.salon.verify_token").stdout)
-    assert told["for"] == ["whatsapp-cloud"]
+    report = json.loads(run(tmp_path, "", "explain", "sources.salon.verify_token").stdout)
+    assert report["for"] == ["whatsapp-cloud"]
 
 
 def test_explain_of_what_is_no_setting_names_a_near_one(tmp_path: Path):

@@ -38,7 +38,7 @@ def ready() -> list[str]:
     return [text for text in texts if text]
 
 
-def named() -> list[Option]:
+def named_options() -> list[Option]:
     return [option for option in options() if ".NAME." in option.name]
 
 
@@ -87,7 +87,7 @@ def test_every_type_has_a_ready_configuration(tmp_path: Path):
     assert len(ready()) == sum(len(examples(section)) for section in NAMED)
 
 
-@pytest.mark.parametrize("option", named(), ids=lambda option: option.name)
+@pytest.mark.parametrize("option", named_options(), ids=lambda option: option.name)
 def test_each_setting_is_shown_with_a_value_that_each_of_its_types_takes(tmp_path: Path, option: Option):
     section, _, name = option.name.partition(".NAME.")
     for kind in option.only or ("",):
@@ -102,9 +102,9 @@ def test_each_setting_is_shown_with_a_value_that_each_of_its_types_takes(tmp_pat
 
 
 def test_a_setting_that_is_empty_says_so_beside_the_value_that_is_shown():
-    for option in named():
-        shown = shown_value(option)
-        is_empty = option.default is None or not (option.default or shown == option.default)
+    for option in named_options():
+        value = shown_value(option)
+        is_empty = option.default is None or not (option.default or value == option.default)
         line = EXAMPLE.read_text().partition(f"\n# {option.about} (")[2].partition("\n")[0]
         words = ("needed)", "unset by default)", "empty by default)")
         assert is_empty == any(word in line for word in words), option.name

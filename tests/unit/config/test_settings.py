@@ -67,16 +67,16 @@ def test_the_later_layer_wins_and_what_it_hides_is_known(tmp_path: Path):
 
 
 def test_all_problems_are_said_at_once_with_their_places(tmp_path: Path):
-    said = problems(
+    lines = problems(
         tmp_path,
         '[batching]\nquit_ms = 5\nmax_size = "many"\n\n[nonsense]\nx = 1\n',
         RFCTL_HTTP__PORT="70000",
         RFCTL_HTPP__HOST="x",
     )
-    text = "\n".join(said)
+    text = "\n".join(lines)
     assert (
         f"batching.quit_ms: there is no such setting; did you mean batching.quiet_ms? ({tmp_path / 'etc.toml'}:2)"
-        in said
+        in lines
     )
     assert "batching.max_size" in text
     assert "etc.toml:3" in text
@@ -84,7 +84,7 @@ def test_all_problems_are_said_at_once_with_their_places(tmp_path: Path):
     assert "http.port" in text
     assert "variable RFCTL_HTTP__PORT" in text
     assert "variable RFCTL_HTPP__HOST" in text
-    assert len(said) == 5
+    assert len(lines) == 5
 
 
 @pytest.mark.parametrize(
@@ -154,8 +154,8 @@ def test_a_wrong_value_is_the_command_lines_fault_only_if_nobody_else_is_wrong(t
 
 
 def test_a_wrong_value_that_a_flag_hides_is_nobodys_fault(tmp_path: Path):
-    found = load(environment(tmp_path, RFCTL_HTTP__PORT="99999"), flags={"http.port": ("--port", 1)})
-    assert found.settings.http.port == 1
+    configuration = load(environment(tmp_path, RFCTL_HTTP__PORT="99999"), flags={"http.port": ("--port", 1)})
+    assert configuration.settings.http.port == 1
 
 
 def test_redis_url_of_the_environment_is_not_used_and_that_is_said(tmp_path: Path):
@@ -183,8 +183,8 @@ def test_redis_url_of_the_environment_is_not_used_and_that_is_said(tmp_path: Pat
     ],
 )
 def test_secrets_are_masked_wherever_they_were_set(tmp_path: Path, text: str, variables: dict[str, str]):
-    found = loaded(tmp_path, text, **variables)
-    values = [found.value_to_show(option) for option in configured_options(found.settings)]
+    configuration = loaded(tmp_path, text, **variables)
+    values = [configuration.value_to_show(option) for option in configured_options(configuration.settings)]
     assert "•••" in str(values)
     assert not [word for word in ("hush", "aHVz") if word in str(values)]
 
@@ -220,8 +220,8 @@ def test_a_file_with_secrets_that_all_can_read_is_said(tmp_path: Path):
 
 
 def test_every_option_says_what_it_is_for():
-    for one in options():
-        assert one.about.endswith("."), one.name
+    for option in options():
+        assert option.about.endswith("."), option.name
 
 
 # --- sections that the operator names
@@ -247,7 +247,7 @@ def test_a_named_section_may_be_spread_over_all_layers(tmp_path: Path):
     folder = credentials(
         tmp_path, **{"sources.salon.secrets": "new\nold\n", "sinks.crm.headers": '{"x": "1"}'}
     )
-    found = loaded(
+    configuration = loaded(
         tmp_path,
         SALON
         + 'company = 962302\n\n[sinks.crm]\ntype = "http"\nurl = "https://h"\nretry_delays_ms = [1, 2]\n',
@@ -258,27 +258,28 @@ def test_a_named_section_may_be_spread_over_all_layers(tmp_path: Path):
         RFCTL_SOURCES__SHOP__MAP='{"phone": "from", "text": "text"}',
     )
     values = {
-        option.name: value_of(found.settings, option.name) for option in configured_options(found.settings)
+        option.name: value_of(configuration.settings, option.name)
+        for option in configured_options(configuration.settings)
     }
     assert values["sources.salon.secrets"] == ["new", "old"]
     assert (values["sources.salon.company"], values["sources.salon.quiet_ms"]) == ("962302", 4000)
     assert values["sinks.crm.headers"] == {"x": "1"}
     assert values["sinks.crm.retry_delays_ms"] == [5000, 300_000]
     assert values["sources.shop.map"] == {"phone": "from", "text": "text"}
-    assert found.set_by("sources.salon.secrets") == "credential sources.salon.secrets"
-    assert found.set_by("sources.salon.company") == f"{tmp_path / 'etc.toml'}:3"
-    assert found.set_by("sinks.crm.retry_delays_ms") == "variable RFCTL_SINKS__CRM__RETRY_DELAYS_MS"
-    assert found.overrides(find_option("sinks.crm.retry_delays_ms")) == [
+    assert configuration.set_by("sources.salon.secrets") == "credential sources.salon.secrets"
+    assert configuration.set_by("sources.salon.company") == f"{tmp_path / 'etc.toml'}:3"
+    assert configuration.set_by("sinks.crm.retry_delays_ms") == "variable RFCTL_SINKS__CRM__RETRY_DELAYS_MS"
+    assert configuration.overrides(find_option("sinks.crm.retry_delays_ms")) == [
         f"[1, 2] ({tmp_path / 'etc.toml'}:8)"
     ]
 
 
 def test_a_variable_reaches_a_section_whose_name_has_a_minus(tmp_path: Path):
     text = '[sources.my-salon]\ntype = "telegram"\n'
-    found = loaded(tmp_path, text, RFCTL_SOURCES__MY_SALON__SECRETS="hush")
-    assert found.settings.sources["my-salon"].secrets == ["hush"]
+    configuration = loaded(tmp_path, text, RFCTL_SOURCES__MY_SALON__SECRETS="hush")
+    assert configuration.settings.sources["my-salon"].secrets == ["hush"]
     assert find_option("sources.my-salon.secrets").variable == "RFCTL_SOURCES__MY_SALON__SECRETS"
-    assert found.set_by("sources.my-salon.type").endswith("etc.toml:2")
+    assert configuration.set_by("sources.my-salon.type").endswith("etc.toml:2")
 
 
 def test_rules_are_asked_in_the_order_in_which_they_stand(tmp_path: Path):
@@ -295,8 +296,8 @@ def test_a_generic_source_of_that_name_needs_no_type(tmp_path: Path):
 
 
 def test_a_pattern_may_have_commas(tmp_path: Path):
-    found = loaded(tmp_path, '[rules.x]\npatterns = "a{1,2}"\naction = "send_batch"\n')
-    assert found.settings.rules["x"].patterns == ["a{1,2}"]
+    configuration = loaded(tmp_path, '[rules.x]\npatterns = "a{1,2}"\naction = "send_batch"\n')
+    assert configuration.settings.rules["x"].patterns == ["a{1,2}"]
 
 
 RULE = '[rules.x]\naction = "send_batch"\n'
@@ -317,8 +318,8 @@ HTTP = '[sinks.crm]\ntype = "http"\n'
     ],
 )
 def test_what_can_be_is_right(tmp_path: Path, text: str):
-    found = loaded(tmp_path, text).settings
-    assert found.rules or found.sinks
+    configuration = loaded(tmp_path, text).settings
+    assert configuration.rules or configuration.sinks
 
 
 def test_a_sink_of_another_package_gets_its_settings_as_they_are(tmp_path: Path, shout: None):
@@ -341,8 +342,8 @@ def test_a_setting_that_a_sink_of_another_package_does_not_read_is_refused(tmp_p
 
 
 def test_every_type_that_a_source_gives_is_known():
-    given = {*telegram_update.TYPES.values(), *evolution_content.TYPES.values()} - {"protocol"}
-    assert {*given, "edit", "deletion", "system"} <= set(TYPES)
+    types = {*telegram_update.TYPES.values(), *evolution_content.TYPES.values()} - {"protocol"}
+    assert {*types, "edit", "deletion", "system"} <= set(TYPES)
 
 
 def test_the_space_at_the_end_of_a_prefix_counts_wherever_it_was_set(tmp_path: Path):
@@ -471,34 +472,34 @@ def test_the_space_at_the_end_of_a_prefix_counts_wherever_it_was_set(tmp_path: P
 def test_a_wrong_named_section_is_said_in_words_with_its_line(
     tmp_path: Path, text: str, says: str, line: int
 ):
-    [said, *_] = [one for one in problems(tmp_path, text) if says in one]
-    assert said.endswith(f"({tmp_path / 'etc.toml'}:{line})")
+    [lines, *_] = [option for option in problems(tmp_path, text) if says in option]
+    assert lines.endswith(f"({tmp_path / 'etc.toml'}:{line})")
 
 
 def test_all_that_does_not_fit_in_the_rules_is_said_at_once(tmp_path: Path):
-    said = problems(
+    lines = problems(
         tmp_path, RULE + 'patterns = ["(", "a", ")"]\ntypes = ["imgae", "vocie"]\nwords = [""]\n[rules.y]\n'
     )
-    assert sorted(one.partition(": ")[0] for one in said) == [
+    assert sorted(option.partition(": ")[0] for option in lines) == [
         "rules.x.patterns", "rules.x.patterns", "rules.x.types", "rules.x.types", "rules.x.words",
         "rules.y", "rules.y",
     ]  # fmt: skip
     unknown = problems(
         tmp_path, RULE + 'sources = ["a", "b"]\n[rules.y]\naction = "send_batch"\nsources = ["c"]\n'
     )
-    assert [one.partition(": ")[0] for one in unknown] == ["rules.x.sources"] * 2 + ["rules.y.sources"]
+    assert [option.partition(": ")[0] for option in unknown] == ["rules.x.sources"] * 2 + ["rules.y.sources"]
 
 
 def test_wrong_named_sections_are_all_said_at_once(tmp_path: Path):
-    said = problems(
+    lines = problems(
         tmp_path,
         SALON + 'verify_token = "x"\npublic_url = "y"\n[rules.x]\n[sinks.crm]\ntype = "http"\n',
         RFCTL_SINKS__BOT__QUEUE="q",
         RFCTL_SOURCES__SECRETS="x",
     )
-    starts = sorted(one.partition(": ")[0] for one in said)
+    starts = sorted(option.partition(": ")[0] for option in lines)
     assert starts == [
         "rules.x", "rules.x", "sinks.bot.type", "sinks.crm.url",
         "sources.salon.public_url", "sources.salon.verify_token", "sources.secrets",
     ]  # fmt: skip
-    assert "variable RFCTL_SINKS__BOT__QUEUE" in str(said)
+    assert "variable RFCTL_SINKS__BOT__QUEUE" in str(lines)

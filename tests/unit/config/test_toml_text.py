@@ -148,6 +148,6 @@ def test_every_written_name_is_in_the_table_of_options(tmp_path: Path):
     text = write_configuration(configuration(tmp_path, ""), with_secrets=True)
     names = {option.name for option in options()}
     table = tomllib.loads("\n".join(line.removeprefix("# ") for line in text.splitlines()[1:]))
-    written = {f"{section}.{setting}" for section, inner in table.items() for setting in inner}
-    assert written == {name for name in names if ".NAME." not in name}
-    assert all(template_of(name) == name for name in written)
+    names_in_file = {f"{section}.{setting}" for section, inner in table.items() for setting in inner}
+    assert names_in_file == {name for name in names if ".NAME." not in name}
+    assert all(template_of(name) == name for name in names_in_file)

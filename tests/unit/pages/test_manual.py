@@ -45,26 +45,26 @@ def test_there_are_three_pages():
 
 def settings_of(page: str) -> dict[str, str]:
     """Return the entry of each setting, by its dotted name: those of the first list in each section."""
-    found = {}
+    entries = {}
     for section, rest in re.findall(r"(?ms)^\.Sh \[([^]]+)\]\n(.*?)(?=^\.Sh )", page):
         listed = rest.partition("\n.El\n")[0]
         for name, entry in re.findall(r"(?ms)^\.It (\w+)\n(.*?)(?=^\.It |\Z)", listed):
-            found[f"{section}.{name}"] = entry
-    return found
+            entries[f"{section}.{name}"] = entry
+    return entries
 
 
 def test_every_setting_stands_there_with_its_default_types_and_meaning():
     entries = settings_of(text("rfctl.toml.5"))
-    assert list(entries) == [one.name for one in options()], (
+    assert list(entries) == [option.name for option in options()], (
         "all of them, in their order, and none that is no more"
     )
-    for one in options():
-        entry = entries[one.name]
-        assert one.about in entry.replace("\n", " "), one.name
-        assert f"\nType: {one.kind}.\n" in entry, one.name
-        assert f"\nDefault: {default_of(one)}." in entry, one.name
-        assert re.findall(r"(?m)^For: (.*)\.$", entry) == ([", ".join(one.only)] if one.only else []), (
-            one.name
+    for option in options():
+        entry = entries[option.name]
+        assert option.about in entry.replace("\n", " "), option.name
+        assert f"\nType: {option.kind}.\n" in entry, option.name
+        assert f"\nDefault: {default_of(option)}." in entry, option.name
+        assert re.findall(r"(?m)^For: (.*)\.$", entry) == ([", ".join(option.only)] if option.only else []), (
+            option.name
         )
 
 
@@ -84,8 +84,8 @@ def parameters(name: str, command: Any) -> Iterator[tuple[str, str]]:
 
 def entry_of(page: str, command: str) -> str:
     """Return what the page says of one command."""
-    found = re.search(rf"(?ms)^\.It Cm {command}\b(.*?)(?=^\.It |^\.El$)", page)
-    return found[0] if found else ""
+    entries = re.search(rf"(?ms)^\.It Cm {command}\b(.*?)(?=^\.It |^\.El$)", page)
+    return entries[0] if entries else ""
 
 
 def test_every_command_and_option_stands_there():

@@ -63,8 +63,8 @@ class Watch:
 
 @pytest.fixture
 def watch(tmp_path: Path):
-    with Watch(tmp_path / "watch") as made:
-        yield made
+    with Watch(tmp_path / "watch") as built:
+        yield built
 
 
 async def test_the_program_gets_the_message_on_its_input_and_exit_0_delivers(tmp_path: Path):

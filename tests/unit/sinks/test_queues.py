@@ -43,9 +43,9 @@ async def opened(type_: str, **options: Any) -> Sink:
 
 @pytest.mark.parametrize("id_", ["1790000000000-0", "1790000000000", "17:1790000000000-0"])
 def test_a_job_id_is_one_that_node_and_rq_accept(id_: str):
-    found = job_id("my bot", delivery(id_=id_))
-    assert found.replace("-", "").isalnum()
-    assert not found.isdigit()
+    results = job_id("my bot", delivery(id_=id_))
+    assert results.replace("-", "").isalnum()
+    assert not results.isdigit()
 
 
 def test_plain_data_keeps_every_number_that_can_be_written():

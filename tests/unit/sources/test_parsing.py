@@ -83,8 +83,8 @@ def test_why_a_message_cannot_be_stored_is_said_in_words(fields: dict[str, str],
     ],
 )
 def test_a_message_within_the_limits_is_returned_as_it_is(fields: dict[str, str]):
-    one = message(**fields)
-    assert check_limits(one, 100) is one
+    item = message(**fields)
+    assert check_limits(item, 100) is item
 
 
 @pytest.mark.parametrize(

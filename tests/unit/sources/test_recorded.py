@@ -32,7 +32,7 @@ def source_of(kind: str, mapping: dict[str, str] | None = None) -> Source:
 @pytest.mark.parametrize(("kind", "case"), RECORDED, ids=str)
 def test_a_recorded_payload_is_read_as_the_table_says(kind: str, case: Case):
     reading = check(source_of(kind, case.expected.get("mapping")), case)
-    assert {one.channel for one in reading.messages} <= {"here"}
+    assert {item.channel for item in reading.messages} <= {"here"}
 
 
 @pytest.mark.parametrize(("kind", "case"), RECORDED, ids=str)
@@ -55,7 +55,7 @@ def test_what_is_unclear_can_be_read_again_alone_and_as_it_was(kind: str, case: 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "mapped"])
 def test_a_message_is_the_companys_whose_source_it_is(kind: str):
     source = source_of(kind)
-    read = [one.company for case in cases(kind) for one in source.messages(case.body).messages]
+    read = [item.company for case in cases(kind) for item in source.messages(case.body).messages]
     assert set(read) == {"7"}
 
 

@@ -63,8 +63,8 @@ def target(host: str) -> tuple:
 
 
 def test_a_socket_is_made_for_a_public_address_only():
-    with public_socket(target("8.8.8.8")) as made:
-        assert (made.family, made.type) == (socket.AF_INET, socket.SOCK_STREAM)
+    with public_socket(target("8.8.8.8")) as built:
+        assert (built.family, built.type) == (socket.AF_INET, socket.SOCK_STREAM)
     with pytest.raises(AddressRefusedError) as refused:
         public_socket(target("10.1.2.3"))
     assert str(refused.value) == "10.1.2.3 is a private address: refused unless allow_private = true"

@@ -54,18 +54,18 @@ def config(url: str, **settings) -> HttpConfig:
 async def sink(url: str, **settings) -> AsyncIterator[Http]:
     # What the config would refuse without a look-up is refused at the connection too.
     loose = config(url, **{**settings, "allow_private": True})
-    made = Http("bot", loose.model_copy(update={"allow_private": settings.get("allow_private", True)}))
-    await made.open()
+    built = Http("bot", loose.model_copy(update={"allow_private": settings.get("allow_private", True)}))
+    await built.open()
     try:
-        yield made
+        yield built
     finally:
-        await made.close()
+        await built.close()
 
 
 async def failure(url: str, **settings) -> DeliveryError:
-    async with sink(url, **settings) as made:
+    async with sink(url, **settings) as built:
         with pytest.raises(DeliveryError) as caught:
-            await made.deliver(message())
+            await built.deliver(message())
     return caught.value
 
 
@@ -79,8 +79,8 @@ def expected(key: bytes, name: str, seconds: str, body: bytes) -> str:
 
 
 async def test_a_message_arrives_signed_by_every_secret_and_verifies():
-    async with HttpReceiver() as receiver, sink(receiver.url, secrets=SECRETS) as made:
-        await made.deliver(message())
+    async with HttpReceiver() as receiver, sink(receiver.url, secrets=SECRETS) as built:
+        await built.deliver(message())
     [taken] = receiver.taken
     headers, raw = taken["headers"], taken["raw"]
     assert raw == encode_payload(message())
@@ -112,31 +112,31 @@ def test_every_signature_is_the_one_that_the_specification_defines():
 
 
 async def test_every_try_has_the_same_id():
-    async with HttpReceiver([503]) as receiver, sink(receiver.url) as made:
+    async with HttpReceiver([503]) as receiver, sink(receiver.url) as built:
         with pytest.raises(DeliveryError):
-            await made.deliver(message())
-        await made.deliver(message())
+            await built.deliver(message())
+        await built.deliver(message())
     assert [seen["headers"]["webhook-id"] for seen in receiver.seen] == ["1790000000000-0"] * 2
     assert "webhook-signature" not in receiver.taken[0]["headers"]
 
 
 async def test_extra_headers_are_sent():
-    async with HttpReceiver() as receiver, sink(receiver.url, headers={"Authorization": "Bearer x"}) as made:
-        await made.deliver(message())
+    async with HttpReceiver() as receiver, sink(receiver.url, headers={"Authorization": "Bearer x"}) as built:
+        await built.deliver(message())
     assert receiver.taken[0]["headers"]["authorization"] == "Bearer x"
 
 
 async def test_a_message_that_is_not_utf8_is_refused_for_good_when_it_is_to_be_signed():
-    async with sink("http://127.0.0.1:1", secrets=SECRETS) as made:
+    async with sink("http://127.0.0.1:1", secrets=SECRETS) as built:
         with pytest.raises(DeliveryError, match="not UTF-8") as caught:
-            await made.deliver(message(raw=(b'{"message":"\xff"}',)))
+            await built.deliver(message(raw=(b'{"message":"\xff"}',)))
     assert caught.value.final
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
 async def test_2xx_is_taken(status: int):
-    async with HttpReceiver([status]) as receiver, sink(receiver.url) as made:
-        await made.deliver(message())
+    async with HttpReceiver([status]) as receiver, sink(receiver.url) as built:
+        await built.deliver(message())
     assert len(receiver.taken) == 1
 
 
@@ -230,13 +230,13 @@ async def test_a_rest_that_trickles_is_not_waited_for_and_the_status_counts(
             await asyncio.sleep(0.02)
 
     monkeypatch.setattr(http, "REST_MS", 100)
-    async with tcp_receiver(trickle) as port, sink(f"http://127.0.0.1:{port}/", timeout_ms=60_000) as made:
+    async with tcp_receiver(trickle) as port, sink(f"http://127.0.0.1:{port}/", timeout_ms=60_000) as built:
         async with asyncio.timeout(10):
             if taken:
-                await made.deliver(message())
+                await built.deliver(message())
             else:
                 with pytest.raises(DeliveryError, match="answered 500: x"):
-                    await made.deliver(message())
+                    await built.deliver(message())
 
 
 async def test_no_more_than_64_kib_of_an_answer_are_read_and_200_characters_shown():
@@ -356,17 +356,17 @@ async def test_proxies_of_the_environment_are_not_used(monkeypatch):
             monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
         monkeypatch.delenv("NO_PROXY", raising=False)
         monkeypatch.delenv("no_proxy", raising=False)
-        async with sink(receiver.url) as made:
-            await made.deliver(message())
+        async with sink(receiver.url) as built:
+            await built.deliver(message())
     assert (len(receiver.taken), proxy.seen) == (1, [])
 
 
 async def test_cookies_are_not_kept():
     async with HttpReceiver([Answer(200, {"Set-Cookie": "a=b"})]) as receiver:
         url = receiver.url.replace("127.0.0.1", "localhost")
-        async with sink(url) as made:
-            await made.deliver(message())
-            await made.deliver(message())
+        async with sink(url) as built:
+            await built.deliver(message())
+            await built.deliver(message())
     assert "cookie" not in receiver.taken[1]["headers"]
 
 
@@ -374,11 +374,11 @@ async def test_a_connection_serves_again_and_none_is_left_open():
     before = open_files()
     async with (
         HttpReceiver([200, Answer(500, body=b"x" * 1000), 302, 204]) as receiver,
-        sink(receiver.url) as made,
+        sink(receiver.url) as built,
     ):
         for _ in range(5):
             try:
-                await made.deliver(message())
+                await built.deliver(message())
             except DeliveryError:
                 pass
         assert len(receiver.seen) == 5
@@ -395,8 +395,8 @@ async def test_a_cancelled_delivery_leaves_no_connection():
         await reader.read()
         gone.set()
 
-    async with tcp_receiver(play) as port, sink(f"http://127.0.0.1:{port}/") as made, asyncio.timeout(10):
-        delivery = asyncio.create_task(made.deliver(message()))
+    async with tcp_receiver(play) as port, sink(f"http://127.0.0.1:{port}/") as built, asyncio.timeout(10):
+        delivery = asyncio.create_task(built.deliver(message()))
         await heard.wait()
         delivery.cancel()
         await gone.wait()

@@ -46,10 +46,10 @@ def asked(**headers: bytes) -> Request:
 
 def token(secret: str = SECRET, algorithm: str = "HS256", **claims) -> bytes:
     now_s = NOW_MS // 1000
-    made = {"iat": now_s, "exp": now_s + 600, "app": "evolution", "action": "webhook", **claims}
+    built = {"iat": now_s, "exp": now_s + 600, "app": "evolution", "action": "webhook", **claims}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", jwt.InsecureKeyLengthWarning)
-        kept = {name: value for name, value in made.items() if value is not None}
+        kept = {name: value for name, value in built.items() if value is not None}
         return b"Bearer " + jwt.encode(kept, secret, algorithm=algorithm).encode()
 
 
@@ -57,9 +57,13 @@ def token(secret: str = SECRET, algorithm: str = "HS256", **claims) -> bytes:
 def test_the_api_key_is_kept_nowhere(case: Case):
     reading = source().messages(case.body)
     redacted = source().redact(case.body)
-    kept = [redacted, *(one.body for one in reading.unparsed), *(one.metadata for one in reading.messages)]
+    kept = [
+        redacted,
+        *(item.body for item in reading.unparsed),
+        *(item.metadata for item in reading.messages),
+    ]
     assert b"SECRET-API-KEY" in case.body
-    assert not any(b"SECRET-API-KEY" in one for one in kept)
+    assert not any(b"SECRET-API-KEY" in item for item in kept)
     assert source().messages(redacted) == reading
 
 
@@ -90,8 +94,8 @@ def test_without_files_in_it_the_providers_own_object_is_kept_to_the_byte():
 
 
 def test_a_deletion_that_comes_twice_has_one_id():
-    [told], [bare] = read("revoke-as-a-message.json").messages, read("deleted.json").messages
-    assert told.id == bare.id
+    [report], [bare] = read("revoke-as-a-message.json").messages, read("deleted.json").messages
+    assert report.id == bare.id
 
 
 @pytest.mark.parametrize(
@@ -118,7 +122,7 @@ def test_two_edits_of_one_message_have_two_ids_and_a_retry_has_the_same():
 
 
 @pytest.mark.parametrize(
-    ("told", "sent_ms"),
+    ("report", "sent_ms"),
     [
         ('"1700000005123"', 1_700_000_005_123),
         ("1700000005123", 1_700_000_005_123),
@@ -128,10 +132,10 @@ def test_two_edits_of_one_message_have_two_ids_and_a_retry_has_the_same():
         ('"soon"', None),
     ],
 )
-def test_an_edit_has_the_time_that_it_tells(told: str, sent_ms: int | None):
-    body = payload("edited-in-a-group.json").replace(b'"1700000005000"', told.encode())
+def test_an_edit_has_the_time_that_it_tells(report: str, sent_ms: int | None):
+    body = payload("edited-in-a-group.json").replace(b'"1700000005000"', report.encode())
     reading = source().messages(body)
-    assert [one.sent_ms for one in reading.messages] == [sent_ms]
+    assert [item.sent_ms for item in reading.messages] == [sent_ms]
 
 
 def test_a_place_contacts_and_a_button_are_in_the_metadata():
@@ -157,7 +161,7 @@ def test_a_text_that_is_too_long_is_unclear_by_its_bytes():
 
 def test_a_message_with_half_an_emoji_is_read():
     body = payload("text.json").replace("👋".encode(), b"\\ud83d")
-    assert [one.text for one in source().messages(body).messages] == ["Olá \ufffd"]
+    assert [item.text for item in source().messages(body).messages] == ["Olá \ufffd"]
 
 
 @pytest.mark.parametrize(
@@ -176,8 +180,8 @@ def test_a_message_nested_too_deep_is_unclear_and_its_neighbour_is_read():
     body = json.loads(payload("text.json"))
     deep = '{"base64":' * 700 + "1" + "}" * 700
     good = json.dumps(body["data"])
-    made = f'{{"event":"messages.upsert","data":[{deep},{good}]}}'.encode()
-    reading = source().messages(made)
+    built = f'{{"event":"messages.upsert","data":[{deep},{good}]}}'.encode()
+    reading = source().messages(built)
     assert len(reading.unparsed) == 1
     assert len(reading.messages) == 1
 
@@ -261,8 +265,8 @@ def test_a_token_made_of_anything_never_raises(header, claims):
         return jwt.utils.base64url_encode(json.dumps(value).encode())
 
     for top in (header, {"alg": header}, {"alg": "HS256", "crit": header, "kid": header}):
-        made = b".".join([part(top), part(claims), b"AAAA"])
-        assert not source().verify(asked(authorization=made), NOW_MS)
+        built = b".".join([part(top), part(claims), b"AAAA"])
+        assert not source().verify(asked(authorization=built), NOW_MS)
 
 
 @given(st.dictionaries(st.sampled_from(["exp", "app", "sub", "jti", "iss", "aud"]), ANY_JSON))

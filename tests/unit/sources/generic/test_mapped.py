@@ -35,7 +35,7 @@ def mapped_as(case: Case) -> Source:
     return source(case.expected["mapping"])
 
 
-def one(**fields: object):
+def read_one(**fields: object):
     body = {"from": "1", "text": "x", "id": "a", **fields}
     return source().messages(json.dumps(body).encode())
 
@@ -67,8 +67,8 @@ def test_the_element_is_kept_byte_for_byte():
 
 
 def test_a_chat_that_is_the_sender_is_a_one_to_one_chat():
-    assert one(**{"from": "79001@c.us", "chat": "+7 9001"}).messages[0].chat == ""
-    assert one(**{"from": "79001@c.us", "chat": "1@g.us"}).messages[0].chat == "1@g.us"
+    assert read_one(**{"from": "79001@c.us", "chat": "+7 9001"}).messages[0].chat == ""
+    assert read_one(**{"from": "79001@c.us", "chat": "1@g.us"}).messages[0].chat == "1@g.us"
 
 
 def test_the_name_of_the_sender_is_in_the_metadata():
@@ -92,7 +92,7 @@ def test_the_name_of_the_sender_is_in_the_metadata():
     ],
 )
 def test_a_time_is_read_and_one_that_is_none_costs_no_message(at: object, sent_ms: int | None):
-    assert one(at=at).messages[0].sent_ms == sent_ms
+    assert read_one(at=at).messages[0].sent_ms == sent_ms
 
 
 @pytest.mark.parametrize("flag", [None, False, 0, "", "0", "false", [], {}])
@@ -127,13 +127,13 @@ def test_what_is_true_at_skip_if_is_counted_and_not_kept(flag: object):
     ],
 )
 def test_a_message_that_cannot_be_read_is_unclear_in_words(fields: dict, why: str):
-    reading = one(**fields)
+    reading = read_one(**fields)
     assert reading.messages == []
     assert [why in unparsed.why for unparsed in reading.unparsed] == [True]
 
 
 def test_half_an_emoji_costs_no_message():
-    [message] = one(text="hi \ud83d").messages
+    [message] = read_one(text="hi \ud83d").messages
     assert message.text == "hi \ufffd"
     assert json.loads(message.metadata)["raw"]["text"] == "hi \ufffd"
 
@@ -221,10 +221,10 @@ def test_an_hmac_of_the_body_verifies_as_hex_and_as_base64():
         "sha256=" + digest.hex(),
         base64.b64encode(digest).decode(),
     ):
-        given = {"x-sig": written.encode()}
-        assert vouched(given, auth="hmac-sha256", auth_header="X-Sig")
-        assert not vouched(given, b"{} ", auth="hmac-sha256", auth_header="X-Sig")
-        assert not vouched(given, auth="hmac-sha256", auth_header="x-sig", secrets=("other",))
+        value = {"x-sig": written.encode()}
+        assert vouched(value, auth="hmac-sha256", auth_header="X-Sig")
+        assert not vouched(value, b"{} ", auth="hmac-sha256", auth_header="X-Sig")
+        assert not vouched(value, auth="hmac-sha256", auth_header="x-sig", secrets=("other",))
     assert not vouched({"x-sig": b"new"}, auth="hmac-sha256", auth_header="x-sig")
 
 

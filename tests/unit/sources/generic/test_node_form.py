@@ -21,7 +21,7 @@ def read(body: object, **limits):
 
 
 def test_the_single_form():
-    [one] = read(
+    [item] = read(
         {
             "from": "+7 900",
             "message": "hi",
@@ -31,14 +31,14 @@ def test_the_single_form():
             "metadata": {"a": []},
         }
     )
-    assert (one.phone, one.text, one.sent_ms, one.id, one.company) == (
+    assert (item.phone, item.text, item.sent_ms, item.id, item.company) == (
         "7900",
         "hi",
         1700000000000,
         "x",
         "962302",
     )
-    assert one.metadata == b'{"a": []}'
+    assert item.metadata == b'{"a": []}'
 
 
 def test_the_form_of_several_gives_its_company_to_all():
@@ -48,7 +48,7 @@ def test_the_form_of_several_gives_its_company_to_all():
             "companyId": "x",
         }
     )
-    assert [(one.phone, one.text, one.id, one.company) for one in several] == [
+    assert [(item.phone, item.text, item.id, item.company) for item in several] == [
         ("1", "a", "made", "x"),
         ("2", "b", "5", "x"),
     ]
@@ -141,8 +141,8 @@ SOURCE: Source = NodeForm(
 
 def test_the_source_signs_its_messages_with_its_own_name():
     reading = SOURCE.messages(b'{"from":"+7 900","message":"hi"}')
-    [one] = reading.messages
-    assert (one.channel, one.platform, one.company, one.id) == ("shop", "whatsapp", "7", "made")
+    [item] = reading.messages
+    assert (item.channel, item.platform, item.company, item.id) == ("shop", "whatsapp", "7", "made")
     assert (reading.unparsed, reading.skipped) == ([], {})
 
 
@@ -169,5 +169,5 @@ def test_the_source_verifies_what_either_secret_signed():
 
 
 def test_half_an_emoji_in_the_metadata_is_mended_too():
-    [one] = read(rb'{"from":"1","message":"x","metadata":{"name":"\ude00","path":"\\ud83d"}}')
-    assert json.loads(one.metadata) == {"name": "\ufffd", "path": "\\ud83d"}
+    [item] = read(rb'{"from":"1","message":"x","metadata":{"name":"\ude00","path":"\\ud83d"}}')
+    assert json.loads(item.metadata) == {"name": "\ufffd", "path": "\\ud83d"}

@@ -22,31 +22,31 @@ def read(name: str) -> ParseResult:
 
 
 def notification(text: object = "x", **fields: object) -> bytes:
-    made = {
+    built = {
         "typeWebhook": "incomingMessageReceived",
         "idMessage": "A",
         "senderData": {"chatId": "1@c.us", "sender": "1@c.us"},
         "messageData": {"typeMessage": "textMessage", "textMessageData": {"textMessage": text}},
         **fields,
     }
-    return json.dumps(made).encode()
+    return json.dumps(built).encode()
 
 
-def told(authorization: bytes, body: bytes = b"{}") -> bool:
+def report(authorization: bytes, body: bytes = b"{}") -> bool:
     return SOURCE.verify(Request("POST", "/green", "", {"authorization": authorization}, body), 0)
 
 
 @pytest.mark.parametrize("name", ["text.json", "contact.json", "poll.json", "unknown.json"])
 def test_the_notification_is_kept_byte_for_byte(name: str):
-    [one] = read(name).messages
-    assert body("green-api", name).strip() in one.metadata
+    [item] = read(name).messages
+    assert body("green-api", name).strip() in item.metadata
 
 
 @pytest.mark.parametrize("name", ["image.json", "image_as_a_reply.json", "location.json", "sticker.json"])
 def test_a_picture_inside_a_notification_is_not_kept(name: str):
     assert b"jpegThumbnail" in body("green-api", name)
-    [one] = read(name).messages
-    assert b"jpegThumbnail" not in one.metadata
+    [item] = read(name).messages
+    assert b"jpegThumbnail" not in item.metadata
 
 
 @pytest.mark.parametrize("change", ["edit.json", "deletion.json"])
@@ -70,8 +70,8 @@ def test_a_change_refers_to_its_original_by_the_id_that_it_was_read_with(change:
     ],
 )  # fmt: skip
 def test_what_is_known_beside_the_text_is_in_the_metadata(name: str, key: str, value: object):
-    [one] = read(f"{name}.json").messages
-    assert json.loads(one.metadata)[key] == value
+    [item] = read(f"{name}.json").messages
+    assert json.loads(item.metadata)[key] == value
 
 
 def test_a_row_that_is_an_object_gives_its_id():
@@ -81,9 +81,9 @@ def test_a_row_that_is_an_object_gives_its_id():
 
 
 def test_half_an_emoji_costs_no_message():
-    [one] = SOURCE.messages(notification("hi \ud83d")).messages
-    assert one.text == "hi \ufffd"
-    assert json.loads(one.metadata)["raw"]["messageData"]["textMessageData"]["textMessage"] == "hi \ufffd"
+    [item] = SOURCE.messages(notification("hi \ud83d")).messages
+    assert item.text == "hi \ufffd"
+    assert json.loads(item.metadata)["raw"]["messageData"]["textMessageData"]["textMessage"] == "hi \ufffd"
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_half_an_emoji_costs_no_message():
 def test_a_message_that_cannot_be_stored_is_unclear(body: bytes, why: str):
     reading = SOURCE.messages(body)
     assert reading.messages == []
-    assert [why in one.why for one in reading.unparsed] == [True]
+    assert [why in item.why for item in reading.unparsed] == [True]
 
 
 @pytest.mark.parametrize("body", [*NOTHING, b'{"typeWebhook":5}', b'{"typeWebhook":"x","a":NaN}'])
@@ -132,13 +132,13 @@ def test_any_notification_comes_out_once_as_a_message_or_as_unclear(
 
 
 def test_any_of_the_tokens_verifies_with_or_without_its_word():
-    assert told(b"Bearer token-one")
-    assert told(b"bearer  token-one")
-    assert told(b"token-one")
-    assert told(b"Basic dXNlcjpwYXNz")
-    assert not told(b"Basic token-one")
-    assert not told(b"dXNlcjpwYXNz")
-    assert not told(b"")
+    assert report(b"Bearer token-one")
+    assert report(b"bearer  token-one")
+    assert report(b"token-one")
+    assert report(b"Basic dXNlcjpwYXNz")
+    assert not report(b"Basic token-one")
+    assert not report(b"dXNlcjpwYXNz")
+    assert not report(b"")
 
 
 def test_an_empty_secret_lets_nobody_in():
@@ -150,9 +150,9 @@ def test_an_empty_secret_lets_nobody_in():
 
 @given(st.binary(max_size=60))
 def test_a_strange_token_is_refused_and_never_a_crash(token: bytes):
-    assert not told(token)
-    assert not told(b"Bearer " + token)
-    assert not told("Bearer tökén".encode("latin-1") + token)
+    assert not report(token)
+    assert not report(b"Bearer " + token)
+    assert not report("Bearer tökén".encode("latin-1") + token)
 
 
 def test_a_get_is_refused_and_nothing_needs_to_be_hidden():

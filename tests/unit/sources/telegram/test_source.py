@@ -51,16 +51,16 @@ def test_a_bot_and_a_business_account_never_share_an_id():
 def test_an_edit_refers_to_its_original_and_has_another_id_than_it_and_the_next_edit():
     original = source().messages(update(1, message=post(7))).messages
     edits = [source().messages(update(n, edited_message=post(7))).messages for n in (2, 3, 3)]
-    ids = [one.id for [one] in [original, *edits]]
+    ids = [item.id for [item] in [original, *edits]]
     assert len(set(ids)) == 3
     assert ids[2] == ids[3]  # the same update, sent again
-    assert {one.refers for [one] in edits} == {ids[0]}
+    assert {item.refers for [item] in edits} == {ids[0]}
 
 
 @pytest.mark.parametrize("kind", ["edited_message", "edited_business_message"])
-@pytest.mark.parametrize(("told", "sent_ms"), [({"edit_date": 9}, 9000), ({}, 1000)])
-def test_an_edit_is_as_old_as_the_edit_and_not_as_its_original(kind: str, told: dict, sent_ms: int):
-    [edit] = source().messages(update(2, **{kind: post(7, date=1, **told)})).messages
+@pytest.mark.parametrize(("report", "sent_ms"), [({"edit_date": 9}, 9000), ({}, 1000)])
+def test_an_edit_is_as_old_as_the_edit_and_not_as_its_original(kind: str, report: dict, sent_ms: int):
+    [edit] = source().messages(update(2, **{kind: post(7, date=1, **report)})).messages
     assert edit.sent_ms == sent_ms
 
 
@@ -92,7 +92,7 @@ def test_a_message_with_half_an_emoji_is_read():
         b'{"update_id":1,"message":{"message_id":7,"chat":{"id":5,"type":"private"},'
         b'"from":{"id":5},"text":"cut \\ud83d"}}'
     )
-    assert [one.text for one in source().messages(body).messages] == ["cut \ufffd"]
+    assert [item.text for item in source().messages(body).messages] == ["cut \ufffd"]
 
 
 @pytest.mark.parametrize(

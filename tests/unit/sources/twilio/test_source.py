@@ -38,14 +38,16 @@ def posted(
     kind: bytes = FORM,
     settings: bytes = b"",
 ) -> Request:
-    given = signature if isinstance(signature, bytes) else signature.encode()
-    headers = {"content-type": kind, "x-twilio-signature": given} | ({SETTINGS: settings} if settings else {})
+    values = signature if isinstance(signature, bytes) else signature.encode()
+    headers = {"content-type": kind, "x-twilio-signature": values} | (
+        {SETTINGS: settings} if settings else {}
+    )
     return Request("POST", path, query, headers, body)
 
 
 def test_the_fields_travel_along_and_repeated_ones_all_of_them():
-    [one] = SOURCE.messages(body("twilio", "repeated_field.txt")).messages
-    raw = json.loads(one.metadata)["raw"]
+    [item] = SOURCE.messages(body("twilio", "repeated_field.txt")).messages
+    raw = json.loads(item.metadata)["raw"]
     assert (raw["Body"], raw["AddOns"], raw["From"]) == (["one", "two"], "", "+12025550143")
 
 
@@ -131,7 +133,7 @@ def test_without_a_public_url_nothing_verifies(public_url: str):
 
 
 @pytest.mark.parametrize(
-    ("public_url", "told"),
+    ("public_url", "report"),
     [
         ("https://bot.example.com/", "https://bot.example.com/hook/salon"),
         ("https://bot.example.com", "https://bot.example.com:443/hook/salon"),
@@ -143,16 +145,16 @@ def test_without_a_public_url_nothing_verifies(public_url: str):
         ("https://[::1]:8443", "https://[::1]/hook/salon"),
     ],
 )
-def test_the_url_is_the_public_one_with_and_without_its_port(public_url: str, told: str):
+def test_the_url_is_the_public_one_with_and_without_its_port(public_url: str, report: str):
     source = Twilio("x", config("new", public_url=public_url))
-    assert source.verify(posted(BODY, signed(url=told)), 0)
+    assert source.verify(posted(BODY, signed(url=report)), 0)
 
 
 @pytest.mark.parametrize(
-    "told", ["http://bot.example.com/hook/salon", f"{URL}/hook/salon/", f"{URL}/hook/salon?a=1"]
+    "report", ["http://bot.example.com/hook/salon", f"{URL}/hook/salon/", f"{URL}/hook/salon?a=1"]
 )
-def test_another_url_is_refused(told: str):
-    assert not SOURCE.verify(posted(BODY, signed(url=told)), 0)
+def test_another_url_is_refused(report: str):
+    assert not SOURCE.verify(posted(BODY, signed(url=report)), 0)
 
 
 def test_the_newer_algorithm_is_taken_from_its_header_and_an_unknown_one_refused():
@@ -178,8 +180,8 @@ def test_a_form_that_is_no_utf8_is_signed_as_its_bytes():
     import base64
     import hmac
 
-    told = f"{URL}/hook/salon".encode() + b"Bodycaf\xe9"
-    signature = base64.b64encode(hmac.new(b"new", told, hashlib.sha1).digest())
+    report = f"{URL}/hook/salon".encode() + b"Bodycaf\xe9"
+    signature = base64.b64encode(hmac.new(b"new", report, hashlib.sha1).digest())
     assert SOURCE.verify(posted(b"Body=caf%E9", signature), 0)
     assert not SOURCE.verify(posted(b"Body=caf%E8", signature), 0)
 
@@ -212,15 +214,15 @@ def test_a_form_with_a_sender_and_an_id_is_a_message_whatever_else_it_says(field
     form = {"From": b"whatsapp:+79001234567", "MessageSid": b"SM1", "Body": b"", **fields}
     reading = survived(SOURCE, urlencode(form).encode())
     assert reading is not None
-    [one] = reading.messages
-    assert (one.phone, one.id, one.platform) == ("79001234567", "SM1", "whatsapp")
+    [item] = reading.messages
+    assert (item.phone, item.id, item.platform) == ("79001234567", "SM1", "whatsapp")
 
 
 @pytest.mark.parametrize("flood", [{"query": "&".join(["a=1"] * 201)}, {"body": b"&".join([b"a=1"] * 201)}])
 def test_a_flood_of_fields_is_refused(flood: dict[str, Any]):
     body, query = flood.get("body", b""), flood.get("query", "")
-    told = f"{URL}/hook/salon" + ("?" + query if query else "")
-    signature = sign("new", told, [("a", "1")] if body else [])
+    report = f"{URL}/hook/salon" + ("?" + query if query else "")
+    signature = sign("new", report, [("a", "1")] if body else [])
     assert not SOURCE.verify(posted(body, signature, query=query), 0)
 
 

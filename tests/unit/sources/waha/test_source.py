@@ -44,9 +44,9 @@ def request(
 @pytest.mark.parametrize("name", ["text.json", "image.json", "reply.json", "deletion.json", "lid_gows.json"])
 def test_the_engines_own_object_is_not_kept(name: str):
     assert b'"_data"' in body("waha", name)
-    [one] = read(name).messages
-    assert b'"_data"' not in one.metadata
-    assert json.loads(one.metadata)["raw"]
+    [item] = read(name).messages
+    assert b'"_data"' not in item.metadata
+    assert json.loads(item.metadata)["raw"]
 
 
 def test_what_is_known_beside_the_text_is_in_the_metadata():
@@ -90,9 +90,9 @@ def test_an_edit_refers_to_its_original_by_the_id_that_it_was_read_with(
     sender: dict, chat: str, original: str
 ):
     later = original.replace("_A", "_B")
-    told = {"from": chat, **sender}
-    [before] = SOURCE.messages(event(message(**told, id=original))).messages
-    edit = event(message(**told, id=later, editedMessageId="A"), "message.edited")
+    report = {"from": chat, **sender}
+    [before] = SOURCE.messages(event(message(**report, id=original))).messages
+    edit = event(message(**report, id=later, editedMessageId="A"), "message.edited")
     [after] = SOURCE.messages(edit).messages
     assert (after.refers, after.id) == (before.id, later)
 
@@ -100,8 +100,8 @@ def test_an_edit_refers_to_its_original_by_the_id_that_it_was_read_with(
 @pytest.mark.parametrize("before", [None, message(id="false_1@c.us_A")])
 def test_a_deletion_refers_to_its_original_by_the_id_that_it_was_read_with(before: dict | None):
     [original] = SOURCE.messages(event(message())).messages
-    told = {"after": message(id="false_1@c.us_B"), "before": before, "revokedMessageId": "A"}
-    [deletion] = SOURCE.messages(event(told, "message.revoked")).messages
+    report = {"after": message(id="false_1@c.us_B"), "before": before, "revokedMessageId": "A"}
+    [deletion] = SOURCE.messages(event(report, "message.revoked")).messages
     assert deletion.refers == original.id
 
 
@@ -109,7 +109,7 @@ GOWS, NOWEB = ("Message", "ID"), ("message", "id")
 
 
 @pytest.mark.parametrize(
-    ("engine", "told", "refers"),
+    ("engine", "report", "refers"),
     [
         (GOWS, {"fromMe": True}, "false_3@g.us_A_2@c.us"),
         (NOWEB, {"fromMe": True, "participant": "2@s.whatsapp.net"}, "false_3@g.us_A_2@c.us"),
@@ -119,10 +119,10 @@ GOWS, NOWEB = ("Message", "ID"), ("message", "id")
     ],
 )
 def test_a_deletion_in_a_group_is_whole_where_the_engine_says_that_it_was_ones_own(
-    engine: tuple[str, str], told: dict | None, refers: str
+    engine: tuple[str, str], report: dict | None, refers: str
 ):
     content, its_id = engine
-    data = {content: {"protocolMessage": {"key": {**told, its_id: "A"} if told else None, "type": 0}}}
+    data = {content: {"protocolMessage": {"key": {**report, its_id: "A"} if report else None, "type": 0}}}
     after = message(id="false_3@g.us_B_2@c.us", participant="2@c.us", _data=data, **{"from": "3@g.us"})
     told_of = {"after": after, "before": None, "revokedMessageId": "A"}
     [deletion] = SOURCE.messages(event(told_of, "message.revoked")).messages
@@ -141,26 +141,26 @@ def test_a_deletion_in_a_group_is_whole_where_the_engine_says_that_it_was_ones_o
 )
 def test_an_edit_is_as_old_as_the_edit_where_the_engine_says_when_it_was(data: dict, sent_ms: int):
     edit = message(timestamp=1_767_225_600, editedMessageId="A", _data=data)
-    [one] = SOURCE.messages(event(edit, "message.edited")).messages
-    assert one.sent_ms == sent_ms
+    [item] = SOURCE.messages(event(edit, "message.edited")).messages
+    assert item.sent_ms == sent_ms
 
 
-@pytest.mark.parametrize("given", ["evt_1", "true_1@c.us_B", "false_1@c.us_B_C_D", "false_1@c.us"])
-def test_an_id_that_cannot_be_made_whole_for_certain_stays_as_it_came(given: str):
-    edit = event(message(id=given, editedMessageId="A"), "message.edited")
+@pytest.mark.parametrize("inputs", ["evt_1", "true_1@c.us_B", "false_1@c.us_B_C_D", "false_1@c.us"])
+def test_an_id_that_cannot_be_made_whole_for_certain_stays_as_it_came(inputs: str):
+    edit = event(message(id=inputs, editedMessageId="A"), "message.edited")
     assert SOURCE.messages(edit).messages[0].refers == "A"
 
 
 def test_an_engines_object_that_is_not_as_we_know_it_costs_no_message():
-    [one] = SOURCE.messages(event(message(_data={"key": 5, "type": []}))).messages
-    assert one.text == "x"
+    [item] = SOURCE.messages(event(message(_data={"key": 5, "type": []}))).messages
+    assert item.text == "x"
 
 
 def test_half_an_emoji_costs_no_message():
     body = rb'{"event":"message","payload":{"id":"a","from":"1@c.us","body":"hi \ud83d"}}'
-    [one] = SOURCE.messages(body).messages
-    assert one.text == "hi \ufffd"
-    assert json.loads(one.metadata)["raw"]["body"] == "hi \ufffd"
+    [item] = SOURCE.messages(body).messages
+    assert item.text == "hi \ufffd"
+    assert json.loads(item.metadata)["raw"]["body"] == "hi \ufffd"
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_half_an_emoji_costs_no_message():
 def test_a_message_that_cannot_be_stored_is_unclear(payload: dict, why: str):
     reading = SOURCE.messages(event(payload))
     assert reading.messages == []
-    assert [why in one.why for one in reading.unparsed] == [True]
+    assert [why in item.why for item in reading.unparsed] == [True]
 
 
 @pytest.mark.parametrize("body", [*NOTHING, b'{"event":5}', b'{"event":"message","payload":NaN}'])

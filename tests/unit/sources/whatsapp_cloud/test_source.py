@@ -22,8 +22,8 @@ SOURCE = WhatsAppCloud("clinic", CONFIG)
 
 
 def posted(body: bytes, signature: bytes | str) -> Request:
-    given = signature if isinstance(signature, bytes) else signature.encode()
-    return Request("POST", "/hook/clinic", "", {"x-hub-signature-256": given}, body)
+    values = signature if isinstance(signature, bytes) else signature.encode()
+    return Request("POST", "/hook/clinic", "", {"x-hub-signature-256": values}, body)
 
 
 def asked(**query: str) -> Request:
@@ -43,11 +43,11 @@ def text(body: str = "hi", **more: Any) -> dict[str, Any]:
 
 def test_the_providers_own_object_travels_along_to_the_byte():
     raw = b'{"from":"79001234567", "id":"w","type":"text","text":{"body":"\xd0\xb4\xd0\xb0"},"n":12345678901234567890}'
-    [one] = SOURCE.messages(
+    [item] = SOURCE.messages(
         b'{"entry":[{"changes":[{"field":"messages","value":{"messages":[' + raw + b"]}}]}]}"
     ).messages
-    assert one.metadata == b'{"raw":' + raw + b"}"
-    assert decode_item(encode_item(one, with_phone=False) + b"}").messageId == "w"
+    assert item.metadata == b'{"raw":' + raw + b"}"
+    assert decode_item(encode_item(item, with_phone=False) + b"}").messageId == "w"
 
 
 def test_a_text_that_is_too_long_waits_for_a_higher_limit_with_its_sender_and_its_account():
@@ -75,7 +75,7 @@ def test_a_text_that_is_too_long_waits_for_a_higher_limit_with_its_sender_and_it
 )
 def test_a_message_that_cannot_be_read_says_why(broken: dict[str, Any], why: str):
     reading = SOURCE.messages(body_of(broken, text("beside")))
-    assert [one.text for one in reading.messages] == ["beside"]
+    assert [item.text for item in reading.messages] == ["beside"]
     assert why in reading.unparsed[0].why
 
 
@@ -88,7 +88,7 @@ def test_a_change_refers_to_its_original_by_the_id_that_it_was_read_with(change:
 
 def test_a_contact_that_cannot_be_read_costs_no_message():
     reading = SOURCE.messages(body_of(text(), contacts=[7, {"wa_id": "79001234567", "profile": None}]))
-    assert [one.text for one in reading.messages] == ["hi"]
+    assert [item.text for item in reading.messages] == ["hi"]
 
 
 @pytest.mark.parametrize("odd", [{"id": "X", "changes": None}, {"id": "X", "changes": 7}, 7, None, "x"])
@@ -96,7 +96,7 @@ def test_a_broken_entry_is_kept_alone_and_the_ones_around_it_are_read(odd: Any):
     good = [json.loads(body_of(text(str(number), id=f"wamid.{number}")))["entry"][0] for number in (1, 2)]
     whole = {"object": "whatsapp_business_account", "entry": [good[0], odd, good[1]]}
     reading = SOURCE.messages(json.dumps(whole).encode())
-    assert [one.text for one in reading.messages] == ["1", "2"]
+    assert [item.text for item in reading.messages] == ["1", "2"]
     [unparsed] = reading.unparsed
     assert json.loads(unparsed.body)["entry"] == [odd]
     assert "wrong shape" in unparsed.why
@@ -128,7 +128,7 @@ def test_edits_nested_a_thousand_deep_do_not_end_the_process():
     for _ in range(200):
         edit = {"type": "edit", "edit": {"original_message_id": "a", "message": edit}}
     reading = SOURCE.messages(body_of({**text(), **edit}))
-    assert [one.why for one in reading.unparsed] == ["an edit of an edit"]
+    assert [item.why for item in reading.unparsed] == ["an edit of an edit"]
 
 
 def test_the_signature_is_the_one_that_is_published_for_this_scheme():
@@ -238,10 +238,10 @@ ANYTHING = st.recursive(
 def test_whatever_stands_where_a_message_should_its_neighbour_is_read(odd: Any, over: Any, contacts: Any):
     broken = {**text("odd"), **over}
     kept = [contacts] if not isinstance(contacts, list) else contacts
-    made = body_of(odd, broken, text("beside"), contacts=kept)
-    reading = survived(SOURCE, made)
+    built = body_of(odd, broken, text("beside"), contacts=kept)
+    reading = survived(SOURCE, built)
     if reading is None:  # json writes NaN and Infinity, which are no JSON
-        assert b"NaN" in made or b"Infinity" in made
+        assert b"NaN" in built or b"Infinity" in built
         return
     assert reading.messages[-1].text == "beside"
     assert len(reading.messages) + len(reading.unparsed) == 3
