@@ -19,7 +19,7 @@ import msgspec
 from rfctl.errors import SettingsError
 from rfctl.model.delivery import Delivery
 from rfctl.sinks.contract import DeliveryError, SinkProfile, encode, render_template
-from rfctl.store.connection import RedisAddress
+from rfctl.store.address import RedisAddress
 from rfctl.store.reply_errors import explain_failure
 
 KEEP_S = 86_400
