@@ -19,7 +19,7 @@ from rfctl.model.delivery import Delivery
 from rfctl.sinks.config import QueueConfig
 from rfctl.sinks.contract import DeliveryError
 from rfctl.sinks.payload import encode_payload, render_template
-from rfctl.store.connection import RedisAddress
+from rfctl.store.address import RedisAddress
 from rfctl.store.reply_errors import explain_failure
 
 KEEP_S = 86_400

@@ -1,7 +1,7 @@
-"""Everything that speaks to Redis, behind one door: `Store`."""
+"""Everything that speaks to Redis, behind one door: `Store`. redis-py is imported when the first store is opened."""
 
+from rfctl.store.address import RedisAddress
 from rfctl.store.batches import Addition, BatchOptions
-from rfctl.store.connection import RedisAddress
 from rfctl.store.daemons import DaemonRecord, Daemons
 from rfctl.store.dead_letters import Attempt, DeadLetter
 from rfctl.store.deliveries import DeliveryQueue, group_name

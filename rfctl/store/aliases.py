@@ -11,13 +11,16 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from rfctl.model.message import Message
 from rfctl.store import replies
-from rfctl.store.connection import Command, Connection
 from rfctl.store.keys import alias_key
+
+if TYPE_CHECKING:
+    from rfctl.store.connection import Command, Connection
 
 _LIFETIME_S = 30 * 86_400
 _FRESH_S = 3600.0

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from rfctl.model.closed_sets import Action, DrainReason, Order
 from rfctl.model.message import Message
 from rfctl.model.stored import Added, Batch, HandedOver, StoredMessage, decode_item, encode_item
 from rfctl.store import replies
-from rfctl.store.connection import Connection
 from rfctl.store.keys import Keyspace, ShardKeys, batch_key_of, events_channel, is_hashed
+
+if TYPE_CHECKING:
+    from rfctl.store.connection import Connection
 
 _LAST_MSG_LIVES_MS = 86_400_000
 _HIDDEN = "&*"

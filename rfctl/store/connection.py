@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from redis import exceptions as rx
@@ -19,6 +18,7 @@ from redis.backoff import NoBackoff
 
 from rfctl import errors
 from rfctl.store import replies
+from rfctl.store.address import RedisAddress
 from rfctl.store.clock import Clock, ServerClock
 from rfctl.store.reply_errors import explain_failure, is_not_the_master
 from rfctl.store.scripts import Script, ScriptLibrary
@@ -30,24 +30,10 @@ from rfctl.store.server_info import (
     server_info_from,
     write_refusals,
 )
-from rfctl.text import mask_url
+
+__all__ = ["Command", "Connection", "RedisAddress"]
 
 Command = Sequence[bytes | str | int | float]
-
-
-@dataclass(frozen=True, slots=True)
-class RedisAddress:
-    """Where Redis is, and who set that. Timeouts in ms."""
-
-    url: str
-    set_by: str
-    connect_timeout_ms: int = 1500
-    timeout_ms: int = 2000
-    overrides: str = ""
-
-    def shown(self) -> str:
-        """Return the URL without its password."""
-        return mask_url(self.url)
 
 
 def _obey_cancellation() -> None:

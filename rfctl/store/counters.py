@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from rfctl.store.connection import Connection
+if TYPE_CHECKING:
+    from rfctl.store.connection import Connection
 
 
 class Counters:

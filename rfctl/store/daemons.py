@@ -5,12 +5,16 @@ A record says what another shell needs: where the daemon listens, how long it wa
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import msgspec
 
 from rfctl.model.closed_sets import Role
 from rfctl.store import replies
-from rfctl.store.connection import Connection
 from rfctl.store.keys import DAEMONS
+
+if TYPE_CHECKING:
+    from rfctl.store.connection import Connection
 
 ALIVE_MS = 10_000
 FORGET_MS = 86_400_000

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from rfctl.model.delivery import delivery_id
 from rfctl.store import replies
-from rfctl.store.connection import Connection
 from rfctl.store.deliveries import DeliveryQueue
 from rfctl.store.keys import ShardKeys
 from rfctl.store.stream_entry import StreamEntry
+
+if TYPE_CHECKING:
+    from rfctl.store.connection import Connection
 
 _PAGE = 200
 _ABOUT = 6

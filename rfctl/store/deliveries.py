@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from rfctl.model.delivery import RedisWrite
 from rfctl.store import replies
-from rfctl.store.connection import Connection
 from rfctl.store.keys import ShardKeys
 from rfctl.store.layout import ensure_instance_id
 from rfctl.store.output_stream import make_group
 from rfctl.store.paused_sinks import PausedSinks
 from rfctl.store.stream_entry import StreamEntry, waiting_id
+
+if TYPE_CHECKING:
+    from rfctl.store.connection import Connection
 
 _CONSUMER = "forwarder"
 """All daemons read under this name: only the holder of the lease reads, and goes on where the last holder stopped."""

@@ -7,11 +7,14 @@ of shards stays: with another one, rfctl would not see the batches that are ther
 from __future__ import annotations
 
 import secrets
+from typing import TYPE_CHECKING
 
 from rfctl.errors import OtherShardsError
 from rfctl.store import replies
-from rfctl.store.connection import Connection
 from rfctl.store.keys import INSTANCE_ID, SHARDS
+
+if TYPE_CHECKING:
+    from rfctl.store.connection import Connection
 
 
 async def ensure_instance_id(connection: Connection) -> str:

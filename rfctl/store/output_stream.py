@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from rfctl.errors import ReplyError
 from rfctl.model.stored import Merged, decode_merged
 from rfctl.store import replies
-from rfctl.store.connection import Connection
 from rfctl.store.keys import ShardKeys
 from rfctl.store.stream_entry import StreamEntry, split_id
+
+if TYPE_CHECKING:
+    from rfctl.store.connection import Connection
 
 _PAGE = 1000
 

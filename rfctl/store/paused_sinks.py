@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from rfctl.store import replies
-from rfctl.store.connection import Connection
 from rfctl.store.keys import PAUSED
+
+if TYPE_CHECKING:
+    from rfctl.store.connection import Connection
 
 
 class Pause(msgspec.Struct, frozen=True):

@@ -8,12 +8,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from rfctl.model.stored import decode_item
 from rfctl.store import replies
-from rfctl.store.connection import Command, Connection
 from rfctl.store.keys import ShardKeys, is_hashed
 from rfctl.store.output_stream import ConsumerGroup, OutputStream
+
+if TYPE_CHECKING:
+    from rfctl.store.connection import Command, Connection
 
 OLDEST_AMONG = 1000
 """`PendingSummary.oldest_ms` is exact up to so many pending batches a shard, else among the soonest due."""

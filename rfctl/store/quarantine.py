@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from rfctl.model.message import Unparsed
 from rfctl.store import replies
-from rfctl.store.connection import Connection
 from rfctl.store.keys import QUARANTINE
+
+if TYPE_CHECKING:
+    from rfctl.store.connection import Connection
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,14 +7,11 @@ hides the code of an error inside a script in the middle of it; `code_of` finds 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from redis import exceptions as rx
 
 from rfctl import errors
-
-if TYPE_CHECKING:
-    from rfctl.store.connection import RedisAddress
+from rfctl.store.address import RedisAddress
 
 CANNOT_NOW: dict[str, str] = {
     "LOADING": "wait: it is reading its data from disk; `redis-cli info persistence` says how long",

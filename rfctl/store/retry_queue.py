@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from rfctl.model.delivery import delivery_id
 from rfctl.store import replies
-from rfctl.store.connection import Command, Connection
 from rfctl.store.dead_letters import Attempt, attempts_in
 from rfctl.store.keys import ShardKeys, SinkKeys
 from rfctl.store.stream_entry import waiting_id
+
+if TYPE_CHECKING:
+    from rfctl.store.connection import Command, Connection
 
 END = 25
 """A `RetryCause` is exact up to twice so many held phones a shard; else it covers both ends of the schedule."""

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from rfctl.store import replies
-from rfctl.store.reply_errors import CANNOT_NOW
 
 REDIS_SETTINGS = ("save", "stop-writes-on-bgsave-error", "min-replicas-to-write")
 """The settings that `write_refusals` needs and INFO leaves out. CONFIG GET has them; a hosted Redis may forbid it."""
@@ -43,6 +42,8 @@ class WriteRefusal:
     @property
     def next(self) -> str:
         """What the operator does."""
+        from rfctl.store.reply_errors import CANNOT_NOW  # noqa: PLC0415 - redis-py is imported when it is needed
+
         return CANNOT_NOW[self.code]
 
 

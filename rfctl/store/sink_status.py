@@ -9,15 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from rfctl.store import replies
-from rfctl.store.connection import Command, Connection
 from rfctl.store.deliveries import group_name
 from rfctl.store.keys import ShardKeys
 from rfctl.store.output_stream import ConsumerGroup
 from rfctl.store.paused_sinks import Pause
 from rfctl.store.pending import PendingSummary
 from rfctl.store.retry_queue import RetryCause, merge_causes, retry_cause
+
+if TYPE_CHECKING:
+    from rfctl.store.connection import Command, Connection
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from functools import cached_property
+from typing import TYPE_CHECKING
 
+from rfctl.store.address import RedisAddress
 from rfctl.store.aliases import Aliases
 from rfctl.store.batches import Batches, BatchOptions
-from rfctl.store.connection import Connection, RedisAddress
 from rfctl.store.counters import Counters
 from rfctl.store.daemons import Daemons
 from rfctl.store.dead_letters import DeadLetters
@@ -22,6 +23,10 @@ from rfctl.store.quarantine import Quarantine
 from rfctl.store.retry_queue import PendingDelivery, pending_deliveries
 from rfctl.store.server_info import ServerInfo, WriteRefusal
 from rfctl.store.sink_status import ConfiguredSink, OrphanedGroup, SinkStatus, orphaned_groups, sink_statuses
+
+if TYPE_CHECKING:
+    from rfctl.store.clock import Clock
+    from rfctl.store.connection import Connection
 
 
 class Store:
@@ -47,11 +52,11 @@ class Store:
         max_connections: int = 8,
     ) -> Store:
         """Return a store on sockets of its own. Raises SettingsError for an address that cannot be."""
-        return cls(Connection.open(address, max_connections=max_connections), keyspace, batch_options)
+        return cls(_connect(address, max_connections), keyspace, batch_options)
 
     def reopen(self) -> Store:
         """Return another store on the same Redis, with sockets of its own."""
-        connection = Connection.open(self.address, clock=self._connection.clock)
+        connection = _connect(self.address, clock=self._connection.clock)
         return Store(connection, self._keyspace, self._batch_options)
 
     @property
@@ -160,3 +165,9 @@ class Store:
     async def close(self) -> None:
         """Close every socket."""
         await self._connection.close()
+
+
+def _connect(address: RedisAddress, max_connections: int = 8, clock: Clock | None = None) -> Connection:
+    from rfctl.store.connection import Connection  # noqa: PLC0415 - redis-py is imported when it is needed
+
+    return Connection.open(address, max_connections=max_connections, clock=clock)

@@ -1,0 +1,22 @@
+"""The address of a Redis, as the settings name it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rfctl.text import mask_url
+
+
+@dataclass(frozen=True, slots=True)
+class RedisAddress:
+    """Where Redis is, and who set that. Timeouts in ms."""
+
+    url: str
+    set_by: str
+    connect_timeout_ms: int = 1500
+    timeout_ms: int = 2000
+    overrides: str = ""
+
+    def shown(self) -> str:
+        """Return the URL without its password."""
+        return mask_url(self.url)
