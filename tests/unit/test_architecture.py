@@ -23,17 +23,10 @@ def name_of(path: Path) -> str:
 
 
 def functions(source: str) -> Iterator[tuple[str, int]]:
-    """Yield the name of each function and its lines, from `def` to its last statement, without its docstring."""
+    """Yield the name of each function and its lines, from `def` to its last one."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            yield node.name, (node.end_lineno or node.lineno) - node.lineno + 1 - _docstring_lines(node)
-
-
-def _docstring_lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
-    first = node.body[0]
-    if ast.get_docstring(node) is None or first.end_lineno is None:
-        return 0
-    return first.end_lineno - first.lineno + 1
+            yield node.name, (node.end_lineno or node.lineno) - node.lineno + 1
 
 
 def imported(source: str) -> Iterator[str]:
@@ -100,9 +93,9 @@ def test_rfctl_imports_nothing_of_the_tests() -> None:
     ] == []
 
 
-def test_a_function_is_measured_without_its_docstring() -> None:
-    source = 'class A:\n    def f(self):\n        """Do it.\n\n        Slowly.\n        """\n        return (\n            1\n        )\n'
-    assert list(functions(source)) == [("f", 4)]
+def test_function_is_measured_to_its_last_line() -> None:
+    source = 'class A:\n    @property\n    def f(self):\n        """Do it."""\n        return (\n            1\n        )\n'
+    assert list(functions(source)) == [("f", 5)]
 
 
 @pytest.mark.parametrize(
