@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from rfctl.model.closed_sets import Action, DrainReason, Order
 from rfctl.model.message import Message
 from rfctl.model.stored import Added, Batch, HandedOver, StoredMessage, decode_item, encode_item
@@ -36,8 +38,7 @@ class BatchOptions:
     overdue_ms: int = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class Addition:
+class Addition(msgspec.Struct, frozen=True, gc=False):
     """One message with the decisions about it.
 
     `batch_key` names its batch. Its id is remembered by `dedupe_key` (16 bytes) for `dedupe_s` seconds. `action` is
@@ -97,6 +98,8 @@ class Batches:
         Raises RfctlError when a call failed. Some shards may have stored theirs then; it is safe to send all of the
         messages again, by their ids.
         """
+        if len(self._shards) == 1:
+            return await self._add(self._shards[0], additions)
         by_shard: dict[int, list[int]] = {}
         for place, addition in enumerate(additions):
             by_shard.setdefault(self._keyspace.index_of(addition.batch_key), []).append(place)
@@ -106,13 +109,11 @@ class Batches:
             results.update(zip(places, answers, strict=True))
         return [results[place] for place in range(len(additions))]
 
-    async def _add(self, shard: ShardKeys, additions: list[Addition]) -> list[Added]:
+    async def _add(self, shard: ShardKeys, additions: Sequence[Addition]) -> list[Added]:
         args = [*self._args(shard), shard.seen_prefix, _LAST_MSG_LIVES_MS]
         for addition in additions:
             args += addition.args()
-        flat = list(
-            map(replies.integer, replies.array(await self._connection.run("add", self._keys(shard), args)))
-        )
+        flat = replies.integers(await self._connection.run("add", self._keys(shard), args))
         return [_added(addition.message, *flat[i * 3 : i * 3 + 3]) for i, addition in enumerate(additions)]
 
     async def hand_over(self, *, longest_ms: int, limit: int = 100) -> HandedOver:

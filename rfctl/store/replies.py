@@ -8,6 +8,7 @@ ValueError, because then what answers is no Redis.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import cast
 
 Facts = Mapping[str, object]
 """What XINFO says about one group or consumer: name → answer."""
@@ -51,6 +52,11 @@ def array(reply: object) -> list[object]:
     if not isinstance(reply, list):  # nothing but a list: a string has parts too
         raise TypeError(f"{reply!r} is not a list")
     return reply
+
+
+def integers(reply: object) -> list[int]:
+    """Return the numbers of a script of ours: only that it is a list is checked, because every message passes here."""
+    return cast("list[int]", array(reply))
 
 
 def pairs(reply: object) -> list[tuple[object, object]]:
