@@ -1,7 +1,25 @@
 """How long a batch waits, and the loop that hands it over."""
 
-from rfctl.batching.batcher import Batcher, BatchingRules
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from rfctl.batching.policy import Policy, Rule, Timers
-from rfctl.batching.scheduler import Scheduler
+
+if TYPE_CHECKING:
+    from rfctl.batching.batcher import Batcher, BatchingRules
+    from rfctl.batching.scheduler import Scheduler
 
 __all__ = ["Batcher", "BatchingRules", "Policy", "Rule", "Scheduler", "Timers"]
+
+_LAZY = {
+    "Batcher": "rfctl.batching.batcher",
+    "BatchingRules": "rfctl.batching.batcher",
+    "Scheduler": "rfctl.batching.scheduler",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what the settings do not need when it is used: every command reads the settings."""
+    if name in _LAZY:
+        return getattr(import_module(_LAZY[name]), name)
+    raise AttributeError(f"module {__name__} has no attribute {name}")

@@ -5,6 +5,7 @@ Importing it is cheap: `rfctl --help` does.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import AsyncIterator, Coroutine, Iterable
@@ -12,7 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from rfctl.config.environment import Environment
     from rfctl.config.loader import Configuration
     from rfctl.store import Store
+
+Result = TypeVar("Result")
 
 
 @dataclass
@@ -101,12 +104,20 @@ def invocation(ctx: typer.Context) -> Invocation:
     return run
 
 
-def run_async(work: Coroutine[Any, Any, int | None], *, interrupted: int = INTERRUPTED) -> None:
-    """Run a command; its number is the exit status. A reader that has gone (`| head`) is a clean end."""
+def run_loop(work: Coroutine[Any, Any, Result]) -> Result:
+    """Run a coroutine to its end, with the garbage collector that `main` has stopped for the start."""
     import asyncio
 
+    if not gc.isenabled():
+        gc.freeze()  # what was imported stays to the end
+        gc.enable()
+    return asyncio.run(work)
+
+
+def run_async(work: Coroutine[Any, Any, int | None], *, interrupted: int = INTERRUPTED) -> None:
+    """Run a command; its number is the exit status. A reader that has gone (`| head`) is a clean end."""
     try:
-        status = asyncio.run(work)
+        status = run_loop(work)
         sys.stdout.flush()
     except KeyboardInterrupt:
         status = interrupted

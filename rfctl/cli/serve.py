@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated, Any, Literal
 
 import typer
 
-from rfctl.cli.context import invocation
+from rfctl.cli.context import invocation, run_loop
 from rfctl.daemon import run_process
 from rfctl.observe import logging as logs
 
@@ -40,4 +39,4 @@ def serve(
     configuration = run.configuration(flags)
     log = configuration.settings.log
     logs.configure(level=log.level, format=log.format, mask=log.mask)
-    asyncio.run(run_process(configuration, lambda: run.configuration(flags)))
+    run_loop(run_process(configuration, lambda: run.configuration(flags)))

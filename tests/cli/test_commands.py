@@ -203,8 +203,9 @@ def opened() -> Iterator[contextlib.ExitStack]:
 def test_each_broken_redis_is_named_soon_after_the_start(
     tmp_path: Path, own_server, opened: contextlib.ExitStack
 ):
+    good = own_server()
     began = time.monotonic()
-    rfctl(tmp_path, "--version")
+    rfctl(tmp_path, "stats", RFCTL_REDIS__URL=good.url)
     start_s = time.monotonic() - began  # of a process, on this machine with all that runs on it now
     locked = own_server("--requirepass", "right")
     silent, impolite = opened.enter_context(_silent()), opened.enter_context(_impolite())
@@ -346,7 +347,7 @@ def test_the_embedded_store_ends_with_its_daemon_and_keeps_its_data(tmp_path: Pa
         "RFCTL_REDIS__EMBEDDED_DIR": str(tmp_path / "state"),
     }
     daemon = Daemon(tmp_path, "--embedded", **variables)
-    pid = daemon.find_event("embedded_store")["pid"]
+    pid = daemon.find_event("embedded_server_started")["pid"]
     daemon.post({"from": PHONE, "message": "kept"})
     assert "kept" in rfctl(tmp_path, "inspect", PHONE, "--embedded", **variables).stdout
     second = rfctl(tmp_path, "serve", "--embedded", "--port", "0", **variables)

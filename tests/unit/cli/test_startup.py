@@ -15,7 +15,7 @@ from rfctl.cli.app import COMMANDS, load_all_commands
 OURS = {"rfctl", "rfctl.cli", "rfctl.cli.app", "rfctl.cli.context", "rfctl.errors"}
 HEAVY = {
     "redis", "hiredis", "structlog", "pydantic", "re2", "msgspec", "aiohttp", "starlette", "uvicorn", "asyncio",
-    "ssl", "importlib.metadata", "urllib.request",
+    "ssl", "urllib.request",
 }  # fmt: skip
 """Typer itself imports none of these for the cases below."""
 
