@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from rfctl.batching.policy import comparable_prefix, compile_pattern
+from rfctl.batching.policy import compile_pattern, normalize_prefix
 from rfctl.section import (
     DAY_MS,
     Section,
@@ -40,7 +40,7 @@ def _is_known(kind: str) -> str:
 
 
 def _is_said(word: str) -> str:
-    if not comparable_prefix(word):
+    if not normalize_prefix(word):
         raise ValueError("one of them is empty: white space alone is no word")
     return word
 
