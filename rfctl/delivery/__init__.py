@@ -1,7 +1,6 @@
 """Output stream to sink: in order, at least once, with a schedule of retries."""
 
-from rfctl.delivery.retry_policy import RetryPolicy
 from rfctl.delivery.supervisor import Supervisor
-from rfctl.delivery.target import Target
+from rfctl.delivery.target import RetryPolicy, Target
 
 __all__ = ["RetryPolicy", "Supervisor", "Target"]

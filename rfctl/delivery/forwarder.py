@@ -13,7 +13,7 @@ import structlog
 
 from rfctl.delivery.lease import Lease
 from rfctl.delivery.phone_queues import PhoneQueues
-from rfctl.delivery.retry_policy import RetryPolicy
+from rfctl.delivery.target import RetryPolicy
 from rfctl.errors import RfctlError
 from rfctl.sinks.contract import Sink
 from rfctl.sinks.redis import RedisSink
@@ -31,13 +31,13 @@ class Forwarder:
     """Delivers what one shard's output stream has for one sink; `daemon_id` tells this daemon from all others."""
 
     def __init__(
-        self, deliveries: DeliveryQueue, sink: Sink | RedisSink, pace: RetryPolicy, daemon_id: str
+        self, deliveries: DeliveryQueue, sink: Sink | RedisSink, policy: RetryPolicy, daemon_id: str
     ) -> None:
         self._deliveries = deliveries
-        self._pace = pace
+        self._policy = policy
         self._daemon_id = daemon_id
-        self._lease = Lease(deliveries, daemon_id, pace.lease_ms)
-        self._queues = PhoneQueues(deliveries, sink, pace, self._lease)
+        self._lease = Lease(deliveries, daemon_id, policy.lease_ms)
+        self._queues = PhoneQueues(deliveries, sink, policy, self._lease)
         self._recovering: str | None = None
         self._log = _log.bind(sink=deliveries.sink)
 
@@ -55,9 +55,9 @@ class Forwarder:
                     failures += 1
                     await sleep_or_stop(stopping, min(_MOST_WAIT_S, 0.05 * 2 ** min(failures, 6)))
         finally:
-            await self._queues.end(self._pace.finish_ms)
+            await self._queues.end(self._policy.finish_ms)
             with contextlib.suppress(RfctlError):
-                await self._lease.give_back()
+                await self._lease.release()
 
     async def step(self) -> None:
         """Take one turn: keep the lease, start what is due, read what is new and start it. At most about `max_sleep_ms`."""
@@ -67,9 +67,9 @@ class Forwarder:
             raise RfctlError(f"a lane broke: {problem!r}")
         if not await self._keep_lease():
             self._queues.cancel_all()
-            await asyncio.sleep(min(self._pace.max_sleep_ms, self._pace.lease_ms / 6) / 1000)
+            await asyncio.sleep(min(self._policy.max_sleep_ms, self._policy.lease_ms / 6) / 1000)
         elif await self._is_paused():
-            await asyncio.sleep(self._pace.max_sleep_ms / 1000)
+            await asyncio.sleep(self._policy.max_sleep_ms / 1000)
         else:
             await self._deliver()
 
@@ -90,7 +90,7 @@ class Forwarder:
 
     async def _keep_lease(self) -> bool:
         had_it = self._lease.is_ours
-        ours = await self._lease.keep()
+        ours = await self._lease.take_or_renew()
         if ours and not had_it:
             self._queues.cancel_all()
             await self._deliveries.open()
@@ -107,29 +107,29 @@ class Forwarder:
     async def _recover(self, after: str) -> None:
         """Take up what the last one had read and not acknowledged, page by page, before anything new."""
         if self._queues.full or (after == _FROM_THE_START and len(self._queues)):
-            await self._queues.wait_for_slot(self._pace.max_sleep_ms)
+            await self._queues.wait_for_slot(self._policy.max_sleep_ms)
             return
         self._queues.ending = False
         entries = await self._deliveries.unacknowledged(after, _RECOVERY_PAGE, self._daemon_id)
         if entries is None:
-            self._lease.lose()
+            self._lease.expire()
             return
         self._recovering = entries[-1].id if entries else None
         await self._queues.enqueue(entries)
 
     async def _deliver_next(self) -> None:
         """Start the phones whose next try is due, and read what is new."""
-        names, next_ms = await self._deliveries.due(2 * self._pace.concurrency + len(self._queues))
+        names, next_ms = await self._deliveries.due(2 * self._policy.concurrency + len(self._queues))
         for name in names:
             self._queues.start_due(name)
         wait_ms = (
-            self._pace.max_sleep_ms if next_ms is None else max(1, min(self._pace.max_sleep_ms, next_ms))
+            self._policy.max_sleep_ms if next_ms is None else max(1, min(self._policy.max_sleep_ms, next_ms))
         )
         if self._queues.full:
             await self._queues.wait_for_slot(wait_ms)
         else:
-            entries = await self._deliveries.unread(2 * self._pace.concurrency, wait_ms, self._daemon_id)
+            entries = await self._deliveries.unread(2 * self._policy.concurrency, wait_ms, self._daemon_id)
             if entries is None:
-                self._lease.lose()
+                self._lease.expire()
             else:
                 await self._queues.enqueue(entries)

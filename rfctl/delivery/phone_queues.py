@@ -19,7 +19,7 @@ import structlog
 
 from rfctl.delivery.lease import Lease
 from rfctl.delivery.outage import OutageDetector
-from rfctl.delivery.retry_policy import RetryPolicy
+from rfctl.delivery.target import RetryPolicy
 from rfctl.errors import KeyTakenError, RedisCannotNowError, RedisUnreachableError, RfctlError
 from rfctl.sinks.contract import DeliveryError, Sink
 from rfctl.sinks.redis import RedisSink
@@ -51,14 +51,14 @@ class PhoneQueues:
     """
 
     def __init__(
-        self, deliveries: DeliveryQueue, sink: Sink | RedisSink, pace: RetryPolicy, lease: Lease
+        self, deliveries: DeliveryQueue, sink: Sink | RedisSink, policy: RetryPolicy, lease: Lease
     ) -> None:
         self._deliveries = deliveries
         self._sink = sink
-        self._pace = pace
+        self._policy = policy
         self._lease = lease
         self._queues: dict[str, _PhoneQueue] = {}
-        self._slots = asyncio.Semaphore(pace.concurrency)
+        self._slots = asyncio.Semaphore(policy.concurrency)
         self._enqueueing = asyncio.Lock()
         self._freed = asyncio.Event()
         self.ending = False
@@ -76,7 +76,7 @@ class PhoneQueues:
     @property
     def full(self) -> bool:
         """Whether nothing should be read until some lane has ended."""
-        return len(self._queues) >= 2 * self._pace.concurrency
+        return len(self._queues) >= 2 * self._policy.concurrency
 
     async def wait_for_slot(self, within_ms: float) -> None:
         """Wait until a lane ends, but no longer than `within_ms`."""
@@ -161,7 +161,7 @@ class PhoneQueues:
                     entry = queue.entries.popleft() if queue.entries else await self._fetch(str(following))
                     following = await self._deliver(queue, entry)
         except LeaseLostError:
-            self._lease.lose()
+            self._lease.expire()
         finally:
             if self._queues.get(queue.name) is queue:
                 del self._queues[queue.name]
@@ -256,7 +256,7 @@ class PhoneQueues:
     # --- what became of it
 
     async def _on_delivered(self, name: str) -> None:
-        if self._outage.served(name):
+        if self._outage.record_success(name):
             count = await self._retry_while_leased(lambda: self._deliveries.retry_now(fixed_too=False))
             self._log.info("sink_recovered", phones_tried_at_once=count, first=name)
 
@@ -265,14 +265,14 @@ class PhoneQueues:
             await self._pause(problem)
             await self._hold(queue, [entry], 0, problem.fact)
             return None
-        if problem.final or entry.attempts >= len(self._pace.retry_delays_ms):
+        if problem.final or entry.attempts >= len(self._policy.retry_delays_ms):
             return await self._dead_letter(entry, problem)
-        wait_ms = max(self._pace.retry_delays_ms[entry.attempts], problem.retry_after_ms)
+        wait_ms = max(self._policy.retry_delays_ms[entry.attempts], problem.retry_after_ms)
         self._log.warning(
             "delivery_failed", id=entry.id, phone=entry.phone, attempts=entry.attempts + 1,
             problem=problem.fact, again_in_ms=wait_ms,
         )  # fmt: skip
-        fixed = self._outage.failed(entry.name, told_to_wait=problem.retry_after_ms > 0)
+        fixed = self._outage.record_failure(entry.name, receiver_set_wait=problem.retry_after_ms > 0)
         await self._hold(queue, [entry], wait_ms, problem.fact, fixed=fixed)
         return None
 
@@ -287,7 +287,7 @@ class PhoneQueues:
             self.pausing -= 1
 
     async def _dead_letter(self, entry: StreamEntry, problem: DeliveryError) -> str:
-        self._outage.given_up(entry.name)
+        self._outage.record_dead_letter(entry.name)
         self._log.error(
             "message_dead_lettered", id=entry.id, phone=entry.phone, attempts=entry.attempts + 1,
             problem=problem.fact, next="rfctl dead list",

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from rfctl.delivery import RetryPolicy
 from rfctl.delivery.forwarder import Forwarder
-from rfctl.delivery.retry_policy import RetryPolicy
 from rfctl.errors import RedisUnreachableError
 from rfctl.model.delivery import Delivery
 from rfctl.sinks.contract import DeliveryError

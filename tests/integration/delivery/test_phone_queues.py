@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from rfctl.delivery.retry_policy import RetryPolicy
+from rfctl.delivery import RetryPolicy
 from rfctl.model.delivery import Delivery
 from rfctl.sinks.contract import DeliveryError
 from rfctl.store.connection import Connection
@@ -129,7 +129,7 @@ def served_since(picky: Picky, before: int) -> bool:
 
 @pytest.fixture
 def soon_down(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rfctl.delivery.outage._SERVED_NOBODY_S", 0.05)
+    monkeypatch.setattr("rfctl.delivery.outage._MIN_OUTAGE_S", 0.05)
 
 
 async def test_those_who_are_always_refused_do_not_burn_their_tries_when_others_are_served(
