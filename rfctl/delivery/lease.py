@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
+from rfctl.errors import RedisCannotNowError, RedisUnreachableError, RfctlError
 from rfctl.store import DeliveryQueue
+
+_RETRY_DELAY_S = 0.1
+T = TypeVar("T")
 
 
 class Lease:
@@ -49,3 +55,20 @@ class Lease:
         """Let another daemon have the lease at once. Raises RfctlError; then it runs out by itself."""
         self.expire()
         await self._deliveries.lease(self._daemon_id, 0)
+
+
+class LeaseLostError(RfctlError):
+    """The lease is no longer ours: another daemon may deliver now."""
+
+    def __init__(self) -> None:
+        super().__init__("the lease has run out")
+
+
+async def retry_while_leased(is_leased: Callable[[], bool], call: Callable[[], Awaitable[T]]) -> T:
+    """Repeat a call until Redis serves it, as long as the lease is ours. Raises LeaseLostError, and RfctlError."""
+    while is_leased():
+        try:
+            return await call()
+        except (RedisUnreachableError, RedisCannotNowError):
+            await asyncio.sleep(_RETRY_DELAY_S)
+    raise LeaseLostError
