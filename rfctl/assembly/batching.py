@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rfctl.assembly.sources import dedupe_s
 from rfctl.batching import BatchingRules, Policy, Rule, Timers
-from rfctl.batching.policy import comparable_prefix, comparable_text, compile_pattern
+from rfctl.batching.policy import compile_pattern, normalize_prefix, normalize_text
 from rfctl.config.rules import RuleSettings
 from rfctl.config.settings import Settings
 
@@ -40,8 +40,8 @@ def _rule(name: str, rule: RuleSettings) -> Rule:
         companies=frozenset(rule.companies),
         accounts=frozenset(rule.accounts),
         types=frozenset(rule.types),
-        words=frozenset(comparable_text(word) for word in rule.words),
-        prefixes=tuple(comparable_prefix(prefix) for prefix in rule.prefixes),
+        words=frozenset(normalize_text(word) for word in rule.words),
+        prefixes=tuple(normalize_prefix(prefix) for prefix in rule.prefixes),
         patterns=tuple(compile_pattern(pattern) for pattern in rule.patterns),
         action="" if rule.action == "wait" else rule.action,
         quiet_ms=rule.quiet_ms,

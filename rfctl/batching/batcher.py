@@ -1,7 +1,7 @@
 """Decides for each message which batch it joins and how long that waits, then stores it.
 
-The store knows numbers only; the policy, the fields that keep batches apart and the time that ids are remembered are
-known here.
+The policy, the fields that keep batches apart and the time for which ids are remembered are known here. The store
+gets numbers only.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from rfctl.store import Addition, Store, batch_key_of, dedupe_key
 
 @dataclass(frozen=True, slots=True)
 class BatchingRules:
-    """How batches are made: ms, seconds.
+    """How messages become batches.
 
-    `split_by` names what keeps one person's batches apart besides the chat: account, company, both or nothing.
-    `source_dedupe_s` has the sources that remember ids for another time than `dedupe_s`.
+    `split_by` names what keeps a phone's batches apart besides the chat: account, company, both or nothing. Message ids
+    are remembered for `dedupe_s` seconds, or for the `source_dedupe_s` of their source.
     """
 
     policy: Policy
@@ -28,7 +28,7 @@ class BatchingRules:
     dedupe_s: int = 86_400
     source_dedupe_s: Mapping[str, int] = field(default_factory=dict)
 
-    def batch_key(self, message: Message) -> str:
+    def build_batch_key(self, message: Message) -> str:
         """Return the key of the batch that a message belongs to."""
         return batch_key_of(
             message.phone,
@@ -37,10 +37,10 @@ class BatchingRules:
             company=message.company or "" if "company" in self.split_by else "",
         )
 
-    def addition(self, message: Message) -> Addition:
-        """Return the message with all that is decided about it."""
+    def build_addition(self, message: Message) -> Addition:
+        """Return the message with every decision about it."""
         decision = self.policy.decide(message)
-        batch_key = self.batch_key(message)
+        batch_key = self.build_batch_key(message)
         return Addition(
             message,
             batch_key,
@@ -54,17 +54,26 @@ class BatchingRules:
 
 
 class Batcher:
-    """Stores messages by one set of rules; `rules` may be replaced at any time."""
+    """Stores messages and hands batches over, by one set of rules."""
 
     def __init__(self, store: Store, rules: BatchingRules) -> None:
         self._store = store
-        self.rules = rules
+        self._rules = rules
+
+    @property
+    def shortest_quiet_ms(self) -> int:
+        """The shortest silence after which a batch is due, under any rule."""
+        return self._rules.policy.shortest_ms
+
+    def reconfigure(self, rules: BatchingRules) -> None:
+        """Decide by other rules from now on; pending batches keep their due times."""
+        self._rules = rules
 
     async def add(self, messages: Sequence[Message]) -> list[Added]:
         """Store messages. Returns what became of each, in their order. Raises RfctlError, as `Batches.add`."""
         resolved = await self._store.aliases.learn_and_resolve(messages)
-        return await self._store.batches.add([self.rules.addition(message) for message in resolved])
+        return await self._store.batches.add([self._rules.build_addition(message) for message in resolved])
 
     async def hand_over(self, *, limit: int = 100) -> HandedOver:
-        """Hand over what is due, up to `limit` batches a shard; `more` says if some is left."""
-        return await self._store.batches.hand_over(longest_ms=self.rules.policy.longest_ms, limit=limit)
+        """Hand over what is due, up to `limit` batches a shard; `more` says if anything due is left."""
+        return await self._store.batches.hand_over(longest_ms=self._rules.policy.longest_ms, limit=limit)

@@ -1,8 +1,8 @@
-"""How long to wait for a person, and what does not wait; pure. The scripts are told numbers and know nothing of why.
+"""Decides how long a batch waits for the next message, and which messages do not wait. Pure.
 
-A rule says whom it is for (sources, companies, accounts), which messages (types, and the whole text by words,
-prefixes or patterns) and what follows: other timers, or what becomes of the batch at once. Each timer and the
-consequence come from the first rule that matches and sets it, else from the general timers.
+A rule has conditions: sources, companies, accounts, types, and the whole text by words, prefixes or patterns. It sets
+timers, or an action on the batch. Each timer and the action come from the first rule that matches and sets it, else
+from the general timers. The scripts get numbers, and no reasons.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ from rfctl.model.message import Message
 
 MATCHED_CHARS = 1024
 """A longer text is no command: no words, prefix or pattern matches it."""
-_BEHIND = " .!?…"
-_LOOKS = dict.fromkeys((0xFE0E, 0xFE0F))
-"""Variation selectors: they only choose whether an emoji is in colour, and one phone sends them, another does not."""
-_NOT_SAID = frozenset({"reaction", "deletion", "system", "location", "contacts", "unsupported"})
-"""Types whose text is no words of the person: an emoji under our words, a notice of the provider, batching.placeholder."""
+_END_MARKS = " .!?…"
+_VARIATION_SELECTORS = dict.fromkeys((0xFE0E, 0xFE0F))
+"""They only choose whether an emoji is in colour. Some phones send them, others do not."""
+_FOREIGN_TEXT = frozenset({"reaction", "deletion", "system", "location", "contacts", "unsupported"})
+"""Types whose text is not the person's words: an emoji under our words, a provider's notice, batching.placeholder."""
 
 
 class Pattern(Protocol):
-    """A compiled expression of RE2. It takes time in proportion to the text: a stranger's cannot hold up the daemon."""
+    """A compiled expression of RE2. Its time is in proportion to the text, so no text holds up the daemon."""
 
     def fullmatch(self, text: bytes, /) -> object | None:
-        """Return something if the whole text, in UTF-8, is meant, else None."""
+        """Return a match if the whole text, in UTF-8, fits, else None."""
 
 
 @dataclass(frozen=True, slots=True)
 class Timers:
-    """The three timers of a batch: silence, size and the longest wait (ms, messages, ms)."""
+    """The timers of a batch: how long a silence (ms), how many messages, and how long in all (ms)."""
 
     quiet_ms: int
     max_size: int
@@ -43,13 +43,13 @@ class Timers:
 
     @property
     def longest_ms(self) -> int:
-        """No batch is due further away than this."""
+        """The longest time until a batch is due."""
         return max(self.quiet_ms, self.max_wait_ms)
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule; an empty condition matches everything, a timer of None is left to the next rule."""
+    """Conditions on a message, and what follows. An empty condition matches everything; a timer of None is not set."""
 
     name: str
     sources: frozenset[str] = frozenset()
@@ -65,10 +65,10 @@ class Rule:
     max_wait_ms: int | None = None
 
     def matches(self, message: Message) -> bool:
-        """Say whether this message is meant."""
-        return self._is_for(message) and self._says(message)
+        """Say whether the message meets every condition."""
+        return self._matches_fields(message) and self._matches_text(message)
 
-    def _is_for(self, message: Message) -> bool:
+    def _matches_fields(self, message: Message) -> bool:
         return (
             (not self.sources or message.channel in self.sources)
             and (not self.companies or (message.company or "") in self.companies)
@@ -76,52 +76,52 @@ class Rule:
             and (not self.types or message.type in self.types)
         )
 
-    def _says(self, message: Message) -> bool:
+    def _matches_text(self, message: Message) -> bool:
         if not (self.words or self.prefixes or self.patterns):
             return True
-        if len(message.text) > MATCHED_CHARS or not (self.types or _is_said(message)):
+        if len(message.text) > MATCHED_CHARS or not (self.types or _is_own_text(message)):
             return False
         return (
-            comparable_text(message.text) in self.words
-            or comparable_prefix(message.text).startswith(self.prefixes)
-            or self._fits(message.text.strip().encode(errors="replace"))
+            normalize_text(message.text) in self.words
+            or normalize_prefix(message.text).startswith(self.prefixes)
+            or self._matches_pattern(message.text.strip().encode(errors="replace"))
         )
 
-    def _fits(self, text: bytes) -> bool:
+    def _matches_pattern(self, text: bytes) -> bool:
         return any(pattern.fullmatch(text) for pattern in self.patterns)
 
 
-def _is_said(message: Message) -> bool:
+def _is_own_text(message: Message) -> bool:
     """Say whether the text is the person's own words; a picture with the caption "stop" is not just "stop"."""
-    return not message.media and message.type not in _NOT_SAID
+    return not message.media and message.type not in _FOREIGN_TEXT
 
 
-def comparable_prefix(text: str) -> str:
-    """Return the form in which prefixes are compared: no case, no white space before it; that behind it counts."""
-    return unicodedata.normalize("NFKC", text.translate(_LOOKS)).casefold().lstrip()
+def normalize_prefix(text: str) -> str:
+    """Return the form in which prefixes are compared: without case and leading white space."""
+    return unicodedata.normalize("NFKC", text.translate(_VARIATION_SELECTORS)).casefold().lstrip()
 
 
-def comparable_text(text: str) -> str:
-    """Return the form in which words are compared: no case, and neither white space nor a full stop behind them."""
-    said = comparable_prefix(text).rstrip()
-    return said.rstrip(_BEHIND) or said
+def normalize_text(text: str) -> str:
+    """Return the form in which words are compared: without case, white space around them and marks at the end."""
+    text = normalize_prefix(text).rstrip()
+    return text.rstrip(_END_MARKS) or text
 
 
 def compile_pattern(pattern: str) -> Pattern:
-    """Return a pattern that can be matched. Raises ValueError with what RE2 has against it."""
+    """Return a pattern that can be matched. Raises ValueError with the fault that RE2 names."""
     options = re2.Options()
     options.log_errors = False  # it would print them
-    options.never_capture = True  # whether it fits is all that is asked, and is found faster
+    options.never_capture = True  # only whether it matches is asked, which is faster
     try:
-        made: Pattern = re2.compile(pattern.encode(), options)
+        compiled: Pattern = re2.compile(pattern.encode(), options)
     except re2.error as problem:
         raise ValueError(problem.args[0].decode(errors="replace")) from None
-    return made
+    return compiled
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What the scripts are told about one message (ms, messages)."""
+    """The timers (ms, messages) and the action for one message."""
 
     quiet_ms: int
     max_size: int
@@ -131,14 +131,14 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The general timers and the rules, in the order in which they are asked."""
+    """The general timers, and the rules in their order."""
 
     timers: Timers
     rules: Sequence[Rule] = ()
 
     @property
     def longest_ms(self) -> int:
-        """No batch is due further away than this, whatever rule it is under."""
+        """The longest time until a batch is due, under any rule."""
         waits = [
             wait for rule in self.rules for wait in (rule.quiet_ms, rule.max_wait_ms) if wait is not None
         ]
@@ -146,22 +146,22 @@ class Policy:
 
     @property
     def shortest_ms(self) -> int:
-        """No batch is due sooner after a message than this, but for its longest wait."""
+        """The shortest silence after which a batch is due, under any rule."""
         return min(
             [self.timers.quiet_ms, *(rule.quiet_ms for rule in self.rules if rule.quiet_ms is not None)]
         )
 
     def decide(self, message: Message) -> Decision:
-        """Return how long this message's batch waits for the next one, and what it does at once."""
+        """Return how long this message's batch waits for the next message, and what happens to it at once."""
         matching = [rule for rule in self.rules if rule.matches(message)]
         timers = self.timers
         return Decision(
-            _first((rule.quiet_ms for rule in matching), timers.quiet_ms),
-            _first((rule.max_size for rule in matching), timers.max_size),
-            _first((rule.max_wait_ms for rule in matching), timers.max_wait_ms),
+            _first_set((rule.quiet_ms for rule in matching), timers.quiet_ms),
+            _first_set((rule.max_size for rule in matching), timers.max_size),
+            _first_set((rule.max_wait_ms for rule in matching), timers.max_wait_ms),
             next((rule.action for rule in matching if rule.action), ""),
         )
 
 
-def _first(values: Iterable[int | None], otherwise: int) -> int:
-    return next((value for value in values if value is not None), otherwise)
+def _first_set(values: Iterable[int | None], default: int) -> int:
+    return next((value for value in values if value is not None), default)

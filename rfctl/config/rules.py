@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from rfctl.batching.policy import comparable_prefix, compile_pattern
+from rfctl.batching.policy import compile_pattern, normalize_prefix
 from rfctl.section import (
     DAY_MS,
     Example,
@@ -41,7 +41,7 @@ def _is_no_slip(kind: str) -> str:
 
 
 def _has_words(word: str) -> str:
-    if not comparable_prefix(word):
+    if not normalize_prefix(word):
         raise ValueError("one of them is empty: white space alone is no word")
     return word
 

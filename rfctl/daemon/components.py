@@ -1,7 +1,6 @@
-"""What one daemon is made of: built from the settings, and changed with them while it runs.
+"""The components of one daemon: built from the settings, and reconfigured with them while it runs.
 
-Settings stop here: each component gets plain values. What cannot change in a running daemon (its Redis, its
-listener, its role) stays as it was at the start.
+Settings stop here: each component gets plain values. A running daemon keeps its Redis, its listener and its role.
 """
 
 from __future__ import annotations
@@ -34,16 +33,16 @@ from rfctl.store import Store
 from rfctl.timing import sleep_or_stop, wait_for_any
 
 _log = structlog.get_logger("daemon")
-_LEAST_SLEEP_MS = 10
+_MIN_SLEEP_MS = 10
 _TRIM_EVERY_S = 5.0
-_AT_START = ("redis.", "http.", "output.stream", "daemon.")
-"""Settings that hold from the start of a daemon to its end."""
+_FIXED_SETTINGS = ("redis.", "http.", "output.stream", "daemon.")
+"""Prefixes of the settings that hold from the start of a daemon to its end."""
 
 
 class Components:
     """The components of one daemon, whose id is `daemon_id`.
 
-    `redis_url` is where queue libraries find the same Redis; `on_end` is called with each forwarder's task when it ends.
+    Queue libraries find the same Redis at `redis_url`. `on_end` is called with the task of each forwarder that ends.
     """
 
     def __init__(
@@ -71,7 +70,7 @@ class Components:
             store.counters,
             placeholder=settings.batching.placeholder,
             max_body_bytes=settings.http.max_body_bytes,
-            expect=self.scheduler.expect,
+            on_due=self.scheduler.wake_for,
         )
         self.supervisor = Supervisor(
             store, daemon_id, partial(open_targets, redis_url=redis_url), usable=self.preflight.usable, on_end=on_end
@@ -82,9 +81,8 @@ class Components:
         return self.settings.daemon.role in ("all", role)
 
     def _max_sleep_ms(self) -> int:
-        # A batch that another daemon opens right after a look is due its quiet_ms later: look again by then.
-        shortest = self.batcher.rules.policy.shortest_ms
-        return max(_LEAST_SLEEP_MS, min(self.settings.daemon.max_sleep_ms, shortest))
+        # Another daemon may open a batch right after a turn. It is due after its quiet_ms: wake by then.
+        return max(_MIN_SLEEP_MS, min(self.settings.daemon.max_sleep_ms, self.batcher.shortest_quiet_ms))
 
     async def _add(self, messages: Sequence[Message]) -> list[Added]:
         if not self.preflight.passed:
@@ -92,47 +90,47 @@ class Components:
         return await self.batcher.add(messages)
 
     async def start_sinks(self) -> None:
-        """Deliver to the sinks of the settings. Raises SettingsError before anything was started."""
+        """Begin to deliver to the sinks of the settings. Raises SettingsError; then none is started."""
         if self.has_role("forwarder"):
             await self.supervisor.reconfigure(forwarded_sinks(self.settings))
 
-    def loops(self, stopping: asyncio.Event) -> list[Awaitable[None]]:
-        """Return what is to run until `stopping` is set."""
+    def create_loops(self, stopping: asyncio.Event) -> list[Awaitable[None]]:
+        """Return the loops of this daemon's role, which run until `stopping` is set."""
         return [self._schedule(stopping), self._trim(stopping)] if self.has_role("processor") else []
 
     async def _schedule(self, stopping: asyncio.Event) -> None:
-        waiting = asyncio.ensure_future(wait_for_any(self.preflight.usable, stopping))
-        while not waiting.done():
+        wait = asyncio.ensure_future(wait_for_any(self.preflight.usable, stopping))
+        while not wait.done():
             self._readiness.record_turn()
-            await asyncio.wait([waiting], timeout=1)
+            await asyncio.wait([wait], timeout=1)
         await self.scheduler.run(stopping)
 
     async def _trim(self, stopping: asyncio.Event) -> None:
-        """Trim now and then, and never before the groups are there of which the settings say that they read."""
+        """Trim now and then, but only while every consumer group of the settings exists: it may read old entries."""
         while not stopping.is_set():
             output = self.settings.output
             with contextlib.suppress(RfctlError):
-                await self._make_worker_groups()
+                await self._ensure_worker_groups()
                 await self.store.output.trim(
                     retention_s=output.retention_s, retention_entries=output.retention_entries
                 )
             await sleep_or_stop(stopping, _TRIM_EVERY_S)
 
-    async def _make_worker_groups(self) -> None:
+    async def _ensure_worker_groups(self) -> None:
         for group in set(worker_groups(self.settings)) - self._groups:
             await self.store.output.make_group(group)
             self._groups.add(group)
 
     async def record_turn_without_scheduler(self) -> None:
-        """Count a heartbeat as the turn that feeds the watchdog, in a daemon that runs no scheduler."""
+        """Count a heartbeat as a turn, in a daemon that runs no scheduler."""
         if not self.has_role("processor"):
             self._readiness.record_turn()
 
-    def warn(self) -> None:
-        """Log what of the settings should be known at every start and every reload."""
+    def log_notices(self) -> None:
+        """Log what an operator should know of the sources, at every start and every reload."""
         for name in insecure(self.settings):
-            cure = f"set sources.{name}.secrets, and take away insecure"
-            _log.warning("source_unverified", source=name, next=cure)
+            step = f"set sources.{name}.secrets, and take away insecure"
+            _log.warning("source_unverified", source=name, next=step)
         if GENERIC not in self.receiver.sources:
             _log.info(
                 "generic_source_disabled",
@@ -141,9 +139,9 @@ class Components:
             )
 
     async def reconfigure(self, new: Settings) -> list[str]:
-        """Go on with new settings. Returns the names of those that differ and wait for a restart.
+        """Use other settings from now on. Returns the names of the changed settings that need a restart.
 
-        Raises SettingsError for wrong ones: then nothing was changed.
+        Raises SettingsError; then nothing was changed.
         """
         old = self.settings
         if self.has_role("webhook"):
@@ -151,21 +149,22 @@ class Components:
         sources = build_sources(new)
         if self.has_role("forwarder"):
             await self.supervisor.reconfigure(forwarded_sinks(new))
-        self.settings = _with_those_of_the_start(old, new)
-        self.batcher.rules = build_rules(self.settings)
+        self.settings = _keep_fixed_settings(old, new)
+        self.batcher.reconfigure(build_rules(self.settings))
         self.store.batches.options = batch_options(self.settings)
         self.receiver.reconfigure(sources, new.batching.placeholder)
-        self.scheduler.max_sleep_ms = self._max_sleep_ms()
+        self.scheduler.reconfigure(max_sleep_ms=self._max_sleep_ms())
         with contextlib.suppress(RfctlError):
-            await self._make_worker_groups()  # else the trimming makes them, before it trims
+            await self._ensure_worker_groups()  # the trimmer makes them otherwise, before it trims
         return [
             option.name
             for option in options()
-            if option.name.startswith(_AT_START) and value_of(old, option.name) != value_of(new, option.name)
+            if option.name.startswith(_FIXED_SETTINGS)
+            and value_of(old, option.name) != value_of(new, option.name)
         ]
 
 
-def _with_those_of_the_start(old: Settings, new: Settings) -> Settings:
+def _keep_fixed_settings(old: Settings, new: Settings) -> Settings:
     output = new.output.model_copy(update={"stream": old.output.stream})
     return new.model_copy(
         update={"redis": old.redis, "http": old.http, "daemon": old.daemon, "output": output}

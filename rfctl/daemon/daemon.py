@@ -1,6 +1,6 @@
 """One daemon: builds the components from the settings, starts them, watches them, stops them in order.
 
-The daemon holds nothing that matters: whatever kills it, what was acknowledged is in Redis.
+The daemon holds nothing of value: after any crash, every acknowledged message is in Redis.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from rfctl.assembly.store import embedded_folder, open_store
 from rfctl.config.loader import Configuration
 from rfctl.config.settings import EMBEDDED
 from rfctl.daemon.components import Components
-from rfctl.daemon.heartbeat import Heartbeat
-from rfctl.daemon.http_server import HttpServer, bind
+from rfctl.daemon.heartbeat import Heartbeat, build_record
+from rfctl.daemon.http_server import HttpServer, bind_socket
 from rfctl.daemon.readiness import Readiness
-from rfctl.daemon.record import describe
+from rfctl.daemon.stats_log import log_stats
 from rfctl.daemon.systemd import Notifier
 from rfctl.errors import (
     INTERRUPTED,
@@ -39,14 +39,14 @@ from rfctl.ingest import Webhook
 from rfctl.observe import logging as logs
 from rfctl.store import DaemonRecord
 from rfctl.store.embedded import EmbeddedServer
-from rfctl.timing import first_of, sleep_or_stop
+from rfctl.timing import first_of
 
 _log = structlog.get_logger("daemon")
 _STOP_S = 4.5
 
 
 class Daemon:
-    """One daemon: `start`, `wait`, `stop`; a test can do the same without a process."""
+    """One daemon: `start`, `wait_for_stop`, `stop`. It needs no process of its own."""
 
     def __init__(self, configuration: Configuration, load: Callable[[], Configuration] | None = None) -> None:
         self._configuration = configuration
@@ -68,14 +68,14 @@ class Daemon:
 
     @property
     def url(self) -> str:
-        """Where the webhook listens, or "" without one."""
+        """The URL of the listener, or "" without one."""
         return self._http_server.url if self._http_server else ""
 
     async def start(self) -> None:
-        """Build and start everything. Raises RfctlError when it must not start."""
+        """Build and start every component. Raises RfctlError; then nothing runs."""
         for notice in self._configuration.notices:
             _log.warning("settings_noticed", text=notice)
-        listening = self._bind()
+        listening = self._bind_socket()
         try:
             self._open_store()
             await self._build(listening)
@@ -85,11 +85,11 @@ class Daemon:
             await self._close()
             raise
 
-    def _bind(self) -> socket.socket | None:
+    def _bind_socket(self) -> socket.socket | None:
         if self._settings.daemon.role not in ("all", "webhook"):
             return None
         check_open_to_all(self._settings)
-        return bind(self._settings.http.host, self._settings.http.port)
+        return bind_socket(self._settings.http.host, self._settings.http.port)
 
     def _open_store(self) -> None:
         url = None
@@ -114,96 +114,87 @@ class Daemon:
         try:
             await preflight.check()
         except (RedisUnreachableError, RedisCannotNowError) as problem:
-            self._begin(preflight.check_until_passed(self._stopping, problem))
+            self._start_task(preflight.check_until_passed(self._stopping, problem))
         await self._components.start_sinks()
         if listening is not None:
-            self._components.warn()
+            self._components.log_notices()
             await self._listen(listening)
-        self._begin_loops()
-        self._notifier.ready(f"listening on {self.url or 'nothing'}, Redis {self._store.address.shown()}")
+        self._start_loops()
+        self._notifier.notify_ready(
+            f"listening on {self.url or 'nothing'}, Redis {self._store.address.shown()}"
+        )
         role = self._settings.daemon.role
-        _log.info("daemon_started", listener=self.url, role=role, pid=os.getpid(), version=__version__)
+        _log.info(
+            "daemon_started", listener=self.url or None, role=role, pid=os.getpid(), version=__version__
+        )
 
     async def _listen(self, listening: socket.socket) -> None:
         http = self._settings.http
-        webhook = Webhook(self._components.receiver, self._store, http.admin_token, self._ready)
+        webhook = Webhook(self._components.receiver, self._store, http.admin_token, self._check_readiness)
         self._http_server = HttpServer(
-            webhook.app(),
+            webhook.create_app(),
             listening,
             header_s=http.header_timeout_ms / 1000,
             body_s=http.body_timeout_ms / 1000,
         )
         await self._http_server.start()
 
-    def _begin_loops(self) -> None:
+    def _start_loops(self) -> None:
         self._heartbeat = Heartbeat(
             self._store.daemons,
-            self._description(),
-            self._readiness.age_ms,
+            self._build_record(),
+            self._readiness.measure_turn_age_ms,
             after=(self._components.record_turn_without_scheduler, self._store.counters.write),
         )
-        self._begin(self._heartbeat.run(self._stopping))
-        for loop in self._components.loops(self._stopping):
-            self._begin(loop)
+        self._start_task(self._heartbeat.run(self._stopping))
+        for loop in self._components.create_loops(self._stopping):
+            self._start_task(loop)
         if self._embedded is not None:
-            self._begin(self._watch_store(self._embedded))
+            self._start_task(self._watch_embedded_server(self._embedded))
         if self._settings.daemon.stats_log_s:
-            self._begin(self._log_stats())
+            self._start_task(log_stats(self._store, self._settings.daemon.stats_log_s, self._stopping))
 
-    def _description(self) -> DaemonRecord:
-        return describe(self._components.settings, self.id, self.url)
+    def _build_record(self) -> DaemonRecord:
+        return build_record(self._components.settings, self.id, self.url)
 
-    def _begin(self, work: Awaitable[None]) -> None:
+    def _start_task(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)
         task.add_done_callback(self._on_end)
         self._tasks = [*(task for task in self._tasks if not task.done()), task]
 
     def _on_end(self, task: asyncio.Future[None]) -> None:
-        """Stop the daemon when a component fails: systemd starts it anew, and nothing goes on half."""
+        """Stop the daemon when a component fails: systemd starts it again, and nothing runs without the rest."""
         if not task.cancelled() and (problem := task.exception()) is not None:
-            _log.error("component_failed", problem=repr(problem), next="the daemon stops, to be started anew")
+            _log.error(
+                "component_failed", problem=repr(problem), next="the daemon stops, to be started again"
+            )
             self._failure = self._failure or problem
             self._stopping.set()
 
-    async def _watch_store(self, server: EmbeddedServer) -> None:
+    async def _watch_embedded_server(self, server: EmbeddedServer) -> None:
         await first_of(server.wait_ended(), self._stopping.wait())
         if self._stopping.is_set():
             return
         raise StoreError("the embedded server has ended", next="see store.log in its state folder")
 
-    async def _ready(self) -> tuple[bool, dict[str, Any]]:
-        turns, facts = await self._readiness.check(
+    async def _check_readiness(self) -> tuple[bool, dict[str, Any]]:
+        is_turning, facts = await self._readiness.check(
             self._store, max_sleep_ms=self._settings.daemon.max_sleep_ms
         )
-        return turns and self._components.preflight.passed, facts
+        return is_turning and self._components.preflight.passed, facts
 
-    async def _log_stats(self) -> None:
-        while True:
-            await sleep_or_stop(self._stopping, self._settings.daemon.stats_log_s)
-            if self._stopping.is_set():
-                return
-            with contextlib.suppress(RfctlError):
-                pending = await self._store.pending(limit=10)
-                _log.info(
-                    "stats_reported", batches=pending.batches, messages=pending.messages, totals=pending.totals,
-                    pending=[
-                        {"phone": batch.phone, "size": batch.size, "due_in_ms": batch.due_ms - pending.now_ms}
-                        for batch in pending.next_due
-                    ],
-                )  # fmt: skip
-
-    def obey_signals(self) -> None:
-        """Take SIGTERM, SIGINT and SIGHUP; before the start, so that none falls into a gap and ends us unasked."""
+    def install_signal_handlers(self) -> None:
+        """Handle SIGTERM, SIGINT and SIGHUP. Call it before the start: until then a signal ends the process."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._signalled, number)
-        loop.add_signal_handler(signal.SIGHUP, lambda: self._begin(self.reload()))
+            loop.add_signal_handler(number, self._on_signal, number)
+        loop.add_signal_handler(signal.SIGHUP, lambda: self._start_task(self.reload()))
 
-    async def wait(self) -> None:
-        """Wait for a signal, or for a component to fail."""
+    async def wait_for_stop(self) -> None:
+        """Wait until a signal comes or a component fails."""
         await self._stopping.wait()
 
-    def _signalled(self, number: int) -> None:
+    def _on_signal(self, number: int) -> None:
         if self._stopping.is_set():
             if self._embedded is not None:
                 self._embedded.stop()
@@ -212,82 +203,80 @@ class Daemon:
         self._stopping.set()
 
     async def reload(self) -> None:
-        """Read the settings anew; wrong ones are refused, and the old ones stay. No message is lost by it."""
+        """Read the settings again. If they are wrong, the old ones stay. No message is lost meanwhile."""
         if self._load is None or self._heartbeat is None:
-            return  # still starting, with what was read a moment ago
-        stays = "the old ones stay; mend them and reload"
+            return  # still starting, with settings that were read a moment ago
+        step = "the old ones stay; mend them and reload"
         async with self._reloading:
             try:
-                await self._use(self._load(), self._heartbeat)
+                await self._apply(self._load(), self._heartbeat)
             except SettingsError as problem:
-                _log.error("settings_rejected", problems=problem.problems, next=stays)
+                _log.error("settings_rejected", problems=problem.problems, next=step)
             except RfctlError as problem:
-                _log.error("settings_rejected", problem=problem.fact, next=stays)
+                _log.error("settings_rejected", problem=problem.fact, next=step)
 
-    async def _use(self, configuration: Configuration, heartbeat: Heartbeat) -> None:
-        later = await self._components.reconfigure(configuration.settings)
-        heartbeat.describe(self._description())
+    async def _apply(self, configuration: Configuration, heartbeat: Heartbeat) -> None:
+        after_a_restart = await self._components.reconfigure(configuration.settings)
+        heartbeat.reconfigure(self._build_record())
         log = configuration.settings.log
         logs.configure(level=log.level, format=log.format, mask=log.mask)
         if self._http_server is not None:
-            self._components.warn()
-        _log.info(
-            "settings_reloaded", files=[str(path) for path in configuration.files], after_a_restart=later
-        )
+            self._components.log_notices()
+        files = [str(path) for path in configuration.files]
+        _log.info("settings_reloaded", files=files, after_a_restart=after_a_restart)
 
     async def stop(self) -> None:
-        """Accept no more, answer what is open, hand over, say goodbye; once. Raises what made a component fail."""
+        """Close the listener, answer open requests and hand over. Raises what made a component fail.
+
+        A second call does nothing.
+        """
         if self._stopped:
             return
         self._stopped = True
         self._stopping.set()
-        self._notifier.stopping()
+        self._notifier.notify_stopping()
         try:
             async with asyncio.timeout(_STOP_S):
-                await self._wind_down()
+                await self._drain()
         except TimeoutError:
             _log.warning(
-                "drain_incomplete",
-                next="the rest is in Redis, and leaves at the next start",
+                "drain_incomplete", next="the rest is in Redis, and is handed over at the next start"
             )
         except RfctlError as problem:
             _log.warning(
                 "redis_unavailable", component="stop",
-                problem=problem.fact, next="what is pending leaves at the next start",
+                problem=problem.fact, next="pending batches are handed over at the next start",
             )  # fmt: skip
         finally:
             await self._close()
         if self._failure is not None:
             raise self._failure
 
-    async def _wind_down(self) -> None:
+    async def _drain(self) -> None:
         if self._http_server is not None:
             await self._http_server.stop()
-        await self._components.receiver.group_commit.settle()
+        await self._components.receiver.group_commit.wait_until_idle()
         self._components.scheduler.wake()
         await asyncio.wait([*self._tasks, asyncio.ensure_future(self._components.supervisor.stop())])
         failed = [task for task in self._tasks if not task.cancelled() and task.exception() is not None]
         if self._components.has_role("processor") and self._components.preflight.passed and not failed:
-            await self._hand_over_last()
+            await self._hand_over_rest()
         await self._store.counters.write()
         if self._heartbeat is not None:
-            await self._heartbeat.stop()
+            await self._heartbeat.remove_record()
 
-    async def _hand_over_last(self) -> None:
-        done = await self._components.scheduler.step()
+    async def _hand_over_rest(self) -> None:
+        turn = await self._components.scheduler.step()
         alive = await self._store.daemons.list_alive()
         others = [record for record in alive if record.processes and record.id != self.id]
         if self._components.settings.daemon.drain == "due" or others:
-            _log.info(
-                "daemon_stopped", left_pending=done.next_due_ms is not None, other_schedulers=len(others)
-            )
+            left_pending = turn.next_due_ms is not None
+            _log.info("daemon_stopped", left_pending=left_pending, other_schedulers=len(others))
             return
-        count = 0
-        while True:
-            done = await self._store.batches.drain("shutdown")
-            count += done.batches
-            if not done.more:
-                break
+        count, more = 0, True
+        while more:
+            drained = await self._store.batches.drain("shutdown")
+            count, more = count + drained.batches, drained.more
         _log.info("daemon_stopped", handed_over=count)
 
     async def _close(self) -> None:

@@ -1,7 +1,7 @@
-"""Whether this Redis may be used at all: asked at the start, and until it answers.
+"""The check whether this Redis may be used, at the start and until Redis answers.
 
-Nothing is stored before it has passed: one that evicts keys would lose messages, and one that is laid out for
-another number of shards would hide them.
+Nothing is stored before it passes. A Redis that evicts keys would lose messages. A Redis that is laid out for another
+number of shards would hide them.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from rfctl.store import ServerInfo, Store
 from rfctl.timing import sleep_or_stop
 
 _log = structlog.get_logger("daemon")
-_RETRY_MOST_S = 2.0
+_MAX_RETRY_S = 2.0
 
 
 def check_eviction(server: ServerInfo, *, allowed: bool) -> None:
-    """Refuse a Redis that deletes keys when its memory is full. Raises EvictingRedisError."""
+    """Raise EvictingRedisError if this Redis deletes keys when its memory is full, unless that is `allowed`."""
     if server.eviction != "noeviction" and not allowed:
         raise EvictingRedisError(
             f"Redis at {server.where} may delete messages when its memory is full: "
@@ -30,10 +30,11 @@ def check_eviction(server: ServerInfo, *, allowed: bool) -> None:
 
 
 def _log_unavailable(problem: RfctlError) -> None:
-    """Log why nothing is stored yet, and what to do."""
+    """Log why nothing can be stored yet, and what to do."""
     _log.error(
         "redis_unavailable", component="preflight",
-        problem=problem.fact, set_by=problem.set_by, next=f"waiting for it: {problem.next}",
+        problem=problem.fact, set_by=problem.set_by, overrides=problem.overrides,
+        next=f"waiting for it: {problem.next}",
     )  # fmt: skip
 
 
@@ -51,7 +52,7 @@ class Preflight:
         return self.usable.is_set()
 
     async def check(self) -> None:
-        """Check once, and claim the layout. Raises RfctlError when this Redis must not be used, or does not answer."""
+        """Check once, and claim the layout of this Redis. Raises RfctlError if it must not be used, or does not answer."""
         server = await self._store.server_info()
         check_eviction(server, allowed=self._allow_eviction)
         await self._store.claim_shards()
@@ -66,20 +67,23 @@ class Preflight:
         _log.info("redis_connected", redis=server.line(), set_by=server.set_by, overrides=overrides)
 
     async def check_until_passed(self, stopping: asyncio.Event, problem: RfctlError) -> None:
-        """Check until it passes; `problem` is why it did not. Raises RfctlError when Redis answers and must not be used."""
-        wait_s = 0.1
+        """Check until it passes; `problem` is why it did not. Raises RfctlError if Redis answers and must not be used."""
+        wait_s, failures = 0.1, 1
         _log_unavailable(problem)
         while not self.passed:
             await sleep_or_stop(stopping, wait_s)
             if stopping.is_set():
                 return
-            wait_s = min(wait_s * 2, _RETRY_MOST_S)
+            wait_s = min(wait_s * 2, _MAX_RETRY_S)
             try:
                 await self.check()
             except (EvictingRedisError, OtherShardsError):
                 raise
-            except RfctlError as other:
-                if type(other) is not type(problem):  # it is there again, and refuses our password
-                    _log_unavailable(other)
-                problem = other
-        _log.info("redis_recovered")
+            except RfctlError as next_problem:
+                failures += 1
+                if type(next_problem) is not type(
+                    problem
+                ):  # for instance, it answers now and refuses our password
+                    _log_unavailable(next_problem)
+                problem = next_problem
+        _log.info("redis_recovered", failures=failures)

@@ -1,4 +1,4 @@
-"""One daemon as a process: from its start until it is told to stop, and out."""
+"""A daemon as a process: from its start to its exit."""
 
 from __future__ import annotations
 
@@ -16,14 +16,16 @@ from rfctl.daemon.daemon import Daemon
 _log = structlog.get_logger("daemon")
 
 
-async def _leave() -> None:
-    """End the process although something of another's does not end: what it was at is still in Redis."""
+async def _exit_if_something_hangs() -> None:
+    """End the process although a task or thread of a library goes on. Its message is still in Redis."""
     others = asyncio.all_tasks() - {asyncio.current_task()}
     if others:
         await asyncio.wait(others, timeout=0.3)
     tasks = [task.get_name() for task in others if not task.done()]
     threads = [
-        one.name for one in threading.enumerate() if one is not threading.main_thread() and not one.daemon
+        thread.name
+        for thread in threading.enumerate()
+        if thread is not threading.main_thread() and not thread.daemon
     ]
     if tasks or [name for name in threads if not name.startswith("asyncio_")]:
         _log.warning("threads_abandoned", tasks=len(tasks), threads=threads)
@@ -32,13 +34,13 @@ async def _leave() -> None:
 
 
 async def run_process(configuration: Configuration, load: Callable[[], Configuration]) -> None:
-    """Run a daemon until it is told to stop; `load` reads the settings anew on SIGHUP.
+    """Run a daemon until a signal stops it; `load` reads the settings anew on SIGHUP.
 
-    Raises RfctlError when it cannot start or a part fails.
+    Raises RfctlError when it cannot start, and what a component raised.
     """
     daemon = Daemon(configuration, load)
-    daemon.obey_signals()
+    daemon.install_signal_handlers()
     await daemon.start()
-    await daemon.wait()
+    await daemon.wait_for_stop()
     await daemon.stop()
-    await _leave()
+    await _exit_if_something_hangs()

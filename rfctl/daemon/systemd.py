@@ -1,6 +1,6 @@
-"""What systemd is told: READY, STATUS, WATCHDOG, STOPPING; nothing when it does not ask.
+"""Notices for systemd: READY, STATUS, WATCHDOG and STOPPING, if it asks for them.
 
-The protocol is one datagram to $NOTIFY_SOCKET (sd_notify(3)); a name that begins with @ is abstract.
+Each is one datagram to $NOTIFY_SOCKET (sd_notify(3)); a name that begins with @ is abstract.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from collections.abc import Mapping
 
 
 class Notifier:
-    """Talks to the service manager that started this process, if one did."""
+    """Sends notices to the service manager that started this process, if it asks for them."""
 
     def __init__(self, variables: Mapping[str, str]) -> None:
         path = variables.get("NOTIFY_SOCKET", "")
         self._address = "\0" + path[1:] if path.startswith("@") else path
 
-    def send(self, *lines: str) -> None:
-        """Send `NAME=value` lines in one datagram; a manager that has gone is no reason to fail."""
+    def _send(self, *lines: str) -> None:
+        """Send `NAME=value` lines in one datagram; nothing fails if the manager is gone."""
         if not self._address:
             return
         try:
@@ -27,14 +27,14 @@ class Notifier:
         except OSError:
             return
 
-    def ready(self, status: str) -> None:
-        """Say that the service is up."""
-        self.send("READY=1", f"STATUS={status}")
+    def notify_ready(self, status: str) -> None:
+        """Tell the manager that the daemon serves."""
+        self._send("READY=1", f"STATUS={status}")
 
     def feed_watchdog(self) -> None:
-        """Say that the work goes on: called by the processor's own turn, so that a stuck loop is seen."""
-        self.send("WATCHDOG=1")
+        """Tell the manager that the work goes on. The scheduler's own turn calls it, so that a stuck loop is noticed."""
+        self._send("WATCHDOG=1")
 
-    def stopping(self) -> None:
-        """Say that the service is going down."""
-        self.send("STOPPING=1")
+    def notify_stopping(self) -> None:
+        """Tell the manager that the daemon stops."""
+        self._send("STOPPING=1")

@@ -3,8 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from rfctl.delivery.retry_policy import RetryPolicy
-from rfctl.delivery.target import Target
+from rfctl.delivery.target import RetryPolicy, Target
 
 if TYPE_CHECKING:
     from rfctl.delivery.supervisor import Supervisor

@@ -1,7 +1,7 @@
-"""The loop that delivers: output stream → one sink. `step()` is one turn and can be called alone.
+"""The loop that delivers from the output stream to one sink. `step()` is one turn and can be called alone.
 
-One daemon at a time delivers for a sink, by a lease in Redis; the others stand by. Whoever gets the lease begins
-with what the last holder had read and not acknowledged. What a turn reads goes to the lanes, one a phone.
+One daemon at a time delivers for a sink, by a lease in Redis; the others stand by. The daemon that gets the lease begins
+with the entries that were read and not acknowledged. The phone queues deliver what a turn reads.
 """
 
 from __future__ import annotations
@@ -12,39 +12,45 @@ from collections.abc import Awaitable
 
 import structlog
 
-from rfctl.delivery.lease import Lease
+from rfctl.delivery.attempt import PauseRequested
+from rfctl.delivery.lease import Lease, LeaseLostError, retry_while_leased
 from rfctl.delivery.phone_queues import PhoneQueues
-from rfctl.delivery.retry_policy import RetryPolicy
+from rfctl.delivery.state import LeaseLost, Report, SinkState
+from rfctl.delivery.target import RetryPolicy
 from rfctl.errors import GroupMissingError, RfctlError
-from rfctl.sinks.contract import Sink
+from rfctl.sinks.contract import DeliveryError, Sink
 from rfctl.sinks.redis import RedisSink
-from rfctl.store import StreamEntry
-from rfctl.store.deliveries import DeliveryQueue
+from rfctl.store import DeliveryQueue, StreamEntry
 from rfctl.timing import sleep_or_stop
 
 _log = structlog.get_logger("delivery")
-_MOST_WAIT_S = 2.0
+_MAX_BACKOFF_S = 2.0
 _FROM_THE_START = "0-0"
 _RECOVERY_PAGE = 256
-"""Entries: after a receiver was down for long, most of them only take their places behind held phones."""
+"""Entries. After a long outage most of them only take their places behind phones that wait in Redis."""
 
 
 class Forwarder:
-    """Delivers what one shard's output stream has for one sink; `daemon_id` tells this daemon from all others."""
+    """Delivers one shard's output stream to one sink. Only the forwarder changes the sink's state.
+
+    `daemon_id` tells this daemon from all others.
+    """
 
     def __init__(
-        self, deliveries: DeliveryQueue, sink: Sink | RedisSink, pace: RetryPolicy, daemon_id: str
+        self, deliveries: DeliveryQueue, sink: Sink | RedisSink, policy: RetryPolicy, daemon_id: str
     ) -> None:
         self._deliveries = deliveries
-        self._pace = pace
+        self._policy = policy
         self._daemon_id = daemon_id
-        self._lease = Lease(deliveries, daemon_id, pace.lease_ms)
-        self._queues = PhoneQueues(deliveries, sink, pace, self._lease)
-        self._recovering: str | None = None
+        self._lease = Lease(deliveries, daemon_id, policy.lease_ms)
+        self._state = SinkState()
+        self._queues = PhoneQueues(deliveries, sink, policy, self._read_state, self._on_report)
+        self._is_open = False
+        self._recover_after: str | None = None
         self._log = _log.bind(sink=deliveries.sink)
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Turn until `stopping` is set; then let what is on its way arrive, for a while, and give the lease back."""
+        """Take turns until `stopping` is set. Then wait a while for deliveries on their way, and release the lease."""
         failures = 0
         try:
             while not stopping.is_set():
@@ -55,88 +61,114 @@ class Forwarder:
                     if not failures:
                         self._log.error("redis_unavailable", component="forwarder", problem=problem.fact)
                     failures += 1
-                    await sleep_or_stop(stopping, min(_MOST_WAIT_S, 0.05 * 2 ** min(failures, 6)))
+                    await sleep_or_stop(stopping, min(_MAX_BACKOFF_S, 0.05 * 2 ** min(failures, 6)))
         finally:
-            await self._queues.end(self._pace.finish_ms)
+            self._state = self._state.drain()
+            await self._queues.wait_until_drained(self._policy.finish_ms)
             with contextlib.suppress(RfctlError):
-                await self._lease.give_back()
+                await self._lease.release()
 
     async def step(self) -> None:
-        """Take one turn: keep the lease, start what is due, read what is new and start it. At most about `max_sleep_ms`."""
-        problem, self._queues.broken = self._queues.broken, None
-        if problem is not None:
-            self._begin_anew()
-            raise RfctlError(f"a lane broke: {problem!r}")
-        if not await self._keep_lease():
+        """Take one turn of at most about `max_sleep_ms`: renew the lease, start due phones, read and start new entries.
+
+        Raises RfctlError; then the next turn starts over with unacknowledged entries.
+        """
+        if (failure := self._state.failure) is not None:
+            self._start_over()
+            raise RfctlError(f"a phone's queue failed: {failure!r}")
+        if not await self._take_or_renew_lease():
             self._queues.cancel_all()
-            await asyncio.sleep(min(self._pace.max_sleep_ms, self._pace.lease_ms / 6) / 1000)
-        elif await self._is_paused():
-            await asyncio.sleep(self._pace.max_sleep_ms / 1000)
+            await asyncio.sleep(min(self._policy.max_sleep_ms, self._policy.lease_ms / 6) / 1000)
+        elif await self._read_pause():
+            await asyncio.sleep(self._policy.max_sleep_ms / 1000)
         else:
-            await self._deliver()
+            await self._read_and_start()
 
-    async def _deliver(self) -> None:
+    # --- the state
+
+    def _read_state(self) -> SinkState:
+        return self._state.with_lease(is_ours=self._lease.is_ours)
+
+    async def _on_report(self, report: Report) -> None:
+        self._state = self._state.after(report)
+        match report:
+            case LeaseLost():
+                self._lease.expire()
+            case PauseRequested(problem):
+                await self._store_pause(problem)
+
+    async def _store_pause(self, problem: DeliveryError) -> None:
+        self._log.error("sink_paused", problem=problem.fact, next=f"rfctl resume {self._deliveries.sink}")
         try:
-            if self._recovering is not None:
-                await self._recover(self._recovering)
-            else:
-                await self._deliver_next()
-        except RfctlError:  # what was read may be forgotten here, and is still unacknowledged in Redis
-            self._begin_anew()
-            raise
+            await retry_while_leased(
+                lambda: self._lease.is_ours, lambda: self._deliveries.pause(problem.fact)
+            )
+        finally:
+            self._state = self._state.after_pause_settled()
 
-    def _begin_anew(self) -> None:
-        """Let the lanes end after the message that each is at, then take up all that is unacknowledged."""
-        self._recovering = _FROM_THE_START
-        self._queues.ending = True
+    async def _read_pause(self) -> bool:
+        asked_in = self._state
+        is_paused = await self._deliveries.paused()
+        self._state = self._state.after_pause_read(is_paused=is_paused, asked_in=asked_in)
+        return self._state.paused
 
-    async def _keep_lease(self) -> bool:
-        had_it = self._lease.is_ours
-        ours = await self._lease.keep()
-        if ours and not had_it:
+    def _start_over(self) -> None:
+        """Let every queue end after the message that it is at, then read all unacknowledged entries again."""
+        self._recover_after = _FROM_THE_START
+        self._state = self._state.start_over()
+
+    # --- one turn
+
+    async def _take_or_renew_lease(self) -> bool:
+        was_ours = self._lease.is_ours
+        if not await self._lease.take_or_renew():
+            return False
+        self._is_open = self._is_open and was_ours
+        if not self._is_open:
             self._queues.cancel_all()
             await self._deliveries.open()
-            self._recovering = _FROM_THE_START
-        return ours
+            self._recover_after = _FROM_THE_START
+            self._is_open = True
+        return True
 
-    async def _is_paused(self) -> bool:
-        queues = self._queues
-        pauses, on_its_way = queues.pauses, queues.pausing > 0
-        said = await self._deliveries.paused()
-        queues.paused = said or on_its_way or queues.pauses != pauses
-        return queues.paused
+    async def _read_and_start(self) -> None:
+        try:
+            if self._recover_after is None:
+                await self._read_new()
+            else:
+                await self._read_unacknowledged(self._recover_after)
+        except LeaseLostError:
+            self._lease.expire()
+        except RfctlError:  # the entries of this read may be lost here, and are still unacknowledged in Redis
+            self._start_over()
+            raise
 
-    async def _recover(self, after: str) -> None:
-        """Take up what the last one had read and not acknowledged, page by page, before anything new."""
-        if self._queues.full or (after == _FROM_THE_START and len(self._queues)):
-            await self._queues.wait_for_slot(self._pace.max_sleep_ms)
+    async def _read_unacknowledged(self, after: str) -> None:
+        """Read one page of the entries that were read before and not acknowledged, before anything new."""
+        if self._queues.is_full or (after == _FROM_THE_START and len(self._queues)):
+            await self._queues.wait_for_slot(self._policy.max_sleep_ms)
             return
-        self._queues.ending = False
+        self._state = self._state.resume()
         entries = await self._read(self._deliveries.unacknowledged(after, _RECOVERY_PAGE, self._daemon_id))
         if entries is None:
-            self._lease.lose()
-            return
-        self._recovering = entries[-1].id if entries else None
+            raise LeaseLostError
+        self._recover_after = entries[-1].id if entries else None
         await self._queues.enqueue(entries)
 
-    async def _deliver_next(self) -> None:
-        """Start the phones whose next try is due, and read what is new."""
-        names, next_ms = await self._deliveries.due(2 * self._pace.concurrency + len(self._queues))
-        for name in names:
-            self._queues.start_due(name)
-        wait_ms = (
-            self._pace.max_sleep_ms if next_ms is None else max(1, min(self._pace.max_sleep_ms, next_ms))
-        )
-        if self._queues.full:
+    async def _read_new(self) -> None:
+        """Start the phones whose next attempt is due, then read new entries and start them."""
+        max_sleep_ms, page = self._policy.max_sleep_ms, 2 * self._policy.concurrency
+        batch_keys, next_ms = await self._deliveries.due(page + len(self._queues))
+        for batch_key in batch_keys:
+            self._queues.start_due(batch_key)
+        wait_ms = max_sleep_ms if next_ms is None else max(1, min(max_sleep_ms, next_ms))
+        if self._queues.is_full:
             await self._queues.wait_for_slot(wait_ms)
-        else:
-            entries = await self._read(
-                self._deliveries.unread(2 * self._pace.concurrency, wait_ms, self._daemon_id)
-            )
-            if entries is None:
-                self._lease.lose()
-            else:
-                await self._queues.enqueue(entries)
+            return
+        entries = await self._read(self._deliveries.unread(page, wait_ms, self._daemon_id))
+        if entries is None:
+            raise LeaseLostError
+        await self._queues.enqueue(entries)
 
     async def _read(self, entries: Awaitable[list[StreamEntry] | None]) -> list[StreamEntry] | None:
         try:

@@ -1,47 +1,57 @@
-"""Whether a receiver was down as a whole, told by whose messages fail and whose arrive. Pure.
+"""Detects that a receiver was down as a whole, by the phones whose deliveries fail or succeed. Pure.
 
-So many phones that fail one after another, while nobody is served for so long, are the receiver's doing: once it
-takes a message again, all of them need not wait for their schedules. Whoever fails again after that does so by
-the message, and so is no sign of the next outage; nor is one whom the receiver told when to come again.
+It is an outage when several phones fail one after another while no delivery succeeds for some seconds. After the next
+success, the messages of these phones need not wait for their schedules. If a phone fails again after that, its message
+is the reason: it is no sign of the next outage. A failure is no sign either if the receiver set the wait.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
-_PHONES = 3
-_SERVED_NOBODY_S = 5.0
+_MIN_PHONES = 3
+_MIN_OUTAGE_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """The end of an outage: the batch key of the first success, and those that failed meanwhile."""
+
+    first: str
+    failed: frozenset[str]
 
 
 class OutageDetector:
-    """Follows one receiver; `clock` counts seconds."""
+    """Follows one receiver. `clock` counts seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._failing: set[str] = set()
-        self._refused: set[str] = set()
-        self._served_at = clock()
+        self._rejected: set[str] = set()
+        self._succeeded_at = clock()
 
-    def failed(self, name: str, *, told_to_wait: bool) -> bool:
-        """Note a failure; says whether its wait is its own, to be kept when the receiver is back."""
-        own = told_to_wait or name in self._refused
-        if not own:
-            self._failing.add(name)
-        return own
+    def record_failure(self, batch_key: str, *, receiver_set_wait: bool) -> bool:
+        """Record a failure. Returns True if its message must keep its own wait even after a recovery."""
+        keeps_wait = receiver_set_wait or batch_key in self._rejected
+        if not keeps_wait:
+            self._failing.add(batch_key)
+        return keeps_wait
 
-    def served(self, name: str) -> bool:
-        """Note a success; says whether it ends an outage."""
+    def record_success(self, batch_key: str) -> Recovery | None:
+        """Record a success. Returns the recovery if it ends an outage."""
         now = self._clock()
-        ends = len(self._failing) >= _PHONES and now - self._served_at >= _SERVED_NOBODY_S
-        if ends:
-            self._refused |= self._failing
+        failed = frozenset(self._failing)
+        is_recovery = len(failed) >= _MIN_PHONES and now - self._succeeded_at >= _MIN_OUTAGE_S
+        if is_recovery:
+            self._rejected |= failed
         self._failing.clear()
-        self._refused.discard(name)
-        self._served_at = now
-        return ends
+        self._rejected.discard(batch_key)
+        self._succeeded_at = now
+        return Recovery(batch_key, failed) if is_recovery else None
 
-    def given_up(self, name: str) -> None:
-        """Note that the message which was refused is dead: the phone's next one is another matter."""
-        self._refused.discard(name)
-        self._failing.discard(name)
+    def record_dead_letter(self, batch_key: str) -> None:
+        """Record that the failing message is dead. The phone's next message has nothing to do with it."""
+        self._rejected.discard(batch_key)
+        self._failing.discard(batch_key)

@@ -1,8 +1,8 @@
-"""One lane a phone: its messages are delivered one after another, lanes side by side.
+"""The deliveries of one sink: a queue for each phone. A phone's messages go one after another, phones side by side.
 
-A message that fails holds its phone in Redis, with everything that comes for it, until its next try; all other
-phones go on. A message is acknowledged after the sink has taken it; what cannot be acknowledged (Redis is away,
-the lease has run out) stays as it is, and comes again under the same id.
+After a failure the phone waits in Redis for its next attempt, with every later message of it. Other phones go on. A
+message is acknowledged after the sink has taken it. If it cannot be acknowledged (Redis is away, the lease has run
+out), it stays as it is, and comes again under the same id.
 """
 
 from __future__ import annotations
@@ -12,293 +12,273 @@ import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TypeVar
 
-import msgspec
 import structlog
 
-from rfctl.delivery.lease import Lease
+from rfctl.delivery.attempt import (
+    DeadLettered,
+    Delivered,
+    Failed,
+    Missing,
+    PauseRequested,
+    SinkCrashedError,
+    attempt_delivery,
+)
+from rfctl.delivery.lease import LeaseLostError, retry_while_leased
 from rfctl.delivery.outage import OutageDetector
-from rfctl.delivery.retry_policy import RetryPolicy
-from rfctl.errors import KeyTakenError, RedisCannotNowError, RedisUnreachableError, RfctlError
+from rfctl.delivery.state import Crashed, LeaseLost, Report, SinkState
+from rfctl.delivery.target import RetryPolicy
+from rfctl.errors import KeyTakenError, RfctlError
+from rfctl.model.delivery import Delivery
 from rfctl.sinks.contract import DeliveryError, Sink
 from rfctl.sinks.redis import RedisSink
 from rfctl.store import DeliveryQueue, StreamEntry
 
 _log = structlog.get_logger("delivery")
-_DEEPEST = 8
-"""More of one phone than this wait in Redis, so that one who writes a lot does not fill the memory."""
+_MAX_DEPTH = 8
+"""Later messages of a phone wait in Redis, so that nobody fills the memory."""
+_T = TypeVar("_T")
 
 
 @dataclass(slots=True)
 class _PhoneQueue:
-    """One phone: what was read for it and not tried yet, and the task that works it off."""
+    """One phone: its entries that were read and not yet attempted, and the task that delivers them."""
 
-    name: str
+    batch_key: str
     entries: deque[StreamEntry] = field(default_factory=deque)
     task: asyncio.Task[None] | None = None
 
 
-class LeaseLostError(RfctlError):
-    """Another daemon may deliver now: what is on its way here stays unacknowledged, and comes again there."""
-
-
 class PhoneQueues:
-    """The lanes of one sink.
+    """The queues of one sink. They ask `read_state` before each start, and never change the state.
 
-    `paused` stops them between two messages, and sets aside what they have; `ending` stops them too, and leaves that
-    unacknowledged. `broken` is what a lane ended by, if by a bug.
+    `report` is awaited with what concerns every phone; it has changed the state before it waits for anything.
     """
 
     def __init__(
-        self, deliveries: DeliveryQueue, sink: Sink | RedisSink, pace: RetryPolicy, lease: Lease
+        self,
+        deliveries: DeliveryQueue,
+        sink: Sink | RedisSink,
+        policy: RetryPolicy,
+        read_state: Callable[[], SinkState],
+        report: Callable[[Report], Awaitable[None]],
     ) -> None:
         self._deliveries = deliveries
         self._sink = sink
-        self._pace = pace
-        self._lease = lease
+        self._policy = policy
+        self._read_state = read_state
+        self._report = report
         self._queues: dict[str, _PhoneQueue] = {}
-        self._slots = asyncio.Semaphore(pace.concurrency)
+        self._slots = asyncio.Semaphore(policy.concurrency)
         self._enqueueing = asyncio.Lock()
-        self._freed = asyncio.Event()
-        self.ending = False
+        self._has_ended = asyncio.Event()
         self._outage = OutageDetector()
         self._log = _log.bind(sink=deliveries.sink)
-        self.paused = False
-        self.pauses = 0
-        """Counts our own pauses, and `pausing` those that are on their way to Redis: a look there may be an old one."""
-        self.pausing = 0
-        self.broken: BaseException | None = None
 
     def __len__(self) -> int:
         return len(self._queues)
 
     @property
-    def full(self) -> bool:
-        """Whether nothing should be read until some lane has ended."""
-        return len(self._queues) >= 2 * self._pace.concurrency
+    def is_full(self) -> bool:
+        """Whether nothing should be read until a queue has ended."""
+        return len(self._queues) >= 2 * self._policy.concurrency
 
     async def wait_for_slot(self, within_ms: float) -> None:
-        """Wait until a lane ends, but no longer than `within_ms`."""
-        self._freed.clear()
+        """Wait until a queue ends, but no longer than `within_ms`."""
+        self._has_ended.clear()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(within_ms / 1000):
-                await self._freed.wait()
+                await self._has_ended.wait()
 
-    def cancel_all(self) -> None:
-        """Cut every lane off: what it had is not acknowledged."""
-        for queue in self._queues.values():
-            if queue.task is not None:
-                queue.task.cancel()
-        self._queues.clear()
-
-    async def end(self, within_ms: float) -> None:
-        """Start no further message; let those on their way arrive, for so long, and cut the rest off."""
-        self.ending = True
+    async def wait_until_drained(self, within_ms: float) -> None:
+        """Wait until every queue has ended, but no longer than `within_ms`, then cancel the others."""
         tasks = [queue.task for queue in self._queues.values() if queue.task is not None]
         if tasks:
             await asyncio.wait(tasks, timeout=within_ms / 1000)
         self.cancel_all()
 
-    # --- what comes in
+    def cancel_all(self) -> None:
+        """Cancel every queue. Its entries stay unacknowledged."""
+        for queue in self._queues.values():
+            if queue.task is not None:
+                queue.task.cancel()
+        self._queues.clear()
 
-    def start_due(self, name: str) -> None:
-        """Start the lane of a held phone whose next try is due."""
-        if name not in self._queues and not self.full:
-            self._start(_PhoneQueue(name))
+    def start_due(self, batch_key: str) -> None:
+        """Start the queue of a phone that waited in Redis, and whose next attempt is due."""
+        if batch_key not in self._queues and not self.is_full:
+            self._start(_PhoneQueue(batch_key))
 
     async def enqueue(self, entries: Sequence[StreamEntry]) -> None:
-        """Give each entry to its phone's lane, unless its phone is held: then it waits in Redis."""
+        """Append each entry to its phone's queue, or leave it in Redis if its phone waits there.
+
+        Raises LeaseLostError and RfctlError; then some entries may be unacknowledged and in no queue.
+        """
         for entry in entries:
-            if entry.fields is None:  # whose it was is unknown: its phone's lane finds it gone too
+            if entry.fields is None:  # its phone is unknown: the phone's own queue notices that it is missing
                 await self._on_missing("", entry.id)
-        there = [entry for entry in entries if entry.fields is not None]
+        complete = [entry for entry in entries if entry.fields is not None]
         async with self._enqueueing:
-            waits = await self._deliveries.defer(there)
-            free = [entry for entry, waiting in zip(there, waits, strict=True) if not waiting]
-            too_many = [entry for entry in free if not self._append(entry)]
-            for name, ids in _by_name(too_many).items():
-                await self._deliveries.schedule_retry(name, ids, wait_ms=0)
+            waits = await self._deliveries.defer(complete)
+            startable = [entry for entry, is_deferred in zip(complete, waits, strict=True) if not is_deferred]
+            surplus = [entry for entry in startable if not self._append(entry)]
+            for batch_key, ids in _group_ids(surplus).items():
+                await self._deliveries.schedule_retry(batch_key, ids, wait_ms=0)
 
     def _append(self, entry: StreamEntry) -> bool:
-        """Put it into its phone's lane; False when that is as deep as it may be."""
+        """Append an entry to its phone's queue. Returns False when that queue is as deep as it may be."""
         queue = self._queues.get(entry.name)
         if queue is None:
             self._start(_PhoneQueue(entry.name, deque([entry])))
-        elif len(queue.entries) < _DEEPEST:
+        elif len(queue.entries) < _MAX_DEPTH:
             queue.entries.append(entry)
         else:
             return False
         return True
 
-    async def _on_missing(self, name: str, entry_id: str) -> str:
-        self._log.error("message_missing", id=entry_id, why="somebody deleted it from the output stream")
-        following: str = await self._retry_while_leased(lambda: self._deliveries.acknowledge(name, entry_id))
-        return following
-
-    # --- one lane
-
     def _start(self, queue: _PhoneQueue) -> None:
-        self._queues[queue.name] = queue
+        self._queues[queue.batch_key] = queue
         queue.task = asyncio.create_task(self._work(queue))
-        queue.task.add_done_callback(self._ended)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._freed.set()
-        if not task.cancelled():
-            self.broken = task.exception() or self.broken
+        queue.task.add_done_callback(lambda _: self._has_ended.set())
 
     async def _work(self, queue: _PhoneQueue) -> None:
-        """Work a lane off; what cannot be settled stays unacknowledged, and comes again with the next lease."""
+        """Deliver until the queue is empty, or nothing may start any more."""
         try:
-            following: str | None = ""
-            if not queue.entries:
-                following = await self._retry_while_leased(lambda: self._deliveries.first_due(queue.name))
-            while (queue.entries or following) and not self.ending:
-                async with self._slots:
-                    if not await self._may_start(queue):
-                        return
-                    entry = queue.entries.popleft() if queue.entries else await self._fetch(str(following))
-                    following = await self._deliver(queue, entry)
+            await self._deliver_all(queue)
         except LeaseLostError:
-            self._lease.lose()
+            await self._report(LeaseLost())
+        except Exception as failure:
+            await self._report(Crashed(failure))
         finally:
-            if self._queues.get(queue.name) is queue:
-                del self._queues[queue.name]
+            if self._queues.get(queue.batch_key) is queue:
+                del self._queues[queue.batch_key]
+
+    async def _deliver_all(self, queue: _PhoneQueue) -> None:
+        following: str | None = ""
+        if not queue.entries:
+            following = await self._retry_while_leased(lambda: self._deliveries.first_due(queue.batch_key))
+        while (queue.entries or following) and not self._read_state().draining:
+            async with self._slots:
+                if not await self._may_start(queue):
+                    return
+                entry = queue.entries.popleft() if queue.entries else await self._fetch(following or "")
+                following = await self._deliver(queue, entry)
 
     async def _may_start(self, queue: _PhoneQueue) -> bool:
-        """Say whether a lane that has waited for a slot may use it: much may have happened meanwhile."""
-        if not self._lease.is_ours:
-            raise LeaseLostError("the lease has run out")
-        if self.ending:
-            return False
-        if self.paused:
-            await self._hold(queue, [], 0)
-            return False
-        return True
+        """Say whether the next delivery may start. A queue waits long for its slot: the state may have changed."""
+        state = self._read_state()
+        if not state.leased:
+            raise LeaseLostError
+        if state.paused and not state.draining:
+            await self._put_back(queue, [], 0)
+        return state.may_start
 
     async def _fetch(self, entry_id: str) -> StreamEntry:
-        entry: StreamEntry = await self._retry_while_leased(lambda: self._deliveries.fetch(entry_id))
-        return entry
+        return await self._retry_while_leased(lambda: self._deliveries.fetch(entry_id))
 
     async def _deliver(self, queue: _PhoneQueue, entry: StreamEntry) -> str | None:
-        """Deliver one entry. Returns the id of the next that waits in Redis, "" if none does, None if its phone is held."""
-        if entry.fields is None:
-            return await self._on_missing(queue.name, entry.id)
-        try:
-            following = await self._try(entry)
-        except DeliveryError as problem:
-            return await self._on_failed(queue, entry, problem)
-        except RfctlError:
-            raise
-        except asyncio.CancelledError:
-            own = asyncio.current_task()
-            if own is None or own.cancelling():
-                raise
-            return await self._on_failed(queue, entry, DeliveryError("the sink cancelled it"))
-        except Exception as problem:
-            self._log.exception("sink_crashed", id=entry.id)
-            return await self._on_failed(queue, entry, DeliveryError(f"{type(problem).__name__}: {problem}"))
-        await self._on_delivered(entry.name)
-        return following
+        """Attempt one delivery, and store its outcome.
 
-    async def _try(self, entry: StreamEntry) -> str:
-        following: str
-        try:
-            delivery = entry.delivery(self._deliveries.instance_id)
-        except (ValueError, msgspec.MsgspecError) as problem:
-            raise DeliveryError(f"it cannot be read: {problem}", final=True) from None
+        Returns the id of the phone's next entry in Redis, "" if none waits there, None if the phone has to wait.
+        """
+        outcome = await attempt_delivery(
+            lambda delivery: self._send(entry, delivery), entry, self._policy, self._deliveries.instance_id
+        )
+        match outcome:
+            case Delivered(following):
+                return await self._on_delivered(entry, following)
+            case Failed():
+                await self._on_failed(queue, entry, outcome)
+            case PauseRequested(problem):
+                await self._report(outcome)
+                await self._put_back(queue, [entry], 0, problem.fact)
+            case DeadLettered(problem):
+                return await self._on_dead_lettered(entry, problem)
+            case Missing():
+                return await self._on_missing(queue.batch_key, entry.id)
+        return None
+
+    async def _send(self, entry: StreamEntry, delivery: Delivery) -> str | None:
         if isinstance(self._sink, RedisSink):
-            push = self._sink.push(delivery, entry.fields or [])
+            write = self._sink.push(delivery, entry.fields or [])
             try:
-                following = await self._retry_while_leased(
-                    lambda: self._deliveries.write_and_acknowledge(entry, push)
+                return await self._retry_while_leased(
+                    lambda: self._deliveries.write_and_acknowledge(entry, write)
                 )
             except KeyTakenError as problem:
                 raise DeliveryError(problem.fact) from None
-        else:
+        try:
             await self._sink.deliver(delivery)
+        except DeliveryError:
+            raise
+        except RfctlError as problem:  # of a sink it says nothing about our Redis
+            raise DeliveryError(problem.fact) from problem
+        return None
+
+    async def _on_delivered(self, entry: StreamEntry, following: str | None) -> str:
+        if following is None:
             following = await self._retry_while_leased(
                 lambda: self._deliveries.acknowledge(entry.name, entry.id)
             )
+        if recovery := self._outage.record_success(entry.name):
+            count = await self._retry_while_leased(lambda: self._deliveries.retry_now(fixed_too=False))
+            self._log.info("sink_recovered", phones_tried_at_once=count, first=recovery.first)
         return following
 
-    async def _retry_while_leased(self, call: Callable[[], Awaitable[Any]]) -> Any:
-        """Call Redis until it answers, as long as the lease is ours. Raises LeaseLostError."""
-        while self._lease.is_ours:
-            try:
-                return await call()
-            except (RedisUnreachableError, RedisCannotNowError):
-                await asyncio.sleep(0.1)
-        raise LeaseLostError("the lease has run out")
+    async def _on_failed(self, queue: _PhoneQueue, entry: StreamEntry, outcome: Failed) -> None:
+        problem = outcome.problem
+        self._log_crash(entry, problem)
+        self._log.warning(
+            "delivery_failed", id=entry.id, phone=entry.phone, attempts=entry.attempts + 1,
+            problem=problem.fact, again_in_ms=outcome.wait_ms,
+        )  # fmt: skip
+        fixed = self._outage.record_failure(entry.name, receiver_set_wait=problem.retry_after_ms > 0)
+        await self._put_back(queue, [entry], outcome.wait_ms, problem.fact, fixed=fixed)
 
-    async def _hold(
+    async def _on_dead_lettered(self, entry: StreamEntry, problem: DeliveryError) -> str:
+        self._log_crash(entry, problem)
+        self._outage.record_dead_letter(entry.name)
+        self._log.error(
+            "message_dead_lettered", id=entry.id, phone=entry.phone, attempts=entry.attempts + 1,
+            problem=problem.fact, next="rfctl dead list",
+        )  # fmt: skip
+        return await self._retry_while_leased(lambda: self._deliveries.dead_letter(entry, problem.fact))
+
+    async def _on_missing(self, batch_key: str, entry_id: str) -> str:
+        self._log.error("message_missing", id=entry_id, why="somebody deleted it from the output stream")
+        return await self._retry_while_leased(lambda: self._deliveries.acknowledge(batch_key, entry_id))
+
+    def _log_crash(self, entry: StreamEntry, problem: DeliveryError) -> None:
+        if isinstance(problem, SinkCrashedError):
+            self._log.error("sink_crashed", id=entry.id, problem=problem.fact, exc_info=problem.__cause__)
+
+    async def _put_back(
         self,
         queue: _PhoneQueue,
-        first: list[StreamEntry],
+        attempted: list[StreamEntry],
         wait_ms: int,
         error: str = "",
         *,
         fixed: bool = False,
     ) -> None:
-        """Hold a phone, with what its lane still has. Not while new entries are placed: they would overtake."""
-        async with self._enqueueing:
-            ids = [entry.id for entry in (*first, *queue.entries)]
+        """Let a phone wait in Redis, with all entries of its queue; the entry that was attempted comes first."""
+        async with self._enqueueing:  # new entries would overtake these
+            ids = [entry.id for entry in (*attempted, *queue.entries)]
             queue.entries.clear()
             if ids:
-                attempts = first[0].attempts if first else 0
+                attempts = attempted[0].attempts if attempted else 0
                 await self._retry_while_leased(
                     lambda: self._deliveries.schedule_retry(
-                        queue.name, ids, wait_ms=wait_ms, error=error, attempts=attempts, fixed=fixed
+                        queue.batch_key, ids, wait_ms=wait_ms, error=error, attempts=attempts, fixed=fixed
                     )
                 )
 
-    # --- what became of it
-
-    async def _on_delivered(self, name: str) -> None:
-        if self._outage.served(name):
-            count = await self._retry_while_leased(lambda: self._deliveries.retry_now(fixed_too=False))
-            self._log.info("sink_recovered", phones_tried_at_once=count, first=name)
-
-    async def _on_failed(self, queue: _PhoneQueue, entry: StreamEntry, problem: DeliveryError) -> str | None:
-        if problem.pause:
-            await self._pause(problem)
-            await self._hold(queue, [entry], 0, problem.fact)
-            return None
-        if problem.final or entry.attempts >= len(self._pace.retry_delays_ms):
-            return await self._dead_letter(entry, problem)
-        wait_ms = max(self._pace.retry_delays_ms[entry.attempts], problem.retry_after_ms)
-        self._log.warning(
-            "delivery_failed", id=entry.id, phone=entry.phone, attempts=entry.attempts + 1,
-            problem=problem.fact, again_in_ms=wait_ms,
-        )  # fmt: skip
-        fixed = self._outage.failed(entry.name, told_to_wait=problem.retry_after_ms > 0)
-        await self._hold(queue, [entry], wait_ms, problem.fact, fixed=fixed)
-        return None
-
-    async def _pause(self, problem: DeliveryError) -> None:
-        self.paused = True
-        self.pauses += 1
-        self.pausing += 1
-        self._log.error("sink_paused", problem=problem.fact, next=f"rfctl resume {self._deliveries.sink}")
-        try:
-            await self._retry_while_leased(lambda: self._deliveries.pause(problem.fact))
-        finally:
-            self.pausing -= 1
-
-    async def _dead_letter(self, entry: StreamEntry, problem: DeliveryError) -> str:
-        self._outage.given_up(entry.name)
-        self._log.error(
-            "message_dead_lettered", id=entry.id, phone=entry.phone, attempts=entry.attempts + 1,
-            problem=problem.fact, next="rfctl dead list",
-        )  # fmt: skip
-        following: str = await self._retry_while_leased(
-            lambda: self._deliveries.dead_letter(entry, problem.fact)
-        )
-        return following
+    async def _retry_while_leased(self, call: Callable[[], Awaitable[_T]]) -> _T:
+        return await retry_while_leased(lambda: self._read_state().leased, call)
 
 
-def _by_name(entries: list[StreamEntry]) -> dict[str, list[str]]:
+def _group_ids(entries: Sequence[StreamEntry]) -> dict[str, list[str]]:
     ids: dict[str, list[str]] = {}
     for entry in entries:
         ids.setdefault(entry.name, []).append(entry.id)

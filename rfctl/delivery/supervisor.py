@@ -1,4 +1,4 @@
-"""All forwarders of one daemon: one for each sink and shard, each with sockets of its own, so none waits for another."""
+"""All forwarders of a daemon: one for each sink and shard. Each has sockets of its own, so none waits for another."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from rfctl.timing import wait_for_any
 
 _log = structlog.get_logger("delivery")
 OpenTargets = Callable[[Mapping[str, Any]], Awaitable[dict[str, Target]]]
-"""Sets sinks up, by name, from what `assembly` knows of them. Raises SettingsError; then none is open."""
+"""Opens the sinks of these configurations, by name. Raises SettingsError; then none is open."""
 
 
 @dataclass(slots=True)
@@ -31,10 +31,10 @@ class _Running:
 
 
 class Supervisor:
-    """Runs the forwarders of one daemon, whose id is `daemon_id`.
+    """Runs the forwarders of the daemon `daemon_id`.
 
-    `open_targets` sets sinks up. Nothing is delivered before `usable` is set: then this Redis may be used.
-    `on_end` is called with each forwarder's task when it ends.
+    Nothing is delivered before `usable` is set: then this Redis may be used. `on_end` is called with the task of each
+    forwarder that ends.
     """
 
     def __init__(
@@ -54,39 +54,40 @@ class Supervisor:
         self._running: dict[str, _Running] = {}
 
     async def reconfigure(self, sinks: Mapping[str, Any]) -> None:
-        """Run exactly these sinks, by name: new and changed ones start; gone and changed ones stop first.
+        """Run exactly these sinks, by name. Removed and changed sinks stop, then new and changed sinks start.
 
-        The values are compared for equality and handed to `open_targets`. Raises SettingsError before anything was
-        changed.
+        The configurations are compared for equality, and handed to `open_targets`. Raises SettingsError; then nothing
+        is changed.
         """
         before = set(self._running)
-        same = {name for name, running in self._running.items() if sinks.get(name) == running.config}
+        unchanged = {name for name, running in self._running.items() if sinks.get(name) == running.config}
         targets = await self._open_targets(
-            {name: config for name, config in sinks.items() if name not in same}
+            {name: config for name, config in sinks.items() if name not in unchanged}
         )
-        await asyncio.gather(*(self._stop(name) for name in before - same))
+        await asyncio.gather(*(self._stop(name) for name in before - unchanged))
         for name, target in targets.items():
-            self._start(name, sinks[name], target, changed=name in before)
+            self._start(name, sinks[name], target, retry_now=name in before)
 
-    def _start(self, name: str, config: Any, target: Target, *, changed: bool) -> None:
+    def _start(self, name: str, config: Any, target: Target, *, retry_now: bool) -> None:
         running = self._running[name] = _Running(config, target)
         for shard in self._store.shards:
             store = self._store.reopen()
             running.stores.append(store)
-            queue = store.deliveries(name, shard)
-            forwarder = Forwarder(queue, target.sink, target.policy, self._daemon_id)
-            task = asyncio.create_task(self._run(forwarder, running.stopping, queue if changed else None))
+            deliveries = store.deliveries(name, shard)
+            forwarder = Forwarder(deliveries, target.sink, target.policy, self._daemon_id)
+            to_retry = deliveries if retry_now else None
+            task = asyncio.create_task(self._run(forwarder, running.stopping, to_retry))
             task.add_done_callback(self._on_end)
             running.tasks.append(task)
         _log.info("sink_started", sink=name, type=target.type)
 
     async def _run(
-        self, forwarder: Forwarder, stopping: asyncio.Event, changed: DeliveryQueue | None
+        self, forwarder: Forwarder, stopping: asyncio.Event, to_retry: DeliveryQueue | None
     ) -> None:
         await wait_for_any(self._usable, stopping)
-        if changed is not None and self._usable.is_set():
+        if to_retry is not None and self._usable.is_set():
             with contextlib.suppress(RfctlError):
-                await changed.retry_now()  # what failed with the old settings need not wait with the new ones
+                await to_retry.retry_now()  # the old settings may be why deliveries failed
         await forwarder.run(stopping)
 
     async def _stop(self, name: str) -> None:
@@ -98,5 +99,5 @@ class Supervisor:
             await store.close()
 
     async def stop(self) -> None:
-        """Stop all of them: deliveries on their way may arrive, the rest stays in Redis."""
+        """Stop all forwarders: deliveries on their way may arrive, the rest stays in Redis."""
         await asyncio.gather(*(self._stop(name) for name in list(self._running)))

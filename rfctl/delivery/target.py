@@ -1,19 +1,33 @@
-"""One sink that rfctl delivers to, ready: what `assembly` opens and the supervisor runs."""
+"""A sink that is ready to deliver, and how it is served."""
 
 from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
 
-from rfctl.delivery.retry_policy import RetryPolicy
 from rfctl.errors import RfctlError
 from rfctl.sinks.contract import Sink
 from rfctl.sinks.redis import RedisSink
 
 
 @dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How a sink is served: the waits between attempts (ms), phones at a time, and the times of the forwarder (ms).
+
+    `max_sleep_ms` is its longest turn. It takes the lease for `lease_ms`, and waits `finish_ms` for the last
+    deliveries when it stops.
+    """
+
+    retry_delays_ms: tuple[int, ...]
+    concurrency: int = 16
+    max_sleep_ms: int = 1000
+    lease_ms: int = 3000
+    finish_ms: int = 3000
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
-    """A configured sink, and how fast and how patiently it is served."""
+    """A configured sink with its name, its type and its policy."""
 
     name: str
     type: str
@@ -21,7 +35,7 @@ class Target:
     policy: RetryPolicy
 
     async def close(self) -> None:
-        """Let go of the sink; that this fails is no reason to stop."""
+        """Close the sink. Errors of it are ignored: the target is gone anyway."""
         if not isinstance(self.sink, RedisSink):
             with contextlib.suppress(RfctlError):
                 await self.sink.close()

@@ -1,4 +1,4 @@
-"""HTTP in: a request is verified, read, stored, and only then answered."""
+"""HTTP in: a request is verified, parsed, stored, and only then answered."""
 
 from rfctl.ingest.app import Webhook
 from rfctl.ingest.group_commit import GroupCommit

@@ -1,4 +1,4 @@
-"""Who may see and delete batches over HTTP: the bearer of the token, or, without one, this machine itself."""
+"""Access to batches over HTTP: for the bearer of the token or, if none is set, for this machine."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ _FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
 
 
 def is_allowed(request: Request, token: str) -> bool:
-    """Say whether this request may look into and change batches."""
+    """Say whether this request may see and change batches; a `token` of "" lets in this machine only."""
     if token:
-        given = request.headers.get("authorization", "").encode("latin-1")
-        return hmac.compare_digest(given, b"Bearer " + token.encode())
+        credentials = request.headers.get("authorization", "").encode("latin-1")
+        return hmac.compare_digest(credentials, b"Bearer " + token.encode())
     return is_local(request)
 
 
 def is_local(request: Request) -> bool:
-    """Tell this machine from a stranger whom a proxy on it brings in over loopback, and says so in a header."""
+    """Say whether a request comes from this machine itself, and not through a proxy on it."""
     if request.client is None or any(name in request.headers for name in _FORWARDED):
         return False
     try:

@@ -1,32 +1,35 @@
-"""The body of a verified request: read by its source, its messages stored, the unparsed rest kept in quarantine."""
+"""The body of a verified request: its source parses it, its messages are stored, the unparsed rest is quarantined."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 
 import structlog
 
 from rfctl.errors import BadRequestError
+from rfctl.ingest.group_commit import StoreMessages
 from rfctl.model.message import Message, Unparsed, with_placeholder
 from rfctl.model.stored import Added
 from rfctl.sources.contract import NotUnderstoodError, ParseResult, ServedSource
 from rfctl.store.quarantine import Quarantine
 
 _log = structlog.get_logger("ingest")
-StoreMessages = Callable[[list[Message]], Awaitable[list[Added]]]
-"""Stores messages and returns what became of each. Raises RfctlError."""
 
 
 class Reader:
-    """Reads bodies and stores what is in them. `placeholder` stands for a message without words."""
+    """Parses bodies and stores their messages. `placeholder` is the text of a message without words."""
 
-    def __init__(self, add: StoreMessages, quarantine: Quarantine, placeholder: str) -> None:
-        self._add = add
+    def __init__(self, store_messages: StoreMessages, quarantine: Quarantine, placeholder: str) -> None:
+        self._store_messages = store_messages
         self._quarantine = quarantine
-        self.placeholder = placeholder
+        self._placeholder = placeholder
 
-    def read(self, served: ServedSource, body: bytes) -> ParseResult:
-        """Read a body; what its source cannot read, or fails on, is unparsed. Raises BadRequestError."""
+    def reconfigure(self, placeholder: str) -> None:
+        """Use another placeholder from now on."""
+        self._placeholder = placeholder
+
+    def parse(self, served: ServedSource, body: bytes) -> ParseResult:
+        """Parse a body. Parts that its source cannot read, or crashes on, are unparsed. Raises BadRequestError."""
         try:
             return served.source.messages(body)
         except NotUnderstoodError as problem:
@@ -41,17 +44,19 @@ class Reader:
         """Store messages. Returns what became of each, in their order. Raises RfctlError."""
         if not messages:
             return []
-        return await self._add([with_placeholder(message, self.placeholder) for message in messages])
+        return await self._store_messages(
+            [with_placeholder(message, self._placeholder) for message in messages]
+        )
 
     async def quarantine(self, served: ServedSource, unparsed: Sequence[Unparsed]) -> None:
-        """Keep the unparsed parts, without the provider's secrets. Raises RfctlError: then nothing was kept."""
+        """Store the unparsed parts without the provider's secrets. Raises RfctlError: then nothing was stored."""
         redacted = [Unparsed(served.source.redact(part.body), part.why) for part in unparsed]
         if redacted:
             await self._quarantine.keep(served.name, served.type, redacted)
 
 
-def rejection(results: Sequence[Added]) -> str:
-    """Return why the first message that could not be stored was rejected; "" when all were stored."""
+def find_rejection(results: Sequence[Added]) -> str:
+    """Return why the first rejected message could not be stored; "" when all were stored."""
     return next(
         (f"not every message could be stored: {result.rejected}" for result in results if result.rejected), ""
     )

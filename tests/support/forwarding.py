@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+from rfctl.delivery import RetryPolicy
 from rfctl.delivery.forwarder import Forwarder
-from rfctl.delivery.retry_policy import RetryPolicy
 from rfctl.model.delivery import Delivery
 from rfctl.model.message import Message
 from rfctl.sinks.contract import DeliveryError, Sink

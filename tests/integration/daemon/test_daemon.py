@@ -37,16 +37,16 @@ def client(service: Daemon, **more) -> httpx.AsyncClient:
     return httpx.AsyncClient(base_url=service.url, trust_env=False, **more)
 
 
-async def came_out(batches, count: int):
+async def collect(batches, count: int):
     async def enough():
-        found = await batches.collect()
-        return found if len(found) >= count else None
+        merged = await batches.collect()
+        return merged if len(merged) >= count else None
 
     return await until(enough)
 
 
 @pytest.mark.parametrize("shards", [0, 4])
-async def test_fragments_over_http_come_out_as_one(server, connection, tmp_path, shards):
+async def test_fragments_over_http_become_one_merged_message(server, connection, tmp_path, shards):
     async with (
         running(configure(server.url, tmp_path, redis__shards=shards, **QUICK)) as service,
         client(service) as http,
@@ -58,13 +58,13 @@ async def test_fragments_over_http_come_out_as_one(server, connection, tmp_path,
         [state] = answer.json()["batches"]
         assert (state["phone"], state["size"]) == (PHONE, 4)
         assert 0 < state["dueInMs"] <= 200
-        [merged] = await came_out(make_rig(connection, shards), 1)
+        [merged] = await collect(make_rig(connection, shards), 1)
         assert merged.text == "Привет, запишите меня на стрижку"
         assert merged.company == "962302"
         assert merged.late_ms < 250
 
 
-async def test_several_in_one_request_and_the_same_again(server, connection, tmp_path):
+async def test_repeated_request_adds_nothing(server, connection, tmp_path):
     body = {
         "messages": [
             {"from": PHONE, "body": "a", "messageId": "1"},
@@ -78,8 +78,8 @@ async def test_several_in_one_request_and_the_same_again(server, connection, tmp
     assert (first["addedCount"], first["duplicates"]) == (2, 0)
     assert (again["addedCount"], again["duplicates"]) == (0, 2)
     assert stats["pendingBatches"] == 2
-    assert {one["phone"]: one["size"] for one in stats["batches"]} == {PHONE: 1, "7": 1}
-    assert all(one["lastMessageAge"] >= 0 for one in stats["batches"])
+    assert {batch["phone"]: batch["size"] for batch in stats["batches"]} == {PHONE: 1, "7": 1}
+    assert all(batch["lastMessageAge"] >= 0 for batch in stats["batches"])
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ async def test_several_in_one_request_and_the_same_again(server, connection, tmp
         ({"url": "/nowhere"}, 404, "nothing at"),
     ],
 )
-async def test_bad_input_is_refused_in_words_and_nothing_is_stored(
+async def test_bad_request_is_rejected_in_words_and_stores_nothing(
     server, connection, tmp_path, request_, status, says
 ):
     async with (
@@ -109,7 +109,7 @@ async def test_bad_input_is_refused_in_words_and_nothing_is_stored(
     assert await connection.call("EXISTS", "rfctl:due") == 0
 
 
-async def test_a_body_that_grows_too_large_is_not_read_on(server, tmp_path):
+async def test_body_that_grows_too_large_is_not_read_to_its_end(server, tmp_path):
     async def endless():
         for _ in range(100):
             yield b"x" * 100
@@ -125,11 +125,11 @@ async def test_a_body_that_grows_too_large_is_not_read_on(server, tmp_path):
         assert (await http.get("/healthz")).status_code == 200
 
 
-async def test_only_a_signed_request_is_taken_when_there_are_secrets(server, tmp_path):
-    configuration = configure(server.url, tmp_path, sources__generic__secrets="one,two")
+async def test_unsigned_request_is_rejected_when_the_source_has_secrets(server, tmp_path):
+    configuration = configure(server.url, tmp_path, sources__generic__secrets="old,new")
     body = json.dumps({"from": PHONE, "message": "x"}).encode()
     now = str(time.time_ns() // 1_000_000)
-    good = sign("two", "POST", BATCHED, now, body)
+    good = sign("new", "POST", BATCHED, now, body)
     async with running(configuration) as service, client(service) as http:
         for signature, status in ((good, 200), ("0" * 64, 401), ("é", 401), ("", 401)):
             headers = [(b"X-Timestamp", now.encode()), (b"X-Signature", signature.encode())]
@@ -137,7 +137,7 @@ async def test_only_a_signed_request_is_taken_when_there_are_secrets(server, tmp
         assert (await http.post(BATCHED, content=body)).status_code == 401
 
 
-async def test_batches_are_seen_and_deleted_by_those_who_may(server, tmp_path):
+async def test_batches_are_shown_and_deleted_only_with_access(server, tmp_path):
     async with running(configure(server.url, tmp_path)) as service, client(service) as http:
         await http.post(BATCHED, json={"from": PHONE, "message": "x"})
         proxied = await http.get(BATCHED + "/stats", headers={"X-Forwarded-For": "1.2.3.4"})
@@ -159,7 +159,7 @@ async def test_batches_are_seen_and_deleted_by_those_who_may(server, tmp_path):
         ).status_code == 401
 
 
-async def test_ready_says_which_redis(server, connection, tmp_path):
+async def test_readyz_names_the_redis(server, connection, tmp_path):
     async with running(configure(server.url, tmp_path)) as service, client(service) as http:
         answer = await http.get("/readyz")
         assert answer.status_code == 200
@@ -167,7 +167,7 @@ async def test_ready_says_which_redis(server, connection, tmp_path):
         assert answer.json()["set_by"] == "variable RFCTL_REDIS__URL"
 
 
-async def test_redis_away_is_503_and_the_same_message_is_taken_when_it_is_back(own_server, tmp_path):
+async def test_message_is_deferred_while_redis_is_away_and_stored_afterwards(own_server, tmp_path):
     server = own_server()
     settings = {"redis__timeout_ms": 300, "redis__connect_timeout_ms": 300}
     async with (
@@ -184,17 +184,17 @@ async def test_redis_away_is_503_and_the_same_message_is_taken_when_it_is_back(o
         server.start()
         assert (await http.post(BATCHED, json={**body, "messageId": "2"})).status_code == 200
         connection = Connection.open(RedisAddress(server.url, "the test"))
-        merged = await came_out(make_rig(connection), 1)
+        merged = await collect(make_rig(connection), 1)
         await until(lambda: _total(connection))
-        assert sum(one.count for one in merged) in (1, 2)
+        assert sum(message.count for message in merged) in (1, 2)
         await connection.close()
 
 
 async def _total(connection: Connection) -> bool:
-    return sum(one.count for one in await make_rig(connection).collect()) == 2
+    return sum(message.count for message in await make_rig(connection).collect()) == 2
 
 
-async def test_a_daemon_that_starts_before_redis_waits_for_it(own_server, tmp_path):
+async def test_daemon_that_starts_before_redis_waits_for_it(own_server, tmp_path):
     server = own_server()
     server.kill()
     async with running(configure(server.url, tmp_path, **QUICK)) as service, client(service) as http:
@@ -208,7 +208,7 @@ async def test_a_daemon_that_starts_before_redis_waits_for_it(own_server, tmp_pa
         assert (await http.post(BATCHED, json={"from": PHONE, "message": "x"})).status_code == 200
 
 
-async def test_an_evicting_redis_is_refused(own_server, tmp_path):
+async def test_evicting_redis_is_rejected(own_server, tmp_path):
     server = own_server("--maxmemory-policy", "allkeys-lru")
     with pytest.raises(EvictingRedisError, match="maxmemory-policy is allkeys-lru") as problem:
         async with running(configure(server.url, tmp_path)):
@@ -219,7 +219,7 @@ async def test_an_evicting_redis_is_refused(own_server, tmp_path):
         assert service.url
 
 
-async def test_a_port_that_is_taken_is_said(server, tmp_path):
+async def test_taken_port_is_an_error(server, tmp_path):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -230,7 +230,7 @@ async def test_a_port_that_is_taken_is_said(server, tmp_path):
 @pytest.mark.parametrize(
     "sent", [b"", b"POST / HTTP/1.1\r\nHo", b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nab"]
 )
-async def test_a_header_or_body_that_does_not_come_is_closed(server, tmp_path, sent: bytes):
+async def test_connection_without_header_or_body_is_closed(server, tmp_path, sent: bytes):
     slow = {"http__header_timeout_ms": 100, "http__body_timeout_ms": 100}
     async with running(configure(server.url, tmp_path, **slow)) as service:
         url = httpx.URL(service.url)
@@ -241,7 +241,7 @@ async def test_a_header_or_body_that_does_not_come_is_closed(server, tmp_path, s
         writer.close()
 
 
-async def test_half_open_clients_do_not_hold_up_the_stop(server, tmp_path):
+async def test_half_open_clients_do_not_delay_the_stop(server, tmp_path):
     async with running(configure(server.url, tmp_path)) as service:
         url = httpx.URL(service.url)
         opened = [await asyncio.open_connection(url.host, url.port) for _ in range(5)]
@@ -252,13 +252,13 @@ async def test_half_open_clients_do_not_hold_up_the_stop(server, tmp_path):
             writer.close()
 
 
-async def test_the_last_processor_hands_over_everything_when_it_stops(server, connection, tmp_path):
-    async with running(configure(server.url, tmp_path)) as one, client(one) as http:
+async def test_last_scheduler_hands_over_everything_when_it_stops(server, connection, tmp_path):
+    async with running(configure(server.url, tmp_path)) as service, client(service) as http:
         await http.post(BATCHED, json={"from": PHONE, "message": "x"})
         async with running(configure(server.url, tmp_path)):
             await asyncio.sleep(0.1)
             assert len(await Daemons(connection).list_alive()) == 2
-        assert await make_rig(connection).collect() == [], "another processor lives: it is left to that one"
+        assert await make_rig(connection).collect() == [], "another scheduler lives, and scheduler it over"
     [merged] = await make_rig(connection).collect()
     assert merged.reason == "shutdown"
     assert await Daemons(connection).list_alive() == []
@@ -275,15 +275,15 @@ async def test_drain_due_leaves_the_rest_for_the_next_start(server, connection, 
 async def test_roles_share_the_work(server, connection, tmp_path):
     webhook = configure(server.url, tmp_path, daemon__role="webhook", **QUICK)
     processor = configure(server.url, tmp_path, daemon__role="processor", **QUICK)
-    async with running(webhook) as takes, running(processor) as hands, client(takes) as http:
-        assert hands.url == ""
+    async with running(webhook) as receiver, running(processor) as scheduler, client(receiver) as http:
+        assert scheduler.url == ""
         await http.post(BATCHED, json={"from": PHONE, "message": "x"})
-        [merged] = await came_out(make_rig(connection), 1)
+        [merged] = await collect(make_rig(connection), 1)
         assert merged.reason == "quiet"
-        assert merged.late_ms < 250, "the processor looks in time for what another daemon has opened"
+        assert merged.late_ms < 250, "the scheduler wakes in time for the batch of another daemon"
 
 
-async def test_systemd_is_told_by_the_processors_own_turn(server, tmp_path):
+async def test_watchdog_is_fed_by_the_schedulers_own_turn(server, tmp_path):
     path = str(tmp_path / "notify.sock")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(path)
@@ -292,19 +292,19 @@ async def test_systemd_is_told_by_the_processors_own_turn(server, tmp_path):
         configuration.environment.variables["NOTIFY_SOCKET"] = path  # type: ignore[index]
         async with running(configuration):
             await asyncio.sleep(2.3)
-        said = []
+        notices: list[str] = []
         while True:
             try:
-                said.append(manager.recv(4096).decode())
+                notices.append(manager.recv(4096).decode())
             except BlockingIOError:
                 break
-    assert sum("READY=1" in one for one in said) == 1
-    assert sum(one == "WATCHDOG=1" for one in said) >= 2
-    assert said[-1] == "STOPPING=1"
+    assert sum("READY=1" in notice for notice in notices) == 1
+    assert sum(notice == "WATCHDOG=1" for notice in notices) >= 2
+    assert notices[-1] == "STOPPING=1"
 
 
-async def test_the_origins_three_tests(server, connection, tmp_path):
-    """8 at 100 ms; 3, 6 s apart; 12 at once: with the origin's own 5 s and 10."""
+async def test_scenarios_of_the_node_service_give_the_same_batches(server, connection, tmp_path):
+    """8 at 100 ms; 3, 6 s apart; 12 at once: with the Node service's own 5 s and 10."""
     async with running(configure(server.url, tmp_path)) as service, client(service) as http:
 
         async def person(phone: str, count: int, apart_s: float) -> None:
@@ -317,16 +317,16 @@ async def test_the_origins_three_tests(server, connection, tmp_path):
         await asyncio.gather(person("1", 8, 0.1), person("2", 3, 6), person("3", 12, 0))
         keys = {key.decode() for key in await connection.call("KEYS", "*[^:]*:2")}
         assert keys == {"rapid-fire:2", "last-msg:2"}
-        merged = await came_out(make_rig(connection), 6)
-    learn_and_resolve = {phone: [one for one in merged if one.phone == phone] for phone in "123"}
-    assert [(one.count, one.reason) for one in learn_and_resolve["1"]] == [(8, "quiet")]
-    assert [(one.count, one.reason) for one in learn_and_resolve["2"]] == [(1, "quiet")] * 3
-    assert [(one.count, one.reason) for one in learn_and_resolve["3"]] == [(10, "size"), (2, "quiet")]
-    assert all(one.late_ms < 250 for one in merged)
-    assert 5000 <= learn_and_resolve["1"][0].handed_ms - learn_and_resolve["1"][0].last_ms < 5250
+        merged = await collect(make_rig(connection), 6)
+    of_phone = {phone: [message for message in merged if message.phone == phone] for phone in "123"}
+    assert [(message.count, message.reason) for message in of_phone["1"]] == [(8, "quiet")]
+    assert [(message.count, message.reason) for message in of_phone["2"]] == [(1, "quiet")] * 3
+    assert [(message.count, message.reason) for message in of_phone["3"]] == [(10, "size"), (2, "quiet")]
+    assert all(message.late_ms < 250 for message in merged)
+    assert 5000 <= of_phone["1"][0].handed_ms - of_phone["1"][0].last_ms < 5250
 
 
-async def test_a_call_whose_answer_was_lost_is_repeated_and_stored_once(connection):
+async def test_call_with_a_lost_answer_is_repeated_and_stored_once(connection):
     batches = make_rig(connection)
     lost = [RedisUnreachableError("the answer was cut off")]
 
@@ -336,22 +336,22 @@ async def test_a_call_whose_answer_was_lost_is_repeated_and_stored_once(connecti
             raise lost.pop()
         return results
 
-    [one] = await GroupCommit(store).add([Message(phone=PHONE, text="x", id="made", channel="generic")])
-    assert (one.added, one.size) == (True, 1)
+    [result] = await GroupCommit(store).add([Message(phone=PHONE, text="x", id="1", channel="generic")])
+    assert (result.added, result.size) == (True, 1)
     batch = await batches.batches.peek(PHONE)
     assert batch is not None
     assert len(batch.messages) == 1
 
 
-async def test_a_providers_retry_storm_leaves_one_copy(server, connection, tmp_path):
+async def test_retry_storm_of_a_provider_stores_one_copy(server, connection, tmp_path):
     async with running(configure(server.url, tmp_path)) as service, client(service) as http:
         body = {"from": PHONE, "message": "x", "messageId": "1"}
         answers = await asyncio.gather(*(http.post(BATCHED, json=body) for _ in range(50)))
-    assert {one.status_code for one in answers} == {200}
-    assert sum(one.json()["addedCount"] for one in answers) == 1
+    assert {answer.status_code for answer in answers} == {200}
+    assert sum(answer.json()["addedCount"] for answer in answers) == 1
 
 
-async def test_another_number_of_shards_is_refused(server, tmp_path):
+async def test_other_number_of_shards_is_rejected(server, tmp_path):
     async with running(configure(server.url, tmp_path, redis__shards=4)):
         pass
     with pytest.raises(OtherShardsError, match=r"laid out for redis.shards = 4, not 0") as problem:
@@ -360,14 +360,14 @@ async def test_another_number_of_shards_is_refused(server, tmp_path):
     assert problem.value.exit_status == 78
 
 
-async def test_a_redis_that_is_still_loading_at_the_start_is_waited_for(server, tmp_path, monkeypatch):
-    once = Preflight.check
+async def test_daemon_waits_for_a_redis_that_is_still_loading(server, tmp_path, monkeypatch):
+    check = Preflight.check
     answers = [RedisCannotNowError("LOADING"), RedisCannotNowError("LOADING")]
 
-    async def loading(vetting: Preflight) -> None:
+    async def loading(preflight: Preflight) -> None:
         if answers:
             raise answers.pop()
-        await once(vetting)
+        await check(preflight)
 
     monkeypatch.setattr(Preflight, "check", loading)
     async with running(configure(server.url, tmp_path)) as service, client(service) as http:

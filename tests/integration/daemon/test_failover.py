@@ -24,7 +24,7 @@ async def fail_over(relay: Relay, old: RedisServer, new: RedisServer) -> None:
     relay.port = new.port
 
 
-async def test_after_a_write_that_a_replica_refused_the_address_is_asked_anew(own_server):
+async def test_address_is_resolved_again_after_a_replica_rejected_a_write(own_server):
     old, new = own_server(), own_server()
     async with Relay(old.port) as relay:
         connection = Connection.open(RedisAddress(relay.url, "the test"))
@@ -37,7 +37,7 @@ async def test_after_a_write_that_a_replica_refused_the_address_is_asked_anew(ow
         await connection.close()
 
 
-async def test_a_daemon_goes_on_at_the_new_master_and_loses_nothing(own_server, tmp_path):
+async def test_daemon_continues_at_the_new_master_and_loses_nothing(own_server, tmp_path):
     old, new = own_server(), own_server()
     replica = Connection.open(RedisAddress(new.url, "the test"))
     await replica.call("REPLICAOF", "127.0.0.1", old.port)
@@ -53,23 +53,23 @@ async def test_a_daemon_goes_on_at_the_new_master_and_loses_nothing(own_server, 
             "sinks__crm__url": receiver.url,
             "sinks__crm__allow_private": True,
         }
-        asked = configure(relay.url, tmp_path, batching__quiet_ms=100, **sink)
+        configuration = configure(relay.url, tmp_path, batching__quiet_ms=100, **sink)
         async with (
-            running(asked) as service,
+            running(configuration) as service,
             httpx.AsyncClient(base_url=service.url, trust_env=False) as http,
         ):
 
-            async def said(text: str) -> bool:
+            async def send(text: str) -> bool:
                 body = {"from": "7", "message": text, "messageId": text}
                 return (await http.post(POST, json=body, timeout=10)).status_code == 200
 
-            assert await said("before")
+            assert await send("before")
             await until(lambda: first.call("HGET", "rfctl:totals", "sink:crm:delivered"))
             await first.call("SET", "behind-all", 1)
             assert await first.call("WAIT", 1, 10_000) == 1, "what was acknowledged is at the replica"
             await fail_over(relay, old, new)
-            await until(lambda: said("after"))
+            await until(lambda: send("after"))
             await until(lambda: len(receiver.taken) == 2)
-    assert [one["body"]["message"] for one in receiver.taken] == ["before", "after"]
+    assert [request["body"]["message"] for request in receiver.taken] == ["before", "after"]
     await first.close()
     await replica.close()

@@ -12,7 +12,7 @@ from tests.support.receivers import HttpReceiver
 from tests.support.waiting import until
 
 
-async def test_a_daemon_that_starts_on_a_full_redis_hands_over_and_delivers(own_server, tmp_path: Path):
+async def test_daemon_that_starts_on_a_full_redis_hands_over_and_delivers(own_server, tmp_path: Path):
     server = own_server("--maxmemory-policy", "noeviction")
     connection = Connection.open(RedisAddress(server.url, "the test"))
     async with HttpReceiver() as receiver:
@@ -21,16 +21,16 @@ async def test_a_daemon_that_starts_on_a_full_redis_hands_over_and_delivers(own_
             "sinks__crm__url": receiver.url,
             "sinks__crm__allow_private": True,
         }
-        asked = configure(server.url, tmp_path, batching__quiet_ms=50, **sink)
-        async with running(asked):
+        configuration = configure(server.url, tmp_path, batching__quiet_ms=50, **sink)
+        async with running(configuration):
             pass  # the first start of all needs memory: it lays Redis out
-        said = [Message(phone=f"7{n}", text=f"{n}", id=f"{n}", channel="generic") for n in range(20)]
+        messages = [Message(phone=f"7{n}", text=f"{n}", id=f"{n}", channel="generic") for n in range(20)]
         batches = make_rig(connection, quiet_ms=50)
-        await batches.add(said[:10])
+        await batches.add(messages[:10])
         await batches.drain("flush")
-        await batches.add(said[10:])
+        await batches.add(messages[10:])
         await connection.call("CONFIG", "SET", "maxmemory", 1)
-        async with running(asked):
+        async with running(configuration):
             await until(lambda: len(receiver.taken) == 20)
-    assert {one["body"]["message"] for one in receiver.taken} == {f"{n}" for n in range(20)}
+    assert {request["body"]["message"] for request in receiver.taken} == {f"{n}" for n in range(20)}
     await connection.close()

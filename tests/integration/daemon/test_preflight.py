@@ -1,4 +1,4 @@
-"""What a daemon says while it waits for a Redis that it may use."""
+"""What a daemon logs while it waits for a Redis that it may use."""
 
 from __future__ import annotations
 
@@ -13,26 +13,33 @@ from rfctl.store.connection import Connection, RedisAddress
 from tests.support.waiting import until
 
 
-async def test_a_redis_that_is_back_and_refuses_our_password_is_told_once(own_server):
+class CountingPreflight(Preflight):
+    checks = 0
+
+    async def check(self) -> None:
+        self.checks += 1
+        await super().check()
+
+
+async def test_redis_that_rejects_our_password_is_logged_once(own_server):
     server = own_server("--requirepass", "other")
     connection = Connection.open(RedisAddress(server.url, "the test"))
-    vetting = Preflight(Store(connection, Keyspace()), allow_eviction=False)
+    preflight = CountingPreflight(Store(connection, Keyspace()), allow_eviction=False)
     stopping = asyncio.Event()
-    away = RedisUnreachableError("nothing answers", next="start it")
-    with structlog.testing.capture_logs() as told:
-        waiting = asyncio.create_task(vetting.check_until_passed(stopping, away))
-        await until(lambda: len(told) == 2)
-        await asyncio.sleep(0.5)
+    unreachable = RedisUnreachableError("nothing answers", next="start it")
+    with structlog.testing.capture_logs() as lines:
+        check = asyncio.create_task(preflight.check_until_passed(stopping, unreachable))
+        await until(lambda: preflight.checks == 3)
         owner = Connection.open(RedisAddress(server.url.replace("//", "//:other@"), "the test"))
         await owner.call("CONFIG", "SET", "requirepass", "")
-        await waiting
+        await check
         await owner.close()
     await connection.close()
-    assert vetting.passed
-    events = [(one["event"], one.get("problem", "").partition(" ")[0]) for one in told]
+    assert preflight.passed
+    events = [(line["event"], line.get("problem", "").partition(" ")[0]) for line in lines]
     assert events[:2] == [("redis_unavailable", "nothing"), ("redis_unavailable", "Redis")]
-    assert "password" in told[1]["next"]
-    assert [one["event"] for one in told if one["event"] != "persistence_disabled"][2:] == [
+    assert "password" in lines[1]["next"]
+    assert [line["event"] for line in lines if line["event"] != "persistence_disabled"][2:] == [
         "redis_connected",
         "redis_recovered",
     ]

@@ -1,4 +1,4 @@
-"""Settings read anew in a running daemon: what changes, what is refused, and that no message is lost by it."""
+"""A reload in a running daemon: what changes, what is rejected, and that no message is lost."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from rfctl.daemon.daemon import Daemon
 from tests.conftest import running
 from tests.support.batching import make_rig
 from tests.support.receivers import HttpReceiver
+from tests.support.waiting import until
 
 
 class File:
@@ -43,7 +44,7 @@ async def say(http: httpx.AsyncClient, source: str, phone: str, text: str) -> ht
 GENERIC = '[sources.generic]\n[sources.extra]\ntype = "generic"\n'
 
 
-async def test_timers_rules_and_sources_change_in_the_running_daemon(server, connection, tmp_path):
+async def test_reload_changes_timers_rules_and_sources(server, connection, tmp_path):
     file = File(server.url, tmp_path)
     async with (
         running(file.write("[batching]\nquiet_ms = 5000\n"), file.load) as service,
@@ -63,7 +64,7 @@ async def test_timers_rules_and_sources_change_in_the_running_daemon(server, con
         assert (await say(http, "other", "7", "z")).status_code == 200
 
 
-async def test_a_bad_file_is_refused_and_the_old_settings_stay(server, tmp_path):
+async def test_bad_file_is_rejected_and_the_old_settings_stay(server, tmp_path):
     file = File(server.url, tmp_path)
     good = "[batching]\nquiet_ms = 1234\n" + GENERIC
     bad = [
@@ -79,27 +80,27 @@ async def test_a_bad_file_is_refused_and_the_old_settings_stay(server, tmp_path)
     async with running(file.write(good), file.load) as service, client(service) as http:
         for text in bad:
             file.path.write_text(text)
-            with capture_logs() as said:
+            with capture_logs() as lines:
                 await service.reload()
-            assert [one["event"] for one in said if one["log_level"] == "error"] == ["settings_rejected"], (
-                text
-            )
+            assert [line["event"] for line in lines if line["log_level"] == "error"] == [
+                "settings_rejected"
+            ], text
             answer = await say(http, "extra", "7", text)
             assert answer.json()["batches"][0]["dueInMs"] == 1234, text
 
 
-async def test_what_needs_a_restart_is_named_and_stays(server, tmp_path, capsys):
+async def test_reload_names_the_settings_that_need_a_restart(server, tmp_path, capsys):
     file = File(server.url, tmp_path)
     async with running(file.write(""), file.load) as service, client(service) as http:
         file.write('[http]\nadmin_token = "new"\n[output]\nstream = "elsewhere"\nretention_s = 5\n')
         await service.reload()
-        said = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
-        [told] = [one for one in said if one["event"] == "settings_reloaded"]
-        assert told["after_a_restart"] == ["http.admin_token", "output.stream"]
+        lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+        [reloaded] = [line for line in lines if line["event"] == "settings_reloaded"]
+        assert reloaded["after_a_restart"] == ["http.admin_token", "output.stream"]
         assert (await http.get("/webhook/whatsapp/batched/stats")).status_code == 200
 
 
-async def test_sinks_come_change_and_go_and_nothing_is_lost_meanwhile(server, connection, tmp_path):
+async def test_reload_of_sinks_loses_no_message(server, connection, tmp_path):
     file = File(server.url, tmp_path)
     base = "[batching]\nquiet_ms = 30\nmax_wait_ms = 100\n"
     sent: list[str] = []
@@ -112,17 +113,17 @@ async def test_sinks_come_change_and_go_and_nothing_is_lost_meanwhile(server, co
             sent.append(text)
             await asyncio.sleep(0.02)
 
-    async with HttpReceiver() as one, HttpReceiver() as two:
+    async with HttpReceiver() as first, HttpReceiver() as second:
 
         def sink(name: str, url: str, concurrency: int) -> str:
             return f'[sinks.{name}]\ntype = "http"\nurl = "{url}"\nallow_private = true\nconcurrency = {concurrency}\n'
 
         versions = [
-            base + sink("a", one.url, 4),
-            base + sink("a", one.url, 8) + sink("b", two.url, 4),
-            base + sink("a", one.url, 8) + sink("b", two.url, 2),
-            base + sink("b", two.url, 2),
-            base + sink("a", one.url, 1) + sink("b", two.url, 2),
+            base + sink("a", first.url, 4),
+            base + sink("a", first.url, 8) + sink("b", second.url, 4),
+            base + sink("a", first.url, 8) + sink("b", second.url, 2),
+            base + sink("b", second.url, 2),
+            base + sink("a", first.url, 1) + sink("b", second.url, 2),
         ]
         async with running(file.write(versions[0]), file.load) as service, client(service) as http:
             people = asyncio.gather(*(person(http, f"p{n}") for n in range(5)))
@@ -133,19 +134,16 @@ async def test_sinks_come_change_and_go_and_nothing_is_lost_meanwhile(server, co
             await people
 
             async def arrived() -> bool:
-                return all(len(texts(receiver)) >= len(sent) for receiver in (one, two))
+                return all(len(texts(receiver)) >= len(sent) for receiver in (first, second))
 
-            for _ in range(200):
-                if await arrived():
-                    break
-                await asyncio.sleep(0.05)
-        for receiver in (one, two):
+            await until(arrived)
+        for receiver in (first, second):
             assert sorted(set(texts(receiver))) == sorted(sent)
             for name in {text.partition("-")[0] for text in sent}:
                 mine = list(dict.fromkeys(t for t in texts(receiver) if t.startswith(name + "-")))
                 assert mine == [f"{name}-{number}" for number in range(60)]
-    assert sum(one.count for one in await make_rig(connection).collect()) == len(sent)
+    assert sum(message.count for message in await make_rig(connection).collect()) == len(sent)
 
 
 def texts(receiver: HttpReceiver) -> list[str]:
-    return [text for one in receiver.taken for text in one["body"]["message"].split()]
+    return [text for request in receiver.taken for text in request["body"]["message"].split()]

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from rfctl.delivery import RetryPolicy
 from rfctl.delivery.forwarder import Forwarder
-from rfctl.delivery.retry_policy import RetryPolicy
 from rfctl.errors import RedisUnreachableError
 from rfctl.model.delivery import Delivery
 from rfctl.sinks.contract import DeliveryError
@@ -18,49 +18,49 @@ from tests.support.batching import make_rig
 from tests.support.forwarding import hand_over, settled
 from tests.support.waiting import until
 
-PACE = RetryPolicy((200,), max_sleep_ms=50)
+POLICY = RetryPolicy((200,), max_sleep_ms=50)
 
 
 async def deliver_all(deliveries: DeliveryQueue, sink: Any, done) -> None:
     stopping = asyncio.Event()
-    task = asyncio.create_task(Forwarder(deliveries, sink, PACE, "one").run(stopping))
+    task = asyncio.create_task(Forwarder(deliveries, sink, POLICY, "daemon").run(stopping))
     await until(done)
     stopping.set()
     await task
 
 
-async def test_one_that_comes_while_the_first_fails_stays_behind_it(connection: Connection):
-    trying, parked = asyncio.Event(), asyncio.Event()
-    tries: list[str] = []
+async def test_message_arriving_during_a_retry_waits_behind_it(connection: Connection) -> None:
+    trying, deferred = asyncio.Event(), asyncio.Event()
+    attempts: list[str] = []
 
     class Late(DeliveryQueue):
         async def defer(self, entries):
             answers = await super().defer(entries)
-            if any(one.merged.text == "B" for one in entries):
-                parked.set()
-                await asyncio.sleep(0.1)  # what was answered before the first one failed arrives after that
+            if any(entry.merged.text == "B" for entry in entries):
+                deferred.set()
+                await asyncio.sleep(0.1)  # the answer from before the failure arrives after it
             return answers
 
     class Sink:
         async def deliver(self, delivery: Delivery) -> None:
-            tries.append(delivery.merged.text)
-            if len(tries) == 1:
+            attempts.append(delivery.merged.text)
+            if len(attempts) == 1:
                 trying.set()
-                await parked.wait()
+                await deferred.wait()
                 raise DeliveryError("no")
 
     async def done() -> bool:
         if trying.is_set() and not sent:
             sent.extend(await hand_over(connection, ("7", "B")))
-        return len(tries) == 3 and await settled(connection)
+        return len(attempts) == 3 and await settled(connection)
 
     sent: list[str] = []
     await hand_over(connection, ("7", "A"))
     await deliver_all(Late(connection, make_rig(connection).shards[0], "bot"), Sink(), done)
-    assert tries == ["A", "A", "B"]
+    assert attempts == ["A", "A", "B"]
 
 
-async def test_a_deep_lane_keeps_its_order(connection: Connection):
+async def test_long_phone_queue_keeps_its_order(connection: Connection) -> None:
     order: list[str] = []
 
     class Slow(DeliveryQueue):
@@ -82,7 +82,9 @@ async def test_a_deep_lane_keeps_its_order(connection: Connection):
 
 
 @pytest.mark.parametrize("verb", ["unread", "defer"])
-async def test_what_was_read_when_redis_failed_is_delivered_first_and_soon(connection: Connection, verb: str):
+async def test_entries_read_while_redis_fails_are_delivered_first_and_soon(
+    connection: Connection, verb: str
+) -> None:
     order: list[str] = []
 
     class Failing(DeliveryQueue):
@@ -96,7 +98,7 @@ async def test_what_was_read_when_redis_failed_is_delivered_first_and_soon(conne
             return await super().defer(entries)
 
         def fail(self, where, entries) -> None:
-            if where == verb and [one.merged.text for one in entries] == ["A"] and not failed:
+            if where == verb and [entry.merged.text for entry in entries] == ["A"] and not failed:
                 failed.append(where)
                 raise RedisUnreachableError("the answer was lost")
 
@@ -116,7 +118,7 @@ async def test_what_was_read_when_redis_failed_is_delivered_first_and_soon(conne
     assert (order, failed) == (["A", "B"], [verb])
 
 
-async def test_a_full_redis_delivers_what_it_has_and_what_fails_waits(own_server):
+async def test_full_redis_still_delivers_its_messages(own_server) -> None:
     server = own_server("--maxmemory-policy", "noeviction")
     connection = Connection.open(RedisAddress(server.url, "the test"))
     order: list[str] = []

@@ -1,21 +1,24 @@
-"""What waits for a free slot starts only what may still start; and whose failures say that a receiver is down."""
+"""Which deliveries may start after a pause, a stop or a lost lease; and whose failures are an outage."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
 from functools import partial
+from typing import Any
 
 import pytest
 
-from rfctl.delivery.retry_policy import RetryPolicy
+from rfctl.delivery import RetryPolicy
+from rfctl.delivery.phone_queues import PhoneQueues
 from rfctl.model.delivery import Delivery
 from rfctl.sinks.contract import DeliveryError
+from rfctl.store import DeliveryQueue
 from rfctl.store.connection import Connection
 from tests.support.forwarding import Receiver, Running, deliveries, hand_over, left, settled
 from tests.support.waiting import until
 
-PACE = RetryPolicy(retry_delays_ms=(3_600_000,) * 9, concurrency=2, max_sleep_ms=20)
+POLICY = RetryPolicy(retry_delays_ms=(3_600_000,) * 9, concurrency=2, max_sleep_ms=20)
 SIX = [(f"{n}", f"{n}") for n in range(6)]
 
 
@@ -33,22 +36,39 @@ class Gated(Receiver):
         await super().deliver(delivery)
 
 
-async def two_at_it(connection: Connection, gated: Gated) -> Running:
-    """Six phones, of which two are with the receiver and four wait for a slot."""
+async def begin_two_of_six(connection: Connection, gated: Gated) -> Running:
+    """Start with six phones: two are with the receiver, two wait for a slot, two are unread."""
     await hand_over(connection, *SIX)
-    running = Running(connection, gated, PACE, "one")
+    running = Running(connection, gated, POLICY, "daemon-1")
     await until(lambda: len(gated.begun) == 2)
-    await asyncio.sleep(0.1)
     return running
 
 
-async def test_a_pause_starts_nothing_more_and_what_waits_goes_on_afterwards(connection: Connection):
+def notice_answer(monkeypatch: pytest.MonkeyPatch, verb: str, answer: bool) -> asyncio.Event:
+    """Return an event that is set when a call of the delivery queue has this answer."""
+    is_answered = asyncio.Event()
+    call = getattr(DeliveryQueue, verb)
+
+    async def noticing(*args: Any) -> bool:
+        result: bool = await call(*args)
+        if result is answer:
+            is_answered.set()
+        return result
+
+    monkeypatch.setattr(DeliveryQueue, verb, noticing)
+    return is_answered
+
+
+async def test_paused_forwarder_starts_no_delivery_until_it_is_resumed(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
     gated = Gated()
-    running = await two_at_it(connection, gated)
+    running = await begin_two_of_six(connection, gated)
+    is_paused = notice_answer(monkeypatch, "paused", answer=True)
     await connection.call("HSET", "rfctl:paused", "bot", '{"why":"lunch","at_ms":1}')
-    await asyncio.sleep(0.1)
+    await is_paused.wait()
     gated.gate.set()
-    await asyncio.sleep(0.2)
+    await until(lambda: are_all_waiting(connection, 2))
     assert len(gated.begun) == 2
     await connection.call("HDEL", "rfctl:paused", "bot")
     await until(lambda: len(gated.begun) == 6)
@@ -57,137 +77,146 @@ async def test_a_pause_starts_nothing_more_and_what_waits_goes_on_afterwards(con
     assert Counter(gated.begun) == Counter(text for _, text in SIX)
 
 
-async def test_a_stop_starts_nothing_more(connection: Connection):
+async def test_stopped_forwarder_starts_no_delivery(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
     gated = Gated()
-    running = await two_at_it(connection, gated)
+    running = await begin_two_of_six(connection, gated)
+    is_draining = asyncio.Event()
+    wait_until_drained = PhoneQueues.wait_until_drained
+
+    async def noticing(queues: PhoneQueues, within_ms: float) -> None:
+        is_draining.set()
+        await wait_until_drained(queues, within_ms)
+
+    monkeypatch.setattr(PhoneQueues, "wait_until_drained", noticing)
     stopping = asyncio.create_task(running.stop())
-    await asyncio.sleep(0.1)
+    await is_draining.wait()
     gated.gate.set()
     await stopping
     assert len(gated.begun) == len(gated.got) == 2
-    again = Running(connection, gated, PACE, "two")
+    again = Running(connection, gated, POLICY, "daemon-2")
     await until(lambda: len(gated.begun) == 6)
     await until(lambda: settled(connection))
     await again.stop()
     assert Counter(gated.begun) == Counter(text for _, text in SIX)
 
 
-async def test_whose_lease_was_lost_starts_nothing_more(connection: Connection):
+async def test_forwarder_without_lease_starts_no_delivery(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
     gated = Gated()
-    running = await two_at_it(connection, gated)
+    running = await begin_two_of_six(connection, gated)
+    is_lost = notice_answer(monkeypatch, "lease", answer=False)
     await connection.call("SET", "rfctl:sink:bot:lease", "another", "PX", 60_000)
-    await asyncio.sleep(0.1)
+    await is_lost.wait()
     gated.gate.set()
-    await asyncio.sleep(0.2)
     await running.stop()
     assert len(gated.begun) == 2
 
 
-async def test_a_receiver_that_is_gone_for_good_is_not_asked_again(connection: Connection):
+async def test_receiver_that_answers_gone_is_not_asked_again(connection: Connection) -> None:
     gated = Gated(DeliveryError("410 Gone", pause=True))
-    running = await two_at_it(connection, gated)
+    running = await begin_two_of_six(connection, gated)
     gated.gate.set()
     await until(lambda: connection.call("HEXISTS", "rfctl:paused", "bot"))
-    await asyncio.sleep(0.2)
+    await until(lambda: are_all_waiting(connection, 4))
     await running.stop()
     assert len(gated.begun) == 2
-    assert (await left(connection))[0] == 4, "what was read is still to be delivered"
+    assert (await left(connection))[0] == 4, "every message that was read is still to be delivered"
 
 
 class Picky(Receiver):
-    """Refuses some phones, each with its own words; `tried` counts everybody's tries."""
+    """Refuses some phones, each with its own words; `attempts` counts everybody's tries."""
 
     def __init__(self, **refuses: DeliveryError) -> None:
         super().__init__()
         self.refuses = refuses
-        self.tried: Counter[str] = Counter()
+        self.attempts: Counter[str] = Counter()
 
     async def deliver(self, delivery: Delivery) -> None:
         phone = delivery.merged.phone
-        self.tried[phone] += 1
+        self.attempts[phone] += 1
         if phone in self.refuses:
             raise self.refuses[phone]
         await super().deliver(delivery)
 
 
-async def all_held(connection: Connection, count: int) -> bool:
+async def are_all_waiting(connection: Connection, count: int) -> bool:
     return (await left(connection))[2] == count
 
 
-async def healthy(connection: Connection, picky: Picky, times: int) -> None:
-    """Somebody else is served, again and again, each time after the receiver served nobody for a while."""
+async def deliver_to_others(connection: Connection, picky: Picky, times: int) -> None:
+    """Deliver a message of somebody else, so many times."""
     for n in range(times):
-        await asyncio.sleep(0.1)
         before = len(picky.got)
         await hand_over(connection, ("good", f"{n}"))
-        await until(partial(served_since, picky, before))
+        await until(partial(has_delivered_since, picky, before))
 
 
-def served_since(picky: Picky, before: int) -> bool:
+def has_delivered_since(picky: Picky, before: int) -> bool:
     return len(picky.got) > before
 
 
 @pytest.fixture
-def soon_down(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rfctl.delivery.outage._SERVED_NOBODY_S", 0.05)
+def short_outage(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rfctl.delivery.outage._MIN_OUTAGE_S", 0.0)
 
 
-async def test_those_who_are_always_refused_do_not_burn_their_tries_when_others_are_served(
-    connection: Connection, soon_down: None
-):
+async def test_rejected_messages_keep_their_attempts_while_others_are_delivered(
+    connection: Connection, short_outage: None
+) -> None:
     picky = Picky(**{name: DeliveryError("no") for name in ("a", "b", "c", "d")})
     await hand_over(connection, *((name, name) for name in picky.refuses))
-    running = Running(connection, picky, PACE, "one")
-    await until(lambda: all_held(connection, 4))
-    await healthy(connection, picky, 5)
+    running = Running(connection, picky, POLICY, "daemon-1")
+    await until(lambda: are_all_waiting(connection, 4))
+    await deliver_to_others(connection, picky, 5)
     await running.stop()
-    assert {picky.tried[name] for name in picky.refuses} == {2}, (
+    assert {picky.attempts[name] for name in picky.refuses} == {2}, (
         "once, and once when others were served again"
     )
 
 
-async def test_whoever_was_told_when_to_come_again_does_not_come_before(
-    connection: Connection, soon_down: None
-):
+async def test_retry_after_of_the_receiver_is_kept_after_an_outage(
+    connection: Connection, short_outage: None
+) -> None:
     later = DeliveryError("429", retry_after_ms=600_000)
-    picky = Picky(told=later, a=DeliveryError("no"), b=DeliveryError("no"), c=DeliveryError("no"))
+    picky = Picky(limited=later, a=DeliveryError("no"), b=DeliveryError("no"), c=DeliveryError("no"))
     await hand_over(connection, *((name, name) for name in picky.refuses))
-    running = Running(connection, picky, PACE, "one")
-    await until(lambda: all_held(connection, 4))
-    picky.refuses = {"told": later}
-    await healthy(connection, picky, 2)
+    running = Running(connection, picky, POLICY, "daemon-1")
+    await until(lambda: are_all_waiting(connection, 4))
+    picky.refuses = {"limited": later}
+    await deliver_to_others(connection, picky, 2)
     await until(lambda: {"a", "b", "c"} <= set(picky.got))
     await running.stop()
-    assert picky.tried["told"] == 1
+    assert picky.attempts["limited"] == 1
 
 
-async def test_three_who_were_told_to_come_later_are_no_sign_that_the_receiver_is_down(
-    connection: Connection, soon_down: None
-):
+async def test_three_waits_of_the_receiver_are_no_outage(connection: Connection, short_outage: None) -> None:
     picky = Picky(**{name: DeliveryError("429", retry_after_ms=600_000) for name in ("a", "b", "c")})
     await hand_over(connection, *((name, name) for name in picky.refuses))
-    running = Running(connection, picky, PACE, "one")
-    await until(lambda: all_held(connection, 3))
-    await healthy(connection, picky, 3)
+    running = Running(connection, picky, POLICY, "daemon-1")
+    await until(lambda: are_all_waiting(connection, 3))
+    await deliver_to_others(connection, picky, 3)
     await running.stop()
-    assert {picky.tried[name] for name in picky.refuses} == {1}
+    assert {picky.attempts[name] for name in picky.refuses} == {1}
 
 
-async def test_a_phone_that_was_due_a_moment_ago_and_is_held_again_is_not_tried(connection: Connection):
-    one = deliveries(connection)
-    await one.schedule_retry("7", ["1-0"], wait_ms=0)
-    assert await one.first_due("7") == "1-0"
-    await one.schedule_retry("7", ["1-0"], wait_ms=60_000, error="no")
-    assert await one.first_due("7") == ""
-    assert await one.first_due("8") == ""
+async def test_phone_that_waits_again_is_no_longer_due(connection: Connection) -> None:
+    queue = deliveries(connection)
+    await queue.schedule_retry("7", ["1-0"], wait_ms=0)
+    assert await queue.first_due("7") == "1-0"
+    await queue.schedule_retry("7", ["1-0"], wait_ms=60_000, error="no")
+    assert await queue.first_due("7") == ""
+    assert await queue.first_due("8") == ""
 
 
-async def test_an_operator_pulls_in_also_the_waits_that_are_kept(connection: Connection):
-    one = deliveries(connection)
+async def test_retry_now_of_an_operator_includes_fixed_waits(connection: Connection) -> None:
+    queue = deliveries(connection)
     for n in range(2500):
-        await one.schedule_retry(f"{n}", [f"{n + 1}-0"], wait_ms=60_000, error="no", fixed=n % 2 == 0)
-    assert await one.retry_now(fixed_too=False) == 1250
-    assert (await one.due(5000))[1] is not None
-    assert await one.retry_now() == 1250
-    names, later = await one.due(5000)
+        await queue.schedule_retry(f"{n}", [f"{n + 1}-0"], wait_ms=60_000, error="no", fixed=n % 2 == 0)
+    assert await queue.retry_now(fixed_too=False) == 1250
+    assert (await queue.due(5000))[1] is not None
+    assert await queue.retry_now() == 1250
+    names, later = await queue.due(5000)
     assert (len(names), later) == (2500, None)

@@ -13,7 +13,7 @@ import pytest
 
 from rfctl.config.environment import Environment
 from rfctl.config.loader import load
-from rfctl.delivery.retry_policy import RetryPolicy
+from rfctl.delivery import RetryPolicy
 from rfctl.model.delivery import Delivery
 from rfctl.model.message import Message
 from rfctl.sinks.contract import DeliveryError, Sink
@@ -230,7 +230,7 @@ async def test_a_final_failure_is_dead_at_once_and_a_pause_stops_everything(
 async def test_a_receiver_that_is_back_is_given_at_once_what_waits_for_later(
     connection: Connection, monkeypatch, forward: Forward
 ):
-    monkeypatch.setattr("rfctl.delivery.outage._SERVED_NOBODY_S", 0.1)
+    monkeypatch.setattr("rfctl.delivery.outage._MIN_OUTAGE_S", 0.1)
 
     receiver = Receiver(DeliveryError("down"))
     running = forward(receiver, RetryPolicy(retry_delays_ms=(3_600_000,), max_sleep_ms=50))

@@ -1,7 +1,10 @@
+"""Which timers and which action a message gets, by rules."""
+
 from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
@@ -11,9 +14,9 @@ from rfctl.batching.policy import (
     Policy,
     Rule,
     Timers,
-    comparable_prefix,
-    comparable_text,
     compile_pattern,
+    normalize_prefix,
+    normalize_text,
 )
 from rfctl.model.message import Media, Message, with_placeholder
 
@@ -27,32 +30,32 @@ STOP = Rule(
 )
 
 
-def message(text: str = "hello", **more) -> Message:
-    return Message(phone="7", text=text, id="1", channel=more.pop("channel", "salon"), **more)
+def message(text: str = "hello", *, channel: str = "salon", **fields: Any) -> Message:
+    return Message(phone="7", text=text, id="1", channel=channel, **fields)
 
 
-def decide(one: Message, *rules: Rule) -> Decision:
-    return Policy(TIMERS, rules).decide(one)
+def decide(incoming: Message, *rules: Rule) -> Decision:
+    return Policy(TIMERS, rules).decide(incoming)
 
 
-def test_without_rules_the_general_timers_hold():
+def test_general_timers_hold_without_rules() -> None:
     assert decide(message()) == Decision(5000, 10, 60_000, "")
 
 
-@pytest.mark.parametrize("said", ["stop", "STOP", " Stop! ", "stop…", "ｓｔｏｐ"])
-def test_a_word_matches_the_whole_message_in_any_case(said: str):
+@pytest.mark.parametrize("text", ["stop", "STOP", " Stop! ", "stop…", "ｓｔｏｐ"])
+def test_word_matches_the_whole_message_in_any_case(text: str) -> None:
     assert (
-        decide(message(said), Rule("r", words=frozenset({"stop"}), action="discard_batch")).action
+        decide(message(text), Rule("r", words=frozenset({"stop"}), action="discard_batch")).action
         == "discard_batch"
     )
 
 
-@pytest.mark.parametrize("said", ["non-stop", "stop it", "don't stop", "s top", "sto", "", "."])
-def test_a_word_never_matches_a_part_of_a_message(said: str):
-    assert decide(message(said), Rule("r", words=frozenset({"stop"}), action="discard_batch")).action == ""
+@pytest.mark.parametrize("text", ["non-stop", "stop it", "don't stop", "s top", "sto", "", "."])
+def test_word_never_matches_a_part_of_a_message(text: str) -> None:
+    assert decide(message(text), Rule("r", words=frozenset({"stop"}), action="discard_batch")).action == ""
 
 
-def test_a_prefix_and_a_pattern_match():
+def test_prefix_and_pattern_match() -> None:
     command = Rule("r", prefixes=("/",), action="send_alone")
     assert decide(message("/start now"), command).action == "send_alone"
     assert decide(message("not /start"), command).action == ""
@@ -63,7 +66,7 @@ def test_a_prefix_and_a_pattern_match():
 
 
 @pytest.mark.parametrize(
-    ("pattern", "said", "matches"),
+    ("pattern", "text", "matches"),
     [
         (r"стоп|хватит", " хватит\n", True),
         (r"стоп|хватит", "ну хватит", False),
@@ -79,39 +82,37 @@ def test_a_prefix_and_a_pattern_match():
         (r"[ab]", "a\ud800", False),
     ],
 )
-def test_a_pattern_is_matched_by_characters_of_every_script(pattern: str, said: str, matches: bool):
+def test_pattern_matches_characters_of_every_script(pattern: str, text: str, matches: bool) -> None:
     rule = Rule("r", patterns=(compile_pattern(pattern),), action="send_batch")
-    assert decide(message(said), rule).action == ("send_batch" if matches else "")
+    assert decide(message(text), rule).action == ("send_batch" if matches else "")
 
 
 EXPLODES = """
 from rfctl.model.message import Message
 from rfctl.batching.policy import MATCHED_CHARS, Policy, Rule, Timers, compile_pattern
 
-said = ("thequickbrownfoxjumpsoverthelazydogs and more " * 99)[:MATCHED_CHARS]
+words = ("thequickbrownfoxjumpsoverthelazydogs and more " * 99)[:MATCHED_CHARS]
 for pattern in (r"(\\w+\\s?)+!", r"([a-z]|[a-z ])*!", r"(.*)*!", r"((a*)*b?)*!", r"(.{1,30}){1,30}!"):
     policy = Policy(Timers(1, 1, 1), (Rule("r", patterns=(compile_pattern(pattern),), action="send_batch"),))
-    for text in (said, "a" * MATCHED_CHARS):
+    for text in (words, "a" * MATCHED_CHARS):
         print(policy.decide(Message(phone="7", text=text, id="1", channel="salon")).action or "no")
 """
 
 
-def test_no_text_holds_up_the_daemon_whatever_the_pattern():
+def test_no_pattern_holds_up_the_daemon_on_any_text() -> None:
     # In a process of its own: one that backtracks for ever could not be stopped in this one.
-    told = subprocess.run([sys.executable, "-c", EXPLODES], capture_output=True, text=True, timeout=30)
-    assert (told.stdout.split(), told.stderr) == (["no"] * 10, "")
+    process = subprocess.run([sys.executable, "-c", EXPLODES], capture_output=True, text=True, timeout=30)
+    assert (process.stdout.split(), process.stderr) == (["no"] * 10, "")
 
 
 @pytest.mark.parametrize("pattern", ["(", "(?=a)b", r"(a)\1", r"(?<!a)b", r"a\Z", "a{1,2000}"])
-def test_what_is_no_pattern_is_refused_and_nothing_is_printed(
-    pattern: str, capfd: pytest.CaptureFixture[str]
-):
+def test_invalid_pattern_raises_and_prints_nothing(pattern: str, capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ValueError, match=r"^(invalid|missing)"):
         compile_pattern(pattern)
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_very_long_text_is_no_command():
+def test_very_long_text_is_no_command() -> None:
     command = Rule("r", prefixes=("/",), patterns=(compile_pattern("x+"),), action="send_alone")
     assert decide(message("/" + "x" * MATCHED_CHARS), command).action == ""
     assert decide(message("x" * (MATCHED_CHARS + 1)), command).action == ""
@@ -119,7 +120,7 @@ def test_a_very_long_text_is_no_command():
 
 
 @pytest.mark.parametrize(
-    ("prefix", "said", "matches"),
+    ("prefix", "text", "matches"),
     [
         ("go ", "Go home", True),
         ("go ", "  go  home", True),
@@ -131,22 +132,22 @@ def test_a_very_long_text_is_no_command():
         ("❤", "❤️ you", True),
     ],
 )
-def test_a_prefix_counts_with_the_space_at_its_end(prefix: str, said: str, matches: bool):
+def test_prefix_includes_the_space_at_its_end(prefix: str, text: str, matches: bool) -> None:
     assert decide(
-        message(said), Rule("r", prefixes=(comparable_prefix(prefix),), action="send_batch")
+        message(text), Rule("r", prefixes=(normalize_prefix(prefix),), action="send_batch")
     ).action == ("send_batch" if matches else "")
 
 
-@pytest.mark.parametrize(("word", "said"), [("🛑", "🛑️"), ("🛑️", "🛑"), ("❤️", "❤︎!"), ("1️⃣", "1⃣")])
-def test_an_emoji_is_one_word_in_each_of_its_looks(word: str, said: str):
+@pytest.mark.parametrize(("word", "text"), [("🛑", "🛑️"), ("🛑️", "🛑"), ("❤️", "❤︎!"), ("1️⃣", "1⃣")])
+def test_emoji_is_the_same_word_with_every_variation_selector(word: str, text: str) -> None:
     assert (
-        decide(message(said), Rule("r", words=frozenset({comparable_text(word)}), action="send_batch")).action
+        decide(message(text), Rule("r", words=frozenset({normalize_text(word)}), action="send_batch")).action
         == "send_batch"
     )
 
 
 @pytest.mark.parametrize(
-    "one",
+    "incoming",
     [
         message("👍", type="reaction", refers="1"),
         message("stop", type="deletion", refers="1"),
@@ -156,25 +157,25 @@ def test_an_emoji_is_one_word_in_each_of_its_looks(word: str, said: str):
         with_placeholder(message("", type="contacts"), "stop"),
         message("stop", type="image", media=(Media(id="1"),)),
     ],
-    ids=lambda one: one.type,
+    ids=lambda incoming: incoming.type,
 )
-def test_only_what_a_person_says_in_words_is_a_command(one: Message):
-    assert decide(one, STOP).action == ""
+def test_message_that_is_not_the_persons_words_is_no_command(incoming: Message) -> None:
+    assert decide(incoming, STOP).action == ""
 
 
 @pytest.mark.parametrize("kind", ["text", "button", "edit", "list_reply"])
-def test_words_that_were_chosen_or_edited_are_a_command_too(kind: str):
+def test_chosen_or_edited_words_are_a_command_too(kind: str) -> None:
     assert decide(message("stop", type=kind), STOP).action == "discard_batch"
 
 
-def test_a_reaction_is_a_command_where_the_rule_names_it():
+def test_reaction_is_a_command_if_the_rule_names_its_type() -> None:
     rule = Rule("r", types=frozenset({"reaction"}), words=frozenset({"👍"}), action="send_batch")
     assert decide(message("👍", type="reaction"), rule).action == "send_batch"
     assert decide(message("👎", type="reaction"), rule).action == ""
     assert decide(message("👍"), rule).action == ""
 
 
-def test_a_picture_whose_caption_is_a_command_is_a_picture():
+def test_picture_with_a_command_as_caption_is_no_command() -> None:
     picture = message("stop", type="image", media=(Media(id="1"),))
     words = frozenset({"stop"})
     assert decide(picture, Rule("r", words=words, action="discard_batch")).action == ""
@@ -184,7 +185,7 @@ def test_a_picture_whose_caption_is_a_command_is_a_picture():
     )
 
 
-def test_a_type_hands_over_at_once_or_waits_longer():
+def test_rule_for_a_type_sends_at_once_or_waits_longer() -> None:
     voice = Rule("voice", types=frozenset({"voice"}), action="send_batch")
     image = Rule("image", types=frozenset({"image"}), quiet_ms=8000)
     assert decide(message("", type="voice"), voice, image).action == "send_batch"
@@ -192,7 +193,7 @@ def test_a_type_hands_over_at_once_or_waits_longer():
     assert decide(message(), voice, image) == Decision(5000, 10, 60_000, "")
 
 
-def test_timers_go_by_source_company_and_account_and_the_first_rule_that_sets_one_wins():
+def test_first_matching_rule_that_sets_a_timer_wins() -> None:
     rules = (
         Rule("account", accounts=frozenset({"a"}), quiet_ms=1),
         Rule("company", companies=frozenset({"9"}), quiet_ms=2, max_size=3),
@@ -204,6 +205,6 @@ def test_timers_go_by_source_company_and_account_and_the_first_rule_that_sets_on
     assert decide(message(channel="other"), *rules) == Decision(5000, 10, 60_000, "")
 
 
-def test_the_longest_and_the_shortest_wait_are_over_all_rules():
+def test_longest_and_shortest_wait_include_every_rule() -> None:
     policy = Policy(TIMERS, (Rule("a", quiet_ms=100), Rule("b", max_wait_ms=90_000)))
     assert (policy.longest_ms, policy.shortest_ms) == (90_000, 100)

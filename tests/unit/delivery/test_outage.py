@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
-from rfctl.delivery.outage import OutageDetector
+from rfctl.delivery.outage import OutageDetector, Recovery
 
 
 class Clock:
@@ -20,59 +22,63 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def outage(clock: Clock) -> OutageDetector:
+def detector(clock: Clock) -> OutageDetector:
     return OutageDetector(clock)
 
 
-def all_fail(outage: OutageDetector, names: str = "abc", *, told_to_wait: bool = False) -> list[bool]:
-    return [outage.failed(name, told_to_wait=told_to_wait) for name in names]
+def fail(detector: OutageDetector, keys: str = "abc", *, receiver_set_wait: bool = False) -> list[bool]:
+    return [detector.record_failure(key, receiver_set_wait=receiver_set_wait) for key in keys]
 
 
-def served_after(outage: OutageDetector, clock: Clock, seconds: float, name: str = "z") -> bool:
+def succeed_after(detector: OutageDetector, clock: Clock, seconds: float, key: str = "z") -> Recovery | None:
     clock.now += seconds
-    return outage.served(name)
+    return detector.record_success(key)
 
 
-def test_three_phones_and_nobody_served_for_five_seconds_were_an_outage(outage: OutageDetector, clock: Clock):
-    assert all_fail(outage) == [False] * 3
-    assert served_after(outage, clock, 5.0)
-    assert not served_after(outage, clock, 60.0), "it ended with the first success"
+def test_outage_is_three_failing_phones_and_five_seconds_without_success(
+    detector: OutageDetector, clock: Clock
+) -> None:
+    assert fail(detector) == [False] * 3
+    assert succeed_after(detector, clock, 5.0) == Recovery("z", frozenset("abc"))
+    assert succeed_after(detector, clock, 60.0) is None, "it ended with the first success"
 
 
-@pytest.mark.parametrize(("names", "seconds"), [("ab", 60.0), ("aaaa", 60.0), ("abcd", 4.9)])
-def test_fewer_phones_or_a_shorter_time_were_none(
-    outage: OutageDetector, clock: Clock, names: str, seconds: float
-):
-    all_fail(outage, names)
-    assert not served_after(outage, clock, seconds)
+@pytest.mark.parametrize(("keys", "seconds"), [("ab", 60.0), ("aaaa", 60.0), ("abcd", 4.9)])
+def test_fewer_phones_or_a_shorter_time_are_no_outage(
+    detector: OutageDetector, clock: Clock, keys: str, seconds: float
+) -> None:
+    fail(detector, keys)
+    assert succeed_after(detector, clock, seconds) is None
 
 
-def test_who_is_refused_also_when_the_receiver_is_back_keeps_the_schedule(
-    outage: OutageDetector, clock: Clock
-):
-    all_fail(outage)
-    served_after(outage, clock, 5.0)
+def test_rejected_message_keeps_its_schedule_after_recovery(detector: OutageDetector, clock: Clock) -> None:
+    fail(detector)
+    succeed_after(detector, clock, 5.0)
     for _ in range(5):
-        assert all_fail(outage) == [True] * 3
-        assert not served_after(outage, clock, 60.0)
+        assert fail(detector) == [True] * 3
+        assert succeed_after(detector, clock, 60.0) is None
 
 
-def test_who_was_told_to_wait_keeps_that_wait_and_is_no_sign(outage: OutageDetector, clock: Clock):
-    assert all_fail(outage, told_to_wait=True) == [True] * 3
-    assert not served_after(outage, clock, 60.0)
+def test_wait_of_the_receiver_is_kept_and_is_no_sign_of_an_outage(
+    detector: OutageDetector, clock: Clock
+) -> None:
+    assert fail(detector, receiver_set_wait=True) == [True] * 3
+    assert succeed_after(detector, clock, 60.0) is None
 
 
-@pytest.mark.parametrize("verb", ["served", "given_up"])
-def test_who_was_served_or_given_up_counts_again(outage: OutageDetector, clock: Clock, verb: str):
-    all_fail(outage)
-    served_after(outage, clock, 5.0)
-    for name in "abc":
-        getattr(outage, verb)(name)
-    assert all_fail(outage) == [False] * 3
-    assert served_after(outage, clock, 5.0)
+@pytest.mark.parametrize("record", [OutageDetector.record_success, OutageDetector.record_dead_letter])
+def test_phone_counts_again_after_a_success_or_a_dead_letter(
+    detector: OutageDetector, clock: Clock, record: Callable[[OutageDetector, str], object]
+) -> None:
+    fail(detector)
+    succeed_after(detector, clock, 5.0)
+    for key in "abc":
+        record(detector, key)
+    assert fail(detector) == [False] * 3
+    assert succeed_after(detector, clock, 5.0) is not None
 
 
-def test_a_dead_message_is_no_sign(outage: OutageDetector, clock: Clock):
-    all_fail(outage)
-    outage.given_up("c")
-    assert not served_after(outage, clock, 60.0)
+def test_dead_letter_is_no_sign_of_an_outage(detector: OutageDetector, clock: Clock) -> None:
+    fail(detector)
+    detector.record_dead_letter("c")
+    assert succeed_after(detector, clock, 60.0) is None

@@ -1,8 +1,9 @@
-"""Group commit and the processor's loop, on stand-ins whose time and failures the test decides."""
+"""Group commit on a stand-in store, which answers and fails when the test decides."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 
@@ -10,91 +11,95 @@ from rfctl.errors import KeyTakenError, OverloadedError, RedisCannotNowError, Re
 from rfctl.ingest.group_commit import Bounds, GroupCommit
 from rfctl.model.message import Message
 from rfctl.model.stored import Added
+from tests.support.waiting import until
 
 
 def message(text: str) -> Message:
     return Message(phone="p", text=text, id=text, channel="generic")
 
 
-class Store:
-    def __init__(self, *failures: Exception) -> None:
+class FakeStore:
+    """Records each call's texts, then waits for `gate` and raises the next of `failures`, if any is left."""
+
+    def __init__(self, *failures: Exception, is_open: bool = True) -> None:
         self.calls: list[list[str]] = []
         self.failures = list(failures)
-        self.open = asyncio.Event()
-        self.open.set()
+        self.gate = asyncio.Event()
+        if is_open:
+            self.gate.set()
 
-    async def __call__(self, messages) -> list[Added]:
-        self.calls.append([one.text for one in messages])
-        await self.open.wait()
+    async def __call__(self, messages: Sequence[Message]) -> list[Added]:
+        self.calls.append([message.text for message in messages])
+        await self.gate.wait()
         if self.failures:
             raise self.failures.pop(0)
-        return [Added(one.text, True, 1, 5) for one in messages]
+        return [Added(message.text, True, 1, 5) for message in messages]
 
 
-async def test_requests_that_wait_share_one_call_and_each_gets_its_own_answer():
-    store = Store()
-    store.open.clear()
-    intake = GroupCommit(store)
-    first = asyncio.create_task(intake.add([message("a")]))
+async def begin(group_commit: GroupCommit, *requests: list[str]) -> list[asyncio.Task[list[Added]]]:
+    """Begin one request for each list of texts, and return their tasks once they are in the queue."""
+    tasks = [asyncio.create_task(group_commit.add([message(text) for text in texts])) for texts in requests]
     await asyncio.sleep(0)
-    rest = [asyncio.create_task(intake.add([message(f"{i}"), message(f"{i}+")])) for i in range(3)]
-    await asyncio.sleep(0.01)
-    store.open.set()
-    assert [one.phone for one in await first] == ["a"]
-    assert [[one.phone for one in await task] for task in rest] == [[f"{i}", f"{i}+"] for i in range(3)]
+    return tasks
+
+
+async def test_requests_that_wait_together_share_a_call_and_get_their_own_answers() -> None:
+    store = FakeStore(is_open=False)
+    group_commit = GroupCommit(store)
+    first = await begin(group_commit, ["a"])
+    await until(lambda: store.calls)
+    others = await begin(group_commit, *([f"{i}", f"{i}+"] for i in range(3)))
+    store.gate.set()
+    phones = [[result.phone for result in results] for results in await asyncio.gather(*first, *others)]
+    assert phones == [["a"], *([f"{i}", f"{i}+"] for i in range(3))]
     assert store.calls == [["a"], ["0", "0+", "1", "1+", "2", "2+"]]
 
 
-async def test_a_call_whose_answer_was_lost_is_sent_again():
-    store = Store(RedisUnreachableError("cut"))
-    [one] = await GroupCommit(store, Bounds(pause_s=0)).add([message("a")])
-    assert one.added
+async def test_call_with_a_lost_answer_is_sent_again() -> None:
+    store = FakeStore(RedisUnreachableError("cut"))
+    [result] = await GroupCommit(store, Bounds(retry_delay_s=0)).add([message("a")])
+    assert result.added
     assert store.calls == [["a"], ["a"]]
 
 
-async def test_what_redis_refuses_is_told_at_once_and_the_next_request_is_served():
-    store = Store(RedisCannotNowError("OOM"), KeyTakenError("x"))
-    intake = GroupCommit(store)
+async def test_error_that_does_not_pass_is_raised_at_once_and_the_next_request_is_served() -> None:
+    store = FakeStore(RedisCannotNowError("OOM"), KeyTakenError("x"))
+    group_commit = GroupCommit(store)
     with pytest.raises(RedisCannotNowError):
-        await intake.add([message("a")])
+        await group_commit.add([message("a")])
     with pytest.raises(KeyTakenError):
-        await intake.add([message("b")])
-    assert (await intake.add([message("c")]))[0].added
+        await group_commit.add([message("b")])
+    assert (await group_commit.add([message("c")]))[0].added
 
 
-async def test_patience_ends_and_what_nobody_waits_for_is_not_sent():
-    store = Store()
-    store.open.clear()
-    intake = GroupCommit(store, Bounds(patience_s=0.02))
+async def test_request_that_nobody_waits_for_any_more_is_not_sent() -> None:
+    store = FakeStore(is_open=False)
+    group_commit = GroupCommit(store, Bounds(timeout_s=0.02))
     for text in ("a", "b"):
         with pytest.raises(RedisUnreachableError, match="did not confirm"):
-            await intake.add([message(text)])
-    store.open.set()
-    await intake.settle()
+            await group_commit.add([message(text)])
+    store.gate.set()
+    await group_commit.wait_until_idle()
     assert store.calls == [["a"]]
 
 
-async def test_too_many_that_wait_are_refused_and_not_forgotten():
-    store = Store()
-    store.open.clear()
-    intake = GroupCommit(store, Bounds(waiting=2))
-    tasks = [asyncio.create_task(intake.add([message("on its way")]))]
-    await asyncio.sleep(0.01)
-    tasks += [asyncio.create_task(intake.add([message(str(i))])) for i in range(2)]
-    await asyncio.sleep(0.01)
+async def test_request_beyond_the_bound_is_rejected_and_the_others_are_stored() -> None:
+    store = FakeStore(is_open=False)
+    group_commit = GroupCommit(store, Bounds(pending=2))
+    tasks = await begin(group_commit, ["on its way"])
+    await until(lambda: store.calls)
+    tasks += await begin(group_commit, ["0"], ["1"])
     with pytest.raises(OverloadedError):
-        await intake.add([message("x")])
-    store.open.set()
-    await asyncio.gather(*tasks)
+        await group_commit.add([message("x")])
+    store.gate.set()
+    assert [result.phone for [result] in await asyncio.gather(*tasks)] == ["on its way", "0", "1"]
 
 
-async def test_a_call_carries_no_more_than_its_bound():
-    store = Store()
-    store.open.clear()
-    intake = GroupCommit(store, Bounds(call=2))
-    tasks = [asyncio.create_task(intake.add([message(str(i))])) for i in range(5)]
-    await asyncio.sleep(0.01)
-    store.open.set()
+async def test_call_carries_no_more_messages_than_its_bound() -> None:
+    store = FakeStore(is_open=False)
+    group_commit = GroupCommit(store, Bounds(call=2))
+    tasks = await begin(group_commit, *([f"{i}"] for i in range(5)))
+    store.gate.set()
     await asyncio.gather(*tasks)
     assert max(len(call) for call in store.calls) == 2
     assert sum(len(call) for call in store.calls) == 5

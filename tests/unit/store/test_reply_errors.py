@@ -55,7 +55,7 @@ async def test_an_overloaded_daemon_says_what_to_look_at():
         raise AssertionError
 
     with pytest.raises(OverloadedError) as problem:
-        await GroupCommit(store, Bounds(waiting=0)).add(
+        await GroupCommit(store, Bounds(pending=0)).add(
             [Message(phone="a", text="x", id="1", channel="generic")]
         )
     assert "rfctl stats" in problem.value.next

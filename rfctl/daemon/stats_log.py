@@ -1,0 +1,31 @@
+"""The log line `stats_reported`, at regular intervals."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import structlog
+
+from rfctl.errors import RfctlError
+from rfctl.store import Store
+from rfctl.timing import sleep_or_stop
+
+_log = structlog.get_logger("daemon")
+_MAX_BATCHES = 10
+
+
+async def log_stats(store: Store, every_s: float, stopping: asyncio.Event) -> None:
+    """Log what is pending every `every_s` seconds, until `stopping` is set. Failures of Redis are left out."""
+    await sleep_or_stop(stopping, every_s)
+    while not stopping.is_set():
+        with contextlib.suppress(RfctlError):
+            pending = await store.pending(limit=_MAX_BATCHES)
+            _log.info(
+                "stats_reported", batches=pending.batches, messages=pending.messages, totals=pending.totals,
+                pending=[
+                    {"phone": batch.phone, "size": batch.size, "due_in_ms": batch.due_ms - pending.now_ms}
+                    for batch in pending.next_due
+                ],
+            )  # fmt: skip
+        await sleep_or_stop(stopping, every_s)

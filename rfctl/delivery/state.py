@@ -1,0 +1,84 @@
+"""What may happen to a sink's deliveries now: one immutable snapshot, and what changes it. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from rfctl.delivery.attempt import PauseRequested
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseLost:
+    """Another daemon may deliver now. Messages on their way here stay unacknowledged, and come again there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Crashed:
+    """A phone's queue ended by an error that is not its message's. What it had stays unacknowledged."""
+
+    failure: Exception
+
+
+Report = PauseRequested | LeaseLost | Crashed
+"""What a phone's queue reports to the forwarder, because it concerns every other phone."""
+
+
+@dataclass(frozen=True, slots=True)
+class SinkState:
+    """The state of a sink in this daemon.
+
+    A paused sink starts nothing, and what was read goes back to Redis. A draining sink starts nothing either, and leaves
+    what was read unacknowledged. `failure` is why the forwarder has to start over. `pauses_requested` counts the pauses that
+    receivers asked for, `pauses_settled` those that are in Redis, or were given up with the lease.
+    """
+
+    leased: bool = False
+    paused: bool = False
+    draining: bool = False
+    failure: Exception | None = None
+    pauses_requested: int = 0
+    pauses_settled: int = 0
+
+    @property
+    def may_start(self) -> bool:
+        """Whether a delivery may start."""
+        return self.leased and not self.draining and not self.paused
+
+    def with_lease(self, *, is_ours: bool) -> SinkState:
+        """Return the state with the lease, or without it."""
+        return replace(self, leased=is_ours)
+
+    def after(self, report: Report) -> SinkState:
+        """Return the state after a report of a phone's queue."""
+        match report:
+            case PauseRequested():
+                return replace(self, paused=True, pauses_requested=self.pauses_requested + 1)
+            case LeaseLost():
+                return replace(self, leased=False)
+            case Crashed(failure):
+                return replace(self, failure=failure)
+
+    def after_pause_settled(self) -> SinkState:
+        """Return the state after a requested pause is in Redis, or was given up with the lease."""
+        return replace(self, pauses_settled=self.pauses_settled + 1)
+
+    def after_pause_read(self, *, is_paused: bool, asked_in: SinkState) -> SinkState:
+        """Return the state after Redis answered whether the sink is paused; it was asked in the state `asked_in`.
+
+        Redis may not have known a pause that was on its way then, or that was requested since. Such a pause counts.
+        """
+        was_on_its_way = asked_in.pauses_requested > asked_in.pauses_settled
+        is_newer = self.pauses_requested > asked_in.pauses_requested
+        return replace(self, paused=is_paused or was_on_its_way or is_newer)
+
+    def drain(self) -> SinkState:
+        """Return the state in which nothing starts, and each queue ends after the message that it is at."""
+        return replace(self, draining=True)
+
+    def start_over(self) -> SinkState:
+        """Return the draining state in which the failure is dealt with."""
+        return replace(self, draining=True, failure=None)
+
+    def resume(self) -> SinkState:
+        """Return the state after every queue has ended, in which deliveries may start again."""
+        return replace(self, draining=False)

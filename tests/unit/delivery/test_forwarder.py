@@ -1,0 +1,194 @@
+"""The forwarder's turns on a stand-in queue, whose answers come when the test decides."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from rfctl.delivery import RetryPolicy
+from rfctl.delivery.forwarder import Forwarder
+from rfctl.errors import RedisUnreachableError
+from rfctl.model.delivery import Delivery
+from rfctl.sinks.contract import DeliveryError
+from rfctl.store import DeliveryQueue, StreamEntry
+from tests.support.waiting import until
+
+POLICY = RetryPolicy(retry_delays_ms=(60_000,), concurrency=2, max_sleep_ms=1, lease_ms=60_000)
+
+
+def entry(number: int) -> StreamEntry:
+    return StreamEntry(f"{number}-0", [b"phone", b"%d" % number, b"text", b"%d" % number])
+
+
+class FakeQueue(DeliveryQueue):
+    """A queue in memory. `pauses` is open while pauses can be stored; `reads` while the pause is answered."""
+
+    def __init__(
+        self, *, unacknowledged: Sequence[StreamEntry] = (), unread: Sequence[StreamEntry] = ()
+    ) -> None:
+        self.sink = "bot"
+        self.instance_id = "redis"
+        self.pending, self.new = list(unacknowledged), list(unread)
+        self.pauses, self.reads = asyncio.Event(), asyncio.Event()
+        self.pauses.set()
+        self.reads.set()
+        self.open_problems: list[Exception] = []
+        self.is_paused = False
+        self.reading = self.pausing = False
+        self.put_back: list[str] = []
+        self.acknowledged: list[str] = []
+
+    async def open(self) -> None:
+        if self.open_problems:
+            raise self.open_problems.pop()
+
+    async def lease(self, daemon_id: str, ms: int) -> bool:
+        return True
+
+    async def paused(self) -> bool:
+        is_paused, self.reading = self.is_paused, True
+        await self.reads.wait()
+        self.reading = False
+        return is_paused
+
+    async def pause(self, why: str) -> None:
+        self.pausing = True
+        await self.pauses.wait()
+        self.is_paused = True
+
+    async def unacknowledged(self, after: str, most: int, daemon_id: str) -> list[StreamEntry] | None:
+        entries, self.pending = self.pending, []
+        return entries
+
+    async def unread(self, most: int, block_ms: int, daemon_id: str) -> list[StreamEntry] | None:
+        await asyncio.sleep(0)  # like a read, it lets others run
+        entries, self.new = self.new, []
+        return entries
+
+    async def due(self, most: int) -> tuple[list[str], int | None]:
+        return [], None
+
+    async def defer(self, entries: Sequence[StreamEntry]) -> list[bool]:
+        return [False for _ in entries]
+
+    async def schedule_retry(
+        self,
+        name: str,
+        ids: Sequence[str],
+        *,
+        wait_ms: int,
+        error: str = "",
+        attempts: int = 0,
+        fixed: bool = False,
+    ) -> None:
+        self.put_back += ids
+
+    async def acknowledge(self, name: str, entry_id: str) -> str:
+        self.acknowledged.append(entry_id)
+        return ""
+
+
+class TakingSink:
+    """Takes everything; `texts` are the messages that it was given."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    async def open(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+    async def deliver(self, delivery: Delivery) -> None:
+        self.texts.append(delivery.merged.text)
+
+
+class GoneSink(TakingSink):
+    """Takes message 1 when `takes` is set, and wants nothing any more when `is_gone` is set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.takes, self.is_gone = asyncio.Event(), asyncio.Event()
+
+    async def deliver(self, delivery: Delivery) -> None:
+        await super().deliver(delivery)
+        if delivery.merged.text == "1":
+            await self.takes.wait()
+        else:
+            await self.is_gone.wait()
+            raise DeliveryError("410 Gone", pause=True)
+
+
+async def begin_two_of_three(queue: FakeQueue, sink: GoneSink) -> Forwarder:
+    """Return a forwarder with messages 0 and 1 at the sink, while 2 waits for a slot."""
+    queue.new = [entry(n) for n in range(3)]
+    forwarder = Forwarder(queue, sink, POLICY, "daemon")
+    await forwarder.step()
+    await forwarder.step()
+    await until(lambda: sink.texts == ["0", "1"])
+    return forwarder
+
+
+async def test_pause_on_its_way_to_redis_counts_when_redis_does_not_know_it() -> None:
+    queue, sink = FakeQueue(), GoneSink()
+    forwarder = await begin_two_of_three(queue, sink)
+    queue.pauses.clear()
+    sink.is_gone.set()
+    await until(lambda: queue.pausing)
+    await forwarder.step()
+    sink.takes.set()
+    await until(lambda: queue.put_back)
+    assert (queue.put_back, queue.is_paused) == (["2-0"], False)
+    queue.pauses.set()
+    await until(lambda: queue.put_back == ["2-0", "0-0"])
+    assert (queue.acknowledged, sink.texts) == (["1-0"], ["0", "1"])
+
+
+async def test_pause_that_is_requested_while_its_absence_is_read_counts() -> None:
+    queue, sink = FakeQueue(), GoneSink()
+    forwarder = await begin_two_of_three(queue, sink)
+    queue.reads.clear()
+    turn = asyncio.create_task(forwarder.step())
+    await until(lambda: queue.reading)
+    sink.is_gone.set()
+    sink.takes.set()
+    await until(lambda: queue.put_back)
+    queue.new = [entry(7)]
+    queue.reads.set()
+    await turn
+    await until(lambda: queue.is_paused)
+    await forwarder.step()
+    assert sink.texts == ["0", "1"]
+
+
+async def test_unacknowledged_entries_come_first_also_when_the_first_turn_failed() -> None:
+    queue = FakeQueue(unacknowledged=[entry(1)], unread=[entry(2)])
+    queue.open_problems = [RedisUnreachableError("cut")]
+    sink = TakingSink()
+    forwarder = Forwarder(queue, sink, POLICY, "daemon")
+    with pytest.raises(RedisUnreachableError):
+        await forwarder.step()
+    for _ in range(3):
+        await forwarder.step()
+    await until(lambda: queue.acknowledged == ["1-0", "2-0"])
+    assert sink.texts == ["1", "2"]
+
+
+async def test_error_of_a_queue_that_is_not_its_messages_starts_over() -> None:
+    class CrashingQueue(FakeQueue):
+        async def acknowledge(self, name: str, entry_id: str) -> str:
+            if not self.acknowledged:
+                self.acknowledged.append("crash")
+                self.pending = [entry(1)]
+                raise ZeroDivisionError("a bug")
+            return await super().acknowledge(name, entry_id)
+
+    queue = CrashingQueue(unread=[entry(1)])
+    sink = TakingSink()
+    stopping = asyncio.Event()
+    task = asyncio.create_task(Forwarder(queue, sink, POLICY, "daemon").run(stopping))
+    await until(lambda: queue.acknowledged == ["crash", "1-0"])
+    stopping.set()
+    await task
+    assert sink.texts == ["1", "1"], "at least once, under the same id"
