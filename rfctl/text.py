@@ -53,9 +53,12 @@ def duration(ms: float) -> str:
 
 
 def counted(number: int, what: str) -> str:
-    """Return a number with its noun: `1 batch`, `2 batches`, `0 messages`."""
-    ending = "" if number == 1 else "es" if what.endswith("ch") else "s"
-    return f"{number} {what}{ending}"
+    """Return a number with its noun: `1 batch`, `2 batches`, `3 entries`, `0 messages`."""
+    if number == 1:
+        return f"1 {what}"
+    if what.endswith("ry"):
+        return f"{number} {what[:-1]}ies"
+    return f"{number} {what}{'es' if what.endswith('ch') else 's'}"
 
 
 _NEXT_URL = re.compile(r";(?=[A-Za-z][A-Za-z0-9+.-]*://)")

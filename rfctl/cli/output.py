@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 _WIDE = 10_000
+_FOLDED = 20
+"""So wide the last column of a table stays, when it is folded."""
 _encode = msgspec.json.Encoder().encode
 
 
@@ -62,10 +64,9 @@ class Output:
         rows: Iterable[Sequence[str]],
         *,
         right: frozenset[int] = frozenset(),
-        with_headings: bool = True,
     ) -> None:
         """Print a table for a person; `right` are the columns of numbers."""
-        self.draw(table(headings, rows, right=right, with_headings=with_headings))
+        self.draw(table(headings, rows, right=right))
 
     def facts(self, pairs: Iterable[tuple[str, str]]) -> None:
         """Print label and value lines."""
@@ -143,24 +144,40 @@ def table(
     rows: Iterable[Sequence[str]],
     *,
     right: frozenset[int] = frozenset(),
-    with_headings: bool = True,
 ) -> Table:
-    """Return a table; every cell is made safe."""
+    """Return a table; every cell is made safe. On a terminal only the last column is folded, if the others fit."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
+    cells = [[safe(cell) for cell in row] for row in rows]
     terminal = sys.stdout.isatty()
+    gap, folds_last = _fit(headings, cells) if terminal else (2, False)
     drawing = Table(
         box=SIMPLE_HEAD if terminal else None,
         pad_edge=False,
+        show_edge=False,
+        padding=(0, gap - 1, 0, 0) if terminal else (0, 1),
         header_style="bold" if terminal else "",
-        show_header=with_headings,
     )
     for place, heading in enumerate(headings):
-        drawing.add_column(heading, justify="right" if place in right else "left", overflow="fold")
-    for row in rows:
-        drawing.add_row(*(safe(cell) for cell in row))
+        drawing.add_column(
+            heading,
+            justify="right" if place in right else "left",
+            overflow="fold",
+            no_wrap=folds_last and place < len(headings) - 1,
+        )
+    for row in cells:
+        drawing.add_row(*row)
     return drawing
+
+
+def _fit(headings: Sequence[str], rows: Sequence[Sequence[Text]]) -> tuple[int, bool]:
+    """Return how many spaces part the columns on this terminal, and whether all but the last fit as they are."""
+    columns = zip(*([safe(heading) for heading in headings], *rows), strict=True)
+    widths = [max(cell.cell_len for cell in column) for column in columns]
+    room = console().width
+    gap = 2 if sum(widths) + 2 * len(widths) <= room else 1
+    return gap, sum(widths[:-1]) + gap * len(widths) + min(widths[-1], _FOLDED) <= room
 
 
 def facts(pairs: Iterable[tuple[str, str]]) -> Table:

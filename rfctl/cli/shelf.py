@@ -76,6 +76,8 @@ class Shelf(ABC, Generic[Item, Outcome]):
             return
         count = 0
         async for item in self._delete_each(ids):
+            if count:
+                self.run.out.text("")
             self.print_in_full(item)
             count += 1
         self.run.out.note(f"{counted(count, self.noun)} thrown away")

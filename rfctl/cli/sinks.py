@@ -60,4 +60,6 @@ async def _resume(run: Invocation, sink: str) -> None:
         run.out.json({"sink": sink, "paused": False, "changed": changed, "phones_retried_now": phones})
     else:
         state = "goes on" if changed else "was not paused"
-        run.out.text(f"{sink} {state}; {counted(phones, 'phone')} waited for a retry, due now")
+        run.out.text(
+            f"{sink} {state}; {counted(phones, 'phone')} {'is' if phones == 1 else 'are'} retried now"
+        )

@@ -143,7 +143,7 @@ def _sink_row(status: SinkStatus, now_ms: int, names: Mapping[str, str]) -> tupl
         *(str(count) for count in counts),
         "?" if status.lag is None else str(status.lag + status.unacknowledged),
         str(status.held) if forwarded else "-",
-        "-" if status.oldest_ms is None else duration(max(0, now_ms - status.oldest_ms)),
+        "-" if status.oldest_ms is None else _short(max(0, now_ms - status.oldest_ms)),
         _next_retry(status, now_ms),
         daemons if forwarded else status.sink.group or "workers",
     )
@@ -155,7 +155,12 @@ def _next_retry(status: SinkStatus, now_ms: int) -> str:
         return "paused"
     if status.next_try_ms is None:
         return "-"
-    return duration(status.next_try_ms - now_ms) if status.next_try_ms > now_ms else "now"
+    return _short(status.next_try_ms - now_ms) if status.next_try_ms > now_ms else "now"
+
+
+def _short(ms: int) -> str:
+    """Return a duration without spaces: ten columns are to fit on a terminal of 80."""
+    return duration(ms).replace(" ", "")
 
 
 def _batch_table(batches: Sequence[PendingBatch], now_ms: int) -> Any:
@@ -215,8 +220,11 @@ def _counters(snapshot: Snapshot) -> list[tuple[str, str]]:
         ("out", f"{counted(totals.get('merged', 0), 'merged message')} of {totals.get('messages_out', 0)}"),
         ("reasons", _by_kind(totals, "reason:") or "none yet"),
         ("discarded", counted(totals.get("messages_discarded", 0), "message")),
-        ("overdue", f"{totals.get('stale', 0)} batches left more than batching.overdue_ms too late"),
-        ("stream", f"{pending.out_length} entries" + "".join(map(_group, _worker_groups(snapshot)))),
+        (
+            "overdue",
+            f"{counted(totals.get('stale', 0), 'batch')} left more than batching.overdue_ms too late",
+        ),
+        ("stream", counted(pending.out_length, "entry") + "".join(map(_group, _worker_groups(snapshot)))),
         ("dead", counted(snapshot.dead, "message")),
     ]
 

@@ -53,4 +53,5 @@ def test_a_log_line_is_one_json_object_with_the_phone_masked(capsys: pytest.Capt
 
 def test_a_count_agrees_with_its_noun():
     assert [counted(n, "batch") for n in (0, 1, 2)] == ["0 batches", "1 batch", "2 batches"]
+    assert [counted(n, "entry") for n in (0, 1, 2)] == ["0 entries", "1 entry", "2 entries"]
     assert counted(1, "message") + counted(3, "message") == "1 message3 messages"
