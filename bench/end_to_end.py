@@ -125,7 +125,7 @@ async def after_a_kill(folder: Path, *, pair: bool) -> list[float]:
 
     It is started again at once; of a pair the one that delivers is killed, and the other stands by.
     """
-    found = []
+    pauses_ms = []
     async with empty_server() as (server, connection), Receiver() as receiver:
         await prepare(connection)
         daemons = [Serve(folder, name, server.url, receiver.sink(concurrency=1)) for name in ("one", "two")]
@@ -137,8 +137,8 @@ async def after_a_kill(folder: Path, *, pair: bool) -> list[float]:
                 await killed.kill()
                 await asyncio.sleep(0.05)  # what it had sent arrives
                 came_at, _ = await asyncio.gather(receiver.next_at(), killed.start())
-                found.append((came_at - began) * 1000)
-    return found
+                pauses_ms.append((came_at - began) * 1000)
+    return pauses_ms
 
 
 def percentiles(values: list[float]) -> str:

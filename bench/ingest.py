@@ -54,8 +54,8 @@ async def measure(url: str, redis_url: str) -> None:
     connection = Connection.open(RedisAddress(redis_url, "bench", timeout_ms=60_000))
     batches = make_rig(connection)
     merged = [entry async for entry in batches.store.output.read_since(0)]
-    assert sum(one.count for one in merged) == sum(counts), "a message was lost"
-    late = sorted(one.late_ms for one in merged if one.reason == "quiet")
+    assert sum(batch.count for batch in merged) == sum(counts), "a message was lost"
+    late = sorted(batch.late_ms for batch in merged if batch.reason == "quiet")
     print(
         f"{sum(counts) / SECONDS:.0f} messages/s over {CONNECTIONS} connections, {sum(counts)} in and out, 0 lost"
     )

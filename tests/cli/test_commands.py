@@ -19,7 +19,7 @@ import pytest
 import redis
 
 from tests.support.processes import RFCTL, Daemon, Process, environment, rfctl, run
-from tests.support.servers import RedisServer
+from tests.support.servers import RedisServer, ServerMaker
 from tests.support.waiting import PATIENCE_S, wait_until
 
 PHONE = "79001234567"
@@ -51,7 +51,7 @@ def patient(url: str, tmp_path: Path) -> Iterator[Daemon]:
     started.end()
 
 
-def test_an_operator_sees_follows_and_flushes(patient: Daemon, url: str, tmp_path: Path):
+def test_an_operator_sees_follows_and_flushes(patient: Daemon, url: str, tmp_path: Path) -> None:
     daemon = patient
     daemon.post({"from": PHONE, "message": "[bold]Привет[/x],\x1b[2J", "companyId": 7})
     daemon.post({"from": PHONE, "message": "second"})  # of no company: the first leaves
@@ -72,7 +72,7 @@ def test_an_operator_sees_follows_and_flushes(patient: Daemon, url: str, tmp_pat
     assert rfctl(tmp_path, "flush", PHONE, "--redis", url).returncode == 3
 
 
-def test_tail_shows_what_was_and_what_is(daemon: Daemon, url: str, tmp_path: Path):
+def test_tail_shows_what_was_and_what_is(daemon: Daemon, url: str, tmp_path: Path) -> None:
     daemon.post({"from": PHONE, "message": "\x1b[31mone"})
     rfctl(tmp_path, "flush", PHONE, "--redis", url)
     line = [RFCTL, "tail", PHONE, "--since", "10m", "--redis", url]
@@ -91,7 +91,7 @@ def test_tail_shows_what_was_and_what_is(daemon: Daemon, url: str, tmp_path: Pat
         assert tail.end(signal.SIGINT) == 0
 
 
-def test_tail_into_head_is_a_clean_end(daemon: Daemon, url: str, tmp_path: Path):
+def test_tail_into_head_is_a_clean_end(daemon: Daemon, url: str, tmp_path: Path) -> None:
     daemon.post({"messages": [{"from": PHONE, "body": str(i)} for i in range(20)]})
     line = f"{RFCTL} tail --since 10m --redis {url} | head -n 1; echo ${{PIPESTATUS[0]}}"
     with Process(["bash", "-c", line], environment(tmp_path)) as process:
@@ -106,7 +106,7 @@ def test_tail_into_head_is_a_clean_end(daemon: Daemon, url: str, tmp_path: Path)
     assert "Error" not in errors
 
 
-def test_flush_all_asks_first(patient: Daemon, url: str, tmp_path: Path):
+def test_flush_all_asks_first(patient: Daemon, url: str, tmp_path: Path) -> None:
     daemon = patient
     for i in range(3):
         daemon.post({"from": f"p {i}", "message": "x"})
@@ -123,7 +123,7 @@ def test_flush_all_asks_first(patient: Daemon, url: str, tmp_path: Path):
 
 
 @pytest.mark.parametrize("via", ["webhook", "redis"])
-def test_simulate_holds_the_daemon_to_its_settings(url: str, tmp_path: Path, via: str):
+def test_simulate_holds_the_daemon_to_its_settings(url: str, tmp_path: Path, via: str) -> None:
     daemon = Daemon(tmp_path, RFCTL_REDIS__URL=url, **QUICK)
     try:
         line = (
@@ -143,7 +143,7 @@ def test_simulate_holds_the_daemon_to_its_settings(url: str, tmp_path: Path, via
         assert good.returncode == 0, good.stdout + good.stderr
         data = json.loads(good.stdout)
         assert (data["ok"], data["sent"], data["received"], data["batches"]) == (True, 15, 15, 3)
-        assert all(one["simulated"] for one in data["merged"])
+        assert all(batch["simulated"] for batch in data["merged"])
         bad = rfctl(tmp_path, *line, "--expect-batches", "4")
         assert bad.returncode == 1
         assert "4 batches were expected, 3 came out" in bad.stdout
@@ -152,7 +152,7 @@ def test_simulate_holds_the_daemon_to_its_settings(url: str, tmp_path: Path, via
         daemon.end()
 
 
-def test_simulate_without_a_daemon_says_so_and_leaves_nothing(url: str, tmp_path: Path):
+def test_simulate_without_a_daemon_says_so_and_leaves_nothing(url: str, tmp_path: Path) -> None:
     result = rfctl(tmp_path, "simulate", "--redis", url)
     assert result.returncode == 69
     assert "no processor is alive" in result.stderr
@@ -191,7 +191,7 @@ class _AnswerBadRequest(socketserver.BaseRequestHandler):
 def is_followed(url: str) -> bool:
     """Say whether a command follows the events of shard 0 by now."""
     with redis.Redis.from_url(url) as client:
-        return dict(client.pubsub_numsub("rfctl:events:0"))[b"rfctl:events:0"] == 1
+        return bool(dict(client.pubsub_numsub("rfctl:events:0"))[b"rfctl:events:0"] == 1)
 
 
 @pytest.fixture
@@ -201,8 +201,8 @@ def opened() -> Iterator[contextlib.ExitStack]:
 
 
 def test_each_broken_redis_is_named_soon_after_the_start(
-    tmp_path: Path, own_server, opened: contextlib.ExitStack
-):
+    tmp_path: Path, own_server: ServerMaker, opened: contextlib.ExitStack
+) -> None:
     good = own_server()
     began = time.monotonic()
     rfctl(tmp_path, "stats", RFCTL_REDIS__URL=good.url)
@@ -230,14 +230,16 @@ def test_each_broken_redis_is_named_soon_after_the_start(
         assert result.stdout == ""
 
 
-def test_another_redis_in_redis_url_is_not_used_and_that_is_said(daemon: Daemon, url: str, tmp_path: Path):
+def test_another_redis_in_redis_url_is_not_used_and_that_is_said(
+    daemon: Daemon, url: str, tmp_path: Path
+) -> None:
     result = rfctl(tmp_path, "stats", RFCTL_REDIS__URL=url, REDIS_URL="redis://127.0.0.1:1/0")
     assert result.returncode == 0
     assert "REDIS_URL is set to redis://127.0.0.1:1/0 and not used" in result.stderr
     assert url in result.stdout
 
 
-def test_an_evicting_redis_stops_serve_with_78(own_server, tmp_path: Path):
+def test_an_evicting_redis_stops_serve_with_78(own_server: ServerMaker, tmp_path: Path) -> None:
     server = own_server("--maxmemory-policy", "volatile-lru")
     result = rfctl(tmp_path, "serve", "--port", "0", RFCTL_REDIS__URL=server.url)
     assert result.returncode == 78
@@ -245,7 +247,7 @@ def test_an_evicting_redis_stops_serve_with_78(own_server, tmp_path: Path):
     assert "CONFIG SET maxmemory-policy noeviction" in result.stderr
 
 
-def test_serve_warns_when_aof_is_off_and_names_its_redis(own_server, tmp_path: Path):
+def test_serve_warns_when_aof_is_off_and_names_its_redis(own_server: ServerMaker, tmp_path: Path) -> None:
     server = own_server(appendonly="no")
     daemon = Daemon(tmp_path, RFCTL_REDIS__URL=server.url)
     assert daemon.end() == 0
@@ -254,14 +256,14 @@ def test_serve_warns_when_aof_is_off_and_names_its_redis(own_server, tmp_path: P
     assert daemon.find_event("redis_connected")["set_by"] == "variable RFCTL_REDIS__URL"
 
 
-def test_wrong_settings_are_all_said_with_78(tmp_path: Path):
+def test_wrong_settings_are_all_said_with_78(tmp_path: Path) -> None:
     result = rfctl(tmp_path, "config", "check", RFCTL_HTTP__PORT="x", RFCTL_BATCHING__QUIET="1")
     assert result.returncode == 78
     assert "2 settings are wrong" in result.stderr
     assert "did you mean batching.quiet_ms?" in result.stderr
 
 
-def test_config_tells_who_set_what(tmp_path: Path):
+def test_config_tells_who_set_what(tmp_path: Path) -> None:
     file = tmp_path / "c.toml"
     written = rfctl(tmp_path, "config", "init", "--config", str(file))
     assert written.stdout.strip() == str(file)
@@ -270,7 +272,7 @@ def test_config_tells_who_set_what(tmp_path: Path):
     shown = rfctl(
         tmp_path, "config", "show", "-o", "json", "--config", str(file), RFCTL_BATCHING__QUIET_MS="3000"
     )
-    [quiet] = [one for one in json.loads(shown.stdout) if one["name"] == "batching.quiet_ms"]
+    [quiet] = [row for row in json.loads(shown.stdout) if row["name"] == "batching.quiet_ms"]
     assert quiet["value"] == 3000
     assert quiet["set_by"] == "variable RFCTL_BATCHING__QUIET_MS"
     assert quiet["overrides"][0].startswith("4000 (")
@@ -282,14 +284,14 @@ def test_config_tells_who_set_what(tmp_path: Path):
     assert rfctl(tmp_path, "config", "check", "--config", str(tmp_path / "no")).returncode == 78
 
 
-def test_version_and_help_and_usage(tmp_path: Path):
+def test_version_and_help_and_usage(tmp_path: Path) -> None:
     assert rfctl(tmp_path, "--version").stdout.startswith("rfctl ")
     assert "Examples" in rfctl(tmp_path, "stats", "--help").stdout
     assert rfctl(tmp_path, "nonsense").returncode == 2
     assert rfctl(tmp_path, "tail", "--since", "soon").returncode == 2
 
 
-def test_sigterm_hands_over_and_exits_0_within_5_seconds(url: str, tmp_path: Path):
+def test_sigterm_hands_over_and_exits_0_within_5_seconds(url: str, tmp_path: Path) -> None:
     daemon = Daemon(tmp_path, RFCTL_REDIS__URL=url)
     daemon.post({"from": PHONE, "message": "x"})
     began = time.monotonic()
@@ -299,12 +301,12 @@ def test_sigterm_hands_over_and_exits_0_within_5_seconds(url: str, tmp_path: Pat
     assert PHONE not in json.dumps(daemon.lines)
 
 
-def test_sigterm_right_after_the_start_is_obeyed(url: str, tmp_path: Path):
+def test_sigterm_right_after_the_start_is_obeyed(url: str, tmp_path: Path) -> None:
     for _ in range(3):
         assert Daemon(tmp_path, RFCTL_REDIS__URL=url).end() == 0
 
 
-def test_a_second_signal_ends_it_at_once_and_nothing_is_lost(own_server, tmp_path: Path):
+def test_a_second_signal_ends_it_at_once_and_nothing_is_lost(own_server: ServerMaker, tmp_path: Path) -> None:
     server = own_server()
     daemon = Daemon(tmp_path, RFCTL_REDIS__URL=server.url, RFCTL_REDIS__TIMEOUT_MS="5000")
     daemon.post({"from": PHONE, "message": "kept"})
@@ -320,7 +322,7 @@ def test_a_second_signal_ends_it_at_once_and_nothing_is_lost(own_server, tmp_pat
     assert kept == stats["totals"]["messages_in"] == 1
 
 
-def test_redis_that_goes_and_comes_is_said_once_each(own_server, tmp_path: Path):
+def test_redis_that_goes_and_comes_is_said_once_each(own_server: ServerMaker, tmp_path: Path) -> None:
     server = own_server()
     daemon = Daemon(tmp_path, RFCTL_REDIS__URL=server.url, RFCTL_DAEMON__MAX_SLEEP_MS="50")
     server.kill()
@@ -328,9 +330,9 @@ def test_redis_that_goes_and_comes_is_said_once_each(own_server, tmp_path: Path)
     server.start()
     daemon.wait_for_event("redis_recovered")
     assert daemon.end() == 0
-    said = [line["event"] for line in daemon.lines]
-    assert said.count("redis_unavailable") == 1
-    assert said.count("redis_recovered") == 1
+    events = [line["event"] for line in daemon.lines]
+    assert events.count("redis_unavailable") == 1
+    assert events.count("redis_recovered") == 1
 
 
 def _alive(pid: int) -> bool:
@@ -341,7 +343,7 @@ def _alive(pid: int) -> bool:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_the_embedded_store_ends_with_its_daemon_and_keeps_its_data(tmp_path: Path, number: int):
+def test_the_embedded_store_ends_with_its_daemon_and_keeps_its_data(tmp_path: Path, number: int) -> None:
     variables: dict[str, Any] = {
         "RFCTL_DAEMON__DRAIN": "due",
         "RFCTL_REDIS__EMBEDDED_DIR": str(tmp_path / "state"),
@@ -367,7 +369,7 @@ def test_the_embedded_store_ends_with_its_daemon_and_keeps_its_data(tmp_path: Pa
         again.end()
 
 
-def test_a_daemon_killed_between_messages_loses_none(url: str, tmp_path: Path):
+def test_a_daemon_killed_between_messages_loses_none(url: str, tmp_path: Path) -> None:
     sent = 0
     for _ in range(3):
         daemon = Daemon(tmp_path, RFCTL_REDIS__URL=url, **QUICK)
@@ -381,7 +383,7 @@ def test_a_daemon_killed_between_messages_loses_none(url: str, tmp_path: Path):
     assert stats["pending"]["messages"] == 0
 
 
-def test_the_demo_ends_by_itself_with_nothing_lost(tmp_path: Path):
+def test_the_demo_ends_by_itself_with_nothing_lost(tmp_path: Path) -> None:
     began = time.monotonic()
     result = rfctl(tmp_path, "demo", timeout=40)
     assert result.returncode == 0, result.stderr
@@ -391,7 +393,7 @@ def test_the_demo_ends_by_itself_with_nothing_lost(tmp_path: Path):
     assert "curl http" in result.stdout
 
 
-def test_the_demo_stays_with_keep_until_ctrl_c(tmp_path: Path):
+def test_the_demo_stays_with_keep_until_ctrl_c(tmp_path: Path) -> None:
     with Process([RFCTL, "demo", "--keep"], environment(tmp_path)) as process:
         process.stdout.wait_for(lambda line: "curl http" in line)
         assert process.end(signal.SIGINT) == 0
@@ -400,7 +402,7 @@ def test_the_demo_stays_with_keep_until_ctrl_c(tmp_path: Path):
 @pytest.mark.skipif(
     shutil.which("systemd-analyze") is None, reason="needs systemd-analyze (Debian's systemd)"
 )
-def test_the_unit_is_clean_and_hardened(tmp_path: Path):
+def test_the_unit_is_clean_and_hardened(tmp_path: Path) -> None:
     unit = tmp_path / "rfctl.service"
     unit.write_text(rfctl(tmp_path, "export", "unit").stdout)
     verify = run(["systemd-analyze", "verify", "--man=no", str(unit)], os.environ)

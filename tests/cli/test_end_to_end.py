@@ -25,7 +25,7 @@ from rfctl.store.connection import Connection, RedisAddress
 from rfctl.store.keys import ShardKeys
 from tests.support import workers
 from tests.support.receivers import Answer, HttpReceiver, Taken
-from tests.support.servers import RedisServer
+from tests.support.servers import RedisServer, ServerMaker
 from tests.support.traffic import (
     COMPANY,
     Count,
@@ -62,19 +62,19 @@ class Bot:
     def __init__(self) -> None:
         self.came: list[Came] = []
         self.deliveries, self.messages = Count(), Count()
-        self._known: set[str] = set()
+        self._seen_ids: set[str] = set()
 
-    def take(self, one: Came) -> None:
-        self.came.append(one)
-        self.messages.add(len(set(one.ids) - self._known))
-        self._known |= set(one.ids)
+    def take(self, item: Came) -> None:
+        self.came.append(item)
+        self.messages.add(len(set(item.ids) - self._seen_ids))
+        self._seen_ids |= set(item.ids)
         self.deliveries.add(1)
 
     def merged(self) -> list[Came]:
         """Each merged message once, where it came first; what came again is the same in everything."""
         first: dict[str, Came] = {}
-        for one in self.came:
-            assert first.setdefault(one.id, one) == one
+        for delivery in self.came:
+            assert first.setdefault(delivery.id, delivery) == delivery
         return list(first.values())
 
 
@@ -98,7 +98,7 @@ class Crm(Bot):
 
 def read(body: dict[str, Any], came_as: str = "") -> Came:
     """Read the JSON that every sink gets but a stream."""
-    ids = tuple(one["messageId"] for one in body["metadata"]["originalMessages"])
+    ids = tuple(message["messageId"] for message in body["metadata"]["originalMessages"])
     content = json.dumps(body)
     return Came(
         came_as or body["messageId"], body["from"], str(body["companyId"]), body["message"], ids, content
@@ -108,8 +108,8 @@ def read(body: dict[str, Any], came_as: str = "") -> Came:
 def read_entry(fields: list[bytes]) -> Came:
     """Read an entry of a stream."""
     names = [name.decode() for name in fields[::2]]
-    got = dict(zip(names, [one.decode() for one in fields[1::2]], strict=True))
-    ids = tuple(one["messageId"] for one in json.loads(got["messages"]))
+    got = dict(zip(names, [field.decode() for field in fields[1::2]], strict=True))
+    ids = tuple(row["messageId"] for row in json.loads(got["messages"]))
     return Came(got["id"], got["phone"], got["company"], got["text"], ids, json.dumps(got))
 
 
@@ -121,12 +121,12 @@ def check(merged: list[Came], messages: Iterable[SentMessage]) -> None:
     for message in messages:
         sent[message.phone].append(message.id)
         texts[message.id] = message.text
-    for one in merged:
-        came[one.phone] += one.ids
+    for item in merged:
+        came[item.phone] += item.ids
     assert came == sent
-    assert {one.company for one in merged} == {COMPANY}
-    for one in merged:
-        assert one.text == " ".join(texts[known] for known in one.ids)
+    assert {batch.company for batch in merged} == {COMPANY}
+    for item in merged:
+        assert item.text == " ".join(texts[id_] for id_ in item.ids)
 
 
 def http_sink(receiver: HttpReceiver) -> str:
@@ -190,12 +190,12 @@ async def unsettled(connection: Connection) -> bool:
     [[newest, _]] = await connection.call("XREVRANGE", OUT.out, "+", "-", "COUNT", 1)
     raws = await connection.call("XINFO", "GROUPS", OUT.out)
     groups = [dict(zip(map(bytes, raw[::2]), raw[1::2], strict=True)) for raw in raws]
-    return any(one[b"pending"] or one[b"last-delivered-id"] != newest for one in groups)
+    return any(group[b"pending"] or group[b"last-delivered-id"] != newest for group in groups)
 
 
 async def test_what_was_answered_200_reaches_both_bots_in_order_whatever_is_killed(
-    own_server, tmp_path: Path
-):
+    own_server: ServerMaker, tmp_path: Path
+) -> None:
     modules = workers.node_modules("TEST_BULLMQ6")
     server, everybody = own_server(), people(1000)
     crm, bot = Crm(failing=0.05), Bot()
@@ -229,8 +229,8 @@ async def test_what_was_answered_200_reaches_both_bots_in_order_whatever_is_kill
 
 
 async def test_a_list_and_a_stream_get_each_merged_message_exactly_once_over_ten_kills(
-    own_server, tmp_path: Path
-):
+    own_server: ServerMaker, tmp_path: Path
+) -> None:
     server, everybody, reader = own_server(), people(200), Bot()
     sinks = '[sinks.a]\ntype = "list"\nkey = "bot:{company}"\n[sinks.b]\ntype = "stream"\nkey = "bot:all"\n'
     daemon = Serve(tmp_path, "one", server.url, sinks)
@@ -247,12 +247,12 @@ async def test_a_list_and_a_stream_get_each_merged_message_exactly_once_over_ten
         listed = [read(json.loads(raw)) for raw in await connection.call("LRANGE", f"bot:{COMPANY}", 0, -1)]
     check(reader.came, provider.sent)
     check(listed, provider.sent)
-    assert sorted(one.id for one in listed) == sorted(one.id for one in reader.came)
+    assert sorted(delivery.id for delivery in listed) == sorted(delivery.id for delivery in reader.came)
 
 
 async def test_of_two_daemons_the_one_that_delivers_may_be_killed_and_everybodys_order_stays(
-    own_server, tmp_path: Path
-):
+    own_server: ServerMaker, tmp_path: Path
+) -> None:
     server, everybody, crm = own_server(), people(300), Crm(failing=0.1)
     one_by_one = '[rules.all]\nsources = ["salon"]\nmax_size = 1\n'
     async with (
@@ -273,6 +273,6 @@ async def test_of_two_daemons_the_one_that_delivers_may_be_killed_and_everybodys
                 await killed.kill()
                 await killed.start()
             await provider.bring(everybody[2::3])
-            await crm.messages.reach(sum(len(thought) for one in everybody for thought in one))
+            await crm.messages.reach(sum(len(thought) for item in everybody for thought in item))
             await settled(server)
     check(crm.merged(), provider.sent)

@@ -14,6 +14,7 @@ import pytest
 from rfctl.store import Daemons
 from rfctl.store.connection import Connection, RedisAddress
 from tests.support.processes import RFCTL, Daemon, environment, rfctl, run
+from tests.support.servers import ServerMaker
 from tests.support.waiting import until
 
 NOBODY = "redis://127.0.0.1:1/0"
@@ -26,14 +27,14 @@ def taken() -> Iterator[int]:
         yield held.getsockname()[1]
 
 
-def test_serve_on_a_taken_port_is_to_be_tried_again(taken: int, tmp_path: Path):
+def test_serve_on_a_taken_port_is_to_be_tried_again(taken: int, tmp_path: Path) -> None:
     result = rfctl(tmp_path, "serve", "--port", str(taken), "--redis", NOBODY)
     assert result.returncode == 75
     assert f"cannot listen on 127.0.0.1:{taken}: Address already in use" in result.stderr
     assert f"next: `ss -ltnp 'sport = :{taken}'`" in result.stderr
 
 
-def test_the_unit_gives_up_only_on_what_trying_again_does_not_mend(tmp_path: Path):
+def test_the_unit_gives_up_only_on_what_trying_again_does_not_mend(tmp_path: Path) -> None:
     unit = rfctl(tmp_path, "export", "unit").stdout
     assert re.findall(r"(?m)^RestartPreventExitStatus=(.*)$", unit) == ["2 78"]
     assert "Restart=always" in unit
@@ -49,7 +50,7 @@ def test_the_unit_gives_up_only_on_what_trying_again_does_not_mend(tmp_path: Pat
         (["serve", "--port", "0", "--redis", "redis://[h/0"], "--redis"),
     ],
 )
-def test_a_wrong_value_on_the_command_line_is_usage(tmp_path: Path, line: list[str], option: str):
+def test_a_wrong_value_on_the_command_line_is_usage(tmp_path: Path, line: list[str], option: str) -> None:
     result = rfctl(tmp_path, *line)
     assert (result.returncode, result.stdout) == (2, "")
     assert "1 command-line option is wrong" in result.stderr
@@ -61,7 +62,7 @@ def test_a_wrong_value_on_the_command_line_is_usage(tmp_path: Path, line: list[s
     "variables",
     [{"RFCTL_HTTP__PORT": "99999"}, {"RFCTL_REDIS__URL": "redis://h:x/0"}, {"RFCTL_HTTP__HOST": ""}],
 )
-def test_the_same_value_from_elsewhere_is_a_wrong_setting(tmp_path: Path, variables: dict[str, Any]):
+def test_the_same_value_from_elsewhere_is_a_wrong_setting(tmp_path: Path, variables: dict[str, Any]) -> None:
     result = rfctl(tmp_path, "serve", "--role", "all", **variables)
     assert result.returncode == 78
     assert f"variable {next(iter(variables))}" in result.stderr
@@ -75,7 +76,7 @@ def _bound_by_permissions() -> None:
     libc.prctl(pr_capbset_drop, dac_read_search, 0, 0, 0)
 
 
-def test_a_settings_file_that_is_not_for_us_is_78_and_named(tmp_path: Path):
+def test_a_settings_file_that_is_not_for_us_is_78_and_named(tmp_path: Path) -> None:
     file = tmp_path / "secret.toml"
     file.touch(mode=0o000)
     line = [RFCTL, "config", "check", "--config", str(file)]
@@ -84,7 +85,9 @@ def test_a_settings_file_that_is_not_for_us_is_78_and_named(tmp_path: Path):
     assert result.returncode == 78
 
 
-async def test_simulate_tells_what_a_daemon_says_that_cannot_now(own_server, tmp_path: Path):
+async def test_simulate_tells_what_a_daemon_says_that_cannot_now(
+    own_server: ServerMaker, tmp_path: Path
+) -> None:
     server = own_server()
     daemon = Daemon(tmp_path, RFCTL_REDIS__URL=server.url)
     connection = Connection.open(RedisAddress(server.url, "the test"))
@@ -100,7 +103,9 @@ async def test_simulate_tells_what_a_daemon_says_that_cannot_now(own_server, tmp
         daemon.end()
 
 
-async def test_simulate_on_a_redis_that_refuses_writes_does_not_blame_the_daemons(own_server, tmp_path: Path):
+async def test_simulate_on_a_redis_that_refuses_writes_does_not_blame_the_daemons(
+    own_server: ServerMaker, tmp_path: Path
+) -> None:
     server = own_server()
     connection = Connection.open(RedisAddress(server.url, "the test"))
     await connection.call("CONFIG", "SET", "maxmemory", 1)

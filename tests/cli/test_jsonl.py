@@ -25,20 +25,20 @@ class Lines(Operator):
         done = await self.run(*line, "-o", "jsonl")
         assert done.returncode in (0, 1), done.stderr
         assert done.stdout, line
-        return [json.loads(one) for one in done.stdout.splitlines()]
+        return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-async def test_the_settings_are_lines(tmp_path: Path):
+async def test_the_settings_are_lines(tmp_path: Path) -> None:
     operator = Lines(tmp_path, "redis://127.0.0.1:1/0")
     shown = await operator.of("config", "show")
-    assert {"http.port", "redis.url"} <= {one["name"] for one in shown}
-    assert [one["exists"] for one in await operator.of("config", "path")] == [False, False]
+    assert {"http.port", "redis.url"} <= {item["name"] for item in shown}
+    assert [row["exists"] for row in await operator.of("config", "path")] == [False, False]
     [explained] = await operator.of("config", "explain", "http.port")
     [checked] = await operator.of("config", "check")
     assert (explained["name"], checked["ok"]) == ("http.port", True)
 
 
-async def test_what_is_pending_is_lines(server: RedisServer, tmp_path: Path):
+async def test_what_is_pending_is_lines(server: RedisServer, tmp_path: Path) -> None:
     operator = Lines(tmp_path, server.url, RFCTL_BATCHING__QUIET_MS="60000")
     async with operator.daemon() as daemon:
         for phone in ("a", "b", "c"):
@@ -54,7 +54,7 @@ async def test_what_is_pending_is_lines(server: RedisServer, tmp_path: Path):
 
 async def test_what_came_out_and_is_dead_is_lines(
     server: RedisServer, connection: Connection, tmp_path: Path
-):
+) -> None:
     async with HttpReceiver(lambda _: 500) as receiver:
         operator = Lines(tmp_path, server.url, **crm(receiver.url))
         async with operator.daemon() as daemon:
@@ -74,10 +74,12 @@ async def test_what_came_out_and_is_dead_is_lines(
 
 
 async def _two(connection: Connection) -> bool:
-    return await connection.call("XLEN", "rfctl:dead") == 2
+    return bool(await connection.call("XLEN", "rfctl:dead") == 2)
 
 
-async def test_what_was_not_understood_is_lines(server: RedisServer, connection: Connection, tmp_path: Path):
+async def test_what_was_not_understood_is_lines(
+    server: RedisServer, connection: Connection, tmp_path: Path
+) -> None:
     operator = Lines(tmp_path, server.url, RFCTL_SOURCES__TG__TYPE="telegram")
     await Quarantine(connection).keep("tg", "telegram", [Unparsed(b'{\n"x": 1}', "why")] * 2)
     listed = await operator.of("quarantine", "list")
@@ -87,19 +89,19 @@ async def test_what_was_not_understood_is_lines(server: RedisServer, connection:
     assert (len(listed), shown["body"], len(reread), len(dropped["dropped"])) == (2, {"x": 1}, 2, 2)
 
 
-async def test_a_simulation_is_a_line(server: RedisServer, tmp_path: Path):
+async def test_a_simulation_is_a_line(server: RedisServer, tmp_path: Path) -> None:
     operator = Lines(tmp_path, server.url)
     async with operator.daemon():
-        [told] = await operator.of("simulate", "--count", "1")
-    assert told["received"] == 1
+        [report] = await operator.of("simulate", "--count", "1")
+    assert report["received"] == 1
 
 
-async def test_the_demo_is_a_line(tmp_path: Path):
-    [told] = await Lines(tmp_path, "redis://127.0.0.1:1/0").of("demo")
-    assert told["lost"] == 0
+async def test_the_demo_is_a_line(tmp_path: Path) -> None:
+    [report] = await Lines(tmp_path, "redis://127.0.0.1:1/0").of("demo")
+    assert report["lost"] == 0
 
 
-def test_what_is_followed_is_lines(server: RedisServer, tmp_path: Path):
+def test_what_is_followed_is_lines(server: RedisServer, tmp_path: Path) -> None:
     with Daemon(tmp_path, RFCTL_REDIS__URL=server.url, RFCTL_BATCHING__QUIET_MS="60000") as daemon:
         for command in (["stats", "--watch"], ["tail"]):
             _follow(daemon, server, tmp_path, command)

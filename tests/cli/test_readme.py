@@ -8,7 +8,9 @@ import re
 import shutil
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,17 +35,17 @@ SHELL = [line for kind, text in BLOCKS if kind == "sh" for line in text.splitlin
 
 
 def program(kind: str, server: RedisServer) -> str:
-    [text] = [text for one, text in BLOCKS if one == kind and "redis://" in text]
-    return text.replace("redis://127.0.0.1:6379/0", server.url)
+    [text] = [text for block, text in BLOCKS if block == kind and "redis://" in text]
+    return str(text.replace("redis://127.0.0.1:6379/0", server.url))
 
 
 def the(start: str) -> str:
     [line] = [line for line in SHELL if line.startswith(start)]
-    return line
+    return str(line)
 
 
 @pytest.fixture
-def merged(server: RedisServer, tmp_path: Path):
+def merged(server: RedisServer, tmp_path: Path) -> Iterator[Any]:
     """A daemon that took the README's curl and handed it over."""
     daemon = Daemon(tmp_path, RFCTL_REDIS__URL=server.url, RFCTL_BATCHING__QUIET_MS="100")
     curl = the("curl ").replace("http://127.0.0.1:3000", daemon.url)
@@ -60,13 +62,13 @@ def first_line(command: list[str]) -> str:
         return process.stdout.read_line()
 
 
-def test_the_python_worker_reads_it(merged: RedisServer):
+def test_the_python_worker_reads_it(merged: RedisServer) -> None:
     assert (
         first_line([sys.executable, "-c", program("python", merged)]) == "79001234567 962302 Привет, quiet\n"
     )
 
 
-def test_the_node_worker_reads_it(merged: RedisServer):
+def test_the_node_worker_reads_it(merged: RedisServer) -> None:
     node = shutil.which("node")
     if node is None:
         pytest.skip("needs node (Debian's nodejs), and ioredis on NODE_PATH: scripts/test fetches it")
@@ -75,7 +77,7 @@ def test_the_node_worker_reads_it(merged: RedisServer):
     assert first_line([node, "-e", program("js", merged)]) == "79001234567 962302 Привет, quiet\n"
 
 
-def test_redis_cli_reads_it(merged: RedisServer):
+def test_redis_cli_reads_it(merged: RedisServer) -> None:
     if shutil.which("redis-cli") is None:
         pytest.skip("needs redis-cli (Debian's redis-tools)")
     for line in (line for line in SHELL if line.startswith("redis-cli")):
@@ -85,7 +87,7 @@ def test_redis_cli_reads_it(merged: RedisServer):
     assert "Привет," in done.stdout
 
 
-def test_every_rfctl_line_is_a_command_that_is_understood(server: RedisServer, tmp_path: Path):
+def test_every_rfctl_line_is_a_command_that_is_understood(server: RedisServer, tmp_path: Path) -> None:
     lines = [line.partition("#")[0].split() for line in SHELL if line.startswith("rfctl ")]
     assert len(lines) == 13
     for line in lines:
@@ -105,23 +107,23 @@ def test_every_rfctl_line_is_a_command_that_is_understood(server: RedisServer, t
 @pytest.mark.parametrize(
     "text", [text for kind, text in BLOCKS if kind == "toml"], ids=lambda text: text.split("]")[0]
 )
-def test_every_piece_of_settings_is_right_and_makes_its_part(text: str, tmp_path: Path):
+def test_every_piece_of_settings_is_right_and_makes_its_part(text: str, tmp_path: Path) -> None:
     file = tmp_path / "c.toml"
     file.write_text(text)
     settings = load(Environment({"HOME": str(tmp_path)}), file=file).settings
     assert build_policy(settings).rules or settings.sinks
     assert set(build_sources(settings)) == set(settings.sources or {"generic"})
-    for name, one in forwarded_sinks(settings).items():
-        assert build_target(name, one, redis_url=settings.redis.url).name == name
+    for name, item in forwarded_sinks(settings).items():
+        assert build_target(name, item, redis_url=settings.redis.url).name == name
 
 
-def test_every_type_of_source_and_sink_is_shown():
+def test_every_type_of_source_and_sink_is_shown() -> None:
     shown = set(re.findall(r'type = "([a-z-]+)"', README))
     assert shown >= set(SOURCES)
     assert shown >= {kind for kind in list_types() if kind != "shout"}
 
 
-def test_a_sink_of_ones_own_delivers(server: RedisServer, tmp_path: Path):
+def test_a_sink_of_ones_own_delivers(server: RedisServer, tmp_path: Path) -> None:
     [text] = [text for kind, text in BLOCKS if kind == "python" and "class Shout" in text]
     assert len(text.strip().splitlines()) <= 18
     (tmp_path / "my_sink.py").write_text(text)
@@ -147,7 +149,7 @@ def test_a_sink_of_ones_own_delivers(server: RedisServer, tmp_path: Path):
     assert re.fullmatch(r"now \d+-\d+ QUIETLY\n", out.read_text())
 
 
-def test_the_shape_that_a_receiver_gets_is_the_one_shown():
+def test_the_shape_that_a_receiver_gets_is_the_one_shown() -> None:
     [text] = [text for kind, text in BLOCKS if kind == "json"]
     shown = json.loads(text)
     raw = b'{"message":"x","companyId":962302,"channel":"salon","messageId":"w","type":"text","metadata":{},"receivedAt":1}'
@@ -160,5 +162,5 @@ def test_the_shape_that_a_receiver_gets_is_the_one_shown():
     }
 
 
-def test_there_are_exactly_two_set_up_commands():
+def test_there_are_exactly_two_set_up_commands() -> None:
     assert len([line for line in SHELL if "pip install" in line]) == 2

@@ -14,14 +14,14 @@ from rfctl.store.connection import Connection, RedisAddress
 from rfctl.store.daemons import FORGET_MS
 from rfctl.store.keys import DAEMONS
 from tests.support.processes import rfctl
-from tests.support.servers import RedisServer
+from tests.support.servers import RedisServer, ServerMaker
 from tests.support.waiting import until
 
 CRM: dict[str, Any] = {"RFCTL_SINKS__CRM__TYPE": "stdout"}
 
 
 @pytest.fixture
-def server(own_server) -> RedisServer:
+def server(own_server: ServerMaker) -> RedisServer:
     return own_server("--min-replicas-max-lag", "1")
 
 
@@ -70,7 +70,7 @@ Break = Callable[[Connection, RedisServer], Awaitable[None]]
 )
 async def test_stats_names_why_writes_are_refused_and_calls_nobody_dead(
     server: RedisServer, connection: Connection, tmp_path: Path, breaks: Break, code: str, why: str
-):
+) -> None:
     await breaks(connection, server)
     with pytest.raises(RedisCannotNowError) as problem:
         await connection.call("SET", "x", "y")
@@ -90,7 +90,7 @@ async def test_stats_names_why_writes_are_refused_and_calls_nobody_dead(
 
 async def test_an_error_of_several_commands_has_the_name_of_its_cause_and_no_phone(
     server: RedisServer, connection: Connection
-):
+) -> None:
     await alone(connection, server)
     with pytest.raises(RedisCannotNowError, match="Not enough good replicas") as problem:
         await connection.calls([("GET", "x"), ("SET", "last-msg:79001234567", "1")])
@@ -99,7 +99,7 @@ async def test_an_error_of_several_commands_has_the_name_of_its_cause_and_no_pho
 
 async def test_stats_writes_nothing_and_so_shows_a_replica_with_a_long_dead_daemon(
     server: RedisServer, connection: Connection, tmp_path: Path
-):
+) -> None:
     now = await connection.now_ms() - FORGET_MS - 60_000
     line = {"id": "old", "host": "h", "pid": 1, "version": "0", "role": "all", "beat_ms": now}
     await connection.call("HSET", DAEMONS, "old", json.dumps(line))
@@ -108,7 +108,7 @@ async def test_stats_writes_nothing_and_so_shows_a_replica_with_a_long_dead_daem
     assert seen.returncode == 0, seen.stderr
 
 
-async def test_a_redis_that_takes_writes_is_told_as_before(server: RedisServer, tmp_path: Path):
+async def test_a_redis_that_takes_writes_is_told_as_before(server: RedisServer, tmp_path: Path) -> None:
     data = json.loads(rfctl(tmp_path, "stats", "-o", "json", "--redis", server.url, **CRM).stdout)
     assert data["redis"]["refuses_writes"] == []
     assert [finding["code"] for finding in data["findings"]] == ["processor_missing", "sink_unserved"]

@@ -33,8 +33,8 @@ class Operator:
         self.variables = {"RFCTL_REDIS__URL": url, "RFCTL_BATCHING__QUIET_MS": "100", **variables}
 
     async def run(self, *line: str, **variables: str) -> CompletedProcess[str]:
-        given: dict[str, Any] = self.variables | variables
-        return await asyncio.to_thread(rfctl, self.tmp_path, *line, **given)
+        settings: dict[str, Any] = self.variables | variables
+        return await asyncio.to_thread(rfctl, self.tmp_path, *line, **settings)
 
     async def data(self, *line: str, **variables: str) -> Any:
         done = await self.run(*line, "-o", "json", **variables)
@@ -68,7 +68,7 @@ async def say(daemon: Daemon, text: str, phone: str = PHONE) -> None:
 
 async def test_a_dead_message_is_listed_shown_and_sent_again_under_its_id(
     server: RedisServer, connection: Connection, tmp_path: Path
-):
+) -> None:
     async with HttpReceiver([Answer(500, body=b"no\x1b[31m")] * 2) as receiver:
         operator = Operator(tmp_path, server.url, **crm(receiver.url))
         async with operator.daemon() as daemon:
@@ -79,23 +79,23 @@ async def test_a_dead_message_is_listed_shown_and_sent_again_under_its_id(
             assert (listed.returncode, "\x1b" in listed.stdout) == (0, False), listed.stderr
             for wanted in ("crm", PHONE, "answered 500: no\\x1b[31m", "Привет [bold]\\x1b[2J"):
                 assert wanted in listed.stdout
-            [one] = await operator.data("dead", "list")
+            [letter] = await operator.data("dead", "list")
             [lines] = (await operator.run("dead", "list", "-o", "jsonl")).stdout.splitlines()
-            assert json.loads(lines) == one
-            shown = await operator.run("dead", "show", one["message_id"])
+            assert json.loads(lines) == letter
+            shown = await operator.run("dead", "show", letter["message_id"])
             assert shown.stdout.count("answered 500") == 2
             assert "\x1b" not in shown.stdout
             assert "1 message that a sink did not take" in (await operator.run("stats")).stdout
-            again = await operator.run("dead", "retry", one["id"])
+            again = await operator.run("dead", "retry", letter["id"])
             assert (again.returncode, "sent again" in again.stdout) == (0, True), again.stderr
             await until(lambda: bool(receiver.taken))
-            assert receiver.taken[0]["headers"]["webhook-id"] == one["message_id"]
-            assert (await operator.run("dead", "retry", one["id"])).returncode == 3
+            assert receiver.taken[0]["headers"]["webhook-id"] == letter["message_id"]
+            assert (await operator.run("dead", "retry", letter["id"])).returncode == 3
 
 
 async def test_dead_messages_are_dropped_only_after_a_yes_and_printed(
     server: RedisServer, connection: Connection, tmp_path: Path
-):
+) -> None:
     operator = Operator(tmp_path, server.url, **crm("http://127.0.0.1:1/"))
     ids = [await _die(connection, "crm", text) for text in ("one", "two", f"three{WIPE}")]
     await _die(connection, "gone", "four")
@@ -113,16 +113,16 @@ async def test_dead_messages_are_dropped_only_after_a_yes_and_printed(
     left = await operator.run("dead", "retry", "--all", "--yes", "-o", "json")
     assert left.returncode == 1
     assert "there is no sink gone" in left.stderr
-    assert [one["text"] for one in json.loads(left.stdout)["sent_again"]] == ["two", f"three{WIPE}"]
-    assert [one["sink"] for one in await operator.data("dead", "list")] == ["gone"]
+    assert [letter["text"] for letter in json.loads(left.stdout)["sent_again"]] == ["two", f"three{WIPE}"]
+    assert [entry["sink"] for entry in await operator.data("dead", "list")] == ["gone"]
     rest = await operator.data("dead", "drop", "--all", "--sink", "gone", "--yes")
-    assert [one["merged"]["text"] for one in rest["dropped"]] == ["four"]
+    assert [entry["merged"]["text"] for entry in rest["dropped"]] == ["four"]
     assert await connection.call("XLEN", "rfctl:dead") == 0
 
 
 async def _die(connection: Connection, sink: str, text: str) -> str:
     fields = ("sink", sink, "id", "7-7", "tries", '[{"at_ms":1,"error":"no"}]', "phone", PHONE, "text", text)
-    return (await connection.call("XADD", "rfctl:dead", "*", *fields)).decode()
+    return str((await connection.call("XADD", "rfctl:dead", "*", *fields)).decode())
 
 
 async def _length(connection: Connection, stream: str, wanted: int) -> bool:
@@ -131,7 +131,7 @@ async def _length(connection: Connection, stream: str, wanted: int) -> bool:
 
 async def test_a_paused_sink_stands_still_is_named_in_stats_and_goes_on_at_once(
     server: RedisServer, connection: Connection, tmp_path: Path
-):
+) -> None:
     async with HttpReceiver() as receiver:
         operator = Operator(tmp_path, server.url, **crm(receiver.url, "60000"))
         unknown = await operator.run("pause", "crn")
@@ -164,7 +164,7 @@ async def _merged(connection: Connection, wanted: int) -> bool:
 
 async def test_resume_tries_what_waits_for_a_later_try_at_once(
     server: RedisServer, connection: Connection, tmp_path: Path
-):
+) -> None:
     async with HttpReceiver([503]) as receiver:
         operator = Operator(tmp_path, server.url, **crm(receiver.url, "3600000"))
         async with operator.daemon() as daemon:
@@ -189,7 +189,7 @@ async def _held(connection: Connection, wanted: int) -> bool:
 
 async def test_stats_says_where_nobody_delivers_and_what_waits_for_an_operator(
     server: RedisServer, connection: Connection, tmp_path: Path
-):
+) -> None:
     operator = Operator(tmp_path, server.url, **crm("http://127.0.0.1:1/"))
     await _quarantine(connection, "tg", b"{}")
     await _die(connection, "crm", "x")
@@ -209,7 +209,7 @@ async def test_stats_says_where_nobody_delivers_and_what_waits_for_an_operator(
 
 async def test_stats_shows_the_key_to_copy_and_the_chat_only_when_a_batch_has_one(
     server: RedisServer, tmp_path: Path
-):
+) -> None:
     operator = Operator(tmp_path, server.url, RFCTL_BATCHING__QUIET_MS="60000", **TELEGRAM)
     async with operator.daemon() as daemon:
         await asyncio.to_thread(_post, daemon, "tg", _payload("text.json"))
@@ -217,7 +217,7 @@ async def test_stats_shows_the_key_to_copy_and_the_chat_only_when_a_batch_has_on
         assert "messages  due in" in plain
         assert not any(word in plain for word in ("  chat", "  batch key"))
         await asyncio.to_thread(_post, daemon, "tg", _payload("group.json"))
-        [group] = [one for one in (await operator.data("stats"))["batches"] if one["chat"]]
+        [group] = [batch for batch in (await operator.data("stats"))["batches"] if batch["chat"]]
         shown = (await operator.run("stats")).stdout
         assert group["chat"] in shown
         assert group["batch_key"] in shown
@@ -249,14 +249,14 @@ async def _quarantine(connection: Connection, source: str, body: bytes) -> str:
 
 async def test_a_quarantined_request_is_read_again_stored_and_gone(
     server: RedisServer, connection: Connection, tmp_path: Path
-):
+) -> None:
     operator = Operator(tmp_path, server.url, RFCTL_BATCHING__QUIET_MS="60000", **TELEGRAM)
     assert (await operator.run("quarantine", "list")).returncode == 3
     good = await _quarantine(connection, "tg", _payload("text.json"))
     bad = await _quarantine(connection, "tg", b'not JSON \x9b\xff "\x1b[2J"')
     lost = await _quarantine(connection, "old", _payload("photo.json"))
     listed = await operator.run("quarantine", "list")
-    assert all(one in listed.stdout for one in (good, bad, lost, "a later form"))
+    assert all(item in listed.stdout for item in (good, bad, lost, "a later form"))
     assert '"text": "Hello 👋"' in (await operator.run("quarantine", "show", good)).stdout
     assert (await operator.data("quarantine", "show", good))["body"]["update_id"] == 901
     shown = (await operator.run("quarantine", "show", bad)).stdout
@@ -267,7 +267,7 @@ async def test_a_quarantined_request_is_read_again_stored_and_gone(
     assert "1 message" in done.stdout
     assert "there is no source old in the settings any more" in done.stdout
     assert "not JSON" in done.stdout
-    assert [one["id"] for one in await operator.data("quarantine", "list")] == [bad, lost]
+    assert [entry["id"] for entry in await operator.data("quarantine", "list")] == [bad, lost]
     assert (await operator.data("stats"))["pending"]["messages"] == 1
     dropped = await operator.run("quarantine", "drop", bad)
     assert (dropped.returncode, "\\x1b[2J" in dropped.stdout) == (0, True)
@@ -278,7 +278,7 @@ async def test_a_quarantined_request_is_read_again_stored_and_gone(
 
 async def test_what_is_still_unclear_of_a_request_stays_and_the_rest_is_stored(
     server: RedisServer, connection: Connection, tmp_path: Path
-):
+) -> None:
     mapped = {
         "RFCTL_SOURCES__SHOP__TYPE": "generic",
         "RFCTL_SOURCES__SHOP__MAP": '{"each":"all","phone":"who","text":"says","id":"id"}',
@@ -294,13 +294,13 @@ async def test_what_is_still_unclear_of_a_request_stays_and_the_rest_is_stored(
     assert kept["all"] == [{"says": "nobody", "id": "2"}]
     [again] = await operator.data("quarantine", "retry", rest["id"])
     assert (again["stored"], bool(again["problem"])) == (0, True)
-    assert [one["id"] for one in await operator.data("quarantine", "list")] == [rest["id"]]
+    assert [entry["id"] for entry in await operator.data("quarantine", "list")] == [rest["id"]]
     assert (await operator.data("stats"))["pending"]["messages"] == 1
 
 
 async def test_resend_sends_a_message_again_to_one_or_all_sinks_under_its_id(
     server: RedisServer, connection: Connection, tmp_path: Path
-):
+) -> None:
     copy = {"RFCTL_SINKS__COPY__TYPE": "list", "RFCTL_SINKS__COPY__KEY": "copies"}
     async with HttpReceiver() as receiver:
         operator = Operator(tmp_path, server.url, **crm(receiver.url), **copy)
@@ -309,8 +309,8 @@ async def test_resend_sends_a_message_again_to_one_or_all_sinks_under_its_id(
             await until(lambda: len(receiver.taken) == 1)
             await until(lambda: _copies(connection, 1))
             message_id = receiver.taken[0]["headers"]["webhook-id"]
-            one = await operator.run("resend", message_id, "--sink", "crm")
-            assert (one.returncode, "the id stays the same" in one.stdout) == (0, True), one.stderr
+            item = await operator.run("resend", message_id, "--sink", "crm")
+            assert (item.returncode, "the id stays the same" in item.stdout) == (0, True), item.stderr
             await until(lambda: len(receiver.taken) == 2)
             assert (await operator.data("resend", message_id))["sinks"] == ["copy", "crm"]
             await until(lambda: len(receiver.taken) == 3)
@@ -328,7 +328,7 @@ async def _copies(connection: Connection, wanted: int) -> bool:
 
 async def test_resend_finds_among_the_dead_what_was_trimmed_and_takes_it_from_there(
     server: RedisServer, connection: Connection, tmp_path: Path
-):
+) -> None:
     async with HttpReceiver() as receiver:
         operator = Operator(tmp_path, server.url, **crm(receiver.url))
         for _ in range(2):
@@ -340,7 +340,9 @@ async def test_resend_finds_among_the_dead_what_was_trimmed_and_takes_it_from_th
         assert await connection.call("XLEN", "rfctl:dead") == 0
 
 
-async def test_on_several_shards_ids_with_and_without_the_shard_are_found(own_server: Any, tmp_path: Path):
+async def test_on_several_shards_ids_with_and_without_the_shard_are_found(
+    own_server: Any, tmp_path: Path
+) -> None:
     server = own_server()
     connection = Connection.open(RedisAddress(server.url, "the test"))
     async with HttpReceiver() as receiver:
@@ -364,7 +366,7 @@ async def test_on_several_shards_ids_with_and_without_the_shard_are_found(own_se
 
 async def test_tail_posts_what_leaves_to_a_developer_and_says_what_was_answered(
     server: RedisServer, connection: Connection, tmp_path: Path
-):
+) -> None:
     async with HttpReceiver([200, Answer(418, body=b"tea\x1b[2J")]) as receiver:
         operator = Operator(tmp_path, server.url)
         async with operator.daemon() as daemon:
@@ -393,14 +395,14 @@ async def _followed(connection: Connection) -> bool:
 @pytest.mark.parametrize("url", ["ftp://host/", "http://", "nonsense"])
 async def test_tail_refuses_a_url_that_nothing_can_be_posted_to(
     server: RedisServer, tmp_path: Path, url: str
-):
+) -> None:
     refused = await Operator(tmp_path, server.url).run("tail", "--forward-to", url)
     assert (refused.returncode, "--forward-to: it must be http" in refused.stderr) == (2, True), (
         refused.stderr
     )
 
 
-async def test_config_check_finds_every_source_and_sink_that_cannot_be_set_up_at_once(tmp_path: Path):
+async def test_config_check_finds_every_source_and_sink_that_cannot_be_set_up_at_once(tmp_path: Path) -> None:
     wrong = {
         "RFCTL_SOURCES__SHOP__TYPE": "generic",
         "RFCTL_SOURCES__SHOP__MAP": '{"text":"says..no"}',

@@ -36,7 +36,7 @@ class Blocking(Stubborn):
 
 
 @pytest.mark.parametrize("kind", ["stubborn", "blocking"])
-def test_a_sink_that_does_not_end_holds_up_no_stop(server: RedisServer, tmp_path: Path, kind: str):
+def test_a_sink_that_does_not_end_holds_up_no_stop(server: RedisServer, tmp_path: Path, kind: str) -> None:
     (tmp_path / "sinks_of_others.py").write_text(STUBBORN)
     package = tmp_path / "others-1.dist-info"
     package.mkdir()

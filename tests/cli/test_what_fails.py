@@ -40,7 +40,7 @@ async def two_companies(daemon: Daemon) -> None:
         await asyncio.to_thread(daemon.post, {"from": PHONE, "message": text, "companyId": company})
 
 
-async def test_inspect_shows_every_batch_of_a_phone(apart: Operator):
+async def test_inspect_shows_every_batch_of_a_phone(apart: Operator) -> None:
     async with apart.daemon() as daemon:
         await two_companies(daemon)
         shown = await apart.run("inspect", PHONE)
@@ -48,12 +48,12 @@ async def test_inspect_shows_every_batch_of_a_phone(apart: Operator):
         assert all(text in shown.stdout for text in ("one", "two", "three"))
         data = await apart.data("inspect", PHONE)
     assert (data["phone"], data["size"]) == (PHONE, 3)
-    assert [one["size"] for one in data["batches"]] == [2, 1]
-    assert [one["message"] for one in data["messages"]] == ["one", "two", "three"]
-    assert all(one["batch_key"].startswith("&") for one in data["batches"])
+    assert [batch["size"] for batch in data["batches"]] == [2, 1]
+    assert [message["message"] for message in data["messages"]] == ["one", "two", "three"]
+    assert all(batch["batch_key"].startswith("&") for batch in data["batches"])
 
 
-async def test_flush_hands_over_every_batch_of_a_phone_and_says_how_many(apart: Operator):
+async def test_flush_hands_over_every_batch_of_a_phone_and_says_how_many(apart: Operator) -> None:
     async with apart.daemon() as daemon:
         await two_companies(daemon)
         nobody = await apart.run("flush", PHONE, "--chat", "family")
@@ -64,19 +64,19 @@ async def test_flush_hands_over_every_batch_of_a_phone_and_says_how_many(apart: 
         await two_companies(daemon)
         data = await apart.data("flush", PHONE)
         assert (data["phone"], data["count"]) == (PHONE, 3)
-        assert [one["count"] for one in data["batches"]] == [2, 1]
+        assert [batch["count"] for batch in data["batches"]] == [2, 1]
         await two_companies(daemon)
         gone = await apart.data("discard", PHONE)
-        assert [one["message"] for one in gone["discarded"]] == ["one", "two", "three"]
+        assert [message["message"] for message in gone["discarded"]] == ["one", "two", "three"]
         assert (await apart.data("stats"))["pending"]["batches"] == 0
 
 
-async def test_a_delete_clears_every_batch_of_a_phone(apart: Operator):
+async def test_a_delete_clears_every_batch_of_a_phone(apart: Operator) -> None:
     async with apart.daemon() as daemon:
         await two_companies(daemon)
         answer = await asyncio.to_thread(_delete, daemon)
     assert (answer["success"], answer["phone"], answer["removed"]) == (True, PHONE, 3)
-    assert [one["message"] for one in answer["messages"]] == ["one", "two", "three"]
+    assert [message["message"] for message in answer["messages"]] == ["one", "two", "three"]
 
 
 def _delete(daemon: Daemon) -> dict[str, Any]:
@@ -85,7 +85,7 @@ def _delete(daemon: Daemon) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("line", [["flush"], ["discard"], ["inspect"]])
-async def test_nothing_to_be_found_says_where_to_look_next(apart: Operator, line: list[str]):
+async def test_nothing_to_be_found_says_where_to_look_next(apart: Operator, line: list[str]) -> None:
     done = await apart.run(*line, PHONE)
     assert (done.returncode, done.stdout) == (3, "")
     assert f"{PHONE} has no pending messages" in done.stderr
@@ -98,7 +98,7 @@ async def _tried(connection: Connection) -> bool:
 
 async def test_a_sink_that_fails_is_warned_of_with_its_last_error_and_what_to_do(
     server: RedisServer, connection: Connection, tmp_path: Path
-):
+) -> None:
     async with HttpReceiver(lambda _: Answer(500, body=f"no{WIPE}".encode())) as receiver:
         operator = Operator(tmp_path, server.url, **crm(receiver.url, "3600000"))
         async with operator.daemon() as daemon:
@@ -123,7 +123,7 @@ async def test_a_sink_that_fails_is_warned_of_with_its_last_error_and_what_to_do
 
 async def test_inspect_shows_what_of_a_phone_waits_for_which_sink_and_why(
     server: RedisServer, connection: Connection, tmp_path: Path
-):
+) -> None:
     async with HttpReceiver(lambda _: 500) as receiver:
         operator = Operator(tmp_path, server.url, **crm(receiver.url, "3600000"))
         async with operator.daemon() as daemon:
@@ -141,7 +141,9 @@ async def test_inspect_shows_what_of_a_phone_waits_for_which_sink_and_why(
     assert 3_500_000 < held["next_retry_in_ms"] <= 3_600_000
 
 
-async def test_a_paused_sink_shows_no_next_try(server: RedisServer, connection: Connection, tmp_path: Path):
+async def test_a_paused_sink_shows_no_next_try(
+    server: RedisServer, connection: Connection, tmp_path: Path
+) -> None:
     async with HttpReceiver([410]) as receiver:
         operator = Operator(tmp_path, server.url, **crm(receiver.url, "60000"))
         async with operator.daemon() as daemon:
@@ -161,7 +163,7 @@ async def test_a_paused_sink_shows_no_next_try(server: RedisServer, connection: 
 
 async def test_a_sink_that_left_the_settings_is_warned_of_with_the_way_back_and_out(
     server: RedisServer, connection: Connection, tmp_path: Path
-):
+) -> None:
     async with HttpReceiver(lambda _: 500) as receiver:
         before = Operator(tmp_path, server.url, **crm(receiver.url, "3600000"))
         async with before.daemon() as daemon:
@@ -169,13 +171,13 @@ async def test_a_sink_that_left_the_settings_is_warned_of_with_the_way_back_and_
             await until(lambda: _tried(connection))
     await until(lambda: _unserved(connection))
     after = Operator(tmp_path, server.url)
-    [line] = [one for one in warnings(await after.data("stats")) if "rfctl:crm" in one]
+    [line] = [warning for warning in warnings(await after.data("stats")) if "rfctl:crm" in warning]
     counts = not (await connection.server()).version.startswith("6.")  # before Redis 7 nobody knows how many
     assert ("1 message is delivered by nobody" if counts else "messages are delivered by nobody") in line
     assert "not trimmed behind" in line
     assert "add [sinks.crm] again" in line
     await _run_the_way_out(connection, line)
-    assert not any("crm" in one for one in warnings(await after.data("stats")))
+    assert not any("crm" in warning for warning in warnings(await after.data("stats")))
     left = [key.decode() for key in await connection.call("KEYS", "*crm*")]
     assert left == []
     assert await connection.call("XINFO", "GROUPS", "rfctl:out") == []
@@ -194,7 +196,7 @@ async def _run_the_way_out(connection: Connection, line: str) -> None:
 
 async def test_a_sink_that_only_these_settings_lack_is_not_to_be_deleted(
     server: RedisServer, connection: Connection, tmp_path: Path
-):
+) -> None:
     async with (
         HttpReceiver() as receiver,
         Operator(tmp_path, server.url, **crm(receiver.url)).daemon() as daemon,
@@ -202,30 +204,30 @@ async def test_a_sink_that_only_these_settings_lack_is_not_to_be_deleted(
         await say(daemon, "x")
         await until(lambda: bool(receiver.taken))
         warned = warnings(await Operator(tmp_path, server.url).data("stats"))
-    [line] = [one for one in warned if "crm" in one]
+    [line] = [warning for warning in warned if "crm" in warning]
     assert "a daemon with other settings delivers to it" in line
     assert "XGROUP" not in line
 
 
 async def test_a_group_of_workers_that_nobody_reads_is_warned_of(
     server: RedisServer, connection: Connection, tmp_path: Path
-):
+) -> None:
     await connection.call("XGROUP", "CREATE", "rfctl:out", "bots", "0", "MKSTREAM")
     operator = Operator(tmp_path, server.url)
     assert not any("bots" in line for line in warnings(await operator.data("stats")))
     await connection.call("XADD", "rfctl:out", "*", "phone", "a", "text", "x")
-    [line] = [one for one in warnings(await operator.data("stats")) if "bots" in one]
+    [line] = [warning for warning in warnings(await operator.data("stats")) if "bots" in warning]
     assert "nobody reads" in line
     assert "XGROUP DESTROY rfctl:out bots" in line
     await connection.call("XREADGROUP", "GROUP", "bots", "worker", "STREAMS", "rfctl:out", ">")
     data = await operator.data("stats")
-    assert not any("bots" in one for one in warnings(data))
+    assert not any("bots" in warning for warning in warnings(data))
     assert data["output"]["groups"][0]["idle_ms"] < 300_000
 
 
 async def test_all_of_the_quarantine_is_read_again_and_thrown_away_one_by_one(
     server: RedisServer, connection: Connection, tmp_path: Path
-):
+) -> None:
     operator = Operator(tmp_path, server.url, RFCTL_SOURCES__TG__TYPE="telegram")
     fields = ("source", "tg", "type", "telegram", "why", "new", "body")
     await connection.calls([("XADD", QUARANTINE, "*", *fields, f'{{"n": {n}}}') for n in range(30)])
@@ -234,7 +236,7 @@ async def test_all_of_the_quarantine_is_read_again_and_thrown_away_one_by_one(
     read = await operator.data("quarantine", "retry", "--all")
     assert len(read) == 30
     dropped = await operator.run("quarantine", "drop", "--all", "--yes", "-o", "jsonl")
-    assert [one["body"]["n"] for one in json.loads(dropped.stdout)["dropped"]] == list(range(30))
+    assert [entry["body"]["n"] for entry in json.loads(dropped.stdout)["dropped"]] == list(range(30))
     assert await _most_read_at_once(connection) == 1
     assert (await operator.run("quarantine", "drop", "--all", "--yes")).returncode == 3
 

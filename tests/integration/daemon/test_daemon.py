@@ -7,6 +7,9 @@ import contextlib
 import json
 import socket
 import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -27,18 +30,19 @@ from rfctl.store.connection import Connection, RedisAddress
 from rfctl.store.daemons import Daemons
 from tests.conftest import configure, running
 from tests.support.batching import make_rig
+from tests.support.servers import RedisServer, ServerMaker
 from tests.support.waiting import until
 
 PHONE = "79001234567"
 QUICK = {"batching__quiet_ms": 200, "batching__max_wait_ms": 2000}
 
 
-def client(service: Daemon, **more) -> httpx.AsyncClient:
+def client(service: Daemon, **more: Any) -> httpx.AsyncClient:
     return httpx.AsyncClient(base_url=service.url, trust_env=False, **more)
 
 
-async def collect(batches, count: int):
-    async def enough():
+async def collect(batches: Any, count: int) -> Any:
+    async def enough() -> Any:
         merged = await batches.collect()
         return merged if len(merged) >= count else None
 
@@ -46,7 +50,9 @@ async def collect(batches, count: int):
 
 
 @pytest.mark.parametrize("shards", [0, 4])
-async def test_fragments_over_http_become_one_merged_message(server, connection, tmp_path, shards):
+async def test_fragments_over_http_become_one_merged_message(
+    server: RedisServer, connection: Connection, tmp_path: Path, shards: int
+) -> None:
     async with (
         running(configure(server.url, tmp_path, redis__shards=shards, **QUICK)) as service,
         client(service) as http,
@@ -64,7 +70,9 @@ async def test_fragments_over_http_become_one_merged_message(server, connection,
         assert merged.late_ms < 250
 
 
-async def test_repeated_request_adds_nothing(server, connection, tmp_path):
+async def test_repeated_request_adds_nothing(
+    server: RedisServer, connection: Connection, tmp_path: Path
+) -> None:
     body = {
         "messages": [
             {"from": PHONE, "body": "a", "messageId": "1"},
@@ -96,8 +104,13 @@ async def test_repeated_request_adds_nothing(server, connection, tmp_path):
     ],
 )
 async def test_bad_request_is_rejected_in_words_and_stores_nothing(
-    server, connection, tmp_path, request_, status, says
-):
+    server: RedisServer,
+    connection: Connection,
+    tmp_path: Path,
+    request_: dict[str, Any],
+    status: int,
+    says: str,
+) -> None:
     async with (
         running(configure(server.url, tmp_path, http__max_body_bytes=1024)) as service,
         client(service) as http,
@@ -109,8 +122,8 @@ async def test_bad_request_is_rejected_in_words_and_stores_nothing(
     assert await connection.call("EXISTS", "rfctl:due") == 0
 
 
-async def test_body_that_grows_too_large_is_not_read_to_its_end(server, tmp_path):
-    async def endless():
+async def test_body_that_grows_too_large_is_not_read_to_its_end(server: RedisServer, tmp_path: Path) -> None:
+    async def endless() -> AsyncIterator[Any]:
         for _ in range(100):
             yield b"x" * 100
 
@@ -125,7 +138,9 @@ async def test_body_that_grows_too_large_is_not_read_to_its_end(server, tmp_path
         assert (await http.get("/healthz")).status_code == 200
 
 
-async def test_unsigned_request_is_rejected_when_the_source_has_secrets(server, tmp_path):
+async def test_unsigned_request_is_rejected_when_the_source_has_secrets(
+    server: RedisServer, tmp_path: Path
+) -> None:
     configuration = configure(server.url, tmp_path, sources__generic__secrets="old,new")
     body = json.dumps({"from": PHONE, "message": "x"}).encode()
     now = str(time.time_ns() // 1_000_000)
@@ -137,7 +152,7 @@ async def test_unsigned_request_is_rejected_when_the_source_has_secrets(server, 
         assert (await http.post(BATCHED, content=body)).status_code == 401
 
 
-async def test_batches_are_shown_and_deleted_only_with_access(server, tmp_path):
+async def test_batches_are_shown_and_deleted_only_with_access(server: RedisServer, tmp_path: Path) -> None:
     async with running(configure(server.url, tmp_path)) as service, client(service) as http:
         await http.post(BATCHED, json={"from": PHONE, "message": "x"})
         proxied = await http.get(BATCHED + "/stats", headers={"X-Forwarded-For": "1.2.3.4"})
@@ -159,7 +174,7 @@ async def test_batches_are_shown_and_deleted_only_with_access(server, tmp_path):
         ).status_code == 401
 
 
-async def test_readyz_names_the_redis(server, connection, tmp_path):
+async def test_readyz_names_the_redis(server: RedisServer, connection: Connection, tmp_path: Path) -> None:
     async with running(configure(server.url, tmp_path)) as service, client(service) as http:
         answer = await http.get("/readyz")
         assert answer.status_code == 200
@@ -167,7 +182,9 @@ async def test_readyz_names_the_redis(server, connection, tmp_path):
         assert answer.json()["set_by"] == "variable RFCTL_REDIS__URL"
 
 
-async def test_message_is_deferred_while_redis_is_away_and_stored_afterwards(own_server, tmp_path):
+async def test_message_is_deferred_while_redis_is_away_and_stored_afterwards(
+    own_server: ServerMaker, tmp_path: Path
+) -> None:
     server = own_server()
     settings = {"redis__timeout_ms": 300, "redis__connect_timeout_ms": 300}
     async with (
@@ -194,21 +211,21 @@ async def _total(connection: Connection) -> bool:
     return sum(message.count for message in await make_rig(connection).collect()) == 2
 
 
-async def test_daemon_that_starts_before_redis_waits_for_it(own_server, tmp_path):
+async def test_daemon_that_starts_before_redis_waits_for_it(own_server: ServerMaker, tmp_path: Path) -> None:
     server = own_server()
     server.kill()
     async with running(configure(server.url, tmp_path, **QUICK)) as service, client(service) as http:
         assert (await http.get("/healthz")).status_code == 200
         server.start()
 
-        async def ready():
+        async def ready() -> bool:
             return (await http.get("/readyz")).status_code == 200
 
         await until(ready)
         assert (await http.post(BATCHED, json={"from": PHONE, "message": "x"})).status_code == 200
 
 
-async def test_evicting_redis_is_rejected(own_server, tmp_path):
+async def test_evicting_redis_is_rejected(own_server: ServerMaker, tmp_path: Path) -> None:
     server = own_server("--maxmemory-policy", "allkeys-lru")
     with pytest.raises(EvictingRedisError, match="maxmemory-policy is allkeys-lru") as problem:
         async with running(configure(server.url, tmp_path)):
@@ -219,7 +236,7 @@ async def test_evicting_redis_is_rejected(own_server, tmp_path):
         assert service.url
 
 
-async def test_taken_port_is_an_error(server, tmp_path):
+async def test_taken_port_is_an_error(server: RedisServer, tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -230,7 +247,9 @@ async def test_taken_port_is_an_error(server, tmp_path):
 @pytest.mark.parametrize(
     "sent", [b"", b"POST / HTTP/1.1\r\nHo", b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nab"]
 )
-async def test_connection_without_header_or_body_is_closed(server, tmp_path, sent: bytes):
+async def test_connection_without_header_or_body_is_closed(
+    server: RedisServer, tmp_path: Path, sent: bytes
+) -> None:
     slow = {"http__header_timeout_ms": 100, "http__body_timeout_ms": 100}
     async with running(configure(server.url, tmp_path, **slow)) as service:
         url = httpx.URL(service.url)
@@ -241,7 +260,7 @@ async def test_connection_without_header_or_body_is_closed(server, tmp_path, sen
         writer.close()
 
 
-async def test_half_open_clients_do_not_delay_the_stop(server, tmp_path):
+async def test_half_open_clients_do_not_delay_the_stop(server: RedisServer, tmp_path: Path) -> None:
     async with running(configure(server.url, tmp_path)) as service:
         url = httpx.URL(service.url)
         opened = [await asyncio.open_connection(url.host, url.port) for _ in range(5)]
@@ -252,7 +271,9 @@ async def test_half_open_clients_do_not_delay_the_stop(server, tmp_path):
             writer.close()
 
 
-async def test_last_scheduler_hands_over_everything_when_it_stops(server, connection, tmp_path):
+async def test_last_scheduler_hands_over_everything_when_it_stops(
+    server: RedisServer, connection: Connection, tmp_path: Path
+) -> None:
     async with running(configure(server.url, tmp_path)) as service, client(service) as http:
         await http.post(BATCHED, json={"from": PHONE, "message": "x"})
         async with running(configure(server.url, tmp_path)):
@@ -264,7 +285,9 @@ async def test_last_scheduler_hands_over_everything_when_it_stops(server, connec
     assert await Daemons(connection).list_alive() == []
 
 
-async def test_drain_due_leaves_the_rest_for_the_next_start(server, connection, tmp_path):
+async def test_drain_due_leaves_the_rest_for_the_next_start(
+    server: RedisServer, connection: Connection, tmp_path: Path
+) -> None:
     configuration = configure(server.url, tmp_path, daemon__drain="due")
     async with running(configuration) as service, client(service) as http:
         await http.post(BATCHED, json={"from": PHONE, "message": "x"})
@@ -272,7 +295,7 @@ async def test_drain_due_leaves_the_rest_for_the_next_start(server, connection, 
     assert await make_rig(connection).batches.peek(PHONE) is not None
 
 
-async def test_roles_share_the_work(server, connection, tmp_path):
+async def test_roles_share_the_work(server: RedisServer, connection: Connection, tmp_path: Path) -> None:
     webhook = configure(server.url, tmp_path, daemon__role="webhook", **QUICK)
     processor = configure(server.url, tmp_path, daemon__role="processor", **QUICK)
     async with running(webhook) as receiver, running(processor) as scheduler, client(receiver) as http:
@@ -283,7 +306,7 @@ async def test_roles_share_the_work(server, connection, tmp_path):
         assert merged.late_ms < 250, "the scheduler wakes in time for the batch of another daemon"
 
 
-async def test_watchdog_is_fed_by_the_schedulers_own_turn(server, tmp_path):
+async def test_watchdog_is_fed_by_the_schedulers_own_turn(server: RedisServer, tmp_path: Path) -> None:
     path = str(tmp_path / "notify.sock")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(path)
@@ -303,7 +326,9 @@ async def test_watchdog_is_fed_by_the_schedulers_own_turn(server, tmp_path):
     assert notices[-1] == "STOPPING=1"
 
 
-async def test_scenarios_of_the_node_service_give_the_same_batches(server, connection, tmp_path):
+async def test_scenarios_of_the_node_service_give_the_same_batches(
+    server: RedisServer, connection: Connection, tmp_path: Path
+) -> None:
     """8 at 100 ms; 3, 6 s apart; 12 at once: with the Node service's own 5 s and 10."""
     async with running(configure(server.url, tmp_path)) as service, client(service) as http:
 
@@ -326,11 +351,11 @@ async def test_scenarios_of_the_node_service_give_the_same_batches(server, conne
     assert 5000 <= of_phone["1"][0].handed_ms - of_phone["1"][0].last_ms < 5250
 
 
-async def test_call_with_a_lost_answer_is_repeated_and_stored_once(connection):
+async def test_call_with_a_lost_answer_is_repeated_and_stored_once(connection: Connection) -> None:
     batches = make_rig(connection)
     lost = [RedisUnreachableError("the answer was cut off")]
 
-    async def store(messages):
+    async def store(messages: Any) -> Any:
         results = await batches.add(messages)
         if lost:
             raise lost.pop()
@@ -343,7 +368,9 @@ async def test_call_with_a_lost_answer_is_repeated_and_stored_once(connection):
     assert len(batch.messages) == 1
 
 
-async def test_retry_storm_of_a_provider_stores_one_copy(server, connection, tmp_path):
+async def test_retry_storm_of_a_provider_stores_one_copy(
+    server: RedisServer, connection: Connection, tmp_path: Path
+) -> None:
     async with running(configure(server.url, tmp_path)) as service, client(service) as http:
         body = {"from": PHONE, "message": "x", "messageId": "1"}
         answers = await asyncio.gather(*(http.post(BATCHED, json=body) for _ in range(50)))
@@ -351,7 +378,7 @@ async def test_retry_storm_of_a_provider_stores_one_copy(server, connection, tmp
     assert sum(answer.json()["addedCount"] for answer in answers) == 1
 
 
-async def test_other_number_of_shards_is_rejected(server, tmp_path):
+async def test_other_number_of_shards_is_rejected(server: RedisServer, tmp_path: Path) -> None:
     async with running(configure(server.url, tmp_path, redis__shards=4)):
         pass
     with pytest.raises(OtherShardsError, match=r"laid out for redis.shards = 4, not 0") as problem:
@@ -360,7 +387,9 @@ async def test_other_number_of_shards_is_rejected(server, tmp_path):
     assert problem.value.exit_status == 78
 
 
-async def test_daemon_waits_for_a_redis_that_is_still_loading(server, tmp_path, monkeypatch):
+async def test_daemon_waits_for_a_redis_that_is_still_loading(
+    server: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     check = Preflight.check
     answers = [RedisCannotNowError("LOADING"), RedisCannotNowError("LOADING")]
 
@@ -372,7 +401,7 @@ async def test_daemon_waits_for_a_redis_that_is_still_loading(server, tmp_path, 
     monkeypatch.setattr(Preflight, "check", loading)
     async with running(configure(server.url, tmp_path)) as service, client(service) as http:
 
-        async def ready():
+        async def ready() -> bool:
             return (await http.get("/readyz")).status_code == 200
 
         assert not await ready()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import httpx
 import pytest
 
@@ -10,7 +12,7 @@ from rfctl.store.connection import Connection, RedisAddress
 from tests.conftest import configure, running
 from tests.support.receivers import HttpReceiver
 from tests.support.relays import Relay
-from tests.support.servers import RedisServer
+from tests.support.servers import RedisServer, ServerMaker
 from tests.support.waiting import until
 
 POST = "/webhook/whatsapp/batched"
@@ -24,7 +26,7 @@ async def fail_over(relay: Relay, old: RedisServer, new: RedisServer) -> None:
     relay.port = new.port
 
 
-async def test_address_is_resolved_again_after_a_replica_rejected_a_write(own_server):
+async def test_address_is_resolved_again_after_a_replica_rejected_a_write(own_server: ServerMaker) -> None:
     old, new = own_server(), own_server()
     async with Relay(old.port) as relay:
         connection = Connection.open(RedisAddress(relay.url, "the test"))
@@ -37,13 +39,15 @@ async def test_address_is_resolved_again_after_a_replica_rejected_a_write(own_se
         await connection.close()
 
 
-async def test_daemon_continues_at_the_new_master_and_loses_nothing(own_server, tmp_path):
+async def test_daemon_continues_at_the_new_master_and_loses_nothing(
+    own_server: ServerMaker, tmp_path: Path
+) -> None:
     old, new = own_server(), own_server()
     replica = Connection.open(RedisAddress(new.url, "the test"))
     await replica.call("REPLICAOF", "127.0.0.1", old.port)
 
     async def replicated() -> bool:
-        return (await replica.call("ROLE"))[3] == b"connected"
+        return bool((await replica.call("ROLE"))[3] == b"connected")
 
     await until(replicated)
     first = Connection.open(RedisAddress(old.url, "the test"))

@@ -9,10 +9,13 @@ from rfctl.store.connection import Connection, RedisAddress
 from tests.conftest import configure, running
 from tests.support.batching import make_rig
 from tests.support.receivers import HttpReceiver
+from tests.support.servers import ServerMaker
 from tests.support.waiting import until
 
 
-async def test_daemon_that_starts_on_a_full_redis_hands_over_and_delivers(own_server, tmp_path: Path):
+async def test_daemon_that_starts_on_a_full_redis_hands_over_and_delivers(
+    own_server: ServerMaker, tmp_path: Path
+) -> None:
     server = own_server("--maxmemory-policy", "noeviction")
     connection = Connection.open(RedisAddress(server.url, "the test"))
     async with HttpReceiver() as receiver:

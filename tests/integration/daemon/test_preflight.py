@@ -10,6 +10,7 @@ from rfctl.daemon.preflight import Preflight
 from rfctl.errors import RedisUnreachableError
 from rfctl.store import Keyspace, Store
 from rfctl.store.connection import Connection, RedisAddress
+from tests.support.servers import ServerMaker
 from tests.support.waiting import until
 
 
@@ -21,7 +22,7 @@ class CountingPreflight(Preflight):
         await super().check()
 
 
-async def test_redis_that_rejects_our_password_is_logged_once(own_server):
+async def test_redis_that_rejects_our_password_is_logged_once(own_server: ServerMaker) -> None:
     server = own_server("--requirepass", "other")
     connection = Connection.open(RedisAddress(server.url, "the test"))
     preflight = CountingPreflight(Store(connection, Keyspace()), allow_eviction=False)

@@ -7,14 +7,17 @@ import json
 from pathlib import Path
 
 import httpx
+import pytest
 from structlog.testing import capture_logs
 
 from rfctl.config.environment import Environment
 from rfctl.config.loader import Configuration, load
 from rfctl.daemon.daemon import Daemon
+from rfctl.store.connection import Connection
 from tests.conftest import running
 from tests.support.batching import make_rig
 from tests.support.receivers import HttpReceiver
+from tests.support.servers import RedisServer
 from tests.support.waiting import until
 
 
@@ -44,7 +47,9 @@ async def say(http: httpx.AsyncClient, source: str, phone: str, text: str) -> ht
 GENERIC = '[sources.generic]\n[sources.extra]\ntype = "generic"\n'
 
 
-async def test_reload_changes_timers_rules_and_sources(server, connection, tmp_path):
+async def test_reload_changes_timers_rules_and_sources(
+    server: RedisServer, connection: Connection, tmp_path: Path
+) -> None:
     file = File(server.url, tmp_path)
     async with (
         running(file.write("[batching]\nquiet_ms = 5000\n"), file.load) as service,
@@ -64,7 +69,7 @@ async def test_reload_changes_timers_rules_and_sources(server, connection, tmp_p
         assert (await say(http, "other", "7", "z")).status_code == 200
 
 
-async def test_bad_file_is_rejected_and_the_old_settings_stay(server, tmp_path):
+async def test_bad_file_is_rejected_and_the_old_settings_stay(server: RedisServer, tmp_path: Path) -> None:
     file = File(server.url, tmp_path)
     good = "[batching]\nquiet_ms = 1234\n" + GENERIC
     bad = [
@@ -89,7 +94,9 @@ async def test_bad_file_is_rejected_and_the_old_settings_stay(server, tmp_path):
             assert answer.json()["batches"][0]["dueInMs"] == 1234, text
 
 
-async def test_reload_names_the_settings_that_need_a_restart(server, tmp_path, capsys):
+async def test_reload_names_the_settings_that_need_a_restart(
+    server: RedisServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     file = File(server.url, tmp_path)
     async with running(file.write(""), file.load) as service, client(service) as http:
         file.write('[http]\nadmin_token = "new"\n[output]\nstream = "elsewhere"\nretention_s = 5\n')
@@ -100,7 +107,9 @@ async def test_reload_names_the_settings_that_need_a_restart(server, tmp_path, c
         assert (await http.get("/webhook/whatsapp/batched/stats")).status_code == 200
 
 
-async def test_reload_of_sinks_loses_no_message(server, connection, tmp_path):
+async def test_reload_of_sinks_loses_no_message(
+    server: RedisServer, connection: Connection, tmp_path: Path
+) -> None:
     file = File(server.url, tmp_path)
     base = "[batching]\nquiet_ms = 30\nmax_wait_ms = 100\n"
     sent: list[str] = []

@@ -16,12 +16,13 @@ from rfctl.store.connection import Connection, RedisAddress
 from rfctl.store.deliveries import DeliveryQueue
 from tests.support.batching import make_rig
 from tests.support.forwarding import hand_over, settled
+from tests.support.servers import ServerMaker
 from tests.support.waiting import until
 
 POLICY = RetryPolicy((200,), max_sleep_ms=50)
 
 
-async def deliver_all(deliveries: DeliveryQueue, sink: Any, done) -> None:
+async def deliver_all(deliveries: DeliveryQueue, sink: Any, done: Any) -> None:
     stopping = asyncio.Event()
     task = asyncio.create_task(Forwarder(deliveries, sink, POLICY, "daemon").run(stopping))
     await until(done)
@@ -34,7 +35,7 @@ async def test_message_arriving_during_a_retry_waits_behind_it(connection: Conne
     attempts: list[str] = []
 
     class Late(DeliveryQueue):
-        async def defer(self, entries):
+        async def defer(self, entries: Any) -> Any:
             answers = await super().defer(entries)
             if any(entry.merged.text == "B" for entry in entries):
                 deferred.set()
@@ -64,7 +65,7 @@ async def test_long_phone_queue_keeps_its_order(connection: Connection) -> None:
     order: list[str] = []
 
     class Slow(DeliveryQueue):
-        async def schedule_retry(self, *args, **more):
+        async def schedule_retry(self, *args: Any, **more: Any) -> None:
             await super().schedule_retry(*args, **more)
             await asyncio.sleep(0.02)
 
@@ -88,16 +89,16 @@ async def test_entries_read_while_redis_fails_are_delivered_first_and_soon(
     order: list[str] = []
 
     class Failing(DeliveryQueue):
-        async def unread(self, most, block_ms, who):
+        async def unread(self, most: Any, block_ms: Any, who: Any) -> Any:
             entries = await super().unread(most, block_ms, who)
             self.fail("unread", entries or [])
             return entries
 
-        async def defer(self, entries):
+        async def defer(self, entries: Any) -> Any:
             self.fail("defer", entries)
             return await super().defer(entries)
 
-        def fail(self, where, entries) -> None:
+        def fail(self, where: Any, entries: Any) -> None:
             if where == verb and [entry.merged.text for entry in entries] == ["A"] and not failed:
                 failed.append(where)
                 raise RedisUnreachableError("the answer was lost")
@@ -118,7 +119,7 @@ async def test_entries_read_while_redis_fails_are_delivered_first_and_soon(
     assert (order, failed) == (["A", "B"], [verb])
 
 
-async def test_full_redis_still_delivers_its_messages(own_server) -> None:
+async def test_full_redis_still_delivers_its_messages(own_server: ServerMaker) -> None:
     server = own_server("--maxmemory-policy", "noeviction")
     connection = Connection.open(RedisAddress(server.url, "the test"))
     order: list[str] = []

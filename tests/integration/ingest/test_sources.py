@@ -9,6 +9,7 @@ import hmac
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -19,11 +20,13 @@ from rfctl.config.loader import Configuration, load
 from rfctl.daemon.daemon import Daemon
 from rfctl.errors import RedisUnreachableError, SettingsError
 from rfctl.observe import logging as logs
+from rfctl.store.connection import Connection
 from rfctl.store.counters import Counters
 from rfctl.store.quarantine import Quarantine
 from tests.conftest import running
 from tests.support.batching import make_rig
 from tests.support.recorded import body as recorded
+from tests.support.servers import RedisServer, ServerMaker
 from tests.support.waiting import until
 
 SECRET = "app-secret"
@@ -53,7 +56,7 @@ def client(service: Daemon) -> httpx.AsyncClient:
     return httpx.AsyncClient(base_url=service.url, trust_env=False)
 
 
-def whatsapp(*messages: dict, **value) -> bytes:
+def whatsapp(*messages: dict[str, Any], **value: Any) -> bytes:
     change = {
         "field": "messages",
         "value": {
@@ -68,7 +71,7 @@ def whatsapp(*messages: dict, **value) -> bytes:
     ).encode()
 
 
-def text(body: str, number: int, phone: str = "79001234567") -> dict:
+def text(body: str, number: int, phone: str = "79001234567") -> dict[str, Any]:
     return {
         "from": phone,
         "id": f"wamid.{number}",
@@ -87,22 +90,22 @@ async def post(http: httpx.AsyncClient, body: bytes, secret: str = SECRET) -> ht
 
 
 @contextlib.contextmanager
-def logged() -> Iterator[list]:
+def logged() -> Iterator[list[Any]]:
     """What a running daemon logs at any level."""
     logs.configure(level="debug", format="json", mask=True)
     with capture_logs() as lines:
         yield lines
 
 
-async def flushed(connection) -> list:
+async def flushed(connection: Connection) -> list[Any]:
     batches = make_rig(connection)
     await batches.drain("flush")
     return await batches.collect()
 
 
 async def test_request_with_several_phones_is_stored_and_answered_without_a_body(
-    server, connection, tmp_path
-):
+    server: RedisServer, connection: Connection, tmp_path: Path
+) -> None:
     async with running(configuration(server.url, tmp_path)) as service, client(service) as http:
         body = whatsapp(text("a", 1), text("b", 2, "49151"), text("c", 3))
         answer = await post(http, body)
@@ -118,7 +121,9 @@ async def test_request_with_several_phones_is_stored_and_answered_without_a_body
     )
 
 
-async def test_hidden_number_is_resolved_by_an_earlier_message(server, connection, tmp_path):
+async def test_hidden_number_is_resolved_by_an_earlier_message(
+    server: RedisServer, connection: Connection, tmp_path: Path
+) -> None:
     hidden = {name: value for name, value in text("b", 2).items() if name != "from"}
     async with running(configuration(server.url, tmp_path)) as service, client(service) as http:
         for message in (text("a", 1), hidden):
@@ -139,8 +144,8 @@ async def test_hidden_number_is_resolved_by_an_earlier_message(server, connectio
     ],
 )
 async def test_unsigned_request_is_401_without_a_body_and_stores_nothing(
-    server, connection, tmp_path, headers
-):
+    server: RedisServer, connection: Connection, tmp_path: Path, headers: dict[str, Any] | list[Any]
+) -> None:
     async with running(configuration(server.url, tmp_path)) as service, client(service) as http:
         answer = await http.post("/webhook/salon", content=whatsapp(text("a", 1)), headers=headers)
         assert (answer.status_code, answer.content) == (401, b"")
@@ -148,7 +153,9 @@ async def test_unsigned_request_is_401_without_a_body_and_stores_nothing(
     assert await connection.call("EXISTS", "rfctl:quarantine") == 0
 
 
-async def test_bytes_are_verified_before_they_are_parsed(server, connection, tmp_path):
+async def test_bytes_are_verified_before_they_are_parsed(
+    server: RedisServer, connection: Connection, tmp_path: Path
+) -> None:
     async with running(configuration(server.url, tmp_path)) as service, client(service) as http:
         assert (await http.post("/webhook/salon", content=b"{{{{")).status_code == 401
         assert (await post(http, b"{{{{")).status_code == 200
@@ -157,7 +164,7 @@ async def test_bytes_are_verified_before_they_are_parsed(server, connection, tmp
     assert "JSON" in kept.why
 
 
-async def test_handshake_of_meta_is_answered_with_its_challenge(server, tmp_path):
+async def test_handshake_of_meta_is_answered_with_its_challenge(server: RedisServer, tmp_path: Path) -> None:
     asked = {"hub.mode": "subscribe", "hub.verify_token": "let me in", "hub.challenge": "1158201444"}
     async with running(configuration(server.url, tmp_path)) as service, client(service) as http:
         answer = await http.get("/webhook/salon", params=asked)
@@ -176,7 +183,9 @@ async def test_handshake_of_meta_is_answered_with_its_challenge(server, tmp_path
         ("mute", "set sources.mute.verify_token to the one that Meta was told"),
     ],
 )
-async def test_rejected_handshake_is_logged_with_a_hint_at_its_token(server, tmp_path, source, hint):
+async def test_rejected_handshake_is_logged_with_a_hint_at_its_token(
+    server: RedisServer, tmp_path: Path, source: str, hint: str
+) -> None:
     asked = {"hub.mode": "subscribe", "hub.verify_token": "no", "hub.challenge": "1158201444"}
     mute = SALON + '[sources.mute]\ntype = "whatsapp-cloud"\nsecrets = ["app-secret"]\n'
     async with running(configuration(server.url, tmp_path, mute)) as service, client(service) as http:
@@ -188,7 +197,9 @@ async def test_rejected_handshake_is_logged_with_a_hint_at_its_token(server, tmp
 
 
 @pytest.mark.parametrize("source", ["tg", "evo"])
-async def test_get_to_a_source_without_handshake_is_answered_with_the_method(server, tmp_path, source):
+async def test_get_to_a_source_without_handshake_is_answered_with_the_method(
+    server: RedisServer, tmp_path: Path, source: str
+) -> None:
     async with running(configuration(server.url, tmp_path)) as service, client(service) as http:
         with logged() as lines:
             answer = await http.get(f"/webhook/{source}")
@@ -197,7 +208,9 @@ async def test_get_to_a_source_without_handshake_is_answered_with_the_method(ser
     assert "verify_token" not in str(lines)
 
 
-async def test_retry_storm_of_fifty_stores_one_copy(server, connection, tmp_path):
+async def test_retry_storm_of_fifty_stores_one_copy(
+    server: RedisServer, connection: Connection, tmp_path: Path
+) -> None:
     async with running(configuration(server.url, tmp_path)) as service, client(service) as http:
         body = whatsapp(text("once", 1), text("and once", 2))
         answers = await asyncio.gather(*(post(http, body) for _ in range(50)))
@@ -208,7 +221,9 @@ async def test_retry_storm_of_fifty_stores_one_copy(server, connection, tmp_path
     assert totals == b"98"
 
 
-async def test_parsed_part_is_stored_and_the_unparsed_part_is_quarantined(server, connection, tmp_path):
+async def test_parsed_part_is_stored_and_the_unparsed_part_is_quarantined(
+    server: RedisServer, connection: Connection, tmp_path: Path
+) -> None:
     async with running(configuration(server.url, tmp_path)) as service, client(service) as http:
         odd = {"id": "wamid.2", "type": "text", "timestamp": "x", "text": 5}
         assert (await post(http, whatsapp(text("a", 1), odd, text("b", 3)))).status_code == 200
@@ -219,7 +234,9 @@ async def test_parsed_part_is_stored_and_the_unparsed_part_is_quarantined(server
     assert b"wamid.1" not in kept.body
 
 
-async def test_delivery_status_is_counted_and_never_batched(server, connection, tmp_path, monkeypatch):
+async def test_delivery_status_is_counted_and_never_batched(
+    server: RedisServer, connection: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("rfctl.daemon.heartbeat.BEAT_S", 0.05)
     body = whatsapp(statuses=[{"id": "wamid.9", "status": "read", "timestamp": "1", "recipient_id": "7"}])
     async with running(configuration(server.url, tmp_path)) as service, client(service) as http:
@@ -229,7 +246,7 @@ async def test_delivery_status_is_counted_and_never_batched(server, connection, 
     assert await connection.call("EXISTS", "rfctl:due") == 0
 
 
-async def test_counts_that_cannot_be_written_are_written_the_next_time(own_server):
+async def test_counts_that_cannot_be_written_are_written_the_next_time(own_server: ServerMaker) -> None:
     from rfctl.store.connection import Connection, RedisAddress
 
     away = own_server()
@@ -246,8 +263,10 @@ async def test_counts_that_cannot_be_written_are_written_the_next_time(own_serve
     await gone.close()
 
 
-async def test_picture_becomes_its_caption_or_a_placeholder(server, connection, tmp_path):
-    def picture(number: int, **more) -> dict:
+async def test_picture_becomes_its_caption_or_a_placeholder(
+    server: RedisServer, connection: Connection, tmp_path: Path
+) -> None:
+    def picture(number: int, **more: Any) -> dict[str, Any]:
         image = {"id": f"m{number}", "mime_type": "image/jpeg", **more}
         return {**text("", number), "type": "image", "image": image}
 
@@ -265,7 +284,9 @@ async def test_picture_becomes_its_caption_or_a_placeholder(server, connection, 
         assert len(merged.messages) == 2
 
 
-async def test_apikey_of_evolution_is_never_stored(server, connection, tmp_path):
+async def test_apikey_of_evolution_is_never_stored(
+    server: RedisServer, connection: Connection, tmp_path: Path
+) -> None:
     async with running(configuration(server.url, tmp_path)) as service, client(service) as http:
         headers = {"Authorization": "Bearer evo-secret"}
         body = {"event": "messages.upsert", "instance": "shop", "apikey": "TOPSECRET", "data": {"odd": 1}}
@@ -286,7 +307,9 @@ async def test_apikey_of_evolution_is_never_stored(server, connection, tmp_path)
         assert all(b"TOPSECRET" not in raw for raw in merged.raw)
 
 
-async def test_parsed_and_unparsed_requests_are_503_without_redis(own_server, tmp_path):
+async def test_parsed_and_unparsed_requests_are_503_without_redis(
+    own_server: ServerMaker, tmp_path: Path
+) -> None:
     server = own_server()
     settings = configuration(server.url, tmp_path, RFCTL_REDIS__TIMEOUT_MS="300")
     async with running(settings) as service, client(service) as http:
@@ -297,7 +320,9 @@ async def test_parsed_and_unparsed_requests_are_503_without_redis(own_server, tm
         server.start()
 
 
-async def test_source_without_secrets_serves_this_machine_only(server, connection, tmp_path):
+async def test_source_without_secrets_serves_this_machine_only(
+    server: RedisServer, connection: Connection, tmp_path: Path
+) -> None:
     open_to_all = '[sources.salon]\ntype = "telegram"\n'
     update = {
         "update_id": 1,
@@ -343,7 +368,9 @@ JSON = [
 HELLO = b'{"from":"7","message":"hi"}'
 
 
-async def test_source_without_secrets_rejects_content_types_of_web_pages(server, connection, tmp_path):
+async def test_source_without_secrets_rejects_content_types_of_web_pages(
+    server: RedisServer, connection: Connection, tmp_path: Path
+) -> None:
     unverified = '[sources.generic]\n[sources.tg]\ntype = "telegram"\ninsecure = true\n'
     async with (
         running(configuration(server.url, tmp_path, unverified)) as service,
@@ -360,7 +387,9 @@ async def test_source_without_secrets_rejects_content_types_of_web_pages(server,
     assert await connection.call("EXISTS", "rfctl:due") == 0
 
 
-async def test_source_without_secrets_accepts_every_spelling_of_json(server, tmp_path):
+async def test_source_without_secrets_accepts_every_spelling_of_json(
+    server: RedisServer, tmp_path: Path
+) -> None:
     async with running(configuration(server.url, tmp_path, "")) as service, client(service) as http:
         for kind in JSON:
             headers = {"Content-Type": kind}
@@ -368,7 +397,9 @@ async def test_source_without_secrets_accepts_every_spelling_of_json(server, tmp
             assert (answer.status_code, answer.json()["addedCount"]) == (200, 1), kind
 
 
-async def test_verified_request_is_accepted_with_any_content_type(server, tmp_path):
+async def test_verified_request_is_accepted_with_any_content_type(
+    server: RedisServer, tmp_path: Path
+) -> None:
     async with running(configuration(server.url, tmp_path)) as service, client(service) as http:
         body = whatsapp(text("a", 1))
         assert (await post(http, body)).status_code == 200
@@ -377,7 +408,9 @@ async def test_verified_request_is_accepted_with_any_content_type(server, tmp_pa
             assert (await http.post("/webhook/salon", content=body, headers=headers)).status_code == 200, kind
 
 
-async def test_forms_of_twilio_are_accepted_without_secrets(server, connection, tmp_path):
+async def test_forms_of_twilio_are_accepted_without_secrets(
+    server: RedisServer, connection: Connection, tmp_path: Path
+) -> None:
     sms = '[sources.sms]\ntype = "twilio"\npublic_url = "https://bot.example.com"\n'
     async with running(configuration(server.url, tmp_path, sms)) as service, client(service) as http:
         form = {"From": "+12025550143", "To": "+14155550100", "MessageSid": "SM1", "Body": "hi"}
@@ -386,7 +419,9 @@ async def test_forms_of_twilio_are_accepted_without_secrets(server, connection, 
     assert merged.text == "hi"
 
 
-async def test_deletion_in_a_group_removes_its_pending_message(server, connection, tmp_path):
+async def test_deletion_in_a_group_removes_its_pending_message(
+    server: RedisServer, connection: Connection, tmp_path: Path
+) -> None:
     gateway = '[sources.gateway]\ntype = "waha"\n'
     async with running(configuration(server.url, tmp_path, gateway)) as service, client(service) as http:
         for name in ("group_text.json", "deletion_in_a_group.json"):
@@ -397,9 +432,9 @@ async def test_deletion_in_a_group_removes_its_pending_message(server, connectio
 
 
 async def test_edit_of_a_message_handed_over_comes_behind_later_ones_in_order_sent(
-    server, connection, tmp_path
-):
-    def update(number: int, words: str, **more) -> dict:
+    server: RedisServer, connection: Connection, tmp_path: Path
+) -> None:
+    def update(number: int, words: str, **more: Any) -> dict[str, Any]:
         who = {"chat": {"id": 7, "type": "private"}, "from": {"id": 7}}
         return {"message_id": number, "date": 1790000000 + number, "text": words, **who, **more}
 
@@ -415,8 +450,10 @@ async def test_edit_of_a_message_handed_over_comes_behind_later_ones_in_order_se
     assert [message.text for message in await batches.collect()] == ["at 5", "please at 6"]
 
 
-async def test_crash_of_a_source_quarantines_the_request(server, connection, tmp_path, monkeypatch):
-    def crash(self, body):
+async def test_crash_of_a_source_quarantines_the_request(
+    server: RedisServer, connection: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash(self: Any, body: Any) -> None:
         raise ZeroDivisionError
 
     monkeypatch.setattr("rfctl.sources.telegram.source.Telegram.messages", crash)
@@ -428,14 +465,18 @@ async def test_crash_of_a_source_quarantines_the_request(server, connection, tmp
         assert (await http.get("/healthz")).status_code == 200
 
 
-async def test_generic_source_is_off_when_the_settings_name_other_sources(server, tmp_path):
+async def test_generic_source_is_off_when_the_settings_name_other_sources(
+    server: RedisServer, tmp_path: Path
+) -> None:
     async with running(configuration(server.url, tmp_path)) as service, client(service) as http:
         answer = await http.post("/webhook/whatsapp/batched", json={"from": "7", "message": "x"})
         assert answer.status_code == 404
         assert "no source generic" in answer.json()["error"]
 
 
-async def test_batches_wait_by_the_timers_of_their_source_and_the_rules(server, connection, tmp_path):
+async def test_batches_wait_by_the_timers_of_their_source_and_the_rules(
+    server: RedisServer, connection: Connection, tmp_path: Path
+) -> None:
     rules = """
 [sources.fast]
 type = "generic"

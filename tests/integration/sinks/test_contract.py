@@ -7,7 +7,8 @@ import json
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
-from typing import Protocol
+from pathlib import Path
+from typing import Any, Protocol
 
 import pytest
 
@@ -26,19 +27,24 @@ from tests.support.batching import make_rig
 from tests.support.forwarding import PACE, Receiver, Running, deliveries, hand_over, left, settled
 from tests.support.outlets import KINDS, ONCE, Outlet, Stubborn, outlet
 from tests.support.receivers import HttpReceiver
+from tests.support.servers import RedisServer, ServerMaker
 from tests.support.waiting import until
 
 
 @pytest.fixture(params=KINDS)
-async def out(request, connection: Connection, tmp_path, monkeypatch) -> AsyncIterator[Outlet]:
-    async with outlet(request.param, connection, tmp_path, monkeypatch) as made:
-        yield made
+async def out(
+    request: Any, connection: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Outlet]:
+    async with outlet(request.param, connection, tmp_path, monkeypatch) as opened:
+        yield opened
 
 
 @pytest.fixture(params=["http", "command"])
-async def outside(request, connection: Connection, tmp_path, monkeypatch) -> AsyncIterator[Outlet]:
-    async with outlet(request.param, connection, tmp_path, monkeypatch) as made:
-        yield made
+async def outside(
+    request: Any, connection: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Outlet]:
+    async with outlet(request.param, connection, tmp_path, monkeypatch) as opened:
+        yield opened
 
 
 class Forward(Protocol):
@@ -55,43 +61,44 @@ async def forward(connection: Connection) -> AsyncIterator[Forward]:
         return started[-1]
 
     yield start
-    for one in started:
-        await one.stop()
+    for item in started:
+        await item.stop()
 
 
-async def taken(out: Outlet, count: int) -> list[dict]:
-    async def enough():
-        found = await out.taken()
-        return found if len(found) >= count else None
+async def taken(out: Outlet, count: int) -> list[dict[str, Any]]:
+    async def enough() -> Any:
+        payloads = await out.taken()
+        return payloads if len(payloads) >= count else None
 
-    return await until(enough)
+    value: list[dict[str, Any]] = await until(enough)
+    return value
 
 
 async def test_it_delivers_once_and_in_order_when_all_is_well(
     connection: Connection, out: Outlet, forward: Forward
-):
-    said = [(f"7{n % 3}", f"{n}") for n in range(24)]
-    ids = await hand_over(connection, *said)
+) -> None:
+    texts = [(f"7{n % 3}", f"{n}") for n in range(24)]
+    ids = await hand_over(connection, *texts)
     running = forward(out.sink)
-    found = await taken(out, 24)
+    payloads = await taken(out, 24)
     await running.stop()
-    assert sorted(one["messageId"] for one in await out.taken()) == sorted(ids)
-    assert len(found) == 24
-    for phone in {phone for phone, _ in said}:
-        of_phone = [one["message"] for one in found if one["from"] == phone]
-        assert of_phone == [text for who, text in said if who == phone]
+    assert sorted(request["messageId"] for request in await out.taken()) == sorted(ids)
+    assert len(payloads) == 24
+    for phone in {phone for phone, _ in texts}:
+        of_phone = [payload["message"] for payload in payloads if payload["from"] == phone]
+        assert of_phone == [text for who, text in texts if who == phone]
     assert await left(connection) == (0, 0, 0, 0, 0)
     totals = await connection.call("HGET", "rfctl:totals", "sink:bot:delivered")
     assert totals == b"24"
 
 
 async def test_after_a_crash_between_delivery_and_acknowledgement_the_same_id_comes_again(
-    connection: Connection, out: Outlet, monkeypatch, forward: Forward
-):
+    connection: Connection, out: Outlet, monkeypatch: pytest.MonkeyPatch, forward: Forward
+) -> None:
     [first] = await hand_over(connection, ("7", "a"))
     crashed = asyncio.Event()
 
-    async def never(self, entry: StreamEntry, *_):
+    async def never(self: Any, entry: StreamEntry, *_: Any) -> None:
         crashed.set()
         await asyncio.Event().wait()
 
@@ -100,7 +107,7 @@ async def test_after_a_crash_between_delivery_and_acknowledgement_the_same_id_co
         if out.kind in ("list", "stream"):  # there the two are one step: the crash can only be after it
             write_and_acknowledge = DeliveryQueue.write_and_acknowledge
 
-            async def pushed_and_gone(self, entry, what):
+            async def pushed_and_gone(self: Any, entry: Any, what: Any) -> None:
                 await write_and_acknowledge(self, entry, what)
                 await never(self, entry)
 
@@ -110,16 +117,18 @@ async def test_after_a_crash_between_delivery_and_acknowledgement_the_same_id_co
         await dying.stop()  # its lane is still in there, and is cut off
     running = forward(out.sink, who="two")
     wanted = 1 if out.kind in ONCE else 2
-    found = await taken(out, wanted)
+    payloads = await taken(out, wanted)
     await until(lambda: settled(connection))
     await running.stop()
-    assert [one["messageId"] for one in await out.taken()] == [first] * wanted
-    assert {json.dumps(one, sort_keys=True) for one in found} == {json.dumps(found[0], sort_keys=True)}
+    assert [request["messageId"] for request in await out.taken()] == [first] * wanted
+    assert {json.dumps(payload, sort_keys=True) for payload in payloads} == {
+        json.dumps(payloads[0], sort_keys=True)
+    }
 
 
 async def test_a_phone_that_fails_keeps_its_order_and_holds_up_nobody(
     connection: Connection, out: Outlet, forward: Forward
-):
+) -> None:
     if not isinstance(out.sink, Stubborn):
         pytest.skip("a list or stream in the same Redis fails only with its key: see the test of that")
     out.sink.failures = {"bad": 10_000}
@@ -127,11 +136,11 @@ async def test_a_phone_that_fails_keeps_its_order_and_holds_up_nobody(
     running = forward(out.sink, RetryPolicy(retry_delays_ms=(60,) * 1000, concurrency=4, max_sleep_ms=50))
     await taken(out, 2)
     await hand_over(connection, ("bad", "4"), ("good", "c"))
-    assert [one["message"] for one in await taken(out, 3)] == ["a", "b", "c"]
+    assert [request["message"] for request in await taken(out, 3)] == ["a", "b", "c"]
     out.sink.failures = {}
-    found = await taken(out, 7)
+    payloads = await taken(out, 7)
     await running.stop()
-    assert [one["message"] for one in found if one["from"] == "bad"] == ["1", "2", "3", "4"]
+    assert [payload["message"] for payload in payloads if payload["from"] == "bad"] == ["1", "2", "3", "4"]
     attempts = [attempt for phone, attempt in out.sink.attempts if phone == "bad"]
     failures = len(attempts) - 3
     assert failures > 1
@@ -141,7 +150,7 @@ async def test_a_phone_that_fails_keeps_its_order_and_holds_up_nobody(
 
 async def test_the_schedule_lives_in_redis_and_survives_a_restart(
     connection: Connection, out: Outlet, forward: Forward
-):
+) -> None:
     if not isinstance(out.sink, Stubborn):
         pytest.skip("a list or stream in the same Redis fails only with its key: see the test of that")
     out.sink.failures = {"7": 1}
@@ -152,10 +161,10 @@ async def test_the_schedule_lives_in_redis_and_survives_a_restart(
     failed_at = time.monotonic()
     await first.stop()
     second = forward(out.sink, pace, who="two")
-    found = await taken(out, 2)
+    payloads = await taken(out, 2)
     await second.stop()
     assert time.monotonic() - failed_at > 0.5, "a restart does not try sooner"
-    assert [one["message"] for one in found] == ["a", "b"]
+    assert [payload["message"] for payload in payloads] == ["a", "b"]
     assert out.sink.attempts == [("7", 1), ("7", 2), ("7", 1)]
 
 
@@ -165,20 +174,20 @@ async def held(connection: Connection) -> bool:
 
 async def test_after_the_last_try_it_is_dead_with_its_history_and_the_next_one_goes_on(
     connection: Connection, out: Outlet, forward: Forward
-):
+) -> None:
     if not isinstance(out.sink, Stubborn):
         pytest.skip("a list or stream in the same Redis fails only with its key: see the test of that")
     out.sink.failures = {"7": 3}
     [first, _] = await hand_over(connection, ("7", "never"), ("7", "next"))
     running = forward(out.sink)
-    [found] = await taken(out, 1)
+    [payloads] = await taken(out, 1)
     await running.stop()
-    assert found["message"] == "next"
+    assert payloads["message"] == "next"
     [(_, flat)] = await connection.call("XRANGE", "rfctl:dead", "-", "+")
     dead = {flat[i].decode(): flat[i + 1].decode() for i in range(0, len(flat), 2)}
     assert (dead["sink"], dead["id"], dead["phone"], dead["text"]) == ("bot", first, "7", "never")
     attempts = json.loads(dead["tries"])
-    assert [one["error"] for one in attempts] == ["no, not 7"] * 3
+    assert [attempt["error"] for attempt in attempts] == ["no, not 7"] * 3
     assert [
         attempts[i + 1]["at_ms"] - attempts[i]["at_ms"] >= wait for i, wait in enumerate(PACE.retry_delays_ms)
     ] == [
@@ -190,7 +199,7 @@ async def test_after_the_last_try_it_is_dead_with_its_history_and_the_next_one_g
 
 async def test_a_list_whose_key_somebody_took_is_tried_again_and_the_others_go_on(
     connection: Connection, forward: Forward
-):
+) -> None:
     await connection.call("SET", "to-bad", "x")
     await hand_over(connection, ("bad", "1"), ("good", "a"), ("bad", "2"))
     running = forward(
@@ -201,7 +210,7 @@ async def test_a_list_whose_key_somebody_took_is_tried_again_and_the_others_go_o
     await connection.call("DEL", "to-bad")
     await until(lambda: settled(connection))
     await running.stop()
-    assert [json.loads(one)["message"] for one in await connection.call("LRANGE", "to-bad", 0, -1)] == [
+    assert [json.loads(item)["message"] for item in await connection.call("LRANGE", "to-bad", 0, -1)] == [
         "1",
         "2",
     ]
@@ -209,7 +218,7 @@ async def test_a_list_whose_key_somebody_took_is_tried_again_and_the_others_go_o
 
 async def test_a_final_failure_is_dead_at_once_and_a_pause_stops_everything(
     connection: Connection, forward: Forward
-):
+) -> None:
     receiver = Receiver(DeliveryError("malformed", final=True))
     running = forward(receiver, RetryPolicy(retry_delays_ms=(10,), max_sleep_ms=50))
     await hand_over(connection, ("7", "a"))
@@ -228,15 +237,15 @@ async def test_a_final_failure_is_dead_at_once_and_a_pause_stops_everything(
 
 
 async def test_a_receiver_that_is_back_is_given_at_once_what_waits_for_later(
-    connection: Connection, monkeypatch, forward: Forward
-):
+    connection: Connection, monkeypatch: pytest.MonkeyPatch, forward: Forward
+) -> None:
     monkeypatch.setattr("rfctl.delivery.outage._MIN_OUTAGE_S", 0.1)
 
     receiver = Receiver(DeliveryError("down"))
     running = forward(receiver, RetryPolicy(retry_delays_ms=(3_600_000,), max_sleep_ms=50))
     await hand_over(connection, *((f"{n}", f"{n}") for n in range(5)))
 
-    async def all_held():
+    async def all_held() -> bool:
         return (await left(connection))[2] == 5
 
     await until(all_held)
@@ -250,7 +259,7 @@ async def test_a_receiver_that_is_back_is_given_at_once_what_waits_for_later(
 
 async def test_one_who_writes_a_lot_does_not_hold_up_the_others_nor_fill_the_memory(
     connection: Connection, forward: Forward
-):
+) -> None:
     class Slow(Receiver):
         gate = asyncio.Event()
 
@@ -260,8 +269,8 @@ async def test_one_who_writes_a_lot_does_not_hold_up_the_others_nor_fill_the_mem
             await super().deliver(delivery)
 
     slow = Slow()
-    said = [("much", f"{n}") for n in range(200)] + [("other", "x")]
-    await hand_over(connection, *said)
+    texts = [("much", f"{n}") for n in range(200)] + [("other", "x")]
+    await hand_over(connection, *texts)
     running = forward(slow, RetryPolicy(retry_delays_ms=(10,), concurrency=2, max_sleep_ms=50))
     await until(lambda: "x" in slow.got)
     slow.gate.set()
@@ -272,14 +281,14 @@ async def test_one_who_writes_a_lot_does_not_hold_up_the_others_nor_fill_the_mem
 
 async def test_two_daemons_deliver_each_message_once_and_the_second_takes_over(
     connection: Connection, forward: Forward
-):
-    one, two = Receiver(), Receiver()
+) -> None:
+    item, two = Receiver(), Receiver()
     pace = RetryPolicy(retry_delays_ms=(10,), max_sleep_ms=50, lease_ms=400)
-    first = forward(one, pace, "one")
+    first = forward(item, pace, "one")
     await until(lambda: connection.call("EXISTS", "rfctl:sink:bot:lease"))
     second = forward(two, pace, "two")
     await hand_over(connection, *((f"{n % 5}", f"{n}") for n in range(50)))
-    await until(lambda: len(one.got) == 50)
+    await until(lambda: len(item.got) == 50)
     assert two.got == []
     await first.stop()
     await connection.call("SET", "rfctl:sink:bot:lease", "one", "PX", 400)  # as if it had died without a word
@@ -290,7 +299,7 @@ async def test_two_daemons_deliver_each_message_once_and_the_second_takes_over(
 
 async def test_a_group_that_somebody_deleted_begins_with_what_is_kept(
     connection: Connection, forward: Forward
-):
+) -> None:
     receiver = Receiver()
     running = forward(receiver)
     await hand_over(connection, ("7", "a"))
@@ -303,7 +312,7 @@ async def test_a_group_that_somebody_deleted_begins_with_what_is_kept(
 
 async def test_a_bug_in_a_sink_counts_as_a_failure_and_is_tried_again(
     connection: Connection, forward: Forward
-):
+) -> None:
     class Buggy(Receiver):
         attempts = 0
 
@@ -320,7 +329,9 @@ async def test_a_bug_in_a_sink_counts_as_a_failure_and_is_tried_again(
     await running.stop()
 
 
-async def test_a_redis_that_goes_and_comes_loses_no_delivery_and_keeps_the_order(own_server):
+async def test_a_redis_that_goes_and_comes_loses_no_delivery_and_keeps_the_order(
+    own_server: ServerMaker,
+) -> None:
     class Slow(Receiver):
         async def deliver(self, delivery: Delivery) -> None:
             await asyncio.sleep(0.01)
@@ -351,29 +362,31 @@ async def test_a_redis_that_goes_and_comes_loses_no_delivery_and_keeps_the_order
         assert [int(text) for text in first if int(text) % 3 == phone] == list(range(phone, 90, 3))
 
 
-async def test_on_several_shards_every_id_is_one_messages_alone(connection: Connection, server, tmp_path):
+async def test_on_several_shards_every_id_is_one_messages_alone(
+    connection: Connection, server: RedisServer, tmp_path: Path
+) -> None:
     async with HttpReceiver() as receiver:
         file = tmp_path / "c.toml"
         file.write_text(
             f"[redis]\nshards = 4\n[batching]\nmax_size = 1\n[http]\nport = 0\n"
             f'[sinks.bot]\ntype = "http"\nurl = "{receiver.url}"\nallow_private = true\n'
         )
-        given = {"HOME": str(tmp_path), "RFCTL_REDIS__URL": server.url}
-        async with running(load(Environment(given), file=file)):
+        variables_ = {"HOME": str(tmp_path), "RFCTL_REDIS__URL": server.url}
+        async with running(load(Environment(variables_), file=file)):
             batches = make_rig(connection, 4, max_size=1)
             await batches.add(
                 [Message(phone=f"7{n}", text=f"{n}", id=f"{n}", channel="generic") for n in range(40)]
             )
             await until(lambda: len(receiver.taken) >= 40)
-    ids = [one["headers"]["webhook-id"] for one in receiver.taken]
+    ids = [request["headers"]["webhook-id"] for request in receiver.taken]
     assert len(set(ids)) == len(ids) == 40
-    assert {one.rpartition("-")[2] for one in ids} == {"0", "1", "2", "3"}
-    assert {one["body"]["message"] for one in receiver.taken} == {f"{n}" for n in range(40)}
+    assert {item.rpartition("-")[2] for item in ids} == {"0", "1", "2", "3"}
+    assert {request["body"]["message"] for request in receiver.taken} == {f"{n}" for n in range(40)}
 
 
 async def test_three_who_always_fail_are_tried_by_the_schedule_while_others_are_served(
     connection: Connection, forward: Forward
-):
+) -> None:
     attempts: list[float] = []
 
     class Refusing(Receiver):
@@ -398,7 +411,7 @@ async def test_three_who_always_fail_are_tried_by_the_schedule_while_others_are_
 
 async def test_one_that_somebody_deleted_while_it_waited_holds_its_phone_no_longer(
     connection: Connection, forward: Forward
-):
+) -> None:
     receiver = Receiver(DeliveryError("down"))
     running = forward(receiver, RetryPolicy(retry_delays_ms=(100,) * 99, max_sleep_ms=20))
     [entry_id] = await hand_over(connection, ("7", "deleted"))
@@ -415,8 +428,8 @@ async def test_one_that_somebody_deleted_while_it_waited_holds_its_phone_no_long
     "fields", [("phone", "7", "count", "x"), ("phone", "7", "messages", "nope"), ("a", "b")]
 )
 async def test_an_entry_that_we_did_not_write_is_dead_and_ends_nothing(
-    connection: Connection, fields, forward: Forward
-):
+    connection: Connection, fields: tuple[Any, ...], forward: Forward
+) -> None:
     receiver = Receiver()
     await connection.call("XADD", "rfctl:out", "*", *fields)
     running = forward(receiver)
@@ -427,7 +440,7 @@ async def test_an_entry_that_we_did_not_write_is_dead_and_ends_nothing(
     assert await connection.call("XLEN", "rfctl:dead") == (0 if fields == ("a", "b") else 1)
 
 
-async def test_a_sink_that_cancels_itself_has_failed(connection: Connection, forward: Forward):
+async def test_a_sink_that_cancels_itself_has_failed(connection: Connection, forward: Forward) -> None:
     class Odd(Receiver):
         attempts = 0
 
@@ -444,24 +457,24 @@ async def test_a_sink_that_cancels_itself_has_failed(connection: Connection, for
     await running.stop()
 
 
-async def test_who_has_lost_the_lease_reads_nothing_new(connection: Connection):
-    one = deliveries(connection)
-    await one.open()
+async def test_who_has_lost_the_lease_reads_nothing_new(connection: Connection) -> None:
+    delivery = deliveries(connection)
+    await delivery.open()
     await hand_over(connection, ("7", "a"))
-    assert await one.lease("one", 60_000)
-    assert len(await one.unread(10, 1, "one") or []) == 1
+    assert await delivery.lease("one", 60_000)
+    assert len(await delivery.unread(10, 1, "one") or []) == 1
     await connection.call("SET", "rfctl:sink:bot:lease", "two")
     await hand_over(connection, ("7", "b"))
-    assert await one.unread(10, 1, "one") is None
-    assert await one.unacknowledged("0-0", 10, "one") is None
-    assert [entry.merged.text for entry in await one.unread(10, 1, "two") or []] == ["b"]
+    assert await delivery.unread(10, 1, "one") is None
+    assert await delivery.unacknowledged("0-0", 10, "one") is None
+    assert [entry.merged.text for entry in await delivery.unread(10, 1, "two") or []] == ["b"]
 
 
-async def test_a_hold_whose_answer_was_lost_counts_one_try(connection: Connection):
-    one = deliveries(connection)
+async def test_a_hold_whose_answer_was_lost_counts_one_try(connection: Connection) -> None:
+    delivery = deliveries(connection)
     [entry_id] = await hand_over(connection, ("7", "a"))
     for _ in range(2):
-        await one.schedule_retry("7", [entry_id], wait_ms=0, error="no", attempts=0)
-    assert (await one.fetch(entry_id)).attempts == 1
-    await one.schedule_retry("7", [entry_id], wait_ms=0, error="no", attempts=1)
-    assert (await one.fetch(entry_id)).attempts == 2
+        await delivery.schedule_retry("7", [entry_id], wait_ms=0, error="no", attempts=0)
+    assert (await delivery.fetch(entry_id)).attempts == 1
+    await delivery.schedule_retry("7", [entry_id], wait_ms=0, error="no", attempts=1)
+    assert (await delivery.fetch(entry_id)).attempts == 2

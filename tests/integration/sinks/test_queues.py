@@ -21,7 +21,7 @@ from rfctl.sinks.redis import RedisSink
 from rfctl.sinks.registry import SPECS, build_sink
 from rfctl.store.connection import Connection, RedisAddress
 from tests.support import workers
-from tests.support.servers import RedisServer
+from tests.support.servers import RedisServer, ServerMaker
 
 QUEUE = "company-7-messages"
 TEMPLATE = "company-{company}-messages"
@@ -76,7 +76,9 @@ def ids(jobs: list[dict[str, Any]]) -> list[str]:
 
 
 @every_sink
-async def test_two_sinks_and_two_rfctl_in_one_queue_are_all_served(connection: Connection, type_: str):
+async def test_two_sinks_and_two_rfctl_in_one_queue_are_all_served(
+    connection: Connection, type_: str
+) -> None:
     async with (
         opened(type_, connection.address.url) as sent_one,
         opened(type_, connection.address.url, sink_name="other") as other,
@@ -99,7 +101,7 @@ async def refusal(sink: Sink, sent_one: Delivery) -> DeliveryError:
 @pytest.mark.parametrize("variable", NODE)
 async def test_a_bullmq_worker_of_node_gets_the_message_in_the_shape_it_reads(
     server: RedisServer, variable: str
-):
+) -> None:
     modules, sent = workers.node_modules(variable), delivery(1)
     async with opened("bullmq", server.url) as sink, workers.bullmq(server, QUEUE, modules) as worker:
         await sink.deliver(sent)
@@ -121,7 +123,7 @@ async def test_a_bullmq_worker_of_node_gets_the_message_in_the_shape_it_reads(
 @pytest.mark.parametrize("variable", NODE)
 async def test_a_repeated_message_is_one_bullmq_job_before_and_after_it_is_done(
     server: RedisServer, variable: str
-):
+) -> None:
     modules = workers.node_modules(variable)
     async with opened("bullmq", server.url) as sink:
         for number in (1, 2, 1, 2):
@@ -134,7 +136,7 @@ async def test_a_repeated_message_is_one_bullmq_job_before_and_after_it_is_done(
     assert ids([*first, last]) == [f"rfctl-bot-0f0f-179000000000{number}-0" for number in (1, 2, 3)]
 
 
-async def test_a_celery_worker_gets_the_messages_in_order_and_in_their_shape(server: RedisServer):
+async def test_a_celery_worker_gets_the_messages_in_order_and_in_their_shape(server: RedisServer) -> None:
     sent = [delivery(number) for number in (1, 2, 3)]
     async with opened("celery", server.url) as sink:
         for sent_one in sent:
@@ -147,7 +149,7 @@ async def test_a_celery_worker_gets_the_messages_in_order_and_in_their_shape(ser
     ]
 
 
-async def test_a_repeated_message_reaches_celery_with_the_same_task_id(server: RedisServer):
+async def test_a_repeated_message_reaches_celery_with_the_same_task_id(server: RedisServer) -> None:
     async with opened("celery", server.url) as sink:
         for number in (1, 1):
             await sink.deliver(delivery(number))
@@ -158,7 +160,7 @@ async def test_a_repeated_message_reaches_celery_with_the_same_task_id(server: R
     )
 
 
-async def test_a_default_rq_worker_gets_the_messages_in_order_and_each_once(server: RedisServer):
+async def test_a_default_rq_worker_gets_the_messages_in_order_and_each_once(server: RedisServer) -> None:
     sent = [delivery(number) for number in (1, 2, 3)]
     async with opened("rq", server.url) as sink:
         for sent_one in [*sent, sent[0]]:
@@ -178,8 +180,8 @@ async def test_a_default_rq_worker_gets_the_messages_in_order_and_each_once(serv
 
 @every_sink
 async def test_a_dead_redis_is_a_failure_in_time_and_the_next_delivery_after_its_return_works(
-    own_server, type_: str
-):
+    own_server: ServerMaker, type_: str
+) -> None:
     server = own_server()
     url = server.url.replace("://", "://:s3cr3t-word@")
     async with opened(type_, server.url, timeout_ms=1_500) as sink:
@@ -199,7 +201,7 @@ async def test_a_dead_redis_is_a_failure_in_time_and_the_next_delivery_after_its
 
 
 @every_sink
-async def test_a_server_that_is_silent_is_a_failure_in_time(type_: str):
+async def test_a_server_that_is_silent_is_a_failure_in_time(type_: str) -> None:
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
     async with opened(type_, f"redis://:s3cr3t-word@127.0.0.1:{port}/0", timeout_ms=500) as sink:
@@ -211,7 +213,9 @@ async def test_a_server_that_is_silent_is_a_failure_in_time(type_: str):
 
 
 @every_sink
-async def test_a_redis_that_wants_another_password_is_a_failure_that_can_be_put_right(own_server, type_: str):
+async def test_a_redis_that_wants_another_password_is_a_failure_that_can_be_put_right(
+    own_server: ServerMaker, type_: str
+) -> None:
     server = own_server("--requirepass", "r1ght")
     url = server.url.replace("://", "://:wr0ng@")
     async with opened(type_, url) as sink:
@@ -225,7 +229,7 @@ async def test_a_redis_that_wants_another_password_is_a_failure_that_can_be_put_
 @every_sink
 async def test_a_unix_socket_and_a_database_are_taken_from_the_url(
     server: RedisServer, connection: Connection, type_: str
-):
+) -> None:
     scheme, query = ("redis+socket", "virtual_host=3") if type_ == "celery" else ("unix", "db=3")
     async with opened(type_, f"{scheme}://{server.socket}?{query}") as sink:
         await sink.deliver(delivery(1))
@@ -234,14 +238,14 @@ async def test_a_unix_socket_and_a_database_are_taken_from_the_url(
 
 
 @every_sink
-async def test_many_deliveries_at_a_time_all_arrive(server: RedisServer, type_: str):
+async def test_many_deliveries_at_a_time_all_arrive(server: RedisServer, type_: str) -> None:
     async with opened(type_, server.url) as sink:
         await asyncio.gather(*(sink.deliver(delivery(number)) for number in range(40)))
     assert await waiting(server, type_) == 40
 
 
 @every_sink
-async def test_numbers_that_no_encoder_writes_do_not_stop_a_message(server: RedisServer, type_: str):
+async def test_numbers_that_no_encoder_writes_do_not_stop_a_message(server: RedisServer, type_: str) -> None:
     metadata = b'{"huge":1e400,"long":' + b"9" * 5_000 + b"}"
     async with opened(type_, server.url) as sink:
         await sink.deliver(delivery(1, metadata))
@@ -250,7 +254,7 @@ async def test_numbers_that_no_encoder_writes_do_not_stop_a_message(server: Redi
 
 async def test_the_brokers_of_celerys_own_variables_are_not_used(
     server: RedisServer, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     monkeypatch.setenv("CELERY_BROKER_URL", "redis://127.0.0.1:1/0")
     monkeypatch.setenv("CELERY_BROKER_WRITE_URL", "redis://127.0.0.1:1/0")
     monkeypatch.setenv("CELERY_CONFIG_MODULE", "no.such.module")

@@ -25,7 +25,7 @@ async def phones(aliases: Aliases, *messages: Message) -> list[str]:
 @pytest.mark.parametrize("shards", [0, 4])
 async def test_message_with_the_second_id_alone_joins_the_batch_of_the_phone(
     connection: Connection, shards: int
-):
+) -> None:
     batches = make_rig(connection, shards)
     await batches.add([message("a", PHONE)])
     await batches.add([message("b", BSUID)])
@@ -34,22 +34,22 @@ async def test_message_with_the_second_id_alone_joins_the_batch_of_the_phone(
     assert (merged.phone, merged.text) == (PHONE, "a b")
 
 
-async def test_alias_learned_in_a_call_applies_to_the_whole_call(connection: Connection):
+async def test_alias_learned_in_a_call_applies_to_the_whole_call(connection: Connection) -> None:
     assert await phones(Aliases(connection), message("a", BSUID), message("b", PHONE)) == [PHONE, PHONE]
 
 
-async def test_sender_without_a_known_phone_goes_by_the_id(connection: Connection):
+async def test_sender_without_a_known_phone_goes_by_the_id(connection: Connection) -> None:
     assert await phones(Aliases(connection), message("a", BSUID), message("b", "7", alias="")) == [BSUID, "7"]
     assert await connection.call("DBSIZE") == 0
 
 
-async def test_alias_holds_for_every_daemon_and_for_one_source(connection: Connection):
+async def test_alias_holds_for_every_daemon_and_for_one_source(connection: Connection) -> None:
     await Aliases(connection).learn_and_resolve([message("a", PHONE)])
     other = Aliases(connection)
     assert await phones(other, message("b", BSUID), message("c", BSUID, channel="barber")) == [PHONE, BSUID]
 
 
-async def test_alias_is_written_once_an_hour_and_a_new_phone_at_once(connection: Connection):
+async def test_alias_is_written_once_an_hour_and_a_new_phone_at_once(connection: Connection) -> None:
     now = [0.0]
     aliases, key = Aliases(connection, lambda: now[0]), alias_key("salon", BSUID)
     await aliases.learn_and_resolve([message("a", PHONE)])
@@ -63,7 +63,7 @@ async def test_alias_is_written_once_an_hour_and_a_new_phone_at_once(connection:
     assert await connection.call("GET", key) == b"49151"
 
 
-async def test_alias_expires_a_month_after_its_last_use(connection: Connection):
+async def test_alias_expires_a_month_after_its_last_use(connection: Connection) -> None:
     await Aliases(connection).learn_and_resolve([message("a", PHONE)])
     key = alias_key("salon", BSUID)
     assert 29 * 86_400 < await connection.call("TTL", key) <= 30 * 86_400
@@ -72,7 +72,9 @@ async def test_alias_expires_a_month_after_its_last_use(connection: Connection):
     assert await connection.call("TTL", key) > 29 * 86_400
 
 
-async def test_memory_of_written_aliases_is_bounded(connection: Connection, monkeypatch):
+async def test_memory_of_written_aliases_is_bounded(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("rfctl.store.aliases._MOST_FRESH", 2)
     aliases = Aliases(connection)
     await aliases.learn_and_resolve([message(f"{n}", f"7{n}", alias=f"id{n}") for n in range(3)])

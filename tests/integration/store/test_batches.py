@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from typing import Any
 
 import pytest
 
@@ -14,20 +15,21 @@ from rfctl.store.connection import Connection, RedisAddress
 from rfctl.store.keys import batch_key_of
 from tests.support.batching import make_rig
 from tests.support.clock import VirtualClock
+from tests.support.servers import RedisServer, ServerMaker
 
 PHONE = "79001234567"
 
 
-def message(text: str, phone: str = PHONE, **more) -> Message:
+def message(text: str, phone: str = PHONE, **more: Any) -> Message:
     return Message(phone=phone, text=text, id=more.pop("id", text), channel="generic", **more)
 
 
 @pytest.fixture(params=[0, 4])
-def shards(request) -> int:
-    return request.param
+def shards(request: Any) -> int:
+    return int(request.param)
 
 
-async def test_four_fragments_are_one_thought(timed: Connection, clock: VirtualClock, shards: int):
+async def test_four_fragments_are_one_thought(timed: Connection, clock: VirtualClock, shards: int) -> None:
     batches = make_rig(timed, shards, quiet_ms=50)
     for text in ("Привет,", "запишите", "меня на", "стрижку"):
         await batches.add([message(text)])
@@ -41,7 +43,7 @@ async def test_four_fragments_are_one_thought(timed: Connection, clock: VirtualC
     assert (merged.phone, merged.count, merged.reason) == (PHONE, 4, "quiet")
 
 
-async def test_the_keys_are_the_node_services(connection: Connection):
+async def test_the_keys_are_the_node_services(connection: Connection) -> None:
     batches = make_rig(connection)
     await batches.add([message("a", company="962302", metadata=b'{"n":9007199254740993,"e":[]}')])
     keys = {key.decode() for key in await connection.call("KEYS", "*")}
@@ -61,7 +63,7 @@ async def test_the_keys_are_the_node_services(connection: Connection):
     assert await connection.call("PTTL", f"last-msg:{PHONE}") > 0
 
 
-async def test_full_batch_leaves_in_the_call_that_fills_it(connection: Connection, shards: int):
+async def test_full_batch_leaves_in_the_call_that_fills_it(connection: Connection, shards: int) -> None:
     batches = make_rig(connection, shards)
     results = await batches.add([message(str(i)) for i in range(12)])
     assert [result.size for result in results] == [*range(1, 11), 1, 2]
@@ -72,7 +74,9 @@ async def test_full_batch_leaves_in_the_call_that_fills_it(connection: Connectio
     assert [item.text for item in batch.messages] == ["10", "11"]
 
 
-async def test_the_first_message_never_waits_longer_than_max_wait(timed: Connection, clock: VirtualClock):
+async def test_the_first_message_never_waits_longer_than_max_wait(
+    timed: Connection, clock: VirtualClock
+) -> None:
     batches = make_rig(timed, quiet_ms=200, max_wait_ms=250)
     for i in range(4):
         await batches.add([message(str(i))])
@@ -84,7 +88,7 @@ async def test_the_first_message_never_waits_longer_than_max_wait(timed: Connect
     assert (merged.reason, merged.count) == ("max-wait", 4)
 
 
-async def test_two_companies_are_never_in_one_merged_message(connection: Connection, shards: int):
+async def test_two_companies_are_never_in_one_merged_message(connection: Connection, shards: int) -> None:
     batches = make_rig(connection, shards)
     await batches.add(
         [message("a", company="1"), message("b", company="2"), message("c", company="1"), message("d")]
@@ -97,14 +101,14 @@ async def test_two_companies_are_never_in_one_merged_message(connection: Connect
     ]
 
 
-async def test_simulated_message_never_joins_a_real_batch(connection: Connection):
+async def test_simulated_message_never_joins_a_real_batch(connection: Connection) -> None:
     batches = make_rig(connection)
     await batches.add([message("real"), message("made up", simulated=True)])
     [merged] = await batches.collect()
     assert (merged.text, merged.simulated, merged.reason) == ("real", False, "channel")
 
 
-async def test_id_is_added_once_for_each_sender(connection: Connection, shards: int):
+async def test_id_is_added_once_for_each_sender(connection: Connection, shards: int) -> None:
     batches = make_rig(connection, shards)
     results = await batches.add([message("a", id="1"), message("a", id="1"), message("a", "7", id="1")])
     assert [result.added for result in results] == [True, False, True]
@@ -112,7 +116,7 @@ async def test_id_is_added_once_for_each_sender(connection: Connection, shards: 
     assert not (await batches.add([message("a", id="1")]))[0].added, "after the hand-over too"
 
 
-async def test_text_and_metadata_come_out_to_the_byte(connection: Connection):
+async def test_text_and_metadata_come_out_to_the_byte(connection: Connection) -> None:
     batches = make_rig(connection, separator="\n")
     texts = ["😀👨‍👩‍👧", "a\nb\tc", "\u202eשלום", '","companyId":1,"metadata":', '\\"\\', "\0", "]}{"]
     metadata = b'{"id":12345678901234567890,"empty":[],"o":{},"f":1.50,"s":"\\u0000,\\"metadata\\":"}'
@@ -127,7 +131,9 @@ async def test_text_and_metadata_come_out_to_the_byte(connection: Connection):
 @pytest.mark.parametrize(
     "phone", ["a b", "*", "}{", "{17}:x", "rfctl:due", "x" * 200, "\0\n", "#" + "0" * 32, "тел"]
 )
-async def test_hostile_phone_is_a_phone_like_any_other(connection: Connection, phone: str, shards: int):
+async def test_hostile_phone_is_a_phone_like_any_other(
+    connection: Connection, phone: str, shards: int
+) -> None:
     batches = make_rig(connection, shards)
     await batches.add([message("a", phone), message("b", phone)])
     pending = await batches.store.pending()
@@ -138,7 +144,9 @@ async def test_hostile_phone_is_a_phone_like_any_other(connection: Connection, p
     assert len(await connection.call("KEYS", f"rapid-fire:*{batch_key_of(phone)}*")) == 0
 
 
-async def test_two_daemons_hand_each_batch_over_once(timed: Connection, clock: VirtualClock, shards: int):
+async def test_two_daemons_hand_each_batch_over_once(
+    timed: Connection, clock: VirtualClock, shards: int
+) -> None:
     batches = make_rig(timed, shards, quiet_ms=1)
     await batches.add([message("x", f"p{i}", id="1") for i in range(200)])
     await clock.advance(1)
@@ -147,7 +155,7 @@ async def test_two_daemons_hand_each_batch_over_once(timed: Connection, clock: V
     assert len(merged) == len({item.phone for item in merged}) == 200
 
 
-async def test_overdue_batch_is_handed_over_counted_and_named(timed: Connection, clock: VirtualClock):
+async def test_overdue_batch_is_handed_over_counted_and_named(timed: Connection, clock: VirtualClock) -> None:
     batches = make_rig(timed, quiet_ms=1, overdue_ms=10)
     await batches.add([message("a")])
     await clock.advance(50)
@@ -158,7 +166,9 @@ async def test_overdue_batch_is_handed_over_counted_and_named(timed: Connection,
     assert (await batches.store.pending()).totals["stale"] == 1
 
 
-async def test_due_time_is_clamped_after_the_clock_jumped_back(timed: Connection, clock: VirtualClock):
+async def test_due_time_is_clamped_after_the_clock_jumped_back(
+    timed: Connection, clock: VirtualClock
+) -> None:
     batches = make_rig(timed, quiet_ms=20, max_wait_ms=100)
     await batches.add([message("a")])
     await clock.advance(-3_600_000)
@@ -168,7 +178,7 @@ async def test_due_time_is_clamped_after_the_clock_jumped_back(timed: Connection
     assert (await batches.hand_over()).batches == 1
 
 
-async def test_order_sent_goes_by_the_senders_clock(connection: Connection):
+async def test_order_sent_goes_by_the_senders_clock(connection: Connection) -> None:
     batches = make_rig(connection, order="sent")
     await batches.add([message("b", sent_ms=2000), message("a", sent_ms=1000), message("b2", sent_ms=2000)])
     await batches.batches.flush(PHONE)
@@ -189,7 +199,7 @@ async def test_order_sent_goes_by_the_senders_clock(connection: Connection):
 )
 async def test_order_sent_keeps_the_arrival_where_times_are_whole_seconds(
     connection: Connection, shards: int, sent_ms: dict[str, int], order: str
-):
+) -> None:
     batches = make_rig(connection, shards, order="sent")
     for text, at in sent_ms.items():
         await batches.add([message(text, sent_ms=at)])
@@ -198,7 +208,9 @@ async def test_order_sent_keeps_the_arrival_where_times_are_whole_seconds(
     assert merged.text == order
 
 
-async def test_discard_returns_the_items_and_leaves_nothing_to_flush(connection: Connection, shards: int):
+async def test_discard_returns_the_items_and_leaves_nothing_to_flush(
+    connection: Connection, shards: int
+) -> None:
     batches = make_rig(connection, shards)
     await batches.add([message("a"), message("b")])
     assert len(await batches.batches.discard(PHONE)) == 2
@@ -210,7 +222,7 @@ async def test_discard_returns_the_items_and_leaves_nothing_to_flush(connection:
 
 async def test_key_of_another_kind_harms_no_neighbour(
     connection: Connection, timed: Connection, clock: VirtualClock
-):
+) -> None:
     batches = make_rig(timed, quiet_ms=1)
     await connection.call("SET", "rapid-fire:bad", "x")
     results = await batches.add([message("a", "good"), message("a", "bad"), message("a", "fine")])
@@ -227,7 +239,7 @@ async def test_key_of_another_kind_harms_no_neighbour(
 
 async def test_list_of_the_node_service_is_handed_over_before_the_next_message(
     connection: Connection,
-):
+) -> None:
     batches = make_rig(connection)
     old = json.dumps({"message": "old", "companyId": 1, "metadata": {}, "timestamp": 1})
     await connection.call("RPUSH", f"rapid-fire:{PHONE}", old, "not json")
@@ -238,14 +250,14 @@ async def test_list_of_the_node_service_is_handed_over_before_the_next_message(
     assert json.loads(b"[" + b",".join(merged[0].raw) + b"]")[1] == "not json"
 
 
-async def test_a_lost_script_is_loaded_again(connection: Connection):
+async def test_a_lost_script_is_loaded_again(connection: Connection) -> None:
     batches = make_rig(connection)
     await batches.add([message("a")])
     await connection.call("SCRIPT", "FLUSH")
     assert (await batches.add([message("b")]))[0].size == 2
 
 
-async def test_full_memory_rejects_new_messages_and_still_hands_over(own_server):
+async def test_full_memory_rejects_new_messages_and_still_hands_over(own_server: ServerMaker) -> None:
     server = own_server("--maxmemory-policy", "noeviction")
 
     connection = Connection.open(RedisAddress(server.url, "the test"))
@@ -260,7 +272,7 @@ async def test_full_memory_rejects_new_messages_and_still_hands_over(own_server)
     await connection.close()
 
 
-async def test_acknowledged_message_survives_a_kill_of_the_server(own_server):
+async def test_acknowledged_message_survives_a_kill_of_the_server(own_server: ServerMaker) -> None:
     server = own_server()
 
     connection = Connection.open(RedisAddress(server.url, "the test"))
@@ -277,7 +289,7 @@ async def test_acknowledged_message_survives_a_kill_of_the_server(own_server):
     await connection.close()
 
 
-async def test_summary_of_a_million_batches_scans_nothing(connection: Connection):
+async def test_summary_of_a_million_batches_scans_nothing(connection: Connection) -> None:
     batches = make_rig(connection)
     await batches.add([message("a")])
     fill = "for i=1,1000000 do redis.call('ZADD', KEYS[1], 9e12+i, 'p'..i) end"
@@ -293,14 +305,14 @@ async def test_summary_of_a_million_batches_scans_nothing(connection: Connection
     assert "scan" not in used
 
 
-def rule(text: str, action) -> Rule:
+def rule(text: str, action: Any) -> Rule:
     return Rule(text, words=frozenset({text}), action=action)
 
 
 RULES = (rule("alone", "send_alone"), rule("all", "send_batch"), rule("stop", "discard_batch"))
 
 
-async def test_send_alone_hands_over_the_pending_batch_first(connection: Connection, shards: int):
+async def test_send_alone_hands_over_the_pending_batch_first(connection: Connection, shards: int) -> None:
     batches = make_rig(connection, shards, RULES)
     results = await batches.add([message("a"), message("b"), message("alone"), message("c")])
     assert [result.due_in_ms for result in results][2] == 0
@@ -311,14 +323,16 @@ async def test_send_alone_hands_over_the_pending_batch_first(connection: Connect
     assert [item.text for item in batch.messages] == ["c"]
 
 
-async def test_send_batch_hands_over_the_batch_with_the_message(connection: Connection, shards: int):
+async def test_send_batch_hands_over_the_batch_with_the_message(connection: Connection, shards: int) -> None:
     batches = make_rig(connection, shards, RULES)
     await batches.add([message("a"), message("all")])
     [merged] = await batches.collect()
     assert (merged.text, merged.reason, merged.count) == ("a all", "bypass", 2)
 
 
-async def test_discard_batch_drops_and_counts_the_pending_messages(connection: Connection, shards: int):
+async def test_discard_batch_drops_and_counts_the_pending_messages(
+    connection: Connection, shards: int
+) -> None:
     batches = make_rig(connection, shards, RULES)
     await batches.add([message("a"), message("b"), message("stop")])
     [merged] = await batches.collect()
@@ -327,14 +341,14 @@ async def test_discard_batch_drops_and_counts_the_pending_messages(connection: C
     assert (pending.messages, pending.batches, pending.totals["messages_discarded"]) == (0, 0, 2)
 
 
-async def test_discard_batch_spares_the_batch_of_another_company(connection: Connection):
+async def test_discard_batch_spares_the_batch_of_another_company(connection: Connection) -> None:
     batches = make_rig(connection, 0, RULES)
     await batches.add([message("a", company="1"), message("stop", company="2")])
     merged = await batches.collect()
     assert [(item.text, item.company, item.discarded) for item in merged] == [("a", "1", 0), ("stop", "2", 0)]
 
 
-async def test_senders_and_chats_are_never_mixed(connection: Connection, shards: int):
+async def test_senders_and_chats_are_never_mixed(connection: Connection, shards: int) -> None:
     batches = make_rig(connection, shards)
     await batches.add(
         [
@@ -349,7 +363,7 @@ async def test_senders_and_chats_are_never_mixed(connection: Connection, shards:
     assert merged == {("1", "g"): "a c", ("2", "g"): "b", ("1", ""): "d"}
 
 
-async def test_accounts_never_share_a_batch_and_split_by_keeps_both_open(connection: Connection):
+async def test_accounts_never_share_a_batch_and_split_by_keeps_both_open(connection: Connection) -> None:
     batches = make_rig(connection)
     await batches.add([message("a", account="x"), message("b", account="y")])
     [merged] = await batches.collect()
@@ -363,7 +377,7 @@ async def test_accounts_never_share_a_batch_and_split_by_keeps_both_open(connect
     assert sorted(item.text for item in await batches.collect()) == ["a c", "b", "d f", "e"]
 
 
-async def test_same_id_of_another_account_or_source_is_another_message(connection: Connection):
+async def test_same_id_of_another_account_or_source_is_another_message(connection: Connection) -> None:
     batches = make_rig(connection, max_size=100)
     sent = [message("a", id="1"), message("a", id="1", account="x"), message("a", id="1", account="x")]
     results = await batches.add(sent)
@@ -371,7 +385,7 @@ async def test_same_id_of_another_account_or_source_is_another_message(connectio
     assert (await batches.add([Message(phone=PHONE, text="a", id="1", channel="other")]))[0].added
 
 
-async def test_a_source_remembers_its_ids_for_its_own_time(connection: Connection):
+async def test_a_source_remembers_its_ids_for_its_own_time(connection: Connection) -> None:
     batches = make_rig(connection, dedupe_s=50, source_dedupe_s={"slow": 700_000})
     await batches.add([message("a"), Message(phone="7", text="b", id="1", channel="slow")])
     keys = [key.decode() for key in await connection.call("KEYS", "rfctl:seen:*")]
@@ -379,7 +393,7 @@ async def test_a_source_remembers_its_ids_for_its_own_time(connection: Connectio
     assert lives == {"50": 100, "700000": 1_400_000}
 
 
-async def test_edit_and_deletion_change_the_text_and_keep_the_originals(connection: Connection):
+async def test_edit_and_deletion_change_the_text_and_keep_the_originals(connection: Connection) -> None:
     batches = make_rig(connection, separator="|")
     await batches.add(
         [
@@ -396,7 +410,7 @@ async def test_edit_and_deletion_change_the_text_and_keep_the_originals(connecti
     assert [item.text for item in merged.messages] == ["helo", "wrong", "hello", "[deletion]", "new text"]
 
 
-async def test_media_and_reference_come_out_unchanged(connection: Connection):
+async def test_media_and_reference_come_out_unchanged(connection: Connection) -> None:
     batches = make_rig(connection)
     media = (Media(id="m1", mime="image/jpeg", caption='","refers":"x', url="https://x/y"),)
     await batches.add([message("", type="image", media=media, refers="r", platform="whatsapp", account="a")])
@@ -408,10 +422,10 @@ async def test_media_and_reference_come_out_unchanged(connection: Connection):
 
 
 @pytest.mark.parametrize("turns", range(-1, 12))
-async def test_cancellation_is_obeyed_while_connecting(server, turns: int):
+async def test_cancellation_is_obeyed_while_connecting(server: RedisServer, turns: int) -> None:
     connection = Connection.open(RedisAddress(server.url, "the test"))
 
-    async def follow():
+    async def follow() -> None:
         if turns < 0:
             own = asyncio.current_task()
             assert own is not None
@@ -419,7 +433,7 @@ async def test_cancellation_is_obeyed_while_connecting(server, turns: int):
         async for _ in connection.published("x"):
             pass
 
-    async def ask():
+    async def ask() -> None:
         while True:
             await connection.now_ms()
 
@@ -433,7 +447,7 @@ async def test_cancellation_is_obeyed_while_connecting(server, turns: int):
     await connection.close()
 
 
-async def test_item_that_only_lua_takes_for_json_comes_out_as_text(connection: Connection):
+async def test_item_that_only_lua_takes_for_json_comes_out_as_text(connection: Connection) -> None:
     batches = make_rig(connection)
     await connection.call("RPUSH", f"rapid-fire:{PHONE}", '{"message":"a","metadata":{"score":NaN}}')
     await connection.call(
@@ -445,7 +459,7 @@ async def test_item_that_only_lua_takes_for_json_comes_out_as_text(connection: C
     assert json.loads(b"[" + b",".join(merged.raw) + b"]", parse_constant=pytest.fail)
 
 
-async def test_longer_wait_of_another_daemons_rule_is_not_clamped(connection: Connection):
+async def test_longer_wait_of_another_daemons_rule_is_not_clamped(connection: Connection) -> None:
     patient = make_rig(connection, 0, [Rule("slow", quiet_ms=3_600_000, max_wait_ms=7_200_000)])
     await patient.add([message("a")])
     assert (await make_rig(connection).hand_over()).clamped == 0
@@ -455,7 +469,7 @@ async def test_longer_wait_of_another_daemons_rule_is_not_clamped(connection: Co
     assert batch.due_ms - batch.now_ms > 3_500_000
 
 
-async def test_scripts_and_the_connection_go_by_one_clock(timed: Connection, clock: VirtualClock):
+async def test_scripts_and_the_connection_go_by_one_clock(timed: Connection, clock: VirtualClock) -> None:
     await clock.set(1_700_000_000_000)
     rig = make_rig(timed, quiet_ms=5000)
     await rig.add([message("a")])

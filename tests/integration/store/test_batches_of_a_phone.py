@@ -34,26 +34,26 @@ async def texts(batches: Rig, names: list[str]) -> list[str]:
     return [batch.messages[0].text for batch in peeked if batch is not None]
 
 
-async def test_every_batch_of_a_phone_is_found_the_oldest_first(batches: Rig):
+async def test_every_batch_of_a_phone_is_found_the_oldest_first(batches: Rig) -> None:
     assert await texts(batches, await batches.batches.find_batches(PHONE)) == ["first", "second", "third"]
     assert await batches.batches.find_batches("nobody") == []
 
 
-async def test_chat_narrows_the_search_and_empty_is_the_one_to_one_chat(batches: Rig):
+async def test_chat_narrows_the_search_and_empty_is_the_one_to_one_chat(batches: Rig) -> None:
     assert await texts(batches, await batches.batches.find_batches(PHONE, "family")) == ["second"]
     assert await texts(batches, await batches.batches.find_batches(PHONE, "")) == ["first", "third"]
     assert await batches.batches.find_batches(PHONE, "work") == []
 
 
 @pytest.mark.parametrize("phone", [PHONE, "p 1"])
-async def test_batch_of_a_phone_alone_is_found_without_the_index(connection: Connection, phone: str):
+async def test_batch_of_a_phone_alone_is_found_without_the_index(connection: Connection, phone: str) -> None:
     batches = make_rig(connection)
     await say(batches, "x", phone)
     await connection.call("DEL", "rfctl:due")
     assert await batches.batches.find_batches(phone) == [batch_key_of(phone)]
 
 
-async def test_long_index_is_read_page_by_page_without_scanning_keys(connection: Connection):
+async def test_long_index_is_read_page_by_page_without_scanning_keys(connection: Connection) -> None:
     batches = make_rig(connection)
     await say(batches, "x", chat="family")
     fill = "for i=1,30000 do redis.call('ZADD', KEYS[1], i, ARGV[1]..string.format('%032x', i)) end"

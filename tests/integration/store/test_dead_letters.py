@@ -43,7 +43,9 @@ async def texts(room: DeadLetters, most: int = 100, sink: str = "") -> list[str]
     return [letter.entry.merged.text for letter in await room.newest(most, sink)]
 
 
-async def test_dead_letter_has_its_sink_and_every_attempt(connection: Connection, shards: list[ShardKeys]):
+async def test_dead_letter_has_its_sink_and_every_attempt(
+    connection: Connection, shards: list[ShardKeys]
+) -> None:
     entry = await dead_letter(connection, shards[-1], 'Привет, "you"')
     [letter] = await DeadLetters(connection, shards).newest()
     assert (letter.sink, letter.entry.merged.text, letter.entry.merged.phone) == (
@@ -59,7 +61,7 @@ async def test_dead_letter_has_its_sink_and_every_attempt(connection: Connection
 
 async def test_newest_letters_of_all_shards_are_listed_oldest_first(
     connection: Connection, shards: list[ShardKeys]
-):
+) -> None:
     for place in range(6):
         await dead_letter(connection, shards[place % len(shards)], str(place))
         await next_ms(connection)  # ids of different shards are sorted by their ms
@@ -69,7 +71,7 @@ async def test_newest_letters_of_all_shards_are_listed_oldest_first(
     assert await room.count() == 6
 
 
-async def test_letters_of_a_sink_are_found_behind_many_of_another(connection: Connection):
+async def test_letters_of_a_sink_are_found_behind_many_of_another(connection: Connection) -> None:
     shards = Keyspace().all()
     await dead_letter(connection, shards[0], "mine", sink="crm")
     other = ("sink", "other", "id", "1-0", "tries", "[]", "phone", "p", "text", "x")
@@ -80,7 +82,9 @@ async def test_letters_of_a_sink_are_found_behind_many_of_another(connection: Co
     assert len([letter async for letter in room.each("other")]) == 450
 
 
-async def test_letter_is_named_by_its_own_id_or_its_messages(connection: Connection, shards: list[ShardKeys]):
+async def test_letter_is_named_by_its_own_id_or_its_messages(
+    connection: Connection, shards: list[ShardKeys]
+) -> None:
     entry = await dead_letter(connection, shards[-1], "x")
     await next_ms(connection)  # a dead entry's own id may else be another message's
     await dead_letter(connection, shards[-1], "y")
@@ -93,7 +97,7 @@ async def test_letter_is_named_by_its_own_id_or_its_messages(connection: Connect
 
 async def test_retry_sends_the_message_again_once_with_all_attempts_before_it(
     connection: Connection, shards: list[ShardKeys]
-):
+) -> None:
     entry = await dead_letter(connection, shards[-1], "again")
     room = DeadLetters(connection, shards)
     [letter] = await room.newest()
@@ -106,7 +110,7 @@ async def test_retry_sends_the_message_again_once_with_all_attempts_before_it(
     assert (waiting.id, waiting.merged.text, waiting.attempts) == (entry.id, "again", 0)
 
 
-async def test_drop_deletes_one_letter_only(connection: Connection, shards: list[ShardKeys]):
+async def test_drop_deletes_one_letter_only(connection: Connection, shards: list[ShardKeys]) -> None:
     await dead_letter(connection, shards[0], "away")
     await dead_letter(connection, shards[0], "stays")
     room = DeadLetters(connection, shards)
@@ -116,7 +120,7 @@ async def test_drop_deletes_one_letter_only(connection: Connection, shards: list
     assert await texts(room) == ["stays"]
 
 
-async def test_entry_of_another_program_is_shown_and_can_be_dropped(connection: Connection):
+async def test_entry_of_another_program_is_shown_and_can_be_dropped(connection: Connection) -> None:
     [shard] = Keyspace().all()
     await connection.call("XADD", shard.dead, "9-1", "x", "y")  # both in one millisecond
     await connection.call(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from rfctl.errors import GroupMissingError
@@ -11,7 +13,7 @@ from tests.support.clock import VirtualClock
 from tests.support.forwarding import deliveries, hand_over
 
 
-async def test_deleted_group_is_named_and_opening_begins_with_what_is_kept(connection: Connection):
+async def test_deleted_group_is_named_and_opening_begins_with_what_is_kept(connection: Connection) -> None:
     [entry_id] = await hand_over(connection, ("7", "a"))
     queue = deliveries(connection)
     await queue.open()
@@ -25,8 +27,10 @@ async def test_deleted_group_is_named_and_opening_begins_with_what_is_kept(conne
     assert [entry.id for entry in await queue.unread(10, 1, "test") or []] == [entry_id]
 
 
-async def test_group_that_another_daemon_made_meanwhile_stays_as_it_is(connection: Connection, monkeypatch):
-    async def misses_it(*_) -> bool:
+async def test_group_that_another_daemon_made_meanwhile_stays_as_it_is(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def misses_it(*_: Any) -> bool:
         return False
 
     await hand_over(connection, ("7", "a"))
@@ -37,7 +41,7 @@ async def test_group_that_another_daemon_made_meanwhile_stays_as_it_is(connectio
     assert await connection.call("XREADGROUP", "GROUP", "g", "w", "STREAMS", "rfctl:out", ">") is None
 
 
-async def test_retry_is_due_by_the_clock_of_the_scripts(timed: Connection, clock: VirtualClock):
+async def test_retry_is_due_by_the_clock_of_the_scripts(timed: Connection, clock: VirtualClock) -> None:
     [entry_id] = await hand_over(timed, ("7", "a"))
     queue = deliveries(timed)
     await queue.open()
@@ -51,7 +55,7 @@ async def test_retry_is_due_by_the_clock_of_the_scripts(timed: Connection, clock
     assert await queue.first_due("7") == entry_id
 
 
-async def test_fixed_wait_is_not_shortened_unless_asked_for(timed: Connection, clock: VirtualClock):
+async def test_fixed_wait_is_not_shortened_unless_asked_for(timed: Connection, clock: VirtualClock) -> None:
     ids = await hand_over(timed, ("7", "a"), ("8", "b"))
     queue = deliveries(timed)
     await queue.open()

@@ -21,7 +21,7 @@ def embedded(tmp_path: Path) -> Iterator[EmbeddedServer]:
     server.stop()
 
 
-async def test_end_of_the_server_is_noticed_at_once(embedded: EmbeddedServer):
+async def test_end_of_the_server_is_noticed_at_once(embedded: EmbeddedServer) -> None:
     address = embedded.start()
     waiting = asyncio.create_task(embedded.wait_ended())
     done, _ = await asyncio.wait({waiting}, timeout=0.05)
@@ -31,7 +31,7 @@ async def test_end_of_the_server_is_noticed_at_once(embedded: EmbeddedServer):
         await waiting
 
 
-async def test_waiting_for_the_end_can_be_given_up(embedded: EmbeddedServer):
+async def test_waiting_for_the_end_can_be_given_up(embedded: EmbeddedServer) -> None:
     embedded.start()
     for _ in range(2):
         waiting = asyncio.create_task(embedded.wait_ended())
@@ -41,11 +41,11 @@ async def test_waiting_for_the_end_can_be_given_up(embedded: EmbeddedServer):
             await waiting
 
 
-async def test_server_that_is_not_started_has_ended(embedded: EmbeddedServer):
+async def test_server_that_is_not_started_has_ended(embedded: EmbeddedServer) -> None:
     await embedded.wait_ended()
 
 
-def test_running_server_is_located_and_a_stopped_one_is_not(embedded: EmbeddedServer, tmp_path: Path):
+def test_running_server_is_located_and_a_stopped_one_is_not(embedded: EmbeddedServer, tmp_path: Path) -> None:
     address = embedded.start()
     assert embedded.locate() == address.tcp_url
     assert find_embedded(tmp_path) == address

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from rfctl.store.connection import Connection
@@ -33,11 +35,11 @@ async def read(connection: Connection, group: str, count: int) -> list[bytes]:
     return [entry_id for entry_id, _ in answer[0][1]]
 
 
-async def test_without_a_group_nothing_is_trimmed(connection: Connection, ids):
+async def test_without_a_group_nothing_is_trimmed(connection: Connection, ids: Any) -> None:
     assert await trim(connection) == ids
 
 
-async def test_unread_entries_stay(connection: Connection, ids):
+async def test_unread_entries_stay(connection: Connection, ids: Any) -> None:
     await make_group(connection, OUT, "fast")
     await make_group(connection, OUT, "slow")
     await connection.call("XACK", OUT, "fast", *await read(connection, "fast", 10))
@@ -46,7 +48,7 @@ async def test_unread_entries_stay(connection: Connection, ids):
     assert await trim(connection) == ids[4:]
 
 
-async def test_unacknowledged_entry_stays_with_all_behind_it(connection: Connection, ids):
+async def test_unacknowledged_entry_stays_with_all_behind_it(connection: Connection, ids: Any) -> None:
     await make_group(connection, OUT, "g")
     entry_ids = await read(connection, "g", 10)
     await connection.call("XACK", OUT, "g", *(entry_id for entry_id in entry_ids if entry_id != entry_ids[3]))
@@ -55,7 +57,7 @@ async def test_unacknowledged_entry_stays_with_all_behind_it(connection: Connect
     assert await trim(connection) == []
 
 
-async def test_acknowledged_entries_are_kept_by_age_and_by_number(connection: Connection, ids):
+async def test_acknowledged_entries_are_kept_by_age_and_by_number(connection: Connection, ids: Any) -> None:
     await make_group(connection, OUT, "g")
     await connection.call("XACK", OUT, "g", *await read(connection, "g", 10))
     assert await trim(connection, retention_s=3600, retention_entries=100) == ids
@@ -63,7 +65,7 @@ async def test_acknowledged_entries_are_kept_by_age_and_by_number(connection: Co
     assert await trim(connection, retention_s=0, retention_entries=100) == []
 
 
-async def test_many_entries_are_trimmed_in_short_calls(connection: Connection):
+async def test_many_entries_are_trimmed_in_short_calls(connection: Connection) -> None:
     await connection.call(
         "EVAL", "for i=1,2500 do redis.call('XADD', KEYS[1], '*', 'phone', '7') end", 1, OUT
     )
@@ -72,7 +74,7 @@ async def test_many_entries_are_trimmed_in_short_calls(connection: Connection):
     assert len(await trim(connection, retention_s=3600, retention_entries=7)) == 7
 
 
-async def test_new_group_begins_with_the_oldest_entry_that_is_kept(connection: Connection, ids):
+async def test_new_group_begins_with_the_oldest_entry_that_is_kept(connection: Connection, ids: Any) -> None:
     await make_group(connection, OUT, "g")
     await connection.call("XACK", OUT, "g", *await read(connection, "g", 10))
     await trim(connection, retention_s=3600, retention_entries=5)

@@ -34,7 +34,7 @@ def shards(request: pytest.FixtureRequest) -> list[ShardKeys]:
 
 async def leave(connection: Connection, shard: ShardKeys, phone: str) -> str:
     """One merged message in the output stream; its id."""
-    return (await connection.call("XADD", shard.out, "*", "phone", phone, "text", "x")).decode()
+    return str((await connection.call("XADD", shard.out, "*", "phone", phone, "text", "x")).decode())
 
 
 async def look(connection: Connection, shards: list[ShardKeys], outlet: ConfiguredSink = CRM) -> SinkStatus:
@@ -61,7 +61,7 @@ async def shown_lag(connection: Connection, lag: int) -> int | None:
 
 async def test_sink_without_a_group_lags_behind_everything_that_is_kept(
     connection: Connection, shards: list[ShardKeys]
-):
+) -> None:
     empty = await look(connection, shards)
     assert (empty.lag, empty.oldest_ms, empty.unserved) == (0, None, len(shards))
     ids = [await leave(connection, shard, "p") for shard in shards]
@@ -72,7 +72,7 @@ async def test_sink_without_a_group_lags_behind_everything_that_is_kept(
 
 async def test_entry_in_delivery_is_unacknowledged_and_has_an_age(
     connection: Connection, shards: list[ShardKeys]
-):
+) -> None:
     first = await leave(connection, shards[0], "a")
     deliveries, [entry] = await read(connection, shards[0])
     await leave(connection, shards[0], "b")
@@ -89,12 +89,12 @@ async def test_entry_in_delivery_is_unacknowledged_and_has_an_age(
 
 async def newest(connection: Connection, shard: ShardKeys) -> bytes:
     [[entry_id, _]] = await connection.call("XREVRANGE", shard.out, "+", "-", "COUNT", 1)
-    return entry_id
+    return bytes(entry_id)
 
 
 async def test_status_counts_held_phones_waiting_messages_and_failures(
     connection: Connection, shards: list[ShardKeys]
-):
+) -> None:
     for phone in ("a", "a", "b"):
         await leave(connection, shards[0], phone)
     deliveries, [first, second, other] = await read(connection, shards[0])
@@ -108,7 +108,7 @@ async def test_status_counts_held_phones_waiting_messages_and_failures(
 
 async def test_status_names_the_daemons_and_counts_unserved_shards(
     connection: Connection, shards: list[ShardKeys]
-):
+) -> None:
     for shard in shards[:-1]:
         await DeliveryQueue(connection, shard, "crm").lease("daemon-1", 60_000)
     seen = await look(connection, shards)
@@ -117,7 +117,9 @@ async def test_status_names_the_daemons_and_counts_unserved_shards(
     assert (await look(connection, shards)).unserved == 0
 
 
-async def test_pause_has_a_reason_and_a_time_and_ends_once(connection: Connection, shards: list[ShardKeys]):
+async def test_pause_has_a_reason_and_a_time_and_ends_once(
+    connection: Connection, shards: list[ShardKeys]
+) -> None:
     assert (await look(connection, shards)).paused is None
     await DeliveryQueue(connection, shards[0], "crm").pause("it moves")
     paused = (await look(connection, shards)).paused
@@ -129,12 +131,12 @@ async def test_pause_has_a_reason_and_a_time_and_ends_once(connection: Connectio
     assert await PausedSinks(connection).list() == {}
 
 
-async def test_pause_written_by_hand_counts(connection: Connection):
+async def test_pause_written_by_hand_counts(connection: Connection) -> None:
     await connection.call("HSET", PAUSED, "crm", "because \xff")
     assert (await PausedSinks(connection).list())["crm"].why == "because \xff"
 
 
-async def test_stream_workers_are_shown_by_their_own_group(connection: Connection):
+async def test_stream_workers_are_shown_by_their_own_group(connection: Connection) -> None:
     [shard] = Keyspace().all()
     workers = ConfiguredSink("bot", "stream", "bots", forwarded=False)
     await leave(connection, shard, "a")
@@ -146,14 +148,14 @@ async def test_stream_workers_are_shown_by_their_own_group(connection: Connectio
     assert seen.lag == await shown_lag(connection, 1)
 
 
-async def test_stream_without_a_configured_group_has_no_lag(connection: Connection):
+async def test_stream_without_a_configured_group_has_no_lag(connection: Connection) -> None:
     [shard] = Keyspace().all()
     await leave(connection, shard, "a")
     seen = await look(connection, [shard], ConfiguredSink("bot", "stream", "", forwarded=False))
     assert (seen.lag, seen.oldest_ms, seen.unserved) == (None, None, 0)
 
 
-async def test_lag_that_redis_cannot_tell_is_none(connection: Connection):
+async def test_lag_that_redis_cannot_tell_is_none(connection: Connection) -> None:
     [shard] = Keyspace().all()
     ids = [await leave(connection, shard, "a") for _ in range(4)]
     await make_group(connection, shard.out, CRM.group)
@@ -182,7 +184,7 @@ async def cost(connection: Connection, shard: ShardKeys, waiting: int) -> int:
     return sum(called.values())
 
 
-async def test_cost_does_not_grow_with_the_queue(connection: Connection):
+async def test_cost_does_not_grow_with_the_queue(connection: Connection) -> None:
     [shard] = Keyspace().all()
     await cost(connection, shard, 0)  # the first call on a connection takes some more
     assert await cost(connection, shard, 0) <= 16
@@ -191,7 +193,7 @@ async def test_cost_does_not_grow_with_the_queue(connection: Connection):
 
 async def test_retry_cause_has_the_last_error_and_the_first_time(
     connection: Connection, shards: list[ShardKeys]
-):
+) -> None:
     assert (await look(connection, shards)).retry_cause is None
     for shard, phone in ((shards[0], "a"), (shards[-1], "b")):
         await leave(connection, shard, phone)
@@ -219,7 +221,7 @@ async def _later(connection: Connection, shards: list[ShardKeys]) -> bool:
     return seen is not None and await connection.now_ms() > seen.at_ms
 
 
-async def test_phone_without_an_attempt_has_no_error(connection: Connection, shards: list[ShardKeys]):
+async def test_phone_without_an_attempt_has_no_error(connection: Connection, shards: list[ShardKeys]) -> None:
     await leave(connection, shards[0], "a")
     deliveries, [entry] = await read(connection, shards[0])
     await deliveries.schedule_retry("a", [entry.id], wait_ms=0)
@@ -230,7 +232,7 @@ async def test_phone_without_an_attempt_has_no_error(connection: Connection, sha
 
 async def test_group_of_a_sink_that_is_not_configured_is_orphaned(
     connection: Connection, shards: list[ShardKeys]
-):
+) -> None:
     for shard in shards:
         await leave(connection, shard, "a")
         await read(connection, shard)
@@ -247,7 +249,7 @@ async def test_group_of_a_sink_that_is_not_configured_is_orphaned(
     assert group.served
 
 
-async def test_idle_time_of_a_group_is_shown(connection: Connection):
+async def test_idle_time_of_a_group_is_shown(connection: Connection) -> None:
     [shard] = Keyspace().all()
     await leave(connection, shard, "a")
     await make_group(connection, shard.out, "bots")
@@ -259,7 +261,7 @@ async def test_idle_time_of_a_group_is_shown(connection: Connection):
     assert seen.idle_ms < 60_000
 
 
-def test_configured_sinks_have_their_groups(tmp_path: Path):
+def test_configured_sinks_have_their_groups(tmp_path: Path) -> None:
     settings = configure(
         "redis://127.0.0.1:1/0", tmp_path,
         sinks__crm__type="http", sinks__crm__url="https://crm.example.com/",

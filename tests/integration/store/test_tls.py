@@ -28,14 +28,14 @@ async def tls_url(server: RedisServer, tmp_path: Path) -> AsyncIterator[str]:
         yield f"{relay.url}?ssl_ca_certs={certificate}"
 
 
-async def test_redis_is_reached_through_tls_with_the_ca_of_the_url(tls_url: str):
+async def test_redis_is_reached_through_tls_with_the_ca_of_the_url(tls_url: str) -> None:
     connection = Connection.open(RedisAddress(tls_url, "the test"))
     await connection.call("SET", "a", 1)
     assert await connection.call("GET", "a") == b"1"
     await connection.close()
 
 
-async def test_certificate_of_an_unknown_ca_is_rejected_with_the_next_step(tls_url: str):
+async def test_certificate_of_an_unknown_ca_is_rejected_with_the_next_step(tls_url: str) -> None:
     connection = Connection.open(RedisAddress(tls_url.partition("?")[0], "the test"))
     with pytest.raises(RedisUnreachableError, match="certificate verify failed") as problem:
         await connection.call("GET", "a")
@@ -46,7 +46,7 @@ async def test_certificate_of_an_unknown_ca_is_rejected_with_the_next_step(tls_u
 @pytest.mark.parametrize("kind", QUEUES)
 async def test_queue_is_reached_through_tls_with_the_ca_of_the_url(
     tls_url: str, connection: Connection, kind: str
-):
+) -> None:
     [entry_id] = await hand_over(connection, ("7", "a"))
     target = build_target("bot", settings(kind, url=tls_url), redis_url="redis://127.0.0.1:1/0")
     assert not isinstance(target.sink, RedisSink)

@@ -25,7 +25,7 @@ def run(tmp_path: Path, text: str, *command: str, output: str = "json") -> Resul
     return CliRunner().invoke(app, line)
 
 
-def test_show_lists_the_settings_of_each_named_section_that_its_type_reads(tmp_path: Path):
+def test_show_lists_the_settings_of_each_named_section_that_its_type_reads(tmp_path: Path) -> None:
     report = json.loads(run(tmp_path, SALON + 'secrets = ["hush"]\n', "show").stdout)
     rows = {row["name"]: row for row in report}
     assert rows["sources.salon.secrets"]["value"] == ["•••"]
@@ -50,7 +50,7 @@ def test_show_lists_the_settings_of_each_named_section_that_its_type_reads(tmp_p
 )
 def test_explain_knows_named_settings_whether_configured_or_not(
     tmp_path: Path, key: str, value: object, set_by: str
-):
+) -> None:
     text = SALON + '[sinks.crm]\ntype = "http"\nurl = "https://h/?token=hush"\nheaders = { x = "hush" }\n'
     report = json.loads(run(tmp_path, text, "explain", key).stdout)
     assert (report["name"], report["value"]) == (key, value)
@@ -58,24 +58,24 @@ def test_explain_knows_named_settings_whether_configured_or_not(
     assert "hush" not in run(tmp_path, text, "explain", key, output="table").stdout
 
 
-def test_explain_names_the_types_that_read_a_setting(tmp_path: Path):
+def test_explain_names_the_types_that_read_a_setting(tmp_path: Path) -> None:
     report = json.loads(run(tmp_path, "", "explain", "sources.salon.verify_token").stdout)
     assert report["for"] == ["whatsapp-cloud"]
 
 
-def test_explain_of_what_is_no_setting_names_a_near_one(tmp_path: Path):
+def test_explain_of_what_is_no_setting_names_a_near_one(tmp_path: Path) -> None:
     problem = run(tmp_path, "", "explain", "sources.salon.quit_ms").exception
     assert isinstance(problem, NothingFoundError)
     assert "sources.salon.quiet_ms" in problem.next
 
 
-def test_show_prints_a_settings_file_of_what_is_in_force(tmp_path: Path):
+def test_show_prints_a_settings_file_of_what_is_in_force(tmp_path: Path) -> None:
     text = run(tmp_path, SALON + 'secrets = ["hush"]\n', "show", output="toml").stdout
     assert tomllib.loads(text)["sources"] == {"salon": {"type": "telegram"}}
     assert "hush" not in text
 
 
-def test_secrets_are_written_to_a_new_file_for_its_user_alone(tmp_path: Path):
+def test_secrets_are_written_to_a_new_file_for_its_user_alone(tmp_path: Path) -> None:
     file = tmp_path / "new.toml"
     text = SALON + 'secrets = ["hush"]\n'
     result = run(tmp_path, text, "show", "--secrets", "--to", str(file), output="toml")
@@ -97,7 +97,7 @@ def test_secrets_are_written_to_a_new_file_for_its_user_alone(tmp_path: Path):
 )
 def test_secrets_are_refused_everywhere_else_in_words(
     tmp_path: Path, options: list[str], output: str, says: str
-):
+) -> None:
     result = run(tmp_path, SALON + 'secrets = ["hush"]\n', "show", *options, output=output)
     assert isinstance(result.exception, UsageError)
     assert says in result.exception.fact
@@ -105,7 +105,7 @@ def test_secrets_are_refused_everywhere_else_in_words(
     assert "hush" not in result.stdout
 
 
-def test_toml_is_refused_by_other_commands_in_words(tmp_path: Path):
+def test_toml_is_refused_by_other_commands_in_words(tmp_path: Path) -> None:
     problem = run(tmp_path, SALON, "path", output="toml").exception
     assert isinstance(problem, UsageError)
     assert "rfctl config show" in problem.fact
@@ -115,7 +115,7 @@ def init(target: Path, *options: str) -> Result:
     return CliRunner().invoke(app, ["--config", str(target), "config", "init", *options])
 
 
-def test_init_writes_a_file_for_just_the_named_types(tmp_path: Path):
+def test_init_writes_a_file_for_just_the_named_types(tmp_path: Path) -> None:
     target = tmp_path / "config.toml"
     assert init(target, "--source", "telegram", "--sink", "http", "--sink", "list").exit_code == 0
     table = tomllib.loads(target.read_text())
@@ -125,7 +125,7 @@ def test_init_writes_a_file_for_just_the_named_types(tmp_path: Path):
     }
 
 
-def test_init_refuses_a_type_that_is_not_there_and_writes_nothing(tmp_path: Path):
+def test_init_refuses_a_type_that_is_not_there_and_writes_nothing(tmp_path: Path) -> None:
     target = tmp_path / "config.toml"
     problem = init(target, "--source", "telegramm").exception
     assert isinstance(problem, UsageError)
@@ -134,7 +134,7 @@ def test_init_refuses_a_type_that_is_not_there_and_writes_nothing(tmp_path: Path
 
 
 @pytest.mark.parametrize("place", ["a-file/config.toml", "a-file/in/config.toml", "/proc/config.toml"])
-def test_a_file_that_cannot_be_made_is_named_with_what_to_do(tmp_path: Path, place: str):
+def test_a_file_that_cannot_be_made_is_named_with_what_to_do(tmp_path: Path, place: str) -> None:
     (tmp_path / "a-file").touch()
     problem = init(tmp_path / place).exception
     assert isinstance(problem, CannotWriteError)
@@ -153,7 +153,7 @@ def full_disk() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("full_disk")
-def test_a_full_disk_leaves_no_half_of_a_file(tmp_path: Path):
+def test_a_full_disk_leaves_no_half_of_a_file(tmp_path: Path) -> None:
     target = tmp_path / "config.toml"
     problem = init(target).exception
     assert isinstance(problem, CannotWriteError)
@@ -161,7 +161,7 @@ def test_a_full_disk_leaves_no_half_of_a_file(tmp_path: Path):
     assert not target.exists(), "a second try would find it there already"
 
 
-def test_the_file_is_its_users_alone(tmp_path: Path):
+def test_the_file_is_its_users_alone(tmp_path: Path) -> None:
     target = tmp_path / "new" / "config.toml"
     assert init(target).stdout == f"{target}\n"
     assert target.stat().st_mode & 0o777 == 0o600
@@ -184,12 +184,14 @@ def commands(group: Any, before: str = "") -> Iterator[str]:
             yield before + name
 
 
-def test_every_command_is_known_to_read_the_settings_or_not():
+def test_every_command_is_known_to_read_the_settings_or_not() -> None:
     assert set(commands(typer.main.get_command(app))) == READS_SETTINGS.keys() | READS_NONE
 
 
 @pytest.mark.parametrize("command", READS_SETTINGS)
-def test_a_settings_file_that_is_not_there_is_the_same_error_of_every_command(tmp_path: Path, command: str):
+def test_a_settings_file_that_is_not_there_is_the_same_error_of_every_command(
+    tmp_path: Path, command: str
+) -> None:
     file = tmp_path / "none.toml"
     line = ["--config", str(file), *command.split(), *READS_SETTINGS[command]]
     problem = CliRunner().invoke(app, line).exception

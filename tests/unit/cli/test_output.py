@@ -24,7 +24,7 @@ def fail_at_once(*, pretty: bool) -> None:
 @pytest.mark.parametrize(("pretty", "lines"), [(True, 8), (False, 1)])
 def test_what_was_printed_before_a_failure_is_whole_json(
     capsys: pytest.CaptureFixture[str], pretty: bool, lines: int
-):
+) -> None:
     with pytest.raises(ConnectionError):
         print_two_and_fail(pretty=pretty)
     printed = capsys.readouterr().out
@@ -33,14 +33,16 @@ def test_what_was_printed_before_a_failure_is_whole_json(
 
 
 @pytest.mark.parametrize("pretty", [True, False])
-def test_a_failure_before_the_first_value_prints_nothing(capsys: pytest.CaptureFixture[str], pretty: bool):
+def test_a_failure_before_the_first_value_prints_nothing(
+    capsys: pytest.CaptureFixture[str], pretty: bool
+) -> None:
     with pytest.raises(ConnectionError):
         fail_at_once(pretty=pretty)
     assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize("pretty", [True, False])
-def test_no_value_at_all_is_an_empty_array(capsys: pytest.CaptureFixture[str], pretty: bool):
+def test_no_value_at_all_is_an_empty_array(capsys: pytest.CaptureFixture[str], pretty: bool) -> None:
     with growing("dropped", pretty=pretty):
         pass
     assert json.loads(capsys.readouterr().out) == {"dropped": []}

@@ -58,14 +58,16 @@ COMPLETION = {"_RFCTL_COMPLETE": "complete_bash", "COMP_WORDS": "rfctl st", "COM
     ],
     ids=["version", "help", "nothing", "completion"],
 )
-def test_start_imports_only_the_table_of_commands(line: list[str], variables: dict[str, str], output: str):
+def test_start_imports_only_the_table_of_commands(
+    line: list[str], variables: dict[str, str], output: str
+) -> None:
     printed, modules = imported_modules(*line, **variables)
     assert output in printed
     assert {name for name in modules if name.partition(".")[0] == "rfctl"} == OURS
     assert modules & HEAVY == set()
 
 
-def test_stats_imports_no_server_and_no_receiver():
+def test_stats_imports_no_server_and_no_receiver() -> None:
     _, modules = imported_modules("stats", "--redis", "redis://127.0.0.1:1/0")
     heavy = {
         "aiohttp",
@@ -80,14 +82,14 @@ def test_stats_imports_no_server_and_no_receiver():
     assert modules & heavy == set()
 
 
-def test_a_command_begins_its_help_as_the_table_says():
+def test_a_command_begins_its_help_as_the_table_says() -> None:
     table = load_all_commands()
     for name, (_, first_line) in COMMANDS.items():
         assert inspect.cleandoc(table.commands[name].help or "").splitlines()[0] == first_line
         assert table.commands[name].name == name
 
 
-def test_a_word_that_is_no_command_is_refused_with_a_near_one():
+def test_a_word_that_is_no_command_is_refused_with_a_near_one() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "rfctl", "stat"], capture_output=True, text=True, timeout=60, check=False
     )

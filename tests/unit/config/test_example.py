@@ -57,12 +57,12 @@ def shown_value(option: Option) -> Any:
 
 
 @pytest.mark.parametrize("path", documents(), ids=lambda path: path.name)
-def test_a_generated_file_is_up_to_date(path: Path):
+def test_a_generated_file_is_up_to_date(path: Path) -> None:
     stale = "write it anew: python -m tests.support.documents --write"
     assert path.read_text() == documents()[path], stale
 
 
-def test_the_file_changes_nothing_with_or_without_its_defaults(tmp_path: Path):
+def test_the_file_changes_nothing_with_or_without_its_defaults(tmp_path: Path) -> None:
     text = EXAMPLE.read_text()
     uncommented = re.sub(r"(?m)^# ([a-z_]+ = )", r"\1", text)
     assert tomllib.loads(uncommented)["batching"]["quiet_ms"] == 5000
@@ -71,7 +71,7 @@ def test_the_file_changes_nothing_with_or_without_its_defaults(tmp_path: Path):
 
 
 @pytest.mark.parametrize("text", ready(), ids=lambda text: text.partition("\n")[0])
-def test_a_ready_configuration_works_as_it_stands(tmp_path: Path, text: str):
+def test_a_ready_configuration_works_as_it_stands(tmp_path: Path, text: str) -> None:
     loaded = settings(tmp_path, text)
     assert len(text.splitlines()) <= 6
     assert len(build_sources(loaded)) == 1
@@ -80,7 +80,7 @@ def test_a_ready_configuration_works_as_it_stands(tmp_path: Path, text: str):
     assert len(loaded.sources) + len(loaded.rules) + len(loaded.sinks) == 1
 
 
-def test_every_type_has_a_ready_configuration(tmp_path: Path):
+def test_every_type_has_a_ready_configuration(tmp_path: Path) -> None:
     loaded = settings(tmp_path, "\n".join(ready()))
     assert {config.type for config in loaded.sources.values()} == set(sources.SPECS)
     assert {config.type for config in loaded.sinks.values()} == set(sinks.SPECS)
@@ -88,7 +88,9 @@ def test_every_type_has_a_ready_configuration(tmp_path: Path):
 
 
 @pytest.mark.parametrize("option", named_options(), ids=lambda option: option.name)
-def test_each_setting_is_shown_with_a_value_that_each_of_its_types_takes(tmp_path: Path, option: Option):
+def test_each_setting_is_shown_with_a_value_that_each_of_its_types_takes(
+    tmp_path: Path, option: Option
+) -> None:
     section, _, name = option.name.partition(".NAME.")
     for kind in option.only or ("",):
         if kind == OF_OTHER_PACKAGES:
@@ -101,7 +103,7 @@ def test_each_setting_is_shown_with_a_value_that_each_of_its_types_takes(tmp_pat
         assert value == shown_value(option)
 
 
-def test_a_setting_that_is_empty_says_so_beside_the_value_that_is_shown():
+def test_a_setting_that_is_empty_says_so_beside_the_value_that_is_shown() -> None:
     for option in named_options():
         value = shown_value(option)
         is_empty = option.default is None or not (option.default or value == option.default)
@@ -111,20 +113,20 @@ def test_a_setting_that_is_empty_says_so_beside_the_value_that_is_shown():
 
 
 @pytest.mark.parametrize("kind", sources.SPECS)
-def test_a_file_for_one_source_works_as_it_stands(tmp_path: Path, kind: str):
+def test_a_file_for_one_source_works_as_it_stands(tmp_path: Path, kind: str) -> None:
     loaded = settings(tmp_path, write_starter([kind], []))
     assert [config.type for config in loaded.sources.values()] == [kind]
     assert not loaded.sinks
 
 
 @pytest.mark.parametrize("kind", sinks.SPECS)
-def test_a_file_for_one_sink_works_as_it_stands(tmp_path: Path, kind: str):
+def test_a_file_for_one_sink_works_as_it_stands(tmp_path: Path, kind: str) -> None:
     loaded = settings(tmp_path, write_starter([], [kind]))
     assert [config.type for config in loaded.sinks.values()] == [kind]
     assert not loaded.sources
 
 
-def test_a_file_for_several_types_has_a_section_for_each(tmp_path: Path):
+def test_a_file_for_several_types_has_a_section_for_each(tmp_path: Path) -> None:
     loaded = settings(tmp_path, write_starter(["telegram", "waha", "telegram"], ["http", "http"]))
     assert list(loaded.sources) == ["telegram", "waha", "telegram-2"]
     assert list(loaded.sinks) == ["crm", "crm-2"]
@@ -137,14 +139,16 @@ def test_a_file_for_several_types_has_a_section_for_each(tmp_path: Path):
         ([], ["bulmq"], "there is no sink of type bulmq; did you mean bullmq?"),
     ],
 )
-def test_a_file_for_a_type_that_is_not_there_is_refused(sources_: list[str], sinks_: list[str], fact: str):
+def test_a_file_for_a_type_that_is_not_there_is_refused(
+    sources_: list[str], sinks_: list[str], fact: str
+) -> None:
     with pytest.raises(UsageError) as problem:
         write_starter(sources_, sinks_)
     assert problem.value.fact == fact
     assert "use " in problem.value.next
 
 
-def test_an_example_is_a_comment_and_a_section():
+def test_an_example_is_a_comment_and_a_section() -> None:
     example = Example("A title", "x", {"type": "stdout", "timeout_ms": 5})
     assert toml_section(f"sinks.{example.name}", example.settings) == (
         '[sinks.x]\ntype = "stdout"\ntimeout_ms = 5'

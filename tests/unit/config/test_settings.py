@@ -44,7 +44,7 @@ def credentials(tmp_path: Path, **secrets: str) -> str:
     return str(folder)
 
 
-def test_the_later_layer_wins_and_what_it_hides_is_known(tmp_path: Path):
+def test_the_later_layer_wins_and_what_it_hides_is_known(tmp_path: Path) -> None:
     (tmp_path / "etc.toml").write_text("[batching]\n\nquiet_ms = 1000\n")
     user = tmp_path / ".config/rfctl/config.toml"
     user.parent.mkdir(parents=True)
@@ -66,7 +66,7 @@ def test_the_later_layer_wins_and_what_it_hides_is_known(tmp_path: Path):
     assert loaded.set_by("log.level") == "default"
 
 
-def test_all_problems_are_said_at_once_with_their_places(tmp_path: Path):
+def test_all_problems_are_said_at_once_with_their_places(tmp_path: Path) -> None:
     lines = problems(
         tmp_path,
         '[batching]\nquit_ms = 5\nmax_size = "many"\n\n[nonsense]\nx = 1\n',
@@ -100,15 +100,15 @@ def test_all_problems_are_said_at_once_with_their_places(tmp_path: Path):
         ({"RFCTL_BATCHING__ORDER": "random"}, "'arrival' or 'sent'"),
     ],
 )
-def test_a_wrong_value_is_named_with_its_cure(tmp_path: Path, variables: dict[str, str], says: str):
+def test_a_wrong_value_is_named_with_its_cure(tmp_path: Path, variables: dict[str, str], says: str) -> None:
     assert says in "\n".join(problems(tmp_path, **variables))
 
 
-def test_a_broken_file_is_named_with_its_line(tmp_path: Path):
+def test_a_broken_file_is_named_with_its_line(tmp_path: Path) -> None:
     assert "line 2" in problems(tmp_path, "[http]\nport 1\n")[0]
 
 
-def test_a_file_that_is_asked_for_and_missing_is_an_error(tmp_path: Path):
+def test_a_file_that_is_asked_for_and_missing_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(SettingsError) as problem:
         load(environment(tmp_path), file=tmp_path / "no.toml")
     assert "cannot be read" in problem.value.problems[0]
@@ -124,7 +124,7 @@ def test_a_file_that_is_asked_for_and_missing_is_an_error(tmp_path: Path):
 )
 def test_a_file_that_cannot_be_used_is_a_wrong_setting_that_names_it(
     tmp_path: Path, content: bytes | None, says: str, leads_to: str
-):
+) -> None:
     file = tmp_path / "chosen.toml"
     file.mkdir() if content is None else file.write_bytes(content)
     with pytest.raises(SettingsError) as problem:
@@ -135,14 +135,14 @@ def test_a_file_that_cannot_be_used_is_a_wrong_setting_that_names_it(
     assert problem.value.exit_status == 78
 
 
-def test_a_credential_that_is_no_text_is_named(tmp_path: Path):
+def test_a_credential_that_is_no_text_is_named(tmp_path: Path) -> None:
     folder = Path(credentials(tmp_path, **{"http.admin_token": ""}))
     (folder / "http.admin_token").write_bytes(b"\xff")
     [line] = problems(tmp_path, CREDENTIALS_DIRECTORY=str(folder))
     assert line.startswith(f"{folder / 'http.admin_token'}: is not UTF-8")
 
 
-def test_a_wrong_value_is_the_command_lines_fault_only_if_nobody_else_is_wrong(tmp_path: Path):
+def test_a_wrong_value_is_the_command_lines_fault_only_if_nobody_else_is_wrong(tmp_path: Path) -> None:
     flags = {"http.port": ("--port", 99_999)}
     with pytest.raises(CommandLineError, match="1 command-line option is wrong") as problem:
         load(environment(tmp_path), flags=flags)
@@ -153,12 +153,12 @@ def test_a_wrong_value_is_the_command_lines_fault_only_if_nobody_else_is_wrong(t
     assert both.value.exit_status == 78
 
 
-def test_a_wrong_value_that_a_flag_hides_is_nobodys_fault(tmp_path: Path):
+def test_a_wrong_value_that_a_flag_hides_is_nobodys_fault(tmp_path: Path) -> None:
     configuration = load(environment(tmp_path, RFCTL_HTTP__PORT="99999"), flags={"http.port": ("--port", 1)})
     assert configuration.settings.http.port == 1
 
 
-def test_redis_url_of_the_environment_is_not_used_and_that_is_said(tmp_path: Path):
+def test_redis_url_of_the_environment_is_not_used_and_that_is_said(tmp_path: Path) -> None:
     loaded = load(environment(tmp_path, REDIS_URL="redis://:pw@elsewhere:6380/0"))
     assert loaded.settings.redis.url == "redis://127.0.0.1:6379/0"
     [notice] = loaded.notices
@@ -182,7 +182,9 @@ def test_redis_url_of_the_environment_is_not_used_and_that_is_said(tmp_path: Pat
         ("", {"RFCTL_SOURCES__GENERIC__SECRETS": '["hush", "hushhush"]'}),
     ],
 )
-def test_secrets_are_masked_wherever_they_were_set(tmp_path: Path, text: str, variables: dict[str, str]):
+def test_secrets_are_masked_wherever_they_were_set(
+    tmp_path: Path, text: str, variables: dict[str, str]
+) -> None:
     configuration = loaded(tmp_path, text, **variables)
     values = [configuration.value_to_show(option) for option in configured_options(configuration.settings)]
     assert "•••" in str(values)
@@ -206,11 +208,11 @@ def test_secrets_are_masked_wherever_they_were_set(tmp_path: Path, text: str, va
         ("https://h/?pass%77ord=hush&keyboard=1", "https://h/?pass%77ord=•••&keyboard=1"),
     ],
 )
-def test_a_url_is_shown_without_its_passwords(url: str, shown: str):
+def test_a_url_is_shown_without_its_passwords(url: str, shown: str) -> None:
     assert mask_url(url) == shown
 
 
-def test_a_file_with_secrets_that_all_can_read_is_said(tmp_path: Path):
+def test_a_file_with_secrets_that_all_can_read_is_said(tmp_path: Path) -> None:
     path = tmp_path / "etc.toml"
     path.write_text('[http]\nadmin_token = "x"\n')
     path.chmod(0o644)
@@ -219,7 +221,7 @@ def test_a_file_with_secrets_that_all_can_read_is_said(tmp_path: Path):
     assert not load(environment(tmp_path)).notices
 
 
-def test_every_option_says_what_it_is_for():
+def test_every_option_says_what_it_is_for() -> None:
     for option in options():
         assert option.about.endswith("."), option.name
 
@@ -243,7 +245,7 @@ def shout(monkeypatch: pytest.MonkeyPatch) -> None:
 SALON = '[sources.salon]\ntype = "telegram"\n'
 
 
-def test_a_named_section_may_be_spread_over_all_layers(tmp_path: Path):
+def test_a_named_section_may_be_spread_over_all_layers(tmp_path: Path) -> None:
     folder = credentials(
         tmp_path, **{"sources.salon.secrets": "new\nold\n", "sinks.crm.headers": '{"x": "1"}'}
     )
@@ -274,7 +276,7 @@ def test_a_named_section_may_be_spread_over_all_layers(tmp_path: Path):
     ]
 
 
-def test_a_variable_reaches_a_section_whose_name_has_a_minus(tmp_path: Path):
+def test_a_variable_reaches_a_section_whose_name_has_a_minus(tmp_path: Path) -> None:
     text = '[sources.my-salon]\ntype = "telegram"\n'
     configuration = loaded(tmp_path, text, RFCTL_SOURCES__MY_SALON__SECRETS="hush")
     assert configuration.settings.sources["my-salon"].secrets == ["hush"]
@@ -282,20 +284,20 @@ def test_a_variable_reaches_a_section_whose_name_has_a_minus(tmp_path: Path):
     assert configuration.set_by("sources.my-salon.type").endswith("etc.toml:2")
 
 
-def test_rules_are_asked_in_the_order_in_which_they_stand(tmp_path: Path):
+def test_rules_are_asked_in_the_order_in_which_they_stand(tmp_path: Path) -> None:
     text = (
         '[rules.z]\nwords = "a"\naction = "send_batch"\n[rules.a]\nwords = "a"\naction = "send_alone"\n'
         + SALON
     )
-    found = loaded(tmp_path, text + "quiet_ms = 1\n", RFCTL_RULES__Z__QUIET_MS="7")
-    assert [rule.name for rule in build_policy(found.settings).rules] == ["z", "a", "source salon"]
+    configuration = loaded(tmp_path, text + "quiet_ms = 1\n", RFCTL_RULES__Z__QUIET_MS="7")
+    assert [rule.name for rule in build_policy(configuration.settings).rules] == ["z", "a", "source salon"]
 
 
-def test_a_generic_source_of_that_name_needs_no_type(tmp_path: Path):
+def test_a_generic_source_of_that_name_needs_no_type(tmp_path: Path) -> None:
     assert loaded(tmp_path, "[sources.generic]\n").settings.sources["generic"].type == "generic"
 
 
-def test_a_pattern_may_have_commas(tmp_path: Path):
+def test_a_pattern_may_have_commas(tmp_path: Path) -> None:
     configuration = loaded(tmp_path, '[rules.x]\npatterns = "a{1,2}"\naction = "send_batch"\n')
     assert configuration.settings.rules["x"].patterns == ["a{1,2}"]
 
@@ -317,12 +319,12 @@ HTTP = '[sinks.crm]\ntype = "http"\n'
         '[sinks.q]\ntype = "celery"\ntask = "t"\nurl = "redis://127.0.0.1/1"\n',
     ],
 )
-def test_what_can_be_is_right(tmp_path: Path, text: str):
+def test_what_can_be_is_right(tmp_path: Path, text: str) -> None:
     configuration = loaded(tmp_path, text).settings
     assert configuration.rules or configuration.sinks
 
 
-def test_a_sink_of_another_package_gets_its_settings_as_they_are(tmp_path: Path, shout: None):
+def test_a_sink_of_another_package_gets_its_settings_as_they_are(tmp_path: Path, shout: None) -> None:
     text = (
         '[sinks.x]\ntype = "shout"\ntimeout_ms = 700\nconnect_timeout_ms = 600\noptions = { word = "hush" }\n'
     )
@@ -336,17 +338,19 @@ def test_a_sink_of_another_package_gets_its_settings_as_they_are(tmp_path: Path,
     assert "hush" not in str(configuration.value_to_show(find_option("sinks.x.options")))
 
 
-def test_a_setting_that_a_sink_of_another_package_does_not_read_is_refused(tmp_path: Path, shout: None):
+def test_a_setting_that_a_sink_of_another_package_does_not_read_is_refused(
+    tmp_path: Path, shout: None
+) -> None:
     [line] = problems(tmp_path, '[sinks.x]\ntype = "shout"\nqueue = "q"\n')
     assert line.startswith("sinks.x.queue: is not for type shout, but for bullmq, celery, rq (")
 
 
-def test_every_type_that_a_source_gives_is_known():
+def test_every_type_that_a_source_gives_is_known() -> None:
     types = {*telegram_update.TYPES.values(), *evolution_content.TYPES.values()} - {"protocol"}
     assert {*types, "edit", "deletion", "system"} <= set(TYPES)
 
 
-def test_the_space_at_the_end_of_a_prefix_counts_wherever_it_was_set(tmp_path: Path):
+def test_the_space_at_the_end_of_a_prefix_counts_wherever_it_was_set(tmp_path: Path) -> None:
     for text, variables in (
         ('prefixes = ["go "]\n', {}),
         ('prefixes = "go "\n', {}),
@@ -471,12 +475,12 @@ def test_the_space_at_the_end_of_a_prefix_counts_wherever_it_was_set(tmp_path: P
 )
 def test_a_wrong_named_section_is_said_in_words_with_its_line(
     tmp_path: Path, text: str, says: str, line: int
-):
+) -> None:
     [lines, *_] = [option for option in problems(tmp_path, text) if says in option]
     assert lines.endswith(f"({tmp_path / 'etc.toml'}:{line})")
 
 
-def test_all_that_does_not_fit_in_the_rules_is_said_at_once(tmp_path: Path):
+def test_all_that_does_not_fit_in_the_rules_is_said_at_once(tmp_path: Path) -> None:
     lines = problems(
         tmp_path, RULE + 'patterns = ["(", "a", ")"]\ntypes = ["imgae", "vocie"]\nwords = [""]\n[rules.y]\n'
     )
@@ -490,7 +494,7 @@ def test_all_that_does_not_fit_in_the_rules_is_said_at_once(tmp_path: Path):
     assert [option.partition(": ")[0] for option in unknown] == ["rules.x.sources"] * 2 + ["rules.y.sources"]
 
 
-def test_wrong_named_sections_are_all_said_at_once(tmp_path: Path):
+def test_wrong_named_sections_are_all_said_at_once(tmp_path: Path) -> None:
     lines = problems(
         tmp_path,
         SALON + 'verify_token = "x"\npublic_url = "y"\n[rules.x]\n[sinks.crm]\ntype = "http"\n',

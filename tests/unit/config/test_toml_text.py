@@ -55,13 +55,13 @@ def other_value(option: Option) -> Any:
 
 
 @given(value=VALUES)
-def test_any_value_is_read_back_equal(value: Any):
+def test_any_value_is_read_back_equal(value: Any) -> None:
     text = toml_value(value)
     assert "\n" not in text
     assert tomllib.loads(f"x = {text}")["x"] == value
 
 
-def test_every_fixed_setting_is_read_back_equal(tmp_path: Path):
+def test_every_fixed_setting_is_read_back_equal(tmp_path: Path) -> None:
     fixed = [option for option in options() if ".NAME." not in option.name]
     sections = dict.fromkeys(option.name.partition(".")[0] for option in fixed)
     text = "\n".join(
@@ -86,7 +86,7 @@ CASES = [(section, example) for section in NAMED for example in examples(section
 
 
 @pytest.mark.parametrize(("section", "example"), CASES, ids=lambda case: getattr(case, "name", case))
-def test_every_setting_of_every_type_is_read_back_equal(tmp_path: Path, section: str, example: Any):
+def test_every_setting_of_every_type_is_read_back_equal(tmp_path: Path, section: str, example: Any) -> None:
     table = dict(example.settings)
     model = model_for(section, table.get("type", ""))
     for option in options():
@@ -107,7 +107,7 @@ def test_every_setting_of_every_type_is_read_back_equal(tmp_path: Path, section:
     assert all(after.set_by(name) != "default" for name in before.origins)
 
 
-def test_a_written_file_has_the_values_of_all_layers_and_the_defaults_as_comments(tmp_path: Path):
+def test_a_written_file_has_the_values_of_all_layers_and_the_defaults_as_comments(tmp_path: Path) -> None:
     before = configuration(
         tmp_path,
         "[batching]\nquiet_ms = 4000\n[sources.generic]\n",
@@ -125,7 +125,7 @@ def test_a_written_file_has_the_values_of_all_layers_and_the_defaults_as_comment
     assert configuration(tmp_path, text).settings == before.settings
 
 
-def test_secrets_are_left_out_unless_they_are_asked_for(tmp_path: Path):
+def test_secrets_are_left_out_unless_they_are_asked_for(tmp_path: Path) -> None:
     before = configuration(
         tmp_path,
         '[redis]\nurl = "redis://me:hush@h/0"\n[http]\nadmin_token = "hush"\n'
@@ -144,7 +144,7 @@ def test_secrets_are_left_out_unless_they_are_asked_for(tmp_path: Path):
     assert configuration(tmp_path, full).settings == before.settings
 
 
-def test_every_written_name_is_in_the_table_of_options(tmp_path: Path):
+def test_every_written_name_is_in_the_table_of_options(tmp_path: Path) -> None:
     text = write_configuration(configuration(tmp_path, ""), with_secrets=True)
     names = {option.name for option in options()}
     table = tomllib.loads("\n".join(line.removeprefix("# ") for line in text.splitlines()[1:]))

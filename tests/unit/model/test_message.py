@@ -24,24 +24,24 @@ from rfctl.store.keys import Keyspace, batch_key_of, dedupe_key, is_plain
         " 79001234567\n",
     ],
 )
-def test_all_spellings_of_one_person_are_one(written: str):
+def test_all_spellings_of_one_person_are_one(written: str) -> None:
     assert normalize_phone(written) == "79001234567"
 
 
 @pytest.mark.parametrize("written", ["12345@lid", "user_7", "-100123", "анна", "7900@g.us", "a.b-c"])
-def test_sender_that_is_no_number_stays_unchanged(written: str):
+def test_sender_that_is_no_number_stays_unchanged(written: str) -> None:
     assert normalize_phone(written) == written
 
 
 @given(st.text())
-def test_normalizing_twice_changes_nothing_more_for_digits(text: str):
+def test_normalizing_twice_changes_nothing_more_for_digits(text: str) -> None:
     phone = normalize_phone(text)
     if phone.isdigit() and phone.isascii():
         assert normalize_phone(phone) == phone
 
 
 @given(st.text(min_size=1, max_size=300), st.integers(1, 64))
-def test_a_hostile_phone_names_no_key_of_ours_and_stays_in_its_slot(phone: str, shards: int):
+def test_a_hostile_phone_names_no_key_of_ours_and_stays_in_its_slot(phone: str, shards: int) -> None:
     name = batch_key_of(phone)
     assert is_plain(name) or (name.startswith("#") and len(name) == 33)
     space = Keyspace(shards)
@@ -51,13 +51,13 @@ def test_a_hostile_phone_names_no_key_of_ours_and_stays_in_its_slot(phone: str, 
     assert key.count("{") == key.count("}") == 1
 
 
-def test_a_plain_phone_can_never_look_like_a_hash():
+def test_a_plain_phone_can_never_look_like_a_hash() -> None:
     assert not is_plain("#" + "0" * 32)
     assert batch_key_of("#" + "0" * 32) != "#" + "0" * 32
 
 
 @given(st.text(), st.text(max_size=50), st.one_of(st.none(), st.text(max_size=20)), st.text(max_size=30))
-def test_item_of_any_text_reads_back(text: str, message_id: str, company: str | None, kind: str):
+def test_item_of_any_text_reads_back(text: str, message_id: str, company: str | None, kind: str) -> None:
     text, message_id, kind = (part.encode(errors="replace").decode() for part in (text, message_id, kind))
     company = company.encode(errors="replace").decode() if company is not None else None
     message = Message(phone="p", text=text, id=message_id, channel="generic", company=company, type=kind)
@@ -68,7 +68,7 @@ def test_item_of_any_text_reads_back(text: str, message_id: str, company: str | 
     assert json.loads(literal) == text, "the scripts find the text by this very search"
 
 
-def test_a_company_of_digits_is_a_number_as_the_node_service_wrote_it():
+def test_a_company_of_digits_is_a_number_as_the_node_service_wrote_it() -> None:
     assert encode_company("962302") == b"962302"
     assert encode_company("007") == b'"007"'
     assert encode_company("9" * 30) == b'"' + b"9" * 30 + b'"'
@@ -76,18 +76,18 @@ def test_a_company_of_digits_is_a_number_as_the_node_service_wrote_it():
 
 
 @pytest.mark.parametrize("company", ["962302", "007", "9" * 30, "salon", None])
-def test_company_reads_back_the_same_from_json_and_from_the_stream(company: str | None):
+def test_company_reads_back_the_same_from_json_and_from_the_stream(company: str | None) -> None:
     assert decode_company(msgspec.json.decode(encode_company(company))) == company
     assert decode_company(company or "") == company
 
 
-def test_dedupe_key_is_for_one_sender_and_one_company():
+def test_dedupe_key_is_for_one_sender_and_one_company() -> None:
     keys = {dedupe_key(*scope) for scope in [("a", "", "1"), ("b", "", "1"), ("a", "9", "1"), ("a", "", "2")]}
     assert len(keys) == 4
     assert all(len(key) == 16 for key in keys)
 
 
-def test_batch_keys_of_chats_differ_and_cannot_be_forged():
+def test_batch_keys_of_chats_differ_and_cannot_be_forged() -> None:
     names = {
         batch_key_of("7"),
         batch_key_of("7", chat="g"),
@@ -100,19 +100,19 @@ def test_batch_keys_of_chats_differ_and_cannot_be_forged():
     assert len(names) == 7
 
 
-def test_item_of_another_program_is_shown_and_not_lost():
+def test_item_of_another_program_is_shown_and_not_lost() -> None:
     assert decode_item(b"what is this").text == "what is this"
     assert decode_item(b'{"message":"hi","companyId":1}').text == "hi"
 
 
 @pytest.mark.parametrize("name", ["metadata", "media", "other"])
-def test_item_that_is_nested_too_deeply_is_shown_and_not_lost(name: str):
+def test_item_that_is_nested_too_deeply_is_shown_and_not_lost(name: str) -> None:
     deep = b'{"message":"hi","' + name.encode() + b'":' + b"[" * 50_000 + b"]" * 50_000 + b"}"
     shown = decode_item(deep)
     assert (shown.type, shown.text) == ("unreadable", deep.decode())
 
 
-def test_metadata_travels_untouched():
+def test_metadata_travels_untouched() -> None:
     raw = b'{"big":9007199254740993,"empty":[],"e":1.50}'
     item = (
         encode_item(Message(phone="p", text="x", id="1", channel="c", metadata=raw), with_phone=False) + b"}"

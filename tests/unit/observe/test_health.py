@@ -35,17 +35,17 @@ def about(*groups: ConsumerGroup, entries: int = 3) -> list[str]:
 )
 def test_workers_are_silent_when_something_is_left_and_nobody_asks(
     lag: int | None, pending: int, idle_ms: int | None, is_warned: bool
-):
+) -> None:
     assert bool(about(ConsumerGroup("rfctl:out", "bots", lag, pending, idle_ms))) == is_warned
 
 
-def test_a_group_that_is_silent_on_several_shards_is_said_once_with_all_that_is_left():
+def test_a_group_that_is_silent_on_several_shards_is_said_once_with_all_that_is_left() -> None:
     groups = [ConsumerGroup(f"rfctl:{{{shard}}}:out", "bots", 2, 1, 400_000) for shard in range(3)]
     [line] = about(*groups)
     assert "9 messages are left" in line
     assert "on each of 3 shards, in redis://127.0.0.1:1/0: redis-cli XGROUP DESTROY" in line
 
 
-def test_a_name_that_a_shell_would_act_on_is_quoted():
+def test_a_name_that_a_shell_would_act_on_is_quoted() -> None:
     [line] = about(ConsumerGroup("rfctl:out", "b; rm x", 1, 0, None))
     assert "XGROUP DESTROY rfctl:out 'b; rm x'" in line

@@ -29,7 +29,7 @@ def text(name: str) -> str:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_a_page_is_clean(page: Path):
+def test_a_page_is_clean(page: Path) -> None:
     mandoc = shutil.which("mandoc")
     if mandoc is None:
         pytest.skip("needs mandoc (Debian's mandoc)")
@@ -39,7 +39,7 @@ def test_a_page_is_clean(page: Path):
     assert lint.stdout + lint.stderr == ""
 
 
-def test_there_are_three_pages():
+def test_there_are_three_pages() -> None:
     assert [page.name for page in PAGES] == ["rfctl.1", "rfctl.7", "rfctl.toml.5"]
 
 
@@ -53,7 +53,7 @@ def settings_of(page: str) -> dict[str, str]:
     return entries
 
 
-def test_every_setting_stands_there_with_its_default_types_and_meaning():
+def test_every_setting_stands_there_with_its_default_types_and_meaning() -> None:
     entries = settings_of(text("rfctl.toml.5"))
     assert list(entries) == [option.name for option in options()], (
         "all of them, in their order, and none that is no more"
@@ -68,7 +68,7 @@ def test_every_setting_stands_there_with_its_default_types_and_meaning():
         )
 
 
-def test_every_source_is_told_where_its_secret_goes():
+def test_every_source_is_told_where_its_secret_goes() -> None:
     part = text("rfctl.toml.5").partition(".Ss Which secret goes where\n")[2].partition("\n.El\n")[0]
     assert re.findall(r"(?m)^\.It (\S+)$", part) == list(SOURCES)
 
@@ -88,7 +88,7 @@ def entry_of(page: str, command: str) -> str:
     return entries[0] if entries else ""
 
 
-def test_every_command_and_option_stands_there():
+def test_every_command_and_option_stands_there() -> None:
     page = text("rfctl.1").replace("\\-", "-")
     group: Any = load_all_commands()
     for name, command in group.commands.items():
@@ -100,13 +100,13 @@ def test_every_command_and_option_stands_there():
             assert re.search(rf"Fl -{option[2:]}\b", entry), f"{where} {option}"
 
 
-def test_every_exit_status_stands_there():
+def test_every_exit_status_stands_there() -> None:
     page = text("rfctl.1")
     for number, meaning in EXIT_STATUSES.items():
         assert f".It {number}\n{meaning}\n" in page
 
 
-def test_every_key_stands_there():
+def test_every_key_stands_there() -> None:
     page = text("rfctl.7")
     shard = ShardKeys("", "rfctl:out")
     sink = shard.sink("NAME")
@@ -118,13 +118,13 @@ def test_every_key_stands_there():
         assert f".It {key}" in page, key
 
 
-def test_every_reason_stands_there():
+def test_every_reason_stands_there() -> None:
     listed = text("rfctl.7").partition(".Ss Reasons\n")[2].partition(".El")[0]
     reasons = {"quiet", "max-wait", "flush", "shutdown", "size", "bypass", "company", "channel"}
     assert set(re.findall(r"(?m)^\.It (\S+)$", listed)) == reasons
 
 
-def test_every_field_of_a_merged_message_stands_there():
+def test_every_field_of_a_merged_message_stands_there() -> None:
     script = (LUA / "batch.lua").read_text()
     added = script.partition("redis.call('XADD', OUT, '*',")[2].partition("redis.call")[0]
     entry = text("rfctl.7").partition(".It rfctl:out\n")[2].partition("\n.It ")[0]

@@ -12,19 +12,19 @@ SENT = schedule(["p"], [0.0, 0.1], "r")
 
 def merged(handed: int, *ids: str, at: tuple[int, ...] = (1000, 1100), reason: str = "quiet") -> Merged:
     raw = [
-        json.dumps({"message": "x", "messageId": one, "receivedAt": t}).encode()
-        for one, t in zip(ids, at, strict=False)
+        json.dumps({"message": "x", "messageId": id_, "receivedAt": t}).encode()
+        for id_, t in zip(ids, at, strict=False)
     ]
     return Merged(f"{handed}-0", "p", "", "x", len(ids), reason, at[0], at[-1], 0, "generic", True, raw)
 
 
-def test_what_is_promised_passes():
+def test_what_is_promised_passes() -> None:
     verdict = check(SENT, [merged(6105, "r-0-0", "r-0-1")], TIMERS, expected=1)
     assert verdict.failures == []
     assert verdict.worst_late_ms == 5
 
 
-def test_every_broken_promise_is_named():
+def test_every_broken_promise_is_named() -> None:
     def says(*batches: Merged, expected: int | None = None) -> str:
         return "; ".join(check(SENT, list(batches), TIMERS, expected).failures)
 
@@ -37,7 +37,7 @@ def test_every_broken_promise_is_named():
     assert "not by itself" in says(merged(2000, "r-0-0", "r-0-1", reason="flush"))
 
 
-def test_the_scenarios_follow_the_settings():
+def test_the_scenarios_follow_the_settings() -> None:
     assert offsets("rapid-fire", TIMERS, None, None) == [0.1 * i for i in range(8)]
     assert offsets("long-pauses", TIMERS, None, None) == [0, 6, 12]
     assert offsets("overflow", TIMERS, None, None) == [0] * 12

@@ -5,7 +5,9 @@ import json
 import os
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,7 +31,7 @@ def shell(script: str, *, timeout_ms: int = 10_000) -> Command:
     return runs("/bin/sh", "-c", script, timeout_ms=timeout_ms)
 
 
-async def failure(script: str, **settings) -> DeliveryError:
+async def failure(script: str, **settings: Any) -> DeliveryError:
     with pytest.raises(DeliveryError) as caught:
         await shell(script, **settings).deliver(message())
     return caught.value
@@ -62,17 +64,19 @@ class Watch:
 
 
 @pytest.fixture
-def watch(tmp_path: Path):
+def watch(tmp_path: Path) -> Iterator[Any]:
     with Watch(tmp_path / "watch") as built:
         yield built
 
 
-async def test_the_program_gets_the_message_on_its_input_and_exit_0_delivers(tmp_path: Path):
+async def test_the_program_gets_the_message_on_its_input_and_exit_0_delivers(tmp_path: Path) -> None:
     await shell(f"cat > {tmp_path}/got").deliver(message())
     assert (tmp_path / "got").read_bytes() == encode_payload(message())
 
 
-async def test_the_program_knows_the_id_and_the_try_and_none_of_our_settings(tmp_path: Path, monkeypatch):
+async def test_the_program_knows_the_id_and_the_try_and_none_of_our_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("RFCTL_REDIS__PASSWORD", "geheim")
     monkeypatch.setenv("OTHER", "kept")
     await shell(f"cat > /dev/null; env > {tmp_path}/got").deliver(Delivery("17-0", message().merged, 3))
@@ -82,7 +86,7 @@ async def test_the_program_knows_the_id_and_the_try_and_none_of_our_settings(tmp
     assert got["OTHER"] == "kept"
 
 
-async def test_nothing_of_the_message_is_an_argument(tmp_path: Path):
+async def test_nothing_of_the_message_is_an_argument(tmp_path: Path) -> None:
     script = f"import json, sys; json.dump(sys.argv, open({str(tmp_path / 'got')!r}, 'w'))"
     line = [sys.executable, "-c", script, "{phone}", "$(id)"]
     await runs(*line).deliver(message("; $(id) `id`"))
@@ -100,23 +104,23 @@ async def test_nothing_of_the_message_is_an_argument(tmp_path: Path):
         ("echo out of ideas >&2; kill -TERM $$", "the program was ended by SIGTERM: out of ideas"),
     ],
 )
-async def test_any_other_end_is_a_failure_with_its_status_and_last_words(script: str, fact: str):
+async def test_any_other_end_is_a_failure_with_its_status_and_last_words(script: str, fact: str) -> None:
     problem = await failure(script)
     assert (problem.fact, problem.final, problem.pause) == (fact, False, False)
 
 
-async def test_exit_65_refuses_the_message_for_good():
+async def test_exit_65_refuses_the_message_for_good() -> None:
     problem = await failure("echo not a phone >&2; exit 65")
     assert (problem.fact, problem.final) == ("exit status 65: not a phone", True)
 
 
-async def test_last_words_are_cut_and_a_flood_of_them_is_not_kept():
+async def test_last_words_are_cut_and_a_flood_of_them_is_not_kept() -> None:
     problem = await failure("head -c 3000000 /dev/zero | tr '\\0' 'x' >&2; exit 1")
     assert problem.fact == "exit status 1: " + "x" * 200
 
 
 @pytest.mark.parametrize(("status", "taken"), [(0, True), (4, False)])
-async def test_a_program_that_does_not_read_is_judged_by_its_exit(status: int, taken: bool):
+async def test_a_program_that_does_not_read_is_judged_by_its_exit(status: int, taken: bool) -> None:
     long = message("x" * 1_000_000)  # more than a pipe holds
     if taken:
         await shell(f"exec <&-; exit {status}").deliver(long)
@@ -125,11 +129,11 @@ async def test_a_program_that_does_not_read_is_judged_by_its_exit(status: int, t
             await shell(f"exec <&-; exit {status}").deliver(long)
 
 
-async def test_a_long_message_and_a_talkative_program_do_not_block_each_other():
+async def test_a_long_message_and_a_talkative_program_do_not_block_each_other() -> None:
     await shell("head -c 1000000 /dev/zero; cat; head -c 1000000 /dev/zero").deliver(message("x" * 1_000_000))
 
 
-async def test_after_the_timeout_the_whole_group_is_asked_to_end(watch: Watch):
+async def test_after_the_timeout_the_whole_group_is_asked_to_end(watch: Watch) -> None:
     script = f"(trap 'exit 0' TERM; echo up; while :; do sleep 0.05; done) > {watch.path} & wait"
     problem = await failure(script, timeout_ms=1_000)
     assert problem.fact == "the program was not done within 1.0 s"
@@ -137,7 +141,9 @@ async def test_after_the_timeout_the_whole_group_is_asked_to_end(watch: Watch):
     assert await watch.next() == b""
 
 
-async def test_a_program_that_ignores_the_request_is_killed(watch: Watch, monkeypatch):
+async def test_a_program_that_ignores_the_request_is_killed(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(command, "GRACE_MS", 100)
     script = f"trap '' TERM; exec > {watch.path}; echo up; while :; do sleep 0.05; done"
     problem = await failure(script, timeout_ms=1_000)
@@ -146,7 +152,7 @@ async def test_a_program_that_ignores_the_request_is_killed(watch: Watch, monkey
     assert await watch.next() == b""
 
 
-async def test_a_cancelled_delivery_ends_its_program(watch: Watch):
+async def test_a_cancelled_delivery_ends_its_program(watch: Watch) -> None:
     script = f"exec > {watch.path}; echo up; sleep 60"
     delivery = asyncio.create_task(shell(script, timeout_ms=60_000).deliver(message()))
     assert await watch.next() == b"up\n"
@@ -156,7 +162,7 @@ async def test_a_cancelled_delivery_ends_its_program(watch: Watch):
         await delivery
 
 
-async def test_a_delivery_that_is_cancelled_while_its_program_starts_ends_it(watch: Watch):
+async def test_a_delivery_that_is_cancelled_while_its_program_starts_ends_it(watch: Watch) -> None:
     held = os.open(
         watch.path, os.O_WRONLY
     )  # so that the end comes after all of them, however far each one got
@@ -172,7 +178,9 @@ async def test_a_delivery_that_is_cancelled_while_its_program_starts_ends_it(wat
     assert await watch.next() == b""
 
 
-async def test_a_delivery_that_is_cancelled_twice_kills_its_program_at_once(watch: Watch, monkeypatch):
+async def test_a_delivery_that_is_cancelled_twice_kills_its_program_at_once(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(command, "GRACE_MS", 60_000)
     script = f"exec > {watch.path}; trap 'echo asked' TERM; echo up; while :; do sleep 0.05; done"
     delivery = asyncio.create_task(shell(script, timeout_ms=60_000).deliver(message()))
@@ -185,7 +193,7 @@ async def test_a_delivery_that_is_cancelled_twice_kills_its_program_at_once(watc
         await delivery
 
 
-async def test_what_a_program_leaves_running_neither_holds_up_the_delivery_nor_lives_on(watch: Watch):
+async def test_what_a_program_leaves_running_neither_holds_up_the_delivery_nor_lives_on(watch: Watch) -> None:
     async with asyncio.timeout(10):
         await shell(f"exec 3> {watch.path}; echo up >&3; sleep 60 & exit 0").deliver(message())
     assert await watch.next() == b"up\n"
@@ -193,7 +201,9 @@ async def test_what_a_program_leaves_running_neither_holds_up_the_delivery_nor_l
 
 
 @pytest.mark.skipif(shutil.which("setsid") is None, reason="needs setsid (Debian's util-linux)")
-async def test_a_program_that_leaves_its_group_and_keeps_our_pipe_does_not_hold_up_the_delivery(watch: Watch):
+async def test_a_program_that_leaves_its_group_and_keeps_our_pipe_does_not_hold_up_the_delivery(
+    watch: Watch,
+) -> None:
     started, go = watch.path.with_name("started"), watch.path.with_name("go")
     os.mkfifo(started)
     os.mkfifo(go)
@@ -211,7 +221,7 @@ def own_children() -> set[str]:
     return set(Path(f"/proc/self/task/{os.getpid()}/children").read_text().split())
 
 
-async def test_no_zombie_and_no_open_file_is_left():
+async def test_no_zombie_and_no_open_file_is_left() -> None:
     before, children = open_files(), own_children()
     for script in ("exit 0", "exit 1", "sleep 60"):
         try:
@@ -223,7 +233,7 @@ async def test_no_zombie_and_no_open_file_is_left():
     assert own_children() == children, "other tests of this process may have servers of theirs"
 
 
-async def test_many_programs_run_side_by_side(tmp_path: Path):
+async def test_many_programs_run_side_by_side(tmp_path: Path) -> None:
     sink = shell(f"cat > {tmp_path}/$RFCTL_MESSAGE_ID")
     ids = [f"{number}-0" for number in range(20)]
     await asyncio.gather(*(sink.deliver(Delivery(name, message().merged)) for name in ids))
@@ -231,7 +241,7 @@ async def test_many_programs_run_side_by_side(tmp_path: Path):
     assert got == {name: name for name in ids}
 
 
-async def test_a_missing_program_is_named_at_the_start_and_at_a_delivery():
+async def test_a_missing_program_is_named_at_the_start_and_at_a_delivery() -> None:
     sink = runs("/nowhere/bot")
     with pytest.raises(SettingsError) as wrong:
         await sink.open()
@@ -244,7 +254,7 @@ async def test_a_missing_program_is_named_at_the_start_and_at_a_delivery():
     assert not caught.value.final
 
 
-async def test_a_program_on_the_path_opens_and_closes():
+async def test_a_program_on_the_path_opens_and_closes() -> None:
     sink = runs("cat")
     await sink.open()
     await sink.deliver(message())
@@ -260,7 +270,7 @@ async def test_a_program_on_the_path_opens_and_closes():
         (["cat", None], "sinks.bot.command: write a text, in quotes"),
     ],
 )
-def test_a_command_that_is_no_list_of_words_is_refused(words: list[object], says: str):
+def test_a_command_that_is_no_list_of_words_is_refused(words: list[object], says: str) -> None:
     with pytest.raises(SettingsError) as wrong:
         runs(*words)
     assert wrong.value.problems == [says]

@@ -42,13 +42,13 @@ async def opened(type_: str, **options: Any) -> Sink:
 
 
 @pytest.mark.parametrize("id_", ["1790000000000-0", "1790000000000", "17:1790000000000-0"])
-def test_a_job_id_is_one_that_node_and_rq_accept(id_: str):
+def test_a_job_id_is_one_that_node_and_rq_accept(id_: str) -> None:
     results = job_id("my bot", delivery(id_=id_))
     assert results.replace("-", "").isalnum()
     assert not results.isdigit()
 
 
-def test_plain_data_keeps_every_number_that_can_be_written():
+def test_plain_data_keeps_every_number_that_can_be_written() -> None:
     raw = (
         b'{"metadata":{"id":123456789012345678901234567890,"x":-1.5,"huge":1e400,"long":'
         + b"9" * 5_000
@@ -62,7 +62,7 @@ def test_plain_data_keeps_every_number_that_can_be_written():
 
 
 @pytest.mark.parametrize("phone", ["telegram:12", " ", ""])
-async def test_a_queue_name_that_bullmq_cannot_have_is_refused_for_good(phone: str):
+async def test_a_queue_name_that_bullmq_cannot_have_is_refused_for_good(phone: str) -> None:
     sink = await opened("bullmq", queue="{phone}")
     with pytest.raises(DeliveryError, match="queue") as caught:
         await sink.deliver(delivery(phone=phone))
@@ -71,7 +71,9 @@ async def test_a_queue_name_that_bullmq_cannot_have_is_refused_for_good(phone: s
 
 
 @every_sink
-async def test_a_missing_library_is_said_with_what_to_install(type_: str, monkeypatch: pytest.MonkeyPatch):
+async def test_a_missing_library_is_said_with_what_to_install(
+    type_: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, type_, None)
     with pytest.raises(SettingsError) as caught:
         await opened(type_)
@@ -80,13 +82,13 @@ async def test_a_missing_library_is_said_with_what_to_install(type_: str, monkey
 
 @every_sink
 @pytest.mark.parametrize("options", [{"url": 7}, {"url": "http://127.0.0.1/"}, {"queue": None}])
-async def test_wrong_options_are_said_with_the_name_of_the_sink(type_: str, options: dict[str, Any]):
+async def test_wrong_options_are_said_with_the_name_of_the_sink(type_: str, options: dict[str, Any]) -> None:
     with pytest.raises(SettingsError) as caught:
         await opened(type_, **options)
     assert caught.value.problems[0].startswith(f"sinks.bot.{next(iter(options))}: ")
 
 
-async def test_a_sink_of_many_queues_keeps_only_the_latest():
+async def test_a_sink_of_many_queues_keeps_only_the_latest() -> None:
     sink = await opened("bullmq")
     for company in range(MOST_QUEUES + 3):
         with pytest.raises(DeliveryError):
@@ -97,7 +99,7 @@ async def test_a_sink_of_many_queues_keeps_only_the_latest():
     await sink.close()
 
 
-async def test_every_broker_of_celery_is_shown_without_its_password():
+async def test_every_broker_of_celery_is_shown_without_its_password() -> None:
     sink = await opened(
         "celery", url="redis://:first@127.0.0.1:1/0;redis://:second@127.0.0.1:2/0?password=third"
     )
@@ -107,7 +109,7 @@ async def test_every_broker_of_celery_is_shown_without_its_password():
     await sink.close()
 
 
-async def test_a_broker_that_refuses_is_not_waited_for():
+async def test_a_broker_that_refuses_is_not_waited_for() -> None:
     sink = await opened("celery", url="amqp://127.0.0.1:1//")
     with pytest.raises(DeliveryError, match="refused"):
         await sink.deliver(delivery())

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,7 +29,7 @@ class Recorder(io.RawIOBase):
     def writable(self) -> bool:
         return True
 
-    def write(self, data) -> int:
+    def write(self, data: Any) -> int:
         self.writes.append(bytes(data))
         return len(data)
 
@@ -37,7 +38,7 @@ def stream(raw: io.RawIOBase) -> io.TextIOWrapper:
     return io.TextIOWrapper(io.BufferedWriter(raw, 1 << 20), encoding="ascii")
 
 
-async def test_a_message_is_one_line_of_json_and_is_there_at_once(monkeypatch):
+async def test_a_message_is_one_line_of_json_and_is_there_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     recorder = Recorder()
     monkeypatch.setattr(sys, "stdout", stream(recorder))
     sink = stdout()
@@ -48,7 +49,7 @@ async def test_a_message_is_one_line_of_json_and_is_there_at_once(monkeypatch):
     assert not sys.stdout.closed
 
 
-async def test_deliveries_side_by_side_make_whole_lines(monkeypatch):
+async def test_deliveries_side_by_side_make_whole_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     recorder = Recorder()
     monkeypatch.setattr(sys, "stdout", stream(recorder))
     sink, ids = stdout(), [f"{number}-0" for number in range(50)]
@@ -57,7 +58,7 @@ async def test_deliveries_side_by_side_make_whole_lines(monkeypatch):
     assert [json.loads(line)["messageId"] for line in b"".join(recorder.writes).splitlines()] == ids
 
 
-async def test_a_message_written_over_several_lines_is_still_one(monkeypatch):
+async def test_a_message_written_over_several_lines_is_still_one(monkeypatch: pytest.MonkeyPatch) -> None:
     recorder = Recorder()
     monkeypatch.setattr(sys, "stdout", stream(recorder))
     raw = b'{"message":"a\\nb",\r\n "metadata":{"big":\n 123456789012345678901234567890, "none": [ ]}}'
@@ -67,7 +68,7 @@ async def test_a_message_written_over_several_lines_is_still_one(monkeypatch):
     assert b"123456789012345678901234567890" in line
 
 
-async def test_a_pipe_that_nobody_reads_any_more_pauses_the_sink(monkeypatch):
+async def test_a_pipe_that_nobody_reads_any_more_pauses_the_sink(monkeypatch: pytest.MonkeyPatch) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     piped = io.TextIOWrapper(io.BufferedWriter(io.FileIO(writer, "wb")))
@@ -79,7 +80,7 @@ async def test_a_pipe_that_nobody_reads_any_more_pauses_the_sink(monkeypatch):
         piped.close()
 
 
-async def test_a_standard_output_that_is_not_there_pauses_the_sink(monkeypatch):
+async def test_a_standard_output_that_is_not_there_pauses_the_sink(monkeypatch: pytest.MonkeyPatch) -> None:
     closed = stream(Recorder())
     closed.close()
     for gone in (closed, None):
@@ -90,7 +91,7 @@ async def test_a_standard_output_that_is_not_there_pauses_the_sink(monkeypatch):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
-async def test_a_full_disk_is_a_failure_that_is_tried_again(monkeypatch):
+async def test_a_full_disk_is_a_failure_that_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     full = io.TextIOWrapper(io.BufferedWriter(io.FileIO("/dev/full", "wb")))
     monkeypatch.setattr(sys, "stdout", full)
     with pytest.raises(DeliveryError) as caught:

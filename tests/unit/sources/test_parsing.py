@@ -30,7 +30,7 @@ def message(**fields: Any) -> Message:
         (1, 1000),
     ],
 )
-def test_a_time_is_read_in_seconds_and_in_ms(written: float | str, ms: int):
+def test_a_time_is_read_in_seconds_and_in_ms(written: float | str, ms: int) -> None:
     assert unix_ms(written) == ms
 
 
@@ -42,12 +42,12 @@ def test_a_time_is_read_in_seconds_and_in_ms(written: float | str, ms: int):
     ],
     ids=lambda written: type(written).__name__,
 )
-def test_what_is_no_time_is_none_and_never_a_crash(written: Any):
+def test_what_is_no_time_is_none_and_never_a_crash(written: Any) -> None:
     assert unix_ms(written) is None
 
 
 @given(st.integers() | st.floats() | st.text() | st.booleans() | st.none())
-def test_any_value_is_a_time_that_can_be_stored_or_none(written: Any):
+def test_any_value_is_a_time_that_can_be_stored_or_none(written: Any) -> None:
     ms = unix_ms(written)
     assert ms is None or 0 <= ms < 1e15
 
@@ -67,7 +67,7 @@ def test_any_value_is_a_time_that_can_be_stored_or_none(written: Any):
         ({"text": "ж" * 51}, "the text is longer than 100 bytes"),
     ],
 )
-def test_why_a_message_cannot_be_stored_is_said_in_words(fields: dict[str, str], why: str):
+def test_why_a_message_cannot_be_stored_is_said_in_words(fields: dict[str, str], why: str) -> None:
     with pytest.raises(NotUnderstoodError) as problem:
         check_limits(message(**fields), 100)
     assert problem.value.fact == why
@@ -82,7 +82,7 @@ def test_why_a_message_cannot_be_stored_is_said_in_words(fields: dict[str, str],
         dict.fromkeys(("phone", "id", "chat"), "1" * 256),
     ],
 )
-def test_a_message_within_the_limits_is_returned_as_it_is(fields: dict[str, str]):
+def test_a_message_within_the_limits_is_returned_as_it_is(fields: dict[str, str]) -> None:
     item = message(**fields)
     assert check_limits(item, 100) is item
 
@@ -98,18 +98,18 @@ def test_a_message_within_the_limits_is_returned_as_it_is(fields: dict[str, str]
         ("", "unsupported"),
     ],
 )
-def test_a_type_is_tidied_to_plain_letters(name: str, tidied: str):
+def test_a_type_is_tidied_to_plain_letters(name: str, tidied: str) -> None:
     assert normalize_type(name) == tidied
 
 
 @given(st.text())
-def test_tidying_a_type_twice_changes_nothing_more(name: str):
+def test_tidying_a_type_twice_changes_nothing_more(name: str) -> None:
     tidied = normalize_type(name)
     assert tidied == normalize_type(tidied)
     assert 0 < len(tidied) <= 32
 
 
-def test_what_is_heavy_is_left_out_and_every_value_beside_it_keeps_its_bytes():
+def test_what_is_heavy_is_left_out_and_every_value_beside_it_keeps_its_bytes() -> None:
     raw = b'{"a":1.50,"picture":"/9j/","in":[{"_data":{"b":1},"big":123456789012345678901}],"as it":  {"is": 1}}'
     assert strip_fields(raw, HEAVY) == (b'{"a":1.50,"in":[{"big":123456789012345678901}],"as it":{"is": 1}}')
 
@@ -117,17 +117,17 @@ def test_what_is_heavy_is_left_out_and_every_value_beside_it_keeps_its_bytes():
 @pytest.mark.parametrize(
     "raw", [b'{"a": [1,  2]}', b"5", b'"picture"', b"null", b'{"text":"a \\"picture\\""}']
 )
-def test_without_anything_heavy_the_json_means_the_same(raw: bytes):
+def test_without_anything_heavy_the_json_means_the_same(raw: bytes) -> None:
     assert json.loads(strip_fields(raw, HEAVY)) == json.loads(raw)
 
 
 @given(ANY_JSON)
-def test_nothing_else_is_lost_with_what_is_heavy(value: Any):
+def test_nothing_else_is_lost_with_what_is_heavy(value: Any) -> None:
     raw = json.dumps({"kept": value, "picture": value}).encode()
     assert json.loads(strip_fields(raw, HEAVY | {"\0"})) == json.loads(json.dumps({"kept": value}))
 
 
 @pytest.mark.parametrize("depth", [31, 33, 300])
-def test_json_that_is_nested_deeply_is_no_crash(depth: int):
+def test_json_that_is_nested_deeply_is_no_crash(depth: int) -> None:
     raw = b'{"picture":1,"a":' * depth + b"1" + b"}" * depth
     assert b'{"picture":1' not in strip_fields(raw, HEAVY)[:100]

@@ -30,30 +30,30 @@ def source_of(kind: str, mapping: dict[str, str] | None = None) -> Source:
 
 
 @pytest.mark.parametrize(("kind", "case"), RECORDED, ids=str)
-def test_a_recorded_payload_is_read_as_the_table_says(kind: str, case: Case):
+def test_a_recorded_payload_is_read_as_the_table_says(kind: str, case: Case) -> None:
     reading = check(source_of(kind, case.expected.get("mapping")), case)
     assert {item.channel for item in reading.messages} <= {"here"}
 
 
 @pytest.mark.parametrize(("kind", "case"), RECORDED, ids=str)
-def test_a_message_goes_through_its_stored_form_unharmed(kind: str, case: Case):
+def test_a_message_goes_through_its_stored_form_unharmed(kind: str, case: Case) -> None:
     check_stored(source_of(kind, case.expected.get("mapping")).messages(case.body))
 
 
 @pytest.mark.parametrize(("kind", "case"), RECORDED, ids=str)
-def test_a_redacted_payload_is_read_as_before(kind: str, case: Case):
+def test_a_redacted_payload_is_read_as_before(kind: str, case: Case) -> None:
     source = source_of(kind, case.expected.get("mapping"))
     assert source.messages(source.redact(case.body)) == source.messages(case.body)
 
 
 @pytest.mark.parametrize(("kind", "case"), UNCLEAR, ids=str)
-def test_what_is_unclear_can_be_read_again_alone_and_as_it_was(kind: str, case: Case):
+def test_what_is_unclear_can_be_read_again_alone_and_as_it_was(kind: str, case: Case) -> None:
     source = source_of(kind, case.expected.get("mapping"))
     check_unclear(source, source.messages(case.body))
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "mapped"])
-def test_a_message_is_the_companys_whose_source_it_is(kind: str):
+def test_a_message_is_the_companys_whose_source_it_is(kind: str) -> None:
     source = source_of(kind)
     read = [item.company for case in cases(kind) for item in source.messages(case.body).messages]
     assert set(read) == {"7"}
@@ -61,5 +61,5 @@ def test_a_message_is_the_companys_whose_source_it_is(kind: str):
 
 @pytest.mark.parametrize("kind", KINDS)
 @given(body=st.binary(max_size=200))
-def test_any_bytes_are_read_or_unclear_or_not_understood(kind: str, body: bytes):
+def test_any_bytes_are_read_or_unclear_or_not_understood(kind: str, body: bytes) -> None:
     survived(source_of(kind), body)

@@ -31,11 +31,11 @@ IN_A_SCRIPT = "Error running script (call to f_d0197): @user_script:203: @user_s
         ("NOGROUP No such key 'rfctl:out' or consumer group", GroupMissingError),
     ],
 )
-def test_error_inside_a_script_of_redis_6_keeps_its_name(message: str, error_class: type[RfctlError]):
+def test_error_inside_a_script_of_redis_6_keeps_its_name(message: str, error_class: type[RfctlError]) -> None:
     assert type(explain_failure(rx.ResponseError(message), ADDRESS)) is error_class
 
 
-def test_error_without_condition_of_its_own_keeps_its_code():
+def test_error_without_condition_of_its_own_keeps_its_code() -> None:
     error = explain_failure(rx.ResponseError("BUSYGROUP Consumer Group name already exists"), ADDRESS)
     assert isinstance(error, ReplyError)
     assert error.code == "BUSYGROUP"

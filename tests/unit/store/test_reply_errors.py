@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import redis.exceptions as rx
@@ -38,7 +39,7 @@ LEADS_TO = {
 
 @pytest.mark.parametrize("read", [BaseParser.parse_error, rx.ResponseError])
 @pytest.mark.parametrize("code", ANSWERS)
-def test_each_cause_has_the_next_step_that_fits_it(code: str, read: Callable[[str], Exception]):
+def test_each_cause_has_the_next_step_that_fits_it(code: str, read: Callable[[str], Exception]) -> None:
     """As redis-py reads the answer, which takes the first word out of some, and as it is."""
     named = explain_failure(read(ANSWERS[code]), ADDRESS)
     assert isinstance(named, RedisCannotNowError)
@@ -46,12 +47,12 @@ def test_each_cause_has_the_next_step_that_fits_it(code: str, read: Callable[[st
     assert LEADS_TO[code] in named.next
 
 
-def test_no_cause_is_left_out():
+def test_no_cause_is_left_out() -> None:
     assert set(CANNOT_NOW) == set(ANSWERS) == set(LEADS_TO)
 
 
-async def test_an_overloaded_daemon_says_what_to_look_at():
-    async def store(_) -> list[Added]:
+async def test_an_overloaded_daemon_says_what_to_look_at() -> None:
+    async def store(_: Any) -> list[Added]:
         raise AssertionError
 
     with pytest.raises(OverloadedError) as problem:

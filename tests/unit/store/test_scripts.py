@@ -50,18 +50,18 @@ def check(program: str, *arguments: str, text: str = "") -> str:
     return "" if done.returncode == 0 else done.stdout + done.stderr
 
 
-def test_each_lua_file_is_clean(luacheck: str):
+def test_each_lua_file_is_clean(luacheck: str) -> None:
     assert check(luacheck, str(LUA)) == ""
 
 
-def test_each_verb_is_clean_as_redis_runs_it(luacheck: str, verb: str):
+def test_each_verb_is_clean_as_redis_runs_it(luacheck: str, verb: str) -> None:
     """With its includes before it: no name is missing, defined twice or shadowed. An include gives more than is used."""
     names = ("--no-config", "--std", "lua51", "--read-globals", "KEYS", "ARGV", "redis", "cjson")
     text = ScriptLibrary().script(verb).text
     assert check(luacheck, *names, "--ignore", "211", "--", "-", text=text) == ""
 
 
-def test_each_verb_tells_all_its_keys_and_arguments(verb: str):
+def test_each_verb_tells_all_its_keys_and_arguments(verb: str) -> None:
     """Numbered from 1, without a gap, up to the last that the text reads."""
     text = text_of(verb)
     for name in ("KEYS", "ARGV"):
@@ -72,31 +72,31 @@ def test_each_verb_tells_all_its_keys_and_arguments(verb: str):
         assert max(used, default=0) <= len(numbers), verb
 
 
-def test_only_the_clock_reads_the_time():
+def test_only_the_clock_reads_the_time() -> None:
     readers = [
         file.relative_to(LUA).as_posix() for file in LUA.glob("*/*.lua") if "'TIME'" in file.read_text()
     ]
     assert readers == [f"{CLOCK}.lua"]
 
 
-def test_another_clock_takes_the_place_of_the_servers(verb: str):
+def test_another_clock_takes_the_place_of_the_servers(verb: str) -> None:
     text = ScriptLibrary(INCLUDE).script(verb).text
     assert "'TIME'" not in text
     assert (INCLUDE in text) == (CLOCK in includes(text_of(verb)))
 
 
-def test_includes_stand_before_the_verb_in_their_order():
+def test_includes_stand_before_the_verb_in_their_order() -> None:
     text = ScriptLibrary().script("flush").text
     parts = [(LUA / f"shared/{name}.lua").read_text() for name in ("clock", "item", "batch")]
     assert text == "#!lua flags=allow-oom\n" + "".join(parts) + text_of("flush")
 
 
-def test_script_for_redis_6_has_no_flags_and_writes_first():
+def test_script_for_redis_6_has_no_flags_and_writes_first() -> None:
     text = ScriptLibrary().script("lease").without_shebang().text
     assert text.startswith("redis.call('UNLINK', KEYS[1] .. ':')\n-- flags=allow-oom")
 
 
-def test_every_reason_that_a_script_gives_is_in_the_closed_set():
+def test_every_reason_that_a_script_gives_is_in_the_closed_set() -> None:
     of_scripts = set(get_args(Reason)) - set(get_args(DrainReason))
     text = text_of("add") + text_of("hand_over")
     quoted = set(re.findall(r"'([a-z]+(?:-[a-z]+)?)'", text))

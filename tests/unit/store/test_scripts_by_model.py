@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import fakeredis
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,7 +22,7 @@ messages = st.tuples(
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.lists(messages, min_size=1, max_size=8), max_size=6), st.sampled_from([0, 4]))
-async def test_every_message_comes_out_once_in_order_and_never_mixed(calls, shards):
+async def test_every_message_comes_out_once_in_order_and_never_mixed(calls: Any, shards: Any) -> None:
     connection = Connection(
         fakeredis.FakeAsyncRedis(protocol=2), RedisAddress("fake", "the test"), shebang=False
     )

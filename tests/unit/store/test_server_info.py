@@ -19,13 +19,13 @@ def causes(settings: dict[str, str] = SAVES, /, **info: str) -> list[tuple[str, 
     return [(refusal.code, refusal.why) for refusal in write_refusals(FINE | info, settings)]
 
 
-def test_healthy_redis_refuses_nothing():
+def test_healthy_redis_refuses_nothing() -> None:
     assert causes() == []
     assert causes(maxmemory="1000") == []
     assert write_refusals({}, {}) == []
 
 
-def test_a_full_memory_is_named_with_its_size():
+def test_a_full_memory_is_named_with_its_size() -> None:
     full = {"maxmemory": "900", "maxmemory_human": "900B"}
     assert causes(**full) == [("OOM", "its memory is full: 1000B used, maxmemory is 900B")]
     assert [refusal.next for refusal in write_refusals(FINE | full, SAVES)] == [
@@ -33,23 +33,23 @@ def test_a_full_memory_is_named_with_its_size():
     ]
 
 
-def test_what_redis_does_not_count_does_not_fill_it():
+def test_what_redis_does_not_count_does_not_fill_it() -> None:
     assert causes(maxmemory="900", mem_not_counted_for_evict="100") == []
 
 
-def test_a_redis_that_makes_room_by_deleting_is_not_full():
+def test_a_redis_that_makes_room_by_deleting_is_not_full() -> None:
     assert causes(maxmemory="900", maxmemory_policy="allkeys-lru") == []
     assert causes(maxmemory="900", maxmemory_policy="volatile-lru") != []
 
 
-def test_a_replica_names_its_master_and_whether_it_has_lost_it():
+def test_a_replica_names_its_master_and_whether_it_has_lost_it() -> None:
     assert causes(**REPLICA, master_link_status="up") == [("READONLY", "it is a replica of 10.0.0.1:6379")]
     lost = "it is a replica of 10.0.0.1:6379, which it has lost"
     assert causes(**REPLICA, master_link_status="down") == [("READONLY", lost)]
     assert causes(**(REPLICA | {"slave_read_only": "0"})) == []
 
 
-def test_a_failed_save_counts_only_while_it_stops_writes():
+def test_a_failed_save_counts_only_while_it_stops_writes() -> None:
     failed = {"rdb_last_bgsave_status": "err"}
     assert causes(**failed) == [("MISCONF", "its last save to disk (RDB) failed")]
     assert causes(SAVES | {"save": ""}, **failed) == []
@@ -57,13 +57,13 @@ def test_a_failed_save_counts_only_while_it_stops_writes():
     assert causes({}, **failed) != [], "a Redis that does not tell its settings has the usual ones"
 
 
-def test_a_failed_write_of_the_aof_stops_writes_while_there_is_one():
+def test_a_failed_write_of_the_aof_stops_writes_while_there_is_one() -> None:
     assert causes(aof_last_write_status="err") == [("MISCONF", "its last write to the AOF failed")]
     assert causes(aof_last_write_status="err", aof_enabled="0") == []
 
 
 @pytest.mark.parametrize(("good", "missing"), [("1", True), ("2", False)])
-def test_too_few_replicas_are_counted(good: str, missing: bool):
+def test_too_few_replicas_are_counted(good: str, missing: bool) -> None:
     reasons = causes(SAVES | {"min-replicas-to-write": "2"}, min_slaves_good_slaves=good)
     assert bool(reasons) is missing
     assert all(

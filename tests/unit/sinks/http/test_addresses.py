@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -26,24 +27,24 @@ OUTSIDE = [
 
 
 @pytest.mark.parametrize("host", INSIDE)
-def test_an_address_that_is_not_public_is_refused_by_name(host: str):
+def test_an_address_that_is_not_public_is_refused_by_name(host: str) -> None:
     assert refusal(host).startswith(f"{host} is a")
 
 
 @pytest.mark.parametrize("host", OUTSIDE)
-def test_a_public_address_is_allowed(host: str):
+def test_a_public_address_is_allowed(host: str) -> None:
     assert refusal(host) == ""
 
 
 @pytest.mark.parametrize(
     "host", ["localhost", "0x7f000001", "2130706433", "0177.0.0.1", "127.1", "", "1.1.1.1 "]
 )
-def test_what_is_not_written_as_an_address_is_refused(host: str):
+def test_what_is_not_written_as_an_address_is_refused(host: str) -> None:
     assert "is not an address" in refusal(host)
 
 
 @given(st.ip_addresses(v=4))
-def test_an_ipv4_address_is_judged_the_same_in_every_wrapping(address: ipaddress.IPv4Address):
+def test_an_ipv4_address_is_judged_the_same_in_every_wrapping(address: ipaddress.IPv4Address) -> None:
     allowed = refusal(str(address)) == ""
     assert (refusal(f"::ffff:{address}") == "") is allowed
     assert (refusal(f"64:ff9b::{address}") == "") is allowed
@@ -52,17 +53,17 @@ def test_an_ipv4_address_is_judged_the_same_in_every_wrapping(address: ipaddress
 
 
 @given(st.ip_addresses(v=6))
-def test_an_ipv6_address_that_python_calls_not_global_is_refused(address: ipaddress.IPv6Address):
+def test_an_ipv6_address_that_python_calls_not_global_is_refused(address: ipaddress.IPv6Address) -> None:
     if not address.is_global and address.ipv4_mapped is None:
         assert refusal(str(address))
 
 
-def target(host: str) -> tuple:
+def target(host: str) -> tuple[Any, ...]:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     return (family, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (host, 80))
 
 
-def test_a_socket_is_made_for_a_public_address_only():
+def test_a_socket_is_made_for_a_public_address_only() -> None:
     with public_socket(target("8.8.8.8")) as built:
         assert (built.family, built.type) == (socket.AF_INET, socket.SOCK_STREAM)
     with pytest.raises(AddressRefusedError) as refused:

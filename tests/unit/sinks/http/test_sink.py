@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -37,7 +38,7 @@ SECRETS = ["whsec_" + base64.b64encode(key).decode() for key in KEYS]
 
 def message(
     text: str = "Привет, запишите", raw: tuple[bytes, ...] = (b'{"message":"a","metadata":{"n":1}}',)
-):
+) -> Any:
     merged = Merged(
         id="1790000000000-0", phone="79001234567", company="962302", text=text, count=1, reason="quiet", first_ms=1,
         last_ms=2, late_ms=0, channel="generic", simulated=False, raw=list(raw),
@@ -45,13 +46,13 @@ def message(
     return Delivery("1790000000000-0", merged)
 
 
-def config(url: str, **settings) -> HttpConfig:
+def config(url: str, **settings: Any) -> HttpConfig:
     table = {"type": "http", "url": url, "timeout_ms": 5_000, "allow_private": True, **settings}
     return build_section(HttpConfig, table, "sinks.bot")
 
 
 @asynccontextmanager
-async def sink(url: str, **settings) -> AsyncIterator[Http]:
+async def sink(url: str, **settings: Any) -> AsyncIterator[Http]:
     # What the config would refuse without a look-up is refused at the connection too.
     loose = config(url, **{**settings, "allow_private": True})
     built = Http("bot", loose.model_copy(update={"allow_private": settings.get("allow_private", True)}))
@@ -62,7 +63,7 @@ async def sink(url: str, **settings) -> AsyncIterator[Http]:
         await built.close()
 
 
-async def failure(url: str, **settings) -> DeliveryError:
+async def failure(url: str, **settings: Any) -> DeliveryError:
     async with sink(url, **settings) as built:
         with pytest.raises(DeliveryError) as caught:
             await built.deliver(message())
@@ -78,7 +79,7 @@ def expected(key: bytes, name: str, seconds: str, body: bytes) -> str:
     return "v1," + base64.b64encode(digest).decode()
 
 
-async def test_a_message_arrives_signed_by_every_secret_and_verifies():
+async def test_a_message_arrives_signed_by_every_secret_and_verifies() -> None:
     async with HttpReceiver() as receiver, sink(receiver.url, secrets=SECRETS) as built:
         await built.deliver(message())
     [taken] = receiver.taken
@@ -93,7 +94,7 @@ async def test_a_message_arrives_signed_by_every_secret_and_verifies():
         assert Webhook(secret).verify(raw, headers)["message"] == "Привет, запишите"
 
 
-def test_every_signature_is_the_one_that_the_specification_defines():
+def test_every_signature_is_the_one_that_the_specification_defines() -> None:
     dice = random.Random(7)
     now = datetime.now(UTC)
     for _ in range(10_000):
@@ -111,7 +112,7 @@ def test_every_signature_is_the_one_that_the_specification_defines():
         assert Webhook(dice.choice(keys)).verify(body, headers) == {"message": text}
 
 
-async def test_every_try_has_the_same_id():
+async def test_every_try_has_the_same_id() -> None:
     async with HttpReceiver([503]) as receiver, sink(receiver.url) as built:
         with pytest.raises(DeliveryError):
             await built.deliver(message())
@@ -120,13 +121,13 @@ async def test_every_try_has_the_same_id():
     assert "webhook-signature" not in receiver.taken[0]["headers"]
 
 
-async def test_extra_headers_are_sent():
+async def test_extra_headers_are_sent() -> None:
     async with HttpReceiver() as receiver, sink(receiver.url, headers={"Authorization": "Bearer x"}) as built:
         await built.deliver(message())
     assert receiver.taken[0]["headers"]["authorization"] == "Bearer x"
 
 
-async def test_a_message_that_is_not_utf8_is_refused_for_good_when_it_is_to_be_signed():
+async def test_a_message_that_is_not_utf8_is_refused_for_good_when_it_is_to_be_signed() -> None:
     async with sink("http://127.0.0.1:1", secrets=SECRETS) as built:
         with pytest.raises(DeliveryError, match="not UTF-8") as caught:
             await built.deliver(message(raw=(b'{"message":"\xff"}',)))
@@ -134,7 +135,7 @@ async def test_a_message_that_is_not_utf8_is_refused_for_good_when_it_is_to_be_s
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
-async def test_2xx_is_taken(status: int):
+async def test_2xx_is_taken(status: int) -> None:
     async with HttpReceiver([status]) as receiver, sink(receiver.url) as built:
         await built.deliver(message())
     assert len(receiver.taken) == 1
@@ -143,7 +144,7 @@ async def test_2xx_is_taken(status: int):
 @pytest.mark.parametrize(
     "status", [300, 304, 400, 401, 404, 408, 409, 422, 425, 429, 500, 502, 503, 504, 599]
 )
-async def test_any_other_status_is_a_failure_that_is_tried_again(status: int):
+async def test_any_other_status_is_a_failure_that_is_tried_again(status: int) -> None:
     async with HttpReceiver([Answer(status, body=b"" if status == 304 else b"no \x1b[2J\nroom")]) as receiver:
         problem = await failure(receiver.url)
     assert problem.fact.startswith(f"answered {status}")
@@ -152,7 +153,7 @@ async def test_any_other_status_is_a_failure_that_is_tried_again(status: int):
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-async def test_a_redirect_is_a_failure_and_leads_nowhere(status: int):
+async def test_a_redirect_is_a_failure_and_leads_nowhere(status: int) -> None:
     async with (
         HttpReceiver() as elsewhere,
         HttpReceiver([Answer(status, {"Location": elsewhere.url})]) as receiver,
@@ -162,14 +163,14 @@ async def test_a_redirect_is_a_failure_and_leads_nowhere(status: int):
     assert (len(receiver.seen), elsewhere.seen) == (1, [])
 
 
-async def test_410_pauses_the_sink():
+async def test_410_pauses_the_sink() -> None:
     async with HttpReceiver([410]) as receiver:
         problem = await failure(receiver.url)
     assert (problem.pause, problem.final) == (True, False)
 
 
 @pytest.mark.parametrize("status", [302, 400, 410, 429, 503])
-async def test_retry_after_is_passed_on_with_any_failure(status: int):
+async def test_retry_after_is_passed_on_with_any_failure(status: int) -> None:
     async with HttpReceiver([Answer(status, {"Retry-After": "120"})]) as receiver:
         assert (await failure(receiver.url)).retry_after_ms == 120_000
 
@@ -190,22 +191,22 @@ DAY_MS = 86_400_000
         ("Tue, 01 Sep 2026 12:00:05 +99999999999999", 0),
     ],
 )  # fmt: skip
-def test_retry_after_is_read_in_both_forms_and_never_longer_than_a_day(header: str, wait_ms: int):
+def test_retry_after_is_read_in_both_forms_and_never_longer_than_a_day(header: str, wait_ms: int) -> None:
     assert retry_after_ms(header, int(NOW.timestamp() * 1000)) == wait_ms
 
 
 @given(st.text(max_size=60))
-def test_any_retry_after_gives_a_wait_within_a_day(header: str):
+def test_any_retry_after_gives_a_wait_within_a_day(header: str) -> None:
     assert 0 <= retry_after_ms(header, 1_790_000_000_000) <= DAY_MS
 
 
-async def test_a_receiver_that_says_nothing_is_left_after_the_timeout():
+async def test_a_receiver_that_says_nothing_is_left_after_the_timeout() -> None:
     async with tcp_receiver(lambda reader, writer: asyncio.sleep(60)) as port:
         problem = await failure(f"http://127.0.0.1:{port}/", timeout_ms=200)
     assert problem.fact == "no answer within 200 ms"
 
 
-async def test_a_receiver_that_trickles_its_head_is_left_after_the_timeout():
+async def test_a_receiver_that_trickles_its_head_is_left_after_the_timeout() -> None:
     async def trickle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nx: ")
         while True:
@@ -220,8 +221,8 @@ async def test_a_receiver_that_trickles_its_head_is_left_after_the_timeout():
 
 @pytest.mark.parametrize(("status", "taken"), [(200, True), (500, False)])
 async def test_a_rest_that_trickles_is_not_waited_for_and_the_status_counts(
-    monkeypatch, status: int, taken: bool
-):
+    monkeypatch: pytest.MonkeyPatch, status: int, taken: bool
+) -> None:
     async def trickle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(f"HTTP/1.1 {status} X\r\ncontent-length: 100000\r\n\r\n".encode())
         while True:
@@ -239,7 +240,7 @@ async def test_a_rest_that_trickles_is_not_waited_for_and_the_status_counts(
                     await built.deliver(message())
 
 
-async def test_no_more_than_64_kib_of_an_answer_are_read_and_200_characters_shown():
+async def test_no_more_than_64_kib_of_an_answer_are_read_and_200_characters_shown() -> None:
     written = 0
 
     async def flood(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -259,7 +260,7 @@ async def test_no_more_than_64_kib_of_an_answer_are_read_and_200_characters_show
 @pytest.mark.parametrize(
     "says", [b"", b"SSH-2.0-x\r\n", b"HTTP/1.1 abc\r\n\r\n", b"HTTP/1.1 200 OK\r\nbad header\r\n\r\n"]
 )
-async def test_what_is_no_http_answer_is_a_failure_in_one_line(says: bytes):
+async def test_what_is_no_http_answer_is_a_failure_in_one_line(says: bytes) -> None:
     async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(says)
@@ -271,7 +272,7 @@ async def test_what_is_no_http_answer_is_a_failure_in_one_line(says: bytes):
     assert ("closed before" in problem.fact) is (says == b"")
 
 
-async def test_a_reset_is_a_failure():
+async def test_a_reset_is_a_failure() -> None:
     async def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
@@ -282,7 +283,7 @@ async def test_a_reset_is_a_failure():
     assert "reset by peer" in problem.fact
 
 
-async def test_a_port_where_nobody_listens_is_named():
+async def test_a_port_where_nobody_listens_is_named() -> None:
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         port = bound.getsockname()[1]
@@ -290,7 +291,9 @@ async def test_a_port_where_nobody_listens_is_named():
     assert problem.fact == f"no connection to 127.0.0.1:{port}: Connection refused"
 
 
-async def test_a_name_that_is_not_found_is_a_failure_that_is_tried_again(monkeypatch):
+async def test_a_name_that_is_not_found_is_a_failure_that_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     async def getaddrinfo(*_: object, **__: object) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
@@ -300,13 +303,13 @@ async def test_a_name_that_is_not_found_is_a_failure_that_is_tried_again(monkeyp
     assert not problem.final
 
 
-async def test_a_connection_that_does_not_come_about_is_left_after_its_own_timeout():
+async def test_a_connection_that_does_not_come_about_is_left_after_its_own_timeout() -> None:
     async with tcp_receiver(lambda reader, writer: asyncio.sleep(60)) as port:  # silent in the TLS handshake
         problem = await failure(f"https://127.0.0.1:{port}/", connect_timeout_ms=200, timeout_ms=60_000)
     assert problem.fact == f"no connection to 127.0.0.1:{port} within 200 ms"
 
 
-async def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path):
+async def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path) -> None:
     _, context = self_signed(tmp_path)
     heard: list[object] = []
     server = await asyncio.start_server(lambda *streams: heard.append(streams), "127.0.0.1", 0, ssl=context)
@@ -320,7 +323,7 @@ async def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path):
     "host",
     ["127.0.0.1", "localhost", "0x7f000001", "①②⑦.0.0.1", "[::ffff:127.0.0.1]", "0.0.0.0"],
 )
-async def test_a_private_address_is_refused_at_connect_however_it_is_written(host: str):
+async def test_a_private_address_is_refused_at_connect_however_it_is_written(host: str) -> None:
     async with HttpReceiver() as receiver:
         problem = await failure(f"http://{host}:{receiver.port}/", allow_private=False)
     assert "refused unless allow_private = true" in problem.fact
@@ -341,7 +344,9 @@ async def test_a_private_address_is_refused_at_connect_however_it_is_written(hos
         "[fe80::1]",
     ],
 )
-async def test_an_address_inside_is_refused_before_a_packet_is_sent(monkeypatch, host: str):
+async def test_an_address_inside_is_refused_before_a_packet_is_sent(
+    monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
     async def connect(*_: object) -> None:
         raise AssertionError("connected")
 
@@ -350,7 +355,7 @@ async def test_an_address_inside_is_refused_before_a_packet_is_sent(monkeypatch,
     assert "refused unless allow_private = true" in problem.fact
 
 
-async def test_proxies_of_the_environment_are_not_used(monkeypatch):
+async def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     async with HttpReceiver() as proxy, HttpReceiver() as receiver:
         for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
             monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
@@ -361,7 +366,7 @@ async def test_proxies_of_the_environment_are_not_used(monkeypatch):
     assert (len(receiver.taken), proxy.seen) == (1, [])
 
 
-async def test_cookies_are_not_kept():
+async def test_cookies_are_not_kept() -> None:
     async with HttpReceiver([Answer(200, {"Set-Cookie": "a=b"})]) as receiver:
         url = receiver.url.replace("127.0.0.1", "localhost")
         async with sink(url) as built:
@@ -370,7 +375,7 @@ async def test_cookies_are_not_kept():
     assert "cookie" not in receiver.taken[1]["headers"]
 
 
-async def test_a_connection_serves_again_and_none_is_left_open():
+async def test_a_connection_serves_again_and_none_is_left_open() -> None:
     before = open_files()
     async with (
         HttpReceiver([200, Answer(500, body=b"x" * 1000), 302, 204]) as receiver,
@@ -386,7 +391,7 @@ async def test_a_connection_serves_again_and_none_is_left_open():
     assert open_files() == before
 
 
-async def test_a_cancelled_delivery_leaves_no_connection():
+async def test_a_cancelled_delivery_leaves_no_connection() -> None:
     heard, gone = asyncio.Event(), asyncio.Event()
 
     async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -427,7 +432,7 @@ async def test_a_cancelled_delivery_leaves_no_connection():
         ({"headers": {"Content-Length": "1"}}, "is set by rfctl"),
     ],
 )  # fmt: skip
-def test_wrong_options_are_named_and_secrets_not_shown(options: dict, says: str):
+def test_wrong_options_are_named_and_secrets_not_shown(options: dict[str, Any], says: str) -> None:
     with pytest.raises(SettingsError) as caught:
         build_section(HttpConfig, {"type": "http", "url": "https://example.com/", **options}, "sinks.bot")
     [problem] = caught.value.problems

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import jwt
 import pytest
@@ -31,20 +32,21 @@ def payload(name: str) -> bytes:
     return body("evolution", name)
 
 
-def read(name: str, **more) -> ParseResult:
+def read(name: str, **more: Any) -> ParseResult:
     return source(**more).messages(payload(name))
 
 
-def facts(name: str) -> dict:
+def facts(name: str) -> dict[str, Any]:
     [message] = read(name).messages
-    return json.loads(message.metadata)
+    value: dict[str, Any] = json.loads(message.metadata)
+    return value
 
 
 def asked(**headers: bytes) -> Request:
     return Request("POST", "/in/wa", "", headers, b"{}")
 
 
-def token(secret: str = SECRET, algorithm: str = "HS256", **claims) -> bytes:
+def token(secret: str = SECRET, algorithm: str = "HS256", **claims: Any) -> bytes:
     now_s = NOW_MS // 1000
     built = {"iat": now_s, "exp": now_s + 600, "app": "evolution", "action": "webhook", **claims}
     with warnings.catch_warnings():
@@ -54,7 +56,7 @@ def token(secret: str = SECRET, algorithm: str = "HS256", **claims) -> bytes:
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_the_api_key_is_kept_nowhere(case: Case):
+def test_the_api_key_is_kept_nowhere(case: Case) -> None:
     reading = source().messages(case.body)
     redacted = source().redact(case.body)
     kept = [
@@ -71,29 +73,29 @@ def test_the_api_key_is_kept_nowhere(case: Case):
     "body",
     [b'{"a":{"ApiKey" : "s\\"ecret"}}', b'{"apikey":"secret', b'[{"apikey":"secret\\\\"},{"b":"secre"}]'],
 )
-def test_an_api_key_is_emptied_wherever_it_stands(body):
+def test_an_api_key_is_emptied_wherever_it_stands(body: bytes) -> None:
     assert b"ecret" not in source().redact(body).replace(b'"b":"secre"', b"")
 
 
-def test_a_text_that_speaks_of_an_api_key_is_left_alone():
+def test_a_text_that_speaks_of_an_api_key_is_left_alone() -> None:
     body = json.dumps({"conversation": 'my "apikey": "hidden" is'}).encode()
     assert source().redact(body) == body
 
 
 @pytest.mark.parametrize("name", ["image.json", "video.json", "location.json"])
-def test_files_inside_a_message_are_not_kept(name):
+def test_files_inside_a_message_are_not_kept(name: str) -> None:
     raw = json.dumps(facts(name)["raw"])
     assert "base64" not in raw
     assert "jpegThumbnail" not in raw
 
 
-def test_without_files_in_it_the_providers_own_object_is_kept_to_the_byte():
+def test_without_files_in_it_the_providers_own_object_is_kept_to_the_byte() -> None:
     raw = b'{"key":{"remoteJid":"1@s.whatsapp.net", "id":"A"},"message":{"conversation":"a"},"x":1.50}'
     [message] = source().messages(b'{"event":"messages.upsert","data":' + raw + b"}").messages
     assert message.metadata.endswith(b'"raw":' + raw + b"}")
 
 
-def test_a_deletion_that_comes_twice_has_one_id():
+def test_a_deletion_that_comes_twice_has_one_id() -> None:
     [report], [bare] = read("revoke-as-a-message.json").messages, read("deleted.json").messages
     assert report.id == bare.id
 
@@ -101,20 +103,20 @@ def test_a_deletion_that_comes_twice_has_one_id():
 @pytest.mark.parametrize(
     ("edit", "original"), [("edit-as-a-message.json", b"3EB0FIRST"), ("edited-in-a-group.json", b"3EB0G1")]
 )
-def test_an_edit_refers_to_its_original_by_the_id_that_it_was_read_with(edit: str, original: bytes):
+def test_an_edit_refers_to_its_original_by_the_id_that_it_was_read_with(edit: str, original: bytes) -> None:
     event = json.loads(payload("text.json"))
     event["data"]["key"]["id"] = original.decode()
     [before], [after] = source().messages(json.dumps(event).encode()).messages, read(edit).messages
     assert (after.type, after.refers) == ("edit", before.id)
 
 
-def test_a_number_of_any_size_beside_a_picture_is_kept():
+def test_a_number_of_any_size_beside_a_picture_is_kept() -> None:
     raw = b'{"key":{"remoteJid":"1@s.whatsapp.net","id":"A"},"message":{"conversation":"a"},"x":123456789012345678901,"base64":"/9j/"}'
     [message] = source().messages(b'{"event":"messages.upsert","data":' + raw + b"}").messages
     assert b'"x":123456789012345678901}' in message.metadata
 
 
-def test_two_edits_of_one_message_have_two_ids_and_a_retry_has_the_same():
+def test_two_edits_of_one_message_have_two_ids_and_a_retry_has_the_same() -> None:
     first_edit = payload("edited-in-a-group.json")
     second_edit = first_edit.replace(b"new words", b"newer words")
     ids = [source().messages(body).messages[0].id for body in (first_edit, first_edit, second_edit)]
@@ -132,13 +134,13 @@ def test_two_edits_of_one_message_have_two_ids_and_a_retry_has_the_same():
         ('"soon"', None),
     ],
 )
-def test_an_edit_has_the_time_that_it_tells(report: str, sent_ms: int | None):
+def test_an_edit_has_the_time_that_it_tells(report: str, sent_ms: int | None) -> None:
     body = payload("edited-in-a-group.json").replace(b'"1700000005000"', report.encode())
     reading = source().messages(body)
     assert [item.sent_ms for item in reading.messages] == [sent_ms]
 
 
-def test_a_place_contacts_and_a_button_are_in_the_metadata():
+def test_a_place_contacts_and_a_button_are_in_the_metadata() -> None:
     place = {"latitude": -23.5, "longitude": -46.6, "name": "Shop", "address": "Main St 1"}
     assert facts("location.json")["location"] == place
     assert facts("contacts.json")["contacts"] == [
@@ -153,13 +155,13 @@ def test_a_place_contacts_and_a_button_are_in_the_metadata():
     assert facts("text.json")["senderName"] == "Ann"
 
 
-def test_a_text_that_is_too_long_is_unclear_by_its_bytes():
+def test_a_text_that_is_too_long_is_unclear_by_its_bytes() -> None:
     assert not read("text.json", max_text_bytes=10).unparsed  # "Olá " and one emoji
     [unparsed] = read("text.json", max_text_bytes=8).unparsed
     assert "longer than 8 bytes" in unparsed.why
 
 
-def test_a_message_with_half_an_emoji_is_read():
+def test_a_message_with_half_an_emoji_is_read() -> None:
     body = payload("text.json").replace("👋".encode(), b"\\ud83d")
     assert [item.text for item in source().messages(body).messages] == ["Olá \ufffd"]
 
@@ -167,16 +169,16 @@ def test_a_message_with_half_an_emoji_is_read():
 @pytest.mark.parametrize(
     "body", [b"", b"[]", b"{}", b"{", b"\xff", b'{"event":NaN}', b'{"event":' + b"[" * 100_000]
 )
-def test_what_is_no_event_is_not_understood(body):
+def test_what_is_no_event_is_not_understood(body: bytes) -> None:
     with pytest.raises(NotUnderstoodError):
         source().messages(body)
 
 
-def test_an_empty_list_is_counted():
+def test_an_empty_list_is_counted() -> None:
     assert source().messages(b'{"event":"messages.upsert","data":[]}').skipped == {"event": 1}
 
 
-def test_a_message_nested_too_deep_is_unclear_and_its_neighbour_is_read():
+def test_a_message_nested_too_deep_is_unclear_and_its_neighbour_is_read() -> None:
     body = json.loads(payload("text.json"))
     deep = '{"base64":' * 700 + "1" + "}" * 700
     good = json.dumps(body["data"])
@@ -187,7 +189,7 @@ def test_a_message_nested_too_deep_is_unclear_and_its_neighbour_is_read():
 
 
 @given(st.sampled_from([case for case in CASES if case.name != "several.json"]), st.data())
-def test_an_event_with_a_broken_part_is_read_or_unclear(case: Case, data):
+def test_an_event_with_a_broken_part_is_read_or_unclear(case: Case, data: st.DataObject) -> None:
     event = json.loads(case.body)
     part = event["data"]
     for _ in range(data.draw(st.integers(0, 3))):
@@ -211,7 +213,7 @@ def test_an_event_with_a_broken_part_is_read_or_unclear(case: Case, data):
         {"authorization": b"Bearer stale", "apikey": SECRET.encode()},
     ],
 )
-def test_any_secret_verifies_in_each_of_the_three_ways(headers):
+def test_any_secret_verifies_in_each_of_the_three_ways(headers: dict[str, Any]) -> None:
     assert source().verify(asked(**headers), NOW_MS)
 
 
@@ -235,32 +237,32 @@ def test_any_secret_verifies_in_each_of_the_three_ways(headers):
         {"authorization": token().replace(b".", b".e30", 1)},
     ],
 )
-def test_another_secret_or_token_is_refused(headers):
+def test_another_secret_or_token_is_refused(headers: dict[str, Any]) -> None:
     assert not source().verify(asked(**headers), NOW_MS)
 
 
-def test_a_token_holds_as_long_as_evolution_may_send_it_again():
+def test_a_token_holds_as_long_as_evolution_may_send_it_again() -> None:
     last_ms = NOW_MS + 600_000 + GRACE_MS
     assert source().verify(asked(authorization=token()), last_ms)
     assert not source().verify(asked(authorization=token()), last_ms + 1)
 
 
 @pytest.mark.parametrize("secrets", [(), ("",)])
-def test_without_a_secret_nothing_verifies(secrets):
+def test_without_a_secret_nothing_verifies(secrets: tuple[Any, ...]) -> None:
     none = source(secrets=secrets)
     for headers in ({}, {"authorization": b""}, {"apikey": b""}):
         assert not none.verify(asked(**headers), NOW_MS)
 
 
 @given(st.binary(), st.binary())
-def test_verifying_never_raises(authorization, api_key):
+def test_verifying_never_raises(authorization: Any, api_key: Any) -> None:
     fits = {SECRET.encode(), b"older"}
     given_one = authorization.strip() in fits or api_key.strip() in fits
     assert source().verify(asked(authorization=authorization, apikey=api_key), NOW_MS) is given_one
 
 
 @given(ANY_JSON, ANY_JSON)
-def test_a_token_made_of_anything_never_raises(header, claims):
+def test_a_token_made_of_anything_never_raises(header: Any, claims: Any) -> None:
     def part(value: object) -> bytes:
         return jwt.utils.base64url_encode(json.dumps(value).encode())
 
@@ -270,10 +272,10 @@ def test_a_token_made_of_anything_never_raises(header, claims):
 
 
 @given(st.dictionaries(st.sampled_from(["exp", "app", "sub", "jti", "iss", "aud"]), ANY_JSON))
-def test_signed_claims_of_any_kind_never_raise(claims):
+def test_signed_claims_of_any_kind_never_raise(claims: Any) -> None:
     signed = jwt.api_jws.encode(json.dumps(claims).encode(), SECRET, algorithm="HS256").encode()
     assert not source().verify(asked(authorization=signed), NOW_MS)
 
 
-def test_a_get_is_refused():
+def test_a_get_is_refused() -> None:
     assert source().handshake(Request("GET", "/in/wa", "", {}, b"")) is None

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -35,7 +36,7 @@ def mapped_as(case: Case) -> Source:
     return source(case.expected["mapping"])
 
 
-def read_one(**fields: object):
+def read_one(**fields: object) -> Any:
     body = {"from": "1", "text": "x", "id": "a", **fields}
     return source().messages(json.dumps(body).encode())
 
@@ -44,7 +45,7 @@ def vouched(headers: dict[str, bytes], body: bytes = b"{}", **settings: object) 
     return source(**settings).verify(Request("POST", "/in", "", headers, body), NOW)  # type: ignore[arg-type]
 
 
-def test_a_message_that_was_unclear_is_read_when_its_mapping_is_mended():
+def test_a_message_that_was_unclear_is_read_when_its_mapping_is_mended() -> None:
     body = (
         b'{"line":"l1","data":{"list":[{"from":"1","text":"a","uid":"u1"},{"from":"2","text":"b","id":"2"}]}}'
     )
@@ -55,7 +56,7 @@ def test_a_message_that_was_unclear_is_read_when_its_mapping_is_mended():
     assert first.unparsed[0].why == "message 0: no id"
 
 
-def test_the_element_is_kept_byte_for_byte():
+def test_the_element_is_kept_byte_for_byte() -> None:
     body = (
         b'{"data": {"list": [ {"from": 1, "id": 1, "text":  "a", "n": 1.10, "big": 123456789012345678901} ]}}'
     )
@@ -66,12 +67,12 @@ def test_the_element_is_kept_byte_for_byte():
     )
 
 
-def test_a_chat_that_is_the_sender_is_a_one_to_one_chat():
+def test_a_chat_that_is_the_sender_is_a_one_to_one_chat() -> None:
     assert read_one(**{"from": "79001@c.us", "chat": "+7 9001"}).messages[0].chat == ""
     assert read_one(**{"from": "79001@c.us", "chat": "1@g.us"}).messages[0].chat == "1@g.us"
 
 
-def test_the_name_of_the_sender_is_in_the_metadata():
+def test_the_name_of_the_sender_is_in_the_metadata() -> None:
     reading = source({**SIMPLE, "name": "who"}).messages(b'{"from":"1","text":"x","id":"a","who":"Ira"}')
     assert json.loads(reading.messages[0].metadata)["senderName"] == "Ira"
 
@@ -91,19 +92,19 @@ def test_the_name_of_the_sender_is_in_the_metadata():
         (None, None),
     ],
 )
-def test_a_time_is_read_and_one_that_is_none_costs_no_message(at: object, sent_ms: int | None):
+def test_a_time_is_read_and_one_that_is_none_costs_no_message(at: object, sent_ms: int | None) -> None:
     assert read_one(at=at).messages[0].sent_ms == sent_ms
 
 
 @pytest.mark.parametrize("flag", [None, False, 0, "", "0", "false", [], {}])
-def test_what_is_false_or_missing_at_skip_if_skips_nothing(flag: object):
+def test_what_is_false_or_missing_at_skip_if_skips_nothing(flag: object) -> None:
     skipping = source({**SIMPLE, "skip_if": "own"})
     body = json.dumps({"from": "1", "text": "x", "id": "a", "own": flag}).encode()
     assert len(skipping.messages(body).messages) == 1
 
 
 @pytest.mark.parametrize("flag", [True, 1, "true", "yes", [0]])
-def test_what_is_true_at_skip_if_is_counted_and_not_kept(flag: object):
+def test_what_is_true_at_skip_if_is_counted_and_not_kept(flag: object) -> None:
     skipping = source({**SIMPLE, "skip_if": "own"})
     body = json.dumps({"from": "1", "text": "x", "id": "a", "own": flag}).encode()
     assert skipping.messages(body) == ParseResult(skipped={"own": 1})
@@ -126,13 +127,13 @@ def test_what_is_true_at_skip_if_is_counted_and_not_kept(flag: object):
         ({"text": ""}, "neither text nor media"),
     ],
 )
-def test_a_message_that_cannot_be_read_is_unclear_in_words(fields: dict, why: str):
+def test_a_message_that_cannot_be_read_is_unclear_in_words(fields: dict[str, Any], why: str) -> None:
     reading = read_one(**fields)
     assert reading.messages == []
     assert [why in unparsed.why for unparsed in reading.unparsed] == [True]
 
 
-def test_half_an_emoji_costs_no_message():
+def test_half_an_emoji_costs_no_message() -> None:
     [message] = read_one(text="hi \ud83d").messages
     assert message.text == "hi \ufffd"
     assert json.loads(message.metadata)["raw"]["text"] == "hi \ufffd"
@@ -142,7 +143,7 @@ def test_half_an_emoji_costs_no_message():
     "body",
     [b"", b"not json", b"from=1&text=x", b"\xff", b'{"a":NaN}', b'{"a":1e999}', b"[" * 5000, b'{"a":"\xff"}'],
 )
-def test_a_body_that_is_not_json_is_said_to_be_so(body: bytes):
+def test_a_body_that_is_not_json_is_said_to_be_so(body: bytes) -> None:
     with pytest.raises(NotUnderstoodError):
         source().messages(body)
 
@@ -150,13 +151,13 @@ def test_a_body_that_is_not_json_is_said_to_be_so(body: bytes):
 @pytest.mark.parametrize(
     "body", [b"{}", b"[]", b"5", b'{"data":{"list":{}}}', b'{"data":{"list":null}}', b'{"data":[]}']
 )
-def test_a_body_without_the_list_is_said_to_have_none(body: bytes):
+def test_a_body_without_the_list_is_said_to_have_none(body: bytes) -> None:
     with pytest.raises(NotUnderstoodError, match="no list of messages"):
         source(LISTED).messages(body)
 
 
 @pytest.mark.parametrize("depth", range(900, 1000, 3))
-def test_nesting_near_what_can_be_read_is_no_crash(depth: int):
+def test_nesting_near_what_can_be_read_is_no_crash(depth: int) -> None:
     body = b'{"data":{"list":[{"from":"1","text":"x","z":' + b"[" * depth + b"]" * depth + b"}]}}"
     try:
         reading = source(LISTED).messages(body)
@@ -166,7 +167,7 @@ def test_nesting_near_what_can_be_read_is_no_crash(depth: int):
 
 
 @given(st.lists(ANY_JSON | st.dictionaries(st.sampled_from(("from", "text", "id")), ANY_JSON), max_size=4))
-def test_every_element_comes_out_once_as_a_message_or_as_unclear(elements: list):
+def test_every_element_comes_out_once_as_a_message_or_as_unclear(elements: list[Any]) -> None:
     reading = survived(source(LISTED), json.dumps({"data": {"list": elements}}).encode())
     assert reading is not None
     assert len(reading.messages) + len(reading.unparsed) == len(elements)
@@ -183,7 +184,7 @@ def test_every_element_comes_out_once_as_a_message_or_as_unclear(elements: list)
         ({**SIMPLE, "id": "/a."}, "`id`: `/a.` is no path"),
     ],
 )
-def test_a_mapping_that_cannot_work_is_named(mapping: dict[str, str], says: str):
+def test_a_mapping_that_cannot_work_is_named(mapping: dict[str, str], says: str) -> None:
     [problem] = check_mapping(mapping)
     assert says in problem
     with pytest.raises(SettingsError) as refused:
@@ -191,18 +192,18 @@ def test_a_mapping_that_cannot_work_is_named(mapping: dict[str, str], says: str)
     assert refused.value.problems == [f"sources.shop.map: {problem}"]
 
 
-def test_a_mapping_that_works_has_no_problems():
+def test_a_mapping_that_works_has_no_problems() -> None:
     for case in CASES:
         assert check_mapping(case.expected["mapping"]) == []
     assert check_mapping({"phone": "p", "media_id": "m"}) == []
 
 
-def test_an_unknown_way_to_verify_is_refused_when_it_is_set():
+def test_an_unknown_way_to_verify_is_refused_when_it_is_set() -> None:
     with pytest.raises(SettingsError):
         source(auth="basic")
 
 
-def test_a_token_verifies_in_its_header_with_or_without_bearer():
+def test_a_token_verifies_in_its_header_with_or_without_bearer() -> None:
     assert vouched({"authorization": b"Bearer new"})
     assert vouched({"authorization": b"old"})
     assert vouched({"x-token": b"new"}, auth="token", auth_header="X-Token")
@@ -213,7 +214,7 @@ def test_a_token_verifies_in_its_header_with_or_without_bearer():
     assert not vouched({"authorization": b""}, secrets=())
 
 
-def test_an_hmac_of_the_body_verifies_as_hex_and_as_base64():
+def test_an_hmac_of_the_body_verifies_as_hex_and_as_base64() -> None:
     digest = hmac.new(b"new", b"{}", hashlib.sha256).digest()
     for written in (
         digest.hex(),
@@ -228,7 +229,7 @@ def test_an_hmac_of_the_body_verifies_as_hex_and_as_base64():
     assert not vouched({"x-sig": b"new"}, auth="hmac-sha256", auth_header="x-sig")
 
 
-def test_the_node_services_signature_verifies():
+def test_the_node_services_signature_verifies() -> None:
     signed = {
         "x-timestamp": str(NOW).encode(),
         "x-signature": sign("old", "POST", "/in", str(NOW), b"{}").encode(),
@@ -239,12 +240,12 @@ def test_the_node_services_signature_verifies():
 
 
 @given(st.sampled_from(("token", "hmac-sha256", "node")), st.binary(max_size=80))
-def test_a_strange_header_is_refused_and_never_a_crash(auth: str, header: bytes):
+def test_a_strange_header_is_refused_and_never_a_crash(auth: str, header: bytes) -> None:
     if header.strip() not in (b"old", b"new"):
         headers = {"authorization": header, "x-timestamp": str(NOW).encode(), "x-signature": header}
         assert not vouched(headers, auth=auth)
 
 
-def test_a_get_is_refused_and_nothing_needs_to_be_hidden():
+def test_a_get_is_refused_and_nothing_needs_to_be_hidden() -> None:
     assert source().handshake(Request("GET", "/", "", {}, b"")) is None
     assert source().redact(b'{"a": 1}') == b'{"a": 1}'

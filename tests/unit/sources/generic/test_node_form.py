@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,12 +16,12 @@ from rfctl.sources.generic.config import GenericConfig
 from rfctl.sources.generic.node_form import Limits, NodeForm, messages, sign, verify
 
 
-def read(body: object, **limits):
+def read(body: object, **limits: Any) -> Any:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     return messages(raw, Limits(**limits), make_id=lambda: "made")
 
 
-def test_the_single_form():
+def test_the_single_form() -> None:
     [item] = read(
         {
             "from": "+7 900",
@@ -41,7 +42,7 @@ def test_the_single_form():
     assert item.metadata == b'{"a": []}'
 
 
-def test_the_form_of_several_gives_its_company_to_all():
+def test_the_form_of_several_gives_its_company_to_all() -> None:
     several = read(
         {
             "messages": [{"from": "1", "body": "a"}, {"from": 2, "message": "b", "messageId": 5}],
@@ -54,7 +55,7 @@ def test_the_form_of_several_gives_its_company_to_all():
     ]
 
 
-def test_a_message_that_names_no_company_gets_the_sources():
+def test_a_message_that_names_no_company_gets_the_sources() -> None:
     assert read({"from": "1", "message": "a"}, company="77")[0].company == "77"
 
 
@@ -82,27 +83,27 @@ def test_a_message_that_names_no_company_gets_the_sources():
         (b'{"from":"1","message":"x","metadata":' + b"[" * 5000 + b"]" * 5000 + b"}", "not JSON"),
     ],
 )
-def test_bad_input_is_named(body: object, says: str):
+def test_bad_input_is_named(body: object, says: str) -> None:
     with pytest.raises(BadRequestError) as problem:
         read(body, max_text_bytes=100)
     assert says in problem.value.fact
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_are_read_or_refused_in_words(body: bytes):
+def test_any_bytes_are_read_or_refused_in_words(body: bytes) -> None:
     try:
         read(body)
     except BadRequestError as problem:
         assert problem.fact
 
 
-def test_half_an_emoji_is_shown_as_such_and_the_message_kept():
+def test_half_an_emoji_is_shown_as_such_and_the_message_kept() -> None:
     assert read(b'{"from":"1","message":"a\\ud83d b"}')[0].text == "a\ufffd b"
     assert read(b'{"from":"1","message":"\\ud83d\\ude00 \\ude00"}')[0].text == "😀 \ufffd"
     assert read(b'{"from":"1","message":"\\\\ud83d"}')[0].text == "\\ud83d"
 
 
-def test_iso_times_are_read():
+def test_iso_times_are_read() -> None:
     assert (
         read({"from": "1", "message": "x", "timestamp": "2026-01-01T00:00:00Z"})[0].sent_ms == 1767225600000
     )
@@ -112,13 +113,15 @@ def test_iso_times_are_read():
 NOW = 1_790_000_000_000
 
 
-def check(secrets, signature, *, timestamp=str(NOW).encode(), body=b"{}", now=NOW):
+def check(
+    secrets: Any, signature: Any, *, timestamp: Any = str(NOW).encode(), body: Any = b"{}", now: Any = NOW
+) -> Any:
     return verify(
         secrets, method="POST", path="/p", timestamp=timestamp, signature=signature, body=body, now_ms=now
     )
 
 
-def test_any_of_the_secrets_verifies():
+def test_any_of_the_secrets_verifies() -> None:
     signature = hmac.new(b"two", f"POST:/p:{NOW}:{{}}".encode(), hashlib.sha256).hexdigest().encode()
     assert sign("two", "POST", "/p", str(NOW), b"{}").encode() == signature
     assert check(["one", "two"], signature)
@@ -130,7 +133,7 @@ def test_any_of_the_secrets_verifies():
 
 
 @given(st.binary(max_size=80))
-def test_a_strange_signature_is_refused_and_never_a_crash(signature: bytes):
+def test_a_strange_signature_is_refused_and_never_a_crash(signature: bytes) -> None:
     assert not check(["s"], signature)
 
 
@@ -139,19 +142,19 @@ SOURCE: Source = NodeForm(
 )
 
 
-def test_the_source_signs_its_messages_with_its_own_name():
+def test_the_source_signs_its_messages_with_its_own_name() -> None:
     reading = SOURCE.messages(b'{"from":"+7 900","message":"hi"}')
     [item] = reading.messages
     assert (item.channel, item.platform, item.company, item.id) == ("shop", "whatsapp", "7", "made")
     assert (reading.unparsed, reading.skipped) == ([], {})
 
 
-def test_the_source_tells_its_caller_what_is_wrong():
+def test_the_source_tells_its_caller_what_is_wrong() -> None:
     with pytest.raises(BadRequestError, match="longer than 100 bytes"):
         SOURCE.messages(json.dumps({"from": "1", "message": "x" * 101}).encode())
 
 
-def test_the_source_verifies_what_either_secret_signed():
+def test_the_source_verifies_what_either_secret_signed() -> None:
     def request(secret: str, body: bytes = b"{}") -> Request:
         signed = {
             "x-timestamp": str(NOW).encode(),
@@ -168,6 +171,6 @@ def test_the_source_verifies_what_either_secret_signed():
     assert SOURCE.redact(b"{}") == b"{}"
 
 
-def test_half_an_emoji_in_the_metadata_is_mended_too():
+def test_half_an_emoji_in_the_metadata_is_mended_too() -> None:
     [item] = read(rb'{"from":"1","message":"x","metadata":{"name":"\ude00","path":"\\ud83d"}}')
     assert json.loads(item.metadata) == {"name": "\ufffd", "path": "\\ud83d"}

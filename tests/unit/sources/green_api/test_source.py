@@ -37,20 +37,20 @@ def report(authorization: bytes, body: bytes = b"{}") -> bool:
 
 
 @pytest.mark.parametrize("name", ["text.json", "contact.json", "poll.json", "unknown.json"])
-def test_the_notification_is_kept_byte_for_byte(name: str):
+def test_the_notification_is_kept_byte_for_byte(name: str) -> None:
     [item] = read(name).messages
     assert body("green-api", name).strip() in item.metadata
 
 
 @pytest.mark.parametrize("name", ["image.json", "image_as_a_reply.json", "location.json", "sticker.json"])
-def test_a_picture_inside_a_notification_is_not_kept(name: str):
+def test_a_picture_inside_a_notification_is_not_kept(name: str) -> None:
     assert b"jpegThumbnail" in body("green-api", name)
     [item] = read(name).messages
     assert b"jpegThumbnail" not in item.metadata
 
 
 @pytest.mark.parametrize("change", ["edit.json", "deletion.json"])
-def test_a_change_refers_to_its_original_by_the_id_that_it_was_read_with(change: str):
+def test_a_change_refers_to_its_original_by_the_id_that_it_was_read_with(change: str) -> None:
     [after] = read(change).messages
     [before] = SOURCE.messages(notification(idMessage=after.refers)).messages
     assert after.refers == before.id != after.id
@@ -69,18 +69,18 @@ def test_a_change_refers_to_its_original_by_the_id_that_it_was_read_with(change:
         ("list", "button", "haircut"),
     ],
 )  # fmt: skip
-def test_what_is_known_beside_the_text_is_in_the_metadata(name: str, key: str, value: object):
+def test_what_is_known_beside_the_text_is_in_the_metadata(name: str, key: str, value: object) -> None:
     [item] = read(f"{name}.json").messages
     assert json.loads(item.metadata)[key] == value
 
 
-def test_a_row_that_is_an_object_gives_its_id():
+def test_a_row_that_is_an_object_gives_its_id() -> None:
     choice = {"title": "a", "singleSelectReply": {"selectedRowId": "r1"}}
     body = notification(messageData={"typeMessage": "listResponseMessage", "listResponseMessage": choice})
     assert json.loads(SOURCE.messages(body).messages[0].metadata)["button"] == "r1"
 
 
-def test_half_an_emoji_costs_no_message():
+def test_half_an_emoji_costs_no_message() -> None:
     [item] = SOURCE.messages(notification("hi \ud83d")).messages
     assert item.text == "hi \ufffd"
     assert json.loads(item.metadata)["raw"]["messageData"]["textMessageData"]["textMessage"] == "hi \ufffd"
@@ -97,20 +97,20 @@ def test_half_an_emoji_costs_no_message():
         (notification(messageData={}), "wrong shape"),
     ],
 )
-def test_a_message_that_cannot_be_stored_is_unclear(body: bytes, why: str):
+def test_a_message_that_cannot_be_stored_is_unclear(body: bytes, why: str) -> None:
     reading = SOURCE.messages(body)
     assert reading.messages == []
     assert [why in item.why for item in reading.unparsed] == [True]
 
 
 @pytest.mark.parametrize("body", [*NOTHING, b'{"typeWebhook":5}', b'{"typeWebhook":"x","a":NaN}'])
-def test_a_body_in_which_nothing_can_be_made_out_is_said_to_be_so(body: bytes):
+def test_a_body_in_which_nothing_can_be_made_out_is_said_to_be_so(body: bytes) -> None:
     with pytest.raises(NotUnderstoodError):
         SOURCE.messages(body)
 
 
 @pytest.mark.parametrize("depth", range(900, 1000, 3))
-def test_nesting_near_what_can_be_read_is_no_crash(depth: int):
+def test_nesting_near_what_can_be_read_is_no_crash(depth: int) -> None:
     body = notification(metadata=0)[:-2] + b"[" * depth + b"]" * depth + b"}"
     try:
         reading = SOURCE.messages(body)
@@ -125,13 +125,13 @@ KEYS = st.sampled_from(("typeMessage", "textMessageData", "fileMessageData", "po
 @given(ANY_JSON | st.dictionaries(KEYS, ANY_JSON), ANY_JSON, ANY_JSON)
 def test_any_notification_comes_out_once_as_a_message_or_as_unclear(
     data: object, sender: object, time: object
-):
+) -> None:
     reading = survived(SOURCE, notification(messageData=data, senderData=sender, timestamp=time))
     assert reading is not None
     assert len(reading.messages) + len(reading.unparsed) + sum(reading.skipped.values()) == 1
 
 
-def test_any_of_the_tokens_verifies_with_or_without_its_word():
+def test_any_of_the_tokens_verifies_with_or_without_its_word() -> None:
     assert report(b"Bearer token-one")
     assert report(b"bearer  token-one")
     assert report(b"token-one")
@@ -141,7 +141,7 @@ def test_any_of_the_tokens_verifies_with_or_without_its_word():
     assert not report(b"")
 
 
-def test_an_empty_secret_lets_nobody_in():
+def test_an_empty_secret_lets_nobody_in() -> None:
     for secrets in ((), ("",)):
         source = GreenApi("x", GreenApiConfig.model_construct(type="green-api", secrets=list(secrets)))
         assert not source.verify(Request("POST", "/", "", {}, b""), 0)
@@ -149,12 +149,12 @@ def test_an_empty_secret_lets_nobody_in():
 
 
 @given(st.binary(max_size=60))
-def test_a_strange_token_is_refused_and_never_a_crash(token: bytes):
+def test_a_strange_token_is_refused_and_never_a_crash(token: bytes) -> None:
     assert not report(token)
     assert not report(b"Bearer " + token)
     assert not report("Bearer tökén".encode("latin-1") + token)
 
 
-def test_a_get_is_refused_and_nothing_needs_to_be_hidden():
+def test_a_get_is_refused_and_nothing_needs_to_be_hidden() -> None:
     assert SOURCE.handshake(Request("GET", "/", "hub.challenge=1", {}, b"")) is None
     assert SOURCE.redact(b'{"a": 1}') == b'{"a": 1}'

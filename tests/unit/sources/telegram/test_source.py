@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -22,7 +23,7 @@ def source(secrets: Sequence[str] = ("right", "older"), max_text_bytes: int = 65
     return Telegram("bot", config, max_text_bytes)
 
 
-def read(name: str, **more) -> ParseResult:
+def read(name: str, **more: Any) -> ParseResult:
     return source(**more).messages(body("telegram", name))
 
 
@@ -31,24 +32,25 @@ def asked(token: bytes | None, body: bytes = b"{}") -> Request:
     return Request("POST", "/in/bot", "", headers, body)
 
 
-def facts(name: str) -> dict:
+def facts(name: str) -> dict[str, Any]:
     [message] = read(name).messages
-    return json.loads(message.metadata)
+    value: dict[str, Any] = json.loads(message.metadata)
+    return value
 
 
-def test_the_providers_own_object_is_kept_to_the_byte():
+def test_the_providers_own_object_is_kept_to_the_byte() -> None:
     raw = b'{"message_id":1, "chat":{"id":5,"type":"private"},"from":{"id":5},"text":"a","other":1.50}'
     [message] = source().messages(b'{"update_id":1,"message":' + raw + b"}").messages
     assert message.metadata.endswith(b'"raw":' + raw + b"}")
 
 
-def test_a_bot_and_a_business_account_never_share_an_id():
+def test_a_bot_and_a_business_account_never_share_an_id() -> None:
     [direct] = source().messages(update(message=post(7))).messages
     [business] = source().messages(update(business_message=post(7, business_connection_id="c"))).messages
     assert direct.id != business.id
 
 
-def test_an_edit_refers_to_its_original_and_has_another_id_than_it_and_the_next_edit():
+def test_an_edit_refers_to_its_original_and_has_another_id_than_it_and_the_next_edit() -> None:
     original = source().messages(update(1, message=post(7))).messages
     edits = [source().messages(update(n, edited_message=post(7))).messages for n in (2, 3, 3)]
     ids = [item.id for [item] in [original, *edits]]
@@ -59,12 +61,14 @@ def test_an_edit_refers_to_its_original_and_has_another_id_than_it_and_the_next_
 
 @pytest.mark.parametrize("kind", ["edited_message", "edited_business_message"])
 @pytest.mark.parametrize(("report", "sent_ms"), [({"edit_date": 9}, 9000), ({}, 1000)])
-def test_an_edit_is_as_old_as_the_edit_and_not_as_its_original(kind: str, report: dict, sent_ms: int):
+def test_an_edit_is_as_old_as_the_edit_and_not_as_its_original(
+    kind: str, report: dict[str, Any], sent_ms: int
+) -> None:
     [edit] = source().messages(update(2, **{kind: post(7, date=1, **report)})).messages
     assert edit.sent_ms == sent_ms
 
 
-def test_a_place_and_a_contact_are_in_the_metadata():
+def test_a_place_and_a_contact_are_in_the_metadata() -> None:
     assert facts("venue.json")["location"] == {
         "latitude": 55.75,
         "longitude": 37.61,
@@ -74,20 +78,20 @@ def test_a_place_and_a_contact_are_in_the_metadata():
     assert facts("contact.json")["contacts"] == [{"name": "Bob", "phone": "79000000001"}]
 
 
-def test_an_album_and_a_button_can_be_told_by_the_metadata():
+def test_an_album_and_a_button_can_be_told_by_the_metadata() -> None:
     assert facts("photo.json")["mediaGroup"] == "13371"
     assert facts("button.json")["button"] == "buy:1"
     assert facts("text.json")["senderName"] == "Ann Example"
 
 
-def test_a_text_that_is_too_long_is_unclear_by_its_bytes():
+def test_a_text_that_is_too_long_is_unclear_by_its_bytes() -> None:
     body = update(message=post(7, text="я" * 6))
     assert not source(max_text_bytes=12).messages(body).unparsed
     [unparsed] = source(max_text_bytes=11).messages(body).unparsed
     assert "longer than 11 bytes" in unparsed.why
 
 
-def test_a_message_with_half_an_emoji_is_read():
+def test_a_message_with_half_an_emoji_is_read() -> None:
     body = (
         b'{"update_id":1,"message":{"message_id":7,"chat":{"id":5,"type":"private"},'
         b'"from":{"id":5},"text":"cut \\ud83d"}}'
@@ -99,13 +103,13 @@ def test_a_message_with_half_an_emoji_is_read():
     "body",
     [b"", b"[]", b"{}", b"{", b"\xff", b'{"update_id":"1"}', b'{"update_id":NaN}', b'{"a":' + b"[" * 100_000],
 )
-def test_what_is_no_update_is_not_understood(body):
+def test_what_is_no_update_is_not_understood(body: bytes) -> None:
     with pytest.raises(NotUnderstoodError):
         source().messages(body)
 
 
 @given(st.sampled_from(CASES), st.data())
-def test_an_update_with_a_broken_part_is_read_or_unclear(case: Case, data):
+def test_an_update_with_a_broken_part_is_read_or_unclear(case: Case, data: st.DataObject) -> None:
     update = json.loads(case.body)
     kind = next((key for key in update if key != "update_id"), "message")
     inner = update.setdefault(kind, {})
@@ -116,37 +120,37 @@ def test_an_update_with_a_broken_part_is_read_or_unclear(case: Case, data):
 
 
 @pytest.mark.parametrize("token", [b"right", b"older", b" right "])
-def test_any_of_the_tokens_verifies(token):
+def test_any_of_the_tokens_verifies(token: bytes) -> None:
     assert source().verify(asked(token), 0)
 
 
 @pytest.mark.parametrize(
     "token", [None, b"", b"wrong", b"RIGHT", b"right,older", "прав".encode(), b"\xff\xfe"]
 )
-def test_another_token_is_refused(token):
+def test_another_token_is_refused(token: Any) -> None:
     assert not source().verify(asked(token), 0)
 
 
 @pytest.mark.parametrize("secrets", [(), ("",)])
-def test_without_a_secret_nothing_verifies(secrets):
+def test_without_a_secret_nothing_verifies(secrets: tuple[Any, ...]) -> None:
     assert not source(secrets=secrets).verify(asked(b""), 0)
     assert not source(secrets=secrets).verify(asked(None), 0)
 
 
 @given(st.binary(), st.binary())
-def test_verifying_never_raises(token, body):
+def test_verifying_never_raises(token: Any, body: Any) -> None:
     assert source().verify(asked(token, body), 0) is (token.strip() in {b"right", b"older"})
 
 
-def test_a_get_is_refused_and_the_body_is_kept_as_it_is():
+def test_a_get_is_refused_and_the_body_is_kept_as_it_is() -> None:
     assert source().handshake(Request("GET", "/in/bot", "", {}, b"")) is None
     assert source().redact(b'{"update_id": 1}') == b'{"update_id": 1}'
 
 
-def update(number: int = 1, **kind) -> bytes:
+def update(number: int = 1, **kind: Any) -> bytes:
     return json.dumps({"update_id": number, **kind}).encode()
 
 
-def post(number: int, **more) -> dict:
+def post(number: int, **more: Any) -> dict[str, Any]:
     chat = {"id": 5, "type": "private"}
     return {"message_id": number, "chat": chat, "from": {"id": 5}, "date": 1, "text": "hi", **more}

@@ -45,13 +45,13 @@ def posted(
     return Request("POST", path, query, headers, body)
 
 
-def test_the_fields_travel_along_and_repeated_ones_all_of_them():
+def test_the_fields_travel_along_and_repeated_ones_all_of_them() -> None:
     [item] = SOURCE.messages(body("twilio", "repeated_field.txt")).messages
     raw = json.loads(item.metadata)["raw"]
     assert (raw["Body"], raw["AddOns"], raw["From"]) == (["one", "two"], "", "+12025550143")
 
 
-def test_a_text_that_is_too_long_waits_for_a_higher_limit():
+def test_a_text_that_is_too_long_waits_for_a_higher_limit() -> None:
     form = body("twilio", "whatsapp.txt")
     [unparsed] = Twilio("salon", config(), 12).messages(form).unparsed
     assert "longer than 12 bytes" in unparsed.why
@@ -69,12 +69,12 @@ def test_a_text_that_is_too_long_waits_for_a_higher_limit():
         b"MessageSid=SM1&From=1" + b"&x=" * 199,
     ],
 )
-def test_a_body_in_which_nothing_can_be_made_out_is_not_understood(body: bytes):
+def test_a_body_in_which_nothing_can_be_made_out_is_not_understood(body: bytes) -> None:
     with pytest.raises(NotUnderstoodError):
         SOURCE.messages(body)
 
 
-def test_two_hundred_fields_are_still_a_message():
+def test_two_hundred_fields_are_still_a_message() -> None:
     assert SOURCE.messages(b"MessageSid=SM1&From=1" + b"&x=" * 198).messages[0].phone == "1"
 
 
@@ -100,7 +100,7 @@ REPEATED = [
 )
 def test_the_signature_is_the_one_that_the_providers_libraries_test_with(
     fields: list[tuple[str, str]], expected: str
-):
+) -> None:
     assert sign("12345", "https://mycompany.com/myapp.php?foo=1&bar=2", fields) == expected
 
 
@@ -112,22 +112,22 @@ def signed(secret: str = "new", url: str = f"{URL}/hook/salon", **more: Any) -> 
 
 
 @pytest.mark.parametrize("secret", ["old", "new"])
-def test_either_of_two_secrets_verifies_a_form_with_an_empty_body(secret: str):
+def test_either_of_two_secrets_verifies_a_form_with_an_empty_body(secret: str) -> None:
     assert SOURCE.verify(posted(BODY, signed(secret)), 0)
 
 
 @pytest.mark.parametrize("secret", ["", "other"])
-def test_another_secret_is_refused(secret: str):
+def test_another_secret_is_refused(secret: str) -> None:
     assert not SOURCE.verify(posted(BODY, signed(secret)), 0)
 
 
 @pytest.mark.parametrize("secrets", [(), ("",)])
-def test_without_a_secret_nothing_verifies(secrets: tuple[str, ...]):
+def test_without_a_secret_nothing_verifies(secrets: tuple[str, ...]) -> None:
     assert not Twilio("x", config(*secrets)).verify(posted(BODY, signed("")), 0)
 
 
 @pytest.mark.parametrize("public_url", ["", "bot.example.com", "https://", "https://bot.example.com:port"])
-def test_without_a_public_url_nothing_verifies(public_url: str):
+def test_without_a_public_url_nothing_verifies(public_url: str) -> None:
     source = Twilio("x", config("new", public_url=public_url))
     assert not source.verify(posted(BODY, signed(url=f"{public_url}/hook/salon")), 0)
 
@@ -145,7 +145,7 @@ def test_without_a_public_url_nothing_verifies(public_url: str):
         ("https://[::1]:8443", "https://[::1]/hook/salon"),
     ],
 )
-def test_the_url_is_the_public_one_with_and_without_its_port(public_url: str, report: str):
+def test_the_url_is_the_public_one_with_and_without_its_port(public_url: str, report: str) -> None:
     source = Twilio("x", config("new", public_url=public_url))
     assert source.verify(posted(BODY, signed(url=report)), 0)
 
@@ -153,11 +153,11 @@ def test_the_url_is_the_public_one_with_and_without_its_port(public_url: str, re
 @pytest.mark.parametrize(
     "report", ["http://bot.example.com/hook/salon", f"{URL}/hook/salon/", f"{URL}/hook/salon?a=1"]
 )
-def test_another_url_is_refused(report: str):
+def test_another_url_is_refused(report: str) -> None:
     assert not SOURCE.verify(posted(BODY, signed(url=report)), 0)
 
 
-def test_the_newer_algorithm_is_taken_from_its_header_and_an_unknown_one_refused():
+def test_the_newer_algorithm_is_taken_from_its_header_and_an_unknown_one_refused() -> None:
     newer = signed(algorithm="HMAC_SHA256")
     assert SOURCE.verify(posted(BODY, newer, settings=b"key=webhooks_sharedkey_1,algorithm=HMAC_SHA256"), 0)
     assert not SOURCE.verify(posted(BODY, newer), 0)
@@ -165,7 +165,7 @@ def test_the_newer_algorithm_is_taken_from_its_header_and_an_unknown_one_refused
     assert not SOURCE.verify(posted(BODY, signed(), settings=b"algorithm=\xff"), 0)
 
 
-def test_a_json_body_is_held_to_the_hash_in_its_signed_url():
+def test_a_json_body_is_held_to_the_hash_in_its_signed_url() -> None:
     body = b'{"a":1}'
     query = "bodySHA256=" + hashlib.sha256(body).hexdigest()
     signature = sign("new", f"{URL}/hook/salon?{query}", [])
@@ -175,7 +175,7 @@ def test_a_json_body_is_held_to_the_hash_in_its_signed_url():
     assert not SOURCE.verify(posted(body, signature, query=query), 0), "a form is held to its fields"
 
 
-def test_a_form_that_is_no_utf8_is_signed_as_its_bytes():
+def test_a_form_that_is_no_utf8_is_signed_as_its_bytes() -> None:
     # what Twilio would compute, without Python's text in between
     import base64
     import hmac
@@ -192,12 +192,12 @@ ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 @given(st.binary(), st.binary(), st.text(), st.binary(), st.binary())
 def test_verifying_never_raises_and_guesses_are_refused(
     body: bytes, signature: bytes, query: str, kind: bytes, settings: bytes
-):
+) -> None:
     assert not SOURCE.verify(posted(body, signature, query=query, kind=kind, settings=settings), 0)
 
 
 @given(st.dictionaries(ANY_TEXT, ANY_TEXT, min_size=1), st.data(), ANY_TEXT.filter(bool))
-def test_a_changed_field_is_refused(fields: dict[str, str], data: st.DataObject, more: str):
+def test_a_changed_field_is_refused(fields: dict[str, str], data: st.DataObject, more: str) -> None:
     signature = sign("new", f"{URL}/hook/salon", fields.items())
     name = data.draw(st.sampled_from(sorted(fields)))
     changed = {**fields, name: fields[name] + more}
@@ -210,7 +210,7 @@ NAMES += ["ListId", "MessageType", "ProfileName", "ExternalUserId", "MessageStat
 
 
 @given(st.dictionaries(st.sampled_from(NAMES), st.binary(max_size=12)))
-def test_a_form_with_a_sender_and_an_id_is_a_message_whatever_else_it_says(fields: dict[str, bytes]):
+def test_a_form_with_a_sender_and_an_id_is_a_message_whatever_else_it_says(fields: dict[str, bytes]) -> None:
     form = {"From": b"whatsapp:+79001234567", "MessageSid": b"SM1", "Body": b"", **fields}
     reading = survived(SOURCE, urlencode(form).encode())
     assert reading is not None
@@ -219,12 +219,12 @@ def test_a_form_with_a_sender_and_an_id_is_a_message_whatever_else_it_says(field
 
 
 @pytest.mark.parametrize("flood", [{"query": "&".join(["a=1"] * 201)}, {"body": b"&".join([b"a=1"] * 201)}])
-def test_a_flood_of_fields_is_refused(flood: dict[str, Any]):
+def test_a_flood_of_fields_is_refused(flood: dict[str, Any]) -> None:
     body, query = flood.get("body", b""), flood.get("query", "")
     report = f"{URL}/hook/salon" + ("?" + query if query else "")
     signature = sign("new", report, [("a", "1")] if body else [])
     assert not SOURCE.verify(posted(body, signature, query=query), 0)
 
 
-def test_twilio_asks_for_no_handshake():
+def test_twilio_asks_for_no_handshake() -> None:
     assert SOURCE.handshake(Request("GET", "/hook/salon", "hub.challenge=1", {}, b"")) is None

@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -26,7 +27,7 @@ def event(payload: object, kind: str = "message") -> bytes:
     return json.dumps({"event": kind, "session": "s", "payload": payload}).encode()
 
 
-def message(**fields: object) -> dict:
+def message(**fields: object) -> dict[str, Any]:
     return {"id": "false_1@c.us_A", "from": "1@c.us", "fromMe": False, "body": "x", **fields}
 
 
@@ -42,14 +43,14 @@ def request(
 
 
 @pytest.mark.parametrize("name", ["text.json", "image.json", "reply.json", "deletion.json", "lid_gows.json"])
-def test_the_engines_own_object_is_not_kept(name: str):
+def test_the_engines_own_object_is_not_kept(name: str) -> None:
     assert b'"_data"' in body("waha", name)
     [item] = read(name).messages
     assert b'"_data"' not in item.metadata
     assert json.loads(item.metadata)["raw"]
 
 
-def test_what_is_known_beside_the_text_is_in_the_metadata():
+def test_what_is_known_beside_the_text_is_in_the_metadata() -> None:
     [place] = read("location.json").messages
     assert json.loads(place.metadata)["location"] == {
         "latitude": "55.7558",
@@ -65,12 +66,12 @@ def test_what_is_known_beside_the_text_is_in_the_metadata():
     assert json.loads(read("text.json").messages[0].metadata)["senderName"] == "Olga"
 
 
-def test_numbers_in_the_raw_payload_keep_every_digit():
+def test_numbers_in_the_raw_payload_keep_every_digit() -> None:
     body = b'{"event":"message","payload":{"id":"a","from":"1@c.us","body":"x","big":12345678901234567890123,"f":1.10}}'
     assert b'"big":12345678901234567890123,"f":1.10' in SOURCE.messages(body).messages[0].metadata
 
 
-def test_an_edit_without_an_id_of_its_own_differs_from_its_message_and_not_between_retries():
+def test_an_edit_without_an_id_of_its_own_differs_from_its_message_and_not_between_retries() -> None:
     def edit(text: str) -> str:
         body = event(message(body=text, editedMessageId="A"), "message.edited")
         return SOURCE.messages(body).messages[0].id
@@ -87,8 +88,8 @@ def test_an_edit_without_an_id_of_its_own_differs_from_its_message_and_not_betwe
     ],
 )
 def test_an_edit_refers_to_its_original_by_the_id_that_it_was_read_with(
-    sender: dict, chat: str, original: str
-):
+    sender: dict[str, Any], chat: str, original: str
+) -> None:
     later = original.replace("_A", "_B")
     report = {"from": chat, **sender}
     [before] = SOURCE.messages(event(message(**report, id=original))).messages
@@ -98,7 +99,9 @@ def test_an_edit_refers_to_its_original_by_the_id_that_it_was_read_with(
 
 
 @pytest.mark.parametrize("before", [None, message(id="false_1@c.us_A")])
-def test_a_deletion_refers_to_its_original_by_the_id_that_it_was_read_with(before: dict | None):
+def test_a_deletion_refers_to_its_original_by_the_id_that_it_was_read_with(
+    before: dict[str, Any] | None,
+) -> None:
     [original] = SOURCE.messages(event(message())).messages
     report = {"after": message(id="false_1@c.us_B"), "before": before, "revokedMessageId": "A"}
     [deletion] = SOURCE.messages(event(report, "message.revoked")).messages
@@ -119,8 +122,8 @@ GOWS, NOWEB = ("Message", "ID"), ("message", "id")
     ],
 )
 def test_a_deletion_in_a_group_is_whole_where_the_engine_says_that_it_was_ones_own(
-    engine: tuple[str, str], report: dict | None, refers: str
-):
+    engine: tuple[str, str], report: dict[str, Any] | None, refers: str
+) -> None:
     content, its_id = engine
     data = {content: {"protocolMessage": {"key": {**report, its_id: "A"} if report else None, "type": 0}}}
     after = message(id="false_3@g.us_B_2@c.us", participant="2@c.us", _data=data, **{"from": "3@g.us"})
@@ -139,24 +142,26 @@ def test_a_deletion_in_a_group_is_whole_where_the_engine_says_that_it_was_ones_o
         ({}, 1_767_225_600_000),
     ],
 )
-def test_an_edit_is_as_old_as_the_edit_where_the_engine_says_when_it_was(data: dict, sent_ms: int):
+def test_an_edit_is_as_old_as_the_edit_where_the_engine_says_when_it_was(
+    data: dict[str, Any], sent_ms: int
+) -> None:
     edit = message(timestamp=1_767_225_600, editedMessageId="A", _data=data)
     [item] = SOURCE.messages(event(edit, "message.edited")).messages
     assert item.sent_ms == sent_ms
 
 
 @pytest.mark.parametrize("inputs", ["evt_1", "true_1@c.us_B", "false_1@c.us_B_C_D", "false_1@c.us"])
-def test_an_id_that_cannot_be_made_whole_for_certain_stays_as_it_came(inputs: str):
+def test_an_id_that_cannot_be_made_whole_for_certain_stays_as_it_came(inputs: str) -> None:
     edit = event(message(id=inputs, editedMessageId="A"), "message.edited")
     assert SOURCE.messages(edit).messages[0].refers == "A"
 
 
-def test_an_engines_object_that_is_not_as_we_know_it_costs_no_message():
+def test_an_engines_object_that_is_not_as_we_know_it_costs_no_message() -> None:
     [item] = SOURCE.messages(event(message(_data={"key": 5, "type": []}))).messages
     assert item.text == "x"
 
 
-def test_half_an_emoji_costs_no_message():
+def test_half_an_emoji_costs_no_message() -> None:
     body = rb'{"event":"message","payload":{"id":"a","from":"1@c.us","body":"hi \ud83d"}}'
     [item] = SOURCE.messages(body).messages
     assert item.text == "hi \ufffd"
@@ -173,20 +178,20 @@ def test_half_an_emoji_costs_no_message():
         (message(fromMe="no"), "wrong shape"),
     ],
 )
-def test_a_message_that_cannot_be_stored_is_unclear(payload: dict, why: str):
+def test_a_message_that_cannot_be_stored_is_unclear(payload: dict[str, Any], why: str) -> None:
     reading = SOURCE.messages(event(payload))
     assert reading.messages == []
     assert [why in item.why for item in reading.unparsed] == [True]
 
 
 @pytest.mark.parametrize("body", [*NOTHING, b'{"event":5}', b'{"event":"message","payload":NaN}'])
-def test_a_body_in_which_nothing_can_be_made_out_is_said_to_be_so(body: bytes):
+def test_a_body_in_which_nothing_can_be_made_out_is_said_to_be_so(body: bytes) -> None:
     with pytest.raises(NotUnderstoodError):
         SOURCE.messages(body)
 
 
 @pytest.mark.parametrize("depth", range(900, 1000, 3))
-def test_nesting_near_what_can_be_read_is_no_crash(depth: int):
+def test_nesting_near_what_can_be_read_is_no_crash(depth: int) -> None:
     body = (
         b'{"event":"message","payload":{"id":"a","from":"1","body":"x","z":'
         + b"[" * depth
@@ -208,13 +213,15 @@ KINDS = ("message", "message.reaction", "message.edited", "message.revoked", "po
     st.sampled_from(KINDS),
     st.dictionaries(st.sampled_from((*FIELDS, "after", "before", "reaction", "vote", "poll")), ANY_JSON),
 )
-def test_any_payload_comes_out_once_as_a_message_or_as_unclear_or_skipped(kind: str, payload: dict):
+def test_any_payload_comes_out_once_as_a_message_or_as_unclear_or_skipped(
+    kind: str, payload: dict[str, Any]
+) -> None:
     reading = survived(SOURCE, json.dumps({"event": kind, "payload": payload}).encode())
     assert reading is not None
     assert len(reading.messages) + len(reading.unparsed) + sum(reading.skipped.values()) == 1
 
 
-def test_either_secret_verifies_and_no_other():
+def test_either_secret_verifies_and_no_other() -> None:
     assert SOURCE.verify(request(b"{}", "old"), 0)
     assert SOURCE.verify(request(b"{}", "new"), 0)
     assert not SOURCE.verify(request(b"{}", "other"), 0)
@@ -223,24 +230,24 @@ def test_either_secret_verifies_and_no_other():
     assert not Waha("x", WahaConfig.model_construct(type="waha", secrets=[""])).verify(request(b"{}", ""), 0)
 
 
-def test_another_algorithm_is_refused_even_with_the_right_signature():
+def test_another_algorithm_is_refused_even_with_the_right_signature() -> None:
     assert not SOURCE.verify(request(b"{}", algorithm=b"sha256"), 0)
     assert not SOURCE.verify(request(b"{}", algorithm=b""), 0)
 
 
 @given(st.binary(max_size=100), st.binary(max_size=100))
-def test_a_changed_body_is_refused(body: bytes, other: bytes):
+def test_a_changed_body_is_refused(body: bytes, other: bytes) -> None:
     signed = request(body)
     assert SOURCE.verify(signed, 0)
     assert SOURCE.verify(Request("POST", "/", "", signed.headers, other), 0) == (body == other)
 
 
 @given(st.binary(max_size=140))
-def test_a_strange_signature_is_refused_and_never_a_crash(signature: bytes):
+def test_a_strange_signature_is_refused_and_never_a_crash(signature: bytes) -> None:
     assert not SOURCE.verify(request(b"{}", signature=signature), 0)
 
 
-def test_a_get_is_refused_and_nothing_needs_to_be_hidden():
+def test_a_get_is_refused_and_nothing_needs_to_be_hidden() -> None:
     assert SOURCE.handshake(Request("GET", "/", "hub.challenge=1", {}, b"")) is None
     assert SOURCE.redact(b'{"a": 1}') == b'{"a": 1}'
 
@@ -257,11 +264,11 @@ def test_a_get_is_refused_and_nothing_needs_to_be_hidden():
         ("", Contact("", "")),
     ],
 )
-def test_a_vcard_gives_its_name_and_number(card: str, who: Contact):
+def test_a_vcard_gives_its_name_and_number(card: str, who: Contact) -> None:
     assert contact(card) == who
 
 
-def test_a_type_is_known_or_keeps_its_name():
+def test_a_type_is_known_or_keeps_its_name() -> None:
     assert [type_named(name) for name in ("ptt", "Chat", "event creation!", "", "x" * 40)] == [
         "voice",
         "text",

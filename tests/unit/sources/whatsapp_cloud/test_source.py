@@ -41,7 +41,7 @@ def text(body: str = "hi", **more: Any) -> dict[str, Any]:
     return {"from": "79001234567", "id": "wamid.1", "type": "text", "text": {"body": body}, **more}
 
 
-def test_the_providers_own_object_travels_along_to_the_byte():
+def test_the_providers_own_object_travels_along_to_the_byte() -> None:
     raw = b'{"from":"79001234567", "id":"w","type":"text","text":{"body":"\xd0\xb4\xd0\xb0"},"n":12345678901234567890}'
     [item] = SOURCE.messages(
         b'{"entry":[{"changes":[{"field":"messages","value":{"messages":[' + raw + b"]}}]}]}"
@@ -50,7 +50,7 @@ def test_the_providers_own_object_travels_along_to_the_byte():
     assert decode_item(encode_item(item, with_phone=False) + b"}").messageId == "w"
 
 
-def test_a_text_that_is_too_long_waits_for_a_higher_limit_with_its_sender_and_its_account():
+def test_a_text_that_is_too_long_waits_for_a_higher_limit_with_its_sender_and_its_account() -> None:
     whole = body("whatsapp-cloud", "text.json")
     [unparsed] = WhatsAppCloud("clinic", CONFIG, 12).messages(whole).unparsed
     assert "longer than 12 bytes" in unparsed.why
@@ -73,26 +73,26 @@ def test_a_text_that_is_too_long_waits_for_a_higher_limit_with_its_sender_and_it
         (text(text={}), "wrong shape"),
     ],
 )
-def test_a_message_that_cannot_be_read_says_why(broken: dict[str, Any], why: str):
+def test_a_message_that_cannot_be_read_says_why(broken: dict[str, Any], why: str) -> None:
     reading = SOURCE.messages(body_of(broken, text("beside")))
     assert [item.text for item in reading.messages] == ["beside"]
     assert why in reading.unparsed[0].why
 
 
 @pytest.mark.parametrize("change", ["edit.json", "deletion.json"])
-def test_a_change_refers_to_its_original_by_the_id_that_it_was_read_with(change: str):
+def test_a_change_refers_to_its_original_by_the_id_that_it_was_read_with(change: str) -> None:
     [after] = SOURCE.messages(body("whatsapp-cloud", change)).messages
     [before] = SOURCE.messages(body_of(text(id=after.refers))).messages
     assert after.refers == before.id != after.id
 
 
-def test_a_contact_that_cannot_be_read_costs_no_message():
+def test_a_contact_that_cannot_be_read_costs_no_message() -> None:
     reading = SOURCE.messages(body_of(text(), contacts=[7, {"wa_id": "79001234567", "profile": None}]))
     assert [item.text for item in reading.messages] == ["hi"]
 
 
 @pytest.mark.parametrize("odd", [{"id": "X", "changes": None}, {"id": "X", "changes": 7}, 7, None, "x"])
-def test_a_broken_entry_is_kept_alone_and_the_ones_around_it_are_read(odd: Any):
+def test_a_broken_entry_is_kept_alone_and_the_ones_around_it_are_read(odd: Any) -> None:
     good = [json.loads(body_of(text(str(number), id=f"wamid.{number}")))["entry"][0] for number in (1, 2)]
     whole = {"object": "whatsapp_business_account", "entry": [good[0], odd, good[1]]}
     reading = SOURCE.messages(json.dumps(whole).encode())
@@ -118,12 +118,12 @@ def test_a_broken_entry_is_kept_alone_and_the_ones_around_it_are_read(odd: Any):
         body_of(text()).replace(b"hi", b"\xc3\x28"),
     ],
 )
-def test_a_body_in_which_nothing_can_be_made_out_is_not_understood(body: bytes):
+def test_a_body_in_which_nothing_can_be_made_out_is_not_understood(body: bytes) -> None:
     with pytest.raises(NotUnderstoodError):
         SOURCE.messages(body)
 
 
-def test_edits_nested_a_thousand_deep_do_not_end_the_process():
+def test_edits_nested_a_thousand_deep_do_not_end_the_process() -> None:
     edit: dict[str, Any] = {"type": "text", "text": {"body": "x"}}
     for _ in range(200):
         edit = {"type": "edit", "edit": {"original_message_id": "a", "message": edit}}
@@ -131,46 +131,46 @@ def test_edits_nested_a_thousand_deep_do_not_end_the_process():
     assert [item.why for item in reading.unparsed] == ["an edit of an edit"]
 
 
-def test_the_signature_is_the_one_that_is_published_for_this_scheme():
+def test_the_signature_is_the_one_that_is_published_for_this_scheme() -> None:
     # the example of GitHub's documentation, whose header and scheme these are
     expected = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"
     assert sign("It's a Secret to Everybody", b"Hello, World!") == expected
 
 
 @pytest.mark.parametrize("secret", ["old", "new"])
-def test_either_of_two_secrets_verifies(secret: str):
+def test_either_of_two_secrets_verifies(secret: str) -> None:
     assert SOURCE.verify(posted(b"{}", sign(secret, b"{}")), 0)
 
 
 @pytest.mark.parametrize("secret", ["", "other", "let me in"])
-def test_another_secret_is_refused(secret: str):
+def test_another_secret_is_refused(secret: str) -> None:
     assert not SOURCE.verify(posted(b"{}", sign(secret, b"{}")), 0)
 
 
 @pytest.mark.parametrize("secrets", [(), ("",)])
-def test_without_a_secret_nothing_verifies(secrets: tuple[str, ...]):
+def test_without_a_secret_nothing_verifies(secrets: tuple[str, ...]) -> None:
     assert not WhatsAppCloud(
         "x", WhatsAppCloudConfig.model_construct(type="whatsapp-cloud", secrets=list(secrets))
     ).verify(posted(b"{}", sign("", b"{}")), 0)
 
 
-def test_a_signature_without_its_prefix_is_refused():
+def test_a_signature_without_its_prefix_is_refused() -> None:
     assert not SOURCE.verify(posted(b"{}", sign("new", b"{}").removeprefix("sha256=")), 0)
 
 
 @given(st.binary(), st.binary())
-def test_verifying_never_raises_and_guesses_are_refused(body: bytes, signature: bytes):
+def test_verifying_never_raises_and_guesses_are_refused(body: bytes, signature: bytes) -> None:
     assert not SOURCE.verify(posted(body, signature), 0)
 
 
 @given(st.binary(), st.binary())
-def test_a_changed_body_is_refused(body: bytes, other: bytes):
+def test_a_changed_body_is_refused(body: bytes, other: bytes) -> None:
     signature = sign("new", body)
     assert SOURCE.verify(posted(body, signature), 0)
     assert SOURCE.verify(posted(other, signature), 0) == (other == body)
 
 
-def test_a_subscription_that_names_our_token_gets_its_challenge_back():
+def test_a_subscription_that_names_our_token_gets_its_challenge_back() -> None:
     assert SOURCE.handshake(asked(mode="subscribe", verify_token="let me in", challenge="11_a-Z")) == "11_a-Z"
 
 
@@ -188,22 +188,22 @@ def test_a_subscription_that_names_our_token_gets_its_challenge_back():
         {"challenge": "١"},
     ],
 )
-def test_any_other_handshake_is_refused(change: dict[str, str]):
+def test_any_other_handshake_is_refused(change: dict[str, str]) -> None:
     right = {"mode": "subscribe", "verify_token": "let me in", "challenge": "11"}
     assert SOURCE.handshake(asked(**{**right, **change})) is None
 
 
-def test_without_a_verify_token_every_handshake_is_refused():
+def test_without_a_verify_token_every_handshake_is_refused() -> None:
     source = WhatsAppCloud("x", WhatsAppCloudConfig(type="whatsapp-cloud"))
     assert source.handshake(asked(mode="subscribe", verify_token="", challenge="11")) is None
 
 
 @given(st.text())
-def test_a_handshake_never_raises(query: str):
+def test_a_handshake_never_raises(query: str) -> None:
     assert SOURCE.handshake(Request("GET", "/", query, {}, b"")) is None
 
 
-def test_a_flood_of_query_fields_is_no_handshake():
+def test_a_flood_of_query_fields_is_no_handshake() -> None:
     right = asked(mode="subscribe", verify_token="let me in", challenge="11")
     assert SOURCE.handshake(Request("GET", "/", right.query + "&a=1" * 50, {}, b"")) is None
 
@@ -235,7 +235,9 @@ ANYTHING = st.recursive(
 
 
 @given(ANYTHING, st.dictionaries(NAMES, ANYTHING, max_size=6), ANYTHING)
-def test_whatever_stands_where_a_message_should_its_neighbour_is_read(odd: Any, over: Any, contacts: Any):
+def test_whatever_stands_where_a_message_should_its_neighbour_is_read(
+    odd: Any, over: Any, contacts: Any
+) -> None:
     broken = {**text("odd"), **over}
     kept = [contacts] if not isinstance(contacts, list) else contacts
     built = body_of(odd, broken, text("beside"), contacts=kept)
