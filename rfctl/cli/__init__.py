@@ -2,6 +2,8 @@
 
 import gc
 
+__all__ = ["main"]
+
 
 def main() -> None:
     """Run the command line of this process.
