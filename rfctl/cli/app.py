@@ -67,6 +67,13 @@ _EPILOG = (
 class CommandTable(TyperGroup):
     """The commands; each is only a line of help until it is used."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> Any:
+        """Parse the global options; while a word is completed, nobody needs their values."""
+        if ctx.resilient_parsing:
+            for option in self.get_params(ctx):
+                _keep_as_text(option)
+        return super().parse_args(ctx, args)
+
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Load the command that the line names, and let Typer find it."""
         if args:
@@ -77,6 +84,11 @@ class CommandTable(TyperGroup):
         """Put the command itself in the place of its line of help; a name that is no command changes nothing."""
         if name in COMMANDS:
             self.commands[name] = _load(name)
+
+
+def _keep_as_text(option: Any) -> None:
+    """Let an option keep the word that was typed: Typer imports pydantic to turn it into a value."""
+    option.process_value = lambda _, value: value
 
 
 def _load(name: str) -> Any:

@@ -17,7 +17,7 @@ HEAVY = {
     "redis", "hiredis", "structlog", "pydantic", "re2", "msgspec", "aiohttp", "starlette", "uvicorn", "asyncio",
     "ssl", "urllib.request",
 }  # fmt: skip
-"""Typer itself imports none of these for the cases below."""
+"""Typer itself imports pydantic too, as soon as an option has a value."""
 
 PROBE = """
 import sys
@@ -55,8 +55,13 @@ COMPLETION = {"_RFCTL_COMPLETE": "complete_bash", "COMP_WORDS": "rfctl st", "COM
         (["--help"], {}, "Throw away all that is pending"),
         ([], {}, "Throw away all that is pending"),
         ([], COMPLETION, "stats"),
+        (
+            [],
+            {**COMPLETION, "COMP_WORDS": "rfctl --redis redis://h -o json res", "COMP_CWORD": "5"},
+            "resume",
+        ),
     ],
-    ids=["version", "help", "nothing", "completion"],
+    ids=["version", "help", "nothing", "completion", "completion-after-options"],
 )
 def test_start_imports_only_the_table_of_commands(
     line: list[str], variables: dict[str, str], output: str

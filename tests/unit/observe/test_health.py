@@ -1,12 +1,23 @@
-"""Which group of workers an operator is warned of."""
+"""What an operator is told to see to: the findings about a snapshot."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import pytest
 
 from rfctl.observe import findings
 from rfctl.observe.snapshot import Snapshot
-from rfctl.store import ConsumerGroup, PendingSummary
+from rfctl.store import (
+    ConfiguredSink,
+    ConsumerGroup,
+    DaemonRecord,
+    Pause,
+    PendingSummary,
+    RetryCause,
+    SinkStatus,
+    WriteRefusal,
+)
 from rfctl.store.server_info import ServerInfo
 
 HERE = ServerInfo("redis://127.0.0.1:1/0", 0, "r", "Redis", "7.0.0", "noeviction", True, "the test")
@@ -14,10 +25,10 @@ HERE = ServerInfo("redis://127.0.0.1:1/0", 0, "r", "Redis", "7.0.0", "noeviction
 
 def about(*groups: ConsumerGroup, entries: int = 3) -> list[str]:
     pending = PendingSummary(0, 0, 0, 0, None, None, {}, entries, groups=list(groups))
-    look = Snapshot(
+    snapshot = Snapshot(
         server=HERE, write_refusals=[], daemons=[], pending=pending, sinks=[], orphaned=[], dead=0, quarantine=0
     )  # fmt: skip
-    return [finding.line() for finding in findings(look) if finding.subject]
+    return [finding.line() for finding in findings(snapshot) if finding.subject]
 
 
 @pytest.mark.parametrize(
@@ -49,3 +60,65 @@ def test_a_group_that_is_silent_on_several_shards_is_said_once_with_all_that_is_
 def test_a_name_that_a_shell_would_act_on_is_quoted() -> None:
     [line] = about(ConsumerGroup("rfctl:out", "b; rm x", 1, 0, None))
     assert "XGROUP DESTROY rfctl:out 'b; rm x'" in line
+
+
+def look(**parts: Any) -> Snapshot:
+    pending = PendingSummary(10_000, 0, 0, 0, None, None, {}, 0, groups=[])
+    nothing: dict[str, Any] = {
+        "write_refusals": [], "daemons": [], "sinks": [], "orphaned": [], "dead": 0, "quarantine": 0,
+    }  # fmt: skip
+    return Snapshot(server=HERE, pending=pending, **(nothing | parts))
+
+
+def crm(**parts: Any) -> SinkStatus:
+    quiet: dict[str, Any] = {
+        "delivered": 0, "failures": 0, "dead": 0, "lag": 0, "unacknowledged": 0, "held": 0, "waiting": 0,
+        "oldest_ms": None, "next_try_ms": None, "paused": None, "holders": ("d",), "unserved": 0,
+    }  # fmt: skip
+    return SinkStatus(ConfiguredSink("crm", "http", "rfctl:crm"), **(quiet | parts))
+
+
+ALIVE = DaemonRecord(id="d", host="h", pid=1, version="0", role="all")
+
+
+def test_a_healthy_rfctl_has_no_findings():
+    assert findings(look(daemons=[ALIVE], sinks=[crm()])) == []
+
+
+def test_a_refused_write_comes_first_and_no_daemon_is_called_missing():
+    refusal = WriteRefusal("OOM", "its memory is full")
+    first, second = findings(look(write_refusals=[refusal], sinks=[crm(unserved=1, holders=())]))
+    assert (first.code, first.severity, first.fix) == ("writes_refused", "error", refusal.next)
+    assert second.code == "daemons_unknown"
+
+
+def test_without_daemons_the_processor_and_each_sink_are_missed():
+    missing = findings(look(sinks=[crm(unserved=1, holders=())]))
+    assert [(finding.code, finding.subject) for finding in missing] == [
+        ("processor_missing", ""), ("sink_unserved", "crm"),
+    ]  # fmt: skip
+
+
+def test_a_failing_sink_is_reported_with_its_error_and_its_next_retry():
+    failing = crm(held=2, next_try_ms=15_000, retry_cause=RetryCause("answered 500", 9_000, 4_000))
+    [finding] = findings(look(daemons=[ALIVE], sinks=[failing]))
+    assert (finding.code, finding.severity, finding.subject) == ("sink_failing", "error", "crm")
+    assert finding.fact == (
+        "sink crm fails: 2 phones wait for a retry; the first failed 6.0 s ago, the last 1.0 s ago: answered 500"
+    )
+    assert finding.fix.startswith("next retry in 5.0 s; rfctl resume crm retries now")
+
+
+def test_a_paused_sink_announces_no_retry():
+    paused = crm(paused=Pause("moves"), held=1, next_try_ms=1, retry_cause=RetryCause("no", 9_000, 9_000))
+    pause, failing = findings(look(daemons=[ALIVE], sinks=[paused]))
+    assert pause.line() == "sink crm is paused: moves (rfctl resume crm)"
+    assert failing.fix == "rfctl resume crm retries now"
+
+
+def test_what_waits_for_the_operator_comes_last():
+    last = findings(look(daemons=[ALIVE], dead=2, quarantine=1))
+    assert [finding.line() for finding in last] == [
+        "dead: 2 messages that a sink did not take (rfctl dead list)",
+        "quarantine: 1 request that rfctl could not parse (rfctl quarantine list)",
+    ]
