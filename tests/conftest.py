@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,17 @@ def run_leaves_nothing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
     """At the end of the run (of each worker) no process and no temporary file is left; else the last test errs."""
     tmp_path_factory.getbasetemp()  # pytest's own folder stays outside
     with leaving_nothing():
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def bytecode_is_kept_for_the_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Processes of all workers compile our sources once, into pytest's own folder; some machines keep no bytecode."""
+    base = tmp_path_factory.getbasetemp()
+    folder = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("PYTHONPYCACHEPREFIX", str(folder / "bytecode"))
+        patched.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
         yield
 
 

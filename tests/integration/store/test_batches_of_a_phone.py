@@ -10,6 +10,7 @@ from rfctl.model.message import Message
 from rfctl.store.connection import Connection
 from rfctl.store.keys import batch_key_of
 from tests.support.batching import Rig, make_rig
+from tests.support.clock import VirtualClock
 
 PHONE, OTHER = "79001234567", "79990000000"
 
@@ -19,11 +20,13 @@ async def say(batches: Rig, text: str, phone: str = PHONE, **more: Any) -> None:
 
 
 @pytest.fixture(params=[0, 4])
-async def batches(request: pytest.FixtureRequest, connection: Connection) -> Rig:
-    """Three batches of one phone: two by account, one in a group. And a batch of another phone."""
-    rig = make_rig(connection, request.param, split_by=frozenset({"account"}))
+async def batches(request: pytest.FixtureRequest, timed: Connection, clock: VirtualClock) -> Rig:
+    """Three batches of one phone, 1 ms apart: two by account, one in a group. And a batch of another phone."""
+    rig = make_rig(timed, request.param, split_by=frozenset({"account"}))
     await say(rig, "first", account="sales")
+    await clock.advance(1)
     await say(rig, "second", account="help", chat="family")
+    await clock.advance(1)
     await say(rig, "third", account="help")
     await say(rig, "not mine", OTHER, account="sales", chat="family")
     return rig
