@@ -73,7 +73,9 @@ def simulate(
         Via | None,
         typer.Option(help="How the messages go in; by default the webhook, if it takes generic requests."),
     ] = None,
-    expect_batches: Annotated[int | None, typer.Option(min=0, help="Fail unless so many come out.")] = None,
+    expect_batches: Annotated[
+        int | None, typer.Option(min=0, help="Fail unless so many batches are handed over.")
+    ] = None,
 ) -> None:
     """Send simulated messages through the running daemon and check the result.
 
