@@ -12,7 +12,7 @@ _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 def source_configs(settings: Settings) -> dict[str, SourceConfig]:
-    """Return the configured sources; without any there is one, the Node service's own webhook."""
+    """Return the configured sources; without any there is one, generic."""
     return dict(settings.sources) or {GENERIC: SPECS[GENERIC].config(type=GENERIC)}
 
 

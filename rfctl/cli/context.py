@@ -41,9 +41,13 @@ class Invocation:
     @property
     def json(self) -> bool:
         """Whether stdout is to be JSON. Raises UsageError for TOML, which only `config show` prints."""
+        self.check_output()
+        return self.output != "table"
+
+    def check_output(self) -> None:
+        """Refuse TOML before anything is done: a command that discards messages must print them. Raises UsageError."""
         if self.output == "toml":
             raise UsageError("-o toml is for `rfctl config show` alone", next="use -o json or -o table")
-        return self.output != "table"
 
     @cached_property
     def out(self) -> Output:
@@ -85,9 +89,10 @@ class Invocation:
 
     @asynccontextmanager
     async def store(self) -> AsyncIterator[tuple[Store, Configuration]]:
-        """Open the Redis of the settings for one command."""
+        """Open the Redis of the settings for one command. Raises UsageError for an output that the command has not."""
         from rfctl.assembly.store import open_store
 
+        self.check_output()
         configuration = self.configuration(notify=True)
         store = open_store(configuration, max_connections=2)
         try:

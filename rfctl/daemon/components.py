@@ -135,7 +135,7 @@ class Components:
             _log.info(
                 "generic_source_disabled",
                 address=BATCHED,
-                next="add [sources.generic] if the Node sender is in use",
+                next="add [sources.generic] if somebody sends to this address",
             )
 
     async def reconfigure(self, new: Settings) -> list[str]:

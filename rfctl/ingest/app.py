@@ -61,7 +61,7 @@ class Webhook:
         )
 
     async def receive_generic(self, request: Request) -> Response:
-        """Receive messages at the Node service's address."""
+        """Receive messages of the source generic at its second address."""
         return await self.receiver.receive("generic", request)
 
     async def receive(self, request: Request) -> Response:

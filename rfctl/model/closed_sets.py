@@ -14,11 +14,11 @@ batch, and the batch leaves. discard_batch: the pending batch is thrown away (an
 DrainReason = Literal["flush", "shutdown"]
 """Why a batch is handed over before it is due: an operator asks for it, or the last scheduler stops."""
 
-Reason = Literal["quiet", "max-wait", "size", "bypass", "company", "channel", "flush", "shutdown"]
+Reason = Literal["quiet", "max-wait", "size", "bypass", "company", "source", "flush", "shutdown"]
 """Why a batch was handed over, as the output stream has it.
 
-quiet, max-wait and size are the three timers. bypass is a rule's action. company and channel: the next message is
-another company's, or differs in its source, account or chat.
+quiet, max-wait and size are the three timers. bypass is a rule's action. company: the next message is another
+company's. source: it differs in its source, platform, account or chat, or only one of the two is simulated.
 """
 
 Order = Literal["arrival", "sent"]

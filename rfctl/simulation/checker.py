@@ -38,7 +38,7 @@ def due_ms(merged: Merged, timers: Timers) -> int:
 def check(
     messages: Sequence[PlannedMessage], merged: Sequence[Merged], timers: Timers, expected: int | None = None
 ) -> Verdict:
-    """Check that each message came out once, in order and on time, and in `expected` batches if that is not None."""
+    """Check that each message was handed over once, in order and on time, in `expected` batches if that is not None."""
     ids = [message.messageId for batch in merged for message in batch.messages]
     lateness = {batch.id: batch.handed_ms - due_ms(batch, timers) for batch in merged}
     failures = [
@@ -47,16 +47,16 @@ def check(
         *(failure for batch in merged for failure in _check_batch(batch, lateness[batch.id], timers)),
     ]
     if expected is not None and len(merged) != expected:
-        failures.append(f"{expected} batches were expected, {len(merged)} came out")
+        failures.append(f"{expected} batches were expected, {len(merged)} were handed over")
     worst = max(0, *lateness.values(), 0)
     return Verdict(len(messages), len(set(ids)), len(merged), worst, failures)
 
 
 def _check_ids(messages: Sequence[PlannedMessage], ids: Sequence[str]) -> Iterator[str]:
     if lost := {message.id for message in messages} - set(ids):
-        yield f"{len(lost)} of {len(messages)} messages did not come out"
+        yield f"{len(lost)} of {len(messages)} messages were not handed over"
     if repeats := len(ids) - len(set(ids)):
-        yield f"{repeats} messages came out more than once"
+        yield f"{repeats} messages were handed over more than once"
 
 
 def _check_order(messages: Sequence[PlannedMessage], merged: Sequence[Merged]) -> Iterator[str]:

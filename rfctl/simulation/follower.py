@@ -28,11 +28,11 @@ class Follower:
 
     @property
     def is_complete(self) -> bool:
-        """Whether every message of the run has come out."""
+        """Whether every message of the run has been handed over."""
         return not self._missing
 
     async def look(self) -> int:
-        """Read what is new, and return how many messages of the run came out with it. Raises RfctlError."""
+        """Read what is new, and return how many messages of the run are in it. Raises RfctlError."""
         count = 0
         for number, shard in enumerate(self._store.shards):
             page = await self._store.output.read_after(shard, self._last_ids[number])

@@ -1,4 +1,4 @@
-"""Ways out, a folder a type of sink. These names are also the API for sinks of other packages."""
+"""Sinks, a folder a type. These names are also the API for sinks of other packages."""
 
 from rfctl.model.delivery import Delivery
 from rfctl.sinks.contract import DeliveryError, PluginSinkConfig, Sink, SinkSpec

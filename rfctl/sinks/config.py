@@ -20,7 +20,7 @@ def _is_wait(delay_ms: int) -> None:
 
 
 class SinkConfig(Section):
-    """One way out. Every sink has its own consumer group on the output stream, and its own schedule."""
+    """The settings of every sink. Each sink has its own consumer group on the output stream, and its own schedule."""
 
     type: str = Field(
         description="list, stream, http, bullmq, celery, rq, command, stdout, or a type that a package registers in the "

@@ -47,7 +47,7 @@ class DeliveryError(RfctlError):
 
 
 class Sink(Protocol):
-    """One way out, set up with its settings; used from one event loop, by many deliveries at a time."""
+    """One receiver of messages, set up with its settings; used from one event loop, by many deliveries at a time."""
 
     async def open(self) -> None:
         """Get ready; a receiver that is away now is no reason to fail. Raises RfctlError for wrong settings."""

@@ -15,11 +15,11 @@ def _is_secret(secret: str) -> None:
 
 
 class SourceConfig(Section):
-    """One way in, POST /webhook/NAME: a provider's account, or several that share their secrets."""
+    """The settings of every source, POST /webhook/NAME: a provider's account, or several that share their secrets."""
 
     type: str = Field(
-        description="The provider whose requests come in. generic takes the two forms of the Node service, or with map "
-        "any JSON. A section of the name generic needs no type.",
+        description="The provider whose requests come in. generic takes the two forms of rfctl's own webhook, or "
+        "with map any JSON. A section of the name generic needs no type.",
         examples=["whatsapp-cloud"],
     )
     secrets: Annotated[Words, each(_is_secret)] = Field(

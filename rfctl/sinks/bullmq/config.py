@@ -32,7 +32,7 @@ SPEC = SinkSpec(
     BullMqConfig,
     build="rfctl.sinks.bullmq.sink:BullMq",
     example=Example(
-        "BullMQ, as the Node service's worker reads it",
+        "BullMQ: a job in the queue of your workers",
         "bot",
         {"queue": "company-{company}-messages", "job_name": "process-message"},
     ),

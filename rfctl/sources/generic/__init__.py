@@ -1,3 +1,3 @@
-"""Requests of the Node service's sender, and anybody's JSON by a map."""
+"""Requests in the two generic forms, and any other JSON by a map."""
 
 __all__ = ["config", "json_path", "mapped", "node_form"]

@@ -43,7 +43,7 @@ def _is_mapping(mapping: dict[str, str]) -> dict[str, str]:
 
 
 class GenericConfig(SourceConfig):
-    """A source of type generic: the Node service's own forms, or any JSON with a map."""
+    """A source of type generic: the two generic forms, or any JSON with a map."""
 
     type: Literal["generic"]
     map: Annotated[dict[str, str], AfterValidator(_is_mapping)] = Field(
@@ -85,7 +85,7 @@ SPEC = SourceSpec(
     build="rfctl.sources.generic.mapped:build_generic",
     examples=(
         Example(
-            "The Node service's own forms, signed with X-Signature and X-Timestamp",
+            "The two generic forms, signed with X-Signature and X-Timestamp",
             "generic",
             {"secrets": ["shared with the sender"]},
         ),

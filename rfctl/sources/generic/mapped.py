@@ -4,7 +4,7 @@
 
 A path is names and list indexes between dots. `each` is the path of a list of messages: the other paths are
 then relative to its element, and one with a leading `/` goes from the top of the body. The body is trusted
-once it is verified: by a token, an HMAC of the body, or the Node service's signature.
+once it is verified: by a token, an HMAC of the body, or X-Signature.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ class Mapped(Source):
 
 
 def build_generic(name: str, config: GenericConfig, max_text_bytes: int) -> Source:
-    """Return the source of these settings: with a map it reads any JSON, without one the Node service's forms."""
+    """Return the source of these settings: with a map it reads any JSON, without one the two generic forms."""
     source = Mapped if config.map else node_form.NodeForm
     return source(name, config, max_text_bytes)
 

@@ -1,4 +1,4 @@
-"""The Node service's own webhook: both of its forms, and its signature. Pure: bytes in, messages out.
+"""The two generic forms and their signature, as the Node service had them. Pure: bytes in, messages out.
 
 Its caller is the operator's own code. So what is wrong is refused in words (BadRequestError, with the place),
 and a request is taken as a whole or not at all; nothing is unparsed.
@@ -23,7 +23,7 @@ from rfctl.sources.parsing import any_secret, constant_time_equal, repair_surrog
 
 CHANNEL = "generic"
 BATCHED = "/webhook/whatsapp/batched"
-"""The Node service's address."""
+"""The second address of the source generic; the Node service had it."""
 WINDOW_MS = 300_000
 MOST_MESSAGES = 1000
 _SECONDS_BELOW = 100_000_000_000
@@ -108,7 +108,7 @@ def messages(body: bytes, limits: Limits, make_id: Callable[[], str] = new_id) -
 
 
 class NodeForm(Source):
-    """The source `generic`: signed with X-Timestamp (Unix ms) and X-Signature, in the Node service's forms."""
+    """The source `generic`: signed with X-Timestamp (Unix ms) and X-Signature, in either form."""
 
     def __init__(
         self,

@@ -105,7 +105,7 @@ async def test_simulated_message_never_joins_a_real_batch(connection: Connection
     batches = make_rig(connection)
     await batches.add([message("real"), message("made up", simulated=True)])
     [merged] = await batches.collect()
-    assert (merged.text, merged.simulated, merged.reason) == ("real", False, "channel")
+    assert (merged.text, merged.simulated, merged.reason) == ("real", False, "source")
 
 
 async def test_id_is_added_once_for_each_sender(connection: Connection, shards: int) -> None:
@@ -367,7 +367,7 @@ async def test_accounts_never_share_a_batch_and_split_by_keeps_both_open(connect
     batches = make_rig(connection)
     await batches.add([message("a", account="x"), message("b", account="y")])
     [merged] = await batches.collect()
-    assert (merged.text, merged.account, merged.reason) == ("a", "x", "channel")
+    assert (merged.text, merged.account, merged.reason) == ("a", "x", "source")
     await connection.call("FLUSHALL")
     batches = make_rig(connection, split_by=frozenset({"account", "company"}))
     await batches.add([message("a", account="x"), message("b", account="y"), message("c", account="x")])

@@ -110,6 +110,14 @@ def test_toml_is_refused_by_other_commands_in_words(tmp_path: Path) -> None:
     assert "rfctl config show" in problem.fact
 
 
+def test_command_that_cannot_print_toml_is_refused_before_it_opens_the_store() -> None:
+    """`discard -o toml` threw the messages away first, and then printed none of them."""
+    line = ["-o", "toml", "--redis", "redis://127.0.0.1:1/0", "discard", "79001234567"]
+    problem = CliRunner().invoke(app, line).exception
+    assert isinstance(problem, UsageError)
+    assert "rfctl config show" in problem.fact
+
+
 def init(target: Path, *options: str) -> Result:
     return CliRunner().invoke(app, ["--config", str(target), "config", "init", *options])
 

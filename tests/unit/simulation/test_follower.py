@@ -34,7 +34,7 @@ def store_of(output: Output) -> Store:
     return cast(Store, fake)
 
 
-async def test_a_look_counts_the_messages_of_the_run_and_skips_those_of_others():
+async def test_a_look_counts_the_messages_of_the_run_and_skips_those_of_others() -> None:
     output = Output()
     output.append("a")
     follower = await Follower.open(store_of(output), ["a", "b", "c"])
@@ -48,7 +48,7 @@ async def test_a_look_counts_the_messages_of_the_run_and_skips_those_of_others()
     assert [merged.id for merged in follower.merged] == ["2-0", "4-0"]
 
 
-async def test_a_message_that_comes_again_is_collected_for_the_check():
+async def test_a_message_that_comes_again_is_collected_for_the_check() -> None:
     output = Output()
     follower = await Follower.open(store_of(output), ["a"])
     output.append("a")

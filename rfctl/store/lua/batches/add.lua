@@ -36,7 +36,7 @@ local function make_room(name, item, action)
   if redis.call('EXISTS', BATCH .. name) == 0 then return NOW, 0 end
   local first, mine = read_item(redis.call('LINDEX', BATCH .. name, 0)), read_item(item)
   if first.belongs ~= mine.belongs then
-    hand_over(name, first.company ~= mine.company and 'company' or 'channel', NOW)
+    hand_over(name, first.company ~= mine.company and 'company' or 'source', NOW)
   elseif action == 'send_alone' then
     hand_over(name, 'bypass', NOW)
   elseif action == 'discard_batch' then
