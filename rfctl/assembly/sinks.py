@@ -13,12 +13,12 @@ from rfctl.sinks.registry import build_sink
 from rfctl.store import ConfiguredSink, group_name
 
 
-def forwarded_sinks(settings: Settings) -> dict[str, SinkConfig]:
+def list_forwarded_sinks(settings: Settings) -> dict[str, SinkConfig]:
     """Return the sinks that rfctl delivers to, by name."""
     return {name: config for name, config in settings.sinks.items() if not config.is_read_by_workers}
 
 
-def configured_sinks(settings: Settings) -> list[ConfiguredSink]:
+def list_configured_sinks(settings: Settings) -> list[ConfiguredSink]:
     """Return the configured sinks; those that workers read themselves are not forwarded."""
     return [
         ConfiguredSink(name, config.type, config.worker_group, forwarded=False)
@@ -28,7 +28,7 @@ def configured_sinks(settings: Settings) -> list[ConfiguredSink]:
     ]
 
 
-def worker_groups(settings: Settings) -> list[str]:
+def list_worker_groups(settings: Settings) -> list[str]:
     """Return the consumer groups of workers that are to be made on the output stream."""
     return [config.worker_group for config in settings.sinks.values() if config.worker_group]
 

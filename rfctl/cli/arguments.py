@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from rfctl.assembly.sinks import forwarded_sinks
+from rfctl.assembly.sinks import list_forwarded_sinks
 from rfctl.config.settings import Settings
 from rfctl.errors import NothingFoundError, UsageError
 from rfctl.model.message import normalize_phone
@@ -88,7 +88,7 @@ def check_is_unique(text: str, message_ids: Sequence[str]) -> None:
 
 def check_forwarded(settings: Settings, name: str) -> None:
     """Take only a sink that rfctl delivers to. Raises NothingFoundError with near names, or UsageError."""
-    sinks = forwarded_sinks(settings)
+    sinks = list_forwarded_sinks(settings)
     if name in sinks:
         return
     if name in settings.sinks:

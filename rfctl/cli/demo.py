@@ -19,7 +19,7 @@ import typer
 from rfctl.assembly.store import open_store
 from rfctl.batching import Timers
 from rfctl.cli.context import Invocation, invocation, run_async
-from rfctl.cli.tail import line
+from rfctl.cli.tail import render_line
 from rfctl.config.environment import Environment
 from rfctl.config.loader import load
 from rfctl.errors import ANSWER_IS_NO, INTERRUPTED, NoDaemonError, StoreError
@@ -51,7 +51,7 @@ async def _demo(run: Invocation, *, keep: bool) -> int:
     process = _start_daemon(folder)
     try:
         store, daemon = await _wait_for_daemon(folder, process)
-        verdict = await _talk(store, daemon, as_json=run.json)
+        verdict = await _talk(store, daemon, as_json=run.is_json)
         _print_summary(run, verdict, daemon, keep=keep)
         if keep:
             await _stay(store)
@@ -131,7 +131,7 @@ async def _talk(store: Store, daemon: DaemonRecord, *, as_json: bool) -> Verdict
     try:
         await send_all(messages, Client(base_url(daemon)).send, lambda: None)
         while time.monotonic() < deadline and not follower.is_complete:
-            await follower.look()
+            await follower.read_new()
             await asyncio.sleep(0.05)
         await asyncio.sleep(0.1)  # for the last event to be shown
     finally:
@@ -145,12 +145,12 @@ async def _show_events(
     store: Store, subscribed: asyncio.Event | None = None, *, on_stderr: bool = True
 ) -> None:
     async for event in follow_events(store, subscribed):
-        typer.echo(line(event), err=on_stderr)
+        typer.echo(render_line(event), err=on_stderr)
 
 
 def _print_summary(run: Invocation, verdict: Verdict, daemon: DaemonRecord, *, keep: bool) -> None:
     lost = verdict.sent - verdict.received
-    if run.json:
+    if run.is_json:
         run.out.json(
             {
                 "in": verdict.sent,

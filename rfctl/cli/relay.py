@@ -64,7 +64,7 @@ class Relay:
 
 
 @contextlib.asynccontextmanager
-async def relaying(store: Store, url: str) -> AsyncIterator[Relay]:
+async def open_relay(store: Store, url: str) -> AsyncIterator[Relay]:
     """Open a relay to this URL, also in a private network. Raises UsageError for a URL that cannot be."""
     sink = _http(url)
     await sink.open()

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rfctl.assembly.sinks import forwarded_sinks
+from rfctl.assembly.sinks import list_forwarded_sinks
 from rfctl.cli.arguments import check_forwarded, check_id, check_is_unique
 from rfctl.cli.context import invocation, run_async
 from rfctl.config.settings import Settings
@@ -51,7 +51,7 @@ async def _resend(ctx: typer.Context, message_id: str, sink: str) -> None:
         for name in sinks:
             await _send(store, original, name)
     sent_id = original.entry.message_id
-    if run.json:
+    if run.is_json:
         run.out.json({"id": sent_id, "sinks": sinks})
     else:
         run.out.text(f"{sent_id} is sent again to {', '.join(sinks)}; {_SAME_ID}")
@@ -71,7 +71,7 @@ def _choose_sinks(settings: Settings, sink: str) -> list[str]:
     if sink:
         check_forwarded(settings, sink)
         return [sink]
-    names = list(forwarded_sinks(settings))
+    names = list(list_forwarded_sinks(settings))
     if not names:
         raise NothingFoundError(
             "no sink is configured that rfctl delivers to",

@@ -43,7 +43,7 @@ class Shelf(ABC, Generic[Item, Outcome]):
     async def list_newest(self, limit: int) -> None:
         """Print the newest. Raises NothingFoundError if there is none."""
         items = await self.newest(limit)
-        if self.run.json:
+        if self.run.is_json:
             self.run.out.rows(self.as_json(item) for item in items)
         elif items:
             self.print_table(items)
@@ -53,7 +53,7 @@ class Shelf(ABC, Generic[Item, Outcome]):
     async def show(self, item_id: str) -> None:
         """Print all of what an id names. Raises NothingFoundError."""
         items = await self._find_all([item_id])
-        if not self.run.json:
+        if not self.run.is_json:
             for item in items:
                 self.print_in_full(item)
         elif self.several_per_id:
@@ -69,8 +69,8 @@ class Shelf(ABC, Generic[Item, Outcome]):
 
     async def drop(self, ids: Sequence[str]) -> None:
         """Throw away what the ids name, or all, and print each as soon as it is gone: this was its last copy."""
-        if self.run.json:
-            with self.run.out.growing("dropped") as add:
+        if self.run.is_json:
+            with self.run.out.open_array("dropped") as add:
                 async for item in self._delete_each(ids):
                     add(self.in_full(item))
             return

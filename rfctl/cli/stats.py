@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from rfctl.assembly.sinks import configured_sinks
+from rfctl.assembly.sinks import list_configured_sinks
 from rfctl.cli.context import Invocation, invocation, run_async
 from rfctl.cli.stats_view import as_json, draw
 from rfctl.observe import Snapshot, take_snapshot
@@ -30,21 +30,21 @@ def stats(
 
 async def _stats(run: Invocation, *, watch: bool, limit: int) -> None:
     async with run.store() as (store, configuration):
-        look = partial(take_snapshot, store, configured_sinks(configuration.settings), limit=limit)
+        look = partial(take_snapshot, store, list_configured_sinks(configuration.settings), limit=limit)
         if watch:
             await _watch(run, look)
-        elif run.json:
+        elif run.is_json:
             run.out.json(as_json(await look()))
         else:
             run.out.draw(draw(await look()))
 
 
 async def _watch(run: Invocation, look: Callable[[], Awaitable[Snapshot]]) -> None:
-    if sys.stdout.isatty() and not run.json:
+    if sys.stdout.isatty() and not run.is_json:
         await _watch_screen(look)
     while True:
         snapshot = await look()
-        if run.json:
+        if run.is_json:
             run.out.json_line(as_json(snapshot))
         else:
             run.out.draw(draw(snapshot))
@@ -54,9 +54,9 @@ async def _watch(run: Invocation, look: Callable[[], Awaitable[Snapshot]]) -> No
 async def _watch_screen(look: Callable[[], Awaitable[Snapshot]]) -> None:
     from rich.live import Live
 
-    from rfctl.cli.output import console
+    from rfctl.cli.output import open_console
 
-    with Live(console=console(), screen=True, auto_refresh=False) as live:
+    with Live(console=open_console(), screen=True, auto_refresh=False) as live:
         while True:
             live.update(draw(await look()), refresh=True)
             await asyncio.sleep(1)

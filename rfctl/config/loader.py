@@ -20,7 +20,7 @@ from rfctl.config.environment import Environment
 from rfctl.config.options import NAMED, Option, find_option, mask_value, option_table, template_of, value_of
 from rfctl.config.problems import SettingsProblems
 from rfctl.config.settings import Settings
-from rfctl.config.toml_source import TomlLocations, flat, from_text, sections
+from rfctl.config.toml_source import TomlLocations, list_sections, list_values, parse_text
 from rfctl.config.unions import model_for, types_of
 from rfctl.errors import FLAG
 from rfctl.section import faults_of
@@ -126,9 +126,9 @@ class _Loader:
             self.problems.add_file(path, f"is not TOML: {problem}")
         else:
             lines = TomlLocations(text)
-            for name in sections(table):
+            for name in list_sections(table):
                 self.sections.setdefault(name, f"{path}:{lines.of(name)}")
-            for name, value in flat(table):
+            for name, value in list_values(table):
                 self.add(name, value, f"{path}:{lines.of(name)}")
 
     def read_credentials(self, folder: Path | None) -> None:
@@ -146,7 +146,7 @@ class _Loader:
 
     def _add_text(self, name: str, text: str, set_by: str) -> None:
         option = self.table.get(template_of(name))
-        self.add(name, from_text(option.kind if option else "", text), set_by)
+        self.add(name, parse_text(option.kind if option else "", text), set_by)
 
     def _as_in_files(self, name: str) -> str:
         """Return the name as the files spell its section: a variable has `_` where a section may have `-`."""

@@ -52,7 +52,7 @@ class Option:
         return "RFCTL_" + self.name.replace(".", "__").replace("-", "_").upper()
 
 
-def options() -> Iterator[Option]:
+def list_options() -> Iterator[Option]:
     """Yield every setting, in the order of the sections; `sources.NAME.type` for those that the operator names."""
     yield from option_table().values()
 
@@ -86,10 +86,10 @@ def _rows_of_named(section: str) -> Iterator[Option]:
         for name, info in model.model_fields.items():
             if name not in BASES[section].model_fields:
                 readers.setdefault(name, {})[kind] = info
-    yield from (_joined(f"{section}.NAME.{name}", infos) for name, infos in readers.items())
+    yield from (_merge_rows(f"{section}.NAME.{name}", infos) for name, infos in readers.items())
 
 
-def _joined(name: str, infos: Mapping[str, FieldInfo]) -> Option:
+def _merge_rows(name: str, infos: Mapping[str, FieldInfo]) -> Option:
     """Return the row of a setting that several types read; where they describe it differently, each says its own."""
     abouts: dict[str, list[str]] = {}
     for kind, info in infos.items():
@@ -140,7 +140,7 @@ def find_option(name: str) -> Option:
 
 def configured_options(settings: Settings) -> Iterator[Option]:
     """Yield every setting that there is: the fixed ones, and those of each named section that its type reads."""
-    for option in options():
+    for option in list_options():
         section, _, setting = option.name.partition(".NAME.")
         if not setting:
             yield option

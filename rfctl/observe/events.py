@@ -76,7 +76,7 @@ def decode_event(raw: bytes) -> Event:
     )
 
 
-def events_of(merged: Merged) -> list[Event]:
+def list_events(merged: Merged) -> list[Event]:
     """Return what led to a merged message and the message itself, from what the stream keeps."""
     received: list[Event] = [
         MessageReceived(merged.phone, message.receivedAt, place, 0, message)
@@ -89,9 +89,9 @@ def events_of(merged: Merged) -> list[Event]:
     return [*received, handed_over]
 
 
-async def past_events(store: Store, since_ms: int) -> list[Event]:
+async def read_past_events(store: Store, since_ms: int) -> list[Event]:
     """Return the events behind the merged messages since then (Unix ms), in their order."""
-    events = [event async for merged in store.output.read_since(since_ms) for event in events_of(merged)]
+    events = [event async for merged in store.output.read_since(since_ms) for event in list_events(merged)]
     return sorted(events, key=lambda event: event.at_ms)
 
 

@@ -31,7 +31,7 @@ class Follower:
         """Whether every message of the run has come out."""
         return not self._missing
 
-    async def look(self) -> int:
+    async def read_new(self) -> int:
         """Read what is new, and return how many messages of the run came out with it. Raises RfctlError."""
         count = 0
         for number, shard in enumerate(self._store.shards):

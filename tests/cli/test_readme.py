@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from rfctl.assembly.batching import build_policy
-from rfctl.assembly.sinks import build_target, forwarded_sinks
+from rfctl.assembly.sinks import build_target, list_forwarded_sinks
 from rfctl.assembly.sources import build_sources
 from rfctl.config.environment import Environment
 from rfctl.config.loader import load
@@ -113,7 +113,7 @@ def test_every_piece_of_settings_is_right_and_makes_its_part(text: str, tmp_path
     settings = load(Environment({"HOME": str(tmp_path)}), file=file).settings
     assert build_policy(settings).rules or settings.sinks
     assert set(build_sources(settings)) == set(settings.sources or {"generic"})
-    for name, item in forwarded_sinks(settings).items():
+    for name, item in list_forwarded_sinks(settings).items():
         assert build_target(name, item, redis_url=settings.redis.url).name == name
 
 

@@ -11,7 +11,7 @@ from rfctl.assembly.batching import build_policy
 from rfctl.assembly.sinks import build_target
 from rfctl.config.environment import Environment
 from rfctl.config.loader import Configuration, load
-from rfctl.config.options import configured_options, find_option, options, value_of
+from rfctl.config.options import configured_options, find_option, list_options, value_of
 from rfctl.config.rules import TYPES
 from rfctl.errors import CommandLineError, SettingsError
 from rfctl.sinks import PluginSinkConfig
@@ -222,7 +222,7 @@ def test_a_file_with_secrets_that_all_can_read_is_said(tmp_path: Path) -> None:
 
 
 def test_every_option_says_what_it_is_for() -> None:
-    for option in options():
+    for option in list_options():
         assert option.about.endswith("."), option.name
 
 

@@ -81,25 +81,25 @@ def crm(**parts: Any) -> SinkStatus:
 ALIVE = DaemonRecord(id="d", host="h", pid=1, version="0", role="all")
 
 
-def test_a_healthy_rfctl_has_no_findings():
+def test_a_healthy_rfctl_has_no_findings() -> None:
     assert findings(look(daemons=[ALIVE], sinks=[crm()])) == []
 
 
-def test_a_refused_write_comes_first_and_no_daemon_is_called_missing():
+def test_a_refused_write_comes_first_and_no_daemon_is_called_missing() -> None:
     refusal = WriteRefusal("OOM", "its memory is full")
     first, second = findings(look(write_refusals=[refusal], sinks=[crm(unserved=1, holders=())]))
     assert (first.code, first.severity, first.fix) == ("writes_refused", "error", refusal.next)
     assert second.code == "daemons_unknown"
 
 
-def test_without_daemons_the_processor_and_each_sink_are_missed():
+def test_without_daemons_the_processor_and_each_sink_are_missed() -> None:
     missing = findings(look(sinks=[crm(unserved=1, holders=())]))
     assert [(finding.code, finding.subject) for finding in missing] == [
         ("processor_missing", ""), ("sink_unserved", "crm"),
     ]  # fmt: skip
 
 
-def test_a_failing_sink_is_reported_with_its_error_and_its_next_retry():
+def test_a_failing_sink_is_reported_with_its_error_and_its_next_retry() -> None:
     failing = crm(held=2, next_try_ms=15_000, retry_cause=RetryCause("answered 500", 9_000, 4_000))
     [finding] = findings(look(daemons=[ALIVE], sinks=[failing]))
     assert (finding.code, finding.severity, finding.subject) == ("sink_failing", "error", "crm")
@@ -109,14 +109,14 @@ def test_a_failing_sink_is_reported_with_its_error_and_its_next_retry():
     assert finding.fix.startswith("next retry in 5.0 s; rfctl resume crm retries now")
 
 
-def test_a_paused_sink_announces_no_retry():
+def test_a_paused_sink_announces_no_retry() -> None:
     paused = crm(paused=Pause("moves"), held=1, next_try_ms=1, retry_cause=RetryCause("no", 9_000, 9_000))
     pause, failing = findings(look(daemons=[ALIVE], sinks=[paused]))
     assert pause.line() == "sink crm is paused: moves (rfctl resume crm)"
     assert failing.fix == "rfctl resume crm retries now"
 
 
-def test_what_waits_for_the_operator_comes_last():
+def test_what_waits_for_the_operator_comes_last() -> None:
     last = findings(look(daemons=[ALIVE], dead=2, quarantine=1))
     assert [finding.line() for finding in last] == [
         "dead: 2 messages that a sink did not take (rfctl dead list)",
