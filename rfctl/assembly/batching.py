@@ -10,7 +10,7 @@ from rfctl.config.settings import Settings
 
 
 def build_rules(settings: Settings) -> BatchingRules:
-    """Return by which rules messages are batched."""
+    """Return the rules of batching: policy, split fields and dedupe times."""
     return BatchingRules(
         policy=build_policy(settings),
         split_by=frozenset(settings.batching.split_by),

@@ -1,4 +1,4 @@
-"""Whether every source and sink of the settings can be set up: what `serve` would find, without serving."""
+"""Checks whether every source and sink of the settings can be set up, as `serve` would, without serving."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _ANY_REDIS = "redis://127.0.0.1:6379/0"
 
 
 async def find_problems(settings: Settings) -> list[str]:
-    """Return one line for each problem of a source or a sink; no receiver is spoken to."""
+    """Return one line for each problem of a source or a sink; no receiver is called."""
     problems: list[str] = []
     for check in (build_sources, check_exposure):
         try:

@@ -1,4 +1,4 @@
-"""From the settings to the sources: which are served, how they are verified, and to whom."""
+"""From the settings to the sources: which are served, and whether a stranger could use them."""
 
 from __future__ import annotations
 

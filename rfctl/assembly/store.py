@@ -11,7 +11,7 @@ from rfctl.store.embedded import find_embedded
 
 
 def build_batch_options(settings: Settings) -> BatchOptions:
-    """Return what the scripts about batches get besides the messages."""
+    """Return the options that the batch scripts get besides the messages."""
     batching = settings.batching
     return BatchOptions(batching.separator, batching.order, batching.overdue_ms)
 

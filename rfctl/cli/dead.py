@@ -121,7 +121,7 @@ class _DeadShelf(Shelf[DeadLetter, _Retry]):
         return letters
 
     async def each(self) -> AsyncIterator[DeadLetter]:
-        # All are read first: a letter that is sent again may die again while we look.
+        # All are read first: a letter that is sent again may be dead again before the last is read.
         for letter in [letter async for letter in self._letters.each(self._sink)]:
             yield letter
 

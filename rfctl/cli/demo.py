@@ -63,7 +63,7 @@ async def _demo(run: Invocation, *, keep: bool) -> int:
 
 
 def _clean_environment(folder: Path) -> dict[str, str]:
-    """Return the environment of the demo: nobody's settings, a folder of its own."""
+    """Return the environment of the demo: without the user's settings, with its own folder."""
     foreign = ("CREDENTIALS_DIRECTORY", "NOTIFY_SOCKET", "STATE_DIRECTORY", "REDIS_URL")
     variables = {
         name: value
@@ -104,7 +104,7 @@ async def _wait_for_daemon(folder: Path, process: subprocess.Popen[bytes]) -> tu
 
 
 def _plan(daemon: DaemonRecord) -> list[PlannedMessage]:
-    """Three people: a burst of 8, one who takes time, and 12 at once."""
+    """Return what three people write: a burst of 8, one message after another, and more at once than a batch takes."""
     quiet_s = daemon.quiet_ms / 1000
     burst = ["Привет,", "запишите", "меня на", "стрижку", "на завтра,", "лучше", "после", "обеда 🙏"]
     slow = ["Hello!", "Do you have a table for two?", "Tonight, at eight."]

@@ -46,7 +46,7 @@ async def _inspect(run: Invocation, person: str, chat: str | None) -> None:
     async with run.store() as (store, configuration):
         with_sinks = chat is None and not is_batch_key(person)
         sinks = list(list_forwarded_sinks(configuration.settings)) if with_sinks else []
-        pending = await _look(store, person, chat, sinks)
+        pending = await _read_pending(store, person, chat, sinks)
         if not pending.batches and not pending.deliveries:
             raise nothing_pending(person, chat, store.address)
     if run.is_json:
@@ -58,7 +58,7 @@ async def _inspect(run: Invocation, person: str, chat: str | None) -> None:
         _print_deliveries(run, pending)
 
 
-async def _look(store: Store, person: str, chat: str | None, sinks: Sequence[str]) -> _Pending:
+async def _read_pending(store: Store, person: str, chat: str | None, sinks: Sequence[str]) -> _Pending:
     batches = {key: await store.batches.peek(key) for key in await find_batch_keys(store, person, chat)}
     deliveries = await store.pending_deliveries(sinks, batch_key_of(person)) if sinks else []
     return _Pending(

@@ -1,4 +1,4 @@
-"""What the screen shows. stdout is data, stderr is talk; strangers' text is never markup.
+"""Prints the answers of commands. stdout is data, stderr is for notes; strangers' text is never markup.
 
 On a terminal: tables with colour. Elsewhere: no colour, no box, nothing cut.
 rich is imported when something is drawn: JSON needs none of it.
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
 _WIDE = 10_000
 _FOLDED = 20
-"""So wide the last column of a table stays, when it is folded."""
+"""The least width of a table's last column when it is folded."""
 _encode = msgspec.json.Encoder().encode
 
 
 class Output:
-    """Prints what one command has to say; `pretty` indents JSON, `as_lines` prints rows as one value a line."""
+    """Prints the answer of one command; `pretty` indents JSON, `as_lines` prints rows as one value a line."""
 
     def __init__(self, *, pretty: bool = True, as_lines: bool = False) -> None:
         self._pretty = pretty

@@ -72,7 +72,7 @@ def _build_retry(store: Store, configuration: Configuration) -> QuarantineRetry:
 
 
 class _QuarantineShelf(Shelf[QuarantinedRequest, dict[str, Any]]):
-    """The requests in quarantine; what came of a retry is kept without its body."""
+    """The requests in quarantine. The outcome of a retry has no body: it may have megabytes."""
 
     command = "quarantine"
     noun = "request"

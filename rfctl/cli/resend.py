@@ -58,12 +58,12 @@ async def _resend(ctx: typer.Context, message_id: str, sink: str) -> None:
 
 
 async def _send(store: Store, original: _Original, sink: str) -> None:
-    """Send it again; where it is dead for this sink, it is so no more."""
+    """Send it again, and remove its dead letters of this sink."""
     queue = store.deliveries(sink, original.shard)
     dead = [letter for letter in original.dead if letter.sink == sink]
     if not dead or not await queue.requeue(original.entry, dead[0].entry_id):
         await queue.requeue(original.entry)
-    for letter in dead[1:]:  # given up, sent again and given up again
+    for letter in dead[1:]:  # it was sent again, and became a dead letter again
         await store.dead_letters.drop(letter)
 
 
@@ -81,7 +81,7 @@ def _choose_sinks(settings: Settings, sink: str) -> list[str]:
 
 
 async def _find(store: Store, message_id: str, settings: Settings) -> _Original:
-    """Look in the output streams, then among the dead, which keep what was trimmed. Raises NothingFoundError."""
+    """Search the output streams, then the dead letters, which keep trimmed messages. Raises NothingFoundError."""
     dead = [
         letter
         for letter in await store.dead_letters.named(message_id)

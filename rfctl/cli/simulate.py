@@ -73,7 +73,9 @@ def simulate(
         Via | None,
         typer.Option(help="How the messages go in; by default the webhook, if it takes generic requests."),
     ] = None,
-    expect_batches: Annotated[int | None, typer.Option(min=0, help="Fail unless so many come out.")] = None,
+    expect_batches: Annotated[
+        int | None, typer.Option(min=0, help="Fail unless so many batches are handed over.")
+    ] = None,
 ) -> None:
     """Send simulated messages through the running daemon and check the result.
 
@@ -121,7 +123,7 @@ async def _choose_daemon(store: Store, via: Via) -> DaemonRecord:
         await _check_writes(store)
         address = store.address
         raise NoDaemonError(
-            f"no processor is alive on {address.shown()}: nothing would come out",
+            f"no processor is alive on {address.shown()}: nothing would be handed over",
             set_by=address.set_by,
             next="start one: rfctl serve",
         )
@@ -131,7 +133,7 @@ async def _choose_daemon(store: Store, via: Via) -> DaemonRecord:
 
 
 async def _check_writes(store: Store) -> None:
-    """Name the cause where no daemon could show that it is alive. Raises RedisCannotNowError."""
+    """Check that a daemon could show that it is alive. Raises RedisCannotNowError with the reason if Redis refuses writes."""
     address = store.address
     if refusals := await store.write_refusals():
         fact = f"Redis at {address.shown()} refuses writes: {refusals[0].why}"
@@ -165,7 +167,7 @@ def _via_redis(store: Store, configuration: Configuration, daemon: DaemonRecord)
 async def _send_and_follow(
     messages: list[PlannedMessage], send: Send, follower: Follower, timers: Timers
 ) -> None:
-    """Send the messages and follow them, until all have come out or the last one is long overdue."""
+    """Send the messages and follow them, until all are handed over or the last is long overdue."""
     deadline = time.monotonic() + messages[-1].at_s + timers.longest_ms / 1000 + _GRACE_S
     with _progress(len(messages)) as (on_sent, on_handed_over):
         sending = asyncio.create_task(send_all(messages, send, lambda: on_sent(1)))

@@ -222,7 +222,7 @@ def _counters(snapshot: Snapshot) -> list[tuple[str, str]]:
         ("discarded", counted(totals.get("messages_discarded", 0), "message")),
         (
             "overdue",
-            f"{counted(totals.get('stale', 0), 'batch')} left more than batching.overdue_ms too late",
+            f"{counted(totals.get('stale', 0), 'batch')} handed over more than batching.overdue_ms late",
         ),
         ("stream", counted(pending.out_length, "entry") + "".join(map(_group, _worker_groups(snapshot)))),
         ("dead", counted(snapshot.dead, "message")),

@@ -1,4 +1,4 @@
-"""Who set what: default < /etc < the user's file < systemd credentials < environment < flag.
+"""Loads the settings: default < /etc < the user's file < systemd credentials < environment < flag.
 
 Reads the layers, merges them, and keeps for every setting who won and whom it overrides: six weeks of lost
 messages began with a variable that silently won over a file. All that is wrong is reported at once.
@@ -41,7 +41,7 @@ class SettingOrigin:
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """The settings, for each who set it (the winner last), and what should be mentioned."""
+    """The settings, the origins of each (the winner last), and notices for the operator."""
 
     settings: Settings
     origins: Mapping[str, list[SettingOrigin]]
@@ -50,12 +50,12 @@ class Configuration:
     environment: Environment
 
     def set_by(self, name: str) -> str:
-        """Return who set this one."""
+        """Return the layer that set this, such as `/etc/rfctl/config.toml:12`, or `default`."""
         origins = self.origins.get(name)
         return origins[-1].set_by if origins else "default"
 
     def overrides(self, option: Option) -> list[str]:
-        """Return what the winner overrides, the nearest first: `value (who)`."""
+        """Return what the winner overrides, the nearest first: `value (layer)`."""
         losers = reversed(self.origins.get(option.name, [])[:-1])
         return [f"{mask_value(option, origin.value)} ({origin.set_by})" for origin in losers]
 

@@ -1,4 +1,4 @@
-"""The settings as one table: every option with its dotted name, default, type and what it is for.
+"""The settings as one table: every option with its dotted name, default, type and description.
 
 The documents, the example file, `config show` and the reading of the layers all go by this table. It is derived
 from the models, so that a new setting, or a new type of source or sink, is in all of them.
@@ -28,7 +28,7 @@ _PLAIN = {int: "integer", str: "string", bool: "true or false"}
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One setting as a table row: its dotted name, default, type, what it is for, and whether it is secret.
+    """One setting as a table row: its dotted name, default, type, description, and whether it is secret.
 
     `only` names the types of source or sink that read it (none: all of them). `example` is a value that says more
     than the default. In a section that the operator names, the name has `NAME` in its place.

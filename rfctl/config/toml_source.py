@@ -15,7 +15,7 @@ _NOT_IN_NAMES = re.compile(r"[\s\"']")
 
 
 class TomlLocations:
-    """Which line of a TOML text says what, by dotted names."""
+    """The line of each setting and section in a TOML text, by dotted name."""
 
     def __init__(self, text: str) -> None:
         self._lines: dict[str, int] = {}
@@ -29,7 +29,7 @@ class TomlLocations:
                 self._lines.setdefault(f"{section}.{name}" if section else name, number)
 
     def of(self, name: str) -> str:
-        """Return the line that sets this, else the first inside it, else the one that opens what it is in."""
+        """Return the line that sets this, else the first inside it, else the line of its section."""
         inside = [number for place, number in self._lines.items() if place.startswith(f"{name}.")]
         if name in self._lines or inside:
             return str(self._lines.get(name) or min(inside))

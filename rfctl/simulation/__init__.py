@@ -1,4 +1,4 @@
-"""Scripted traffic for `simulate` and `demo`: a scenario, the client that sends it, and the check of what comes out."""
+"""Scripted traffic for `simulate` and `demo`: a scenario, the client that sends it, and the check of the merged messages."""
 
 from rfctl.simulation.checker import Verdict, check, due_ms
 from rfctl.simulation.client import Client, Send, base_url, send_all

@@ -1,6 +1,6 @@
 """Checks merged messages against the messages that were sent and the daemon's timers. Pure.
 
-Only the clock of Redis counts: a message says when it arrived, and a stream id says when its batch left.
+Only the clock of Redis counts: a message says when it arrived, and a stream id says when its batch was handed over.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from rfctl.model.stored import Merged
 from rfctl.simulation.scenario import PlannedMessage
 
 TOLERANCE_MS = 250
-"""How late a batch may leave and still be on time: what promise 5 allows a daemon that is alive."""
+"""How late a batch may be handed over and still be on time, ms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ def due_ms(merged: Merged, timers: Timers) -> int:
 def check(
     messages: Sequence[PlannedMessage], merged: Sequence[Merged], timers: Timers, expected: int | None = None
 ) -> Verdict:
-    """Check that each message came out once, in order and on time, and in `expected` batches if that is not None."""
+    """Check that each message was handed over once, in order and on time; if `expected` is a number, in so many batches."""
     ids = [message.messageId for batch in merged for message in batch.messages]
     lateness = {batch.id: batch.handed_ms - due_ms(batch, timers) for batch in merged}
     failures = [
@@ -47,16 +47,16 @@ def check(
         *(failure for batch in merged for failure in _check_batch(batch, lateness[batch.id], timers)),
     ]
     if expected is not None and len(merged) != expected:
-        failures.append(f"{expected} batches were expected, {len(merged)} came out")
+        failures.append(f"{expected} batches were expected, {len(merged)} were handed over")
     worst = max(0, *lateness.values(), 0)
     return Verdict(len(messages), len(set(ids)), len(merged), worst, failures)
 
 
 def _check_ids(messages: Sequence[PlannedMessage], ids: Sequence[str]) -> Iterator[str]:
     if lost := {message.id for message in messages} - set(ids):
-        yield f"{len(lost)} of {len(messages)} messages did not come out"
+        yield f"{len(lost)} of {len(messages)} messages were not handed over"
     if repeats := len(ids) - len(set(ids)):
-        yield f"{repeats} messages came out more than once"
+        yield f"{repeats} messages were handed over more than once"
 
 
 def _check_order(messages: Sequence[PlannedMessage], merged: Sequence[Merged]) -> Iterator[str]:
@@ -75,8 +75,8 @@ def _check_batch(batch: Merged, late: int, timers: Timers) -> Iterator[str]:
     if batch.count > timers.max_size:
         yield f"{batch.id} has {batch.count} messages, more than {timers.max_size}"
     if late > TOLERANCE_MS:
-        yield f"{batch.id} left {late} ms late"
+        yield f"{batch.id} was handed over {late} ms late"
     if late < -1 and batch.reason not in ("flush", "shutdown"):
-        yield f"{batch.id} left {-late} ms early ({batch.reason})"
+        yield f"{batch.id} was handed over {-late} ms early ({batch.reason})"
     if batch.reason in ("flush", "shutdown"):
-        yield f"{batch.id} left because of a {batch.reason}, not by itself"
+        yield f"{batch.id} was handed over by a {batch.reason}, not by itself"

@@ -146,7 +146,7 @@ def test_simulate_holds_the_daemon_to_its_settings(url: str, tmp_path: Path, via
         assert all(batch["simulated"] for batch in data["merged"])
         bad = rfctl(tmp_path, *line, "--expect-batches", "4")
         assert bad.returncode == 1
-        assert "4 batches were expected, 3 came out" in bad.stdout
+        assert "4 batches were expected, 3 were handed over" in bad.stdout
         assert rfctl(tmp_path, "simulate", "--scenario", "overflow", "--redis", url).returncode == 0
     finally:
         daemon.end()

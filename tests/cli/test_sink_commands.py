@@ -375,7 +375,7 @@ async def test_tail_posts_what_leaves_to_a_developer_and_says_what_was_answered(
             line = [RFCTL, "tail", PHONE, "--since", "10m", "--forward-to", receiver.url]
             with Process(line, environment(tmp_path, **operator.variables)) as tail:
                 await asyncio.to_thread(tail.stderr.wait_for, lambda text: "following" in text)
-                await asyncio.to_thread(tail.stderr.wait_for, lambda text: "taken (2xx)" in text)
+                await asyncio.to_thread(tail.stderr.wait_for, lambda text: "accepted (2xx)" in text)
                 await until(lambda: _followed(connection))
                 await say(daemon, "of somebody else", "79990000000")
                 await say(daemon, "live")

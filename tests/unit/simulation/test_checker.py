@@ -28,7 +28,7 @@ def test_every_broken_promise_is_named() -> None:
     def says(*batches: Merged, expected: int | None = None) -> str:
         return "; ".join(check(SENT, list(batches), TIMERS, expected).failures)
 
-    assert "did not come out" in says(merged(6100, "r-0-0"))
+    assert "were not handed over" in says(merged(6100, "r-0-0"))
     assert "more than once" in says(merged(6100, "r-0-0", "r-0-1"), merged(7000, "r-0-1", at=(2000,)))
     assert "out of order" in says(merged(6100, "r-0-1", "r-0-0"))
     assert "late" in says(merged(6500, "r-0-0", "r-0-1"))
