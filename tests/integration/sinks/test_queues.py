@@ -100,7 +100,7 @@ async def refusal(sink: Sink, sent: Delivery) -> DeliveryError:
 
 
 @pytest.mark.parametrize("variable", NODE)
-async def test_a_bullmq_worker_of_node_gets_the_message_in_the_shape_it_reads(
+async def test_bullmq_worker_of_node_gets_the_message_in_its_shape(
     server: RedisServer, variable: str
 ) -> None:
     modules, sent = workers.node_modules(variable), delivery(1)
@@ -122,9 +122,7 @@ async def test_a_bullmq_worker_of_node_gets_the_message_in_the_shape_it_reads(
 
 
 @pytest.mark.parametrize("variable", NODE)
-async def test_a_repeated_message_is_one_bullmq_job_before_and_after_it_is_done(
-    server: RedisServer, variable: str
-) -> None:
+async def test_repeated_message_is_one_bullmq_job(server: RedisServer, variable: str) -> None:
     modules = workers.node_modules(variable)
     async with opened("bullmq", server.url) as sink:
         for number in (1, 2, 1, 2):
@@ -178,7 +176,7 @@ async def test_a_default_rq_worker_gets_the_messages_in_order_and_each_once(serv
 
 
 @every_sink
-async def test_a_dead_redis_is_a_failure_in_time_and_the_next_delivery_after_its_return_works(
+async def test_delivery_fails_without_redis_and_succeeds_after_its_return(
     own_server: ServerMaker, type_: str
 ) -> None:
     server = own_server()
@@ -198,7 +196,7 @@ async def test_a_dead_redis_is_a_failure_in_time_and_the_next_delivery_after_its
 
 
 @every_sink
-async def test_a_server_that_is_silent_is_a_failure_in_time(type_: str) -> None:
+async def test_delivery_to_a_silent_server_fails(type_: str) -> None:
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
     async with opened(type_, f"redis://:s3cr3t-word@127.0.0.1:{port}/0", timeout_ms=500) as sink:
@@ -208,9 +206,7 @@ async def test_a_server_that_is_silent_is_a_failure_in_time(type_: str) -> None:
 
 
 @every_sink
-async def test_a_redis_that_wants_another_password_is_a_failure_that_can_be_put_right(
-    own_server: ServerMaker, type_: str
-) -> None:
+async def test_wrong_password_is_a_temporary_failure(own_server: ServerMaker, type_: str) -> None:
     server = own_server("--requirepass", "r1ght")
     url = server.url.replace("://", "://:wr0ng@")
     async with opened(type_, url) as sink:

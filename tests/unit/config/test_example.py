@@ -103,7 +103,7 @@ def test_each_setting_is_shown_with_a_value_that_each_of_its_types_takes(
         assert value == shown_value(option)
 
 
-def test_a_setting_that_is_empty_says_so_beside_the_value_that_is_shown() -> None:
+def test_empty_default_is_named_beside_its_example() -> None:
     for option in named_options():
         value = shown_value(option)
         is_empty = option.default is None or not (option.default or value == option.default)
@@ -139,9 +139,7 @@ def test_a_file_for_several_types_has_a_section_for_each(tmp_path: Path) -> None
         ([], ["bulmq"], "there is no sink of type bulmq; did you mean bullmq?"),
     ],
 )
-def test_a_file_for_a_type_that_is_not_there_is_refused(
-    sources_: list[str], sinks_: list[str], fact: str
-) -> None:
+def test_file_for_an_unknown_type_is_rejected(sources_: list[str], sinks_: list[str], fact: str) -> None:
     with pytest.raises(UsageError) as problem:
         render_starter(sources_, sinks_)
     assert problem.value.fact == fact

@@ -18,13 +18,13 @@ def merged(handed: int, *ids: str, at: tuple[int, ...] = (1000, 1100), reason: s
     return Merged(f"{handed}-0", "p", "", "x", len(ids), reason, at[0], at[-1], 0, "generic", True, raw)
 
 
-def test_what_is_promised_passes() -> None:
+def test_correct_result_passes_the_check() -> None:
     verdict = check(SENT, [merged(6105, "r-0-0", "r-0-1")], TIMERS, expected=1)
     assert verdict.failures == []
     assert verdict.worst_late_ms == 5
 
 
-def test_every_broken_promise_is_named() -> None:
+def test_every_failed_check_is_named() -> None:
     def says(*batches: Merged, expected: int | None = None) -> str:
         return "; ".join(check(SENT, list(batches), TIMERS, expected).failures)
 

@@ -34,7 +34,7 @@ def store_of(output: Output) -> Store:
     return cast(Store, fake)
 
 
-async def test_a_look_counts_the_messages_of_the_run_and_skips_those_of_others() -> None:
+async def test_read_new_counts_only_messages_of_the_run() -> None:
     output = Output()
     output.append("a")
     follower = await Follower.open(store_of(output), ["a", "b", "c"])
