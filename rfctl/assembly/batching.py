@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rfctl.assembly.sources import dedupe_s
+from rfctl.assembly.sources import build_dedupe_times
 from rfctl.batching import BatchingRules, Policy, Rule, Timers
 from rfctl.batching.policy import compile_pattern, normalize_prefix, normalize_text
 from rfctl.config.rules import RuleSettings
@@ -10,12 +10,12 @@ from rfctl.config.settings import Settings
 
 
 def build_rules(settings: Settings) -> BatchingRules:
-    """Return by which rules messages are batched."""
+    """Return the rules of batching: policy, split fields and dedupe times."""
     return BatchingRules(
         policy=build_policy(settings),
         split_by=frozenset(settings.batching.split_by),
         dedupe_s=settings.batching.dedupe_s,
-        source_dedupe_s=dedupe_s(settings),
+        source_dedupe_s=build_dedupe_times(settings),
     )
 
 

@@ -1,9 +1,9 @@
-"""Whether every source and sink of the settings can be set up: what `serve` would find, without serving."""
+"""Checks whether every source and sink of the settings can be set up, as `serve` would, without serving."""
 
 from __future__ import annotations
 
-from rfctl.assembly.sinks import forwarded_sinks, open_targets
-from rfctl.assembly.sources import build_sources, check_open_to_all
+from rfctl.assembly.sinks import list_forwarded_sinks, open_targets
+from rfctl.assembly.sources import build_sources, check_exposure
 from rfctl.config.settings import EMBEDDED, Settings
 from rfctl.errors import SettingsError
 
@@ -12,16 +12,16 @@ _ANY_REDIS = "redis://127.0.0.1:6379/0"
 
 
 async def find_problems(settings: Settings) -> list[str]:
-    """Return one line for each problem of a source or a sink; no receiver is spoken to."""
+    """Return one line for each problem of a source or a sink; no receiver is called."""
     problems: list[str] = []
-    for check in (build_sources, check_open_to_all):
+    for check in (build_sources, check_exposure):
         try:
             check(settings)
         except SettingsError as problem:
             problems += problem.problems
     url = _ANY_REDIS if settings.redis.url == EMBEDDED else settings.redis.url
     try:
-        for target in (await open_targets(forwarded_sinks(settings), url)).values():
+        for target in (await open_targets(list_forwarded_sinks(settings), url)).values():
             await target.close()
     except SettingsError as problem:
         problems += problem.problems

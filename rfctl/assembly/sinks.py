@@ -1,4 +1,4 @@
-"""From the settings to the sinks: which there are, how they are set up, and by which policy they are served."""
+"""From the settings to the sinks: which there are, how each is built, and its retry policy."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from rfctl.sinks.registry import build_sink
 from rfctl.store import ConfiguredSink, group_name
 
 
-def forwarded_sinks(settings: Settings) -> dict[str, SinkConfig]:
+def list_forwarded_sinks(settings: Settings) -> dict[str, SinkConfig]:
     """Return the sinks that rfctl delivers to, by name."""
     return {name: config for name, config in settings.sinks.items() if not config.is_read_by_workers}
 
 
-def configured_sinks(settings: Settings) -> list[ConfiguredSink]:
+def list_configured_sinks(settings: Settings) -> list[ConfiguredSink]:
     """Return the configured sinks; those that workers read themselves are not forwarded."""
     return [
         ConfiguredSink(name, config.type, config.worker_group, forwarded=False)
@@ -28,8 +28,8 @@ def configured_sinks(settings: Settings) -> list[ConfiguredSink]:
     ]
 
 
-def worker_groups(settings: Settings) -> list[str]:
-    """Return the consumer groups of workers that are to be made on the output stream."""
+def list_worker_groups(settings: Settings) -> list[str]:
+    """Return the consumer groups that the output stream needs for workers."""
     return [config.worker_group for config in settings.sinks.values() if config.worker_group]
 
 
@@ -45,9 +45,8 @@ async def open_targets(sinks: Mapping[str, SinkConfig], redis_url: str) -> dict[
             targets[name] = target
         except SettingsError as problem:
             problems += [_with_next(line, problem.next) for line in problem.problems]
-        except (
-            Exception
-        ) as problem:  # another package's class may raise anything, and must not end the daemon
+        # Another package's class may raise anything, and must not end the daemon.
+        except Exception as problem:
             problems.append(f"sinks.{name}: {type(problem).__name__}: {problem}")
     if problems:
         for target in targets.values():

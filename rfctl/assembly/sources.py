@@ -1,4 +1,4 @@
-"""From the settings to the sources: which are served, how they are verified, and to whom."""
+"""From the settings to the sources: which are served, and whether a stranger could use them."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from rfctl.sources.registry import GENERIC, SPECS
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
-def source_configs(settings: Settings) -> dict[str, SourceConfig]:
+def list_source_configs(settings: Settings) -> dict[str, SourceConfig]:
     """Return the configured sources; without any there is one, generic."""
     return dict(settings.sources) or {GENERIC: SPECS[GENERIC].config(type=GENERIC)}
 
 
-def dedupe_s(settings: Settings) -> dict[str, int]:
+def build_dedupe_times(settings: Settings) -> dict[str, int]:
     """Return how long each source's message ids are remembered, s, where that is not batching.dedupe_s."""
     times = {
         name: config.dedupe_s or SPECS[config.type].dedupe_s
-        for name, config in source_configs(settings).items()
+        for name, config in list_source_configs(settings).items()
     }
     return {name: seconds for name, seconds in times.items() if seconds is not None}
 
@@ -28,7 +28,7 @@ def dedupe_s(settings: Settings) -> dict[str, int]:
 def build_sources(settings: Settings) -> dict[str, ServedSource]:
     """Return the sources as the webhook serves them, by name."""
     limit = settings.batching.max_text_bytes
-    return {name: _serve(name, config, limit) for name, config in source_configs(settings).items()}
+    return {name: _serve(name, config, limit) for name, config in list_source_configs(settings).items()}
 
 
 def _serve(name: str, config: SourceConfig, max_text_bytes: int) -> ServedSource:
@@ -45,13 +45,13 @@ def _serve(name: str, config: SourceConfig, max_text_bytes: int) -> ServedSource
     )
 
 
-def check_open_to_all(settings: Settings) -> None:
+def check_exposure(settings: Settings) -> None:
     """Refuse to listen beyond this machine with a source that nothing verifies. Raises SettingsError."""
     if settings.http.host in _LOOPBACK:
         return
     problems = [
         f"sources.{name}: it has no secrets, and the listener on {settings.http.host} is open to others"
-        for name, config in source_configs(settings).items()
+        for name, config in list_source_configs(settings).items()
         if not config.secrets and not config.insecure
     ]
     if problems:
@@ -60,8 +60,10 @@ def check_open_to_all(settings: Settings) -> None:
         )
 
 
-def insecure(settings: Settings) -> list[str]:
+def list_insecure_sources(settings: Settings) -> list[str]:
     """Return the names of the sources that take unverified requests from everywhere."""
     return [
-        name for name, config in source_configs(settings).items() if config.insecure and not config.secrets
+        name
+        for name, config in list_source_configs(settings).items()
+        if config.insecure and not config.secrets
     ]

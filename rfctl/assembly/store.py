@@ -10,13 +10,13 @@ from rfctl.store import BatchOptions, Keyspace, Store
 from rfctl.store.embedded import find_embedded
 
 
-def batch_options(settings: Settings) -> BatchOptions:
-    """Return what the scripts about batches get besides the messages."""
+def build_batch_options(settings: Settings) -> BatchOptions:
+    """Return the options that the batch scripts get besides the messages."""
     batching = settings.batching
     return BatchOptions(batching.separator, batching.order, batching.overdue_ms)
 
 
-def embedded_folder(configuration: Configuration) -> Path:
+def find_embedded_folder(configuration: Configuration) -> Path:
     """Return the state folder of the embedded server."""
     chosen = configuration.settings.redis.embedded_dir
     return Path(chosen) if chosen else configuration.environment.state_dir
@@ -29,7 +29,7 @@ def open_store(configuration: Configuration, url: str | None = None, *, max_conn
     """
     settings = configuration.settings
     if url is None and settings.redis.url == EMBEDDED:
-        url = find_embedded(embedded_folder(configuration)).url
+        url = find_embedded(find_embedded_folder(configuration)).url
     keyspace = Keyspace(settings.redis.shards, settings.output.stream)
     address = configuration.address(url)
-    return Store.open(address, keyspace, batch_options(settings), max_connections=max_connections)
+    return Store.open(address, keyspace, build_batch_options(settings), max_connections=max_connections)

@@ -132,7 +132,7 @@ def _print_version(is_wanted: bool) -> None:
 
 
 @app.callback()
-def options(
+def read_global_options(
     ctx: typer.Context,
     output: Annotated[
         Literal["table", "json", "jsonl", "toml"],

@@ -1,4 +1,4 @@
-"""What a command is about, as an operator writes it: a person or batch key, a message's id, a sink; and "really?"."""
+"""Arguments that several commands share: a phone or batch key, a message id, a sink, and the question before --all."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from rfctl.assembly.sinks import forwarded_sinks
+from rfctl.assembly.sinks import list_forwarded_sinks
 from rfctl.config.settings import Settings
 from rfctl.errors import NothingFoundError, UsageError
 from rfctl.model.message import normalize_phone
@@ -41,7 +41,7 @@ def is_batch_key(text: str) -> bool:
 
 
 def parse_person(text: str) -> str:
-    """Return whom an operator means: the phone in its one spelling, or the batch key."""
+    """Return the phone in its normal spelling, or the batch key as it is."""
     return text if is_batch_key(text) else normalize_phone(text)
 
 
@@ -67,7 +67,7 @@ def nothing_pending(person: str, chat: str | None, address: RedisAddress) -> Not
     return NothingFoundError(
         f"{person} has no pending messages{where} in {address.shown()}",
         set_by=address.set_by,
-        next=f"`rfctl stats` lists what is pending, {tail} shows what has left",
+        next=f"`rfctl stats` lists what is pending, {tail} shows what was handed over",
     )
 
 
@@ -79,7 +79,7 @@ def check_id(text: str) -> str:
 
 
 def check_is_unique(text: str, message_ids: Sequence[str]) -> None:
-    """Refuse an id that means several messages, which only shards can bring about. Raises UsageError."""
+    """Refuse an id of several messages, which only shards can bring about. Raises UsageError."""
     if len(set(message_ids)) > 1:
         raise UsageError(
             f"{text} means several messages", next=f"write one of {', '.join(sorted(set(message_ids)))}"
@@ -88,7 +88,7 @@ def check_is_unique(text: str, message_ids: Sequence[str]) -> None:
 
 def check_forwarded(settings: Settings, name: str) -> None:
     """Take only a sink that rfctl delivers to. Raises NothingFoundError with near names, or UsageError."""
-    sinks = forwarded_sinks(settings)
+    sinks = list_forwarded_sinks(settings)
     if name in sinks:
         return
     if name in settings.sinks:
@@ -100,7 +100,7 @@ def check_forwarded(settings: Settings, name: str) -> None:
 
 
 def unknown_sink(name: str, sinks: Iterable[str]) -> NothingFoundError:
-    """Return the error for a sink that does not exist, with what may have been meant."""
+    """Return the error for a sink that does not exist, with near names."""
     names = sorted(sinks)
     near = difflib.get_close_matches(name, names, n=3)
     if near:

@@ -9,11 +9,11 @@ from typing import Annotated, Any
 import typer
 
 from rfctl.cli.context import invocation
-from rfctl.config.example import write_example, write_starter
+from rfctl.config.example import render_example, render_starter
 from rfctl.config.loader import Configuration
-from rfctl.config.options import NAMED, Option, configured_options, find_option, options
+from rfctl.config.options import NAMED, Option, configured_options, find_option, list_options
 from rfctl.config.settings import Settings
-from rfctl.config.toml_text import write_configuration
+from rfctl.config.toml_text import render_configuration
 from rfctl.errors import CannotWriteError, NothingFoundError, SettingsError, UsageError
 from rfctl.text import did_you_mean
 
@@ -36,8 +36,6 @@ def show(
 
     Examples:  rfctl config show  |  rfctl config show -o toml --secrets --to new.toml
     """
-    from rfctl.cli import output as render
-
     run = invocation(ctx)
     _check_show_options(run.output, secrets=secrets, to=to)
     configuration = run.configuration(notify=True)
@@ -53,12 +51,12 @@ def show(
         )
         for option in configured_options(configuration.settings)
     ]
-    if run.json:
+    if run.is_json:
         columns = ("name", "value", "set_by", "overrides")
-        run.emit_rows(dict(zip(columns, row, strict=True)) for row in rows)
+        run.out.rows(dict(zip(columns, row, strict=True)) for row in rows)
         return
     lines = [(name, _as_text(value), by, "; ".join(losers)) for name, value, by, losers in rows]
-    render.console().print(render.table(("setting", "value", "set by", "overrides"), lines))
+    run.out.table(("setting", "value", "set by", "overrides"), lines)
 
 
 def _check_show_options(output: str, *, secrets: bool, to: Path | None) -> None:
@@ -72,7 +70,7 @@ def _check_show_options(output: str, *, secrets: bool, to: Path | None) -> None:
 
 
 def _show_toml(configuration: Configuration, *, secrets: bool, to: Path | None) -> None:
-    text = write_configuration(configuration, with_secrets=secrets)
+    text = render_configuration(configuration, with_secrets=secrets)
     if to is None:
         typer.echo(text, nl=False)
         return
@@ -83,8 +81,6 @@ def _show_toml(configuration: Configuration, *, secrets: bool, to: Path | None) 
 @app.command("explain")
 def explain(ctx: typer.Context, key: str) -> None:
     """Explain one setting: rfctl config explain batching.quiet_ms."""
-    from rfctl.cli import output as render
-
     run = invocation(ctx)
     option = _find(key)
     configuration = run.configuration(notify=True)
@@ -100,11 +96,11 @@ def explain(ctx: typer.Context, key: str) -> None:
         "overrides": configuration.overrides(option),
         "variable": option.variable,
     }
-    if run.json:
-        run.emit(facts)
+    if run.is_json:
+        run.out.json(facts)
     else:
         rows = [(name, _as_text(value)) for name, value in facts.items() if name != "for" or option.only]
-        render.console().print(render.facts(rows))
+        run.out.facts(rows)
 
 
 def _find(key: str) -> Option:
@@ -114,7 +110,7 @@ def _find(key: str) -> Option:
         section, name, _ = (*key.split("."), "", "")[:3]
         names = [
             option.name.replace("NAME", name or "NAME", 1) if section in NAMED else option.name
-            for option in options()
+            for option in list_options()
         ]
         near = did_you_mean(key, names).removeprefix("; ")
         raise NothingFoundError(f"there is no setting {key}", next=near or "rfctl config show") from None
@@ -144,8 +140,8 @@ def check(ctx: typer.Context) -> None:
     configuration = run.configuration(notify=True)
     if problems := asyncio.run(find_problems(configuration.settings)):
         raise SettingsError(problems, next="see `man rfctl.toml` or `rfctl config explain KEY`")
-    if run.json:
-        run.emit({"ok": True, "files": [str(path) for path in configuration.files]})
+    if run.is_json:
+        run.out.json({"ok": True, "files": [str(path) for path in configuration.files]})
     else:
         read = ", ".join(str(path) for path in configuration.files) or "no file"
         typer.echo(f"the settings are right ({read})")
@@ -153,12 +149,12 @@ def check(ctx: typer.Context) -> None:
 
 @app.command("path")
 def path(ctx: typer.Context) -> None:
-    """Print which files are looked for, and which of them are there."""
+    """Print which settings files rfctl reads, and which of them exist."""
     run = invocation(ctx)
     environment = run.environment
     files = [run.config] if run.config else [environment.system_file, environment.user_file]
-    if run.json:
-        run.emit_rows({"path": str(file), "exists": file.exists()} for file in files)
+    if run.is_json:
+        run.out.rows({"path": str(file), "exists": file.exists()} for file in files)
         return
     for file in files:
         typer.echo(f"{file}{'' if file.exists() else '  (not there)'}")
@@ -183,7 +179,7 @@ def init(
     Examples:  rfctl config init  |  rfctl config init --source telegram --sink http
     """
     run = invocation(ctx)
-    text = write_starter(source or [], sink or []) if source or sink else write_example()
+    text = render_starter(source or [], sink or []) if source or sink else render_example()
     if stdout:
         typer.echo(text, nl=False)
         return

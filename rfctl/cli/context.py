@@ -8,7 +8,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import AsyncIterator, Coroutine, Iterable
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -39,7 +39,7 @@ class Invocation:
     debug: bool = False
 
     @property
-    def json(self) -> bool:
+    def is_json(self) -> bool:
         """Whether stdout is to be JSON. Raises UsageError for TOML, which only `config show` prints."""
         self.check_output()
         return self.output != "table"
@@ -55,14 +55,6 @@ class Invocation:
         from rfctl.cli.output import Output
 
         return Output(pretty=self.output != "jsonl", as_lines=self.output == "jsonl")
-
-    def emit(self, value: Any) -> None:
-        """Print one JSON value."""
-        self.out.json(value)
-
-    def emit_rows(self, rows: Iterable[Any]) -> None:
-        """Print values as one JSON array, with -o jsonl as one value a line."""
-        self.out.rows(rows)
 
     @cached_property
     def environment(self) -> Environment:

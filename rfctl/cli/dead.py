@@ -9,10 +9,10 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from rfctl.assembly.sinks import forwarded_sinks
+from rfctl.assembly.sinks import list_forwarded_sinks
 from rfctl.cli.arguments import Yes, check_id, check_is_unique, unknown_sink
 from rfctl.cli.context import Invocation
-from rfctl.cli.output import merged_as_json, rfc3339
+from rfctl.cli.output import format_rfc3339, merged_as_json
 from rfctl.cli.shelf import All, Limit, Shelf, ask_for_all, check_ids_or_all, run_on_shelf
 from rfctl.config.loader import Configuration
 from rfctl.errors import UsageError
@@ -106,7 +106,7 @@ class _DeadShelf(Shelf[DeadLetter, _Retry]):
     def __init__(self, run: Invocation, store: Store, configuration: Configuration, sink: str) -> None:
         super().__init__(run, store.address)
         self._letters = store.dead_letters
-        self._sinks = forwarded_sinks(configuration.settings)
+        self._sinks = list_forwarded_sinks(configuration.settings)
         self._sink = sink
 
     def empty(self) -> str:
@@ -121,7 +121,7 @@ class _DeadShelf(Shelf[DeadLetter, _Retry]):
         return letters
 
     async def each(self) -> AsyncIterator[DeadLetter]:
-        # All are read first: a letter that is sent again may die again while we look.
+        # All are read first: a letter that is sent again may be dead again before the last is read.
         for letter in [letter async for letter in self._letters.each(self._sink)]:
             yield letter
 
@@ -141,7 +141,7 @@ class _DeadShelf(Shelf[DeadLetter, _Retry]):
     def print_outcomes(self, outcomes: list[_Retry]) -> None:
         sent = [retry.letter for retry in outcomes if retry.outcome == "sent"]
         left = [retry.letter for retry in outcomes if retry.outcome == "no sink"]
-        if self.run.json:
+        if self.run.is_json:
             self.run.out.json({"sent_again": [*map(self.as_json, sent)], "left": [*map(self.as_json, left)]})
         elif sent:
             self.print_table(sent, "sent again")
@@ -155,7 +155,7 @@ class _DeadShelf(Shelf[DeadLetter, _Retry]):
         merged = item.entry.merged
         return {
             "id": item.id,
-            "since": rfc3339(item.died_ms),
+            "since": format_rfc3339(item.died_ms),
             "sink": item.sink,
             "message_id": item.message_id,
             "phone": merged.phone,
@@ -165,14 +165,14 @@ class _DeadShelf(Shelf[DeadLetter, _Retry]):
         }
 
     def in_full(self, item: DeadLetter) -> dict[str, Any]:
-        history = [{"at": rfc3339(attempt.at_ms), "error": attempt.error} for attempt in item.attempts]
+        history = [{"at": format_rfc3339(attempt.at_ms), "error": attempt.error} for attempt in item.attempts]
         return {**self.as_json(item), "history": history, "merged": merged_as_json(item.entry.merged)}
 
     def print_in_full(self, item: DeadLetter) -> None:
         merged = item.entry.merged
         lines = [
             ("id", item.id),
-            ("since", rfc3339(item.died_ms) or ""),
+            ("since", format_rfc3339(item.died_ms) or ""),
             ("sink", item.sink),
             ("message id", item.message_id),
             ("phone", merged.phone),
@@ -183,7 +183,7 @@ class _DeadShelf(Shelf[DeadLetter, _Retry]):
         ]
         self.run.out.facts(lines)
         rows = [
-            (str(place), rfc3339(attempt.at_ms) or "", attempt.error)
+            (str(place), format_rfc3339(attempt.at_ms) or "", attempt.error)
             for place, attempt in enumerate(item.attempts, 1)
         ]
         self.run.out.table(("attempt", "at", "error"), rows, right=frozenset({0}))
@@ -192,7 +192,7 @@ class _DeadShelf(Shelf[DeadLetter, _Retry]):
         merged, attempts = item.entry.merged, item.attempts
         return (
             item.id,
-            rfc3339(item.died_ms) or "",
+            format_rfc3339(item.died_ms) or "",
             item.sink,
             item.message_id,
             merged.phone,

@@ -19,7 +19,7 @@ import typer
 from rfctl.assembly.store import open_store
 from rfctl.batching import Timers
 from rfctl.cli.context import Invocation, invocation, run_async
-from rfctl.cli.tail import line
+from rfctl.cli.tail import render_line
 from rfctl.config.environment import Environment
 from rfctl.config.loader import load
 from rfctl.errors import ANSWER_IS_NO, INTERRUPTED, NoDaemonError, StoreError
@@ -51,7 +51,7 @@ async def _demo(run: Invocation, *, keep: bool) -> int:
     process = _start_daemon(folder)
     try:
         store, daemon = await _wait_for_daemon(folder, process)
-        verdict = await _talk(store, daemon, as_json=run.json)
+        verdict = await _talk(store, daemon, as_json=run.is_json)
         _print_summary(run, verdict, daemon, keep=keep)
         if keep:
             await _stay(store)
@@ -63,7 +63,7 @@ async def _demo(run: Invocation, *, keep: bool) -> int:
 
 
 def _clean_environment(folder: Path) -> dict[str, str]:
-    """Return the environment of the demo: nobody's settings, a folder of its own."""
+    """Return the environment of the demo: without the user's settings, with its own folder."""
     foreign = ("CREDENTIALS_DIRECTORY", "NOTIFY_SOCKET", "STATE_DIRECTORY", "REDIS_URL")
     variables = {
         name: value
@@ -104,7 +104,7 @@ async def _wait_for_daemon(folder: Path, process: subprocess.Popen[bytes]) -> tu
 
 
 def _plan(daemon: DaemonRecord) -> list[PlannedMessage]:
-    """Three people: a burst of 8, one who takes time, and 12 at once."""
+    """Return what three people write: a burst of 8, one message after another, and more at once than a batch takes."""
     quiet_s = daemon.quiet_ms / 1000
     burst = ["Привет,", "запишите", "меня на", "стрижку", "на завтра,", "лучше", "после", "обеда 🙏"]
     slow = ["Hello!", "Do you have a table for two?", "Tonight, at eight."]
@@ -131,7 +131,7 @@ async def _talk(store: Store, daemon: DaemonRecord, *, as_json: bool) -> Verdict
     try:
         await send_all(messages, Client(base_url(daemon)).send, lambda: None)
         while time.monotonic() < deadline and not follower.is_complete:
-            await follower.look()
+            await follower.read_new()
             await asyncio.sleep(0.05)
         await asyncio.sleep(0.1)  # for the last event to be shown
     finally:
@@ -145,12 +145,12 @@ async def _show_events(
     store: Store, subscribed: asyncio.Event | None = None, *, on_stderr: bool = True
 ) -> None:
     async for event in follow_events(store, subscribed):
-        typer.echo(line(event), err=on_stderr)
+        typer.echo(render_line(event), err=on_stderr)
 
 
 def _print_summary(run: Invocation, verdict: Verdict, daemon: DaemonRecord, *, keep: bool) -> None:
     lost = verdict.sent - verdict.received
-    if run.json:
+    if run.is_json:
         run.out.json(
             {
                 "in": verdict.sent,

@@ -17,7 +17,7 @@ from rfctl.cli.arguments import (
     parse_person,
 )
 from rfctl.cli.context import Invocation, invocation, run_async
-from rfctl.cli.output import clock
+from rfctl.cli.output import format_time_of_day
 from rfctl.model.stored import decode_item
 from rfctl.text import counted
 
@@ -47,7 +47,7 @@ def discard(
 async def _discard_all(run: Invocation) -> None:
     async with run.store() as (store, _):
         count = await store.batches.discard_all()
-        if run.json:
+        if run.is_json:
             run.out.json({"batches": count, "done": "discarded"})
         else:
             run.out.text(f"{counted(count, 'batch')} discarded")
@@ -59,9 +59,9 @@ async def _discard(run: Invocation, person: str, chat: str | None) -> None:
         items = [item for key in keys for item in await store.batches.discard(key)]
         if not items:
             raise nothing_pending(person, chat, store.address)
-    if run.json:
+    if run.is_json:
         run.out.json({"phone": person, "discarded": [msgspec.Raw(item) for item in items]})
         return
     messages = [decode_item(item) for item in items]
-    rows = [(clock(message.receivedAt), message.messageId, message.text) for message in messages]
+    rows = [(format_time_of_day(message.receivedAt), message.messageId, message.text) for message in messages]
     run.out.table(("received", "id", "discarded"), rows)

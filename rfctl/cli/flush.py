@@ -54,7 +54,7 @@ def flush(
 async def _flush_all(run: Invocation) -> None:
     async with run.store() as (store, _):
         count = await _drain(store)
-        if run.json:
+        if run.is_json:
             run.out.json({"batches": count, "done": "handed over"})
         else:
             run.out.text(f"{counted(count, 'batch')} handed over")
@@ -81,7 +81,7 @@ async def _flush(run: Invocation, person: str, chat: str | None) -> None:
 
 def _report(run: Invocation, person: str, batches: list[_Flushed]) -> None:
     count = sum(batch.count for batch in batches)
-    if run.json:
+    if run.is_json:
         as_json = [asdict(batch) for batch in batches]
         run.out.json({"phone": person, "id": batches[0].id, "count": count, "batches": as_json})
         return

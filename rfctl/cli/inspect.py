@@ -9,10 +9,10 @@ from typing import Any
 import msgspec
 import typer
 
-from rfctl.assembly.sinks import forwarded_sinks
+from rfctl.assembly.sinks import list_forwarded_sinks
 from rfctl.cli.arguments import Chat, Phone, find_batch_keys, is_batch_key, nothing_pending, parse_person
 from rfctl.cli.context import Invocation, invocation, run_async
-from rfctl.cli.output import clock, rfc3339
+from rfctl.cli.output import format_rfc3339, format_time_of_day
 from rfctl.model.stored import Batch
 from rfctl.store import Pause, PendingDelivery, Store, batch_key_of, is_hashed
 from rfctl.text import duration
@@ -45,11 +45,11 @@ def inspect(ctx: typer.Context, phone: Phone, chat: Chat = None) -> None:
 async def _inspect(run: Invocation, person: str, chat: str | None) -> None:
     async with run.store() as (store, configuration):
         with_sinks = chat is None and not is_batch_key(person)
-        sinks = list(forwarded_sinks(configuration.settings)) if with_sinks else []
-        pending = await _look(store, person, chat, sinks)
+        sinks = list(list_forwarded_sinks(configuration.settings)) if with_sinks else []
+        pending = await _read_pending(store, person, chat, sinks)
         if not pending.batches and not pending.deliveries:
             raise nothing_pending(person, chat, store.address)
-    if run.json:
+    if run.is_json:
         run.out.json(_as_json(pending))
         return
     for key, batch in pending.batches.items():
@@ -58,7 +58,7 @@ async def _inspect(run: Invocation, person: str, chat: str | None) -> None:
         _print_deliveries(run, pending)
 
 
-async def _look(store: Store, person: str, chat: str | None, sinks: Sequence[str]) -> _Pending:
+async def _read_pending(store: Store, person: str, chat: str | None, sinks: Sequence[str]) -> _Pending:
     batches = {key: await store.batches.peek(key) for key in await find_batch_keys(store, person, chat)}
     deliveries = await store.pending_deliveries(sinks, batch_key_of(person)) if sinks else []
     return _Pending(
@@ -104,7 +104,7 @@ def _batch_as_json(key: str, batch: Batch) -> dict[str, Any]:
         "company": first.companyId,
         "chat": first.chat,
         "size": len(batch.messages),
-        "due": rfc3339(batch.due_ms),
+        "due": format_rfc3339(batch.due_ms),
         "due_in_ms": None if batch.due_ms is None else batch.due_ms - batch.now_ms,
         "why": _why(batch),
         "messages": [msgspec.Raw(raw) for raw in batch.raw],
@@ -119,8 +119,8 @@ def _delivery_as_json(delivery: PendingDelivery, pending: _Pending) -> dict[str,
         "id": delivery.id,
         "attempts": delivery.attempts,
         "last_error": None if last is None else last.error,
-        "last_error_at": None if last is None else rfc3339(last.at_ms),
-        "next_retry": rfc3339(next_ms),
+        "last_error_at": None if last is None else format_rfc3339(last.at_ms),
+        "next_retry": format_rfc3339(next_ms),
         "next_retry_in_ms": None if next_ms is None else max(0, next_ms - pending.now_ms),
         "paused": delivery.sink in pending.paused,
     }
@@ -139,7 +139,7 @@ def _print_batch(run: Invocation, key: str, batch: Batch) -> None:
     run.out.facts([("phone", batch.phone), *nonempty, ("due", f"{due}: {_why(batch)}")])
     rows = [
         (
-            clock(message.receivedAt),
+            format_time_of_day(message.receivedAt),
             str(message.companyId or "-"),
             message.type,
             message.messageId,
@@ -158,7 +158,7 @@ def _print_deliveries(run: Invocation, pending: _Pending) -> None:
             delivery.id,
             str(delivery.attempts),
             _next_retry(delivery, pending),
-            "-" if delivery.last is None else f"{rfc3339(delivery.last.at_ms)} {delivery.last.error}",
+            "-" if delivery.last is None else f"{format_rfc3339(delivery.last.at_ms)} {delivery.last.error}",
         )
         for delivery in pending.deliveries
     ]

@@ -1,4 +1,4 @@
-"""What the screen shows. stdout is data, stderr is talk; strangers' text is never markup.
+"""Prints the answers of commands. stdout is data, stderr is for notes; strangers' text is never markup.
 
 On a terminal: tables with colour. Elsewhere: no colour, no box, nothing cut.
 rich is imported when something is drawn: JSON needs none of it.
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
 _WIDE = 10_000
 _FOLDED = 20
-"""So wide the last column of a table stays, when it is folded."""
+"""The least width of a table's last column when it is folded."""
 _encode = msgspec.json.Encoder().encode
 
 
 class Output:
-    """Prints what one command has to say; `pretty` indents JSON, `as_lines` prints rows as one value a line."""
+    """Prints the answer of one command; `pretty` indents JSON, `as_lines` prints rows as one value a line."""
 
     def __init__(self, *, pretty: bool = True, as_lines: bool = False) -> None:
         self._pretty = pretty
@@ -38,11 +38,11 @@ class Output:
 
     def json(self, value: Any) -> None:
         """Print one JSON value."""
-        print_json(value, pretty=self._pretty)
+        _print_json(value, pretty=self._pretty)
 
     def json_line(self, value: Any) -> None:
         """Print one JSON value of many on one line, so that a reader sees where each ends."""
-        print_json(value, pretty=False)
+        _print_json(value, pretty=False)
 
     def rows(self, rows: Iterable[Any]) -> None:
         """Print values as one JSON array, with -o jsonl as one value a line."""
@@ -53,10 +53,18 @@ class Output:
             self.json(row)
 
     @contextmanager
-    def growing(self, name: str) -> Iterator[Callable[[Any], None]]:
-        """Print one JSON object with one array, value by value."""
-        with growing(name, pretty=self._pretty) as add:
-            yield add
+    def open_array(self, name: str) -> Iterator[Callable[[Any], None]]:
+        """Print one JSON object with one array, value by value: they need not be in memory together.
+
+        What was printed before a failure is whole JSON; a failure before the first value leaves stdout empty.
+        """
+        array = _Array(name, pretty=self._pretty)
+        try:
+            yield array.add
+        except BaseException:
+            array.end_after_failure()
+            raise
+        array.end()
 
     def table(
         self,
@@ -66,11 +74,11 @@ class Output:
         right: frozenset[int] = frozenset(),
     ) -> None:
         """Print a table for a person; `right` are the columns of numbers."""
-        self.draw(table(headings, rows, right=right))
+        self.draw(build_table(headings, rows, right=right))
 
     def facts(self, pairs: Iterable[tuple[str, str]]) -> None:
         """Print label and value lines."""
-        self.draw(facts(pairs))
+        self.draw(build_facts(pairs))
 
     def text(self, line: str, style: str = "") -> None:
         """Print a line for a person."""
@@ -78,15 +86,15 @@ class Output:
 
     def draw(self, renderable: Any) -> None:
         """Print what rich can draw."""
-        console().print(renderable)
+        open_console().print(renderable)
         sys.stdout.flush()
 
     def note(self, line: str) -> None:
         """Print a line on stderr."""
-        console(stderr=True).print(safe(f"rfctl: {line}"))
+        open_console(stderr=True).print(safe(f"rfctl: {line}"))
 
 
-def console(*, stderr: bool = False) -> Console:
+def open_console(*, stderr: bool = False) -> Console:
     """Return a console that takes text as text."""
     from rich.console import Console
 
@@ -95,41 +103,37 @@ def console(*, stderr: bool = False) -> Console:
     return Console(file=stream, markup=False, highlight=False, emoji=False, width=width, soft_wrap=True)
 
 
-def print_json(value: Any, *, pretty: bool = True) -> None:
-    """Print JSON to stdout."""
+def _print_json(value: Any, *, pretty: bool) -> None:
     raw = _encode(value)
     sys.stdout.write((msgspec.json.format(raw, indent=2) if pretty else raw).decode() + "\n")
     sys.stdout.flush()
 
 
-@contextmanager
-def growing(name: str, *, pretty: bool = True) -> Iterator[Callable[[Any], None]]:
-    """Print one JSON object with one array, value by value: they need not be in memory together.
+class _Array:
+    """One JSON object with one array, of which only the head and the end are known beforehand."""
 
-    What was printed before a failure is whole JSON; a failure before the first value leaves stdout empty.
-    """
-    begun = False
+    def __init__(self, name: str, *, pretty: bool) -> None:
+        self._pretty = pretty
+        self._head = ("{\n  " if pretty else "{") + f'"{name}":' + (" [" if pretty else "[")
+        self._is_begun = False
 
-    def write(text: str) -> None:
-        nonlocal begun
-        head = ("{\n  " if pretty else "{") + f'"{name}":' + (" [" if pretty else "[")
-        sys.stdout.write(text if begun else head + text)
-        sys.stdout.flush()
-        begun = True
-
-    def add(value: Any) -> None:
+    def add(self, value: Any) -> None:
         raw = _encode(value)
-        text = msgspec.json.format(raw, indent=2).decode() if pretty else raw.decode()
-        write(("," if begun else "") + ("\n    " if pretty else "") + text.replace("\n", "\n    "))
+        text = msgspec.json.format(raw, indent=2).decode() if self._pretty else raw.decode()
+        comma = "," if self._is_begun else ""
+        self._write(comma + ("\n    " if self._pretty else "") + text.replace("\n", "\n    "))
 
-    end = "\n  ]\n}\n" if pretty else "]}\n"
-    try:
-        yield add
-    except BaseException:
-        if begun:
-            write(end)
-        raise
-    write(end)
+    def end(self) -> None:
+        self._write("\n  ]\n}\n" if self._pretty else "]}\n")
+
+    def end_after_failure(self) -> None:
+        if self._is_begun:
+            self.end()
+
+    def _write(self, text: str) -> None:
+        sys.stdout.write(text if self._is_begun else self._head + text)
+        sys.stdout.flush()
+        self._is_begun = True
 
 
 def safe(text: str, style: str = "") -> Text:
@@ -139,7 +143,7 @@ def safe(text: str, style: str = "") -> Text:
     return Text(visible(text), style=style)
 
 
-def table(
+def build_table(
     headings: Sequence[str],
     rows: Iterable[Sequence[str]],
     *,
@@ -175,12 +179,12 @@ def _fit(headings: Sequence[str], rows: Sequence[Sequence[Text]]) -> tuple[int, 
     """Return how many spaces part the columns on this terminal, and whether all but the last fit as they are."""
     columns = zip(*([safe(heading) for heading in headings], *rows), strict=True)
     widths = [max(cell.cell_len for cell in column) for column in columns]
-    room = console().width
+    room = open_console().width
     gap = 2 if sum(widths) + 2 * len(widths) <= room else 1
     return gap, sum(widths[:-1]) + gap * len(widths) + min(widths[-1], _FOLDED) <= room
 
 
-def facts(pairs: Iterable[tuple[str, str]]) -> Table:
+def build_facts(pairs: Iterable[tuple[str, str]]) -> Table:
     """Return label and value lines."""
     from rich.table import Table
 
@@ -192,7 +196,7 @@ def facts(pairs: Iterable[tuple[str, str]]) -> Table:
     return drawing
 
 
-def rfc3339(ms: int | None) -> str | None:
+def format_rfc3339(ms: int | None) -> str | None:
     """Return Unix ms as RFC 3339 UTC with ms."""
     if ms is None:
         return None
@@ -200,7 +204,7 @@ def rfc3339(ms: int | None) -> str | None:
     return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{ms % 1000:03d}Z"
 
 
-def clock(ms: int) -> str:
+def format_time_of_day(ms: int) -> str:
     """Return Unix ms as local time of day with ms."""
     return datetime.fromtimestamp(ms / 1000).astimezone().strftime("%H:%M:%S.") + f"{ms % 1000:03d}"
 
@@ -233,7 +237,7 @@ def print_error(problem: RfctlError) -> None:
     """Print an error to stderr: the fact in one line, then what helps."""
     from rich.text import Text
 
-    out = console(stderr=True)
+    out = open_console(stderr=True)
     out.print(Text("rfctl: ", style="bold red") + safe(problem.fact))
     if isinstance(problem, SettingsError):
         for line in problem.problems:

@@ -13,7 +13,7 @@ from rfctl.assembly.sources import build_sources
 from rfctl.batching import Batcher
 from rfctl.cli.arguments import Yes, check_id
 from rfctl.cli.context import Invocation
-from rfctl.cli.output import rfc3339
+from rfctl.cli.output import format_rfc3339
 from rfctl.cli.shelf import All, Limit, Shelf, ask_for_all, check_ids_or_all, run_on_shelf
 from rfctl.config.loader import Configuration
 from rfctl.ingest.quarantine_retry import QuarantineRetry
@@ -72,7 +72,7 @@ def _build_retry(store: Store, configuration: Configuration) -> QuarantineRetry:
 
 
 class _QuarantineShelf(Shelf[QuarantinedRequest, dict[str, Any]]):
-    """The requests in quarantine; what came of a retry is kept without its body."""
+    """The requests in quarantine. The outcome of a retry has no body: it may have megabytes."""
 
     command = "quarantine"
     noun = "request"
@@ -113,7 +113,7 @@ class _QuarantineShelf(Shelf[QuarantinedRequest, dict[str, Any]]):
         return bool(outcome["problem"])
 
     def print_outcomes(self, outcomes: list[dict[str, Any]]) -> None:
-        if self.run.json:
+        if self.run.is_json:
             self.run.out.rows(outcomes)
             return
         rows = [
@@ -128,7 +128,7 @@ class _QuarantineShelf(Shelf[QuarantinedRequest, dict[str, Any]]):
     def as_json(self, item: QuarantinedRequest) -> dict[str, Any]:
         return {
             "id": item.id,
-            "came": rfc3339(item.at_ms),
+            "came": format_rfc3339(item.at_ms),
             "source": item.source,
             "type": item.type,
             "why": item.why,
@@ -144,13 +144,25 @@ class _QuarantineShelf(Shelf[QuarantinedRequest, dict[str, Any]]):
     def print_in_full(self, item: QuarantinedRequest) -> None:
         source = f"{item.source} ({item.type})"
         self.run.out.facts(
-            [("id", item.id), ("came", rfc3339(item.at_ms) or ""), ("source", source), ("why", item.why)]
+            [
+                ("id", item.id),
+                ("came", format_rfc3339(item.at_ms) or ""),
+                ("source", source),
+                ("why", item.why),
+            ]
         )
         for line in (_indent_json(item.body) or _as_text(item.body)).split("\n"):
             self.run.out.text(line)
 
     def row(self, item: QuarantinedRequest) -> tuple[str, ...]:
-        return item.id, rfc3339(item.at_ms) or "", item.source, item.type, str(len(item.body)), item.why
+        return (
+            item.id,
+            format_rfc3339(item.at_ms) or "",
+            item.source,
+            item.type,
+            str(len(item.body)),
+            item.why,
+        )
 
 
 def _as_text(body: bytes) -> str:

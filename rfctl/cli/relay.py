@@ -1,6 +1,6 @@
-"""What `tail --forward-to` adds: each merged message that leaves is also POSTed to a developer's own machine.
+"""For `tail --forward-to`: POSTs each merged message also to a developer's own machine.
 
-It reads the output stream and nothing else: no group notices it, nothing is acknowledged, nothing tried again.
+It reads the output stream and nothing else: no group notices it, nothing is acknowledged, nothing retried.
 The posts go one after another, beside the tail, so that a slow receiver holds up no line of it.
 """
 
@@ -55,7 +55,7 @@ class Relay:
             return f"not sent: {problem.fact}"
         except Exception as problem:  # a sink may raise anything, and it counts as a failure
             return f"not sent: {type(problem).__name__}: {problem}"
-        return "taken (2xx)"
+        return "accepted (2xx)"
 
     async def _entry(self, event: BatchHandedOver) -> StreamEntry | None:
         places = await self._store.output.find(event.id)
@@ -64,8 +64,8 @@ class Relay:
 
 
 @contextlib.asynccontextmanager
-async def relaying(store: Store, url: str) -> AsyncIterator[Relay]:
-    """Open a relay to this URL, also in a private network. Raises UsageError for a URL that cannot be."""
+async def open_relay(store: Store, url: str) -> AsyncIterator[Relay]:
+    """Open a relay to this URL, also in a private network. Raises UsageError for a wrong URL."""
     sink = _http(url)
     await sink.open()
     relay = Relay(store, sink, mask_url(url))

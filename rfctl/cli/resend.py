@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rfctl.assembly.sinks import forwarded_sinks
+from rfctl.assembly.sinks import list_forwarded_sinks
 from rfctl.cli.arguments import check_forwarded, check_id, check_is_unique
 from rfctl.cli.context import invocation, run_async
 from rfctl.config.settings import Settings
@@ -51,19 +51,19 @@ async def _resend(ctx: typer.Context, message_id: str, sink: str) -> None:
         for name in sinks:
             await _send(store, original, name)
     sent_id = original.entry.message_id
-    if run.json:
+    if run.is_json:
         run.out.json({"id": sent_id, "sinks": sinks})
     else:
         run.out.text(f"{sent_id} is sent again to {', '.join(sinks)}; {_SAME_ID}")
 
 
 async def _send(store: Store, original: _Original, sink: str) -> None:
-    """Send it again; where it is dead for this sink, it is so no more."""
+    """Send it again, and remove its dead letters of this sink."""
     queue = store.deliveries(sink, original.shard)
     dead = [letter for letter in original.dead if letter.sink == sink]
     if not dead or not await queue.requeue(original.entry, dead[0].entry_id):
         await queue.requeue(original.entry)
-    for letter in dead[1:]:  # given up, sent again and given up again
+    for letter in dead[1:]:  # it was sent again, and became a dead letter again
         await store.dead_letters.drop(letter)
 
 
@@ -71,7 +71,7 @@ def _choose_sinks(settings: Settings, sink: str) -> list[str]:
     if sink:
         check_forwarded(settings, sink)
         return [sink]
-    names = list(forwarded_sinks(settings))
+    names = list(list_forwarded_sinks(settings))
     if not names:
         raise NothingFoundError(
             "no sink is configured that rfctl delivers to",
@@ -81,7 +81,7 @@ def _choose_sinks(settings: Settings, sink: str) -> list[str]:
 
 
 async def _find(store: Store, message_id: str, settings: Settings) -> _Original:
-    """Look in the output streams, then among the dead, which keep what was trimmed. Raises NothingFoundError."""
+    """Search the output streams, then the dead letters, which keep trimmed messages. Raises NothingFoundError."""
     dead = [
         letter
         for letter in await store.dead_letters.named(message_id)

@@ -43,7 +43,7 @@ class Shelf(ABC, Generic[Item, Outcome]):
     async def list_newest(self, limit: int) -> None:
         """Print the newest. Raises NothingFoundError if there is none."""
         items = await self.newest(limit)
-        if self.run.json:
+        if self.run.is_json:
             self.run.out.rows(self.as_json(item) for item in items)
         elif items:
             self.print_table(items)
@@ -51,9 +51,9 @@ class Shelf(ABC, Generic[Item, Outcome]):
             raise self._nothing()
 
     async def show(self, item_id: str) -> None:
-        """Print all of what an id names. Raises NothingFoundError."""
+        """Print each item of an id in full. Raises NothingFoundError."""
         items = await self._find_all([item_id])
-        if not self.run.json:
+        if not self.run.is_json:
             for item in items:
                 self.print_in_full(item)
         elif self.several_per_id:
@@ -62,15 +62,15 @@ class Shelf(ABC, Generic[Item, Outcome]):
             self.run.out.json(self.in_full(items[0]))
 
     async def retry(self, ids: Sequence[str]) -> int:
-        """Try again with what the ids name, or without any with all. Returns the exit status."""
+        """Retry the items that the ids name; without ids, all. Returns the exit status."""
         outcomes = [await self.try_again(item) async for item in self._choose(ids, to_retry=True)]
         self.print_outcomes(outcomes)
         return ANSWER_IS_NO if any(self.is_left(outcome) for outcome in outcomes) else 0
 
     async def drop(self, ids: Sequence[str]) -> None:
-        """Throw away what the ids name, or all, and print each as soon as it is gone: this was its last copy."""
-        if self.run.json:
-            with self.run.out.growing("dropped") as add:
+        """Delete the items that the ids name; without ids, all. Print each at once: this was its last copy."""
+        if self.run.is_json:
+            with self.run.out.open_array("dropped") as add:
                 async for item in self._delete_each(ids):
                     add(self.in_full(item))
             return
@@ -94,7 +94,7 @@ class Shelf(ABC, Generic[Item, Outcome]):
                 yield item
 
     async def _choose(self, ids: Sequence[str], *, to_retry: bool = False) -> AsyncIterator[Item]:
-        """Yield what the ids name, or without any all, one by one: a body may have megabytes.
+        """Yield the items that the ids name, without ids all, one by one: a body may have megabytes.
 
         Raises NothingFoundError before anything is done.
         """
@@ -151,11 +151,11 @@ class Shelf(ABC, Generic[Item, Outcome]):
 
     @abstractmethod
     def is_left(self, outcome: Outcome) -> bool:
-        """Say whether something could not be tried, or did not succeed."""
+        """Say whether the item is still there: it could not be tried, or did not succeed."""
 
     @abstractmethod
     def print_outcomes(self, outcomes: list[Outcome]) -> None:
-        """Print what came of the retries."""
+        """Print the outcomes of the retries."""
 
     @abstractmethod
     async def delete(self, item: Item) -> bool:

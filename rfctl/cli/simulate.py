@@ -12,11 +12,11 @@ from typing import Annotated, Literal
 
 import typer
 
-from rfctl.assembly.sources import source_configs
-from rfctl.assembly.store import batch_options
+from rfctl.assembly.sources import list_source_configs
+from rfctl.assembly.store import build_batch_options
 from rfctl.batching import Batcher, BatchingRules, Policy, Timers
 from rfctl.cli.context import Invocation, invocation, run_async
-from rfctl.cli.output import console, merged_as_json
+from rfctl.cli.output import merged_as_json, open_console
 from rfctl.config.loader import Configuration
 from rfctl.errors import ANSWER_IS_NO, KeyTakenError, NoDaemonError, RedisCannotNowError, UsageError
 from rfctl.model.message import Message, normalize_phone
@@ -31,7 +31,7 @@ from rfctl.simulation import (
     base_url,
     check,
     due_ms,
-    offsets,
+    plan_times,
     schedule,
     send_all,
 )
@@ -56,7 +56,7 @@ class _Plan:
     expected: int | None
 
     def messages(self, timers: Timers) -> list[PlannedMessage]:
-        times = offsets(self.scenario, timers, self.count, self.interval_s)
+        times = plan_times(self.scenario, timers, self.count, self.interval_s)
         return schedule(self.phones, times, f"sim-{self.run_id}")
 
 
@@ -103,7 +103,7 @@ async def _simulate(run: Invocation, plan: _Plan) -> int:
         began_ms = await store.now_ms()
         await _send_and_follow(messages, send, follower, timers)
     verdict = check(messages, follower.merged, timers, plan.expected)
-    if run.json:
+    if run.is_json:
         _print_json(run, verdict, follower.merged)
     else:
         _print_report(run, verdict, follower.merged, timers, began_ms)
@@ -111,7 +111,7 @@ async def _simulate(run: Invocation, plan: _Plan) -> int:
 
 
 def _default_via(configuration: Configuration) -> Via:
-    generic = source_configs(configuration.settings).get(GENERIC)
+    generic = list_source_configs(configuration.settings).get(GENERIC)
     return "webhook" if generic is not None and generic.answers_in_words else "redis"
 
 
@@ -133,7 +133,7 @@ async def _choose_daemon(store: Store, via: Via) -> DaemonRecord:
 
 
 async def _check_writes(store: Store) -> None:
-    """Name the cause where no daemon could show that it is alive. Raises RedisCannotNowError."""
+    """Check that a daemon could show that it is alive. Raises RedisCannotNowError with the reason if Redis refuses writes."""
     address = store.address
     if refusals := await store.write_refusals():
         fact = f"Redis at {address.shown()} refuses writes: {refusals[0].why}"
@@ -141,7 +141,7 @@ async def _check_writes(store: Store) -> None:
 
 
 def _via_webhook(_: Store, configuration: Configuration, daemon: DaemonRecord) -> Send:
-    generic = source_configs(configuration.settings).get(GENERIC)
+    generic = list_source_configs(configuration.settings).get(GENERIC)
     if generic is None or not generic.answers_in_words:
         raise UsageError("there is no source generic that takes simulated messages", next="use --via redis")
     return Client(base_url(daemon), generic.secrets[0] if generic.secrets else "").send
@@ -150,7 +150,7 @@ def _via_webhook(_: Store, configuration: Configuration, daemon: DaemonRecord) -
 def _via_redis(store: Store, configuration: Configuration, daemon: DaemonRecord) -> Send:
     settings = configuration.settings
     timers = Timers(daemon.quiet_ms, daemon.max_size, daemon.max_wait_ms)
-    store.batches.options = replace(batch_options(settings), separator=daemon.separator)
+    store.batches.options = replace(build_batch_options(settings), separator=daemon.separator)
     batcher = Batcher(store, BatchingRules(Policy(timers), dedupe_s=settings.batching.dedupe_s))
 
     async def send(phone: str, text: str, message_id: str) -> None:
@@ -173,7 +173,7 @@ async def _send_and_follow(
         sending = asyncio.create_task(send_all(messages, send, lambda: on_sent(1)))
         try:
             while not follower.is_complete and time.monotonic() < deadline and not _has_failed(sending):
-                on_handed_over(await follower.look())
+                on_handed_over(await follower.read_new())
                 await asyncio.sleep(0.05)
         finally:
             sending.cancel()
@@ -191,7 +191,7 @@ def _progress(count: int) -> Iterator[tuple[Callable[[int], None], Callable[[int
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))
-    screen = console(stderr=True)
+    screen = open_console(stderr=True)
     with Progress(*columns, TimeElapsedColumn(), console=screen, disable=not screen.is_terminal) as progress:
         sent = progress.add_task("sent", total=count)
         handed_over = progress.add_task("handed over", total=count)

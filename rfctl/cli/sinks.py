@@ -8,7 +8,7 @@ import typer
 
 from rfctl.cli.arguments import check_forwarded
 from rfctl.cli.context import Invocation, invocation, run_async
-from rfctl.cli.output import rfc3339
+from rfctl.cli.output import format_rfc3339
 from rfctl.store import Pause
 from rfctl.text import counted
 
@@ -42,8 +42,8 @@ async def _pause(run: Invocation, sink: str, why: str) -> None:
         if before is None:
             await store.paused_sinks.pause(sink, why)
         now = before or (await store.paused_sinks.list()).get(sink) or Pause(why)
-    if run.json:
-        at = rfc3339(now.at_ms) if now.at_ms else None
+    if run.is_json:
+        at = format_rfc3339(now.at_ms) if now.at_ms else None
         run.out.json({"sink": sink, "paused": True, "changed": before is None, "why": now.why, "at": at})
     else:
         run.out.text(f"{sink} {'is paused' if before is None else 'was paused already'}: {now.why}")
@@ -56,7 +56,7 @@ async def _resume(run: Invocation, sink: str) -> None:
             check_forwarded(configuration.settings, sink)
         changed = await store.paused_sinks.resume(sink)
         phones = sum([await store.deliveries(sink, shard).retry_now() for shard in store.shards])
-    if run.json:
+    if run.is_json:
         run.out.json({"sink": sink, "paused": False, "changed": changed, "phones_retried_now": phones})
     else:
         state = "goes on" if changed else "was not paused"

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from rfctl.assembly.sinks import configured_sinks
+from rfctl.assembly.sinks import list_configured_sinks
 from rfctl.cli.context import Invocation, invocation, run_async
 from rfctl.cli.stats_view import as_json, draw
 from rfctl.observe import Snapshot, take_snapshot
@@ -18,7 +18,7 @@ from rfctl.observe import Snapshot, take_snapshot
 
 def stats(
     ctx: typer.Context,
-    watch: Annotated[bool, typer.Option("--watch", help="Look again every second until Ctrl-C.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Show it again every second until Ctrl-C.")] = False,
     limit: Annotated[int, typer.Option(min=0, max=10_000, help="How many pending batches to list.")] = 20,
 ) -> None:
     """Show which Redis is used, the living daemons, the pending batches, the sinks and the totals.
@@ -30,33 +30,33 @@ def stats(
 
 async def _stats(run: Invocation, *, watch: bool, limit: int) -> None:
     async with run.store() as (store, configuration):
-        look = partial(take_snapshot, store, configured_sinks(configuration.settings), limit=limit)
+        take = partial(take_snapshot, store, list_configured_sinks(configuration.settings), limit=limit)
         if watch:
-            await _watch(run, look)
-        elif run.json:
-            run.out.json(as_json(await look()))
+            await _watch(run, take)
+        elif run.is_json:
+            run.out.json(as_json(await take()))
         else:
-            run.out.draw(draw(await look()))
+            run.out.draw(draw(await take()))
 
 
-async def _watch(run: Invocation, look: Callable[[], Awaitable[Snapshot]]) -> None:
-    if sys.stdout.isatty() and not run.json:
-        await _watch_screen(look)
+async def _watch(run: Invocation, take: Callable[[], Awaitable[Snapshot]]) -> None:
+    if sys.stdout.isatty() and not run.is_json:
+        await _watch_screen(take)
     while True:
-        snapshot = await look()
-        if run.json:
+        snapshot = await take()
+        if run.is_json:
             run.out.json_line(as_json(snapshot))
         else:
             run.out.draw(draw(snapshot))
         await asyncio.sleep(1)
 
 
-async def _watch_screen(look: Callable[[], Awaitable[Snapshot]]) -> None:
+async def _watch_screen(take: Callable[[], Awaitable[Snapshot]]) -> None:
     from rich.live import Live
 
-    from rfctl.cli.output import console
+    from rfctl.cli.output import open_console
 
-    with Live(console=console(), screen=True, auto_refresh=False) as live:
+    with Live(console=open_console(), screen=True, auto_refresh=False) as live:
         while True:
-            live.update(draw(await look()), refresh=True)
+            live.update(draw(await take()), refresh=True)
             await asyncio.sleep(1)

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rfctl.cli.output import facts, rfc3339, table
+from rfctl.cli.output import build_facts, build_table, format_rfc3339
 from rfctl.observe import Finding, Snapshot, findings
 from rfctl.store import ConsumerGroup, DaemonRecord, PendingBatch, SinkStatus, is_hashed
 from rfctl.text import counted, duration, mask_url
@@ -16,7 +16,7 @@ def as_json(snapshot: Snapshot) -> dict[str, Any]:
     """Return a snapshot for `-o json`."""
     pending = snapshot.pending
     return {
-        "time": rfc3339(pending.now_ms),
+        "time": format_rfc3339(pending.now_ms),
         "redis": {
             **dataclasses.asdict(snapshot.server),
             "where": mask_url(snapshot.server.where),
@@ -56,9 +56,9 @@ def _batch_as_json(batch: PendingBatch, now_ms: int) -> dict[str, Any]:
         "chat": batch.chat,
         "batch_key": batch.name,
         "size": batch.size,
-        "due": rfc3339(batch.due_ms),
+        "due": format_rfc3339(batch.due_ms),
         "due_in_ms": batch.due_ms - now_ms,
-        "last": rfc3339(batch.last_ms),
+        "last": format_rfc3339(batch.last_ms),
     }
 
 
@@ -80,10 +80,10 @@ def _sink_as_json(status: SinkStatus, now_ms: int) -> dict[str, Any]:
         "next_retry_in_ms": None if status.next_try_ms is None else max(0, status.next_try_ms - now_ms),
         "paused": None
         if paused is None
-        else {"why": paused.why, "at": rfc3339(paused.at_ms) if paused.at_ms else None},
+        else {"why": paused.why, "at": format_rfc3339(paused.at_ms) if paused.at_ms else None},
         "last_error": None if cause is None else cause.error,
-        "last_error_at": None if cause is None else rfc3339(cause.at_ms),
-        "failing_since": None if cause is None else rfc3339(cause.since_ms),
+        "last_error_at": None if cause is None else format_rfc3339(cause.at_ms),
+        "failing_since": None if cause is None else format_rfc3339(cause.since_ms),
         "leased_by": status.holders,
         "unserved_shards": status.unserved,
     }
@@ -94,7 +94,7 @@ def draw(snapshot: Snapshot) -> Any:
     from rich.console import Group
 
     pending = snapshot.pending
-    parts: list[Any] = [facts(_lines(snapshot))]
+    parts: list[Any] = [build_facts(_lines(snapshot))]
     if snapshot.daemons:
         parts += ["", _daemon_table(snapshot.daemons, pending.now_ms)]
     if snapshot.sinks:
@@ -117,7 +117,7 @@ def _daemon_table(daemons: Sequence[DaemonRecord], now_ms: int) -> Any:
         )
         for daemon in daemons
     ]
-    return table(("daemon", "pid", "role", "listener", "last turn"), rows, right=frozenset({1, 4}))
+    return build_table(("daemon", "pid", "role", "listener", "last turn"), rows, right=frozenset({1, 4}))
 
 
 def _sink_table(snapshot: Snapshot) -> Any:
@@ -130,7 +130,7 @@ def _sink_table(snapshot: Snapshot) -> Any:
     headings = (
         "sink", "type", "delivered", "failed", "dead", "pending", "waiting", "oldest", "next_retry", "daemon",
     )  # fmt: skip
-    return table(headings, rows, right=frozenset(range(2, 9)))
+    return build_table(headings, rows, right=frozenset(range(2, 9)))
 
 
 def _sink_row(status: SinkStatus, now_ms: int, names: Mapping[str, str]) -> tuple[str, ...]:
@@ -181,7 +181,7 @@ def _batch_table(batches: Sequence[PendingBatch], now_ms: int) -> Any:
         for batch in batches
     ]
     first = 2 if with_chat else 1
-    return table(headings, rows, right=frozenset({first, first + 1}))
+    return build_table(headings, rows, right=frozenset({first, first + 1}))
 
 
 def _due(in_ms: int) -> str:
@@ -222,7 +222,7 @@ def _counters(snapshot: Snapshot) -> list[tuple[str, str]]:
         ("discarded", counted(totals.get("messages_discarded", 0), "message")),
         (
             "overdue",
-            f"{counted(totals.get('stale', 0), 'batch')} left more than batching.overdue_ms too late",
+            f"{counted(totals.get('stale', 0), 'batch')} handed over more than batching.overdue_ms late",
         ),
         ("stream", counted(pending.out_length, "entry") + "".join(map(_group, _worker_groups(snapshot)))),
         ("dead", counted(snapshot.dead, "message")),

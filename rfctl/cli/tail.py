@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rfctl.cli.context import Invocation, invocation, run_async
-from rfctl.cli.output import clock, rfc3339
+from rfctl.cli.output import format_rfc3339, format_time_of_day
 from rfctl.errors import UsageError
 from rfctl.model.message import normalize_phone
-from rfctl.observe import BatchHandedOver, Event, MessageReceived, follow_events, past_events
+from rfctl.observe import BatchHandedOver, Event, MessageReceived, follow_events, read_past_events
 from rfctl.store import Store
 from rfctl.text import duration, visible
 
@@ -59,17 +59,17 @@ async def _tail(run: Invocation, phone: str | None, back_s: int | None, forward_
         async for event in _events(store, back_s):
             if phone is not None and event.phone != phone:
                 continue
-            if run.json:
+            if run.is_json:
                 run.out.json_line(as_json(event))
             else:
-                typer.echo(line(event))
+                typer.echo(render_line(event))
             if relay is not None and isinstance(event, BatchHandedOver):
                 relay.take(event)
 
 
 async def _events(store: Store, back_s: int | None) -> AsyncIterator[Event]:
     if back_s is not None:
-        for event in await past_events(store, await store.now_ms() - back_s * 1000):
+        for event in await read_past_events(store, await store.now_ms() - back_s * 1000):
             yield event
     subscribed = asyncio.Event()
     announcing = asyncio.create_task(_announce(store, subscribed))
@@ -90,15 +90,15 @@ async def _relay(store: Store, url: str | None) -> AsyncIterator[Relay | None]:
     if url is None:
         yield None
         return
-    from rfctl.cli.relay import relaying
+    from rfctl.cli.relay import open_relay
 
-    async with relaying(store, url) as relay:
+    async with open_relay(store, url) as relay:
         yield relay
 
 
 def as_json(event: Event) -> dict[str, Any]:
     """Return an event for `-o json`."""
-    shared = {"time": rfc3339(event.at_ms), "phone": event.phone}
+    shared = {"time": format_rfc3339(event.at_ms), "phone": event.phone}
     if isinstance(event, MessageReceived):
         message = event.message
         return {
@@ -112,9 +112,9 @@ def as_json(event: Event) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def line(event: Event) -> str:
+def render_line(event: Event) -> str:
     """Return an event for a person, on one line."""
-    at, phone = clock(event.at_ms), visible(event.phone)
+    at, phone = format_time_of_day(event.at_ms), visible(event.phone)
     if isinstance(event, MessageReceived):
         due = f", due in {duration(event.due_in_ms)}" if event.due_in_ms else ""
         return f"{at} --> {phone}  {event.size} pending{due}  {visible(event.message.text)}"

@@ -1,4 +1,4 @@
-"""What is set, who set it, and what is wrong with it."""
+"""The settings: each value, the layer that set it, and all problems at once."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""What a process was started with: its variables, and the places of its files."""
+"""The environment of a process: its variables, and the paths of its settings and state."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SYSTEM_FILE = Path("/etc/rfctl/config.toml")
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """What the process was started with: a test makes its own."""
+    """The variables and paths of one process; a test makes its own."""
 
     variables: Mapping[str, str] = field(default_factory=dict)
     system_file: Path = SYSTEM_FILE

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from rfctl.config.options import NAMED, Option, options
+from rfctl.config.options import NAMED, Option, list_options
 from rfctl.config.rules import EXAMPLES
-from rfctl.config.toml_text import toml_section, toml_value
+from rfctl.config.toml_text import render_toml_section, render_toml_value
 from rfctl.errors import UsageError
 from rfctl.section import Example
 from rfctl.sinks import registry as sinks
@@ -33,7 +33,7 @@ _INTRODUCTIONS = {
 }
 
 
-def examples(section: str) -> list[Example]:
+def list_examples(section: str) -> list[Example]:
     """Return the examples of a kind of named section, with the type in their settings."""
     if section == "sources":
         return [_typed(spec.type, example) for spec in sources.SPECS.values() for example in spec.examples]
@@ -46,9 +46,9 @@ def _typed(kind: str, example: Example) -> Example:
     return Example(example.title, example.name, {"type": kind, **example.settings})
 
 
-def write_example() -> str:
+def render_example() -> str:
     """Return config.example.toml."""
-    fixed = [option for option in options() if ".NAME." not in option.name]
+    fixed = [option for option in list_options() if ".NAME." not in option.name]
     blocks = [_HEAD, *_fixed(fixed)]
     for section in NAMED:
         blocks += [_ready(section), _every_setting(section)]
@@ -61,24 +61,30 @@ def _fixed(rows: Sequence[Option]) -> Iterator[str]:
         for option in rows:
             place, _, name = option.name.rpartition(".")
             if place == section:
-                lines += [f"# {option.about} ({option.kind})", f"# {name} = {toml_value(option.default)}"]
+                lines += [
+                    f"# {option.about} ({option.kind})",
+                    f"# {name} = {render_toml_value(option.default)}",
+                ]
         yield "\n".join(lines)
 
 
 def _ready(section: str) -> str:
     blocks = [_INTRODUCTIONS[section]]
-    for example in examples(section):
-        lines = toml_section(f"{section}.{example.name}", example.settings).splitlines()
+    for example in list_examples(section):
+        lines = render_toml_section(f"{section}.{example.name}", example.settings).splitlines()
         blocks.append("\n".join([f"# {example.title}", *(f"#   {line}" for line in lines)]))
     return "\n#\n".join(blocks)
 
 
 def _every_setting(section: str) -> str:
     lines = [f"# Every setting of a section of {section}:", f"# [{section}.NAME]"]
-    for option in options():
+    for option in list_options():
         place, _, name = option.name.rpartition(".")
         if place == f"{section}.NAME":
-            lines += [f"# {option.about} ({_facts(option)})", f"#   {name} = {toml_value(option.example)}"]
+            lines += [
+                f"# {option.about} ({_facts(option)})",
+                f"#   {name} = {render_toml_value(option.example)}",
+            ]
     return "\n".join(lines)
 
 
@@ -95,7 +101,7 @@ def _facts(option: Option) -> str:
     return "; ".join(facts)
 
 
-def write_starter(source_types: Sequence[str], sink_types: Sequence[str]) -> str:
+def render_starter(source_types: Sequence[str], sink_types: Sequence[str]) -> str:
     """Return a settings file for these types alone, with the values of their examples. Raises UsageError."""
     ready_sources = {kind: _typed(kind, spec.examples[0]) for kind, spec in sources.SPECS.items()}
     ready_sinks = {kind: _typed(kind, spec.example) for kind, spec in sinks.SPECS.items()}
@@ -118,4 +124,4 @@ def _chosen(noun: str, types: Sequence[str], ready: Mapping[str, Example]) -> It
         names.append(example.name)
         count = names.count(example.name)
         name = example.name if count == 1 else f"{example.name}-{count}"
-        yield f"# {example.title}\n" + toml_section(f"{noun}s.{name}", example.settings)
+        yield f"# {example.title}\n" + render_toml_section(f"{noun}s.{name}", example.settings)

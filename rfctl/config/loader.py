@@ -1,4 +1,4 @@
-"""Who set what: default < /etc < the user's file < systemd credentials < environment < flag.
+"""Loads the settings: default < /etc < the user's file < systemd credentials < environment < flag.
 
 Reads the layers, merges them, and keeps for every setting who won and whom it overrides: six weeks of lost
 messages began with a variable that silently won over a file. All that is wrong is reported at once.
@@ -20,7 +20,7 @@ from rfctl.config.environment import Environment
 from rfctl.config.options import NAMED, Option, find_option, mask_value, option_table, template_of, value_of
 from rfctl.config.problems import SettingsProblems
 from rfctl.config.settings import Settings
-from rfctl.config.toml_source import TomlLocations, flat, from_text, sections
+from rfctl.config.toml_source import TomlLocations, list_sections, list_values, parse_text
 from rfctl.config.unions import model_for, types_of
 from rfctl.errors import FLAG
 from rfctl.section import faults_of
@@ -41,7 +41,7 @@ class SettingOrigin:
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """The settings, for each who set it (the winner last), and what should be mentioned."""
+    """The settings, the origins of each (the winner last), and notices for the operator."""
 
     settings: Settings
     origins: Mapping[str, list[SettingOrigin]]
@@ -50,12 +50,12 @@ class Configuration:
     environment: Environment
 
     def set_by(self, name: str) -> str:
-        """Return who set this one."""
+        """Return the layer that set this, such as `/etc/rfctl/config.toml:12`, or `default`."""
         origins = self.origins.get(name)
         return origins[-1].set_by if origins else "default"
 
     def overrides(self, option: Option) -> list[str]:
-        """Return what the winner overrides, the nearest first: `value (who)`."""
+        """Return what the winner overrides, the nearest first: `value (layer)`."""
         losers = reversed(self.origins.get(option.name, [])[:-1])
         return [f"{mask_value(option, origin.value)} ({origin.set_by})" for origin in losers]
 
@@ -126,9 +126,9 @@ class _Loader:
             self.problems.add_file(path, f"is not TOML: {problem}")
         else:
             lines = TomlLocations(text)
-            for name in sections(table):
+            for name in list_sections(table):
                 self.sections.setdefault(name, f"{path}:{lines.of(name)}")
-            for name, value in flat(table):
+            for name, value in list_values(table):
                 self.add(name, value, f"{path}:{lines.of(name)}")
 
     def read_credentials(self, folder: Path | None) -> None:
@@ -146,7 +146,7 @@ class _Loader:
 
     def _add_text(self, name: str, text: str, set_by: str) -> None:
         option = self.table.get(template_of(name))
-        self.add(name, from_text(option.kind if option else "", text), set_by)
+        self.add(name, parse_text(option.kind if option else "", text), set_by)
 
     def _as_in_files(self, name: str) -> str:
         """Return the name as the files spell its section: a variable has `_` where a section may have `-`."""

@@ -1,4 +1,4 @@
-"""The settings as one table: every option with its dotted name, default, type and what it is for.
+"""The settings as one table: every option with its dotted name, default, type and description.
 
 The documents, the example file, `config show` and the reading of the layers all go by this table. It is derived
 from the models, so that a new setting, or a new type of source or sink, is in all of them.
@@ -28,7 +28,7 @@ _PLAIN = {int: "integer", str: "string", bool: "true or false"}
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One setting as a table row: its dotted name, default, type, what it is for, and whether it is secret.
+    """One setting as a table row: its dotted name, default, type, description, and whether it is secret.
 
     `only` names the types of source or sink that read it (none: all of them). `example` is a value that says more
     than the default. In a section that the operator names, the name has `NAME` in its place.
@@ -52,7 +52,7 @@ class Option:
         return "RFCTL_" + self.name.replace(".", "__").replace("-", "_").upper()
 
 
-def options() -> Iterator[Option]:
+def list_options() -> Iterator[Option]:
     """Yield every setting, in the order of the sections; `sources.NAME.type` for those that the operator names."""
     yield from option_table().values()
 
@@ -86,10 +86,10 @@ def _rows_of_named(section: str) -> Iterator[Option]:
         for name, info in model.model_fields.items():
             if name not in BASES[section].model_fields:
                 readers.setdefault(name, {})[kind] = info
-    yield from (_joined(f"{section}.NAME.{name}", infos) for name, infos in readers.items())
+    yield from (_merge_rows(f"{section}.NAME.{name}", infos) for name, infos in readers.items())
 
 
-def _joined(name: str, infos: Mapping[str, FieldInfo]) -> Option:
+def _merge_rows(name: str, infos: Mapping[str, FieldInfo]) -> Option:
     """Return the row of a setting that several types read; where they describe it differently, each says its own."""
     abouts: dict[str, list[str]] = {}
     for kind, info in infos.items():
@@ -140,7 +140,7 @@ def find_option(name: str) -> Option:
 
 def configured_options(settings: Settings) -> Iterator[Option]:
     """Yield every setting that there is: the fixed ones, and those of each named section that its type reads."""
-    for option in options():
+    for option in list_options():
         section, _, setting = option.name.partition(".NAME.")
         if not setting:
             yield option

@@ -9,7 +9,7 @@ from rfctl.errors import SettingsError, wrong_settings
 
 
 class SettingsProblems:
-    """Every problem. `lines` has one for each."""
+    """The problems of one load; `lines` has one line for each."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -32,7 +32,7 @@ class SettingsProblems:
         self._unread.add(str(path))
 
     def error(self) -> SettingsError:
-        """Return the error that names them all."""
+        """Return one error with all of them."""
         step = "see `man rfctl.toml` or `rfctl config explain KEY`"
         if self._culprits == self._unread:
             step = (

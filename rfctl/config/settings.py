@@ -1,7 +1,7 @@
-"""What can be set, its default, its unit and what it is for. An option is born here and nowhere else.
+"""The models of all settings with fixed sections: default, limits, unit and description of each.
 
 Names are `section.name`; the environment calls them `RFCTL_SECTION__NAME`. A source's or a sink's settings stand
-beside it, those of rules in rules.py. options.py makes the table of all, and loader.py knows who set what.
+beside it, those of rules in rules.py. options.py makes the table of all, and loader.py keeps the origin of each value.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _URL = re.compile(r"(rediss?|unix)://.+")
 
 
 class RedisSettings(Section):
-    """Where the batches are kept."""
+    """The Redis that holds everything."""
 
     url: str = Field(
         "redis://127.0.0.1:6379/0",
@@ -190,7 +190,7 @@ class OutputSettings(Section):
 
 
 class DaemonSettings(Section):
-    """The daemon's own rhythm."""
+    """The daemon: its role, its sleep, its log of totals, and how it stops."""
 
     role: Literal["all", "webhook", "processor", "forwarder"] = Field(
         "all",

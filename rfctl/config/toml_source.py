@@ -15,7 +15,7 @@ _NOT_IN_NAMES = re.compile(r"[\s\"']")
 
 
 class TomlLocations:
-    """Which line of a TOML text says what, by dotted names."""
+    """The line of each setting and section in a TOML text, by dotted name."""
 
     def __init__(self, text: str) -> None:
         self._lines: dict[str, int] = {}
@@ -29,14 +29,14 @@ class TomlLocations:
                 self._lines.setdefault(f"{section}.{name}" if section else name, number)
 
     def of(self, name: str) -> str:
-        """Return the line that sets this, else the first inside it, else the one that opens what it is in."""
+        """Return the line that sets this, else the first inside it, else the line of its section."""
         inside = [number for place, number in self._lines.items() if place.startswith(f"{name}.")]
         if name in self._lines or inside:
             return str(self._lines.get(name) or min(inside))
         return self.of(name.rpartition(".")[0]) if "." in name else "?"
 
 
-def sections(table: Mapping[str, Any]) -> Iterator[str]:
+def list_sections(table: Mapping[str, Any]) -> Iterator[str]:
     """Yield the dotted names of the sections that the operator has named; an empty one too."""
     for section in NAMED:
         inner = table.get(section)
@@ -45,7 +45,7 @@ def sections(table: Mapping[str, Any]) -> Iterator[str]:
                 yield f"{section}.{name}"
 
 
-def flat(table: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def list_values(table: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Yield dotted names and their values: sections are opened, tables that are one setting's value are not."""
     for section, inner in table.items():
         if section in NAMED and isinstance(inner, dict):
@@ -63,7 +63,7 @@ def _of_section(section: str, inner: Any) -> Iterator[tuple[str, Any]]:
         yield section, inner
 
 
-def from_text(kind: str, text: str) -> Any:
+def parse_text(kind: str, text: str) -> Any:
     """Read a variable or a credential, which is text; a list may be written as JSON, a table must be."""
     if kind == "table" or (kind.startswith("list") and text.lstrip().startswith("[")):
         try:

@@ -16,7 +16,7 @@ _LEFT_OUT = """
 # The masked values are secrets, which were left out: rfctl config show -o toml --secrets --to FILE writes them."""
 
 
-def toml_value(value: Any) -> str:
+def render_toml_value(value: Any) -> str:
     """Return a value as TOML, on one line."""
     # Beside a value of another kind, tomli-w writes a table inline. Inside strings it writes no line feed as it is.
     text = tomli_w.dumps({"x": [0, value]}, indent=0)
@@ -24,13 +24,13 @@ def toml_value(value: Any) -> str:
     return inside.replace("[\n", "[").replace(",\n]", "]").replace("\n", " ")
 
 
-def toml_section(name: str, settings: Mapping[str, Any]) -> str:
+def render_toml_section(name: str, settings: Mapping[str, Any]) -> str:
     """Return a section as TOML, one line a setting."""
-    lines = [f"{setting} = {toml_value(value)}" for setting, value in settings.items()]
+    lines = [f"{setting} = {render_toml_value(value)}" for setting, value in settings.items()]
     return "\n".join([f"[{name}]", *lines])
 
 
-def write_configuration(configuration: Configuration, *, with_secrets: bool) -> str:
+def render_configuration(configuration: Configuration, *, with_secrets: bool) -> str:
     """Return the configuration as a settings file. Without secrets these are comments, with dots in their places."""
     sections: dict[str, list[str]] = {}
     for place in _sections_of(configuration):
@@ -50,9 +50,9 @@ def write_configuration(configuration: Configuration, *, with_secrets: bool) -> 
 
 def _line(configuration: Configuration, option: Option, setting: str, value: Any, *, hidden: bool) -> str:
     if hidden:
-        return f"# {setting} = {toml_value(mask_value(option, value))}"
+        return f"# {setting} = {render_toml_value(mask_value(option, value))}"
     mark = "# " if configuration.set_by(option.name) == "default" else ""
-    return f"{mark}{setting} = {toml_value(value)}"
+    return f"{mark}{setting} = {render_toml_value(value)}"
 
 
 def _sections_of(configuration: Configuration) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""One section of any type: the settings models of all sources, and of all sinks, told apart by `type`."""
+"""One section of any type: the settings models of all sources, and of all sinks, chosen by `type`."""
 
 from __future__ import annotations
 

@@ -13,11 +13,11 @@ from functools import partial
 import structlog
 
 from rfctl.assembly.batching import build_rules
-from rfctl.assembly.sinks import forwarded_sinks, open_targets, worker_groups
-from rfctl.assembly.sources import build_sources, check_open_to_all, insecure
-from rfctl.assembly.store import batch_options
+from rfctl.assembly.sinks import list_forwarded_sinks, list_worker_groups, open_targets
+from rfctl.assembly.sources import build_sources, check_exposure, list_insecure_sources
+from rfctl.assembly.store import build_batch_options
 from rfctl.batching import Batcher, Scheduler
-from rfctl.config.options import options, value_of
+from rfctl.config.options import list_options, value_of
 from rfctl.config.settings import Settings
 from rfctl.daemon.preflight import Preflight
 from rfctl.daemon.readiness import Readiness
@@ -92,7 +92,7 @@ class Components:
     async def start_sinks(self) -> None:
         """Begin to deliver to the sinks of the settings. Raises SettingsError; then none is started."""
         if self.has_role("forwarder"):
-            await self.supervisor.reconfigure(forwarded_sinks(self.settings))
+            await self.supervisor.reconfigure(list_forwarded_sinks(self.settings))
 
     def create_loops(self, stopping: asyncio.Event) -> list[Awaitable[None]]:
         """Return the loops of this daemon's role, which run until `stopping` is set."""
@@ -117,7 +117,7 @@ class Components:
             await sleep_or_stop(stopping, _TRIM_EVERY_S)
 
     async def _ensure_worker_groups(self) -> None:
-        for group in set(worker_groups(self.settings)) - self._groups:
+        for group in set(list_worker_groups(self.settings)) - self._groups:
             await self.store.output.make_group(group)
             self._groups.add(group)
 
@@ -128,7 +128,7 @@ class Components:
 
     def log_notices(self) -> None:
         """Log what an operator should know of the sources, at every start and every reload."""
-        for name in insecure(self.settings):
+        for name in list_insecure_sources(self.settings):
             step = f"set sources.{name}.secrets, and take away insecure"
             _log.warning("source_unverified", source=name, next=step)
         if GENERIC not in self.receiver.sources:
@@ -145,20 +145,20 @@ class Components:
         """
         old = self.settings
         if self.has_role("webhook"):
-            check_open_to_all(new.model_copy(update={"http": old.http}))
+            check_exposure(new.model_copy(update={"http": old.http}))
         sources = build_sources(new)
         if self.has_role("forwarder"):
-            await self.supervisor.reconfigure(forwarded_sinks(new))
+            await self.supervisor.reconfigure(list_forwarded_sinks(new))
         self.settings = _keep_fixed_settings(old, new)
         self.batcher.reconfigure(build_rules(self.settings))
-        self.store.batches.options = batch_options(self.settings)
+        self.store.batches.options = build_batch_options(self.settings)
         self.receiver.reconfigure(sources, new.batching.placeholder)
         self.scheduler.reconfigure(max_sleep_ms=self._max_sleep_ms())
         with contextlib.suppress(RfctlError):
             await self._ensure_worker_groups()  # the trimmer makes them otherwise, before it trims
         return [
             option.name
-            for option in options()
+            for option in list_options()
             if option.name.startswith(_FIXED_SETTINGS)
             and value_of(old, option.name) != value_of(new, option.name)
         ]

@@ -17,8 +17,8 @@ from typing import Any
 import structlog
 
 from rfctl import __version__
-from rfctl.assembly.sources import check_open_to_all
-from rfctl.assembly.store import embedded_folder, open_store
+from rfctl.assembly.sources import check_exposure
+from rfctl.assembly.store import find_embedded_folder, open_store
 from rfctl.config.loader import Configuration
 from rfctl.config.settings import EMBEDDED
 from rfctl.daemon.components import Components
@@ -88,13 +88,13 @@ class Daemon:
     def _bind_socket(self) -> socket.socket | None:
         if self._settings.daemon.role not in ("all", "webhook"):
             return None
-        check_open_to_all(self._settings)
+        check_exposure(self._settings)
         return bind_socket(self._settings.http.host, self._settings.http.port)
 
     def _open_store(self) -> None:
         url = None
         if self._settings.redis.url == EMBEDDED:
-            self._embedded = EmbeddedServer(embedded_folder(self._configuration))
+            self._embedded = EmbeddedServer(find_embedded_folder(self._configuration))
             self._exit_stack.callback(self._embedded.stop)
             address = self._embedded.start()
             url = address.url

@@ -1,4 +1,4 @@
-"""What happens, as it happens: the scripts publish each message in and each merged message out.
+"""Live events: the scripts publish each message that is stored and each merged message.
 
 Nothing is published when nobody listens, and nothing here is needed for a message to arrive.
 """
@@ -15,7 +15,7 @@ from rfctl.store import Store
 
 
 class MessageReceived(msgspec.Struct, frozen=True):
-    """A message came in: its batch now has `size`, and is due in so many ms."""
+    """A message was stored: its batch now has `size` messages, and is due in `due_in_ms`."""
 
     phone: str
     at_ms: int
@@ -25,7 +25,7 @@ class MessageReceived(msgspec.Struct, frozen=True):
 
 
 class BatchHandedOver(msgspec.Struct, frozen=True):
-    """A merged message went out."""
+    """A merged message was written to the output stream."""
 
     id: str
     phone: str
@@ -76,8 +76,8 @@ def decode_event(raw: bytes) -> Event:
     )
 
 
-def events_of(merged: Merged) -> list[Event]:
-    """Return what led to a merged message and the message itself, from what the stream keeps."""
+def list_events(merged: Merged) -> list[Event]:
+    """Return the events of a merged message: each of its messages received, then its batch handed over."""
     received: list[Event] = [
         MessageReceived(merged.phone, message.receivedAt, place, 0, message)
         for place, message in enumerate(merged.messages, start=1)
@@ -89,14 +89,14 @@ def events_of(merged: Merged) -> list[Event]:
     return [*received, handed_over]
 
 
-async def past_events(store: Store, since_ms: int) -> list[Event]:
+async def read_past_events(store: Store, since_ms: int) -> list[Event]:
     """Return the events behind the merged messages since then (Unix ms), in their order."""
-    events = [event async for merged in store.output.read_since(since_ms) for event in events_of(merged)]
+    events = [event async for merged in store.output.read_since(since_ms) for event in list_events(merged)]
     return sorted(events, key=lambda event: event.at_ms)
 
 
 async def follow_events(store: Store, subscribed: asyncio.Event | None = None) -> AsyncIterator[Event]:
-    """Yield events from now on; `subscribed` is set when none can be missed any more.
+    """Yield events from now on; sets `subscribed` as soon as none can be missed any more.
 
     Raises RfctlError when Redis goes away.
     """

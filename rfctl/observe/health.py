@@ -1,4 +1,4 @@
-"""What an operator should see to: each finding is a fact, with what to do about it."""
+"""Findings: what an operator should look at, each a fact with a fix."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Severity = Literal["error", "warning"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing to see to.
+    """One thing that an operator should look at.
 
     `code` is its kind, and stays the same. With severity `error` messages do not get through; a `warning` can wait.
     `subject` is the sink or the group that it is about, "" for all of rfctl. `fix` is what to do next, in one line.
@@ -43,7 +43,7 @@ class Finding:
 
 
 def findings(snapshot: Snapshot) -> list[Finding]:
-    """Return all there is to see to; why Redis refuses writes comes first, as the cause of the rest."""
+    """Return every finding; a refusal of writes comes first, as the cause of the rest."""
     return [
         *_refusals(snapshot),
         *(_unknown_daemons(snapshot) if snapshot.write_refusals else _missing_daemons(snapshot)),

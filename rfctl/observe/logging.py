@@ -14,7 +14,7 @@ _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 
 def configure(*, level: str, format: str, mask: bool, stream: TextIO | None = None) -> None:  # noqa: A002
-    """Set the log up once, for the whole process."""
+    """Set up the log of the whole process."""
     stream = stream or sys.stderr
     as_text = format == "text" or (format == "auto" and stream.isatty())
     renderer: Any = (

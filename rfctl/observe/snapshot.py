@@ -1,4 +1,4 @@
-"""What is going on at one moment: which Redis, who is alive, what is pending, how it goes with the sinks."""
+"""One moment of rfctl on one Redis: its server, the living daemons, the pending batches and the sinks."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ class Snapshot:
     quarantine: int
 
     def workers(self) -> Sequence[ConsumerGroup]:
-        """Return the groups of the output stream that rfctl does not read for: workers, or nobody."""
+        """Return the groups of the output stream that rfctl does not deliver for: workers read them, or nobody."""
         ours = {status.sink.group for status in self.sinks if status.sink.forwarded}
         orphaned = {group_name(group.sink) for group in self.orphaned}
         return [group for group in self.pending.groups if group.name not in ours | orphaned]
 
 
 async def take_snapshot(store: Store, sinks: Sequence[ConfiguredSink], *, limit: int = 20) -> Snapshot:
-    """Look once, in a few short calls; list the `limit` batches that are due soonest. Raises RfctlError."""
+    """Read the state once, in a few short calls; `next_due` has the `limit` soonest batches. Raises RfctlError."""
     pending = await store.pending(limit=limit)
     return Snapshot(
         server=await store.server_info(),

@@ -3,7 +3,7 @@
 from rfctl.simulation.checker import Verdict, check, due_ms
 from rfctl.simulation.client import Client, Send, base_url, send_all
 from rfctl.simulation.follower import Follower
-from rfctl.simulation.scenario import PlannedMessage, Scenario, offsets, schedule
+from rfctl.simulation.scenario import PlannedMessage, Scenario, plan_times, schedule
 
 __all__ = [
     "Client",
@@ -15,7 +15,7 @@ __all__ = [
     "base_url",
     "check",
     "due_ms",
-    "offsets",
+    "plan_times",
     "schedule",
     "send_all",
 ]

@@ -1,6 +1,6 @@
 """Checks merged messages against the messages that were sent and the daemon's timers. Pure.
 
-Only the clock of Redis counts: a message says when it arrived, and a stream id says when its batch left.
+Only the clock of Redis counts: a message says when it arrived, and a stream id says when its batch was handed over.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from rfctl.model.stored import Merged
 from rfctl.simulation.scenario import PlannedMessage
 
 TOLERANCE_MS = 250
-"""How late a batch may leave and still be on time: what promise 5 allows a daemon that is alive."""
+"""How late a batch may be handed over and still be on time, ms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +75,8 @@ def _check_batch(batch: Merged, late: int, timers: Timers) -> Iterator[str]:
     if batch.count > timers.max_size:
         yield f"{batch.id} has {batch.count} messages, more than {timers.max_size}"
     if late > TOLERANCE_MS:
-        yield f"{batch.id} left {late} ms late"
+        yield f"{batch.id} was handed over {late} ms late"
     if late < -1 and batch.reason not in ("flush", "shutdown"):
-        yield f"{batch.id} left {-late} ms early ({batch.reason})"
+        yield f"{batch.id} was handed over {-late} ms early ({batch.reason})"
     if batch.reason in ("flush", "shutdown"):
-        yield f"{batch.id} left because of a {batch.reason}, not by itself"
+        yield f"{batch.id} was handed over by a {batch.reason}, not by itself"

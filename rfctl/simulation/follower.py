@@ -9,7 +9,7 @@ from rfctl.store import Store
 
 
 class Follower:
-    """Reads on from where the output stream ended when it was opened; each `look` is one step.
+    """Reads on from where the output stream ended when it was opened; each `read_new` is one step.
 
     `merged` are the batches with at least one message of the run.
     """
@@ -28,11 +28,11 @@ class Follower:
 
     @property
     def is_complete(self) -> bool:
-        """Whether every message of the run has been handed over."""
+        """Whether every message of the run is handed over."""
         return not self._missing
 
-    async def look(self) -> int:
-        """Read what is new, and return how many messages of the run are in it. Raises RfctlError."""
+    async def read_new(self) -> int:
+        """Read what is new, and return how many messages of the run are in it for the first time. Raises RfctlError."""
         count = 0
         for number, shard in enumerate(self._store.shards):
             page = await self._store.output.read_after(shard, self._last_ids[number])

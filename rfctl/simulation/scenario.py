@@ -20,7 +20,9 @@ class PlannedMessage:
     text: str
 
 
-def offsets(scenario: Scenario, timers: Timers, count: int | None, interval_s: float | None) -> list[float]:
+def plan_times(
+    scenario: Scenario, timers: Timers, count: int | None, interval_s: float | None
+) -> list[float]:
     """Return when one person sends, s from the start."""
     if scenario == "long-pauses":
         count, interval_s = count or 3, timers.quiet_ms / 1000 + 1 if interval_s is None else interval_s

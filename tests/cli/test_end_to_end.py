@@ -193,7 +193,7 @@ async def unsettled(connection: Connection) -> bool:
     return any(group[b"pending"] or group[b"last-delivered-id"] != newest for group in groups)
 
 
-async def test_what_was_answered_200_reaches_both_bots_in_order_whatever_is_killed(
+async def test_acknowledged_messages_reach_both_bots_in_order_despite_kills(
     own_server: ServerMaker, tmp_path: Path
 ) -> None:
     modules = workers.node_modules("TEST_BULLMQ6")
@@ -250,7 +250,7 @@ async def test_a_list_and_a_stream_get_each_merged_message_exactly_once_over_ten
     assert sorted(delivery.id for delivery in listed) == sorted(delivery.id for delivery in reader.came)
 
 
-async def test_of_two_daemons_the_one_that_delivers_may_be_killed_and_everybodys_order_stays(
+async def test_kill_of_the_delivering_daemon_keeps_everybodys_order(
     own_server: ServerMaker, tmp_path: Path
 ) -> None:
     server, everybody, crm = own_server(), people(300), Crm(failing=0.1)

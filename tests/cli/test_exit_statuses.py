@@ -33,7 +33,7 @@ def test_serve_on_a_taken_port_is_to_be_tried_again(taken: int, tmp_path: Path) 
     assert f"next: `ss -ltnp 'sport = :{taken}'`" in result.stderr
 
 
-def test_the_unit_gives_up_only_on_what_trying_again_does_not_mend(tmp_path: Path) -> None:
+def test_unit_restarts_on_every_temporary_exit_status(tmp_path: Path) -> None:
     unit = rfctl(tmp_path, "export", "unit").stdout
     assert re.findall(r"(?m)^RestartPreventExitStatus=(.*)$", unit) == ["2 78"]
     assert "Restart=always" in unit
@@ -75,7 +75,7 @@ def _bound_by_permissions() -> None:
     libc.prctl(pr_capbset_drop, dac_read_search, 0, 0, 0)
 
 
-def test_a_settings_file_that_is_not_for_us_is_78_and_named(tmp_path: Path) -> None:
+def test_unreadable_settings_file_is_named_with_78(tmp_path: Path) -> None:
     file = tmp_path / "secret.toml"
     file.touch(mode=0o000)
     line = [RFCTL, "config", "check", "--config", str(file)]
@@ -84,9 +84,7 @@ def test_a_settings_file_that_is_not_for_us_is_78_and_named(tmp_path: Path) -> N
     assert result.returncode == 78
 
 
-async def test_simulate_tells_what_a_daemon_says_that_cannot_now(
-    own_server: ServerMaker, tmp_path: Path
-) -> None:
+async def test_simulate_reports_the_reason_of_a_busy_daemon(own_server: ServerMaker, tmp_path: Path) -> None:
     server = own_server()
     daemon = Daemon(tmp_path, RFCTL_REDIS__URL=server.url)
     connection = Connection.open(RedisAddress(server.url, "the test"))

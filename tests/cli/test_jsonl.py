@@ -38,7 +38,7 @@ async def test_the_settings_are_lines(tmp_path: Path) -> None:
     assert (explained["name"], checked["ok"]) == ("http.port", True)
 
 
-async def test_what_is_pending_is_lines(server: RedisServer, tmp_path: Path) -> None:
+async def test_pending_batches_are_jsonl(server: RedisServer, tmp_path: Path) -> None:
     operator = Lines(tmp_path, server.url, RFCTL_BATCHING__QUIET_MS="60000")
     async with operator.daemon() as daemon:
         for phone in ("a", "b", "c"):
@@ -52,7 +52,7 @@ async def test_what_is_pending_is_lines(server: RedisServer, tmp_path: Path) -> 
     assert (len(discarded["discarded"]), every["batches"]) == (1, 1)
 
 
-async def test_what_came_out_and_is_dead_is_lines(
+async def test_merged_messages_and_dead_letters_are_jsonl(
     server: RedisServer, connection: Connection, tmp_path: Path
 ) -> None:
     async with HttpReceiver(lambda _: 500) as receiver:
@@ -77,7 +77,7 @@ async def _two(connection: Connection) -> bool:
     return bool(await connection.call("XLEN", "rfctl:dead") == 2)
 
 
-async def test_what_was_not_understood_is_lines(
+async def test_quarantined_requests_are_jsonl(
     server: RedisServer, connection: Connection, tmp_path: Path
 ) -> None:
     operator = Lines(tmp_path, server.url, RFCTL_SOURCES__TG__TYPE="telegram")
@@ -101,7 +101,7 @@ async def test_the_demo_is_a_line(tmp_path: Path) -> None:
     assert report["lost"] == 0
 
 
-def test_what_is_followed_is_lines(server: RedisServer, tmp_path: Path) -> None:
+def test_tail_prints_jsonl(server: RedisServer, tmp_path: Path) -> None:
     with Daemon(tmp_path, RFCTL_REDIS__URL=server.url, RFCTL_BATCHING__QUIET_MS="60000") as daemon:
         for command in (["stats", "--watch"], ["tail"]):
             _follow(daemon, server, tmp_path, command)

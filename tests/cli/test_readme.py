@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from rfctl.assembly.batching import build_policy
-from rfctl.assembly.sinks import build_target, forwarded_sinks
+from rfctl.assembly.sinks import build_target, list_forwarded_sinks
 from rfctl.assembly.sources import build_sources
 from rfctl.config.environment import Environment
 from rfctl.config.loader import load
@@ -62,13 +62,13 @@ def first_line(command: list[str]) -> str:
         return process.stdout.read_line()
 
 
-def test_the_python_worker_reads_it(merged: RedisServer) -> None:
+def test_readme_python_worker_runs(merged: RedisServer) -> None:
     assert (
         first_line([sys.executable, "-c", program("python", merged)]) == "79001234567 962302 Привет, quiet\n"
     )
 
 
-def test_the_node_worker_reads_it(merged: RedisServer) -> None:
+def test_readme_node_worker_runs(merged: RedisServer) -> None:
     node = shutil.which("node")
     if node is None:
         pytest.skip("needs node (Debian's nodejs), and ioredis on NODE_PATH: scripts/test fetches it")
@@ -77,7 +77,7 @@ def test_the_node_worker_reads_it(merged: RedisServer) -> None:
     assert first_line([node, "-e", program("js", merged)]) == "79001234567 962302 Привет, quiet\n"
 
 
-def test_redis_cli_reads_it(merged: RedisServer) -> None:
+def test_readme_redis_cli_example_runs(merged: RedisServer) -> None:
     if shutil.which("redis-cli") is None:
         pytest.skip("needs redis-cli (Debian's redis-tools)")
     for line in (line for line in SHELL if line.startswith("redis-cli")):
@@ -113,7 +113,7 @@ def test_every_piece_of_settings_is_right_and_makes_its_part(text: str, tmp_path
     settings = load(Environment({"HOME": str(tmp_path)}), file=file).settings
     assert build_policy(settings).rules or settings.sinks
     assert set(build_sources(settings)) == set(settings.sources or {"generic"})
-    for name, item in forwarded_sinks(settings).items():
+    for name, item in list_forwarded_sinks(settings).items():
         assert build_target(name, item, redis_url=settings.redis.url).name == name
 
 
@@ -149,7 +149,7 @@ def test_a_sink_of_ones_own_delivers(server: RedisServer, tmp_path: Path) -> Non
     assert re.fullmatch(r"now \d+-\d+ QUIETLY\n", out.read_text())
 
 
-def test_the_shape_that_a_receiver_gets_is_the_one_shown() -> None:
+def test_readme_payload_is_the_one_of_the_http_sink() -> None:
     [text] = [text for kind, text in BLOCKS if kind == "json"]
     shown = json.loads(text)
     raw = b'{"message":"x","companyId":962302,"channel":"salon","messageId":"w","type":"text","metadata":{},"receivedAt":1}'

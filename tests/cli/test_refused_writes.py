@@ -108,7 +108,7 @@ async def test_stats_writes_nothing_and_so_shows_a_replica_with_a_long_dead_daem
     assert seen.returncode == 0, seen.stderr
 
 
-async def test_a_redis_that_takes_writes_is_told_as_before(server: RedisServer, tmp_path: Path) -> None:
+async def test_writable_redis_has_no_refusal(server: RedisServer, tmp_path: Path) -> None:
     data = json.loads(rfctl(tmp_path, "stats", "-o", "json", "--redis", server.url, **CRM).stdout)
     assert data["redis"]["refuses_writes"] == []
     assert [finding["code"] for finding in data["findings"]] == ["processor_missing", "sink_unserved"]

@@ -162,7 +162,7 @@ async def _merged(connection: Connection, wanted: int) -> bool:
     return int(await connection.call("HGET", "rfctl:totals", "merged") or 0) == wanted
 
 
-async def test_resume_tries_what_waits_for_a_later_try_at_once(
+async def test_resume_retries_waiting_messages_at_once(
     server: RedisServer, connection: Connection, tmp_path: Path
 ) -> None:
     async with HttpReceiver([503]) as receiver:
@@ -187,7 +187,7 @@ async def _held(connection: Connection, wanted: int) -> bool:
     return int(await connection.call("ZCARD", "rfctl:sink:crm:retry")) == wanted
 
 
-async def test_stats_says_where_nobody_delivers_and_what_waits_for_an_operator(
+async def test_stats_shows_unserved_sinks_dead_letters_and_quarantine(
     server: RedisServer, connection: Connection, tmp_path: Path
 ) -> None:
     operator = Operator(tmp_path, server.url, **crm("http://127.0.0.1:1/"))
@@ -207,7 +207,7 @@ async def test_stats_says_where_nobody_delivers_and_what_waits_for_an_operator(
     assert set(data["findings"][0]) == {"code", "severity", "subject", "fact", "fix"}
 
 
-async def test_stats_shows_the_key_to_copy_and_the_chat_only_when_a_batch_has_one(
+async def test_stats_shows_batch_key_and_chat_only_for_batches_with_them(
     server: RedisServer, tmp_path: Path
 ) -> None:
     operator = Operator(tmp_path, server.url, RFCTL_BATCHING__QUIET_MS="60000", **TELEGRAM)
@@ -276,7 +276,7 @@ async def test_a_quarantined_request_is_read_again_stored_and_gone(
     assert (await operator.run("quarantine", "retry", good)).returncode == 3
 
 
-async def test_what_is_still_unclear_of_a_request_stays_and_the_rest_is_stored(
+async def test_unparsed_part_stays_in_quarantine_and_the_rest_is_stored(
     server: RedisServer, connection: Connection, tmp_path: Path
 ) -> None:
     mapped = {
@@ -340,9 +340,7 @@ async def test_resend_finds_among_the_dead_what_was_trimmed_and_takes_it_from_th
         assert await connection.call("XLEN", "rfctl:dead") == 0
 
 
-async def test_on_several_shards_ids_with_and_without_the_shard_are_found(
-    own_server: Any, tmp_path: Path
-) -> None:
+async def test_ids_are_found_with_and_without_their_shard(own_server: Any, tmp_path: Path) -> None:
     server = own_server()
     connection = Connection.open(RedisAddress(server.url, "the test"))
     async with HttpReceiver() as receiver:
@@ -364,7 +362,7 @@ async def test_on_several_shards_ids_with_and_without_the_shard_are_found(
     await connection.close()
 
 
-async def test_tail_posts_what_leaves_to_a_developer_and_says_what_was_answered(
+async def test_tail_forwards_merged_messages_and_reports_the_answers(
     server: RedisServer, connection: Connection, tmp_path: Path
 ) -> None:
     async with HttpReceiver([200, Answer(418, body=b"tea\x1b[2J")]) as receiver:
@@ -375,7 +373,7 @@ async def test_tail_posts_what_leaves_to_a_developer_and_says_what_was_answered(
             line = [RFCTL, "tail", PHONE, "--since", "10m", "--forward-to", receiver.url]
             with Process(line, environment(tmp_path, **operator.variables)) as tail:
                 await asyncio.to_thread(tail.stderr.wait_for, lambda text: "following" in text)
-                await asyncio.to_thread(tail.stderr.wait_for, lambda text: "taken (2xx)" in text)
+                await asyncio.to_thread(tail.stderr.wait_for, lambda text: "accepted (2xx)" in text)
                 await until(lambda: _followed(connection))
                 await say(daemon, "of somebody else", "79990000000")
                 await say(daemon, "live")
@@ -393,9 +391,7 @@ async def _followed(connection: Connection) -> bool:
 
 
 @pytest.mark.parametrize("url", ["ftp://host/", "http://", "nonsense"])
-async def test_tail_refuses_a_url_that_nothing_can_be_posted_to(
-    server: RedisServer, tmp_path: Path, url: str
-) -> None:
+async def test_tail_rejects_a_wrong_forward_url(server: RedisServer, tmp_path: Path, url: str) -> None:
     refused = await Operator(tmp_path, server.url).run("tail", "--forward-to", url)
     assert (refused.returncode, "--forward-to: it must be http" in refused.stderr) == (2, True), (
         refused.stderr

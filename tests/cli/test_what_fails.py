@@ -85,7 +85,7 @@ def _delete(daemon: Daemon) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("line", [["flush"], ["discard"], ["inspect"]])
-async def test_nothing_to_be_found_says_where_to_look_next(apart: Operator, line: list[str]) -> None:
+async def test_empty_result_names_the_next_step(apart: Operator, line: list[str]) -> None:
     done = await apart.run(*line, PHONE)
     assert (done.returncode, done.stdout) == (3, "")
     assert f"{PHONE} has no pending messages" in done.stderr
@@ -161,7 +161,7 @@ async def test_a_paused_sink_shows_no_next_try(
     assert not any("next retry" in line for line in warned)
 
 
-async def test_a_sink_that_left_the_settings_is_warned_of_with_the_way_back_and_out(
+async def test_removed_sink_is_a_finding_with_both_fixes(
     server: RedisServer, connection: Connection, tmp_path: Path
 ) -> None:
     async with HttpReceiver(lambda _: 500) as receiver:
@@ -194,7 +194,7 @@ async def _run_the_way_out(connection: Connection, line: str) -> None:
         await connection.call(*(word.rstrip(";") for word in command))
 
 
-async def test_a_sink_that_only_these_settings_lack_is_not_to_be_deleted(
+async def test_sink_of_another_daemon_is_not_to_be_deleted(
     server: RedisServer, connection: Connection, tmp_path: Path
 ) -> None:
     async with (
@@ -209,7 +209,7 @@ async def test_a_sink_that_only_these_settings_lack_is_not_to_be_deleted(
     assert "XGROUP" not in line
 
 
-async def test_a_group_of_workers_that_nobody_reads_is_warned_of(
+async def test_unread_worker_group_is_a_finding(
     server: RedisServer, connection: Connection, tmp_path: Path
 ) -> None:
     await connection.call("XGROUP", "CREATE", "rfctl:out", "bots", "0", "MKSTREAM")
@@ -225,7 +225,7 @@ async def test_a_group_of_workers_that_nobody_reads_is_warned_of(
     assert data["output"]["groups"][0]["idle_ms"] < 300_000
 
 
-async def test_all_of_the_quarantine_is_read_again_and_thrown_away_one_by_one(
+async def test_quarantine_is_retried_and_dropped_as_a_whole(
     server: RedisServer, connection: Connection, tmp_path: Path
 ) -> None:
     operator = Operator(tmp_path, server.url, RFCTL_SOURCES__TG__TYPE="telegram")

@@ -10,8 +10,8 @@ import re
 import sys
 from pathlib import Path
 
-from rfctl.config.example import write_example
-from rfctl.config.options import Option, options
+from rfctl.config.example import render_example
+from rfctl.config.options import Option, list_options
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "config.example.toml"
@@ -28,7 +28,7 @@ def manual_text(page: str) -> str:
 def _with_list(text: str, section: str) -> str:
     before, begin, rest = text.partition(_LIST)
     _, end, after = rest.partition("\n.El\n")
-    entries = [_entry(option) for option in options() if option.name.rpartition(".")[0] == section]
+    entries = [_entry(option) for option in list_options() if option.name.rpartition(".")[0] == section]
     return before + begin + "\n".join(entries) + end + after
 
 
@@ -57,7 +57,7 @@ def default_of(option: Option) -> str:
 
 def documents() -> dict[Path, str]:
     """Return each generated file with the text that it should have."""
-    return {EXAMPLE: write_example(), MANUAL: manual_text(MANUAL.read_text())}
+    return {EXAMPLE: render_example(), MANUAL: manual_text(MANUAL.read_text())}
 
 
 def main(arguments: list[str]) -> int:

@@ -27,13 +27,15 @@ from tests.support.receivers import HttpReceiver
 Payloads = list[dict[str, Any]]
 COMMAND = "import sys; open(sys.argv[1], 'ab').write(sys.stdin.buffer.read() + b'\\n')"
 KINDS = ("list", "stream", "http", "command", "stdout", "bullmq", "celery", "rq")
+IN_THE_SAME_REDIS = ("list", "stream")
+"""Writing and acknowledging are one step there: only a key of another kind can make it fail."""
 ONCE = ("list", "stream", "bullmq", "rq")
 """A repeat with the same id changes nothing there; elsewhere the receiver sees it again, under the same id."""
 
 
 @dataclass
 class Outlet:
-    """A sink and what has come out of it, oldest first, as the payloads that the outside sees."""
+    """A sink and its deliveries, oldest first, as the payloads that its receiver sees."""
 
     kind: str
     sink: Sink | RedisSink
@@ -41,7 +43,7 @@ class Outlet:
 
 
 class Stubborn:
-    """A sink that fails for some phones as often as it is told; what it is given otherwise goes through."""
+    """A sink that fails for each phone as often as `failures` says, and then delivers to the inner sink."""
 
     def __init__(self, inner: Sink) -> None:
         self.inner = inner
@@ -61,6 +63,14 @@ class Stubborn:
             self.failures[phone] -= 1
             raise DeliveryError(f"no, not {phone}")
         await self.inner.deliver(delivery)
+
+
+@dataclass
+class FailingOutlet:
+    """An outlet whose sink can be made to fail."""
+
+    sink: Stubborn
+    taken: Callable[[], Awaitable[Payloads]]
 
 
 def settings(kind: str, **more: Any) -> SinkConfig:

@@ -3,7 +3,6 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -22,6 +21,7 @@ from rfctl.sinks.registry import SPECS, build_sink
 from rfctl.store.connection import Connection, RedisAddress
 from tests.support import workers
 from tests.support.servers import RedisServer, ServerMaker
+from tests.support.waiting import PATIENCE_S
 
 QUEUE = "company-7-messages"
 TEMPLATE = "company-{company}-messages"
@@ -40,8 +40,8 @@ def delivery(number: int, metadata: bytes = b'{"pushName":"Zo\xc3\xab"}') -> Del
         for place, text in enumerate(texts)
     ]  # fmt: skip
     raw = [
-        encode_item(sent_one, with_phone=False) + b',"timestamp":1,"receivedAt":2,"waitMs":3}'
-        for sent_one in messages
+        encode_item(message, with_phone=False) + b',"timestamp":1,"receivedAt":2,"waitMs":3}'
+        for message in messages
     ]
     id_ = f"179000000000{number}-0"
     merged = Merged(
@@ -80,26 +80,27 @@ async def test_two_sinks_and_two_rfctl_in_one_queue_are_all_served(
     connection: Connection, type_: str
 ) -> None:
     async with (
-        opened(type_, connection.address.url) as sent_one,
+        opened(type_, connection.address.url) as bot,
         opened(type_, connection.address.url, sink_name="other") as other,
     ):
         for sink, sent in (
-            (sent_one, delivery(1)),
+            (bot, delivery(1)),
             (other, delivery(1)),
-            (sent_one, replace(delivery(1), instance_id="1e1e")),
+            (bot, replace(delivery(1), instance_id="1e1e")),
         ):
             await sink.deliver(sent)
         assert await connection.call("LLEN", WAITING[type_]) == 3
 
 
-async def refusal(sink: Sink, sent_one: Delivery) -> DeliveryError:
+async def refusal(sink: Sink, sent: Delivery) -> DeliveryError:
     with pytest.raises(DeliveryError) as caught:
-        await sink.deliver(sent_one)
+        async with asyncio.timeout(PATIENCE_S):  # far more than the sink's own patience, and not for ever
+            await sink.deliver(sent)
     return caught.value
 
 
 @pytest.mark.parametrize("variable", NODE)
-async def test_a_bullmq_worker_of_node_gets_the_message_in_the_shape_it_reads(
+async def test_bullmq_worker_of_node_gets_the_message_in_its_shape(
     server: RedisServer, variable: str
 ) -> None:
     modules, sent = workers.node_modules(variable), delivery(1)
@@ -114,16 +115,14 @@ async def test_a_bullmq_worker_of_node_gets_the_message_in_the_shape_it_reads(
     assert (data["from"], data["message"], data["companyId"]) == ("79001234567", 'Привет, запишите "меня"', 7)
     assert (data["platform"], data["messageId"]) == ("whatsapp", sent.id)
     assert data["metadata"]["pushName"] == "Zoë"
-    assert [sent_one["messageId"] for sent_one in data["metadata"]["originalMessages"]] == [
+    assert [original["messageId"] for original in data["metadata"]["originalMessages"]] == [
         "wamid-1-0",
         "wamid-1-1",
     ]
 
 
 @pytest.mark.parametrize("variable", NODE)
-async def test_a_repeated_message_is_one_bullmq_job_before_and_after_it_is_done(
-    server: RedisServer, variable: str
-) -> None:
+async def test_repeated_message_is_one_bullmq_job(server: RedisServer, variable: str) -> None:
     modules = workers.node_modules(variable)
     async with opened("bullmq", server.url) as sink:
         for number in (1, 2, 1, 2):
@@ -137,15 +136,14 @@ async def test_a_repeated_message_is_one_bullmq_job_before_and_after_it_is_done(
 
 
 async def test_a_celery_worker_gets_the_messages_in_order_and_in_their_shape(server: RedisServer) -> None:
-    sent = [delivery(number) for number in (1, 2, 3)]
+    deliveries = [delivery(number) for number in (1, 2, 3)]
     async with opened("celery", server.url) as sink:
-        for sent_one in sent:
-            await sink.deliver(sent_one)
+        for sent in deliveries:
+            await sink.deliver(sent)
     async with workers.celery(server, QUEUE) as worker:
-        jobs = [await worker.job() for _ in sent]
+        jobs = [await worker.job() for _ in deliveries]
     assert jobs == [
-        {"id": f"rfctl-bot-0f0f-{sent_one.id}", "data": json.loads(encode_payload(sent_one))}
-        for sent_one in sent
+        {"id": f"rfctl-bot-0f0f-{sent.id}", "data": json.loads(encode_payload(sent))} for sent in deliveries
     ]
 
 
@@ -161,25 +159,24 @@ async def test_a_repeated_message_reaches_celery_with_the_same_task_id(server: R
 
 
 async def test_a_default_rq_worker_gets_the_messages_in_order_and_each_once(server: RedisServer) -> None:
-    sent = [delivery(number) for number in (1, 2, 3)]
+    deliveries = [delivery(number) for number in (1, 2, 3)]
     async with opened("rq", server.url) as sink:
-        for sent_one in [*sent, sent[0]]:
-            await sink.deliver(sent_one)
+        for sent in [*deliveries, deliveries[0]]:
+            await sink.deliver(sent)
         async with workers.rq(server, QUEUE) as worker:
             jobs = await worker.rest()
-        await sink.deliver(sent[0])
+        await sink.deliver(deliveries[0])
         await sink.deliver(delivery(4))
         async with workers.rq(server, QUEUE) as worker:
             later = await worker.rest()
     assert jobs == [
-        {"id": f"rfctl-bot-0f0f-{sent_one.id}", "data": json.loads(encode_payload(sent_one))}
-        for sent_one in sent
+        {"id": f"rfctl-bot-0f0f-{sent.id}", "data": json.loads(encode_payload(sent))} for sent in deliveries
     ]
     assert ids(later) == ["rfctl-bot-0f0f-1790000000004-0"], "a message that was done is not done again"
 
 
 @every_sink
-async def test_a_dead_redis_is_a_failure_in_time_and_the_next_delivery_after_its_return_works(
+async def test_delivery_fails_without_redis_and_succeeds_after_its_return(
     own_server: ServerMaker, type_: str
 ) -> None:
     server = own_server()
@@ -188,9 +185,7 @@ async def test_a_dead_redis_is_a_failure_in_time_and_the_next_delivery_after_its
         await sink.deliver(delivery(1))
         server.kill()
         for number in (2, 3):
-            started = time.monotonic()
             problem = await refusal(sink, delivery(number))
-            assert time.monotonic() - started < 10
             assert not problem.final
             assert str(server.port) in problem.fact
         async with opened(type_, url, timeout_ms=1_500) as secretive:
@@ -201,21 +196,17 @@ async def test_a_dead_redis_is_a_failure_in_time_and_the_next_delivery_after_its
 
 
 @every_sink
-async def test_a_server_that_is_silent_is_a_failure_in_time(type_: str) -> None:
+async def test_delivery_to_a_silent_server_fails(type_: str) -> None:
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
     async with opened(type_, f"redis://:s3cr3t-word@127.0.0.1:{port}/0", timeout_ms=500) as sink:
-        started = time.monotonic()
         problem = await refusal(sink, delivery(1))
-        assert time.monotonic() - started < 10
         assert "s3cr3t-word" not in str(problem)
     listener.close()
 
 
 @every_sink
-async def test_a_redis_that_wants_another_password_is_a_failure_that_can_be_put_right(
-    own_server: ServerMaker, type_: str
-) -> None:
+async def test_wrong_password_is_a_temporary_failure(own_server: ServerMaker, type_: str) -> None:
     server = own_server("--requirepass", "r1ght")
     url = server.url.replace("://", "://:wr0ng@")
     async with opened(type_, url) as sink:

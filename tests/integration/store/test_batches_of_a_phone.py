@@ -42,7 +42,7 @@ async def test_every_batch_of_a_phone_is_found_the_oldest_first(batches: Rig) ->
     assert await batches.batches.find_batches("nobody") == []
 
 
-async def test_chat_narrows_the_search_and_empty_is_the_one_to_one_chat(batches: Rig) -> None:
+async def test_chat_option_narrows_the_search(batches: Rig) -> None:
     assert await texts(batches, await batches.batches.find_batches(PHONE, "family")) == ["second"]
     assert await texts(batches, await batches.batches.find_batches(PHONE, "")) == ["first", "third"]
     assert await batches.batches.find_batches(PHONE, "work") == []

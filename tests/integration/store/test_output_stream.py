@@ -35,7 +35,7 @@ async def read(connection: Connection, group: str, count: int) -> list[bytes]:
     return [entry_id for entry_id, _ in answer[0][1]]
 
 
-async def test_without_a_group_nothing_is_trimmed(connection: Connection, ids: Any) -> None:
+async def test_stream_without_a_group_is_not_trimmed(connection: Connection, ids: Any) -> None:
     assert await trim(connection) == ids
 
 

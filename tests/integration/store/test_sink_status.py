@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rfctl.assembly.sinks import configured_sinks
+from rfctl.assembly.sinks import list_configured_sinks
 from rfctl.store.connection import Connection
 from rfctl.store.deliveries import DeliveryQueue
 from rfctl.store.keys import PAUSED, Keyspace, ShardKeys
@@ -268,7 +268,7 @@ def test_configured_sinks_have_their_groups(tmp_path: Path) -> None:
         sinks__bot__type="stream", sinks__bot__group="bots",
         sinks__copy__type="stream", sinks__copy__key="copies",
     ).settings  # fmt: skip
-    assert {sink.name: (sink.group, sink.forwarded) for sink in configured_sinks(settings)} == {
+    assert {sink.name: (sink.group, sink.forwarded) for sink in list_configured_sinks(settings)} == {
         "crm": ("rfctl:crm", True),
         "bot": ("bots", False),
         "copy": ("rfctl:copy", True),

@@ -141,7 +141,7 @@ def test_init_refuses_a_type_that_is_not_there_and_writes_nothing(tmp_path: Path
 
 
 @pytest.mark.parametrize("place", ["a-file/config.toml", "a-file/in/config.toml", "/proc/config.toml"])
-def test_a_file_that_cannot_be_made_is_named_with_what_to_do(tmp_path: Path, place: str) -> None:
+def test_unwritable_file_is_named_with_the_next_step(tmp_path: Path, place: str) -> None:
     (tmp_path / "a-file").touch()
     problem = init(tmp_path / place).exception
     assert isinstance(problem, CannotWriteError)
@@ -196,9 +196,7 @@ def test_every_command_is_known_to_read_the_settings_or_not() -> None:
 
 
 @pytest.mark.parametrize("command", READS_SETTINGS)
-def test_a_settings_file_that_is_not_there_is_the_same_error_of_every_command(
-    tmp_path: Path, command: str
-) -> None:
+def test_missing_settings_file_is_the_same_error_for_every_command(tmp_path: Path, command: str) -> None:
     file = tmp_path / "none.toml"
     line = ["--config", str(file), *command.split(), *READS_SETTINGS[command]]
     problem = CliRunner().invoke(app, line).exception

@@ -6,23 +6,23 @@ import json
 
 import pytest
 
-from rfctl.cli.output import growing
+from rfctl.cli.output import Output
 
 
 def print_two_and_fail(*, pretty: bool) -> None:
-    with growing("dropped", pretty=pretty) as add:
+    with Output(pretty=pretty).open_array("dropped") as add:
         add({"text": "a\nb"})
         add(2)
         raise ConnectionError
 
 
 def fail_at_once(*, pretty: bool) -> None:
-    with growing("dropped", pretty=pretty):
+    with Output(pretty=pretty).open_array("dropped"):
         raise ConnectionError
 
 
 @pytest.mark.parametrize(("pretty", "lines"), [(True, 8), (False, 1)])
-def test_what_was_printed_before_a_failure_is_whole_json(
+def test_array_that_fails_in_the_middle_is_whole_json(
     capsys: pytest.CaptureFixture[str], pretty: bool, lines: int
 ) -> None:
     with pytest.raises(ConnectionError):
@@ -33,7 +33,7 @@ def test_what_was_printed_before_a_failure_is_whole_json(
 
 
 @pytest.mark.parametrize("pretty", [True, False])
-def test_a_failure_before_the_first_value_prints_nothing(
+def test_array_that_fails_before_its_first_value_prints_nothing(
     capsys: pytest.CaptureFixture[str], pretty: bool
 ) -> None:
     with pytest.raises(ConnectionError):
@@ -42,7 +42,7 @@ def test_a_failure_before_the_first_value_prints_nothing(
 
 
 @pytest.mark.parametrize("pretty", [True, False])
-def test_no_value_at_all_is_an_empty_array(capsys: pytest.CaptureFixture[str], pretty: bool) -> None:
-    with growing("dropped", pretty=pretty):
+def test_array_without_values_is_empty(capsys: pytest.CaptureFixture[str], pretty: bool) -> None:
+    with Output(pretty=pretty).open_array("dropped"):
         pass
     assert json.loads(capsys.readouterr().out) == {"dropped": []}

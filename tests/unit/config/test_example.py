@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from rfctl.assembly.sinks import build_target, forwarded_sinks
+from rfctl.assembly.sinks import build_target, list_forwarded_sinks
 from rfctl.assembly.sources import build_sources
 from rfctl.config.environment import Environment
-from rfctl.config.example import examples, write_starter
+from rfctl.config.example import list_examples, render_starter
 from rfctl.config.loader import load
-from rfctl.config.options import NAMED, OF_OTHER_PACKAGES, Option, options
+from rfctl.config.options import NAMED, OF_OTHER_PACKAGES, Option, list_options
 from rfctl.config.settings import Settings
-from rfctl.config.toml_text import toml_section, toml_value
+from rfctl.config.toml_text import render_toml_section, render_toml_value
 from rfctl.errors import UsageError
 from rfctl.section import Example
 from rfctl.sinks import registry as sinks
@@ -39,12 +39,12 @@ def ready() -> list[str]:
 
 
 def named_options() -> list[Option]:
-    return [option for option in options() if ".NAME." in option.name]
+    return [option for option in list_options() if ".NAME." in option.name]
 
 
 def base(section: str, kind: str) -> dict[str, Any]:
     """Return the settings of an example of this type, the last one."""
-    tables = [dict(example.settings) for example in examples(section)]
+    tables = [dict(example.settings) for example in list_examples(section)]
     return [table for table in tables if not kind or table.get("type") == kind][-1]
 
 
@@ -75,7 +75,7 @@ def test_a_ready_configuration_works_as_it_stands(tmp_path: Path, text: str) -> 
     loaded = settings(tmp_path, text)
     assert len(text.splitlines()) <= 6
     assert len(build_sources(loaded)) == 1
-    for name, config in forwarded_sinks(loaded).items():
+    for name, config in list_forwarded_sinks(loaded).items():
         assert build_target(name, config, redis_url="redis://h/0").name == name
     assert len(loaded.sources) + len(loaded.rules) + len(loaded.sinks) == 1
 
@@ -84,7 +84,7 @@ def test_every_type_has_a_ready_configuration(tmp_path: Path) -> None:
     loaded = settings(tmp_path, "\n".join(ready()))
     assert {config.type for config in loaded.sources.values()} == set(sources.SPECS)
     assert {config.type for config in loaded.sinks.values()} == set(sinks.SPECS)
-    assert len(ready()) == sum(len(examples(section)) for section in NAMED)
+    assert len(ready()) == sum(len(list_examples(section)) for section in NAMED)
 
 
 @pytest.mark.parametrize("option", named_options(), ids=lambda option: option.name)
@@ -98,12 +98,12 @@ def test_each_setting_is_shown_with_a_value_that_each_of_its_types_takes(
         table = {**base(section, kind), name: shown_value(option)}
         if name == "type":
             table = base(section, shown_value(option))
-        loaded = settings(tmp_path, toml_section(f"{section}.x", table) + "\n")
+        loaded = settings(tmp_path, render_toml_section(f"{section}.x", table) + "\n")
         value = getattr(getattr(loaded, section)["x"], name)
         assert value == shown_value(option)
 
 
-def test_a_setting_that_is_empty_says_so_beside_the_value_that_is_shown() -> None:
+def test_empty_default_is_named_beside_its_example() -> None:
     for option in named_options():
         value = shown_value(option)
         is_empty = option.default is None or not (option.default or value == option.default)
@@ -114,20 +114,20 @@ def test_a_setting_that_is_empty_says_so_beside_the_value_that_is_shown() -> Non
 
 @pytest.mark.parametrize("kind", sources.SPECS)
 def test_a_file_for_one_source_works_as_it_stands(tmp_path: Path, kind: str) -> None:
-    loaded = settings(tmp_path, write_starter([kind], []))
+    loaded = settings(tmp_path, render_starter([kind], []))
     assert [config.type for config in loaded.sources.values()] == [kind]
     assert not loaded.sinks
 
 
 @pytest.mark.parametrize("kind", sinks.SPECS)
 def test_a_file_for_one_sink_works_as_it_stands(tmp_path: Path, kind: str) -> None:
-    loaded = settings(tmp_path, write_starter([], [kind]))
+    loaded = settings(tmp_path, render_starter([], [kind]))
     assert [config.type for config in loaded.sinks.values()] == [kind]
     assert not loaded.sources
 
 
 def test_a_file_for_several_types_has_a_section_for_each(tmp_path: Path) -> None:
-    loaded = settings(tmp_path, write_starter(["telegram", "waha", "telegram"], ["http", "http"]))
+    loaded = settings(tmp_path, render_starter(["telegram", "waha", "telegram"], ["http", "http"]))
     assert list(loaded.sources) == ["telegram", "waha", "telegram-2"]
     assert list(loaded.sinks) == ["crm", "crm-2"]
 
@@ -139,18 +139,16 @@ def test_a_file_for_several_types_has_a_section_for_each(tmp_path: Path) -> None
         ([], ["bulmq"], "there is no sink of type bulmq; did you mean bullmq?"),
     ],
 )
-def test_a_file_for_a_type_that_is_not_there_is_refused(
-    sources_: list[str], sinks_: list[str], fact: str
-) -> None:
+def test_file_for_an_unknown_type_is_rejected(sources_: list[str], sinks_: list[str], fact: str) -> None:
     with pytest.raises(UsageError) as problem:
-        write_starter(sources_, sinks_)
+        render_starter(sources_, sinks_)
     assert problem.value.fact == fact
     assert "use " in problem.value.next
 
 
 def test_an_example_is_a_comment_and_a_section() -> None:
     example = Example("A title", "x", {"type": "stdout", "timeout_ms": 5})
-    assert toml_section(f"sinks.{example.name}", example.settings) == (
+    assert render_toml_section(f"sinks.{example.name}", example.settings) == (
         '[sinks.x]\ntype = "stdout"\ntimeout_ms = 5'
     )
-    assert toml_value({"a b": [1, {"c": "d"}]}) == '{ "a b" = [1, { c = "d" }] }'
+    assert render_toml_value({"a b": [1, {"c": "d"}]}) == '{ "a b" = [1, { c = "d" }] }'

@@ -11,7 +11,7 @@ from rfctl.assembly.batching import build_policy
 from rfctl.assembly.sinks import build_target
 from rfctl.config.environment import Environment
 from rfctl.config.loader import Configuration, load
-from rfctl.config.options import configured_options, find_option, options, value_of
+from rfctl.config.options import configured_options, find_option, list_options, value_of
 from rfctl.config.rules import TYPES
 from rfctl.errors import CommandLineError, SettingsError
 from rfctl.sinks import PluginSinkConfig
@@ -44,7 +44,7 @@ def credentials(tmp_path: Path, **secrets: str) -> str:
     return str(folder)
 
 
-def test_the_later_layer_wins_and_what_it_hides_is_known(tmp_path: Path) -> None:
+def test_later_layer_wins_and_lists_its_overrides(tmp_path: Path) -> None:
     (tmp_path / "etc.toml").write_text("[batching]\n\nquiet_ms = 1000\n")
     user = tmp_path / ".config/rfctl/config.toml"
     user.parent.mkdir(parents=True)
@@ -66,7 +66,7 @@ def test_the_later_layer_wins_and_what_it_hides_is_known(tmp_path: Path) -> None
     assert loaded.set_by("log.level") == "default"
 
 
-def test_all_problems_are_said_at_once_with_their_places(tmp_path: Path) -> None:
+def test_all_problems_are_reported_together_with_their_places(tmp_path: Path) -> None:
     lines = problems(
         tmp_path,
         '[batching]\nquit_ms = 5\nmax_size = "many"\n\n[nonsense]\nx = 1\n',
@@ -108,7 +108,7 @@ def test_a_broken_file_is_named_with_its_line(tmp_path: Path) -> None:
     assert "line 2" in problems(tmp_path, "[http]\nport 1\n")[0]
 
 
-def test_a_file_that_is_asked_for_and_missing_is_an_error(tmp_path: Path) -> None:
+def test_missing_chosen_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(SettingsError) as problem:
         load(environment(tmp_path), file=tmp_path / "no.toml")
     assert "cannot be read" in problem.value.problems[0]
@@ -153,7 +153,7 @@ def test_a_wrong_value_is_the_command_lines_fault_only_if_nobody_else_is_wrong(t
     assert both.value.exit_status == 78
 
 
-def test_a_wrong_value_that_a_flag_hides_is_nobodys_fault(tmp_path: Path) -> None:
+def test_overridden_wrong_value_is_no_error(tmp_path: Path) -> None:
     configuration = load(environment(tmp_path, RFCTL_HTTP__PORT="99999"), flags={"http.port": ("--port", 1)})
     assert configuration.settings.http.port == 1
 
@@ -212,7 +212,7 @@ def test_a_url_is_shown_without_its_passwords(url: str, shown: str) -> None:
     assert mask_url(url) == shown
 
 
-def test_a_file_with_secrets_that_all_can_read_is_said(tmp_path: Path) -> None:
+def test_world_readable_file_with_secrets_is_noticed(tmp_path: Path) -> None:
     path = tmp_path / "etc.toml"
     path.write_text('[http]\nadmin_token = "x"\n')
     path.chmod(0o644)
@@ -222,7 +222,7 @@ def test_a_file_with_secrets_that_all_can_read_is_said(tmp_path: Path) -> None:
 
 
 def test_every_option_says_what_it_is_for() -> None:
-    for option in options():
+    for option in list_options():
         assert option.about.endswith("."), option.name
 
 
@@ -319,7 +319,7 @@ HTTP = '[sinks.crm]\ntype = "http"\n'
         '[sinks.q]\ntype = "celery"\ntask = "t"\nurl = "redis://127.0.0.1/1"\n',
     ],
 )
-def test_what_can_be_is_right(tmp_path: Path, text: str) -> None:
+def test_possible_values_are_accepted(tmp_path: Path, text: str) -> None:
     configuration = loaded(tmp_path, text).settings
     assert configuration.rules or configuration.sinks
 
@@ -480,7 +480,7 @@ def test_a_wrong_named_section_is_said_in_words_with_its_line(
     assert lines.endswith(f"({tmp_path / 'etc.toml'}:{line})")
 
 
-def test_all_that_does_not_fit_in_the_rules_is_said_at_once(tmp_path: Path) -> None:
+def test_wrong_rules_are_reported_together(tmp_path: Path) -> None:
     lines = problems(
         tmp_path, RULE + 'patterns = ["(", "a", ")"]\ntypes = ["imgae", "vocie"]\nwords = [""]\n[rules.y]\n'
     )
@@ -494,7 +494,7 @@ def test_all_that_does_not_fit_in_the_rules_is_said_at_once(tmp_path: Path) -> N
     assert [option.partition(": ")[0] for option in unknown] == ["rules.x.sources"] * 2 + ["rules.y.sources"]
 
 
-def test_wrong_named_sections_are_all_said_at_once(tmp_path: Path) -> None:
+def test_wrong_named_sections_are_reported_together(tmp_path: Path) -> None:
     lines = problems(
         tmp_path,
         SALON + 'verify_token = "x"\npublic_url = "y"\n[rules.x]\n[sinks.crm]\ntype = "http"\n',

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rfctl.config.environment import Environment
-from rfctl.config.example import examples
+from rfctl.config.example import list_examples
 from rfctl.config.loader import Configuration, load
-from rfctl.config.options import NAMED, Option, options, template_of, value_of
-from rfctl.config.toml_text import toml_section, toml_value, write_configuration
+from rfctl.config.options import NAMED, Option, list_options, template_of, value_of
+from rfctl.config.toml_text import render_configuration, render_toml_section, render_toml_value
 from rfctl.config.unions import model_for
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -56,16 +56,16 @@ def other_value(option: Option) -> Any:
 
 @given(value=VALUES)
 def test_any_value_is_read_back_equal(value: Any) -> None:
-    text = toml_value(value)
+    text = render_toml_value(value)
     assert "\n" not in text
     assert tomllib.loads(f"x = {text}")["x"] == value
 
 
 def test_every_fixed_setting_is_read_back_equal(tmp_path: Path) -> None:
-    fixed = [option for option in options() if ".NAME." not in option.name]
+    fixed = [option for option in list_options() if ".NAME." not in option.name]
     sections = dict.fromkeys(option.name.partition(".")[0] for option in fixed)
     text = "\n".join(
-        toml_section(
+        render_toml_section(
             section,
             {
                 option.name.partition(".")[2]: other_value(option)
@@ -78,18 +78,18 @@ def test_every_fixed_setting_is_read_back_equal(tmp_path: Path) -> None:
     before = configuration(tmp_path, text)
     for option in fixed:
         assert value_of(before.settings, option.name) != option.default, option.name
-    after = configuration(tmp_path, write_configuration(before, with_secrets=True))
+    after = configuration(tmp_path, render_configuration(before, with_secrets=True))
     assert after.settings == before.settings
 
 
-CASES = [(section, example) for section in NAMED for example in examples(section)]
+CASES = [(section, example) for section in NAMED for example in list_examples(section)]
 
 
 @pytest.mark.parametrize(("section", "example"), CASES, ids=lambda case: getattr(case, "name", case))
 def test_every_setting_of_every_type_is_read_back_equal(tmp_path: Path, section: str, example: Any) -> None:
     table = dict(example.settings)
     model = model_for(section, table.get("type", ""))
-    for option in options():
+    for option in list_options():
         place, _, setting = option.name.rpartition(".")
         if place == f"{section}.NAME" and setting in model.model_fields and setting not in table:
             table[setting] = option.example
@@ -100,8 +100,8 @@ def test_every_setting_of_every_type_is_read_back_equal(tmp_path: Path, section:
         table.pop("sources")
     if table.get("type") == "bullmq":
         table["url"] = "redis://:secret@h/0"
-    before = configuration(tmp_path, toml_section(f"{section}.my-one", table) + "\n")
-    after = configuration(tmp_path, write_configuration(before, with_secrets=True))
+    before = configuration(tmp_path, render_toml_section(f"{section}.my-one", table) + "\n")
+    after = configuration(tmp_path, render_configuration(before, with_secrets=True))
     assert after.settings == before.settings
     assert list(getattr(after.settings, section)) == ["my-one"]
     assert all(after.set_by(name) != "default" for name in before.origins)
@@ -115,7 +115,7 @@ def test_a_written_file_has_the_values_of_all_layers_and_the_defaults_as_comment
         RFCTL_RULES__STOP__WORDS="stop,halt",
         RFCTL_RULES__STOP__ACTION="discard_batch",
     )
-    text = write_configuration(before, with_secrets=False)
+    text = render_configuration(before, with_secrets=False)
     assert "\nquiet_ms = 4000\n" in text
     assert "\nmax_size = 7\n" in text
     assert "\n# max_wait_ms = 60000\n" in text
@@ -132,21 +132,21 @@ def test_secrets_are_left_out_unless_they_are_asked_for(tmp_path: Path) -> None:
         '[sources.salon]\ntype = "telegram"\nsecrets = ["hush"]\n'
         '[sinks.crm]\ntype = "http"\nurl = "https://h/"\nheaders = { Authorization = "hush" }\n',
     )
-    masked = write_configuration(before, with_secrets=False)
+    masked = render_configuration(before, with_secrets=False)
     assert "hush" not in masked
     assert '# url = "redis://me:•••@h/0"' in masked
     assert "--secrets --to FILE" in masked
     without = configuration(tmp_path, masked)
     assert without.set_by("http.admin_token") == without.set_by("redis.url") == "default"
     assert without.set_by("sinks.crm.url") != "default", "a URL without a password is no secret"
-    full = write_configuration(before, with_secrets=True)
+    full = render_configuration(before, with_secrets=True)
     assert "--secrets" not in full
     assert configuration(tmp_path, full).settings == before.settings
 
 
 def test_every_written_name_is_in_the_table_of_options(tmp_path: Path) -> None:
-    text = write_configuration(configuration(tmp_path, ""), with_secrets=True)
-    names = {option.name for option in options()}
+    text = render_configuration(configuration(tmp_path, ""), with_secrets=True)
+    names = {option.name for option in list_options()}
     table = tomllib.loads("\n".join(line.removeprefix("# ") for line in text.splitlines()[1:]))
     names_in_file = {f"{section}.{setting}" for section, inner in table.items() for setting in inner}
     assert names_in_file == {name for name in names if ".NAME." not in name}

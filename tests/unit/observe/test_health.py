@@ -50,7 +50,7 @@ def test_workers_are_silent_when_something_is_left_and_nobody_asks(
     assert bool(about(ConsumerGroup("rfctl:out", "bots", lag, pending, idle_ms))) == is_warned
 
 
-def test_a_group_that_is_silent_on_several_shards_is_said_once_with_all_that_is_left() -> None:
+def test_unread_group_on_several_shards_is_one_finding_with_the_sum() -> None:
     groups = [ConsumerGroup(f"rfctl:{{{shard}}}:out", "bots", 2, 1, 400_000) for shard in range(3)]
     [line] = about(*groups)
     assert "9 messages are left" in line
@@ -92,14 +92,14 @@ def test_a_refused_write_comes_first_and_no_daemon_is_called_missing() -> None:
     assert second.code == "daemons_unknown"
 
 
-def test_without_daemons_the_processor_and_each_sink_are_missed() -> None:
+def test_missing_daemons_are_found_for_the_processor_and_each_sink() -> None:
     missing = findings(look(sinks=[crm(unserved=1, holders=())]))
     assert [(finding.code, finding.subject) for finding in missing] == [
         ("processor_missing", ""), ("sink_unserved", "crm"),
     ]  # fmt: skip
 
 
-def test_a_failing_sink_is_reported_with_its_error_and_its_next_retry() -> None:
+def test_failing_sink_is_reported_with_its_error_and_next_retry() -> None:
     failing = crm(held=2, next_try_ms=15_000, retry_cause=RetryCause("answered 500", 9_000, 4_000))
     [finding] = findings(look(daemons=[ALIVE], sinks=[failing]))
     assert (finding.code, finding.severity, finding.subject) == ("sink_failing", "error", "crm")
@@ -116,7 +116,7 @@ def test_a_paused_sink_announces_no_retry() -> None:
     assert failing.fix == "rfctl resume crm retries now"
 
 
-def test_what_waits_for_the_operator_comes_last() -> None:
+def test_dead_letters_and_quarantine_are_the_last_findings() -> None:
     last = findings(look(daemons=[ALIVE], dead=2, quarantine=1))
     assert [finding.line() for finding in last] == [
         "dead: 2 messages that a sink did not take (rfctl dead list)",

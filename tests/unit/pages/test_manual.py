@@ -13,7 +13,7 @@ import pytest
 
 import rfctl
 from rfctl.cli.app import load_all_commands
-from rfctl.config.options import options
+from rfctl.config.options import list_options
 from rfctl.errors import EXIT_STATUSES
 from rfctl.sources.registry import SPECS as SOURCES
 from rfctl.store.keys import DAEMONS, PAUSED, QUARANTINE, SHARDS, ShardKeys, events_channel
@@ -55,10 +55,10 @@ def settings_of(page: str) -> dict[str, str]:
 
 def test_every_setting_stands_there_with_its_default_types_and_meaning() -> None:
     entries = settings_of(text("rfctl.toml.5"))
-    assert list(entries) == [option.name for option in options()], (
+    assert list(entries) == [option.name for option in list_options()], (
         "all of them, in their order, and none that is no more"
     )
-    for option in options():
+    for option in list_options():
         entry = entries[option.name]
         assert option.about in entry.replace("\n", " "), option.name
         assert f"\nType: {option.kind}.\n" in entry, option.name

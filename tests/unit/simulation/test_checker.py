@@ -4,7 +4,7 @@ import json
 
 from rfctl.batching.policy import Timers
 from rfctl.model.stored import Merged
-from rfctl.simulation import check, offsets, schedule
+from rfctl.simulation import check, plan_times, schedule
 
 TIMERS = Timers(5000, 10, 60_000)
 SENT = schedule(["p"], [0.0, 0.1], "r")
@@ -18,13 +18,13 @@ def merged(handed: int, *ids: str, at: tuple[int, ...] = (1000, 1100), reason: s
     return Merged(f"{handed}-0", "p", "", "x", len(ids), reason, at[0], at[-1], 0, "generic", True, raw)
 
 
-def test_what_is_promised_passes() -> None:
+def test_correct_result_passes_the_check() -> None:
     verdict = check(SENT, [merged(6105, "r-0-0", "r-0-1")], TIMERS, expected=1)
     assert verdict.failures == []
     assert verdict.worst_late_ms == 5
 
 
-def test_every_broken_promise_is_named() -> None:
+def test_every_failed_check_is_named() -> None:
     def says(*batches: Merged, expected: int | None = None) -> str:
         return "; ".join(check(SENT, list(batches), TIMERS, expected).failures)
 
@@ -38,7 +38,7 @@ def test_every_broken_promise_is_named() -> None:
 
 
 def test_the_scenarios_follow_the_settings() -> None:
-    assert offsets("rapid-fire", TIMERS, None, None) == [0.1 * i for i in range(8)]
-    assert offsets("long-pauses", TIMERS, None, None) == [0, 6, 12]
-    assert offsets("overflow", TIMERS, None, None) == [0] * 12
-    assert offsets("rapid-fire", TIMERS, 2, 3.0) == [0, 3]
+    assert plan_times("rapid-fire", TIMERS, None, None) == [0.1 * i for i in range(8)]
+    assert plan_times("long-pauses", TIMERS, None, None) == [0, 6, 12]
+    assert plan_times("overflow", TIMERS, None, None) == [0] * 12
+    assert plan_times("rapid-fire", TIMERS, 2, 3.0) == [0, 3]

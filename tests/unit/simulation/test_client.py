@@ -20,7 +20,7 @@ async def refused(answer: Answer) -> RfctlError:
     return problem.value
 
 
-async def test_a_daemon_that_cannot_now_is_told_in_its_own_words_and_may_be_asked_again() -> None:
+async def test_busy_daemon_is_reported_in_its_own_words_as_temporary() -> None:
     problem = await refused(Answer(503, body=BUSY))
     assert isinstance(problem, DaemonCannotNowError)
     assert problem.exit_status == 75
@@ -37,12 +37,12 @@ async def test_a_daemon_with_other_settings_is_no_bug() -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"Service Unavailable", b"[1]", b"\xff\xfe"])
-async def test_an_answer_that_is_no_json_of_ours_is_told_as_it_is(body: bytes) -> None:
+async def test_foreign_answer_is_reported_as_it_is(body: bytes) -> None:
     problem = await refused(Answer(503, body=body))
     assert problem.fact.rstrip(": ").endswith(f"503: {body.decode(errors='replace')}".rstrip(": "))
 
 
-async def test_what_speaks_no_http_at_the_daemons_address_is_no_daemon() -> None:
+async def test_listener_without_http_is_no_daemon() -> None:
     async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readline()
         writer.write(b"-ERR unknown command\r\n")

@@ -34,17 +34,17 @@ def store_of(output: Output) -> Store:
     return cast(Store, fake)
 
 
-async def test_a_look_counts_the_messages_of_the_run_and_skips_those_of_others() -> None:
+async def test_read_new_counts_only_messages_of_the_run() -> None:
     output = Output()
     output.append("a")
     follower = await Follower.open(store_of(output), ["a", "b", "c"])
-    assert await follower.look() == 0, "what was there before is no answer"
+    assert await follower.read_new() == 0, "what was there before is no answer"
     output.append("a", "b")
     output.append("of somebody else")
-    assert await follower.look() == 2
+    assert await follower.read_new() == 2
     assert not follower.is_complete
     output.append("c")
-    assert (await follower.look(), follower.is_complete) == (1, True)
+    assert (await follower.read_new(), follower.is_complete) == (1, True)
     assert [merged.id for merged in follower.merged] == ["2-0", "4-0"]
 
 
@@ -53,5 +53,5 @@ async def test_a_message_that_comes_again_is_collected_for_the_check() -> None:
     follower = await Follower.open(store_of(output), ["a"])
     output.append("a")
     output.append("a")
-    assert await follower.look() == 1
+    assert await follower.read_new() == 1
     assert len(follower.merged) == 2

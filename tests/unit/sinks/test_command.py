@@ -193,7 +193,7 @@ async def test_a_delivery_that_is_cancelled_twice_kills_its_program_at_once(
         await delivery
 
 
-async def test_what_a_program_leaves_running_neither_holds_up_the_delivery_nor_lives_on(watch: Watch) -> None:
+async def test_children_of_a_program_end_with_the_delivery(watch: Watch) -> None:
     async with asyncio.timeout(10):
         await shell(f"exec 3> {watch.path}; echo up >&3; sleep 60 & exit 0").deliver(message())
     assert await watch.next() == b"up\n"
@@ -201,7 +201,7 @@ async def test_what_a_program_leaves_running_neither_holds_up_the_delivery_nor_l
 
 
 @pytest.mark.skipif(shutil.which("setsid") is None, reason="needs setsid (Debian's util-linux)")
-async def test_a_program_that_leaves_its_group_and_keeps_our_pipe_does_not_hold_up_the_delivery(
+async def test_detached_child_with_our_pipe_does_not_delay_the_delivery(
     watch: Watch,
 ) -> None:
     started, go = watch.path.with_name("started"), watch.path.with_name("go")

@@ -109,7 +109,7 @@ async def test_every_broker_of_celery_is_shown_without_its_password() -> None:
     await sink.close()
 
 
-async def test_a_broker_that_refuses_is_not_waited_for() -> None:
+async def test_refused_connection_to_a_broker_fails_at_once() -> None:
     sink = await opened("celery", url="amqp://127.0.0.1:1//")
     with pytest.raises(DeliveryError, match="refused"):
         await sink.deliver(delivery())

@@ -42,7 +42,7 @@ def test_a_time_is_read_in_seconds_and_in_ms(written: float | str, ms: int) -> N
     ],
     ids=lambda written: type(written).__name__,
 )
-def test_what_is_no_time_is_none_and_never_a_crash(written: Any) -> None:
+def test_value_that_is_no_time_is_none(written: Any) -> None:
     assert unix_ms(written) is None
 
 
@@ -67,7 +67,7 @@ def test_any_value_is_a_time_that_can_be_stored_or_none(written: Any) -> None:
         ({"text": "ж" * 51}, "the text is longer than 100 bytes"),
     ],
 )
-def test_why_a_message_cannot_be_stored_is_said_in_words(fields: dict[str, str], why: str) -> None:
+def test_message_over_the_limits_has_a_reason(fields: dict[str, str], why: str) -> None:
     with pytest.raises(NotUnderstoodError) as problem:
         check_limits(message(**fields), 100)
     assert problem.value.fact == why
@@ -109,7 +109,7 @@ def test_tidying_a_type_twice_changes_nothing_more(name: str) -> None:
     assert 0 < len(tidied) <= 32
 
 
-def test_what_is_heavy_is_left_out_and_every_value_beside_it_keeps_its_bytes() -> None:
+def test_strip_fields_keeps_the_bytes_of_every_other_value() -> None:
     raw = b'{"a":1.50,"picture":"/9j/","in":[{"_data":{"b":1},"big":123456789012345678901}],"as it":  {"is": 1}}'
     assert strip_fields(raw, HEAVY) == (b'{"a":1.50,"in":[{"big":123456789012345678901}],"as it":{"is": 1}}')
 
@@ -122,7 +122,7 @@ def test_without_anything_heavy_the_json_means_the_same(raw: bytes) -> None:
 
 
 @given(ANY_JSON)
-def test_nothing_else_is_lost_with_what_is_heavy(value: Any) -> None:
+def test_stripping_heavy_fields_keeps_everything_else(value: Any) -> None:
     raw = json.dumps({"kept": value, "picture": value}).encode()
     assert json.loads(strip_fields(raw, HEAVY | {"\0"})) == json.loads(json.dumps({"kept": value}))
 

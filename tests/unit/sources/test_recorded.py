@@ -32,7 +32,7 @@ def source_of(kind: str, mapping: dict[str, str] | None = None) -> Source:
 @pytest.mark.parametrize(("kind", "case"), RECORDED, ids=str)
 def test_a_recorded_payload_is_read_as_the_table_says(kind: str, case: Case) -> None:
     reading = check(source_of(kind, case.expected.get("mapping")), case)
-    assert {item.channel for item in reading.messages} <= {"here"}
+    assert {message.channel for message in reading.messages} <= {"here"}
 
 
 @pytest.mark.parametrize(("kind", "case"), RECORDED, ids=str)
@@ -47,7 +47,7 @@ def test_a_redacted_payload_is_read_as_before(kind: str, case: Case) -> None:
 
 
 @pytest.mark.parametrize(("kind", "case"), UNCLEAR, ids=str)
-def test_what_is_unclear_can_be_read_again_alone_and_as_it_was(kind: str, case: Case) -> None:
+def test_unparsed_part_can_be_parsed_again_alone(kind: str, case: Case) -> None:
     source = source_of(kind, case.expected.get("mapping"))
     check_unclear(source, source.messages(case.body))
 

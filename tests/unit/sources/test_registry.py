@@ -30,7 +30,7 @@ def test_a_source_is_built_from_its_example_and_verifies_nothing_empty(spec: Sou
 
 
 @pytest.mark.parametrize("spec", SPECS.values(), ids=lambda spec: spec.type)
-def test_a_source_answers_a_get_only_if_it_has_a_hint_for_its_handshake(spec: SourceSpec) -> None:
+def test_source_with_a_handshake_has_a_hint_for_it(spec: SourceSpec) -> None:
     config = build_section(spec.config, {"type": spec.type, **spec.examples[0].settings}, "sources.x")
     has_handshake = type(source_of(spec)).handshake is not Source.handshake
     assert bool(config.handshake_hint("x")) == has_handshake

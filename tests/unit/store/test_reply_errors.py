@@ -47,7 +47,7 @@ def test_each_cause_has_the_next_step_that_fits_it(code: str, read: Callable[[st
     assert LEADS_TO[code] in named.next
 
 
-def test_no_cause_is_left_out() -> None:
+def test_every_cause_of_refused_writes_is_listed() -> None:
     assert set(CANNOT_NOW) == set(ANSWERS) == set(LEADS_TO)
 
 

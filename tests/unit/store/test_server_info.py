@@ -33,11 +33,11 @@ def test_a_full_memory_is_named_with_its_size() -> None:
     ]
 
 
-def test_what_redis_does_not_count_does_not_fill_it() -> None:
+def test_uncounted_memory_does_not_fill_redis() -> None:
     assert causes(maxmemory="900", mem_not_counted_for_evict="100") == []
 
 
-def test_a_redis_that_makes_room_by_deleting_is_not_full() -> None:
+def test_evicting_redis_is_not_full() -> None:
     assert causes(maxmemory="900", maxmemory_policy="allkeys-lru") == []
     assert causes(maxmemory="900", maxmemory_policy="volatile-lru") != []
 

@@ -27,7 +27,7 @@ OUTSIDE = [
 
 
 @pytest.mark.parametrize("host", INSIDE)
-def test_an_address_that_is_not_public_is_refused_by_name(host: str) -> None:
+def test_address_that_is_not_public_is_blocked_with_its_name(host: str) -> None:
     assert refusal(host).startswith(f"{host} is a")
 
 
@@ -39,7 +39,7 @@ def test_a_public_address_is_allowed(host: str) -> None:
 @pytest.mark.parametrize(
     "host", ["localhost", "0x7f000001", "2130706433", "0177.0.0.1", "127.1", "", "1.1.1.1 "]
 )
-def test_what_is_not_written_as_an_address_is_refused(host: str) -> None:
+def test_numeric_host_in_odd_notation_is_rejected(host: str) -> None:
     assert "is not an address" in refusal(host)
 
 

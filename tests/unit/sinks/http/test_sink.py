@@ -127,7 +127,7 @@ async def test_extra_headers_are_sent() -> None:
     assert receiver.taken[0]["headers"]["authorization"] == "Bearer x"
 
 
-async def test_a_message_that_is_not_utf8_is_refused_for_good_when_it_is_to_be_signed() -> None:
+async def test_unsignable_text_is_a_final_failure() -> None:
     async with sink("http://127.0.0.1:1", secrets=SECRETS) as built:
         with pytest.raises(DeliveryError, match="not UTF-8") as caught:
             await built.deliver(message(raw=(b'{"message":"\xff"}',)))
@@ -200,13 +200,13 @@ def test_any_retry_after_gives_a_wait_within_a_day(header: str) -> None:
     assert 0 <= retry_after_ms(header, 1_790_000_000_000) <= DAY_MS
 
 
-async def test_a_receiver_that_says_nothing_is_left_after_the_timeout() -> None:
+async def test_silent_receiver_times_out() -> None:
     async with tcp_receiver(lambda reader, writer: asyncio.sleep(60)) as port:
         problem = await failure(f"http://127.0.0.1:{port}/", timeout_ms=200)
     assert problem.fact == "no answer within 200 ms"
 
 
-async def test_a_receiver_that_trickles_its_head_is_left_after_the_timeout() -> None:
+async def test_receiver_with_a_slow_head_times_out() -> None:
     async def trickle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nx: ")
         while True:
@@ -220,7 +220,7 @@ async def test_a_receiver_that_trickles_its_head_is_left_after_the_timeout() -> 
 
 
 @pytest.mark.parametrize(("status", "taken"), [(200, True), (500, False)])
-async def test_a_rest_that_trickles_is_not_waited_for_and_the_status_counts(
+async def test_slow_body_is_cut_off_and_the_status_counts(
     monkeypatch: pytest.MonkeyPatch, status: int, taken: bool
 ) -> None:
     async def trickle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -240,7 +240,7 @@ async def test_a_rest_that_trickles_is_not_waited_for_and_the_status_counts(
                     await built.deliver(message())
 
 
-async def test_no_more_than_64_kib_of_an_answer_are_read_and_200_characters_shown() -> None:
+async def test_answer_is_read_to_64_kib_and_shown_to_200_characters() -> None:
     written = 0
 
     async def flood(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -260,7 +260,7 @@ async def test_no_more_than_64_kib_of_an_answer_are_read_and_200_characters_show
 @pytest.mark.parametrize(
     "says", [b"", b"SSH-2.0-x\r\n", b"HTTP/1.1 abc\r\n\r\n", b"HTTP/1.1 200 OK\r\nbad header\r\n\r\n"]
 )
-async def test_what_is_no_http_answer_is_a_failure_in_one_line(says: bytes) -> None:
+async def test_answer_that_is_no_http_is_a_failure_in_one_line(says: bytes) -> None:
     async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(says)
@@ -291,7 +291,7 @@ async def test_a_port_where_nobody_listens_is_named() -> None:
     assert problem.fact == f"no connection to 127.0.0.1:{port}: Connection refused"
 
 
-async def test_a_name_that_is_not_found_is_a_failure_that_is_tried_again(
+async def test_unknown_host_name_is_a_temporary_failure(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def getaddrinfo(*_: object, **__: object) -> None:
@@ -303,13 +303,13 @@ async def test_a_name_that_is_not_found_is_a_failure_that_is_tried_again(
     assert not problem.final
 
 
-async def test_a_connection_that_does_not_come_about_is_left_after_its_own_timeout() -> None:
+async def test_connection_attempt_has_its_own_timeout() -> None:
     async with tcp_receiver(lambda reader, writer: asyncio.sleep(60)) as port:  # silent in the TLS handshake
         problem = await failure(f"https://127.0.0.1:{port}/", connect_timeout_ms=200, timeout_ms=60_000)
     assert problem.fact == f"no connection to 127.0.0.1:{port} within 200 ms"
 
 
-async def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path) -> None:
+async def test_untrusted_certificate_is_rejected(tmp_path: Path) -> None:
     _, context = self_signed(tmp_path)
     heard: list[object] = []
     server = await asyncio.start_server(lambda *streams: heard.append(streams), "127.0.0.1", 0, ssl=context)

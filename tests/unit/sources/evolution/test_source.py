@@ -61,8 +61,8 @@ def test_the_api_key_is_kept_nowhere(case: Case) -> None:
     redacted = source().redact(case.body)
     kept = [
         redacted,
-        *(item.body for item in reading.unparsed),
-        *(item.metadata for item in reading.messages),
+        *(part.body for part in reading.unparsed),
+        *(message.metadata for message in reading.messages),
     ]
     assert b"SECRET-API-KEY" in case.body
     assert not any(b"SECRET-API-KEY" in item for item in kept)
@@ -103,7 +103,7 @@ def test_a_deletion_that_comes_twice_has_one_id() -> None:
 @pytest.mark.parametrize(
     ("edit", "original"), [("edit-as-a-message.json", b"3EB0FIRST"), ("edited-in-a-group.json", b"3EB0G1")]
 )
-def test_an_edit_refers_to_its_original_by_the_id_that_it_was_read_with(edit: str, original: bytes) -> None:
+def test_edit_refers_to_its_original_by_its_message_id(edit: str, original: bytes) -> None:
     event = json.loads(payload("text.json"))
     event["data"]["key"]["id"] = original.decode()
     [before], [after] = source().messages(json.dumps(event).encode()).messages, read(edit).messages
@@ -134,10 +134,10 @@ def test_two_edits_of_one_message_have_two_ids_and_a_retry_has_the_same() -> Non
         ('"soon"', None),
     ],
 )
-def test_an_edit_has_the_time_that_it_tells(report: str, sent_ms: int | None) -> None:
+def test_edit_has_its_own_time(report: str, sent_ms: int | None) -> None:
     body = payload("edited-in-a-group.json").replace(b'"1700000005000"', report.encode())
     reading = source().messages(body)
-    assert [item.sent_ms for item in reading.messages] == [sent_ms]
+    assert [message.sent_ms for message in reading.messages] == [sent_ms]
 
 
 def test_a_place_contacts_and_a_button_are_in_the_metadata() -> None:
@@ -155,7 +155,7 @@ def test_a_place_contacts_and_a_button_are_in_the_metadata() -> None:
     assert facts("text.json")["senderName"] == "Ann"
 
 
-def test_a_text_that_is_too_long_is_unclear_by_its_bytes() -> None:
+def test_text_over_the_byte_limit_is_unparsed() -> None:
     assert not read("text.json", max_text_bytes=10).unparsed  # "Olá " and one emoji
     [unparsed] = read("text.json", max_text_bytes=8).unparsed
     assert "longer than 8 bytes" in unparsed.why
@@ -163,13 +163,13 @@ def test_a_text_that_is_too_long_is_unclear_by_its_bytes() -> None:
 
 def test_a_message_with_half_an_emoji_is_read() -> None:
     body = payload("text.json").replace("👋".encode(), b"\\ud83d")
-    assert [item.text for item in source().messages(body).messages] == ["Olá \ufffd"]
+    assert [message.text for message in source().messages(body).messages] == ["Olá \ufffd"]
 
 
 @pytest.mark.parametrize(
     "body", [b"", b"[]", b"{}", b"{", b"\xff", b'{"event":NaN}', b'{"event":' + b"[" * 100_000]
 )
-def test_what_is_no_event_is_not_understood(body: bytes) -> None:
+def test_body_without_an_event_is_rejected(body: bytes) -> None:
     with pytest.raises(NotUnderstoodError):
         source().messages(body)
 
@@ -178,7 +178,7 @@ def test_an_empty_list_is_counted() -> None:
     assert source().messages(b'{"event":"messages.upsert","data":[]}').skipped == {"event": 1}
 
 
-def test_a_message_nested_too_deep_is_unclear_and_its_neighbour_is_read() -> None:
+def test_message_nested_too_deep_is_unparsed_and_its_neighbour_is_parsed() -> None:
     body = json.loads(payload("text.json"))
     deep = '{"base64":' * 700 + "1" + "}" * 700
     good = json.dumps(body["data"])
@@ -248,7 +248,7 @@ def test_a_token_holds_as_long_as_evolution_may_send_it_again() -> None:
 
 
 @pytest.mark.parametrize("secrets", [(), ("",)])
-def test_without_a_secret_nothing_verifies(secrets: tuple[Any, ...]) -> None:
+def test_source_without_secrets_verifies_nothing(secrets: tuple[Any, ...]) -> None:
     none = source(secrets=secrets)
     for headers in ({}, {"authorization": b""}, {"apikey": b""}):
         assert not none.verify(asked(**headers), NOW_MS)

@@ -45,7 +45,7 @@ def vouched(headers: dict[str, bytes], body: bytes = b"{}", **settings: object) 
     return source(**settings).verify(Request("POST", "/in", "", headers, body), NOW)  # type: ignore[arg-type]
 
 
-def test_a_message_that_was_unclear_is_read_when_its_mapping_is_mended() -> None:
+def test_unparsed_message_is_parsed_after_its_mapping_is_fixed() -> None:
     body = (
         b'{"line":"l1","data":{"list":[{"from":"1","text":"a","uid":"u1"},{"from":"2","text":"b","id":"2"}]}}'
     )
@@ -92,19 +92,19 @@ def test_the_name_of_the_sender_is_in_the_metadata() -> None:
         (None, None),
     ],
 )
-def test_a_time_is_read_and_one_that_is_none_costs_no_message(at: object, sent_ms: int | None) -> None:
+def test_wrong_time_costs_no_message(at: object, sent_ms: int | None) -> None:
     assert read_one(at=at).messages[0].sent_ms == sent_ms
 
 
 @pytest.mark.parametrize("flag", [None, False, 0, "", "0", "false", [], {}])
-def test_what_is_false_or_missing_at_skip_if_skips_nothing(flag: object) -> None:
+def test_falsy_or_missing_skip_if_skips_nothing(flag: object) -> None:
     skipping = source({**SIMPLE, "skip_if": "own"})
     body = json.dumps({"from": "1", "text": "x", "id": "a", "own": flag}).encode()
     assert len(skipping.messages(body).messages) == 1
 
 
 @pytest.mark.parametrize("flag", [True, 1, "true", "yes", [0]])
-def test_what_is_true_at_skip_if_is_counted_and_not_kept(flag: object) -> None:
+def test_truthy_skip_if_counts_and_skips_the_message(flag: object) -> None:
     skipping = source({**SIMPLE, "skip_if": "own"})
     body = json.dumps({"from": "1", "text": "x", "id": "a", "own": flag}).encode()
     assert skipping.messages(body) == ParseResult(skipped={"own": 1})
@@ -127,7 +127,7 @@ def test_what_is_true_at_skip_if_is_counted_and_not_kept(flag: object) -> None:
         ({"text": ""}, "neither text nor media"),
     ],
 )
-def test_a_message_that_cannot_be_read_is_unclear_in_words(fields: dict[str, Any], why: str) -> None:
+def test_unreadable_message_is_unparsed_with_a_reason(fields: dict[str, Any], why: str) -> None:
     reading = read_one(**fields)
     assert reading.messages == []
     assert [why in unparsed.why for unparsed in reading.unparsed] == [True]
@@ -143,7 +143,7 @@ def test_half_an_emoji_costs_no_message() -> None:
     "body",
     [b"", b"not json", b"from=1&text=x", b"\xff", b'{"a":NaN}', b'{"a":1e999}', b"[" * 5000, b'{"a":"\xff"}'],
 )
-def test_a_body_that_is_not_json_is_said_to_be_so(body: bytes) -> None:
+def test_body_that_is_not_json_is_named(body: bytes) -> None:
     with pytest.raises(NotUnderstoodError):
         source().messages(body)
 
@@ -151,7 +151,7 @@ def test_a_body_that_is_not_json_is_said_to_be_so(body: bytes) -> None:
 @pytest.mark.parametrize(
     "body", [b"{}", b"[]", b"5", b'{"data":{"list":{}}}', b'{"data":{"list":null}}', b'{"data":[]}']
 )
-def test_a_body_without_the_list_is_said_to_have_none(body: bytes) -> None:
+def test_body_without_the_list_is_named(body: bytes) -> None:
     with pytest.raises(NotUnderstoodError, match="no list of messages"):
         source(LISTED).messages(body)
 

@@ -49,7 +49,7 @@ def test_the_form_of_several_gives_its_company_to_all() -> None:
             "companyId": "x",
         }
     )
-    assert [(item.phone, item.text, item.id, item.company) for item in several] == [
+    assert [(message.phone, message.text, message.id, message.company) for message in several] == [
         ("1", "a", "made", "x"),
         ("2", "b", "5", "x"),
     ]

@@ -50,7 +50,7 @@ def test_a_picture_inside_a_notification_is_not_kept(name: str) -> None:
 
 
 @pytest.mark.parametrize("change", ["edit.json", "deletion.json"])
-def test_a_change_refers_to_its_original_by_the_id_that_it_was_read_with(change: str) -> None:
+def test_change_refers_to_its_original_by_its_message_id(change: str) -> None:
     [after] = read(change).messages
     [before] = SOURCE.messages(notification(idMessage=after.refers)).messages
     assert after.refers == before.id != after.id
@@ -69,7 +69,7 @@ def test_a_change_refers_to_its_original_by_the_id_that_it_was_read_with(change:
         ("list", "button", "haircut"),
     ],
 )  # fmt: skip
-def test_what_is_known_beside_the_text_is_in_the_metadata(name: str, key: str, value: object) -> None:
+def test_metadata_has_the_other_fields_of_the_message(name: str, key: str, value: object) -> None:
     [item] = read(f"{name}.json").messages
     assert json.loads(item.metadata)[key] == value
 
@@ -97,14 +97,14 @@ def test_half_an_emoji_costs_no_message() -> None:
         (notification(messageData={}), "wrong shape"),
     ],
 )
-def test_a_message_that_cannot_be_stored_is_unclear(body: bytes, why: str) -> None:
+def test_message_over_the_limits_is_unparsed(body: bytes, why: str) -> None:
     reading = SOURCE.messages(body)
     assert reading.messages == []
-    assert [why in item.why for item in reading.unparsed] == [True]
+    assert [why in part.why for part in reading.unparsed] == [True]
 
 
 @pytest.mark.parametrize("body", [*NOTHING, b'{"typeWebhook":5}', b'{"typeWebhook":"x","a":NaN}'])
-def test_a_body_in_which_nothing_can_be_made_out_is_said_to_be_so(body: bytes) -> None:
+def test_unreadable_body_is_named(body: bytes) -> None:
     with pytest.raises(NotUnderstoodError):
         SOURCE.messages(body)
 

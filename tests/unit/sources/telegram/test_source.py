@@ -61,9 +61,7 @@ def test_an_edit_refers_to_its_original_and_has_another_id_than_it_and_the_next_
 
 @pytest.mark.parametrize("kind", ["edited_message", "edited_business_message"])
 @pytest.mark.parametrize(("report", "sent_ms"), [({"edit_date": 9}, 9000), ({}, 1000)])
-def test_an_edit_is_as_old_as_the_edit_and_not_as_its_original(
-    kind: str, report: dict[str, Any], sent_ms: int
-) -> None:
+def test_edit_does_not_have_the_time_of_its_original(kind: str, report: dict[str, Any], sent_ms: int) -> None:
     [edit] = source().messages(update(2, **{kind: post(7, date=1, **report)})).messages
     assert edit.sent_ms == sent_ms
 
@@ -78,13 +76,13 @@ def test_a_place_and_a_contact_are_in_the_metadata() -> None:
     assert facts("contact.json")["contacts"] == [{"name": "Bob", "phone": "79000000001"}]
 
 
-def test_an_album_and_a_button_can_be_told_by_the_metadata() -> None:
+def test_metadata_identifies_an_album_and_a_button() -> None:
     assert facts("photo.json")["mediaGroup"] == "13371"
     assert facts("button.json")["button"] == "buy:1"
     assert facts("text.json")["senderName"] == "Ann Example"
 
 
-def test_a_text_that_is_too_long_is_unclear_by_its_bytes() -> None:
+def test_text_over_the_byte_limit_is_unparsed() -> None:
     body = update(message=post(7, text="я" * 6))
     assert not source(max_text_bytes=12).messages(body).unparsed
     [unparsed] = source(max_text_bytes=11).messages(body).unparsed
@@ -96,14 +94,14 @@ def test_a_message_with_half_an_emoji_is_read() -> None:
         b'{"update_id":1,"message":{"message_id":7,"chat":{"id":5,"type":"private"},'
         b'"from":{"id":5},"text":"cut \\ud83d"}}'
     )
-    assert [item.text for item in source().messages(body).messages] == ["cut \ufffd"]
+    assert [message.text for message in source().messages(body).messages] == ["cut \ufffd"]
 
 
 @pytest.mark.parametrize(
     "body",
     [b"", b"[]", b"{}", b"{", b"\xff", b'{"update_id":"1"}', b'{"update_id":NaN}', b'{"a":' + b"[" * 100_000],
 )
-def test_what_is_no_update_is_not_understood(body: bytes) -> None:
+def test_body_without_an_update_is_rejected(body: bytes) -> None:
     with pytest.raises(NotUnderstoodError):
         source().messages(body)
 
@@ -132,7 +130,7 @@ def test_another_token_is_refused(token: Any) -> None:
 
 
 @pytest.mark.parametrize("secrets", [(), ("",)])
-def test_without_a_secret_nothing_verifies(secrets: tuple[Any, ...]) -> None:
+def test_source_without_secrets_verifies_nothing(secrets: tuple[Any, ...]) -> None:
     assert not source(secrets=secrets).verify(asked(b""), 0)
     assert not source(secrets=secrets).verify(asked(None), 0)
 

@@ -51,7 +51,7 @@ def test_the_fields_travel_along_and_repeated_ones_all_of_them() -> None:
     assert (raw["Body"], raw["AddOns"], raw["From"]) == (["one", "two"], "", "+12025550143")
 
 
-def test_a_text_that_is_too_long_waits_for_a_higher_limit() -> None:
+def test_too_long_text_is_parsed_under_a_higher_limit() -> None:
     form = body("twilio", "whatsapp.txt")
     [unparsed] = Twilio("salon", config(), 12).messages(form).unparsed
     assert "longer than 12 bytes" in unparsed.why
@@ -122,12 +122,12 @@ def test_another_secret_is_refused(secret: str) -> None:
 
 
 @pytest.mark.parametrize("secrets", [(), ("",)])
-def test_without_a_secret_nothing_verifies(secrets: tuple[str, ...]) -> None:
+def test_source_without_secrets_verifies_nothing(secrets: tuple[str, ...]) -> None:
     assert not Twilio("x", config(*secrets)).verify(posted(BODY, signed("")), 0)
 
 
 @pytest.mark.parametrize("public_url", ["", "bot.example.com", "https://", "https://bot.example.com:port"])
-def test_without_a_public_url_nothing_verifies(public_url: str) -> None:
+def test_source_without_a_public_url_verifies_nothing(public_url: str) -> None:
     source = Twilio("x", config("new", public_url=public_url))
     assert not source.verify(posted(BODY, signed(url=f"{public_url}/hook/salon")), 0)
 
@@ -157,7 +157,7 @@ def test_another_url_is_refused(report: str) -> None:
     assert not SOURCE.verify(posted(BODY, signed(url=report)), 0)
 
 
-def test_the_newer_algorithm_is_taken_from_its_header_and_an_unknown_one_refused() -> None:
+def test_signature_algorithm_is_read_from_its_header() -> None:
     newer = signed(algorithm="HMAC_SHA256")
     assert SOURCE.verify(posted(BODY, newer, settings=b"key=webhooks_sharedkey_1,algorithm=HMAC_SHA256"), 0)
     assert not SOURCE.verify(posted(BODY, newer), 0)
@@ -210,7 +210,7 @@ NAMES += ["ListId", "MessageType", "ProfileName", "ExternalUserId", "MessageStat
 
 
 @given(st.dictionaries(st.sampled_from(NAMES), st.binary(max_size=12)))
-def test_a_form_with_a_sender_and_an_id_is_a_message_whatever_else_it_says(fields: dict[str, bytes]) -> None:
+def test_form_with_sender_and_id_is_always_a_message(fields: dict[str, bytes]) -> None:
     form = {"From": b"whatsapp:+79001234567", "MessageSid": b"SM1", "Body": b"", **fields}
     reading = survived(SOURCE, urlencode(form).encode())
     assert reading is not None

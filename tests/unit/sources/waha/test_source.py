@@ -50,7 +50,7 @@ def test_the_engines_own_object_is_not_kept(name: str) -> None:
     assert json.loads(item.metadata)["raw"]
 
 
-def test_what_is_known_beside_the_text_is_in_the_metadata() -> None:
+def test_metadata_has_the_other_fields_of_the_message() -> None:
     [place] = read("location.json").messages
     assert json.loads(place.metadata)["location"] == {
         "latitude": "55.7558",
@@ -87,7 +87,7 @@ def test_an_edit_without_an_id_of_its_own_differs_from_its_message_and_not_betwe
         ({"participant": "2@c.us"}, "3@g.us", "false_3@g.us_A_2@c.us"),
     ],
 )
-def test_an_edit_refers_to_its_original_by_the_id_that_it_was_read_with(
+def test_edit_refers_to_its_original_by_its_message_id(
     sender: dict[str, Any], chat: str, original: str
 ) -> None:
     later = original.replace("_A", "_B")
@@ -99,7 +99,7 @@ def test_an_edit_refers_to_its_original_by_the_id_that_it_was_read_with(
 
 
 @pytest.mark.parametrize("before", [None, message(id="false_1@c.us_A")])
-def test_a_deletion_refers_to_its_original_by_the_id_that_it_was_read_with(
+def test_deletion_refers_to_its_original_by_its_message_id(
     before: dict[str, Any] | None,
 ) -> None:
     [original] = SOURCE.messages(event(message())).messages
@@ -121,7 +121,7 @@ GOWS, NOWEB = ("Message", "ID"), ("message", "id")
         (NOWEB, None, "A"),
     ],
 )
-def test_a_deletion_in_a_group_is_whole_where_the_engine_says_that_it_was_ones_own(
+def test_deletion_of_an_own_message_in_a_group_has_the_whole_id(
     engine: tuple[str, str], report: dict[str, Any] | None, refers: str
 ) -> None:
     content, its_id = engine
@@ -142,21 +142,19 @@ def test_a_deletion_in_a_group_is_whole_where_the_engine_says_that_it_was_ones_o
         ({}, 1_767_225_600_000),
     ],
 )
-def test_an_edit_is_as_old_as_the_edit_where_the_engine_says_when_it_was(
-    data: dict[str, Any], sent_ms: int
-) -> None:
+def test_edit_has_the_time_that_the_engine_gives(data: dict[str, Any], sent_ms: int) -> None:
     edit = message(timestamp=1_767_225_600, editedMessageId="A", _data=data)
     [item] = SOURCE.messages(event(edit, "message.edited")).messages
     assert item.sent_ms == sent_ms
 
 
 @pytest.mark.parametrize("inputs", ["evt_1", "true_1@c.us_B", "false_1@c.us_B_C_D", "false_1@c.us"])
-def test_an_id_that_cannot_be_made_whole_for_certain_stays_as_it_came(inputs: str) -> None:
+def test_ambiguous_short_id_stays_unchanged(inputs: str) -> None:
     edit = event(message(id=inputs, editedMessageId="A"), "message.edited")
     assert SOURCE.messages(edit).messages[0].refers == "A"
 
 
-def test_an_engines_object_that_is_not_as_we_know_it_costs_no_message() -> None:
+def test_unknown_engine_object_costs_no_message() -> None:
     [item] = SOURCE.messages(event(message(_data={"key": 5, "type": []}))).messages
     assert item.text == "x"
 
@@ -178,14 +176,14 @@ def test_half_an_emoji_costs_no_message() -> None:
         (message(fromMe="no"), "wrong shape"),
     ],
 )
-def test_a_message_that_cannot_be_stored_is_unclear(payload: dict[str, Any], why: str) -> None:
+def test_message_over_the_limits_is_unparsed(payload: dict[str, Any], why: str) -> None:
     reading = SOURCE.messages(event(payload))
     assert reading.messages == []
-    assert [why in item.why for item in reading.unparsed] == [True]
+    assert [why in part.why for part in reading.unparsed] == [True]
 
 
 @pytest.mark.parametrize("body", [*NOTHING, b'{"event":5}', b'{"event":"message","payload":NaN}'])
-def test_a_body_in_which_nothing_can_be_made_out_is_said_to_be_so(body: bytes) -> None:
+def test_unreadable_body_is_named(body: bytes) -> None:
     with pytest.raises(NotUnderstoodError):
         SOURCE.messages(body)
 

@@ -50,7 +50,7 @@ def test_the_providers_own_object_travels_along_to_the_byte() -> None:
     assert decode_item(encode_item(item, with_phone=False) + b"}").messageId == "w"
 
 
-def test_a_text_that_is_too_long_waits_for_a_higher_limit_with_its_sender_and_its_account() -> None:
+def test_too_long_text_is_parsed_under_a_higher_limit_with_its_sender_and_account() -> None:
     whole = body("whatsapp-cloud", "text.json")
     [unparsed] = WhatsAppCloud("clinic", CONFIG, 12).messages(whole).unparsed
     assert "longer than 12 bytes" in unparsed.why
@@ -73,14 +73,14 @@ def test_a_text_that_is_too_long_waits_for_a_higher_limit_with_its_sender_and_it
         (text(text={}), "wrong shape"),
     ],
 )
-def test_a_message_that_cannot_be_read_says_why(broken: dict[str, Any], why: str) -> None:
+def test_unreadable_message_has_a_reason(broken: dict[str, Any], why: str) -> None:
     reading = SOURCE.messages(body_of(broken, text("beside")))
-    assert [item.text for item in reading.messages] == ["beside"]
+    assert [message.text for message in reading.messages] == ["beside"]
     assert why in reading.unparsed[0].why
 
 
 @pytest.mark.parametrize("change", ["edit.json", "deletion.json"])
-def test_a_change_refers_to_its_original_by_the_id_that_it_was_read_with(change: str) -> None:
+def test_change_refers_to_its_original_by_its_message_id(change: str) -> None:
     [after] = SOURCE.messages(body("whatsapp-cloud", change)).messages
     [before] = SOURCE.messages(body_of(text(id=after.refers))).messages
     assert after.refers == before.id != after.id
@@ -88,15 +88,15 @@ def test_a_change_refers_to_its_original_by_the_id_that_it_was_read_with(change:
 
 def test_a_contact_that_cannot_be_read_costs_no_message() -> None:
     reading = SOURCE.messages(body_of(text(), contacts=[7, {"wa_id": "79001234567", "profile": None}]))
-    assert [item.text for item in reading.messages] == ["hi"]
+    assert [message.text for message in reading.messages] == ["hi"]
 
 
 @pytest.mark.parametrize("odd", [{"id": "X", "changes": None}, {"id": "X", "changes": 7}, 7, None, "x"])
-def test_a_broken_entry_is_kept_alone_and_the_ones_around_it_are_read(odd: Any) -> None:
+def test_broken_entry_is_unparsed_and_its_neighbours_are_parsed(odd: Any) -> None:
     good = [json.loads(body_of(text(str(number), id=f"wamid.{number}")))["entry"][0] for number in (1, 2)]
     whole = {"object": "whatsapp_business_account", "entry": [good[0], odd, good[1]]}
     reading = SOURCE.messages(json.dumps(whole).encode())
-    assert [item.text for item in reading.messages] == ["1", "2"]
+    assert [message.text for message in reading.messages] == ["1", "2"]
     [unparsed] = reading.unparsed
     assert json.loads(unparsed.body)["entry"] == [odd]
     assert "wrong shape" in unparsed.why
@@ -128,7 +128,7 @@ def test_edits_nested_a_thousand_deep_do_not_end_the_process() -> None:
     for _ in range(200):
         edit = {"type": "edit", "edit": {"original_message_id": "a", "message": edit}}
     reading = SOURCE.messages(body_of({**text(), **edit}))
-    assert [item.why for item in reading.unparsed] == ["an edit of an edit"]
+    assert [part.why for part in reading.unparsed] == ["an edit of an edit"]
 
 
 def test_the_signature_is_the_one_that_is_published_for_this_scheme() -> None:
@@ -148,7 +148,7 @@ def test_another_secret_is_refused(secret: str) -> None:
 
 
 @pytest.mark.parametrize("secrets", [(), ("",)])
-def test_without_a_secret_nothing_verifies(secrets: tuple[str, ...]) -> None:
+def test_source_without_secrets_verifies_nothing(secrets: tuple[str, ...]) -> None:
     assert not WhatsAppCloud(
         "x", WhatsAppCloudConfig.model_construct(type="whatsapp-cloud", secrets=list(secrets))
     ).verify(posted(b"{}", sign("", b"{}")), 0)
@@ -193,7 +193,7 @@ def test_any_other_handshake_is_refused(change: dict[str, str]) -> None:
     assert SOURCE.handshake(asked(**{**right, **change})) is None
 
 
-def test_without_a_verify_token_every_handshake_is_refused() -> None:
+def test_source_without_a_verify_token_rejects_every_handshake() -> None:
     source = WhatsAppCloud("x", WhatsAppCloudConfig(type="whatsapp-cloud"))
     assert source.handshake(asked(mode="subscribe", verify_token="", challenge="11")) is None
 
@@ -235,9 +235,7 @@ ANYTHING = st.recursive(
 
 
 @given(ANYTHING, st.dictionaries(NAMES, ANYTHING, max_size=6), ANYTHING)
-def test_whatever_stands_where_a_message_should_its_neighbour_is_read(
-    odd: Any, over: Any, contacts: Any
-) -> None:
+def test_foreign_value_in_place_of_a_message_costs_no_neighbour(odd: Any, over: Any, contacts: Any) -> None:
     broken = {**text("odd"), **over}
     kept = [contacts] if not isinstance(contacts, list) else contacts
     built = body_of(odd, broken, text("beside"), contacts=kept)
