@@ -62,7 +62,8 @@ def test_a_wrong_value_on_the_command_line_is_usage(tmp_path: Path, line: list[s
     [("RFCTL_HTTP__PORT", "99999"), ("RFCTL_REDIS__URL", "redis://h:x/0"), ("RFCTL_HTTP__HOST", "")],
 )
 def test_the_same_value_from_elsewhere_is_a_wrong_setting(tmp_path: Path, variable: str, value: str) -> None:
-    result = rfctl(tmp_path, "serve", "--role", "all", **{"RFCTL_HTTP__PORT": "0", variable: value})
+    variables: dict[str, Any] = {"RFCTL_HTTP__PORT": "0", variable: value}
+    result = rfctl(tmp_path, "serve", "--role", "all", **variables)
     assert result.returncode == 78
     assert f"variable {variable}" in result.stderr
 

@@ -8,6 +8,7 @@ import json
 import socket
 import time
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -378,7 +379,7 @@ async def pass_time(clock: VirtualClock, rig: Rig, until_ms: int) -> None:
     """Move the clock on. It stops at each due time on the way, until the daemon has handed those batches over."""
     while (due_ms := (await rig.store.pending()).next_due_ms) is not None and due_ms <= until_ms:
         await clock.set(due_ms)
-        await until(lambda passed=due_ms: _is_handed_over(rig, passed))
+        await until(partial(_is_handed_over, rig, due_ms))
     await clock.set(until_ms)
 
 
