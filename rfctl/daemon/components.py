@@ -118,7 +118,7 @@ class Components:
 
     async def _ensure_worker_groups(self) -> None:
         for group in set(worker_groups(self.settings)) - self._groups:
-            await self.store.output.make_group(group)
+            await self.store.output.ensure_group(group)
             self._groups.add(group)
 
     async def record_turn_without_scheduler(self) -> None:

@@ -128,9 +128,9 @@ class PhoneQueues:
 
     def _append(self, entry: StreamEntry) -> bool:
         """Append an entry to its phone's queue. Returns False when that queue is as deep as it may be."""
-        queue = self._queues.get(entry.name)
+        queue = self._queues.get(entry.batch_key)
         if queue is None:
-            self._start(_PhoneQueue(entry.name, deque([entry])))
+            self._start(_PhoneQueue(entry.batch_key, deque([entry])))
         elif len(queue.entries) < _MAX_DEPTH:
             queue.entries.append(entry)
         else:
@@ -219,9 +219,9 @@ class PhoneQueues:
     async def _on_delivered(self, entry: StreamEntry, following: str | None) -> str:
         if following is None:
             following = await self._retry_while_leased(
-                lambda: self._deliveries.acknowledge(entry.name, entry.id)
+                lambda: self._deliveries.acknowledge(entry.batch_key, entry.id)
             )
-        if recovery := self._outage.record_success(entry.name):
+        if recovery := self._outage.record_success(entry.batch_key):
             count = await self._retry_while_leased(lambda: self._deliveries.retry_now(fixed_too=False))
             self._log.info("sink_recovered", phones_tried_at_once=count, first=recovery.first)
         return following
@@ -233,12 +233,12 @@ class PhoneQueues:
             "delivery_failed", id=entry.id, phone=entry.phone, attempts=entry.attempts + 1,
             problem=problem.fact, again_in_ms=outcome.wait_ms,
         )  # fmt: skip
-        fixed = self._outage.record_failure(entry.name, receiver_set_wait=problem.retry_after_ms > 0)
+        fixed = self._outage.record_failure(entry.batch_key, receiver_set_wait=problem.retry_after_ms > 0)
         await self._put_back(queue, [entry], outcome.wait_ms, problem.fact, fixed=fixed)
 
     async def _on_dead_lettered(self, entry: StreamEntry, problem: DeliveryError) -> str:
         self._log_crash(entry, problem)
-        self._outage.record_dead_letter(entry.name)
+        self._outage.record_dead_letter(entry.batch_key)
         self._log.error(
             "message_dead_lettered", id=entry.id, phone=entry.phone, attempts=entry.attempts + 1,
             problem=problem.fact, next="rfctl dead list",
@@ -281,5 +281,5 @@ class PhoneQueues:
 def _group_ids(entries: Sequence[StreamEntry]) -> dict[str, list[str]]:
     ids: dict[str, list[str]] = {}
     for entry in entries:
-        ids.setdefault(entry.name, []).append(entry.id)
+        ids.setdefault(entry.batch_key, []).append(entry.id)
     return ids

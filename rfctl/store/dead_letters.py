@@ -1,6 +1,6 @@
 """Dead letters: merged messages whose last delivery attempt failed, kept on every shard until an operator decides.
 
-It trusts what lua/deliveries/dead_letter.lua wrote, and shows another program's entries as far as it can read them.
+lua/deliveries/dead_letter.lua writes them. Entries of another program are shown as far as they can be read.
 Each letter leaves once: it is sent again in the step that removes it, or it is dropped.
 """
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _PAGE = 200
 _ABOUT = 6
-"""So many items of an entry are about the failure: sink, id and tries, each with its value. The rest is the message."""
+"""The first six items of an entry are about the failure: sink, id and tries, each with its value. The rest is the message."""
 
 
 class Attempt(msgspec.Struct, frozen=True):
@@ -33,7 +33,7 @@ class Attempt(msgspec.Struct, frozen=True):
     error: str = ""
 
 
-_decode_tries = msgspec.json.Decoder(tuple[Attempt, ...]).decode
+_decode_attempts = msgspec.json.Decoder(tuple[Attempt, ...]).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,13 +132,13 @@ def _decode(shard: ShardKeys, entry_id: str, flat: list[bytes]) -> DeadLetter:
     about = replies.fields(flat[:_ABOUT])
     entry = StreamEntry(replies.text(about.get("id")) or "0-0", flat[_ABOUT:], shard.number)
     return DeadLetter(
-        entry_id, shard, replies.text(about.get("sink")), entry, attempts_in(about.get("tries", b""))
+        entry_id, shard, replies.text(about.get("sink")), entry, decode_attempts(about.get("tries", b""))
     )
 
 
-def attempts_in(raw: bytes) -> tuple[Attempt, ...]:
+def decode_attempts(raw: bytes) -> tuple[Attempt, ...]:
     """Return the attempts of a stored history; none for another program's."""
     try:
-        return _decode_tries(raw or b"[]")
+        return _decode_attempts(raw or b"[]")
     except (msgspec.DecodeError, UnicodeDecodeError):
         return ()

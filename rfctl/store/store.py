@@ -20,9 +20,15 @@ from rfctl.store.output_stream import ConsumerGroup, OutputStream
 from rfctl.store.paused_sinks import PausedSinks
 from rfctl.store.pending import PendingSummary, read_pending
 from rfctl.store.quarantine import Quarantine
-from rfctl.store.retry_queue import PendingDelivery, pending_deliveries
+from rfctl.store.retry_queue import PendingDelivery, read_pending_deliveries
 from rfctl.store.server_info import ServerInfo, WriteRefusal
-from rfctl.store.sink_status import ConfiguredSink, OrphanedGroup, SinkStatus, orphaned_groups, sink_statuses
+from rfctl.store.sink_status import (
+    ConfiguredSink,
+    OrphanedGroup,
+    SinkStatus,
+    read_orphaned_groups,
+    read_sink_statuses,
+)
 
 if TYPE_CHECKING:
     from rfctl.store.clock import Clock
@@ -85,7 +91,7 @@ class Store:
 
     @cached_property
     def paused_sinks(self) -> PausedSinks:
-        """The sinks that stand still."""
+        """The sinks that deliver nothing until an operator resumes them."""
         return PausedSinks(self._connection)
 
     @cached_property
@@ -100,7 +106,7 @@ class Store:
 
     @cached_property
     def aliases(self) -> Aliases:
-        """The second ids of senders."""
+        """The second ids of people, and the phones that they lead to."""
         return Aliases(self._connection)
 
     @cached_property
@@ -122,17 +128,17 @@ class Store:
     ) -> list[SinkStatus]:
         """Return the status of every sink, over all shards; `pending` has the counters and the groups."""
         paused = await self.paused_sinks.list() if sinks else {}
-        return await sink_statuses(self._connection, self.shards, sinks, pending, paused)
+        return await read_sink_statuses(self._connection, self.shards, sinks, pending, paused)
 
     async def orphaned_groups(
         self, sinks: Sequence[ConfiguredSink], groups: Sequence[ConsumerGroup]
     ) -> list[OrphanedGroup]:
         """Return the consumer groups of sinks that are not in the settings."""
-        return await orphaned_groups(self._connection, self.shards, groups, sinks)
+        return await read_orphaned_groups(self._connection, self.shards, groups, sinks)
 
     async def pending_deliveries(self, sinks: Sequence[str], batch_key: str) -> list[PendingDelivery]:
-        """Return what of one person waits for each of these sinks on each shard."""
-        return await pending_deliveries(self._connection, self.shards, sinks, batch_key)
+        """Return the messages of one phone that wait for each of these sinks on each shard."""
+        return await read_pending_deliveries(self._connection, self.shards, sinks, batch_key)
 
     async def server_info(self) -> ServerInfo:
         """Return which Redis this is."""
@@ -147,7 +153,7 @@ class Store:
         return await self._connection.now_ms()
 
     async def ensure_instance_id(self) -> str:
-        """Return the name of this Redis; the first call makes it."""
+        """Return the instance id of this Redis; the first call makes it."""
         return await ensure_instance_id(self._connection)
 
     async def check_shards(self) -> None:

@@ -37,8 +37,8 @@ class StreamEntry:
         return replies.text(replies.fields(self.fields).get("phone"))
 
     @cached_property
-    def name(self) -> str:
-        """The key of the sender's queue: one person's messages leave one after another."""
+    def batch_key(self) -> str:
+        """The key of the phone's queue: the messages of one phone leave one after another."""
         return batch_key_of(self.phone)
 
     @property

@@ -23,7 +23,7 @@ async def dead_letter(
     await connection.call("XADD", shard.out, "*", *fields)
     await deliveries.lease("test", 60_000)
     entry = (await deliveries.unread(100, 100, "test") or [])[-1]
-    await deliveries.schedule_retry(entry.name, [entry.id], wait_ms=0, error="no answer")
+    await deliveries.schedule_retry(entry.batch_key, [entry.id], wait_ms=0, error="no answer")
     await deliveries.dead_letter(entry, error)
     return entry
 

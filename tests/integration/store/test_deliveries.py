@@ -8,7 +8,7 @@ import pytest
 
 from rfctl.errors import GroupMissingError
 from rfctl.store.connection import Connection
-from rfctl.store.output_stream import make_group
+from rfctl.store.output_stream import ensure_group
 from tests.support.clock import VirtualClock
 from tests.support.forwarding import deliveries, hand_over
 
@@ -34,10 +34,10 @@ async def test_group_that_another_daemon_made_meanwhile_stays_as_it_is(
         return False
 
     await hand_over(connection, ("7", "a"))
-    await make_group(connection, "rfctl:out", "g")
+    await ensure_group(connection, "rfctl:out", "g")
     await connection.call("XGROUP", "SETID", "rfctl:out", "g", "$")
     monkeypatch.setattr("rfctl.store.output_stream._has_group", misses_it)
-    await make_group(connection, "rfctl:out", "g")
+    await ensure_group(connection, "rfctl:out", "g")
     assert await connection.call("XREADGROUP", "GROUP", "g", "w", "STREAMS", "rfctl:out", ">") is None
 
 

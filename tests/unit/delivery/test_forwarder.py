@@ -75,7 +75,7 @@ class FakeQueue(DeliveryQueue):
 
     async def schedule_retry(
         self,
-        name: str,
+        batch_key: str,
         ids: Sequence[str],
         *,
         wait_ms: int,
@@ -85,7 +85,7 @@ class FakeQueue(DeliveryQueue):
     ) -> None:
         self.put_back += ids
 
-    async def acknowledge(self, name: str, entry_id: str) -> str:
+    async def acknowledge(self, batch_key: str, entry_id: str) -> str:
         self.acknowledged.append(entry_id)
         return ""
 
@@ -177,12 +177,12 @@ async def test_unacknowledged_entries_come_first_also_when_the_first_turn_failed
 
 async def test_error_of_a_queue_that_is_not_its_messages_starts_over() -> None:
     class CrashingQueue(FakeQueue):
-        async def acknowledge(self, name: str, entry_id: str) -> str:
+        async def acknowledge(self, batch_key: str, entry_id: str) -> str:
             if not self.acknowledged:
                 self.acknowledged.append("crash")
                 self.pending = [entry(1)]
                 raise ZeroDivisionError("a bug")
-            return await super().acknowledge(name, entry_id)
+            return await super().acknowledge(batch_key, entry_id)
 
     queue = CrashingQueue(unread=[entry(1)])
     sink = TakingSink()
