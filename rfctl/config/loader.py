@@ -25,7 +25,7 @@ from rfctl.config.unions import model_for, types_of
 from rfctl.errors import FLAG
 from rfctl.section import faults_of
 from rfctl.sources.registry import GENERIC
-from rfctl.store.connection import RedisAddress
+from rfctl.store.address import RedisAddress
 from rfctl.text import did_you_mean, mask_url
 
 _PREFIX = "RFCTL_"
@@ -64,7 +64,7 @@ class Configuration:
         return mask_value(option, value_of(self.settings, option.name))
 
     def address(self, url: str | None = None) -> RedisAddress:
-        """Return where Redis is; `url` replaces the setting's own (an embedded store's socket)."""
+        """Return where Redis is; `url` replaces the setting's own (an embedded server's socket)."""
         redis = self.settings.redis
         return RedisAddress(
             url=url or redis.url,

@@ -29,11 +29,11 @@ from rfctl.daemon.stats_log import log_stats
 from rfctl.daemon.systemd import Notifier
 from rfctl.errors import (
     INTERRUPTED,
+    EmbeddedServerError,
     RedisCannotNowError,
     RedisUnreachableError,
     RfctlError,
     SettingsError,
-    StoreError,
 )
 from rfctl.ingest import Webhook
 from rfctl.observe import logging as logs
@@ -172,10 +172,10 @@ class Daemon:
             self._stopping.set()
 
     async def _watch_embedded_server(self, server: EmbeddedServer) -> None:
-        await first_of(server.wait_ended(), self._stopping.wait())
+        await first_of(server.wait_until_ended(), self._stopping.wait())
         if self._stopping.is_set():
             return
-        raise StoreError("the embedded server has ended", next="see store.log in its state folder")
+        raise EmbeddedServerError("the embedded server has ended", next="see store.log in its state folder")
 
     async def _check_readiness(self) -> tuple[bool, dict[str, Any]]:
         is_turning, facts = await self._readiness.check(

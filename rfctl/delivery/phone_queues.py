@@ -157,7 +157,9 @@ class PhoneQueues:
     async def _deliver_all(self, queue: _PhoneQueue) -> None:
         following: str | None = ""
         if not queue.entries:
-            following = await self._retry_while_leased(lambda: self._deliveries.first_due(queue.batch_key))
+            following = await self._retry_while_leased(
+                lambda: self._deliveries.find_first_due(queue.batch_key)
+            )
         while (queue.entries or following) and not self._read_state().draining:
             async with self._slots:
                 if not await self._may_start(queue):

@@ -52,7 +52,7 @@ class Reader:
         """Store the unparsed parts without the provider's secrets. Raises RfctlError: then nothing was stored."""
         redacted = [Unparsed(served.source.redact(part.body), part.why) for part in unparsed]
         if redacted:
-            await self._quarantine.keep(served.name, served.type, redacted)
+            await self._quarantine.add(served.name, served.type, redacted)
 
 
 def find_rejection(results: Sequence[Added]) -> str:

@@ -1,4 +1,4 @@
-"""Redis calls for batches: add, hand over, flush, discard, peek, and finding a person's batches.
+"""Redis calls for batches: add, hand over, flush, discard, peek, and finding a phone's batches.
 
 The scripts in lua/batches/ keep every promise about a batch, by the clock of Redis. This module spells out the calls
 and names their answers. It decides nothing: how long to wait comes with each message.

@@ -78,29 +78,29 @@ class DeadLetters:
         lengths = await self._connection.calls([("XLEN", shard.dead) for shard in self._shards])
         return sum(map(replies.integer, lengths))
 
-    async def newest(self, most: int = 100, sink: str = "") -> list[DeadLetter]:
+    async def list_newest(self, limit: int = 100, sink: str = "") -> list[DeadLetter]:
         """Return the newest letters, oldest first; only those of `sink` unless that is ""."""
         letters: list[DeadLetter] = []
         for shard in self._shards:
-            letters += await self._newest_of(shard, most, sink)
-        return sorted(letters, key=lambda letter: letter.died_ms)[-most:] if most else []
+            letters += await self._newest_of(shard, limit, sink)
+        return sorted(letters, key=lambda letter: letter.died_ms)[-limit:] if limit else []
 
-    async def _newest_of(self, shard: ShardKeys, most: int, sink: str) -> list[DeadLetter]:
+    async def _newest_of(self, shard: ShardKeys, limit: int, sink: str) -> list[DeadLetter]:
         letters: list[DeadLetter] = []
         end = "+"
-        while len(letters) < most:
+        while len(letters) < limit:
             page = await self._page("XREVRANGE", shard, end, "-")
             if not page:
                 break
             letters += [letter for letter in page if _is_of(letter, sink)]
             end = f"({page[-1].entry_id}"
-        return letters[:most][::-1]
+        return letters[:limit][::-1]
 
     async def _page(self, command: str, shard: ShardKeys, start: str, end: str) -> list[DeadLetter]:
         reply = await self._connection.call(command, shard.dead, start, end, "COUNT", _PAGE)
         return [_decode(shard, *entry) for entry in replies.stream_entries(reply)]
 
-    async def each(self, sink: str = "") -> AsyncIterator[DeadLetter]:
+    async def iterate(self, sink: str = "") -> AsyncIterator[DeadLetter]:
         """Yield all letters, shard by shard, oldest first; the caller may remove them meanwhile."""
         for shard in self._shards:
             start = "-"
@@ -110,9 +110,9 @@ class DeadLetters:
                         yield letter
                 start = f"({page[-1].entry_id}"
 
-    async def named(self, name: str) -> list[DeadLetter]:
+    async def find(self, name: str) -> list[DeadLetter]:
         """Return the letters of an id: a letter's own, or its message's, which may be dead for several sinks."""
-        return [letter async for letter in self.each() if letter.is_named(name)]
+        return [letter async for letter in self.iterate() if letter.is_named(name)]
 
     async def retry(self, letter: DeadLetter) -> bool:
         """Send a letter to its sink again and remove it, in one step. Returns whether it was still there."""

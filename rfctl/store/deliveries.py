@@ -62,7 +62,7 @@ class DeliveryQueue:
         """Take or renew the right to deliver, for so many ms; 0 gives it back. Returns whether it is ours."""
         return bool(await self._connection.run("lease", [self._keys.lease], [daemon_id, ms]))
 
-    async def paused(self) -> bool:
+    async def is_paused(self) -> bool:
         """Say whether the sink is paused."""
         return await PausedSinks(self._connection).contains(self.sink)
 
@@ -70,32 +70,32 @@ class DeliveryQueue:
         """Pause the sink on every daemon."""
         await PausedSinks(self._connection).pause(self.sink, why)
 
-    async def unread(self, most: int, block_ms: int, daemon_id: str) -> list[StreamEntry] | None:
+    async def read_new(self, limit: int, block_ms: int, daemon_id: str) -> list[StreamEntry] | None:
         """Read new messages, waiting up to `block_ms` for the first.
 
         Returns None when `daemon_id` no longer has the lease. Raises GroupMissingError when somebody deleted the
         group: `open` makes it again.
         """
-        entries, last = await self._read(">", most, daemon_id)
+        entries, last = await self._read(">", limit, daemon_id)
         if entries is None or entries:
             return entries
         wait = max(1, min(block_ms, self.block_ms))
         bell = ("XREAD", "COUNT", 1, "BLOCK", wait, "STREAMS", self._shard.out, last)
         if not await self._connection.call(*bell):
             return []
-        entries, _ = await self._read(">", most, daemon_id)
+        entries, _ = await self._read(">", limit, daemon_id)
         return entries
 
-    async def unacknowledged(self, after: str, most: int, daemon_id: str) -> list[StreamEntry] | None:
-        """Read again, behind the id `after`, what was read and not acknowledged. Returns and raises as `unread`."""
-        entries, _ = await self._read(after, most, daemon_id)
+    async def read_unacknowledged(self, after: str, limit: int, daemon_id: str) -> list[StreamEntry] | None:
+        """Read again, behind the id `after`, what was read and not acknowledged. Returns and raises as `read_new`."""
+        entries, _ = await self._read(after, limit, daemon_id)
         return entries
 
-    async def _read(self, where: str, most: int, daemon_id: str) -> tuple[list[StreamEntry] | None, str]:
+    async def _read(self, where: str, limit: int, daemon_id: str) -> tuple[list[StreamEntry] | None, str]:
         reply = await self._connection.run(
             "read_leased",
             [self._shard.out, self._keys.lease],
-            [self.group, _CONSUMER, daemon_id, most, where],
+            [self.group, _CONSUMER, daemon_id, limit, where],
         )
         ours, last, *rest = replies.array(reply)
         entries = [StreamEntry(*replies.stream_entry(entry), self._shard.number) for entry in rest]
@@ -141,22 +141,22 @@ class DeliveryQueue:
         args: list[bytes | str | int] = [entry.batch_key, entry.id, json.dumps(error), *(entry.fields or [])]
         return replies.text(await self._run("dead_letter", *args, seventh_key=self._shard.dead))
 
-    async def due(self, most: int) -> tuple[list[str], int | None]:
-        """Return up to `most` phones whose retry is due, and in how many ms the next one is due (None: no other)."""
+    async def find_due(self, limit: int) -> tuple[list[str], int | None]:
+        """Return up to `limit` phones whose retry is due, and in how many ms the next one is due (None: no other)."""
         now = await self._connection.now_ms()
         due, later = await self._connection.calls(
             [
-                ("ZRANGEBYSCORE", self._keys.retry, "-inf", now, "LIMIT", 0, most),
+                ("ZRANGEBYSCORE", self._keys.retry, "-inf", now, "LIMIT", 0, limit),
                 ("ZRANGEBYSCORE", self._keys.retry, f"({now}", "+inf", "WITHSCORES", "LIMIT", 0, 1),
             ]
         )
         next_due = replies.scores(later)
         return replies.texts(due), next_due[0][1] - now if next_due else None
 
-    async def first_due(self, batch_key: str) -> str:
+    async def find_first_due(self, batch_key: str) -> str:
         """Return the id of the first message that waits for this phone; "" when none waits or its retry is not due.
 
-        The caller asks because `due` named the phone. Meanwhile the retry may have failed and wait again.
+        The caller asks because `find_due` named the phone. Meanwhile the retry may have failed and wait again.
         """
         span = (f"[{batch_key}\0", f"({batch_key}\1", "LIMIT", 0, 1)
         now = await self._connection.now_ms()

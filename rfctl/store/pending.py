@@ -84,12 +84,12 @@ def _sum(all_totals: Iterable[Mapping[str, int]]) -> dict[str, int]:
 async def _of_shard(
     connection: Connection, shard: ShardKeys, output: OutputStream, now: int, limit: int
 ) -> PendingSummary:
-    most = max(limit, OLDEST_AMONG)
+    head_size = max(limit, OLDEST_AMONG)
     batches, overdue, head, flat, out_length = await connection.calls(
         [
             ("ZCARD", shard.due),
             ("ZCOUNT", shard.due, "-inf", f"({now}"),
-            ("ZRANGE", shard.due, 0, most - 1, "WITHSCORES"),
+            ("ZRANGE", shard.due, 0, head_size - 1, "WITHSCORES"),
             ("HGETALL", shard.totals),
             ("XLEN", shard.out),
         ]

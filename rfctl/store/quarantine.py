@@ -40,7 +40,7 @@ class Quarantine:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def keep(self, source: str, source_type: str, unparsed: Sequence[Unparsed]) -> None:
+    async def add(self, source: str, source_type: str, unparsed: Sequence[Unparsed]) -> None:
         """Store requests that the source could not read. Raises RfctlError: then nothing may be acknowledged."""
         command = ("XADD", QUARANTINE, "*", "source", source, "type", source_type)
         await self._connection.calls([(*command, "why", part.why, "body", part.body) for part in unparsed])
@@ -49,17 +49,17 @@ class Quarantine:
         """Return how many entries there are."""
         return replies.integer(await self._connection.call("XLEN", QUARANTINE))
 
-    async def list(self, most: int = 100) -> list[QuarantinedRequest]:
+    async def list_newest(self, limit: int = 100) -> list[QuarantinedRequest]:
         """Return the newest entries, oldest first."""
-        reply = await self._connection.call("XREVRANGE", QUARANTINE, "+", "-", "COUNT", most)
+        reply = await self._connection.call("XREVRANGE", QUARANTINE, "+", "-", "COUNT", limit)
         return [_decode(*entry) for entry in reversed(replies.stream_entries(reply))]
 
-    async def each(self) -> AsyncIterator[QuarantinedRequest]:
+    async def iterate(self) -> AsyncIterator[QuarantinedRequest]:
         """Yield the entries of this moment, oldest first, each by its own call: a body may have megabytes.
 
         The caller may drop them meanwhile.
         """
-        start, newest = "-", await self.list(1)
+        start, newest = "-", await self.list_newest(1)
         while newest:
             reply = await self._connection.call("XRANGE", QUARANTINE, start, newest[0].id, "COUNT", 1)
             entries = replies.stream_entries(reply)

@@ -142,11 +142,11 @@ class Store:
 
     async def server_info(self) -> ServerInfo:
         """Return which Redis this is."""
-        return await self._connection.server()
+        return await self._connection.read_server_info()
 
     async def write_refusals(self) -> list[WriteRefusal]:
         """Return why this Redis refuses writes now, without trying one."""
-        return await self._connection.write_refusals()
+        return await self._connection.read_write_refusals()
 
     async def now_ms(self) -> int:
         """Return the time by the clock of Redis, Unix ms."""
@@ -166,7 +166,7 @@ class Store:
 
     def events(self, subscribed: asyncio.Event | None = None) -> AsyncIterator[bytes]:
         """Yield the events that the scripts publish, as JSON; `subscribed` is set once none can be missed."""
-        return self._connection.published(events_channel(self._connection.db), subscribed)
+        return self._connection.follow_channel(events_channel(self._connection.db), subscribed)
 
     async def close(self) -> None:
         """Close every socket."""

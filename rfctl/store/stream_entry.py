@@ -65,6 +65,6 @@ def split_id(message_id: str) -> tuple[str, str | None]:
 
 
 def waiting_id(member: str) -> str:
-    """Return the entry id in a member of `waiting`, `phone NUL id`, without the zeros by which it sorts."""
+    """Return the entry id in a member of `waiting`, `batch key NUL id`, without the zeros by which it sorts."""
     ms, _, seq = member.rpartition("\0")[2].partition("-")
     return f"{int(ms)}-{int(seq)}"

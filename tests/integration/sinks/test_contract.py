@@ -19,7 +19,8 @@ from rfctl.model.delivery import Delivery
 from rfctl.model.message import Message
 from rfctl.sinks.contract import DeliveryError, Sink
 from rfctl.sinks.redis import RedisSink
-from rfctl.store.connection import Connection, RedisAddress
+from rfctl.store.address import RedisAddress
+from rfctl.store.connection import Connection
 from rfctl.store.deliveries import DeliveryQueue
 from rfctl.store.stream_entry import StreamEntry
 from tests.conftest import running
@@ -462,12 +463,12 @@ async def test_who_has_lost_the_lease_reads_nothing_new(connection: Connection) 
     await delivery.open()
     await hand_over(connection, ("7", "a"))
     assert await delivery.lease("one", 60_000)
-    assert len(await delivery.unread(10, 1, "one") or []) == 1
+    assert len(await delivery.read_new(10, 1, "one") or []) == 1
     await connection.call("SET", "rfctl:sink:bot:lease", "two")
     await hand_over(connection, ("7", "b"))
-    assert await delivery.unread(10, 1, "one") is None
-    assert await delivery.unacknowledged("0-0", 10, "one") is None
-    assert [entry.merged.text for entry in await delivery.unread(10, 1, "two") or []] == ["b"]
+    assert await delivery.read_new(10, 1, "one") is None
+    assert await delivery.read_unacknowledged("0-0", 10, "one") is None
+    assert [entry.merged.text for entry in await delivery.read_new(10, 1, "two") or []] == ["b"]
 
 
 async def test_a_hold_whose_answer_was_lost_counts_one_try(connection: Connection) -> None:

@@ -53,12 +53,12 @@ async def read(connection: Connection, shard: ShardKeys) -> tuple[DeliveryQueue,
     deliveries = DeliveryQueue(connection, shard, "crm")
     await deliveries.open()
     await deliveries.lease("test", 60_000)
-    return deliveries, await deliveries.unread(100, 1, "test") or []
+    return deliveries, await deliveries.read_new(100, 1, "test") or []
 
 
 async def shown_lag(connection: Connection, lag: int) -> int | None:
     """The lag as it is shown: Redis 6 has none."""
-    return None if (await connection.server()).version.startswith("6.") else lag
+    return None if (await connection.read_server_info()).version.startswith("6.") else lag
 
 
 async def test_sink_without_a_group_lags_behind_everything_that_is_kept(

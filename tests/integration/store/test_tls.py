@@ -10,7 +10,8 @@ import pytest
 from rfctl.assembly.sinks import build_target
 from rfctl.errors import RedisUnreachableError
 from rfctl.sinks.redis import RedisSink
-from rfctl.store.connection import Connection, RedisAddress
+from rfctl.store.address import RedisAddress
+from rfctl.store.connection import Connection
 from tests.support.certificates import self_signed
 from tests.support.forwarding import deliveries, hand_over
 from tests.support.outlets import settings
