@@ -25,7 +25,7 @@ from rfctl.store.reply_errors import explain_failure
 KEEP_S = 86_400
 """How long a finished job, and with it its id, is remembered: a day covers a crash and a lost answer."""
 
-_MOST_DIGITS = 4_000
+_MAX_DIGITS = 4_000
 _NOT_IN_IDS = re.compile(r"[^A-Za-z0-9_-]")
 
 
@@ -76,7 +76,7 @@ def failure(problem: Exception, where: RedisAddress) -> DeliveryError:
 
 
 def _integer(text: str) -> int | str:
-    return int(text) if len(text) < _MOST_DIGITS else text  # Python refuses to read longer ones
+    return int(text) if len(text) < _MAX_DIGITS else text  # Python refuses to read longer ones
 
 
 def _finite(text: str) -> float | str:

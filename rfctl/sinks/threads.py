@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from rfctl.sinks.contract import DeliveryError
 
-MOST_THREADS = 8
+MAX_THREADS = 8
 
 Result = TypeVar("Result")
 
@@ -26,7 +26,7 @@ class Threads:
     def __init__(self, sink: str, timeout_ms: int, where: str) -> None:
         self._timeout_ms = timeout_ms
         self._where = where
-        self._pool = ThreadPoolExecutor(MOST_THREADS, thread_name_prefix=f"sink-{sink}")
+        self._pool = ThreadPoolExecutor(MAX_THREADS, thread_name_prefix=f"sink-{sink}")
 
     async def run(self, work: Callable[[], Result]) -> Result:
         """Return what `work` returns, or raises; raises DeliveryError when that takes too long."""

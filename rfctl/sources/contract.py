@@ -53,7 +53,7 @@ class ParseResult:
         self.skipped[kind] = self.skipped.get(kind, 0) + 1
 
 
-class NotUnderstoodError(RfctlError):
+class UnparsedError(RfctlError):
     """An authentic request whose content is not understood; it is kept, and answered as taken."""
 
 
@@ -65,8 +65,8 @@ class Source(ABC):
         """Say whether any of the secrets verifies this request, in constant time; `now_ms` is Unix ms."""
 
     @abstractmethod
-    def messages(self, body: bytes) -> ParseResult:
-        """Read a verified body. Raises NotUnderstoodError when nothing in it can be made out."""
+    def parse(self, body: bytes) -> ParseResult:
+        """Read a verified body. Raises UnparsedError when nothing in it can be made out."""
 
     def handshake(self, request: Request) -> str | None:  # noqa: ARG002 - most providers ask nothing first
         """Return what a GET is answered with as plain text; None refuses it."""

@@ -277,7 +277,7 @@ async def test_a_quarantined_request_is_read_again_stored_and_gone(
     assert (await operator.run("quarantine", "retry", good)).returncode == 3
 
 
-async def test_what_is_still_unclear_of_a_request_stays_and_the_rest_is_stored(
+async def test_what_is_still_unparsed_of_a_request_stays_and_the_rest_is_stored(
     server: RedisServer, connection: Connection, tmp_path: Path
 ) -> None:
     mapped = {

@@ -23,8 +23,8 @@ from rfctl.sinks.bullmq.config import BullMqConfig
 from rfctl.sinks.contract import DeliveryError
 from rfctl.sinks.queues import KEEP_S, address, failure, import_library, job_data, job_id, queue_name
 
-MOST_QUEUES = 64
-MOST_CONNECTIONS = 8
+MAX_QUEUES = 64
+MAX_CONNECTIONS = 8
 
 
 class BullMq:
@@ -63,7 +63,7 @@ class BullMq:
         try:
             pool = BlockingConnectionPool.from_url(
                 self._config.url,
-                max_connections=MOST_CONNECTIONS,
+                max_connections=MAX_CONNECTIONS,
                 timeout=self._config.timeout_ms / 1000,
                 socket_connect_timeout=self._config.connect_timeout_ms / 1000,
                 socket_timeout=self._config.timeout_ms / 1000,
@@ -81,7 +81,7 @@ class BullMq:
             options = {"connection": self._client, "prefix": self._config.prefix}
             self._queues[name] = self._library.Queue(name, options)
         self._queues.move_to_end(name)
-        if len(self._queues) > MOST_QUEUES:
+        if len(self._queues) > MAX_QUEUES:
             self._queues.popitem(last=False)
         return self._queues[name]
 

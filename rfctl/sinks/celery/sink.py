@@ -17,7 +17,7 @@ from rfctl.model.delivery import Delivery
 from rfctl.sinks.celery.config import CeleryConfig
 from rfctl.sinks.contract import DeliveryError
 from rfctl.sinks.queues import import_library, job_data, job_id, queue_name
-from rfctl.sinks.threads import MOST_THREADS, Threads
+from rfctl.sinks.threads import MAX_THREADS, Threads
 from rfctl.text import mask_url
 
 
@@ -69,7 +69,7 @@ class Celery:
             connection.get_transport_cls()
         except (KeyError, ValueError, ImportError) as problem:
             raise SettingsError([f"sinks.{self._name}.url: {problem}"]) from None
-        return connection.Pool(MOST_THREADS)
+        return connection.Pool(MAX_THREADS)
 
     def _limits(self) -> dict[str, Any]:
         """Return what ends each wait on a socket; a transport leaves alone what it does not know."""

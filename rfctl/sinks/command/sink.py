@@ -26,8 +26,8 @@ GRACE_MS = 2_000
 """How long a program may take to end after SIGTERM."""
 LAST_WORDS_MS = 500
 """How long what a dead program wrote last is waited for."""
-MOST_KEPT_BYTES = 8_192
-MOST_SHOWN_CHARS = 200
+MAX_KEPT_BYTES = 8_192
+MAX_SHOWN_CHARS = 200
 
 _INPUT, _ERRORS = 0, 2
 
@@ -109,7 +109,7 @@ class _Program(asyncio.SubprocessProtocol):
         self._transport = transport  # type: ignore[assignment]
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:  # noqa: ARG002 - asyncio's signature
-        self._words = (self._words + data)[-MOST_KEPT_BYTES:]
+        self._words = (self._words + data)[-MAX_KEPT_BYTES:]
 
     def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:  # noqa: ARG002
         if fd == _ERRORS and not self._silent.done():
@@ -127,7 +127,7 @@ class _Program(asyncio.SubprocessProtocol):
     def last_words(self) -> str:
         """Return the last line that it wrote to its standard error, fit to be shown after a fact, or ""."""
         lines = self._words.decode(errors="replace").rstrip().splitlines()
-        return ": " + visible(lines[-1].strip()[:MOST_SHOWN_CHARS])[:MOST_SHOWN_CHARS] if lines else ""
+        return ": " + visible(lines[-1].strip()[:MAX_SHOWN_CHARS])[:MAX_SHOWN_CHARS] if lines else ""
 
     async def run(self, payload: bytes) -> None:
         """Write its input and wait until it has exited; one that does not read is judged by its exit alone."""

@@ -29,8 +29,8 @@ from rfctl.sinks.http.config import HttpConfig, decode_secret
 from rfctl.sinks.payload import encode_payload
 from rfctl.text import duration, visible
 
-MOST_READ_BYTES = 65_536
-MOST_SHOWN_CHARS = 200
+MAX_READ_BYTES = 65_536
+MAX_SHOWN_CHARS = 200
 LONGEST_RETRY_AFTER_MS = 86_400_000
 REST_MS = 1_000
 """How long the rest of an answer is waited for once its status is known."""
@@ -135,7 +135,7 @@ async def _rest(content: aiohttp.StreamReader) -> bytes:
     body = bytearray()
     with contextlib.suppress(TimeoutError, aiohttp.ClientError):
         async with asyncio.timeout(REST_MS / 1000):
-            while len(body) < MOST_READ_BYTES and (part := await content.read(MOST_READ_BYTES - len(body))):
+            while len(body) < MAX_READ_BYTES and (part := await content.read(MAX_READ_BYTES - len(body))):
                 body += part
     return bytes(body)
 
@@ -180,7 +180,7 @@ def _os_fact(problem: OSError) -> str:
 
 
 def _shorten(text: str) -> str:
-    return visible(text[:MOST_SHOWN_CHARS])[:MOST_SHOWN_CHARS]
+    return visible(text[:MAX_SHOWN_CHARS])[:MAX_SHOWN_CHARS]
 
 
 def _timeout(config: HttpConfig) -> aiohttp.ClientTimeout:

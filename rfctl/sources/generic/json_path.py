@@ -1,7 +1,7 @@
 """Paths into JSON: `data.messages.0.text`. Pure.
 
 Where a path leads to nothing it finds nothing, which is no error: the body is a stranger's. What works on
-bytes raises NotUnderstoodError for JSON that is nested too deeply.
+bytes raises UnparsedError for JSON that is nested too deeply.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Path:
         return cls(tuple(rest.split(".")) if rest else (), from_top=text.startswith("/"))
 
 
-def at(value: Any, steps: Sequence[str]) -> Any:
+def find_value(value: Any, steps: Sequence[str]) -> Any:
     """Return what stands there in decoded JSON, None when nothing does."""
     for step in steps:
         if isinstance(value, dict):
@@ -50,7 +50,7 @@ def at(value: Any, steps: Sequence[str]) -> Any:
     return value
 
 
-def raw_at(raw: bytes, steps: Sequence[str]) -> bytes | None:
+def find_raw(raw: bytes, steps: Sequence[str]) -> bytes | None:
     """Return the bytes that stand there in (valid) JSON, None when nothing does."""
     value: bytes | None = raw.strip()
     for step in steps:
@@ -58,12 +58,12 @@ def raw_at(raw: bytes, steps: Sequence[str]) -> bytes | None:
     return value
 
 
-def raw_with(raw: bytes, steps: Sequence[str], value: bytes) -> bytes:
+def replace_raw(raw: bytes, steps: Sequence[str], value: bytes) -> bytes:
     """Return the JSON with other bytes in a place that it has."""
     if not steps:
         return value
     parts = _parts(raw.strip())
-    parts[steps[0]] = raw_with(parts[steps[0]], steps[1:], value)
+    parts[steps[0]] = replace_raw(parts[steps[0]], steps[1:], value)
     if raw.strip().startswith(b"["):
         return msgspec.json.encode([msgspec.Raw(part) for part in parts.values()])
     return msgspec.json.encode({name: msgspec.Raw(part) for name, part in parts.items()})

@@ -10,7 +10,7 @@ from rfctl.errors import SettingsError
 from rfctl.model.delivery import Delivery
 from rfctl.model.stored import Merged
 from rfctl.section import build_section
-from rfctl.sinks.bullmq.sink import MOST_QUEUES, BullMq
+from rfctl.sinks.bullmq.sink import MAX_QUEUES, BullMq
 from rfctl.sinks.contract import DeliveryError, Sink
 from rfctl.sinks.queues import job_data, job_id
 from rfctl.sinks.redis import RedisSink
@@ -90,11 +90,11 @@ async def test_wrong_options_are_said_with_the_name_of_the_sink(type_: str, opti
 
 async def test_a_sink_of_many_queues_keeps_only_the_latest() -> None:
     sink = await opened("bullmq")
-    for company in range(MOST_QUEUES + 3):
+    for company in range(MAX_QUEUES + 3):
         with pytest.raises(DeliveryError):
             await sink.deliver(delivery(company=str(company)))
     assert isinstance(sink, BullMq)
-    assert len(sink._queues) == MOST_QUEUES
+    assert len(sink._queues) == MAX_QUEUES
     assert "q-0" not in sink._queues
     await sink.close()
 
