@@ -23,7 +23,7 @@ from rfctl.config.settings import Settings
 from rfctl.config.toml_source import TomlLocations, flat, from_text, sections
 from rfctl.config.unions import model_for, types_of
 from rfctl.errors import FLAG
-from rfctl.section import faults_of
+from rfctl.section import list_faults
 from rfctl.sources.registry import GENERIC
 from rfctl.store.address import RedisAddress
 from rfctl.text import did_you_mean, mask_url
@@ -175,7 +175,7 @@ class _Loader:
             return Settings.model_validate(table)
         except ValidationError as problem:
             for error in problem.errors(include_url=False):
-                for name, fact in faults_of(_without_tag(error)):
+                for name, fact in list_faults(_without_tag(error)):
                     self.problems.add(name, fact, self._places(name))
         return None
 

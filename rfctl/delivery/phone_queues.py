@@ -203,7 +203,7 @@ class PhoneQueues:
 
     async def _send(self, entry: StreamEntry, delivery: Delivery) -> str | None:
         if isinstance(self._sink, RedisSink):
-            write = self._sink.push(delivery, entry.fields or [])
+            write = self._sink.build_write(delivery, entry.fields or [])
             try:
                 return await self._retry_while_leased(
                     lambda: self._deliveries.write_and_acknowledge(entry, write)

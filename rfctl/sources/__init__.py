@@ -1,4 +1,4 @@
-"""A provider's request comes in: verified, then read; pure."""
+"""Sources: each verifies a provider's request, and parses it into messages. Pure."""
 
 from rfctl.sources.contract import ParseResult, Request, ServedSource, Source, SourceSpec, UnparsedError
 

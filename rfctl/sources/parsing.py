@@ -14,7 +14,7 @@ from rfctl.sources.contract import UnparsedError
 
 MAX_TYPE_CHARS = 32
 SECONDS_BELOW = 100_000_000_000
-"""A time below this is in seconds, one above in milliseconds (both since 1970)."""
+"""A time since 1970 below this number is in seconds, one above it in milliseconds."""
 
 _DEEPEST = 32
 _NOT_OF_A_TYPE = re.compile(r"[^a-z0-9_-]+")
@@ -27,7 +27,7 @@ _decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
 class Contact(msgspec.Struct, frozen=True):
-    """A person out of an address book. What the provider does not say is ""."""
+    """A person in an address book. A field that the provider leaves out is ""."""
 
     name: str
     phone: str
@@ -64,7 +64,7 @@ def repair_surrogates(body: bytes) -> bytes:
 def decode_json(body: bytes, decode: Callable[[bytes], Any]) -> Any:
     """Decode a JSON body, repaired; raises UnparsedError that says what is wrong with it.
 
-    The parts that a decoder leaves raw are UTF-8 and repaired too.
+    The parts that the decoder leaves raw are UTF-8, and repaired too.
     """
     try:
         body.decode()  # what stays raw is not checked by the decoder
@@ -122,9 +122,9 @@ def normalize_type(name: str) -> str:
 
 
 def build_metadata(raw: bytes, **facts: Any) -> bytes:
-    """Return a message's metadata: the facts that are known, and the provider's own object as `raw`."""
-    stated = {name: value for name, value in facts.items() if value not in (None, "", {}, [])}
-    return msgspec.json.encode({**stated, "raw": msgspec.Raw(raw)})
+    """Return a message's metadata: the facts that are not empty, and the provider's own object as `raw`."""
+    present = {name: value for name, value in facts.items() if value not in (None, "", {}, [])}
+    return msgspec.json.encode({**present, "raw": msgspec.Raw(raw)})
 
 
 def parse_unix_ms(value: float | str | None) -> int | None:

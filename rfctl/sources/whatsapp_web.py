@@ -1,7 +1,7 @@
 """The words that gateways built on WhatsApp Web share: types of messages, MIME types, vCards. Pure.
 
-They are WAHA, GREEN-API, Evolution, Venom and WPPConnect. Whatever a word is, it is answered: a type that nobody knows
-stays under its own name.
+They are WAHA, GREEN-API, Evolution, Venom and WPPConnect. A type that is not known here
+keeps its own name.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ _WAID = re.compile(r"waid=(\d+)", re.IGNORECASE)
 
 
 def find_type(name: str) -> str:
-    """Return the type that WhatsApp Web calls so; one that is not known keeps its name, tidied."""
-    tidied = normalize_type(name)
-    return _TYPES.get(tidied, tidied)
+    """Return our type for a type of WhatsApp Web; one that is not known keeps its name, normalized."""
+    normalized = normalize_type(name)
+    return _TYPES.get(normalized, normalized)
 
 
 def find_type_by_mime(mime: str) -> str:

@@ -71,7 +71,7 @@ class Key(msgspec.Struct):
 
     @property
     def _spellings(self) -> list[str]:
-        """Every name of the sender that is given, without the device."""
+        """Every id of the sender in the key, without the device."""
         direct = (self.remoteJid, self.remoteJidAlt, self.senderPn)
         spellings = (self.participant, self.participantAlt, self.participantPn) if self.chat else direct
         return [_DEVICE.sub("", spelling) for spelling in spellings if spelling]
@@ -194,7 +194,7 @@ def parse_time_ms(time: Time) -> int | None:
 
 
 def unwrap(content: Content) -> Content:
-    """Take off what is put around a message: that it disappears, is seen once, is a document with a caption."""
+    """Return the innermost content. Wrappers say that it disappears, is seen once, or is a document with a caption."""
     for _ in range(_DEEPEST):
         wrapper = next((name for name in _WRAPPERS if name in content), "")
         inner = decode_json(bytes(content[wrapper]), _decode_wrapper).message if wrapper else None
@@ -212,7 +212,7 @@ def find_content_name(content: Content) -> str:
 
 
 def read_body(name: str, raw: bytes) -> Body:
-    """Read one content. What a type that we do not know means by these names is not held against it."""
+    """Parse one content. A type that we do not know may use these names otherwise: then its body is empty."""
     if name == "conversation":
         return Body(text=decode_json(raw, _decode_text))
     try:

@@ -1,15 +1,15 @@
 """Evolution API v2 (WhatsApp through Baileys), a self-hosted gateway: its webhook. Pure.
 
-Trusts a secret that the webhook's `headers` setting makes Evolution send: `jwt_key` (a token signed with it,
-see evolution_token), or a fixed `Authorization` or `apikey`. The body is not signed. Its global webhook
-sends no headers at all and cannot be verified. Promises that each message is read, counted, or comes back
-as unparsed, and that the instance's API key, which is in every body, is kept nowhere.
+The source trusts a secret that the webhook's `headers` setting makes Evolution send: `jwt_key` (a token signed with it,
+see `token`), or a fixed `Authorization` or `apikey`. The body is not signed. Its global webhook
+sends no headers at all and cannot be verified. Each message is parsed, counted, or comes back as unparsed. The
+instance's API key is in every body, and is stored nowhere.
 
 Facts, from github.com/evolution-foundation/evolution-api:
 - `messages.upsert` brings our own messages too (issue 1340). An `@lid` may have its number in `remoteJidAlt`
   (`senderPn` in 2.3.0, issue 1778), or nowhere (issue 2466).
 - `messages.edited` is the bare ProtocolMessage, of any kind; its key is as the author sees it, so that an
-  edit by the other person of a one-to-one chat says `fromMe` and our own number, and not who (issue 1367).
+  edit by the other person of a one-to-one chat says `fromMe` and our own number, and not theirs (issue 1367).
   Its only time is `timestampMs`, by the author's clock.
 - `messages.delete` is the bare key, as we see it, without a time.
 - `messages.update` says DELETED of an edit too (issue 2010).
@@ -167,7 +167,7 @@ class Evolution(Source):
     def _protocol(
         self, raw: bytes, item: _Item, content: Content, event: _Event, result: ParseResult
     ) -> None:
-        """Read an edit or a deletion that came as a message; here the outer key says who."""
+        """Read an edit or a deletion that came as a message; here the outer key names its sender."""
         change: Protocol = decode_json(bytes(content["protocolMessage"]), _decode_protocol)
         about = change.key.id if change.key and change.key.id else ""
         if change.type in _DELETED:

@@ -53,29 +53,31 @@ class Mapped(Source):
         self._name = name
         self._config = config
         self._max_text_bytes = max_text_bytes
-        self._paths = {key: Path.read(path) for key, path in config.map.items()}
+        self._paths = {key: Path.parse(path) for key, path in config.map.items()}
         self._each = self._paths.pop("each", None)
         self._make_id = make_id
         self._node = node_form.NodeForm(name, config, max_text_bytes)
 
     def verify(self, request: Request, now_ms: int) -> bool:
-        """Say whether any secret vouches for this request; `now_ms` (Unix ms) matters to `node` alone."""
+        """Say whether any secret verifies this request; `now_ms` (Unix ms) matters to `node` alone."""
         if self._config.auth == "node":
             return self._node.verify(request, now_ms)
         header = request.header((self._config.auth_header or "authorization").lower())
-        vouches = _is_signed if self._config.auth == "hmac-sha256" else _is_token
-        return any_secret(self._config.secrets, lambda secret: vouches(header, secret, request.body))
+        is_proof = _is_signed if self._config.auth == "hmac-sha256" else _is_token
+        return any_secret(self._config.secrets, lambda secret: is_proof(header, secret, request.body))
 
     def parse(self, body: bytes) -> ParseResult:
         """Read each message. Raises UnparsedError for a body that is not JSON or has no list at `each`."""
         top = decode_json(body, _decode)
-        mended = repair_surrogates(body)
+        repaired = repair_surrogates(body)
         result = ParseResult()
-        for place, raw in enumerate(self._elements(mended)):
+        for place, raw in enumerate(self._elements(repaired)):
             try:
                 self._read(decode_json(raw, _decode), top, raw, result)
             except UnparsedError as problem:
-                result.unparsed.append(Unparsed(self._alone(mended, raw), _where(self._each, place, problem)))
+                result.unparsed.append(
+                    Unparsed(self._alone(repaired, raw), _where(self._each, place, problem))
+                )
         return result
 
     def _elements(self, body: bytes) -> list[bytes]:
@@ -87,7 +89,7 @@ class Mapped(Source):
         return [bytes(element) for element in decode_json(elements, _decode_list)]
 
     def _alone(self, body: bytes, element: bytes) -> bytes:
-        """Return the body with this one message in it, so that it is read again as it was now."""
+        """Return the body with only this message in it, so that it can be parsed again."""
         return body if self._each is None else replace_raw(body, self._each.steps, b"[" + element + b"]")
 
     def _read(self, element: Any, top: Any, raw: bytes, result: ParseResult) -> None:
@@ -143,7 +145,7 @@ def _is_signed(header: bytes, secret: str, body: bytes) -> bool:
 
 
 def _name(facts: dict[str, Any], key: str) -> str:
-    """Return what names somebody or something: a string or a whole number, which nobody can have rounded."""
+    """Return a fact that names a person or a thing: a string or a whole number, which nobody can have rounded."""
     value = facts.get(key)
     if isinstance(value, float):
         raise UnparsedError(f"the {key} is {value!r}, not a string or a whole number")

@@ -1,7 +1,7 @@
 """The Node service's own webhook: both of its forms, and its signature. Pure: bytes in, messages out.
 
-Its caller is the operator's own code. So what is wrong is refused in words (BadRequestError, with the place),
-and a request is taken as a whole or not at all; nothing is unparsed.
+Its caller is the operator's own code. So BadRequestError says what is wrong, and where. A request is accepted as a
+whole or not at all, and nothing is unparsed.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ MAX_MESSAGES = 1000
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one message may be at most (bytes), whose it is when it does not say ("": nobody's), and where it came in."""
+    """The longest text (bytes), the company of a message that names none ("": nobody's), and the source and network."""
 
     max_text_bytes: int = 65_536
     company: str = ""

@@ -1,7 +1,7 @@
 """A GREEN-API notification's fields, and what a message is by them. Pure.
 
 Each kind of message has an object of its own beside `typeMessage`; all of them are optional here, and the
-first that says something is believed.
+first that is not empty counts.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """GREEN-API, a hosted gateway: its webhook, one notification a request. Pure.
 
-Trusts nothing before the token: what is set as `webhookUrlToken` comes in the Authorization header, as
+The source trusts nothing before the token: the value of `webhookUrlToken` comes in the Authorization header, as
 `Bearer <token>` or as it was written (a token `Basic …` stays so). The body is not signed.
 
 - Only `incomingMessageReceived` brings a message; edits and deletions are kinds of it. Formats:
@@ -120,7 +120,7 @@ class GreenApi(Source):
 
 
 def _phone(body: Body) -> str:
-    """Return who wrote it; in a group a sender that is the group is none."""
+    """Return the sender's phone; "" in a group where the group itself is named as the sender."""
     sender, chat = body.senderData.sender or "", body.senderData.chatId or ""
     if body.in_group:
         return "" if sender == chat else normalize_phone(sender)
@@ -128,10 +128,10 @@ def _phone(body: Body) -> str:
 
 
 def _metadata(body: Body, raw: bytes) -> bytes:
-    who = body.senderData
+    sender = body.senderData
     return build_metadata(
         strip_fields(repair_surrogates(raw).strip(), _HEAVY),
-        senderName=first_nonempty(who.senderName, who.senderContactName),
+        senderName=first_nonempty(sender.senderName, sender.senderContactName),
         location=build_location(body.messageData),
         contacts=list_contacts(body.messageData),
         button=find_button(body.messageData),

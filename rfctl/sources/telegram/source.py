@@ -1,8 +1,8 @@
 """Telegram: the updates of the Bot API, one update a request. Pure.
 
-Trusts the header `X-Telegram-Bot-Api-Secret-Token` (the `secret_token` of setWebhook, 1-256 characters of
+The source trusts the header `X-Telegram-Bot-Api-Secret-Token` (the `secret_token` of setWebhook, 1-256 characters of
 A-Z a-z 0-9 _ -, https://core.telegram.org/bots/api#setwebhook). The body is not signed: whoever has the
-token may send anything. Promises that an update becomes messages, is counted, or comes back as unparsed.
+token may send anything. An update becomes messages, is counted, or comes back as unparsed.
 
 The facts behind it (https://core.telegram.org/bots/api):
 - `message_id` counts within a chat, and in a business account it is another count than the bot's own, so
@@ -155,7 +155,7 @@ class Telegram(Source):
         )
 
     def _deletions(self, raw: bytes) -> list[Message]:
-        """Return one message each; who deleted it is not told, so that the chat stands for the person."""
+        """Return a message for each deletion. It does not name the person, so the chat stands for them."""
         deleted: Deleted = decode_json(raw, decode_deleted)
         account = deleted.business_connection_id
         originals = [_id(account, deleted.chat, message_id) for message_id in deleted.message_ids]
@@ -175,7 +175,7 @@ class Telegram(Source):
 
 
 def _skipped(post: Post, *, edited: bool) -> str:
-    """Return as what a post that no person wrote to us is counted, or ""."""
+    """Return the kind under which a post counts that no person wrote to us, or ""."""
     sender, private = post.sender, post.chat.type == "private"
     if edited and post.location and not post.venue:
         # A live location moves every few seconds: nobody typed that, and it would never go quiet.

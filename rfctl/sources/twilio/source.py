@@ -1,10 +1,10 @@
 """Twilio: SMS, MMS, WhatsApp and RCS by its messaging webhook. Pure: a request in, messages out.
 
-Trusts a request only when `X-Twilio-Signature` is right for the URL that Twilio was told, `public_url` with the
+The source trusts a request only when `X-Twilio-Signature` is right for the URL in Twilio's settings, `public_url` with the
 request's path and query: behind a proxy our own idea of scheme, host and port is not Twilio's. Checked against
 `twilio.request_validator` 9.13. The signature covers the decoded names and values in the order of their names,
 run together, so a body that only re-spells them (`%20` for `+`) verifies too.
-Promises one message a request, as text whatever fields Twilio adds; delivery statuses and calls are counted.
+A request becomes one message, whatever fields Twilio adds. Delivery statuses and calls are counted.
 
 A form has no time of sending and does not tell a voice message from a song: both are `audio`.
 Fields: https://www.twilio.com/docs/messaging/guides/webhook-request

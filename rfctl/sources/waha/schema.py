@@ -1,7 +1,7 @@
 """The `payload` of a WAHA event: its fields, and what a message is by them. Pure.
 
-`_data` is the engine's own object, and each engine has another (WEBJS, NOWEB, GOWS). It is only asked for
-what `payload` does not say, and when it is not what we think, the message is read without it. Fields as in
+`_data` is the engine's own object, and each engine has another (WEBJS, NOWEB, GOWS). It is read only for
+what `payload` does not say. If it has another shape than we know, the message is parsed without it. Fields as in
 https://github.com/devlikeapro/waha/blob/core/src/structures/responses.dto.ts.
 """
 
@@ -115,7 +115,7 @@ class _Content(msgspec.Struct):
 
 
 class Data(msgspec.Struct):
-    """What we ask the engine's own object for."""
+    """The fields that we read in the engine's own object."""
 
     type: str | None = None
     notifyName: str | None = None  # noqa: N815
@@ -152,7 +152,7 @@ def decode_engine_data(payload: Payload) -> Data:
 
 
 def find_sender(payload: Payload, data: Data) -> str:
-    """Return who wrote it: never the group, and the phone rather than the `@lid`."""
+    """Return the sender's id: never the group, and the phone rather than the `@lid`."""
     spellings = _spellings(payload, data)
     return next(
         (spelling for spelling in spellings if not spelling.endswith("@lid")), first_nonempty(*spellings)
@@ -165,10 +165,10 @@ def find_alias(payload: Payload, data: Data) -> str:
 
 
 def _spellings(payload: Payload, data: Data) -> list[str]:
-    """Return every name of the sender that is given, without the device."""
-    who = first_nonempty(payload.participant, payload.author) if payload.in_group else payload.sender or ""
+    """Return every id of the sender that the event has, without the device."""
+    sender = first_nonempty(payload.participant, payload.author) if payload.in_group else payload.sender or ""
     other = _other_address(payload, data)
-    spellings = (who, "" if other.endswith("@g.us") else other)
+    spellings = (sender, "" if other.endswith("@g.us") else other)
     return [_DEVICE.sub("", spelling) for spelling in spellings if spelling]
 
 
@@ -206,7 +206,7 @@ def find_text(payload: Payload) -> str:
 
 
 def build_media(payload: Payload) -> tuple[Media, ...]:
-    """Return its file. One that WAHA did not download has the message's id alone: it can be asked for by that."""
+    """Return its file. One that WAHA did not download has the message's id alone: WAHA hands it out by that."""
     if not (payload.hasMedia or payload.media):
         return ()
     file = payload.media or _File()

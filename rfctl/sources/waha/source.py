@@ -1,6 +1,6 @@
 """WAHA (devlikeapro/waha), a self-hosted WhatsApp gateway: its webhook, one event a request. Pure.
 
-Trusts nothing before its signature: X-Webhook-Hmac is the hex HMAC-SHA512 of the raw body, and
+The source trusts nothing before its signature: X-Webhook-Hmac is the hex HMAC-SHA512 of the raw body, and
 X-Webhook-Hmac-Algorithm says `sha512` (https://waha.devlike.pro/docs/how-to/events/).
 
 - `message` and `message.any` bring the same message under one id; so does a retry.

@@ -1,7 +1,7 @@
 """What a WhatsApp Cloud message says, by its type: each type has its own object under its own name. Pure.
 
-Trusts nothing: a part that has another shape raises UnparsedError, for its message alone. Promises that a
-type which is not known here keeps its own name, so that it is handed over and not dropped.
+A part that has another shape raises UnparsedError, for its message alone. A type that is not known here keeps its own
+name, so that it is handed over and not dropped.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Location(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Content(msgspec.Struct, frozen=True, kw_only=True):
-    """What a message says. `sender` is who it is about when the message itself names no sender."""
+    """What a message says. `sender` is the person that it is about, when the message itself names no sender."""
 
     type: str
     text: str = ""
@@ -112,7 +112,7 @@ _decode_type = msgspec.json.Decoder(_Typed).decode
 
 
 def read_part(kind: str | None, raw: bytes) -> Content:
-    """Read what a message of this type says. Raises UnparsedError that names what is wrong."""
+    """Parse what a message of this type says. Raises UnparsedError that names what is wrong."""
     if not kind:
         raise UnparsedError("`type` is missing")
     reader = _READERS.get(kind)

@@ -1,8 +1,8 @@
 """WhatsApp Cloud: Meta's own webhook. Pure: a request in, messages out.
 
-Trusts a body only when `X-Hub-Signature-256` is the HMAC-SHA256 of its raw bytes by one of the app secrets.
-Promises that each message of each change of each entry comes back, as a message or as `unparsed`; delivery
-statuses, errors and changes of other fields are counted.
+The source trusts a body only when `X-Hub-Signature-256` is the HMAC-SHA256 of its raw bytes by one of the app secrets.
+Each message of each change of each entry comes back, as a message or as `unparsed`. Delivery statuses, errors and
+changes of other fields are counted.
 
 A sender without a visible number has only a business-scoped id (`from_user_id`, `contacts[].user_id`); where
 there is a number too, the number is the phone and the id the alias, so that one person stays one batch; the id is
@@ -117,7 +117,7 @@ class WhatsAppCloud(Source):
         )
 
     def handshake(self, request: Request) -> str | None:
-        """Return the challenge of a subscription that names our verify token; None refuses it."""
+        """Return the challenge of a subscription that names our verify token; None rejects it."""
         try:
             query = dict(parse_qsl(request.query, keep_blank_values=True, max_num_fields=_MAX_QUERY_FIELDS))
         except ValueError:
@@ -125,12 +125,12 @@ class WhatsAppCloud(Source):
         token = query.get("hub.verify_token", "").encode(errors="surrogatepass")
         is_named = bool(self._config.verify_token) and constant_time_equal(token, self._config.verify_token)
         challenge = query.get("hub.challenge", "")
-        # Anything else would let a stranger have our host say what he likes in a browser.
+        # Anything else would let a stranger have our host say anything in a browser.
         plain = _CHALLENGE.fullmatch(challenge) is not None
         return challenge if is_named and plain and query.get("hub.mode") == "subscribe" else None
 
     def parse(self, body: bytes) -> ParseResult:
-        """Read every message of the request. Raises UnparsedError when nothing in it can be made out."""
+        """Parse every message of the request. Raises UnparsedError when no part of it can be parsed."""
         result = ParseResult()
         for raw in decode_json(body, _decode_body).entry:
             self._read_entry(raw, result)
