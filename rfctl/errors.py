@@ -187,7 +187,7 @@ class UsageError(RfctlError):
 
 
 class BadRequestError(RfctlError):
-    """A request that cannot be stored; `status` is what the sender is answered."""
+    """A request that is rejected; `status` is the HTTP status of the answer."""
 
     exit_status = ANSWER_IS_NO
 

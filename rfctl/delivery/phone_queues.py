@@ -1,8 +1,8 @@
 """The deliveries of one sink: a queue for each phone. A phone's messages go one after another, phones side by side.
 
 After a failure the phone waits in Redis for its next attempt, with every later message of it. Other phones go on. A
-message is acknowledged after the sink has taken it. If it cannot be acknowledged (Redis is away, the lease has run
-out), it stays as it is, and comes again under the same id.
+message is acknowledged after the sink has taken it. If it cannot be acknowledged (Redis does not answer, the lease has
+run out), it stays as it is, and comes again under the same id.
 """
 
 from __future__ import annotations

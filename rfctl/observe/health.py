@@ -60,7 +60,7 @@ def _refusals(snapshot: Snapshot) -> Iterator[Finding]:
 
 
 def _missing_daemons(snapshot: Snapshot) -> Iterator[Finding]:
-    if not any(daemon.processes for daemon in snapshot.daemons):
+    if not any(daemon.is_scheduler for daemon in snapshot.daemons):
         fact = "no processor is alive: nobody hands over what is pending"
         yield Finding("processor_missing", "error", "", fact, "rfctl serve")
     for sink in snapshot.sinks:
@@ -72,7 +72,7 @@ def _missing_daemons(snapshot: Snapshot) -> Iterator[Finding]:
 
 
 def _unknown_daemons(snapshot: Snapshot) -> Iterator[Finding]:
-    is_complete = any(daemon.processes for daemon in snapshot.daemons)
+    is_complete = any(daemon.is_scheduler for daemon in snapshot.daemons)
     if not is_complete or any(sink.unserved_shards for sink in snapshot.sinks):
         fact = "rfctl cannot tell which daemons are alive: a daemon shows it by writing into Redis"
         yield Finding("daemons_unknown", "warning", "", fact, "let Redis take writes again first")

@@ -2,8 +2,8 @@
 
 WhatsApp hides the number of people who chose a user name, and then sends a business-scoped id alone; a gateway
 names an `@lid` with the number or without it. Sources put that id into `Message.alias`. An alias expires a month
-after its last use. No message is lost with it; the person then counts as two. A message that comes twice, and whose
-sender's phone becomes known in between, counts as another person's.
+after its last use. No message is lost with it, but the person then has two batches. A message that comes twice, and whose
+sender's phone becomes known in between, is stored twice.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from rfctl.model.delivery import delivery_id
+from rfctl.model.delivery import build_message_id
 from rfctl.store import replies
 from rfctl.store.deliveries import DeliveryQueue
 from rfctl.store.keys import ShardKeys
@@ -49,12 +49,12 @@ class DeadLetter:
     @property
     def id(self) -> str:
         """The id by which an operator names it, no other shard's."""
-        return delivery_id(self.entry_id, self.shard.number)
+        return build_message_id(self.entry_id, self.shard.number)
 
     @property
     def message_id(self) -> str:
         """The merged message's id, as receivers know it."""
-        return delivery_id(self.entry.id, self.shard.number)
+        return build_message_id(self.entry.id, self.shard.number)
 
     @property
     def died_ms(self) -> int:

@@ -19,7 +19,7 @@ from rfctl.store.keys import ShardKeys
 from rfctl.store.layout import ensure_instance_id
 from rfctl.store.output_stream import ensure_group
 from rfctl.store.paused_sinks import PausedSinks
-from rfctl.store.stream_entry import StreamEntry, waiting_id
+from rfctl.store.stream_entry import StreamEntry, parse_waiting_member
 
 if TYPE_CHECKING:
     from rfctl.store.connection import Connection
@@ -164,7 +164,7 @@ class DeliveryQueue:
             [("ZRANGEBYLEX", self._keys.waiting, *span), ("ZSCORE", self._keys.retry, batch_key)]
         )
         is_due = due_ms is not None and float(due_ms) <= now
-        return next((waiting_id(member) for member in replies.texts(first)), "") if is_due else ""
+        return next((parse_waiting_member(member) for member in replies.texts(first)), "") if is_due else ""
 
     async def fetch(self, entry_id: str) -> StreamEntry:
         """Read a waiting message, with the number of attempts so far."""

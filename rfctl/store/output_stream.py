@@ -14,7 +14,7 @@ from rfctl.errors import ReplyError
 from rfctl.model.stored import Merged, decode_merged
 from rfctl.store import replies
 from rfctl.store.keys import ShardKeys
-from rfctl.store.stream_entry import StreamEntry, split_id
+from rfctl.store.stream_entry import StreamEntry, split_message_id
 
 if TYPE_CHECKING:
     from rfctl.store.connection import Connection
@@ -66,7 +66,7 @@ class OutputStream:
 
     async def find(self, message_id: str) -> list[tuple[ShardKeys, StreamEntry]]:
         """Return the merged messages of this id, with the shard's number behind it or without. Raises ValueError."""
-        wanted_id, number = split_id(message_id)
+        wanted_id, number = split_message_id(message_id)
         shards = [shard for shard in self._shards if number is None or shard.number == number]
         answers = await self._connection.calls(
             [("XRANGE", shard.out, wanted_id, wanted_id) for shard in shards]

@@ -1,6 +1,6 @@
-"""Authentic requests that their source could not read, kept in a stream of their own until an operator decides.
+"""The quarantine: unparsed requests, in a stream of their own until an operator decides.
 
-The provider was answered 200: else it would send the request again for days, and hold up everything behind it. So
+The provider was answered 200: else it would send the request again for days, and everything behind it would wait. So
 this copy is the only one. It is never trimmed. Its secrets were removed before it came here.
 """
 
@@ -41,7 +41,7 @@ class Quarantine:
         self._connection = connection
 
     async def add(self, source: str, source_type: str, unparsed: Sequence[Unparsed]) -> None:
-        """Store requests that the source could not read. Raises RfctlError: then nothing may be acknowledged."""
+        """Store unparsed requests of a source. Raises RfctlError: then nothing may be acknowledged."""
         command = ("XADD", QUARANTINE, "*", "source", source, "type", source_type)
         await self._connection.calls([(*command, "why", part.why, "body", part.body) for part in unparsed])
 

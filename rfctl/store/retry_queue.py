@@ -10,11 +10,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rfctl.model.delivery import delivery_id
+from rfctl.model.delivery import build_message_id
 from rfctl.store import replies
 from rfctl.store.dead_letters import Attempt, decode_attempts
 from rfctl.store.keys import ShardKeys, SinkKeys
-from rfctl.store.stream_entry import waiting_id
+from rfctl.store.stream_entry import parse_waiting_member
 
 if TYPE_CHECKING:
     from rfctl.store.connection import Command, Connection
@@ -55,7 +55,7 @@ async def read_retry_cause(connection: Connection, shard: ShardKeys, sink: str) 
     )
     batch_keys = dict.fromkeys([*replies.texts(soonest), *replies.texts(latest)])
     firsts = await connection.calls([_first_command(keys, batch_key) for batch_key in batch_keys])
-    ids = [waiting_id(member) for first in firsts for member in replies.texts(first)]
+    ids = [parse_waiting_member(member) for first in firsts for member in replies.texts(first)]
     if not ids:
         return None
     histories = replies.array(await connection.call("HMGET", keys.attempts, *ids))
@@ -89,7 +89,7 @@ async def read_pending_deliveries(
     flat = await connection.calls(commands)
     answers = [flat[i : i + 3] for i in range(0, len(flat), 3)]
     waits = [
-        (place, replies.integer(count), waiting_id(member), score)
+        (place, replies.integer(count), parse_waiting_member(member), score)
         for place, (count, first, score) in zip(places, answers, strict=True)
         for member in replies.texts(first)
     ]
@@ -117,7 +117,7 @@ def _build_pending(
     next_retry_ms = None if score is None else replies.score(score)
     last = attempts[-1] if attempts else None
     return PendingDelivery(
-        sink, count, delivery_id(entry_id, shard.number), len(attempts), last, next_retry_ms
+        sink, count, build_message_id(entry_id, shard.number), len(attempts), last, next_retry_ms
     )
 
 

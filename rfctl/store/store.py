@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 class Store:
     """One Redis. Nothing is sent before the first call; every call raises RfctlError when Redis fails.
 
-    `batch_options` is what the scripts about batches get besides the messages.
+    `batch_options` are what the scripts about batches get besides the messages.
     """
 
     def __init__(
@@ -59,6 +59,11 @@ class Store:
     ) -> Store:
         """Return a store on sockets of its own. Raises SettingsError for an address that cannot be."""
         return cls(_connect(address, max_connections), keyspace, batch_options)
+
+    def reconfigure(self, batch_options: BatchOptions) -> None:
+        """Give the scripts about batches other options from now on."""
+        self._batch_options = batch_options
+        self.batches.reconfigure(batch_options)
 
     def reopen(self) -> Store:
         """Return another store on the same Redis, with sockets of its own."""

@@ -55,7 +55,7 @@ async def test_dead_letter_has_its_sink_and_every_attempt(
     )
     assert [attempt.error for attempt in letter.attempts] == ["no answer", "answered 500"]
     assert all(abs(attempt.at_ms - letter.died_ms) < 5000 for attempt in letter.attempts)
-    assert letter.message_id == entry.delivery().id
+    assert letter.message_id == entry.to_delivery().id
     assert letter.id.endswith(f"-{shards[-1].number}") == (len(shards) > 1)
 
 
@@ -90,7 +90,7 @@ async def test_letter_is_named_by_its_own_id_or_its_messages(
     await dead_letter(connection, shards[-1], "y")
     room = DeadLetters(connection, shards)
     [wanted] = [letter for letter in await room.list_newest() if letter.entry.id == entry.id]
-    for name in (wanted.id, wanted.entry_id, entry.id, entry.delivery().id):
+    for name in (wanted.id, wanted.entry_id, entry.id, entry.to_delivery().id):
         assert [letter.id for letter in await room.find(name)] == [wanted.id], name
     assert await room.find("1-1") == []
 

@@ -52,6 +52,6 @@ async def test_queue_is_reached_through_tls_with_the_ca_of_the_url(
     target = build_target("bot", settings(kind, url=tls_url), redis_url="redis://127.0.0.1:1/0")
     assert not isinstance(target.sink, RedisSink)
     await target.sink.open()
-    await target.sink.deliver((await deliveries(connection).fetch(entry_id)).delivery())
+    await target.sink.deliver((await deliveries(connection).fetch(entry_id)).to_delivery())
     await target.close()
     assert await connection.call("LLEN", QUEUES[kind]) == 1
