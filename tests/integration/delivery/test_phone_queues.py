@@ -64,7 +64,7 @@ async def test_paused_forwarder_starts_no_delivery_until_it_is_resumed(
 ) -> None:
     gated = Gated()
     running = await begin_two_of_six(connection, gated)
-    is_paused = notice_answer(monkeypatch, "paused", answer=True)
+    is_paused = notice_answer(monkeypatch, "is_paused", answer=True)
     await connection.call("HSET", "rfctl:paused", "bot", '{"why":"lunch","at_ms":1}')
     await is_paused.wait()
     gated.gate.set()

@@ -455,7 +455,7 @@ async def test_crash_of_a_source_quarantines_the_request(
     def crash(self: Any, body: Any) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("rfctl.sources.telegram.source.Telegram.messages", crash)
+    monkeypatch.setattr("rfctl.sources.telegram.source.Telegram.parse", crash)
     async with running(configuration(server.url, tmp_path)) as service, client(service) as http:
         headers = {"X-Telegram-Bot-Api-Secret-Token": "hush"}
         assert (await http.post("/webhook/tg", content=b"{}", headers=headers)).status_code == 200
