@@ -10,7 +10,7 @@ local batch = {
   "DUE", "BATCH", "LAST", "OVERDUE_MS", "FOLLOWED", "count", "write_counts", "publish", "clear", "hand_over",
 }
 local delivery = {
-  "SINK", "RETRY", "TRIES", "BODIES", "FIXED", "is_fixed", "count", "wait_in_line", "next_of", "take", "history",
+  "SINK", "RETRY", "ATTEMPTS", "BODIES", "FIXED", "is_fixed", "count", "wait_in_line", "next_of", "take", "history",
 }
 
 local function join(...)

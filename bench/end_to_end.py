@@ -20,7 +20,8 @@ import aiohttp
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from rfctl.model.message import Message
-from rfctl.store.connection import Connection, RedisAddress
+from rfctl.store.address import RedisAddress
+from rfctl.store.connection import Connection
 from tests.support.batching import make_rig
 from tests.support.receivers import Answer, HttpReceiver, Taken
 from tests.support.servers import RedisServer

@@ -17,7 +17,8 @@ from urllib.parse import urlsplit
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from rfctl.sources.generic.node_form import BATCHED
-from rfctl.store.connection import Connection, RedisAddress
+from rfctl.store.address import RedisAddress
+from rfctl.store.connection import Connection
 from tests.support.batching import make_rig
 from tests.support.processes import Daemon
 from tests.support.servers import RedisServer

@@ -91,13 +91,13 @@ class RedisUnreachableError(RfctlError):
 
 
 class RedisCannotNowError(RfctlError):
-    """Redis is there and says not now: loading, out of memory, read-only, busy, its disk is full."""
+    """Redis answers and cannot serve a call now: it loads its data, is read-only or busy, or has no room."""
 
     exit_status = TEMPORARY
 
 
 class ReplyError(RfctlError):
-    """Redis answered an error that is no condition of its own: `code` is the word it begins with."""
+    """Redis answered an error for which there is no class of its own. `code` is the word that it begins with."""
 
     def __init__(self, fact: str, *, code: str, set_by: str = "") -> None:
         super().__init__(fact, set_by=set_by)
@@ -105,7 +105,7 @@ class ReplyError(RfctlError):
 
 
 class GroupMissingError(ReplyError):
-    """A consumer group is not there: somebody has deleted it, or its stream, or everything."""
+    """A consumer group is missing: somebody has deleted it, or its stream, or everything."""
 
 
 class CredentialsRefusedError(RfctlError):
@@ -132,7 +132,7 @@ class KeyTakenError(RfctlError):
     exit_status = BAD_SETTINGS
 
 
-class StoreError(RfctlError):
+class EmbeddedServerError(RfctlError):
     """The embedded server could not be started or found."""
 
     exit_status = UNREACHABLE
@@ -187,7 +187,7 @@ class UsageError(RfctlError):
 
 
 class BadRequestError(RfctlError):
-    """A request that cannot be stored; `status` is what the sender is answered."""
+    """A request that is rejected; `status` is the HTTP status of the answer."""
 
     exit_status = ANSWER_IS_NO
 
@@ -197,6 +197,6 @@ class BadRequestError(RfctlError):
 
 
 class OverloadedError(RfctlError):
-    """More messages wait for Redis than the daemon will hold; the sender must try again."""
+    """More messages wait for Redis than the daemon accepts; the sender must try again."""
 
     exit_status = TEMPORARY

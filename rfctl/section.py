@@ -41,7 +41,7 @@ def parse_list(value: Any) -> Any:
 
 
 def split_keeping_ends(value: Any) -> Any:
-    """Split such a text, and keep the white space at the end of each word."""
+    """Split a text like `parse_list`, but keep the white space at the end of each word."""
     if isinstance(value, str) and value.lstrip().startswith("["):
         raise ValueError("it begins like a list in JSON, and is none")
     if isinstance(value, str):
@@ -67,7 +67,7 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+([_-][a-z0-9]+)*$", 
 
 
 class Section(BaseModel):
-    """A section of the settings: closed, so that a slip of the pen is an error and not silence."""
+    """A section of the settings. An unknown name in it is an error, so that a typing mistake is noticed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
@@ -77,7 +77,7 @@ SectionModel = TypeVar("SectionModel", bound=Section)
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A section to begin with: what it is for, the name that it gets, and its settings."""
+    """A section for the example file: what it is for, its name, and its settings."""
 
     title: str
     name: str
@@ -85,7 +85,7 @@ class Example:
 
 
 def require(why: str) -> AfterValidator:
-    """Return a validator that refuses an empty value; the field also needs `validate_default=True`."""
+    """Return a validator that rejects an empty value; the field also needs `validate_default=True`."""
 
     def check(value: Any) -> Any:
         if not value:
@@ -95,7 +95,7 @@ def require(why: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-def each(check: Callable[[Any], None]) -> AfterValidator:
+def check_each(check: Callable[[Any], None]) -> AfterValidator:
     """Return a validator that calls `check` with each item of a list; the check raises ValueError."""
 
     def check_all(values: list[Any]) -> list[Any]:
@@ -111,20 +111,20 @@ def build_section(model: type[SectionModel], settings: Mapping[str, Any], place:
     try:
         return model.model_validate(settings)
     except ValidationError as problem:
-        faults = [fault for error in problem.errors(include_url=False) for fault in faults_of(error)]
+        faults = [fault for error in problem.errors(include_url=False) for fault in list_faults(error)]
         lines = [f"{'.'.join(filter(None, (place, name)))}: {fact}" for name, fact in faults]
         raise SettingsError(lines, next="see `man rfctl.toml`") from None
 
 
 def raise_faults(faults: Sequence[Fault]) -> None:
-    """Refuse a section for all that is wrong with it. Raises pydantic's error, which `faults_of` takes apart again."""
+    """Reject a section with all of its faults at once. Raises an error of pydantic, from which `list_faults` gets them."""
     if faults:
         text = "; ".join(f"{name}: {fact}" if name else fact for name, fact in faults)
         raise PydanticCustomError("faults", "{text}", {"text": text, "faults": list(faults)})
 
 
-def faults_of(error: ErrorDetails) -> list[Fault]:
-    """Return the faults that one of pydantic's errors stands for, under dotted names."""
+def list_faults(error: ErrorDetails) -> list[Fault]:
+    """Return the faults behind one of pydantic's errors, under dotted names."""
     place = [str(part) for part in error["loc"] if not isinstance(part, int)]
     name = ".".join(part for part in place if part != "[key]")
     if error["type"] == "faults":
@@ -143,6 +143,6 @@ def _words_for(error: ErrorDetails) -> str:
 
 
 def can_render(template: str, key: str) -> bool:
-    """Say whether a template can become this key, whatever a message puts into its places."""
+    """Say whether some message can make this key out of a template."""
     parts = (".*" if part.startswith("{") else re.escape(part) for part in re.split(r"(\{\w+\})", template))
     return re.fullmatch("".join(parts), key) is not None

@@ -1,4 +1,4 @@
-"""Waiting that can be ended."""
+"""Waits that an event can end."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ async def sleep_or_stop(stopping: asyncio.Event, seconds: float) -> None:
 
 async def wait_for_any(*events: asyncio.Event) -> None:
     """Wait until any of the events is set."""
-    await first_of(*(event.wait() for event in events))
+    await wait_for_first(*(event.wait() for event in events))
 
 
-async def first_of(*waits: Coroutine[Any, Any, object]) -> None:
-    """Wait until the first of these ends, and cancel the others. Raises what the first one raised."""
+async def wait_for_first(*waits: Coroutine[Any, Any, object]) -> None:
+    """Wait until the first of these ends, and cancel the others. Raises the error of the first one."""
     tasks = [asyncio.ensure_future(wait) for wait in waits]
     try:
         ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

@@ -13,7 +13,8 @@ from rfctl.config.environment import Environment
 from rfctl.config.loader import Configuration, load
 from rfctl.daemon.daemon import Daemon
 from rfctl.observe import logging as logs
-from rfctl.store.connection import Connection, RedisAddress
+from rfctl.store.address import RedisAddress
+from rfctl.store.connection import Connection
 from tests.support.leftovers import leaving_nothing
 from tests.support.processes import killing_what_runs
 from tests.support.servers import KINDS, RedisServer, ServerMaker

@@ -8,7 +8,7 @@ from rfctl.config.settings import EMBEDDED, Settings
 from rfctl.errors import SettingsError
 
 _ANY_REDIS = "redis://127.0.0.1:6379/0"
-"""In place of the embedded store, which has no address before it runs."""
+"""In place of the embedded server, which has no address before it runs."""
 
 
 async def find_problems(settings: Settings) -> list[str]:

@@ -25,7 +25,7 @@ def find_embedded_folder(configuration: Configuration) -> Path:
 def open_store(configuration: Configuration, url: str | None = None, *, max_connections: int = 8) -> Store:
     """Return the store of these settings; `url` replaces their own.
 
-    Without a `url` an embedded server must already run. Raises StoreError when it does not.
+    Without a `url` an embedded server must already run. Raises EmbeddedServerError when it does not.
     """
     settings = configuration.settings
     if url is None and settings.redis.url == EMBEDDED:

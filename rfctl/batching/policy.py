@@ -27,7 +27,7 @@ _FOREIGN_TEXT = frozenset({"reaction", "deletion", "system", "location", "contac
 
 
 class Pattern(Protocol):
-    """A compiled expression of RE2. Its time is in proportion to the text, so no text holds up the daemon."""
+    """A compiled expression of RE2. Its time is in proportion to the text, so no text stops the daemon."""
 
     def fullmatch(self, text: bytes, /) -> object | None:
         """Return a match if the whole text, in UTF-8, fits, else None."""

@@ -113,16 +113,16 @@ class _DeadShelf(Shelf[DeadLetter, _Retry]):
         return f"there is no dead letter {f'of sink {self._sink} ' if self._sink else ''}in"
 
     async def newest(self, limit: int) -> Sequence[DeadLetter]:
-        return await self._letters.newest(limit, self._sink)
+        return await self._letters.list_newest(limit, self._sink)
 
     async def find(self, item_id: str) -> Sequence[DeadLetter]:
-        letters = await self._letters.named(item_id)
+        letters = await self._letters.find(item_id)
         check_is_unique(item_id, [letter.message_id for letter in letters])
         return letters
 
     async def each(self) -> AsyncIterator[DeadLetter]:
         # All are read first: a letter that is sent again may be dead again before the last is read.
-        for letter in [letter async for letter in self._letters.each(self._sink)]:
+        for letter in [letter async for letter in self._letters.iterate(self._sink)]:
             yield letter
 
     def check_retry(self, items: Sequence[DeadLetter]) -> None:

@@ -22,11 +22,11 @@ from rfctl.cli.context import Invocation, invocation, run_async
 from rfctl.cli.tail import render_line
 from rfctl.config.environment import Environment
 from rfctl.config.loader import load
-from rfctl.errors import ANSWER_IS_NO, INTERRUPTED, NoDaemonError, StoreError
+from rfctl.errors import ANSWER_IS_NO, INTERRUPTED, EmbeddedServerError, NoDaemonError
 from rfctl.observe import follow_events
 from rfctl.simulation import Client, Follower, PlannedMessage, Verdict, base_url, check, send_all
 from rfctl.store import DaemonRecord, Store
-from rfctl.store.embedded import die_with_parent
+from rfctl.store.embedded import build_death_signal
 from rfctl.text import duration
 
 _START_S = 15.0
@@ -83,7 +83,7 @@ def _start_daemon(folder: Path) -> subprocess.Popen[bytes]:
             stderr=log,
             env=_clean_environment(folder),
             start_new_session=True,
-            preexec_fn=die_with_parent(),  # noqa: PLW1509 - no thread runs yet
+            preexec_fn=build_death_signal(),  # noqa: PLW1509 - no thread runs yet
         )
 
 
@@ -94,7 +94,7 @@ async def _wait_for_daemon(folder: Path, process: subprocess.Popen[bytes]) -> tu
         await asyncio.sleep(0.05)
         try:
             store = open_store(configuration, max_connections=2)
-        except StoreError:
+        except EmbeddedServerError:
             continue
         for daemon in await store.daemons.list_alive():
             return store, daemon

@@ -112,7 +112,7 @@ def _batch_as_json(key: str, batch: Batch) -> dict[str, Any]:
 
 
 def _delivery_as_json(delivery: PendingDelivery, pending: _Pending) -> dict[str, Any]:
-    next_ms, last = delivery.next_try_ms, delivery.last
+    next_ms, last = delivery.next_retry_ms, delivery.last
     return {
         "sink": delivery.sink,
         "messages": delivery.messages,
@@ -169,6 +169,6 @@ def _print_deliveries(run: Invocation, pending: _Pending) -> None:
 def _next_retry(delivery: PendingDelivery, pending: _Pending) -> str:
     if delivery.sink in pending.paused:
         return f"paused: {pending.paused[delivery.sink].why}"
-    if delivery.next_try_ms is None or delivery.next_try_ms <= pending.now_ms:
+    if delivery.next_retry_ms is None or delivery.next_retry_ms <= pending.now_ms:
         return "now"
-    return f"in {duration(delivery.next_try_ms - pending.now_ms)}"
+    return f"in {duration(delivery.next_retry_ms - pending.now_ms)}"

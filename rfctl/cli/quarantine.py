@@ -90,14 +90,14 @@ class _QuarantineShelf(Shelf[QuarantinedRequest, dict[str, Any]]):
         return "nothing is in the quarantine of"
 
     async def newest(self, limit: int) -> Sequence[QuarantinedRequest]:
-        return await self._store.quarantine.list(limit)
+        return await self._store.quarantine.list_newest(limit)
 
     async def find(self, item_id: str) -> Sequence[QuarantinedRequest]:
         request = await self._store.quarantine.get(item_id)
         return [] if request is None else [request]
 
     def each(self) -> AsyncIterator[QuarantinedRequest]:
-        return self._store.quarantine.each()
+        return self._store.quarantine.iterate()
 
     async def try_again(self, item: QuarantinedRequest) -> dict[str, Any]:
         self._retrying = self._retrying or _build_retry(self._store, self._configuration)

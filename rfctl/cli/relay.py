@@ -48,7 +48,7 @@ class Relay:
             entry = await self._entry(event)
             if entry is None:
                 return "not sent: it has been removed from the output stream"
-            await self._sink.deliver(entry.delivery())
+            await self._sink.deliver(entry.to_delivery())
         except DeliveryError as problem:
             return problem.fact
         except RfctlError as problem:

@@ -84,7 +84,7 @@ async def _find(store: Store, message_id: str, settings: Settings) -> _Original:
     """Search the output streams, then the dead letters, which keep trimmed messages. Raises NothingFoundError."""
     dead = [
         letter
-        for letter in await store.dead_letters.named(message_id)
+        for letter in await store.dead_letters.find(message_id)
         if message_id in (letter.message_id, letter.entry.id)
     ]
     places = [*await store.output.find(message_id), *((letter.shard, letter.entry) for letter in dead)]

@@ -117,8 +117,8 @@ def _default_via(configuration: Configuration) -> Via:
 
 async def _choose_daemon(store: Store, via: Via) -> DaemonRecord:
     daemons = await store.daemons.list_alive()
-    processors = [daemon for daemon in daemons if daemon.processes]
-    listeners = [daemon for daemon in daemons if daemon.listens]
+    processors = [daemon for daemon in daemons if daemon.is_scheduler]
+    listeners = [daemon for daemon in daemons if daemon.is_listening]
     if not processors:
         await _check_writes(store)
         address = store.address
@@ -150,7 +150,7 @@ def _via_webhook(_: Store, configuration: Configuration, daemon: DaemonRecord) -
 def _via_redis(store: Store, configuration: Configuration, daemon: DaemonRecord) -> Send:
     settings = configuration.settings
     timers = Timers(daemon.quiet_ms, daemon.max_size, daemon.max_wait_ms)
-    store.batches.options = replace(build_batch_options(settings), separator=daemon.separator)
+    store.reconfigure(replace(build_batch_options(settings), separator=daemon.separator))
     batcher = Batcher(store, BatchingRules(Policy(timers), dedupe_s=settings.batching.dedupe_s))
 
     async def send(phone: str, text: str, message_id: str) -> None:

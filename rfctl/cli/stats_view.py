@@ -54,7 +54,7 @@ def _batch_as_json(batch: PendingBatch, now_ms: int) -> dict[str, Any]:
     return {
         "phone": batch.phone,
         "chat": batch.chat,
-        "batch_key": batch.name,
+        "batch_key": batch.batch_key,
         "size": batch.size,
         "due": format_rfc3339(batch.due_ms),
         "due_in_ms": batch.due_ms - now_ms,
@@ -74,18 +74,18 @@ def _sink_as_json(status: SinkStatus, now_ms: int) -> dict[str, Any]:
         "dead": status.dead,
         "lag": status.lag,
         "unacknowledged": status.unacknowledged,
-        "phones_waiting": status.held,
-        "messages_waiting": status.waiting,
+        "phones_waiting": status.phones_waiting,
+        "messages_waiting": status.messages_waiting,
         "oldest_age_ms": _age_ms(status.oldest_ms, now_ms),
-        "next_retry_in_ms": None if status.next_try_ms is None else max(0, status.next_try_ms - now_ms),
+        "next_retry_in_ms": None if status.next_retry_ms is None else max(0, status.next_retry_ms - now_ms),
         "paused": None
         if paused is None
         else {"why": paused.why, "at": format_rfc3339(paused.at_ms) if paused.at_ms else None},
         "last_error": None if cause is None else cause.error,
         "last_error_at": None if cause is None else format_rfc3339(cause.at_ms),
         "failing_since": None if cause is None else format_rfc3339(cause.since_ms),
-        "leased_by": status.holders,
-        "unserved_shards": status.unserved,
+        "leased_by": status.leased_by,
+        "unserved_shards": status.unserved_shards,
     }
 
 
@@ -136,13 +136,13 @@ def _sink_table(snapshot: Snapshot) -> Any:
 def _sink_row(status: SinkStatus, now_ms: int, names: Mapping[str, str]) -> tuple[str, ...]:
     forwarded = status.sink.forwarded
     counts = (status.delivered, status.failures, status.dead) if forwarded else ("-", "-", "-")
-    daemons = ", ".join(names.get(daemon_id, daemon_id) for daemon_id in status.holders) or "nobody"
+    daemons = ", ".join(names.get(daemon_id, daemon_id) for daemon_id in status.leased_by) or "nobody"
     return (
         status.sink.name,
         status.sink.type,
         *(str(count) for count in counts),
         "?" if status.lag is None else str(status.lag + status.unacknowledged),
-        str(status.held) if forwarded else "-",
+        str(status.phones_waiting) if forwarded else "-",
         "-" if status.oldest_ms is None else _short(max(0, now_ms - status.oldest_ms)),
         _next_retry(status, now_ms),
         daemons if forwarded else status.sink.group or "workers",
@@ -153,9 +153,9 @@ def _next_retry(status: SinkStatus, now_ms: int) -> str:
     """Say when the next retry is; a paused sink retries nothing, whatever is due."""
     if status.paused is not None:
         return "paused"
-    if status.next_try_ms is None:
+    if status.next_retry_ms is None:
         return "-"
-    return _short(status.next_try_ms - now_ms) if status.next_try_ms > now_ms else "now"
+    return _short(status.next_retry_ms - now_ms) if status.next_retry_ms > now_ms else "now"
 
 
 def _short(ms: int) -> str:
@@ -166,7 +166,7 @@ def _short(ms: int) -> str:
 def _batch_table(batches: Sequence[PendingBatch], now_ms: int) -> Any:
     """Show the chat, and the batch key to copy, only when some batch has one."""
     with_chat = any(batch.chat for batch in batches)
-    with_key = any(is_hashed(batch.name) for batch in batches)
+    with_key = any(is_hashed(batch.batch_key) for batch in batches)
     headings = (
         "phone", *(["chat"] if with_chat else []), "messages", "due in", *(["batch key"] if with_key else []),
     )  # fmt: skip
@@ -176,7 +176,7 @@ def _batch_table(batches: Sequence[PendingBatch], now_ms: int) -> Any:
             *([batch.chat or "-"] if with_chat else []),
             str(batch.size),
             _due(batch.due_ms - now_ms),
-            *([batch.name if is_hashed(batch.name) else "-"] if with_key else []),
+            *([batch.batch_key if is_hashed(batch.batch_key) else "-"] if with_key else []),
         )
         for batch in batches
     ]

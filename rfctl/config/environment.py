@@ -30,7 +30,7 @@ class Environment:
 
     @property
     def state_dir(self) -> Path:
-        """Where the embedded store lives when nothing else is set."""
+        """Where the embedded server lives when nothing else is set."""
         folder = self.variables.get("STATE_DIRECTORY", "").split(":")[0]
         if folder:
             return Path(folder)

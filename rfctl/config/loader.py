@@ -23,9 +23,9 @@ from rfctl.config.settings import Settings
 from rfctl.config.toml_source import TomlLocations, list_sections, list_values, parse_text
 from rfctl.config.unions import model_for, types_of
 from rfctl.errors import FLAG
-from rfctl.section import faults_of
+from rfctl.section import list_faults
 from rfctl.sources.registry import GENERIC
-from rfctl.store.connection import RedisAddress
+from rfctl.store.address import RedisAddress
 from rfctl.text import did_you_mean, mask_url
 
 _PREFIX = "RFCTL_"
@@ -64,7 +64,7 @@ class Configuration:
         return mask_value(option, value_of(self.settings, option.name))
 
     def address(self, url: str | None = None) -> RedisAddress:
-        """Return where Redis is; `url` replaces the setting's own (an embedded store's socket)."""
+        """Return where Redis is; `url` replaces the setting's own (an embedded server's socket)."""
         redis = self.settings.redis
         return RedisAddress(
             url=url or redis.url,
@@ -175,7 +175,7 @@ class _Loader:
             return Settings.model_validate(table)
         except ValidationError as problem:
             for error in problem.errors(include_url=False):
-                for name, fact in faults_of(_without_tag(error)):
+                for name, fact in list_faults(_without_tag(error)):
                     self.problems.add(name, fact, self._places(name))
         return None
 

@@ -25,6 +25,7 @@ from rfctl.delivery import Supervisor
 from rfctl.errors import RedisUnreachableError, RfctlError
 from rfctl.ingest.group_commit import GroupCommit
 from rfctl.ingest.receiver import Receiver
+from rfctl.model.closed_sets import Role
 from rfctl.model.message import Message
 from rfctl.model.stored import Added
 from rfctl.sources.generic.node_form import BATCHED
@@ -36,7 +37,7 @@ _log = structlog.get_logger("daemon")
 _MIN_SLEEP_MS = 10
 _TRIM_EVERY_S = 5.0
 _FIXED_SETTINGS = ("redis.", "http.", "output.stream", "daemon.")
-"""Prefixes of the settings that hold from the start of a daemon to its end."""
+"""Prefixes of the settings that need a restart."""
 
 
 class Components:
@@ -76,7 +77,7 @@ class Components:
             store, daemon_id, partial(open_targets, redis_url=redis_url), usable=self.preflight.usable, on_end=on_end
         )  # fmt: skip
 
-    def has_role(self, role: str) -> bool:
+    def has_role(self, role: Role) -> bool:
         """Say whether the daemon has this role."""
         return self.settings.daemon.role in ("all", role)
 
@@ -118,7 +119,7 @@ class Components:
 
     async def _ensure_worker_groups(self) -> None:
         for group in set(list_worker_groups(self.settings)) - self._groups:
-            await self.store.output.make_group(group)
+            await self.store.output.ensure_group(group)
             self._groups.add(group)
 
     async def record_turn_without_scheduler(self) -> None:
@@ -151,7 +152,7 @@ class Components:
             await self.supervisor.reconfigure(list_forwarded_sinks(new))
         self.settings = _keep_fixed_settings(old, new)
         self.batcher.reconfigure(build_rules(self.settings))
-        self.store.batches.options = build_batch_options(self.settings)
+        self.store.reconfigure(build_batch_options(self.settings))
         self.receiver.reconfigure(sources, new.batching.placeholder)
         self.scheduler.reconfigure(max_sleep_ms=self._max_sleep_ms())
         with contextlib.suppress(RfctlError):

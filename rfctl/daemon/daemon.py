@@ -29,17 +29,17 @@ from rfctl.daemon.stats_log import log_stats
 from rfctl.daemon.systemd import Notifier
 from rfctl.errors import (
     INTERRUPTED,
+    EmbeddedServerError,
     RedisCannotNowError,
     RedisUnreachableError,
     RfctlError,
     SettingsError,
-    StoreError,
 )
 from rfctl.ingest import Webhook
 from rfctl.observe import logging as logs
 from rfctl.store import DaemonRecord
 from rfctl.store.embedded import EmbeddedServer
-from rfctl.timing import first_of
+from rfctl.timing import wait_for_first
 
 _log = structlog.get_logger("daemon")
 _STOP_S = 4.5
@@ -172,10 +172,10 @@ class Daemon:
             self._stopping.set()
 
     async def _watch_embedded_server(self, server: EmbeddedServer) -> None:
-        await first_of(server.wait_ended(), self._stopping.wait())
+        await wait_for_first(server.wait_until_ended(), self._stopping.wait())
         if self._stopping.is_set():
             return
-        raise StoreError("the embedded server has ended", next="see store.log in its state folder")
+        raise EmbeddedServerError("the embedded server has ended", next="see store.log in its state folder")
 
     async def _check_readiness(self) -> tuple[bool, dict[str, Any]]:
         is_turning, facts = await self._readiness.check(
@@ -268,7 +268,7 @@ class Daemon:
     async def _hand_over_rest(self) -> None:
         turn = await self._components.scheduler.step()
         alive = await self._store.daemons.list_alive()
-        others = [record for record in alive if record.processes and record.id != self.id]
+        others = [record for record in alive if record.is_scheduler and record.id != self.id]
         if self._components.settings.daemon.drain == "due" or others:
             left_pending = turn.next_due_ms is not None
             _log.info("daemon_stopped", left_pending=left_pending, other_schedulers=len(others))

@@ -1,6 +1,6 @@
 """The HTTP server: uvicorn with deadlines, and without its signal handlers.
 
-uvicorn waits for ever for a header or a body that does not come, and half-open clients hold up its exit. Here each
+uvicorn waits for ever for a header or a body that does not come, and half-open clients delay its exit. Here each
 request has deadlines, and so has the stop.
 """
 

@@ -16,7 +16,7 @@ _MAX_BATCHES = 10
 
 
 async def log_stats(store: Store, every_s: float, stopping: asyncio.Event) -> None:
-    """Log what is pending every `every_s` seconds, until `stopping` is set. Failures of Redis are left out."""
+    """Log what is pending every `every_s` seconds, until `stopping` is set. A failure of Redis leaves one line out."""
     await sleep_or_stop(stopping, every_s)
     while not stopping.is_set():
         with contextlib.suppress(RfctlError):

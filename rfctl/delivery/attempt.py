@@ -98,6 +98,6 @@ def judge_failure(attempts: int, problem: DeliveryError, policy: RetryPolicy) ->
 
 def _build_delivery(entry: StreamEntry, instance_id: str) -> Delivery:
     try:
-        return entry.delivery(instance_id)
+        return entry.to_delivery(instance_id)
     except (ValueError, msgspec.MsgspecError) as problem:
         raise DeliveryError(f"it cannot be read: {problem}", final=True) from None

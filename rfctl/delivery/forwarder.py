@@ -108,7 +108,7 @@ class Forwarder:
 
     async def _read_pause(self) -> bool:
         asked_in = self._state
-        is_paused = await self._deliveries.paused()
+        is_paused = await self._deliveries.is_paused()
         self._state = self._state.after_pause_read(is_paused=is_paused, asked_in=asked_in)
         return self._state.paused
 
@@ -149,7 +149,9 @@ class Forwarder:
             await self._queues.wait_for_slot(self._policy.max_sleep_ms)
             return
         self._state = self._state.resume()
-        entries = await self._read(self._deliveries.unacknowledged(after, _RECOVERY_PAGE, self._daemon_id))
+        entries = await self._read(
+            self._deliveries.read_unacknowledged(after, _RECOVERY_PAGE, self._daemon_id)
+        )
         if entries is None:
             raise LeaseLostError
         self._recover_after = entries[-1].id if entries else None
@@ -158,14 +160,14 @@ class Forwarder:
     async def _read_new(self) -> None:
         """Start the phones whose next attempt is due, then read new entries and start them."""
         max_sleep_ms, page = self._policy.max_sleep_ms, 2 * self._policy.concurrency
-        batch_keys, next_ms = await self._deliveries.due(page + len(self._queues))
+        batch_keys, next_ms = await self._deliveries.find_due(page + len(self._queues))
         for batch_key in batch_keys:
             self._queues.start_due(batch_key)
         wait_ms = max_sleep_ms if next_ms is None else max(1, min(max_sleep_ms, next_ms))
         if self._queues.is_full:
             await self._queues.wait_for_slot(wait_ms)
             return
-        entries = await self._read(self._deliveries.unread(page, wait_ms, self._daemon_id))
+        entries = await self._read(self._deliveries.read_new(page, wait_ms, self._daemon_id))
         if entries is None:
             raise LeaseLostError
         await self._queues.enqueue(entries)

@@ -1,8 +1,8 @@
 """The deliveries of one sink: a queue for each phone. A phone's messages go one after another, phones side by side.
 
 After a failure the phone waits in Redis for its next attempt, with every later message of it. Other phones go on. A
-message is acknowledged after the sink has taken it. If it cannot be acknowledged (Redis is away, the lease has run
-out), it stays as it is, and comes again under the same id.
+message is acknowledged after the sink has taken it. If it cannot be acknowledged (Redis does not answer, the lease has
+run out), it stays as it is, and comes again under the same id.
 """
 
 from __future__ import annotations
@@ -128,9 +128,9 @@ class PhoneQueues:
 
     def _append(self, entry: StreamEntry) -> bool:
         """Append an entry to its phone's queue. Returns False when that queue is as deep as it may be."""
-        queue = self._queues.get(entry.name)
+        queue = self._queues.get(entry.batch_key)
         if queue is None:
-            self._start(_PhoneQueue(entry.name, deque([entry])))
+            self._start(_PhoneQueue(entry.batch_key, deque([entry])))
         elif len(queue.entries) < _MAX_DEPTH:
             queue.entries.append(entry)
         else:
@@ -157,7 +157,9 @@ class PhoneQueues:
     async def _deliver_all(self, queue: _PhoneQueue) -> None:
         following: str | None = ""
         if not queue.entries:
-            following = await self._retry_while_leased(lambda: self._deliveries.first_due(queue.batch_key))
+            following = await self._retry_while_leased(
+                lambda: self._deliveries.find_first_due(queue.batch_key)
+            )
         while (queue.entries or following) and not self._read_state().draining:
             async with self._slots:
                 if not await self._may_start(queue):
@@ -201,7 +203,7 @@ class PhoneQueues:
 
     async def _send(self, entry: StreamEntry, delivery: Delivery) -> str | None:
         if isinstance(self._sink, RedisSink):
-            write = self._sink.push(delivery, entry.fields or [])
+            write = self._sink.build_write(delivery, entry.fields or [])
             try:
                 return await self._retry_while_leased(
                     lambda: self._deliveries.write_and_acknowledge(entry, write)
@@ -219,9 +221,9 @@ class PhoneQueues:
     async def _on_delivered(self, entry: StreamEntry, following: str | None) -> str:
         if following is None:
             following = await self._retry_while_leased(
-                lambda: self._deliveries.acknowledge(entry.name, entry.id)
+                lambda: self._deliveries.acknowledge(entry.batch_key, entry.id)
             )
-        if recovery := self._outage.record_success(entry.name):
+        if recovery := self._outage.record_success(entry.batch_key):
             count = await self._retry_while_leased(lambda: self._deliveries.retry_now(fixed_too=False))
             self._log.info("sink_recovered", phones_tried_at_once=count, first=recovery.first)
         return following
@@ -233,12 +235,12 @@ class PhoneQueues:
             "delivery_failed", id=entry.id, phone=entry.phone, attempts=entry.attempts + 1,
             problem=problem.fact, again_in_ms=outcome.wait_ms,
         )  # fmt: skip
-        fixed = self._outage.record_failure(entry.name, receiver_set_wait=problem.retry_after_ms > 0)
+        fixed = self._outage.record_failure(entry.batch_key, receiver_set_wait=problem.retry_after_ms > 0)
         await self._put_back(queue, [entry], outcome.wait_ms, problem.fact, fixed=fixed)
 
     async def _on_dead_lettered(self, entry: StreamEntry, problem: DeliveryError) -> str:
         self._log_crash(entry, problem)
-        self._outage.record_dead_letter(entry.name)
+        self._outage.record_dead_letter(entry.batch_key)
         self._log.error(
             "message_dead_lettered", id=entry.id, phone=entry.phone, attempts=entry.attempts + 1,
             problem=problem.fact, next="rfctl dead list",
@@ -281,5 +283,5 @@ class PhoneQueues:
 def _group_ids(entries: Sequence[StreamEntry]) -> dict[str, list[str]]:
     ids: dict[str, list[str]] = {}
     for entry in entries:
-        ids.setdefault(entry.name, []).append(entry.id)
+        ids.setdefault(entry.batch_key, []).append(entry.id)
     return ids

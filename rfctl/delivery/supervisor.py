@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -16,14 +16,17 @@ from rfctl.errors import RfctlError
 from rfctl.store import DeliveryQueue, Store
 from rfctl.timing import wait_for_any
 
+if TYPE_CHECKING:
+    from rfctl.sinks.config import SinkConfig
+
 _log = structlog.get_logger("delivery")
-OpenTargets = Callable[[Mapping[str, Any]], Awaitable[dict[str, Target]]]
+OpenTargets = Callable[[Mapping[str, "SinkConfig"]], Awaitable[dict[str, Target]]]
 """Opens the sinks of these configurations, by name. Raises SettingsError; then none is open."""
 
 
 @dataclass(slots=True)
 class _Running:
-    config: Any
+    config: SinkConfig
     target: Target
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     stores: list[Store] = field(default_factory=list)
@@ -53,7 +56,7 @@ class Supervisor:
         self._on_end = on_end
         self._running: dict[str, _Running] = {}
 
-    async def reconfigure(self, sinks: Mapping[str, Any]) -> None:
+    async def reconfigure(self, sinks: Mapping[str, SinkConfig]) -> None:
         """Run exactly these sinks, by name. Removed and changed sinks stop, then new and changed sinks start.
 
         The configurations are compared for equality, and handed to `open_targets`. Raises SettingsError; then nothing
@@ -68,7 +71,7 @@ class Supervisor:
         for name, target in targets.items():
             self._start(name, sinks[name], target, retry_now=name in before)
 
-    def _start(self, name: str, config: Any, target: Target, *, retry_now: bool) -> None:
+    def _start(self, name: str, config: SinkConfig, target: Target, *, retry_now: bool) -> None:
         running = self._running[name] = _Running(config, target)
         for shard in self._store.shards:
             store = self._store.reopen()

@@ -12,7 +12,7 @@ from rfctl.sinks.redis import RedisSink
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How a sink is served: the waits between attempts (ms), phones at a time, and the times of the forwarder (ms).
+    """How a sink is served: the waits between attempts (ms), phones at a time, and the limits of the forwarder (ms).
 
     `max_sleep_ms` is its longest turn. It takes the lease for `lease_ms`, and waits `finish_ms` for the last
     deliveries when it stops.

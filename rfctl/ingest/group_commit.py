@@ -51,7 +51,7 @@ class GroupCommit:
         if self._pending + len(messages) > self._bounds.pending:
             raise OverloadedError(
                 f"{self._pending} messages already wait for Redis",
-                next="it is slow or away: `rfctl stats` says which, and the sender must try again",
+                next="it is slow, or does not answer: `rfctl stats` says which, and the sender must try again",
             )
         request = _Request(messages, asyncio.get_running_loop().create_future())
         self._queue.append(request)

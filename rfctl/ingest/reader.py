@@ -10,7 +10,7 @@ from rfctl.errors import BadRequestError
 from rfctl.ingest.group_commit import StoreMessages
 from rfctl.model.message import Message, Unparsed, with_placeholder
 from rfctl.model.stored import Added
-from rfctl.sources.contract import NotUnderstoodError, ParseResult, ServedSource
+from rfctl.sources.contract import ParseResult, ServedSource, UnparsedError
 from rfctl.store.quarantine import Quarantine
 
 _log = structlog.get_logger("ingest")
@@ -31,8 +31,8 @@ class Reader:
     def parse(self, served: ServedSource, body: bytes) -> ParseResult:
         """Parse a body. Parts that its source cannot read, or crashes on, are unparsed. Raises BadRequestError."""
         try:
-            return served.source.messages(body)
-        except NotUnderstoodError as problem:
+            return served.source.parse(body)
+        except UnparsedError as problem:
             return ParseResult(unparsed=[Unparsed(body, problem.fact)])
         except BadRequestError:
             raise
@@ -52,7 +52,7 @@ class Reader:
         """Store the unparsed parts without the provider's secrets. Raises RfctlError: then nothing was stored."""
         redacted = [Unparsed(served.source.redact(part.body), part.why) for part in unparsed]
         if redacted:
-            await self._quarantine.keep(served.name, served.type, redacted)
+            await self._quarantine.add(served.name, served.type, redacted)
 
 
 def find_rejection(results: Sequence[Added]) -> str:

@@ -31,6 +31,6 @@ class RedisWrite:
     values: Sequence[bytes | str]
 
 
-def delivery_id(entry_id: str, shard: str) -> str:
-    """Return the id by which receivers know a merged message: the stream's, with the shard's number behind it."""
+def build_message_id(entry_id: str, shard: str) -> str:
+    """Return the id by which receivers know a merged message: its entry's id, with the shard's number behind it."""
     return f"{entry_id}-{shard}" if shard else entry_id

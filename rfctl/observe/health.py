@@ -10,7 +10,7 @@ from typing import Literal
 from rfctl.observe.snapshot import Snapshot
 from rfctl.store import ConsumerGroup, OrphanedGroup, SinkStatus, group_name
 from rfctl.store.keys import PAUSED
-from rfctl.store.sink_status import left_of
+from rfctl.store.sink_status import count_pending
 from rfctl.text import counted, duration
 
 _SILENT_MS = 300_000
@@ -60,20 +60,20 @@ def _refusals(snapshot: Snapshot) -> Iterator[Finding]:
 
 
 def _missing_daemons(snapshot: Snapshot) -> Iterator[Finding]:
-    if not any(daemon.processes for daemon in snapshot.daemons):
+    if not any(daemon.is_scheduler for daemon in snapshot.daemons):
         fact = "no processor is alive: nobody hands over what is pending"
         yield Finding("processor_missing", "error", "", fact, "rfctl serve")
     for sink in snapshot.sinks:
-        if sink.unserved:
+        if sink.unserved_shards:
             name = sink.sink.name
-            where = "" if not sink.holders else f" on {counted(sink.unserved, 'shard')}"
+            where = "" if not sink.leased_by else f" on {counted(sink.unserved_shards, 'shard')}"
             fact = f"sink {name}: nobody delivers{where}"
             yield Finding("sink_unserved", "error", name, fact, "rfctl serve, in the role all or forwarder")
 
 
 def _unknown_daemons(snapshot: Snapshot) -> Iterator[Finding]:
-    is_complete = any(daemon.processes for daemon in snapshot.daemons)
-    if not is_complete or any(sink.unserved for sink in snapshot.sinks):
+    is_complete = any(daemon.is_scheduler for daemon in snapshot.daemons)
+    if not is_complete or any(sink.unserved_shards for sink in snapshot.sinks):
         fact = "rfctl cannot tell which daemons are alive: a daemon shows it by writing into Redis"
         yield Finding("daemons_unknown", "warning", "", fact, "let Redis take writes again first")
 
@@ -85,7 +85,7 @@ def _about_sink(sink: SinkStatus, now_ms: int) -> Iterator[Finding]:
         yield Finding("sink_paused", "warning", name, fact, f"rfctl resume {name}")
     if sink.retry_cause is not None:
         cause = sink.retry_cause
-        phones = f"{counted(sink.held, 'phone')} wait{'s' if sink.held == 1 else ''} for a retry"
+        phones = f"{counted(sink.phones_waiting, 'phone')} wait{'s' if sink.phones_waiting == 1 else ''} for a retry"
         since = f"the first failed {_ago(cause.since_ms, now_ms)}, the last {_ago(cause.at_ms, now_ms)}"
         fact = f"sink {name} fails: {phones}; {since}: {cause.error}"
         yield Finding("sink_failing", "error", name, fact, _retry_fix(sink, now_ms))
@@ -93,9 +93,9 @@ def _about_sink(sink: SinkStatus, now_ms: int) -> Iterator[Finding]:
 
 def _retry_fix(sink: SinkStatus, now_ms: int) -> str:
     name = sink.sink.name
-    if sink.paused is not None or sink.next_try_ms is None:
+    if sink.paused is not None or sink.next_retry_ms is None:
         return f"rfctl resume {name} retries now"
-    in_ms = sink.next_try_ms - now_ms
+    in_ms = sink.next_retry_ms - now_ms
     when = f"in {duration(in_ms)}" if in_ms > 0 else "now"
     return f"next retry {when}; rfctl resume {name} retries now, rfctl pause {name} stops the retries"
 
@@ -110,7 +110,7 @@ def _about_orphan(orphan: OrphanedGroup, redis: str) -> Finding:
         fix = "rfctl stats --config FILE, with the daemon's file"
         return Finding("sink_foreign", "warning", orphan.sink, fact, fix)
     group = group_name(orphan.sink)
-    left = _left(orphan.left, "delivered by nobody")
+    left = _left(orphan.pending, "delivered by nobody")
     fact = f"group {group} belongs to no sink in the settings: {left}"
     fix = f"add [sinks.{orphan.sink}] again; or give them up, in {redis}: {_removal(orphan)}"
     return Finding("group_orphaned", "warning", group, fact, fix)
@@ -147,14 +147,14 @@ def _unread_groups(snapshot: Snapshot) -> Iterator[Finding]:
 def _is_silent(group: ConsumerGroup, entries: int) -> bool:
     """Say whether nobody asks for what is left. Where Redis knows no lag, a worker may just have nothing to ask for."""
     if group.idle_ms is None:
-        return left_of([group]) != 0 and entries > 0
+        return count_pending([group]) != 0 and entries > 0
     return group.idle_ms > _SILENT_MS and bool(group.lag or group.pending)
 
 
 def _about_unread(name: str, groups: Sequence[ConsumerGroup], redis: str) -> Finding:
     idle = [group.idle_ms for group in groups if group.idle_ms is not None]
     how = f"no worker has asked for {duration(min(idle))}" if idle else "it has no worker"
-    fact = f"group {name}: nobody reads it, {how}: {_left(left_of(groups), 'left')}"
+    fact = f"group {name}: nobody reads it, {how}: {_left(count_pending(groups), 'left')}"
     where = f", on each of {len(groups)} shards" if len(groups) > 1 else ""
     command = _redis_cli("XGROUP", "DESTROY", groups[0].stream, name)
     fix = f"start its workers; or give them up{where}, in {redis}: {command}"

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field
 
-from rfctl.section import DAY_MS, SECRET, Numbers, Section, each
+from rfctl.section import DAY_MS, SECRET, Numbers, Section, check_each
 
 DEFAULT_RETRY_DELAYS_MS = (
     5_000, 300_000, 1_800_000, 7_200_000, 18_000_000, 36_000_000, 50_400_000, 72_000_000, 86_400_000,
@@ -14,7 +14,7 @@ DEFAULT_RETRY_DELAYS_MS = (
 """The waits that Standard Webhooks recommends: 5 s, 5 min, 30 min, 2, 5, 10, 14, 20, 24 h."""
 
 
-def _is_wait(delay_ms: int) -> None:
+def _check_wait(delay_ms: int) -> None:
     if not 0 <= delay_ms <= 30 * DAY_MS:
         raise ValueError("each wait is between 0 and 30 days, in ms")
 
@@ -27,7 +27,7 @@ class SinkConfig(Section):
         "entry point group rfctl.sinks.",
         examples=["http"],
     )
-    retry_delays_ms: Annotated[Numbers, each(_is_wait)] = Field(
+    retry_delays_ms: Annotated[Numbers, check_each(_check_wait)] = Field(
         default_factory=lambda: list(DEFAULT_RETRY_DELAYS_MS),
         max_length=100,
         description="Waits between the attempts, ms. After the last attempt the message is a dead letter. The default is "

@@ -1,8 +1,7 @@
-"""What a sink is given and how it says what became of it.
+"""What every sink does: it makes one attempt to deliver a merged message, and says how that ended.
 
-A sink delivers one merged message and returns when the receiver has taken it. It may be given the same
-message again, with the same `id`, after a crash: the id is the idempotency key. It keeps no queue and
-retries nothing; when and whether to try again is the forwarder's.
+`deliver` returns when the receiver has taken the message. After a crash the same message may come again, with the same
+`id`: that is the idempotency key. A sink keeps no queue and repeats nothing: the forwarder decides about later attempts.
 """
 
 from __future__ import annotations
@@ -23,10 +22,11 @@ if TYPE_CHECKING:
 
 
 class DeliveryError(RfctlError):
-    """The receiver did not take it. `fact` is one line for the history.
+    """The receiver has not taken the message. `fact` says why, in one line without secrets; operators read it.
 
-    `retry_after_ms` is the wait that the receiver asked for; `final` means that no later try can succeed;
-    `pause` means that the receiver wants nothing any more, so that the whole sink is to stand still.
+    `retry_after_ms` is the wait that the receiver asked for. `final` makes the message a dead letter, because no later
+    attempt can succeed. `pause` stops all deliveries of the sink until `rfctl resume`: the receiver wants no message any
+    more. Without any of them, the next attempt follows the schedule of the settings.
     """
 
     exit_status = ANSWER_IS_NO
@@ -47,23 +47,29 @@ class DeliveryError(RfctlError):
 
 
 class Sink(Protocol):
-    """One receiver of messages, set up with its settings; used from one event loop, by many deliveries at a time."""
+    """One sink. All calls come from one event loop; up to `concurrency` deliveries run at a time, of different phones."""
 
     async def open(self) -> None:
-        """Get ready; a receiver that is away now is no reason to fail. Raises RfctlError for wrong settings."""
+        """Get ready; called once, before any delivery. Raises SettingsError for settings that cannot work.
+
+        A receiver that does not answer now is no reason to fail.
+        """
 
     async def deliver(self, delivery: Delivery) -> None:
-        """Return when the receiver has taken it. Raises DeliveryError; any other exception counts as a failure too."""
+        """Return when the receiver has taken the message. Raises DeliveryError when it has not.
+
+        Any other exception is logged as a bug of the sink, and counts as a failed attempt. A sink keeps its own time limit.
+        """
 
     async def close(self) -> None:
-        """Let go of everything; called once."""
+        """Close every connection; called once, after the last delivery."""
 
 
 @dataclass(frozen=True, slots=True)
 class PluginSinkConfig:
-    """What a sink of another package is called with: its settings. Times are in ms.
+    """The settings of a sink of another package, which is built with them. Times are in ms.
 
-    `options` is the table [sinks.NAME.options], as the operator wrote it.
+    `name` is the NAME in [sinks.NAME]. `options` is the table [sinks.NAME.options], as the operator wrote it.
     """
 
     name: str
@@ -75,7 +81,7 @@ class PluginSinkConfig:
 
 @dataclass(frozen=True, slots=True)
 class SinkSpec:
-    """One type of sink: its settings model, an example, and what builds it, as `module:name`."""
+    """One type of sink: its settings model, an example, and the function or class that builds it, as `module:name`."""
 
     type: str
     config: SinkModel

@@ -15,7 +15,8 @@ _PLACE = re.compile(r"\{(company|phone|channel|account)\}")
 def payload(delivery: Delivery) -> dict[str, Any]:
     """Return the message in the shape that the Node service's worker reads.
 
-    `metadata` is that of the first message with the facts of the batch; `originalMessages` are the stored ones.
+    `message` is the merged text, and `messageId` is the same at every attempt. `metadata` is that of the first message,
+    with the facts of the batch. Its `originalMessages` are the messages as they are stored, still encoded (`msgspec.Raw`).
     """
     merged = delivery.merged
     messages = merged.messages
@@ -23,12 +24,12 @@ def payload(delivery: Delivery) -> dict[str, Any]:
     return {
         "from": merged.phone,
         "message": merged.text,
-        "companyId": _company(merged.company),
+        "companyId": _encode_company(merged.company),
         "platform": merged.platform or "whatsapp",
         "messageId": delivery.id,
         "timestamp": merged.handed_ms,
         "metadata": {
-            **_object(messages[0].metadata if messages else b"{}"),
+            **_decode_object(messages[0].metadata if messages else b"{}"),
             "messageId": last.messageId if last else "",
             "isRapidFireBatch": merged.count > 1,
             "batchSize": merged.count,
@@ -48,11 +49,11 @@ def encode_payload(delivery: Delivery) -> bytes:
     return msgspec.json.encode(payload(delivery))
 
 
-def _company(company: str) -> int | str | None:
+def _encode_company(company: str) -> int | str | None:
     return int(company) if company.isascii() and company.isdigit() and len(company) < 16 else company or None
 
 
-def _object(raw: bytes) -> dict[str, msgspec.Raw]:
+def _decode_object(raw: bytes) -> dict[str, msgspec.Raw]:
     try:
         return msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
     except msgspec.DecodeError:
@@ -60,7 +61,7 @@ def _object(raw: bytes) -> dict[str, msgspec.Raw]:
 
 
 def render_template(template: str, delivery: Delivery) -> str:
-    """Return a name template (queue, list, stream) with {company}, {phone}, {channel} and {account} put in, once."""
+    """Return a name template (queue, list, stream) with {company}, {phone}, {channel} and {account} filled in, once."""
     merged = delivery.merged
     places = {
         "company": merged.company or "none",

@@ -1,8 +1,7 @@
 """A merged message as one job of a queue library: its id, its data, its queue, and the library itself.
 
-Trusts the settings; trusts neither the message nor that an optional library is installed. Promises an id
-that is the same at every try and that every library takes, and data of plain JSON types whatever numbers a
-stranger wrote into the metadata.
+The id is the same at every attempt, and every library accepts it. The data is of plain JSON types, whatever numbers a
+stranger wrote into the metadata. A library may be missing.
 """
 
 from __future__ import annotations
@@ -25,28 +24,28 @@ from rfctl.store.reply_errors import explain_failure
 KEEP_S = 86_400
 """How long a finished job, and with it its id, is remembered: a day covers a crash and a lost answer."""
 
-_MOST_DIGITS = 4_000
+_MAX_DIGITS = 4_000
 _NOT_IN_IDS = re.compile(r"[^A-Za-z0-9_-]")
 
 
-def job_id(sink: str, delivery: Delivery) -> str:
+def build_job_id(sink: str, delivery: Delivery) -> str:
     """Return the job's id: never digits only, never with `:` (BullMQ), nothing but `A-Za-z0-9_-` (RQ).
 
-    The sink and the name of this Redis are in it: two sinks, and two rfctl, may fill the same Redis, where a library takes a
-    job whose id it knows for one that is there already.
+    The sink and the instance id are in it. Two sinks, and two rfctl, may fill the same queue, and a library ignores a job
+    whose id is there already.
     """
     parts = ("rfctl", sink, delivery.instance_id, delivery.id)
     return "-".join(_NOT_IN_IDS.sub("-", part) for part in parts if part)
 
 
-def job_data(delivery: Delivery) -> dict[str, Any]:
+def build_job_data(delivery: Delivery) -> dict[str, Any]:
     """Return the payload as plain JSON types, for libraries that encode it themselves."""
     decoded: dict[str, Any] = json.loads(encode_payload(delivery), parse_int=_integer, parse_float=_finite)
     return decoded
 
 
-def queue_name(template: str, delivery: Delivery, *, without: str = "") -> str:
-    """Return the queue of this message; raises a final DeliveryError for an empty one or one with `without`."""
+def render_queue_name(template: str, delivery: Delivery, *, without: str = "") -> str:
+    """Return the queue of this message. Raises a final DeliveryError for an empty name, or one with `without` in it."""
     name = render_template(template, delivery)
     if not name.strip():
         raise DeliveryError(f"the queue template {template!r} gives this message an empty name", final=True)
@@ -65,18 +64,18 @@ def import_library(name: str, sink: str, type_: str) -> ModuleType:
         ) from None
 
 
-def address(sink: str, config: QueueConfig) -> RedisAddress:
+def build_address(sink: str, config: QueueConfig) -> RedisAddress:
     """Return where a sink's Redis is, for error texts: a URL's query may hold a password and is left out."""
     return RedisAddress(config.url.partition("?")[0], f"sink {sink}", timeout_ms=config.timeout_ms)
 
 
-def failure(problem: Exception, where: RedisAddress) -> DeliveryError:
+def build_failure(problem: Exception, where: RedisAddress) -> DeliveryError:
     """Return what redis-py or the socket raised as a failed delivery, without secrets."""
     return DeliveryError(explain_failure(problem, where).fact)
 
 
 def _integer(text: str) -> int | str:
-    return int(text) if len(text) < _MOST_DIGITS else text  # Python refuses to read longer ones
+    return int(text) if len(text) < _MAX_DIGITS else text  # Python refuses to read longer ones
 
 
 def _finite(text: str) -> float | str:

@@ -1,8 +1,4 @@
-"""The table of sinks. A new type is one folder and one line here.
-
-Another package brings its own by an entry point in the group `rfctl.sinks`: the name is the type, the object
-is called with a `PluginSinkConfig` and returns a `Sink`.
-"""
+"""The table of sinks. A new type is one folder and one line here; another package registers an entry point."""
 
 from __future__ import annotations
 

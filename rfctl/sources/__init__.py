@@ -1,5 +1,5 @@
-"""A provider's request comes in: verified, then read; pure."""
+"""Sources: each verifies a provider's request, and parses it into messages. Pure."""
 
-from rfctl.sources.contract import NotUnderstoodError, ParseResult, Request, ServedSource, Source, SourceSpec
+from rfctl.sources.contract import ParseResult, Request, ServedSource, Source, SourceSpec, UnparsedError
 
-__all__ = ["NotUnderstoodError", "ParseResult", "Request", "ServedSource", "Source", "SourceSpec"]
+__all__ = ["ParseResult", "Request", "ServedSource", "Source", "SourceSpec", "UnparsedError"]

@@ -6,10 +6,10 @@ from typing import Annotated
 
 from pydantic import Field
 
-from rfctl.section import DAY_MS, SECRET, Section, Word, Words, each
+from rfctl.section import DAY_MS, SECRET, Section, Word, Words, check_each
 
 
-def _is_secret(secret: str) -> None:
+def _check_secret(secret: str) -> None:
     if not secret.strip():
         raise ValueError("one of them is empty: it would verify nothing")
 
@@ -22,7 +22,7 @@ class SourceConfig(Section):
         "with map any JSON. A section of the name generic needs no type.",
         examples=["whatsapp-cloud"],
     )
-    secrets: Annotated[Words, each(_is_secret)] = Field(
+    secrets: Annotated[Words, check_each(_check_secret)] = Field(
         default_factory=list,
         description="Secrets that verify a request; one match is enough, so several allow a change. A source without "
         "secrets serves this machine only.",
@@ -61,9 +61,9 @@ class SourceConfig(Section):
 
     @property
     def answers_in_words(self) -> bool:
-        """Whether the caller is the operator's own code, and is told what became of each message."""
+        """Whether answers say what became of each message: the caller is the operator's own code then."""
         return False
 
     def handshake_hint(self, name: str) -> str:  # noqa: ARG002 - most providers ask for none
-        """Return what to look at when a handshake of this source is refused; "" if it has none."""
+        """Return what to look at when a handshake of this source was rejected; "" if it has none."""
         return ""

@@ -1,8 +1,7 @@
-"""What a source is: a provider's request in, messages out; pure.
+"""What every source does: it verifies a provider's request, and parses it into messages. Pure.
 
-A source trusts nothing that it has not verified, and drops nothing in silence. What it does not understand
-comes back as `unparsed` and is kept for an operator. What is no message of a person (a delivery status, our
-own words) is counted by its kind.
+A source trusts nothing that it has not verified, and drops nothing in silence. A part that it does not understand comes
+back as `unparsed`, and goes to quarantine. Delivery statuses, our own messages and the like are counted by their kind.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class ParseResult:
-    """What was read out of one request, in its order; `skipped` counts what is no message, by kind."""
+    """What one request contains, in its order; `skipped` counts by kind what is no message of a person."""
 
     messages: list[Message] = field(default_factory=list)
     unparsed: list[Unparsed] = field(default_factory=list)
@@ -53,27 +52,27 @@ class ParseResult:
         self.skipped[kind] = self.skipped.get(kind, 0) + 1
 
 
-class NotUnderstoodError(RfctlError):
-    """An authentic request whose content is not understood; it is kept, and answered as taken."""
+class UnparsedError(RfctlError):
+    """A verified request, or a part of it, that cannot be parsed. It goes to quarantine, and the answer is 200."""
 
 
 class Source(ABC):
-    """One provider's way to send messages in, set up with its name, its config and the longest text in bytes."""
+    """One source of messages. It is built with its name, its config and the longest text in bytes."""
 
     @abstractmethod
     def verify(self, request: Request, now_ms: int) -> bool:
         """Say whether any of the secrets verifies this request, in constant time; `now_ms` is Unix ms."""
 
     @abstractmethod
-    def messages(self, body: bytes) -> ParseResult:
-        """Read a verified body. Raises NotUnderstoodError when nothing in it can be made out."""
+    def parse(self, body: bytes) -> ParseResult:
+        """Parse a verified body. Raises UnparsedError when no part of it can be parsed."""
 
     def handshake(self, request: Request) -> str | None:  # noqa: ARG002 - most providers ask nothing first
-        """Return what a GET is answered with as plain text; None refuses it."""
+        """Return the plain text that answers a handshake, a GET; None rejects it."""
         return None
 
     def redact(self, body: bytes) -> bytes:
-        """Return the body without the secrets that the provider puts into it, still readable by `messages`."""
+        """Return the body without the secrets that the provider puts into it, which `parse` still reads."""
         return body
 
 
@@ -103,9 +102,9 @@ class ServedSource:
     """One source as the webhook serves it.
 
     `verified` is false when it has no secret: then it is served to this machine alone, unless `insecure`.
-    `in_words` is true when its caller is told what became of every message and what is wrong. `json_only` refuses
-    the content types that a browser sends from any web page to this machine without asking: forms and plain text.
-    `handshake_hint` is what to look at when a handshake is refused, "" where the provider asks for none.
+    `in_words` is true when an answer says what became of every message, or what is wrong. `json_only` rejects the
+    content types that a browser sends from any web page to this machine without asking: forms and plain text.
+    `handshake_hint` is what to look at when a handshake was rejected, "" where the provider asks for none.
     """
 
     name: str

@@ -10,11 +10,11 @@ from typing import Any
 import msgspec
 
 from rfctl.model.message import MAX_COMPANY_CHARS, MAX_ID_CHARS, MAX_PHONE_CHARS, Message
-from rfctl.sources.contract import NotUnderstoodError
+from rfctl.sources.contract import UnparsedError
 
 MAX_TYPE_CHARS = 32
-MARKS_MS = 100_000_000_000
-"""A time below this is in seconds, one above in milliseconds (both since 1970)."""
+SECONDS_BELOW = 100_000_000_000
+"""A time since 1970 below this number is in seconds, one above it in milliseconds."""
 
 _DEEPEST = 32
 _NOT_OF_A_TYPE = re.compile(r"[^a-z0-9_-]+")
@@ -27,7 +27,7 @@ _decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
 class Contact(msgspec.Struct, frozen=True):
-    """A person out of an address book. What the provider does not say is ""."""
+    """A person in an address book. A field that the provider leaves out is ""."""
 
     name: str
     phone: str
@@ -44,7 +44,7 @@ def any_secret(secrets: Iterable[str], matches: Callable[[str], bool]) -> bool:
     return any(results)
 
 
-def bearer(header: bytes) -> bytes:
+def strip_bearer(header: bytes) -> bytes:
     """Return an Authorization header without its word `Bearer`."""
     word, _, rest = header.partition(b" ")
     return rest.strip() if word.lower() == b"bearer" else header
@@ -62,17 +62,17 @@ def repair_surrogates(body: bytes) -> bytes:
 
 
 def decode_json(body: bytes, decode: Callable[[bytes], Any]) -> Any:
-    """Decode a JSON body, repaired; raises NotUnderstoodError that says what is wrong with it.
+    """Decode a JSON body, repaired; raises UnparsedError that says what is wrong with it.
 
-    The parts that a decoder leaves raw are UTF-8 and repaired too.
+    The parts that the decoder leaves raw are UTF-8, and repaired too.
     """
     try:
         body.decode()  # what stays raw is not checked by the decoder
         return decode(repair_surrogates(body))
     except msgspec.ValidationError as problem:
-        raise NotUnderstoodError(f"wrong shape: {problem}") from None
+        raise UnparsedError(f"wrong shape: {problem}") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
-        raise NotUnderstoodError(f"not JSON: {problem}") from None
+        raise UnparsedError(f"not JSON: {problem}") from None
 
 
 def strip_fields(raw: bytes, names: frozenset[str], deepest: int = _DEEPEST) -> bytes:
@@ -96,11 +96,11 @@ def _strip(value: msgspec.Raw, names: frozenset[str], deepest: int) -> msgspec.R
 
 
 def check_limits(message: Message, max_text_bytes: int) -> Message:
-    """Return the message if it can be stored. Raises NotUnderstoodError that says in words why not."""
+    """Return the message if it can be stored. Raises UnparsedError that says in words why not."""
     if not message.phone:
-        raise NotUnderstoodError("no sender")
+        raise UnparsedError("no sender")
     if not message.id:
-        raise NotUnderstoodError("no id")
+        raise UnparsedError("no id")
     for name, value, most in (
         ("phone", message.phone, MAX_PHONE_CHARS),
         ("id", message.id, MAX_ID_CHARS),
@@ -110,9 +110,9 @@ def check_limits(message: Message, max_text_bytes: int) -> Message:
         ("id that it refers to", message.refers, MAX_ID_CHARS),
     ):
         if len(value) > most:
-            raise NotUnderstoodError(f"the {name} is longer than {most} characters")
+            raise UnparsedError(f"the {name} is longer than {most} characters")
     if len(message.text) > max_text_bytes or len(message.text.encode()) > max_text_bytes:
-        raise NotUnderstoodError(f"the text is longer than {max_text_bytes} bytes")
+        raise UnparsedError(f"the text is longer than {max_text_bytes} bytes")
     return message
 
 
@@ -121,13 +121,13 @@ def normalize_type(name: str) -> str:
     return _NOT_OF_A_TYPE.sub("_", name.lower())[:MAX_TYPE_CHARS].strip("_") or "unsupported"
 
 
-def metadata(raw: bytes, **facts: Any) -> bytes:
-    """Return a message's metadata: the facts that are known, and the provider's own object as `raw`."""
-    stated = {name: value for name, value in facts.items() if value not in (None, "", {}, [])}
-    return msgspec.json.encode({**stated, "raw": msgspec.Raw(raw)})
+def build_metadata(raw: bytes, **facts: Any) -> bytes:
+    """Return a message's metadata: the facts that are not empty, and the provider's own object as `raw`."""
+    present = {name: value for name, value in facts.items() if value not in (None, "", {}, [])}
+    return msgspec.json.encode({**present, "raw": msgspec.Raw(raw)})
 
 
-def unix_ms(value: float | str | None) -> int | None:
+def parse_unix_ms(value: float | str | None) -> int | None:
     """Return Unix ms of a number of seconds or ms, also one in a string; None when it is no time."""
     if value is None or isinstance(value, bool):
         return None
@@ -137,7 +137,7 @@ def unix_ms(value: float | str | None) -> int | None:
         return None
     if not 0 < number < 1e15:
         return None
-    return int(number * 1000 if number < MARKS_MS else number)
+    return int(number * 1000 if number < SECONDS_BELOW else number)
 
 
 def first_nonempty(*candidates: str | None) -> str:

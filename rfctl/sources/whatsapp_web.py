@@ -1,7 +1,7 @@
 """The words that gateways built on WhatsApp Web share: types of messages, MIME types, vCards. Pure.
 
-They are WAHA, GREEN-API, Evolution, Venom and WPPConnect. Whatever a word is, it is answered: a type that nobody knows
-stays under its own name.
+They are WAHA, GREEN-API, Evolution, Venom and WPPConnect. A type that is not known here
+keeps its own name.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ _PHONE = re.compile(r"^(?:[\w-]+\.)?TEL([^:\r\n]*):(.*)$", re.MULTILINE | re.IGN
 _WAID = re.compile(r"waid=(\d+)", re.IGNORECASE)
 
 
-def type_named(name: str) -> str:
-    """Return the type that WhatsApp Web calls so; one that is not known keeps its name, tidied."""
-    tidied = normalize_type(name)
-    return _TYPES.get(tidied, tidied)
+def find_type(name: str) -> str:
+    """Return our type for a type of WhatsApp Web; one that is not known keeps its name, normalized."""
+    normalized = normalize_type(name)
+    return _TYPES.get(normalized, normalized)
 
 
-def type_of_mime(mime: str) -> str:
+def find_type_by_mime(mime: str) -> str:
     """Return what a file is: in WhatsApp, what is recorded comes as Ogg, and a sticker is the only WebP."""
     if mime.startswith("audio/ogg"):
         return "voice"
@@ -50,7 +50,7 @@ def type_of_mime(mime: str) -> str:
     return family if family in ("image", "audio", "video") else "document"
 
 
-def contact(vcard: str, name: str = "") -> Contact:
+def parse_vcard(vcard: str, name: str = "") -> Contact:
     """Return whom a vCard describes: its first name and number (the WhatsApp number, where it has one)."""
     name_line, number = _NAME.search(vcard), _PHONE.search(vcard)
     waid = _WAID.search(number[1]) if number else None

@@ -2,8 +2,8 @@
 
 WhatsApp hides the number of people who chose a user name, and then sends a business-scoped id alone; a gateway
 names an `@lid` with the number or without it. Sources put that id into `Message.alias`. An alias expires a month
-after its last use. No message is lost with it; the person then counts as two. A message that comes twice, and whose
-sender's phone becomes known in between, counts as another person's.
+after its last use. No message is lost with it, but the person then has two batches. A message that comes twice, and whose
+sender's phone becomes known in between, is stored twice.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _LIFETIME_S = 30 * 86_400
 _FRESH_S = 3600.0
 """What we wrote within this time is not written again: most messages name both."""
-_MOST_FRESH = 10_000
+_MAX_FRESH = 10_000
 
 
 class Aliases:
@@ -63,7 +63,7 @@ class Aliases:
         for key, phone in phones.items():
             self._fresh[key] = (phone, self._clock())
             self._fresh.move_to_end(key)
-        while len(self._fresh) > _MOST_FRESH:
+        while len(self._fresh) > _MAX_FRESH:
             self._fresh.popitem(last=False)
 
 

@@ -1,4 +1,4 @@
-"""Redis calls for batches: add, hand over, flush, discard, peek, and finding a person's batches.
+"""Redis calls for batches: add, hand over, flush, discard, peek, and finding a phone's batches.
 
 The scripts in lua/batches/ keep every promise about a batch, by the clock of Redis. This module spells out the calls
 and names their answers. It decides nothing: how long to wait comes with each message.
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _LAST_MSG_LIVES_MS = 86_400_000
 _HIDDEN = "&*"
-"""Begins the batch keys that do not follow from a phone alone: an account, company or chat is in them."""
+"""Matches the batch keys that do not follow from a phone alone: an account, company or chat is in them."""
 _INDEX_PAGE = 1000
 _FIRSTS_PAGE = 100
 """How many batch keys, and how many first messages, a call reads; messages may be long."""
@@ -71,20 +71,24 @@ class Addition(msgspec.Struct, frozen=True, gc=False):
 
 
 class Batches:
-    """The batches of one Redis; `options` may be replaced at any time."""
+    """The pending batches of one Redis."""
 
     def __init__(self, connection: Connection, keyspace: Keyspace, options: BatchOptions) -> None:
         self._connection = connection
         self._keyspace = keyspace
         self._shards = keyspace.all()
-        self.options = options
+        self._options = options
         self._channel = events_channel(connection.db)
+
+    def reconfigure(self, options: BatchOptions) -> None:
+        """Use other options from now on."""
+        self._options = options
 
     def _keys(self, shard: ShardKeys) -> list[str]:
         return [shard.due, shard.out, shard.totals]
 
     def _args(self, shard: ShardKeys) -> list[bytes | str | int]:
-        options = self.options
+        options = self._options
         return [
             shard.batch_prefix, shard.last_prefix, options.separator, options.order, options.overdue_ms, self._channel,
         ]  # fmt: skip

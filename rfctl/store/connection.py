@@ -26,12 +26,10 @@ from rfctl.store.server_info import (
     REDIS_SETTINGS,
     ServerInfo,
     WriteRefusal,
+    build_server_info,
+    find_write_refusals,
     parse_info,
-    server_info_from,
-    write_refusals,
 )
-
-__all__ = ["Command", "Connection", "RedisAddress"]
 
 Command = Sequence[bytes | str | int | float]
 
@@ -85,7 +83,7 @@ class Connection:
 
     @property
     def db(self) -> int:
-        """Return the number of the database."""
+        """The number of the database."""
         return int(self._client.connection_pool.connection_kwargs.get("db") or 0)
 
     @contextlib.asynccontextmanager
@@ -154,22 +152,24 @@ class Connection:
         """Return the time by the clock of the scripts, Unix ms."""
         return await self.clock.now_ms(self.call)
 
-    async def server(self) -> ServerInfo:
-        """Ask which Redis this is."""
+    async def read_server_info(self) -> ServerInfo:
+        """Return which Redis this is, by its INFO."""
         info = parse_info(await self.call("INFO"))
-        return server_info_from(info, where=self.address.shown(), db=self.db, set_by=self.address.set_by)
+        return build_server_info(info, where=self.address.shown(), db=self.db, set_by=self.address.set_by)
 
-    async def write_refusals(self) -> list[WriteRefusal]:
-        """Ask why writes are refused now; nothing is written to find it out."""
+    async def read_write_refusals(self) -> list[WriteRefusal]:
+        """Return why writes are refused now; nothing is written to find it out."""
         answers: list[object] = []
         with contextlib.suppress(errors.RfctlError):  # a hosted Redis may keep its settings to itself
             answers = await self.calls([("CONFIG", "GET", name) for name in REDIS_SETTINGS])
         settings = {
             name: replies.text(value) for answer in answers for name, value in replies.fields(answer).items()
         }
-        return write_refusals(parse_info(await self.call("INFO")), settings)
+        return find_write_refusals(parse_info(await self.call("INFO")), settings)
 
-    async def published(self, channel: str, subscribed: asyncio.Event | None = None) -> AsyncIterator[bytes]:
+    async def follow_channel(
+        self, channel: str, subscribed: asyncio.Event | None = None
+    ) -> AsyncIterator[bytes]:
         """Yield what is published, on a socket of its own; `subscribed` is set once nothing can be missed."""
         await asyncio.sleep(0)  # obeys a Ctrl-C that came while nothing waited; redis-py would swallow it
         pubsub = self._client.pubsub()

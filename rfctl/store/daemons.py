@@ -39,13 +39,13 @@ class DaemonRecord(msgspec.Struct, frozen=True, kw_only=True):
     beat_ms: int = 0
 
     @property
-    def processes(self) -> bool:
-        """Whether it hands over."""
+    def is_scheduler(self) -> bool:
+        """Whether it hands batches over."""
         return self.role in ("all", "processor")
 
     @property
-    def listens(self) -> bool:
-        """Whether it takes messages in."""
+    def is_listening(self) -> bool:
+        """Whether it receives messages."""
         return bool(self.listener)
 
 
@@ -59,7 +59,7 @@ class Daemons:
         self._connection = connection
 
     async def list_alive(self) -> list[DaemonRecord]:
-        """Return the daemons that were heard of within `ALIVE_MS`, oldest first."""
+        """Return the daemons that wrote their record within `ALIVE_MS`, oldest first."""
         now = await self._connection.now_ms()
         records = [record for _, record in await self._records() if now - record.beat_ms <= ALIVE_MS]
         return sorted(records, key=lambda record: record.started_ms)
@@ -74,7 +74,7 @@ class Daemons:
         return records
 
     async def forget_dead(self) -> None:
-        """Delete the records of daemons that were not heard of for a day."""
+        """Delete the records that were not written for a day."""
         now = await self._connection.now_ms()
         dead = [daemon_id for daemon_id, record in await self._records() if now - record.beat_ms > FORGET_MS]
         if dead:

@@ -1,6 +1,6 @@
 """Dead letters: merged messages whose last delivery attempt failed, kept on every shard until an operator decides.
 
-It trusts what lua/deliveries/dead_letter.lua wrote, and shows another program's entries as far as it can read them.
+lua/deliveries/dead_letter.lua writes them. Entries of another program are shown as far as they can be read.
 Each letter leaves once: it is sent again in the step that removes it, or it is dropped.
 """
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from rfctl.model.delivery import delivery_id
+from rfctl.model.delivery import build_message_id
 from rfctl.store import replies
 from rfctl.store.deliveries import DeliveryQueue
 from rfctl.store.keys import ShardKeys
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _PAGE = 200
 _ABOUT = 6
-"""So many items of an entry are about the failure: sink, id and tries, each with its value. The rest is the message."""
+"""The first six items of an entry are about the failure: sink, id and tries, each with its value. The rest is the message."""
 
 
 class Attempt(msgspec.Struct, frozen=True):
@@ -33,7 +33,7 @@ class Attempt(msgspec.Struct, frozen=True):
     error: str = ""
 
 
-_decode_tries = msgspec.json.Decoder(tuple[Attempt, ...]).decode
+_decode_attempts = msgspec.json.Decoder(tuple[Attempt, ...]).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +49,12 @@ class DeadLetter:
     @property
     def id(self) -> str:
         """The id by which an operator names it, no other shard's."""
-        return delivery_id(self.entry_id, self.shard.number)
+        return build_message_id(self.entry_id, self.shard.number)
 
     @property
     def message_id(self) -> str:
         """The merged message's id, as receivers know it."""
-        return delivery_id(self.entry.id, self.shard.number)
+        return build_message_id(self.entry.id, self.shard.number)
 
     @property
     def died_ms(self) -> int:
@@ -78,29 +78,29 @@ class DeadLetters:
         lengths = await self._connection.calls([("XLEN", shard.dead) for shard in self._shards])
         return sum(map(replies.integer, lengths))
 
-    async def newest(self, most: int = 100, sink: str = "") -> list[DeadLetter]:
+    async def list_newest(self, limit: int = 100, sink: str = "") -> list[DeadLetter]:
         """Return the newest letters, oldest first; only those of `sink` unless that is ""."""
         letters: list[DeadLetter] = []
         for shard in self._shards:
-            letters += await self._newest_of(shard, most, sink)
-        return sorted(letters, key=lambda letter: letter.died_ms)[-most:] if most else []
+            letters += await self._newest_of(shard, limit, sink)
+        return sorted(letters, key=lambda letter: letter.died_ms)[-limit:] if limit else []
 
-    async def _newest_of(self, shard: ShardKeys, most: int, sink: str) -> list[DeadLetter]:
+    async def _newest_of(self, shard: ShardKeys, limit: int, sink: str) -> list[DeadLetter]:
         letters: list[DeadLetter] = []
         end = "+"
-        while len(letters) < most:
+        while len(letters) < limit:
             page = await self._page("XREVRANGE", shard, end, "-")
             if not page:
                 break
             letters += [letter for letter in page if _is_of(letter, sink)]
             end = f"({page[-1].entry_id}"
-        return letters[:most][::-1]
+        return letters[:limit][::-1]
 
     async def _page(self, command: str, shard: ShardKeys, start: str, end: str) -> list[DeadLetter]:
         reply = await self._connection.call(command, shard.dead, start, end, "COUNT", _PAGE)
         return [_decode(shard, *entry) for entry in replies.stream_entries(reply)]
 
-    async def each(self, sink: str = "") -> AsyncIterator[DeadLetter]:
+    async def iterate(self, sink: str = "") -> AsyncIterator[DeadLetter]:
         """Yield all letters, shard by shard, oldest first; the caller may remove them meanwhile."""
         for shard in self._shards:
             start = "-"
@@ -110,9 +110,9 @@ class DeadLetters:
                         yield letter
                 start = f"({page[-1].entry_id}"
 
-    async def named(self, name: str) -> list[DeadLetter]:
+    async def find(self, name: str) -> list[DeadLetter]:
         """Return the letters of an id: a letter's own, or its message's, which may be dead for several sinks."""
-        return [letter async for letter in self.each() if letter.is_named(name)]
+        return [letter async for letter in self.iterate() if letter.is_named(name)]
 
     async def retry(self, letter: DeadLetter) -> bool:
         """Send a letter to its sink again and remove it, in one step. Returns whether it was still there."""
@@ -132,13 +132,13 @@ def _decode(shard: ShardKeys, entry_id: str, flat: list[bytes]) -> DeadLetter:
     about = replies.fields(flat[:_ABOUT])
     entry = StreamEntry(replies.text(about.get("id")) or "0-0", flat[_ABOUT:], shard.number)
     return DeadLetter(
-        entry_id, shard, replies.text(about.get("sink")), entry, attempts_in(about.get("tries", b""))
+        entry_id, shard, replies.text(about.get("sink")), entry, decode_attempts(about.get("tries", b""))
     )
 
 
-def attempts_in(raw: bytes) -> tuple[Attempt, ...]:
+def decode_attempts(raw: bytes) -> tuple[Attempt, ...]:
     """Return the attempts of a stored history; none for another program's."""
     try:
-        return _decode_tries(raw or b"[]")
+        return _decode_attempts(raw or b"[]")
     except (msgspec.DecodeError, UnicodeDecodeError):
         return ()

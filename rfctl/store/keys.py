@@ -82,42 +82,42 @@ class ShardKeys:
 
     @property
     def number(self) -> str:
-        """Return the shard's number, "" on one server."""
+        """The shard's number, "" on one server."""
         return self.tag[1:-2]
 
     @property
     def batch_prefix(self) -> str:
-        """`rapid-fire:<name>` is the list of pending messages."""
+        """`rapid-fire:<batch key>` is the list of pending messages."""
         return self._tagged("rapid-fire:")
 
     @property
     def last_prefix(self) -> str:
-        """`last-msg:<name>` is the time of the last message; expires, holds no message."""
+        """`last-msg:<batch key>` is the time of the last message. It expires, and has no message in it."""
         return self._tagged("last-msg:")
 
     @property
     def seen_prefix(self) -> str:
-        """`rfctl:seen:<window>:<n>` are the sets of ids seen; they expire, and hold no message."""
+        """`rfctl:seen:<window>:<n>` are the sets of ids seen. They expire, and have no message in them."""
         return self._tagged("rfctl:seen:")
 
     @property
     def due(self) -> str:
-        """Return the index: name → due, Unix ms."""
+        """The index: batch key → due, Unix ms."""
         return self._tagged("rfctl:due")
 
     @property
     def totals(self) -> str:
-        """Return the counters that outlive daemons."""
+        """The counters that outlive daemons."""
         return self._tagged("rfctl:totals")
 
     @property
     def out(self) -> str:
-        """Return the stream of merged messages."""
+        """The stream of merged messages."""
         return self._tagged(self.stream)
 
     @property
     def dead(self) -> str:
-        """Return the stream of merged messages whose delivery failed for good."""
+        """The stream of dead letters."""
         return self._tagged("rfctl:dead")
 
     def sink(self, name: str) -> SinkKeys:
@@ -137,12 +137,12 @@ class SinkKeys:
 
     @property
     def waiting(self) -> str:
-        """Sorted set without scores of `phone NUL id`: what waits for another attempt, and all behind it."""
+        """Sorted set without scores of `batch key NUL id`: what waits for another attempt, and all behind it."""
         return f"{self.prefix}:waiting"
 
     @property
     def retry(self) -> str:
-        """Sorted set, phone → when its first waiting message is due (Unix ms)."""
+        """Sorted set, batch key → when its first waiting message is due (Unix ms)."""
         return f"{self.prefix}:retry"
 
     @property
@@ -157,7 +157,7 @@ class SinkKeys:
 
     @property
     def lease(self) -> str:
-        """Which daemon delivers now; expires, holds no message."""
+        """Which daemon delivers now. It expires, and has no message in it."""
         return f"{self.prefix}:lease"
 
 

@@ -1,6 +1,6 @@
-"""What a Redis is, written down at the first start: its name, and how many shards it is laid out for.
+"""What a Redis is, written down at the first start: its instance id, and how many shards it is laid out for.
 
-The name tells it from others: several rfctl may fill one queue, and their messages can have the same ids. The number
+The id tells it from others: several rfctl may fill one queue, and their messages can have the same ids. The number
 of shards stays: with another one, rfctl would not see the batches that are there.
 """
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 async def ensure_instance_id(connection: Connection) -> str:
-    """Return the name of this Redis, 8 hex digits; the first call makes it. Raises RfctlError."""
+    """Return the instance id of this Redis, 8 hex digits; the first call makes it. Raises RfctlError."""
     stored = await connection.call("GET", INSTANCE_ID)
     if stored is None:
         await connection.call("SET", INSTANCE_ID, secrets.token_hex(4), "NX")

@@ -14,7 +14,7 @@ from rfctl.errors import ReplyError
 from rfctl.model.stored import Merged, decode_merged
 from rfctl.store import replies
 from rfctl.store.keys import ShardKeys
-from rfctl.store.stream_entry import StreamEntry, split_id
+from rfctl.store.stream_entry import StreamEntry, split_message_id
 
 if TYPE_CHECKING:
     from rfctl.store.connection import Connection
@@ -66,7 +66,7 @@ class OutputStream:
 
     async def find(self, message_id: str) -> list[tuple[ShardKeys, StreamEntry]]:
         """Return the merged messages of this id, with the shard's number behind it or without. Raises ValueError."""
-        wanted_id, number = split_id(message_id)
+        wanted_id, number = split_message_id(message_id)
         shards = [shard for shard in self._shards if number is None or shard.number == number]
         answers = await self._connection.calls(
             [("XRANGE", shard.out, wanted_id, wanted_id) for shard in shards]
@@ -79,7 +79,7 @@ class OutputStream:
 
     async def groups(self, shard: ShardKeys) -> list[ConsumerGroup]:
         """Return the consumer groups of one shard."""
-        groups = await group_facts(self._connection, shard.out)
+        groups = await read_group_facts(self._connection, shard.out)
         answers = await self._connection.calls(
             [("XINFO", "CONSUMERS", shard.out, replies.data(group["name"])) for group in groups]
         )
@@ -88,10 +88,10 @@ class OutputStream:
             for group, answer in zip(groups, answers, strict=True)
         ]
 
-    async def make_group(self, group: str) -> None:
-        """Make a consumer group on every shard; it begins with the oldest entry that is kept."""
+    async def ensure_group(self, group: str) -> None:
+        """Make a consumer group on every shard where it is missing; it begins with the oldest entry that is there."""
         for shard in self._shards:
-            await make_group(self._connection, shard.out, group)
+            await ensure_group(self._connection, shard.out, group)
 
     async def trim(self, *, retention_s: int, retention_entries: int) -> int:
         """Remove entries that every group has acknowledged, and that are too old or too many.
@@ -110,8 +110,8 @@ class OutputStream:
         return removed
 
 
-async def make_group(connection: Connection, stream: str, group: str) -> None:
-    """Make a consumer group that begins with the oldest entry that is kept; an existing group stays as it is."""
+async def ensure_group(connection: Connection, stream: str, group: str) -> None:
+    """Make a consumer group that begins with the oldest entry; an existing group stays as it is."""
     if await _has_group(connection, stream, group):  # a full Redis refuses to make also what is there
         return
     try:
@@ -121,7 +121,7 @@ async def make_group(connection: Connection, stream: str, group: str) -> None:
             raise
 
 
-async def group_facts(connection: Connection, stream: str) -> list[replies.Facts]:
+async def read_group_facts(connection: Connection, stream: str) -> list[replies.Facts]:
     """Return what Redis says about each consumer group of a stream; a missing stream has none."""
     if not await connection.call("EXISTS", stream):
         return []
@@ -129,7 +129,7 @@ async def group_facts(connection: Connection, stream: str) -> list[replies.Facts
 
 
 async def _has_group(connection: Connection, stream: str, group: str) -> bool:
-    return any(replies.text(facts["name"]) == group for facts in await group_facts(connection, stream))
+    return any(replies.text(facts["name"]) == group for facts in await read_group_facts(connection, stream))
 
 
 def _group(stream: str, facts: replies.Facts, consumers: Sequence[replies.Facts]) -> ConsumerGroup:

@@ -26,14 +26,14 @@ OLDEST_AMONG = 1000
 class PendingBatch:
     """One pending batch. Times are Unix ms; `last_ms` is None when the key of its last message has expired.
 
-    `name` stands for it in keys: the phone itself, or a hash of it. `chat` is "" in a one-to-one chat.
+    `batch_key` stands for it in keys: the phone itself, or a hash of it. `chat` is "" in a one-to-one chat.
     """
 
     phone: str
     size: int
     due_ms: int
     last_ms: int | None
-    name: str
+    batch_key: str
     chat: str = ""
 
 
@@ -84,12 +84,12 @@ def _sum(all_totals: Iterable[Mapping[str, int]]) -> dict[str, int]:
 async def _of_shard(
     connection: Connection, shard: ShardKeys, output: OutputStream, now: int, limit: int
 ) -> PendingSummary:
-    most = max(limit, OLDEST_AMONG)
+    head_size = max(limit, OLDEST_AMONG)
     batches, overdue, head, flat, out_length = await connection.calls(
         [
             ("ZCARD", shard.due),
             ("ZCOUNT", shard.due, "-inf", f"({now}"),
-            ("ZRANGE", shard.due, 0, most - 1, "WITHSCORES"),
+            ("ZRANGE", shard.due, 0, head_size - 1, "WITHSCORES"),
             ("HGETALL", shard.totals),
             ("XLEN", shard.out),
         ]
@@ -100,7 +100,7 @@ async def _of_shard(
         batches=replies.integer(batches),
         messages=_messages(totals),
         overdue=replies.integer(overdue),
-        oldest_ms=await _oldest(connection, shard, [name for name, _ in dues]),
+        oldest_ms=await _oldest(connection, shard, [batch_key for batch_key, _ in dues]),
         next_due_ms=dues[0][1] if dues else None,
         totals=totals,
         out_length=replies.integer(out_length),
@@ -114,10 +114,12 @@ def _messages(totals: Mapping[str, int]) -> int:
     return max(0, totals.get("messages_in", 0) - gone)
 
 
-async def _oldest(connection: Connection, shard: ShardKeys, names: list[str]) -> int | None:
-    if not names:
+async def _oldest(connection: Connection, shard: ShardKeys, batch_keys: list[str]) -> int | None:
+    if not batch_keys:
         return None
-    firsts = await connection.calls([("LINDEX", shard.batch_prefix + name, 0) for name in names])
+    firsts = await connection.calls(
+        [("LINDEX", shard.batch_prefix + batch_key, 0) for batch_key in batch_keys]
+    )
     times = [decode_item(replies.data(first)).receivedAt for first in firsts if first is not None]
     return min((time for time in times if time), default=None)
 
@@ -128,23 +130,23 @@ async def _next_due(
     if not dues:
         return []
     commands: list[Command] = []
-    for name, _ in dues:
-        key = shard.batch_prefix + name
-        commands += [("LLEN", key), ("GET", shard.last_prefix + name), ("LINDEX", key, 0)]
+    for batch_key, _ in dues:
+        key = shard.batch_prefix + batch_key
+        commands += [("LLEN", key), ("GET", shard.last_prefix + batch_key), ("LINDEX", key, 0)]
     flat = await connection.calls(commands)
     batches = []
-    for place, (name, due) in enumerate(dues):
+    for place, (batch_key, due) in enumerate(dues):
         size, last, first = flat[place * 3 : place * 3 + 3]
         if size:  # else it has left since the index was read
-            phone, chat = _sender(name, first)
+            phone, chat = _sender(batch_key, first)
             last_ms = replies.integer(last) if last else None
-            batches.append(PendingBatch(phone, replies.integer(size), due, last_ms, name, chat))
+            batches.append(PendingBatch(phone, replies.integer(size), due, last_ms, batch_key, chat))
     return batches
 
 
-def _sender(name: str, first_item: object) -> tuple[str, str]:
-    """Return the phone and the chat behind a name; behind a hash only the message tells them."""
-    if is_hashed(name) and first_item is not None:
+def _sender(batch_key: str, first_item: object) -> tuple[str, str]:
+    """Return the phone and the chat behind a batch key; behind a hash only the message tells them."""
+    if is_hashed(batch_key) and first_item is not None:
         first = decode_item(replies.data(first_item))
-        return first.phone or name, first.chat
-    return name, ""
+        return first.phone or batch_key, first.chat
+    return batch_key, ""

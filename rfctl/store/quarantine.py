@@ -1,6 +1,6 @@
-"""Authentic requests that their source could not read, kept in a stream of their own until an operator decides.
+"""The quarantine: unparsed requests, in a stream of their own until an operator decides.
 
-The provider was answered 200: else it would send the request again for days, and hold up everything behind it. So
+The provider was answered 200: else it would send the request again for days, and everything behind it would wait. So
 this copy is the only one. It is never trimmed. Its secrets were removed before it came here.
 """
 
@@ -40,8 +40,8 @@ class Quarantine:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def keep(self, source: str, source_type: str, unparsed: Sequence[Unparsed]) -> None:
-        """Store requests that the source could not read. Raises RfctlError: then nothing may be acknowledged."""
+    async def add(self, source: str, source_type: str, unparsed: Sequence[Unparsed]) -> None:
+        """Store unparsed requests of a source. Raises RfctlError: then nothing may be acknowledged."""
         command = ("XADD", QUARANTINE, "*", "source", source, "type", source_type)
         await self._connection.calls([(*command, "why", part.why, "body", part.body) for part in unparsed])
 
@@ -49,17 +49,17 @@ class Quarantine:
         """Return how many entries there are."""
         return replies.integer(await self._connection.call("XLEN", QUARANTINE))
 
-    async def list(self, most: int = 100) -> list[QuarantinedRequest]:
+    async def list_newest(self, limit: int = 100) -> list[QuarantinedRequest]:
         """Return the newest entries, oldest first."""
-        reply = await self._connection.call("XREVRANGE", QUARANTINE, "+", "-", "COUNT", most)
+        reply = await self._connection.call("XREVRANGE", QUARANTINE, "+", "-", "COUNT", limit)
         return [_decode(*entry) for entry in reversed(replies.stream_entries(reply))]
 
-    async def each(self) -> AsyncIterator[QuarantinedRequest]:
+    async def iterate(self) -> AsyncIterator[QuarantinedRequest]:
         """Yield the entries of this moment, oldest first, each by its own call: a body may have megabytes.
 
         The caller may drop them meanwhile.
         """
-        start, newest = "-", await self.list(1)
+        start, newest = "-", await self.list_newest(1)
         while newest:
             reply = await self._connection.call("XRANGE", QUARANTINE, start, newest[0].id, "COUNT", 1)
             entries = replies.stream_entries(reply)

@@ -1,6 +1,7 @@
-"""What waits for another attempt at a sink, and why: reads what lua/shared/delivery.lua keeps, for an operator.
+"""Reads for an operator which messages wait for another attempt at a sink, and why.
 
-Of a sink it reads a few held phones, of a phone everything that waits. The cost does not grow with the queue.
+The keys are those that lua/shared/delivery.lua writes. For a sink a few waiting phones are read, for a phone everything
+that waits. The cost does not grow with the queue.
 """
 
 from __future__ import annotations
@@ -9,22 +10,22 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rfctl.model.delivery import delivery_id
+from rfctl.model.delivery import build_message_id
 from rfctl.store import replies
-from rfctl.store.dead_letters import Attempt, attempts_in
+from rfctl.store.dead_letters import Attempt, decode_attempts
 from rfctl.store.keys import ShardKeys, SinkKeys
-from rfctl.store.stream_entry import waiting_id
+from rfctl.store.stream_entry import parse_waiting_member
 
 if TYPE_CHECKING:
     from rfctl.store.connection import Command, Connection
 
 END = 25
-"""A `RetryCause` is exact up to twice so many held phones a shard; else it covers both ends of the schedule."""
+"""A `RetryCause` is exact up to twice so many waiting phones a shard; else it covers both ends of the schedule."""
 
 
 @dataclass(frozen=True, slots=True)
 class RetryCause:
-    """Why phones are held: the latest error and its time, and when the first of the errors was (Unix ms)."""
+    """Why phones wait for a retry: the latest error and its time, and when the first of the errors was (Unix ms)."""
 
     error: str
     at_ms: int
@@ -33,9 +34,9 @@ class RetryCause:
 
 @dataclass(frozen=True, slots=True)
 class PendingDelivery:
-    """What of one phone waits for one sink: how many messages, and the first one's id and attempts.
+    """The messages of one phone that wait for one sink: their number, and the id and attempts of the first.
 
-    `last` is None before the first attempt, `next_try_ms` (Unix ms) when the phone is no longer held.
+    `last` is None before the first attempt, `next_retry_ms` (Unix ms) when the phone waits no longer.
     """
 
     sink: str
@@ -43,25 +44,27 @@ class PendingDelivery:
     id: str
     attempts: int
     last: Attempt | None
-    next_try_ms: int | None
+    next_retry_ms: int | None
 
 
-async def retry_cause(connection: Connection, shard: ShardKeys, sink: str) -> RetryCause | None:
-    """Return why a sink's phones are held on one shard; None when no error is stored."""
+async def read_retry_cause(connection: Connection, shard: ShardKeys, sink: str) -> RetryCause | None:
+    """Return why phones of a sink wait on one shard; None when no error is stored."""
     keys = shard.sink(sink)
     soonest, latest = await connection.calls(
         [("ZRANGE", keys.retry, 0, END - 1), ("ZRANGE", keys.retry, -END, -1)]
     )
-    names = dict.fromkeys([*replies.texts(soonest), *replies.texts(latest)])
-    firsts = await connection.calls([_first(keys, name) for name in names])
-    ids = [waiting_id(member) for first in firsts for member in replies.texts(first)]
+    batch_keys = dict.fromkeys([*replies.texts(soonest), *replies.texts(latest)])
+    firsts = await connection.calls([_first_command(keys, batch_key) for batch_key in batch_keys])
+    ids = [parse_waiting_member(member) for first in firsts for member in replies.texts(first)]
     if not ids:
         return None
     histories = replies.array(await connection.call("HMGET", keys.attempts, *ids))
-    return _cause([attempt for history in histories for attempt in attempts_in(replies.data(history))])
+    return _find_cause(
+        [attempt for history in histories for attempt in decode_attempts(replies.data(history))]
+    )
 
 
-def _cause(attempts: Sequence[Attempt]) -> RetryCause | None:
+def _find_cause(attempts: Sequence[Attempt]) -> RetryCause | None:
     if not attempts:
         return None
     last = max(attempts, key=lambda attempt: attempt.at_ms)
@@ -77,16 +80,16 @@ def merge_causes(causes: Iterable[RetryCause | None]) -> RetryCause | None:
     return RetryCause(last.error, last.at_ms, min(cause.since_ms for cause in present))
 
 
-async def pending_deliveries(
-    connection: Connection, shards: Sequence[ShardKeys], sinks: Sequence[str], name: str
+async def read_pending_deliveries(
+    connection: Connection, shards: Sequence[ShardKeys], sinks: Sequence[str], batch_key: str
 ) -> list[PendingDelivery]:
-    """Return what of a phone (`name` stands for it in keys) waits for each of these sinks on each shard."""
+    """Return what waits for each of these sinks on each shard, of the phone that `batch_key` stands for."""
     places = [(shard, sink) for shard in shards for sink in sinks]
-    commands = [command for shard, sink in places for command in _about(shard.sink(sink), name)]
+    commands = [command for shard, sink in places for command in _commands_for(shard.sink(sink), batch_key)]
     flat = await connection.calls(commands)
     answers = [flat[i : i + 3] for i in range(0, len(flat), 3)]
     waits = [
-        (place, replies.integer(count), waiting_id(member), score)
+        (place, replies.integer(count), parse_waiting_member(member), score)
         for place, (count, first, score) in zip(places, answers, strict=True)
         for member in replies.texts(first)
     ]
@@ -94,28 +97,34 @@ async def pending_deliveries(
         [("HGET", shard.sink(sink).attempts, entry_id) for (shard, sink), _, entry_id, _ in waits]
     )
     return [
-        _pending(*place, count, entry_id, score, attempts_in(replies.data(history)))
+        _build_pending(*place, count, entry_id, score, decode_attempts(replies.data(history)))
         for (place, count, entry_id, score), history in zip(waits, histories, strict=True)
     ]
 
 
-def _about(keys: SinkKeys, name: str) -> list[Command]:
-    low, high = _bounds(name)
-    return [("ZLEXCOUNT", keys.waiting, low, high), _first(keys, name), ("ZSCORE", keys.retry, name)]
+def _commands_for(keys: SinkKeys, batch_key: str) -> list[Command]:
+    low, high = _lex_range(batch_key)
+    return [
+        ("ZLEXCOUNT", keys.waiting, low, high),
+        _first_command(keys, batch_key),
+        ("ZSCORE", keys.retry, batch_key),
+    ]
 
 
-def _pending(
+def _build_pending(
     shard: ShardKeys, sink: str, count: int, entry_id: str, score: object, attempts: tuple[Attempt, ...]
 ) -> PendingDelivery:
-    next_try_ms = None if score is None else replies.score(score)
+    next_retry_ms = None if score is None else replies.score(score)
     last = attempts[-1] if attempts else None
-    return PendingDelivery(sink, count, delivery_id(entry_id, shard.number), len(attempts), last, next_try_ms)
+    return PendingDelivery(
+        sink, count, build_message_id(entry_id, shard.number), len(attempts), last, next_retry_ms
+    )
 
 
-def _first(keys: SinkKeys, name: str) -> Command:
-    return ("ZRANGEBYLEX", keys.waiting, *_bounds(name), "LIMIT", 0, 1)
+def _first_command(keys: SinkKeys, batch_key: str) -> Command:
+    return ("ZRANGEBYLEX", keys.waiting, *_lex_range(batch_key), "LIMIT", 0, 1)
 
 
-def _bounds(name: str) -> tuple[str, str]:
-    """Return the range in which the members of one name stand: `name NUL id`."""
-    return f"[{name}\0", f"({name}\1"
+def _lex_range(batch_key: str) -> tuple[str, str]:
+    """Return the range in which the members of one batch key stand: `batch_key NUL id`."""
+    return f"[{batch_key}\0", f"({batch_key}\1"

@@ -63,7 +63,7 @@ class ScriptLibrary:
         text = _read(_files()[verb])
         flags = _FLAGS.match(text)
         shebang = f"#!lua flags={flags[1]}\n" if flags else "#!lua\n"
-        return Script(verb, shebang + "".join(map(self._include, includes(text))) + text)
+        return Script(verb, shebang + "".join(map(self._include, parse_includes(text))) + text)
 
     def _include(self, name: str) -> str:
         if name == CLOCK and self._clock is not None:
@@ -71,13 +71,13 @@ class ScriptLibrary:
         return _read(_root().joinpath(*f"{name}.lua".split("/")))
 
 
-def verbs() -> list[str]:
+def list_verbs() -> list[str]:
     """Return the name of every verb."""
     return sorted(_files())
 
 
-def includes(text: str) -> list[str]:
-    """Return what a verb's text includes, in order, each as a path below lua/ without `.lua`."""
+def parse_includes(text: str) -> list[str]:
+    """Return what a verb's text parse_includes, in order, each as a path below lua/ without `.lua`."""
     line = _INCLUDE.search(text)
     return [name.strip() for name in line[1].split(",")] if line else []
 

@@ -53,7 +53,7 @@ def parse_info(answer: bytes) -> dict[str, str]:
     return {name: value for name, colon, value in (line.partition(":") for line in lines) if colon}
 
 
-def server_info_from(info: Mapping[str, str], *, where: str, db: int, set_by: str) -> ServerInfo:
+def build_server_info(info: Mapping[str, str], *, where: str, db: int, set_by: str) -> ServerInfo:
     """Return which Redis has this INFO."""
     return ServerInfo(
         where=where,
@@ -67,7 +67,7 @@ def server_info_from(info: Mapping[str, str], *, where: str, db: int, set_by: st
     )
 
 
-def write_refusals(info: Mapping[str, str], settings: Mapping[str, str]) -> list[WriteRefusal]:
+def find_write_refusals(info: Mapping[str, str], settings: Mapping[str, str]) -> list[WriteRefusal]:
     """Return every reason for which this Redis refuses writes now; `settings` are its REDIS_SETTINGS that are known."""
     causes = (("READONLY", _replica(info)), ("OOM", _full(info)), ("NOREPLICAS", _alone(info, settings)))
     refusals = [WriteRefusal(code, why) for code, why in causes if why]
@@ -82,10 +82,10 @@ def _replica(info: Mapping[str, str]) -> str:
 
 
 def _full(info: Mapping[str, str]) -> str:
-    most = _number(info, "maxmemory")
+    max_bytes = _number(info, "maxmemory")
     used = _number(info, "used_memory") - _number(info, "mem_not_counted_for_evict")
     makes_room = info.get("maxmemory_policy", "").startswith("allkeys-")
-    if not most or used <= most or makes_room:
+    if not max_bytes or used <= max_bytes or makes_room:
         return ""
     return f"its memory is full: {info.get('used_memory_human')} used, maxmemory is {info.get('maxmemory_human')}"
 

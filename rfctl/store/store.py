@@ -20,9 +20,15 @@ from rfctl.store.output_stream import ConsumerGroup, OutputStream
 from rfctl.store.paused_sinks import PausedSinks
 from rfctl.store.pending import PendingSummary, read_pending
 from rfctl.store.quarantine import Quarantine
-from rfctl.store.retry_queue import PendingDelivery, pending_deliveries
+from rfctl.store.retry_queue import PendingDelivery, read_pending_deliveries
 from rfctl.store.server_info import ServerInfo, WriteRefusal
-from rfctl.store.sink_status import ConfiguredSink, OrphanedGroup, SinkStatus, orphaned_groups, sink_statuses
+from rfctl.store.sink_status import (
+    ConfiguredSink,
+    OrphanedGroup,
+    SinkStatus,
+    read_orphaned_groups,
+    read_sink_statuses,
+)
 
 if TYPE_CHECKING:
     from rfctl.store.clock import Clock
@@ -32,7 +38,7 @@ if TYPE_CHECKING:
 class Store:
     """One Redis. Nothing is sent before the first call; every call raises RfctlError when Redis fails.
 
-    `batch_options` is what the scripts about batches get besides the messages.
+    `batch_options` are what the scripts about batches get besides the messages.
     """
 
     def __init__(
@@ -53,6 +59,11 @@ class Store:
     ) -> Store:
         """Return a store on sockets of its own. Raises SettingsError for an address that cannot be."""
         return cls(_connect(address, max_connections), keyspace, batch_options)
+
+    def reconfigure(self, batch_options: BatchOptions) -> None:
+        """Give the scripts about batches other options from now on."""
+        self._batch_options = batch_options
+        self.batches.reconfigure(batch_options)
 
     def reopen(self) -> Store:
         """Return another store on the same Redis, with sockets of its own."""
@@ -85,7 +96,7 @@ class Store:
 
     @cached_property
     def paused_sinks(self) -> PausedSinks:
-        """The sinks that stand still."""
+        """The sinks that deliver nothing until an operator resumes them."""
         return PausedSinks(self._connection)
 
     @cached_property
@@ -100,7 +111,7 @@ class Store:
 
     @cached_property
     def aliases(self) -> Aliases:
-        """The second ids of senders."""
+        """The second ids of people, and the phones that they lead to."""
         return Aliases(self._connection)
 
     @cached_property
@@ -122,32 +133,32 @@ class Store:
     ) -> list[SinkStatus]:
         """Return the status of every sink, over all shards; `pending` has the counters and the groups."""
         paused = await self.paused_sinks.list() if sinks else {}
-        return await sink_statuses(self._connection, self.shards, sinks, pending, paused)
+        return await read_sink_statuses(self._connection, self.shards, sinks, pending, paused)
 
     async def orphaned_groups(
         self, sinks: Sequence[ConfiguredSink], groups: Sequence[ConsumerGroup]
     ) -> list[OrphanedGroup]:
         """Return the consumer groups of sinks that are not in the settings."""
-        return await orphaned_groups(self._connection, self.shards, groups, sinks)
+        return await read_orphaned_groups(self._connection, self.shards, groups, sinks)
 
     async def pending_deliveries(self, sinks: Sequence[str], batch_key: str) -> list[PendingDelivery]:
-        """Return what of one person waits for each of these sinks on each shard."""
-        return await pending_deliveries(self._connection, self.shards, sinks, batch_key)
+        """Return the messages of one phone that wait for each of these sinks on each shard."""
+        return await read_pending_deliveries(self._connection, self.shards, sinks, batch_key)
 
     async def server_info(self) -> ServerInfo:
         """Return which Redis this is."""
-        return await self._connection.server()
+        return await self._connection.read_server_info()
 
     async def write_refusals(self) -> list[WriteRefusal]:
         """Return why this Redis refuses writes now, without trying one."""
-        return await self._connection.write_refusals()
+        return await self._connection.read_write_refusals()
 
     async def now_ms(self) -> int:
         """Return the time by the clock of Redis, Unix ms."""
         return await self._connection.now_ms()
 
     async def ensure_instance_id(self) -> str:
-        """Return the name of this Redis; the first call makes it."""
+        """Return the instance id of this Redis; the first call makes it."""
         return await ensure_instance_id(self._connection)
 
     async def check_shards(self) -> None:
@@ -160,7 +171,7 @@ class Store:
 
     def events(self, subscribed: asyncio.Event | None = None) -> AsyncIterator[bytes]:
         """Yield the events that the scripts publish, as JSON; `subscribed` is set once none can be missed."""
-        return self._connection.published(events_channel(self._connection.db), subscribed)
+        return self._connection.follow_channel(events_channel(self._connection.db), subscribed)
 
     async def close(self) -> None:
         """Close every socket."""

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 
-from rfctl.model.delivery import Delivery, delivery_id
+from rfctl.model.delivery import Delivery, build_message_id
 from rfctl.model.stored import Merged, decode_merged
 from rfctl.store import replies
 from rfctl.store.keys import batch_key_of
@@ -37,16 +37,16 @@ class StreamEntry:
         return replies.text(replies.fields(self.fields).get("phone"))
 
     @cached_property
-    def name(self) -> str:
-        """The key of the sender's queue: one person's messages leave one after another."""
+    def batch_key(self) -> str:
+        """The key of the phone's queue: the messages of one phone leave one after another."""
         return batch_key_of(self.phone)
 
     @property
     def message_id(self) -> str:
         """The id by which receivers know it."""
-        return delivery_id(self.id, self.shard)
+        return build_message_id(self.id, self.shard)
 
-    def delivery(self, instance_id: str = "") -> Delivery:
+    def to_delivery(self, instance_id: str = "") -> Delivery:
         """Return the next attempt for a sink. Its id is the same at every attempt, and different on every shard."""
         return Delivery(self.message_id, self.merged, self.attempts + 1, instance_id)
 
@@ -56,7 +56,7 @@ def is_message_id(text: str) -> bool:
     return _ID.fullmatch(text) is not None
 
 
-def split_id(message_id: str) -> tuple[str, str | None]:
+def split_message_id(message_id: str) -> tuple[str, str | None]:
     """Return the entry's id and the shard's number (None: not named). Raises ValueError for any other text."""
     match = _ID.fullmatch(message_id)
     if match is None:
@@ -64,7 +64,7 @@ def split_id(message_id: str) -> tuple[str, str | None]:
     return match[1], match[2]
 
 
-def waiting_id(member: str) -> str:
-    """Return the entry id in a member of `waiting`, `phone NUL id`, without the zeros by which it sorts."""
+def parse_waiting_member(member: str) -> str:
+    """Return the entry id in a member of `waiting`, `batch key NUL id`, without the zeros by which it sorts."""
     ms, _, seq = member.rpartition("\0")[2].partition("-")
     return f"{int(ms)}-{int(seq)}"

@@ -347,12 +347,12 @@ def test_the_embedded_store_ends_with_its_daemon_and_keeps_its_data(tmp_path: Pa
     assert "kept" in rfctl(tmp_path, "inspect", PHONE, "--embedded", **variables).stdout
     second = rfctl(tmp_path, "serve", "--embedded", "--port", "0", **variables)
     assert second.returncode == 69
-    assert "another daemon runs the embedded store" in second.stderr
+    assert "another daemon runs the embedded server" in second.stderr
     daemon.end(number)
     wait_until(lambda: not _alive(pid))
     gone = rfctl(tmp_path, "inspect", PHONE, "--embedded", **variables)
     assert gone.returncode == 69
-    assert "no embedded store is running" in gone.stderr
+    assert "no embedded server is running" in gone.stderr
     again = Daemon(tmp_path, "--embedded", **variables)
     try:
         stats = json.loads(rfctl(tmp_path, "stats", "--json", "--embedded", **variables).stdout)

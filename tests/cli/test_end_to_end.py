@@ -21,7 +21,8 @@ import aiohttp
 import pytest
 from standardwebhooks import Webhook
 
-from rfctl.store.connection import Connection, RedisAddress
+from rfctl.store.address import RedisAddress
+from rfctl.store.connection import Connection
 from rfctl.store.keys import ShardKeys
 from tests.support import workers
 from tests.support.receivers import Answer, HttpReceiver, Taken

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from rfctl.store import Daemons
-from rfctl.store.connection import Connection, RedisAddress
+from rfctl.store.address import RedisAddress
+from rfctl.store.connection import Connection
 from tests.support.processes import RFCTL, Daemon, environment, rfctl, run
 from tests.support.servers import ServerMaker
 from tests.support.waiting import until

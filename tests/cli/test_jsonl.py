@@ -81,7 +81,7 @@ async def test_quarantined_requests_are_jsonl(
     server: RedisServer, connection: Connection, tmp_path: Path
 ) -> None:
     operator = Lines(tmp_path, server.url, RFCTL_SOURCES__TG__TYPE="telegram")
-    await Quarantine(connection).keep("tg", "telegram", [Unparsed(b'{\n"x": 1}', "why")] * 2)
+    await Quarantine(connection).add("tg", "telegram", [Unparsed(b'{\n"x": 1}', "why")] * 2)
     listed = await operator.of("quarantine", "list")
     [shown] = await operator.of("quarantine", "show", listed[0]["id"])
     reread = await operator.of("quarantine", "retry", "--all")

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from rfctl.errors import RedisCannotNowError
-from rfctl.store.connection import Connection, RedisAddress
+from rfctl.store.address import RedisAddress
+from rfctl.store.connection import Connection
 from rfctl.store.daemons import FORGET_MS
 from rfctl.store.keys import DAEMONS
 from tests.support.processes import rfctl

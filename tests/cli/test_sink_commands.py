@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from rfctl.store.connection import Connection, RedisAddress
+from rfctl.store.address import RedisAddress
+from rfctl.store.connection import Connection
 from rfctl.store.keys import QUARANTINE
 from tests.cli.test_commands import PHONE
 from tests.support.processes import RFCTL, Daemon, Process, environment, rfctl

@@ -172,7 +172,9 @@ async def test_removed_sink_is_a_finding_with_both_fixes(
     await until(lambda: _unserved(connection))
     after = Operator(tmp_path, server.url)
     [line] = [warning for warning in warnings(await after.data("stats")) if "rfctl:crm" in warning]
-    counts = not (await connection.server()).version.startswith("6.")  # before Redis 7 nobody knows how many
+    counts = not (await connection.read_server_info()).version.startswith(
+        "6."
+    )  # before Redis 7 nobody knows how many
     assert ("1 message is delivered by nobody" if counts else "messages are delivered by nobody") in line
     assert "not trimmed behind" in line
     assert "add [sinks.crm] again" in line

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from rfctl.store import replies
+from rfctl.store.address import RedisAddress
 from rfctl.store.clock import Call
-from rfctl.store.connection import Connection, RedisAddress
+from rfctl.store.connection import Connection
 
 KEY = "rfctl-test:now"
 INCLUDE = f"""\

@@ -1,7 +1,7 @@
 """Providers' payloads as files, and what every source promises of them.
 
 `payloads/<type>/expected.json` says of each file what comes out of it: the messages with the fields that
-matter, what is counted, and how many are unclear.
+matter, what is counted, and how many are unparsed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import msgspec
 from hypothesis import strategies as st
 
 from rfctl.model.stored import decode_item, encode_item
-from rfctl.sources.contract import NotUnderstoodError, ParseResult, Source
+from rfctl.sources.contract import ParseResult, Source, UnparsedError
 
 FOLDER = Path(__file__).parents[1] / "payloads"
 NO_FILE = {"id": "", "url": "", "mime": "", "caption": "", "name": ""}
@@ -57,12 +57,12 @@ def body(kind: str, name: str) -> bytes:
 
 def check(source: Source, case: Case) -> ParseResult:
     """Hold a source to the table; returns what it read."""
-    reading, wanted = source.messages(case.body), case.expected
+    reading, wanted = source.parse(case.body), case.expected
     pairs = zip(reading.messages, wanted["messages"], strict=True)
     assert [_shown(message, like) for message, like in pairs] == [
         _filled(message) for message in wanted["messages"]
     ]
-    assert (reading.skipped, len(reading.unparsed)) == (wanted["skipped"], wanted["unclear"])
+    assert (reading.skipped, len(reading.unparsed)) == (wanted["skipped"], wanted["unparsed"])
     return reading
 
 
@@ -75,11 +75,11 @@ def check_stored(reading: ParseResult) -> None:
         assert json.loads(bytes(stored.metadata))["raw"]
 
 
-def check_unclear(source: Source, reading: ParseResult) -> None:
-    """Hold what is unclear to being read again alone, and as it was."""
+def check_unparsed(source: Source, reading: ParseResult) -> None:
+    """Hold what is unparsed to being read again alone, and as it was."""
     for unparsed in reading.unparsed:
         assert unparsed.why
-        again = source.messages(unparsed.body)
+        again = source.parse(unparsed.body)
         assert (again.messages, again.skipped) == ([], {})
         assert [part.body for part in again.unparsed] == [unparsed.body]
 
@@ -87,12 +87,12 @@ def check_unclear(source: Source, reading: ParseResult) -> None:
 def survived(source: Source, body: bytes) -> ParseResult | None:
     """Return what came of any bytes, None for what was not understood; nothing else may be raised."""
     try:
-        reading = source.messages(body)
-    except NotUnderstoodError as problem:
+        reading = source.parse(body)
+    except UnparsedError as problem:
         assert problem.fact
         return None
     check_stored(reading)
-    check_unclear(source, reading)
+    check_unparsed(source, reading)
     return reading
 
 

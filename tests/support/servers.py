@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 import redis
 
-from rfctl.store.embedded import binary
+from rfctl.store.embedded import find_binary
 from tests.support.waiting import PATIENCE_S, wait_until
 
 KINDS = [kind for kind in os.environ.get("TEST_REDIS_SERVERS", "embedded").split(",") if kind]
@@ -49,7 +49,7 @@ def pick_port() -> int:
 def program(kind: str) -> str:
     """Return the path of this kind of server. Raises RuntimeError when it is not installed."""
     if kind == "embedded":
-        return binary()
+        return find_binary()
     path = shutil.which(kind)
     if path is None:
         raise RuntimeError(f"TEST_REDIS_SERVERS names {kind}, which is not on this machine")

@@ -15,7 +15,7 @@ PACKAGE = ROOT / "rfctl"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 PACKAGES = [path.parent for path in sorted(PACKAGE.rglob("__init__.py")) if path.parent != PACKAGE]
 
-MOST_NAMES, MOST_LINES_OF_A_FILE, MOST_LINES_OF_A_FUNCTION, MEDIAN_LINES = 20, 300, 50, 7
+MAX_NAMES, MAX_LINES_OF_A_FILE, MAX_LINES_OF_A_FUNCTION, MEDIAN_LINES = 20, 300, 50, 7
 
 
 def name_of(path: Path) -> str:
@@ -64,7 +64,7 @@ def test_imports_follow_the_layers(
 
 def test_package_has_at_most_twenty_names() -> None:
     names = sorted(path.name for path in PACKAGE.iterdir() if path.name != "__pycache__")
-    assert len(names) <= MOST_NAMES, names
+    assert len(names) <= MAX_NAMES, names
 
 
 def test_every_package_declares_what_it_shows() -> None:
@@ -75,12 +75,12 @@ def test_every_package_declares_what_it_shows() -> None:
 def test_no_file_is_long(pattern: str) -> None:
     sizes = {name_of(path): len(path.read_text().splitlines()) for path in PACKAGE.rglob(pattern)}
     assert sizes
-    assert {name: size for name, size in sizes.items() if size > MOST_LINES_OF_A_FILE} == {}
+    assert {name: size for name, size in sizes.items() if size > MAX_LINES_OF_A_FILE} == {}
 
 
 def test_functions_are_short() -> None:
     sizes = {(name_of(path), name): size for path in MODULES for name, size in functions(path.read_text())}
-    assert {where: size for where, size in sizes.items() if size > MOST_LINES_OF_A_FUNCTION} == {}
+    assert {where: size for where, size in sizes.items() if size > MAX_LINES_OF_A_FUNCTION} == {}
     assert statistics.median(sizes.values()) <= MEDIAN_LINES
 
 

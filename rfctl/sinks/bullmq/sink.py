@@ -1,9 +1,9 @@
 """A merged message becomes a job that an npm BullMQ worker takes (checked with versions 5 and 6).
 
-Trusts the Python library `bullmq` to write what Node reads, but not to give up: left to itself it repeats a
-call twenty times while Redis is away. So it is given our own client, which repeats nothing, replaces its
-broken connections itself, and serves all queues. Promises that one message is one job as long as Redis
-remembers the job: a finished one at least a day, a failed one until somebody removes it.
+The Python library `bullmq` writes what Node reads. By itself it repeats a call twenty times while Redis does not answer.
+So it gets our own client, which repeats nothing, replaces its broken connections itself, and serves all queues. One
+message is one job as long as Redis remembers the job: a finished one at least a day, a failed one until somebody
+removes it.
 """
 
 from __future__ import annotations
@@ -21,10 +21,18 @@ from rfctl.errors import SettingsError
 from rfctl.model.delivery import Delivery
 from rfctl.sinks.bullmq.config import BullMqConfig
 from rfctl.sinks.contract import DeliveryError
-from rfctl.sinks.queues import KEEP_S, address, failure, import_library, job_data, job_id, queue_name
+from rfctl.sinks.queues import (
+    KEEP_S,
+    build_address,
+    build_failure,
+    build_job_data,
+    build_job_id,
+    import_library,
+    render_queue_name,
+)
 
-MOST_QUEUES = 64
-MOST_CONNECTIONS = 8
+MAX_QUEUES = 64
+MAX_CONNECTIONS = 8
 
 
 class BullMq:
@@ -38,18 +46,20 @@ class BullMq:
     async def open(self) -> None:
         """Get ready without connecting. Raises SettingsError."""
         self._library = import_library("bullmq", self._name, "bullmq")
-        self._where = address(self._name, self._config)
+        self._where = build_address(self._name, self._config)
         self._client = self._connect()
 
     async def deliver(self, delivery: Delivery) -> None:
         """Add the job; raises DeliveryError, final when the name of its queue cannot be one."""
-        queue = self._queue(queue_name(self._config.queue, delivery, without=":"))
-        wanted = job_id(self._name, delivery)
+        queue = self._queue(render_queue_name(self._config.queue, delivery, without=":"))
+        wanted = build_job_id(self._name, delivery)
         try:
             async with asyncio.timeout(self._config.timeout_ms / 1000):
-                job = await queue.add(self._config.job_name, job_data(delivery), self._job_options(wanted))
+                job = await queue.add(
+                    self._config.job_name, build_job_data(delivery), self._job_options(wanted)
+                )
         except (RedisError, OSError) as problem:  # TimeoutError is an OSError
-            raise failure(problem, self._where) from problem
+            raise build_failure(problem, self._where) from problem
         if job is None or job.id != wanted:
             raise DeliveryError(f"the queue at {self._where.shown()} did not take the job {wanted}")
 
@@ -63,7 +73,7 @@ class BullMq:
         try:
             pool = BlockingConnectionPool.from_url(
                 self._config.url,
-                max_connections=MOST_CONNECTIONS,
+                max_connections=MAX_CONNECTIONS,
                 timeout=self._config.timeout_ms / 1000,
                 socket_connect_timeout=self._config.connect_timeout_ms / 1000,
                 socket_timeout=self._config.timeout_ms / 1000,
@@ -81,7 +91,7 @@ class BullMq:
             options = {"connection": self._client, "prefix": self._config.prefix}
             self._queues[name] = self._library.Queue(name, options)
         self._queues.move_to_end(name)
-        if len(self._queues) > MOST_QUEUES:
+        if len(self._queues) > MAX_QUEUES:
             self._queues.popitem(last=False)
         return self._queues[name]
 

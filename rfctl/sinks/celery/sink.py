@@ -1,9 +1,8 @@
 """A merged message becomes a call of a Celery task, by the task's name: `task(payload)`.
 
-Trusts the library to write what a worker reads, but neither its patience (it would look for a dead broker for
-ever) nor its environment: CELERY_BROKER_URL would silently win over our settings, so the broker is named in
-each call. Promises the same task id at every try. **Celery itself runs a repeated id again**: a task
-that must not act twice for one message has to look at its id, or at `messageId` in the payload.
+The library would look for a dead broker for ever, so each call has limits. CELERY_BROKER_URL would silently override our
+settings, so each call names the broker. The task id is the same at every attempt. **Celery itself runs a repeated id
+again**: a task that must not act twice for one message has to look at its id, or at `messageId` in the payload.
 """
 
 from __future__ import annotations
@@ -16,8 +15,8 @@ from rfctl.errors import SettingsError
 from rfctl.model.delivery import Delivery
 from rfctl.sinks.celery.config import CeleryConfig
 from rfctl.sinks.contract import DeliveryError
-from rfctl.sinks.queues import import_library, job_data, job_id, queue_name
-from rfctl.sinks.threads import MOST_THREADS, Threads
+from rfctl.sinks.queues import build_job_data, build_job_id, import_library, render_queue_name
+from rfctl.sinks.threads import MAX_THREADS, Threads
 from rfctl.text import mask_url
 
 
@@ -45,10 +44,10 @@ class Celery:
     async def deliver(self, delivery: Delivery) -> None:
         """Publish the task; raises DeliveryError."""
         template = self._config.queue
-        queue = queue_name(template, delivery) if template else None
+        queue = render_queue_name(template, delivery) if template else None
         try:
             await self._threads.run(
-                partial(self._send, job_id(self._name, delivery), job_data(delivery), queue)
+                partial(self._send, build_job_id(self._name, delivery), build_job_data(delivery), queue)
             )
         except (self._failure, OSError) as problem:
             raise DeliveryError(f"{self._where} did not take the task: {problem}") from problem
@@ -69,7 +68,7 @@ class Celery:
             connection.get_transport_cls()
         except (KeyError, ValueError, ImportError) as problem:
             raise SettingsError([f"sinks.{self._name}.url: {problem}"]) from None
-        return connection.Pool(MOST_THREADS)
+        return connection.Pool(MAX_THREADS)
 
     def _limits(self) -> dict[str, Any]:
         """Return what ends each wait on a socket; a transport leaves alone what it does not know."""

@@ -11,7 +11,7 @@ from rfctl.sinks.config import SinkConfig
 from rfctl.sinks.contract import SinkSpec
 
 
-def _is_command_line(words: list[str]) -> list[str]:
+def _check_command_line(words: list[str]) -> list[str]:
     if not words[0] or any("\0" in word for word in words):
         raise ValueError("it must be a list: the program, then its arguments")
     return words
@@ -22,7 +22,7 @@ class CommandConfig(SinkConfig):
 
     type: Literal["command"]
     command: Annotated[
-        Words, require("a sink of type command needs it"), AfterValidator(_is_command_line)
+        Words, require("a sink of type command needs it"), AfterValidator(_check_command_line)
     ] = Field(
         default_factory=list,
         validate_default=True,

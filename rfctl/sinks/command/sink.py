@@ -1,4 +1,4 @@
-"""Delivers a merged message to a program of the operator's: JSON on its standard input, its exit status is the answer.
+"""Delivers a merged message to a program of the operator: JSON on its standard input, its exit status is the answer.
 
 Nothing that a stranger typed reaches the command line or the environment, and none of our own settings do.
 It promises that when a delivery ends, in whatever way, nothing of the program's process group runs on.
@@ -20,20 +20,20 @@ from rfctl.sinks.contract import DeliveryError
 from rfctl.sinks.payload import encode_payload
 from rfctl.text import duration, visible
 
-REFUSED_FOR_GOOD = 65
+UNDELIVERABLE_STATUS = 65
 """EX_DATAERR of sysexits.h: the program says that this message can never be taken."""
 GRACE_MS = 2_000
 """How long a program may take to end after SIGTERM."""
 LAST_WORDS_MS = 500
-"""How long what a dead program wrote last is waited for."""
-MOST_KEPT_BYTES = 8_192
-MOST_SHOWN_CHARS = 200
+"""How long rfctl waits for the last output of a program that has ended."""
+MAX_KEPT_BYTES = 8_192
+MAX_SHOWN_CHARS = 200
 
 _INPUT, _ERRORS = 0, 2
 
 
 class Command:
-    """A program a message."""
+    """The sink of type `command`: the program runs once for each message."""
 
     def __init__(self, name: str, config: CommandConfig) -> None:
         self._name = name
@@ -63,7 +63,7 @@ class Command:
         _judge(program.status, program.last_words())
 
     async def close(self) -> None:
-        """Keep nothing: nothing is held between deliveries."""
+        """Do nothing: no program runs between deliveries."""
 
     async def _start(self, delivery: Delivery) -> _Program:
         # A start that is cancelled half-way would leave the program's children and its pipes: it is finished first.
@@ -109,7 +109,7 @@ class _Program(asyncio.SubprocessProtocol):
         self._transport = transport  # type: ignore[assignment]
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:  # noqa: ARG002 - asyncio's signature
-        self._words = (self._words + data)[-MOST_KEPT_BYTES:]
+        self._words = (self._words + data)[-MAX_KEPT_BYTES:]
 
     def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:  # noqa: ARG002
         if fd == _ERRORS and not self._silent.done():
@@ -127,7 +127,7 @@ class _Program(asyncio.SubprocessProtocol):
     def last_words(self) -> str:
         """Return the last line that it wrote to its standard error, fit to be shown after a fact, or ""."""
         lines = self._words.decode(errors="replace").rstrip().splitlines()
-        return ": " + visible(lines[-1].strip()[:MOST_SHOWN_CHARS])[:MOST_SHOWN_CHARS] if lines else ""
+        return ": " + visible(lines[-1].strip()[:MAX_SHOWN_CHARS])[:MAX_SHOWN_CHARS] if lines else ""
 
     async def run(self, payload: bytes) -> None:
         """Write its input and wait until it has exited; one that does not read is judged by its exit alone."""
@@ -158,7 +158,7 @@ def _judge(status: int, last_words: str) -> None:
         return
     if status < 0:
         raise DeliveryError(f"the program was ended by {_signal_name(-status)}{last_words}")
-    raise DeliveryError(f"exit status {status}{last_words}", final=status == REFUSED_FOR_GOOD)
+    raise DeliveryError(f"exit status {status}{last_words}", final=status == UNDELIVERABLE_STATUS)
 
 
 def _signal_name(number: int) -> str:

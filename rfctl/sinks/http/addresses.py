@@ -1,7 +1,7 @@
 """Which addresses a sink may connect to: those of the public internet, unless the operator allows others.
 
-It judges the address that the socket is made for, after every lookup, and never the text of a URL: a name
-can point inside, and so can `0x7f000001`. What it cannot read as an address is refused.
+The address that the socket is made for is judged, after every lookup, and never the text of a URL: a name
+can point inside, and so can `0x7f000001`. Text that is no address is blocked.
 """
 
 from __future__ import annotations
@@ -43,17 +43,17 @@ _PUBLIC_6 = IPv6Network("2000::/3")
 _NAT64 = IPv6Network("64:ff9b::/96")
 
 
-class AddressRefusedError(OSError):
+class AddressBlockedError(OSError):
     """An address that may not be connected to; its text says which, why, and the setting that allows it."""
 
     def __init__(self, why: str) -> None:
-        super().__init__(errno.EACCES, f"{why}: refused unless allow_private = true")
+        super().__init__(errno.EACCES, f"{why}: blocked unless allow_private = true")
 
     def __str__(self) -> str:
         return str(self.strerror)
 
 
-def refusal(host: str) -> str:
+def find_block_reason(host: str) -> str:
     """Return why this address may not be connected to, or "" when it may."""
     try:
         address = ipaddress.ip_address(host)
@@ -76,10 +76,10 @@ def _kind_6(address: IPv6Address) -> str:
     return special or ("" if address in _PUBLIC_6 else "a reserved")
 
 
-def public_socket(target: AddrInfoType) -> socket.socket:
-    """Make the socket for one looked-up address. Raises AddressRefusedError when that is not a public one."""
+def open_public_socket(target: AddrInfoType) -> socket.socket:
+    """Make the socket for one looked-up address. Raises AddressBlockedError when that is not a public one."""
     family, kind, protocol, _, address = target
-    why = refusal(str(address[0]))
+    why = find_block_reason(str(address[0]))
     if why:
-        raise AddressRefusedError(why)
+        raise AddressBlockedError(why)
     return socket.socket(family, kind, protocol)

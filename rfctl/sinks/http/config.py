@@ -14,7 +14,7 @@ from pydantic import AfterValidator, Field, model_validator
 from rfctl.section import SECRET, Example, Words, raise_faults, require
 from rfctl.sinks.config import ConnectingConfig
 from rfctl.sinks.contract import SinkSpec
-from rfctl.sinks.http.addresses import refusal
+from rfctl.sinks.http.addresses import find_block_reason
 from rfctl.text import visible
 
 _PREFIX = "whsec_"
@@ -25,7 +25,7 @@ _HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
 _OUR_HEADERS = frozenset({"content-type", "content-length", "transfer-encoding", "connection", "user-agent"})
 
 
-def _is_url(text: str) -> str:
+def _check_url(text: str) -> str:
     from yarl import URL  # noqa: PLC0415 - few commands read the settings of an http sink
 
     try:
@@ -58,7 +58,7 @@ def decode_secret(secret: str) -> bytes:
     return key
 
 
-def _are_secrets(secrets: list[str]) -> list[str]:
+def _check_secrets(secrets: list[str]) -> list[str]:
     for number, secret in enumerate(secrets, 1):
         try:
             decode_secret(secret)
@@ -67,7 +67,7 @@ def _are_secrets(secrets: list[str]) -> list[str]:
     return secrets
 
 
-def _are_headers(headers: dict[str, str]) -> dict[str, str]:
+def _check_headers(headers: dict[str, str]) -> dict[str, str]:
     for name, value in headers.items():
         if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
             raise ValueError(f"{visible(name)} cannot be sent; names and values are plain ASCII on one line")
@@ -76,7 +76,7 @@ def _are_headers(headers: dict[str, str]) -> dict[str, str]:
     return headers
 
 
-def _never_public(url: str) -> str:
+def _find_public_fault(url: str) -> str:
     """Return why no public receiver can be meant, or "". Other names are judged at each connection."""
     host = (urlsplit(url).hostname or "").rstrip(".")
     if host == "localhost":
@@ -85,21 +85,21 @@ def _never_public(url: str) -> str:
         ipaddress.ip_address(host)
     except ValueError:
         return ""
-    return refusal(host)
+    return find_block_reason(host)
 
 
 class HttpConfig(ConnectingConfig):
     """A sink of type http: one signed POST a message."""
 
     type: Literal["http"]
-    url: Annotated[str, require("a sink of type http needs it"), AfterValidator(_is_url)] = Field(
+    url: Annotated[str, require("a sink of type http needs it"), AfterValidator(_check_url)] = Field(
         "",
         validate_default=True,
         description="URL of the receiver, which gets a POST for each message.",
         examples=["https://crm.example.com/messages"],
         json_schema_extra=SECRET,
     )
-    secrets: Annotated[Words, AfterValidator(_are_secrets)] = Field(
+    secrets: Annotated[Words, AfterValidator(_check_secrets)] = Field(
         default_factory=list,
         description="Secrets (whsec_…) that sign each POST by Standard Webhooks; several allow a change. Without one, "
         "nothing is signed.",
@@ -107,7 +107,7 @@ class HttpConfig(ConnectingConfig):
         json_schema_extra=SECRET,
     )
     allow_private: bool = Field(False, description="Allow a receiver on this host or in a private network.")
-    headers: Annotated[dict[str, str], AfterValidator(_are_headers)] = Field(
+    headers: Annotated[dict[str, str], AfterValidator(_check_headers)] = Field(
         default_factory=dict,
         description="More headers of each POST.",
         examples=[{"X-Tenant": "salon"}],
@@ -115,9 +115,9 @@ class HttpConfig(ConnectingConfig):
     )
 
     @model_validator(mode="after")
-    def _fits_together(self) -> Self:
+    def _check_together(self) -> Self:
         faults = []
-        if not self.allow_private and (why := _never_public(self.url)):
+        if not self.allow_private and (why := _find_public_fault(self.url)):
             faults.append(("url", f"{why}: nothing is sent there unless allow_private = true"))
         if urlsplit(self.url).username and "authorization" in {name.lower() for name in self.headers}:
             faults.append(("url", "it has a user, and headers an Authorization: one of them is too much"))

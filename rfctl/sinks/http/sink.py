@@ -1,9 +1,8 @@
 """Delivers a merged message as one signed POST, after the Standard Webhooks specification.
 
-It trusts neither the receiver (whose answer is bounded in time and size, and whose redirects lead nowhere)
-nor the name that it was given (see `addresses`). It promises that a message counts as taken only after a
-2xx, and that `webhook-id` is the same at every try. A 2xx whose rest is slow is still a 2xx: the receiver
-has the message, and sending it once more would make two of it.
+The receiver is not trusted: its answer is bounded in time and size, no redirect is followed, and its name may lead only
+to public addresses (see `addresses`). A message is delivered only after a 2xx, and `webhook-id` is the same at every
+attempt. A 2xx whose rest is slow is still a 2xx: the receiver has the message, and must not get it twice.
 """
 
 from __future__ import annotations
@@ -24,16 +23,16 @@ from yarl import URL
 from rfctl import __version__
 from rfctl.model.delivery import Delivery
 from rfctl.sinks.contract import DeliveryError
-from rfctl.sinks.http.addresses import public_socket
+from rfctl.sinks.http.addresses import open_public_socket
 from rfctl.sinks.http.config import HttpConfig, decode_secret
 from rfctl.sinks.payload import encode_payload
 from rfctl.text import duration, visible
 
-MOST_READ_BYTES = 65_536
-MOST_SHOWN_CHARS = 200
+MAX_READ_BYTES = 65_536
+MAX_SHOWN_CHARS = 200
 LONGEST_RETRY_AFTER_MS = 86_400_000
 REST_MS = 1_000
-"""How long the rest of an answer is waited for once its status is known."""
+"""How long rfctl waits for the rest of an answer once its status is known."""
 IDLE_MS = 1_500
 """How long an unused connection is kept: shorter than receivers do (2 s and more), so that none is found dead."""
 
@@ -52,7 +51,7 @@ class Http:
         connector = aiohttp.TCPConnector(
             limit=0,
             keepalive_timeout=IDLE_MS / 1000,
-            socket_factory=None if self._config.allow_private else public_socket,
+            socket_factory=None if self._config.allow_private else open_public_socket,
         )
         self._session = aiohttp.ClientSession(
             connector=connector,
@@ -70,7 +69,7 @@ class Http:
         except (aiohttp.ClientError, TimeoutError) as problem:
             raise self._failure(problem) from None
         if not 200 <= status < 300:
-            raise _refused(status, headers, rest)
+            raise _build_rejection(status, headers, rest)
 
     async def close(self) -> None:
         """Close every connection."""
@@ -82,7 +81,7 @@ class Http:
             raise RuntimeError("the sink is not open")
         request = self._session.post(self._url, data=body, headers=headers, allow_redirects=False)
         async with request as response:
-            return response.status, response.headers, await _rest(response.content)
+            return response.status, response.headers, await _read_rest(response.content)
 
     def _headers(self, id: str, body: bytes) -> dict[str, str]:  # noqa: A002 - the specification's word
         now = datetime.now(UTC)
@@ -95,7 +94,7 @@ class Http:
             "webhook-timestamp": str(int(now.timestamp())),
         }
         if self._keys:
-            headers["webhook-signature"] = signature(self._keys, id, now, body)
+            headers["webhook-signature"] = sign(self._keys, id, now, body)
         return headers
 
     def _failure(self, problem: Exception) -> DeliveryError:
@@ -108,7 +107,7 @@ class Http:
         return DeliveryError(_connection_fact(problem, where) or _answer_fact(problem))
 
 
-def signature(keys: tuple[Webhook, ...], id: str, now: datetime, body: bytes) -> str:  # noqa: A002
+def sign(keys: tuple[Webhook, ...], id: str, now: datetime, body: bytes) -> str:  # noqa: A002
     """Return one `v1,…` for each key. Raises a final DeliveryError for a body that no receiver could verify."""
     try:
         text = body.decode()
@@ -117,7 +116,7 @@ def signature(keys: tuple[Webhook, ...], id: str, now: datetime, body: bytes) ->
     return " ".join(key.sign(id, now, text) for key in keys)
 
 
-def retry_after_ms(header: str, now_ms: int) -> int:
+def parse_retry_after_ms(header: str, now_ms: int) -> int:
     """Return the wait that a Retry-After asks for (seconds or an HTTP date), at most a day; 0 when it asks none."""
     value = header.strip()
     if value.isascii() and value.isdigit():
@@ -130,23 +129,23 @@ def retry_after_ms(header: str, now_ms: int) -> int:
     return max(0, min(int(moment.timestamp() * 1000) - now_ms, LONGEST_RETRY_AFTER_MS))
 
 
-async def _rest(content: aiohttp.StreamReader) -> bytes:
+async def _read_rest(content: aiohttp.StreamReader) -> bytes:
     """Read an answer's body for its text, and so that its connection can serve again; never for long."""
     body = bytearray()
     with contextlib.suppress(TimeoutError, aiohttp.ClientError):
         async with asyncio.timeout(REST_MS / 1000):
-            while len(body) < MOST_READ_BYTES and (part := await content.read(MOST_READ_BYTES - len(body))):
+            while len(body) < MAX_READ_BYTES and (part := await content.read(MAX_READ_BYTES - len(body))):
                 body += part
     return bytes(body)
 
 
-def _refused(status: int, headers: Mapping[str, str], rest: bytes) -> DeliveryError:
+def _build_rejection(status: int, headers: Mapping[str, str], rest: bytes) -> DeliveryError:
     notes = {410: ", gone: it wants nothing any more"}
     note = ", a redirect, which is not followed" if 300 <= status < 400 else notes.get(status, "")
     text = _shorten(rest.decode(errors="replace").strip())
     return DeliveryError(
         f"answered {status}{note}" + (f": {text}" if text else ""),
-        retry_after_ms=retry_after_ms(headers.get("retry-after", ""), time.time_ns() // 1_000_000),
+        retry_after_ms=parse_retry_after_ms(headers.get("retry-after", ""), time.time_ns() // 1_000_000),
         pause=status == 410,
     )
 
@@ -180,7 +179,7 @@ def _os_fact(problem: OSError) -> str:
 
 
 def _shorten(text: str) -> str:
-    return visible(text[:MOST_SHOWN_CHARS])[:MOST_SHOWN_CHARS]
+    return visible(text[:MAX_SHOWN_CHARS])[:MAX_SHOWN_CHARS]
 
 
 def _timeout(config: HttpConfig) -> aiohttp.ClientTimeout:

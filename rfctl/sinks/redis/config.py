@@ -12,7 +12,7 @@ from rfctl.sinks.contract import SinkSpec
 from rfctl.store.keys import RESERVED_PREFIXES
 
 
-def _is_free(key: str) -> str:
+def _check_key(key: str) -> str:
     if key.startswith((*RESERVED_PREFIXES, "{")):
         raise ValueError(
             f"{key} could be a key of rfctl's own; use a name that begins otherwise than with a place or "
@@ -21,7 +21,7 @@ def _is_free(key: str) -> str:
     return key
 
 
-def _is_group_of_workers(group: str) -> str:
+def _check_group(group: str) -> str:
     if group.startswith("rfctl:"):
         raise ValueError("groups that begin with rfctl: are the sinks' own")
     return group
@@ -31,7 +31,7 @@ class ListConfig(SinkConfig):
     """A list in the same Redis."""
 
     type: Literal["list"]
-    key: Annotated[str, require("a sink of type list needs it"), AfterValidator(_is_free)] = Field(
+    key: Annotated[str, require("a sink of type list needs it"), AfterValidator(_check_key)] = Field(
         "",
         validate_default=True,
         description="Key in the same Redis; rfctl fills in {company}, {phone}, {channel} and {account}. For stream, empty "
@@ -45,8 +45,8 @@ class StreamConfig(SinkConfig):
     """Another stream in the same Redis, or the output stream itself, which workers then read."""
 
     type: Literal["stream"]
-    key: Annotated[str, AfterValidator(_is_free)] = ""
-    group: Annotated[str, AfterValidator(_is_group_of_workers)] = Field(
+    key: Annotated[str, AfterValidator(_check_key)] = ""
+    group: Annotated[str, AfterValidator(_check_group)] = Field(
         "",
         max_length=64,
         description="Consumer group of your workers. rfctl creates it at the start of the stream, and trims nothing that "

@@ -1,4 +1,4 @@
-"""Sinks in the same Redis: a list or another stream, filled in the very step that acknowledges. Exactly once."""
+"""Sinks in the same Redis: a list or another stream, written in the step that acknowledges. Exactly once."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class RedisSink:
         self._kind = kind
         self._key = key
 
-    def push(self, delivery: Delivery, fields: list[bytes]) -> RedisWrite:
-        """Return what is to be written for one message."""
+    def build_write(self, delivery: Delivery, fields: list[bytes]) -> RedisWrite:
+        """Return what one message writes; the delivery queue writes it and acknowledges, in one step."""
         key = render_template(self._key, delivery)
         if self._kind == "list":
             return RedisWrite("list", key, [encode_payload(delivery)])

@@ -1,9 +1,8 @@
 """A merged message becomes a job of RQ, by the dotted path of its function: `task(payload)`.
 
 Any `rq worker` with its defaults can run it: the payload is a dict of plain JSON types, so that the default
-serializer, pickle, has nothing of ours to import. Promises that one message is one job as long as Redis
-remembers the job (RQ ≥ 3 looks and adds in one script): a finished one a day, a failed one as long as RQ
-keeps it, a year by default.
+serializer, pickle, has nothing of ours to import. One message is one job as long as Redis remembers the job (RQ ≥ 3
+looks and adds in one script): a finished one a day, a failed one as long as RQ keeps it, a year by default.
 """
 
 from __future__ import annotations
@@ -19,7 +18,15 @@ from redis.retry import Retry
 
 from rfctl.errors import SettingsError
 from rfctl.model.delivery import Delivery
-from rfctl.sinks.queues import KEEP_S, address, failure, import_library, job_data, job_id, queue_name
+from rfctl.sinks.queues import (
+    KEEP_S,
+    build_address,
+    build_failure,
+    build_job_data,
+    build_job_id,
+    import_library,
+    render_queue_name,
+)
 from rfctl.sinks.rq.config import RqConfig
 from rfctl.sinks.threads import Threads
 
@@ -37,19 +44,19 @@ class Rq:
         """Get ready without connecting. Raises SettingsError."""
         self._library = import_library("rq", self._name, "rq")
         self._repeated = import_library("rq.exceptions", self._name, "rq").DuplicateJobError
-        self._where = address(self._name, self._config)
+        self._where = build_address(self._name, self._config)
         self._client = self._connect()
         self._threads = Threads(self._name, self._config.timeout_ms, f"Redis at {self._where.shown()}")
 
     async def deliver(self, delivery: Delivery) -> None:
         """Enqueue the job; raises DeliveryError, final when its queue would have no name."""
-        queue = queue_name(self._config.queue or _DEFAULT_QUEUE, delivery)
+        queue = render_queue_name(self._config.queue or _DEFAULT_QUEUE, delivery)
         try:
             await self._threads.run(
-                partial(self._enqueue, job_id(self._name, delivery), job_data(delivery), queue)
+                partial(self._enqueue, build_job_id(self._name, delivery), build_job_data(delivery), queue)
             )
         except (RedisError, OSError) as problem:
-            raise failure(problem, self._where) from problem
+            raise build_failure(problem, self._where) from problem
 
     async def close(self) -> None:
         """Close every connection."""
@@ -71,7 +78,9 @@ class Rq:
 
     def _enqueue(self, wanted: str, data: dict[str, Any], name: str) -> None:
         queue = self._library.Queue(name, connection=self._client)
-        with contextlib.suppress(self._repeated):  # an earlier try, whose answer was lost, has put it there
+        with contextlib.suppress(
+            self._repeated
+        ):  # an earlier attempt, whose answer was lost, has put it there
             queue.enqueue_call(
                 self._config.task,
                 args=(data,),

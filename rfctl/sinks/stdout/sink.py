@@ -1,7 +1,7 @@
 """Delivers merged messages to standard output, one line of JSON each.
 
-The lines of deliveries that run side by side never mix, and a message counts as taken when its line has left
-our buffer. A reader that is slow slows the deliveries down: that is what a pipe is for.
+The lines of deliveries that run side by side never mix. A message is delivered when its line has left our buffer. A
+slow reader slows the deliveries down: that is what a pipe is for.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Stdout:
         self._turn = asyncio.Lock()
 
     async def open(self) -> None:
-        """Nothing is to be got ready."""
+        """Do nothing: standard output is there."""
 
     async def deliver(self, delivery: Delivery) -> None:
         """Return when the line is written. Raises DeliveryError, one that pauses when nobody can read any more."""

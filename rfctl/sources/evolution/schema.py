@@ -12,9 +12,9 @@ import re
 import msgspec
 
 from rfctl.model.message import normalize_phone
-from rfctl.sources.contract import NotUnderstoodError
-from rfctl.sources.parsing import Contact, decode_json, first_nonempty, join_lines, unix_ms
-from rfctl.sources.whatsapp_web import contact
+from rfctl.sources.contract import UnparsedError
+from rfctl.sources.parsing import Contact, decode_json, first_nonempty, join_lines, parse_unix_ms
+from rfctl.sources.whatsapp_web import parse_vcard
 
 Content = dict[str, msgspec.Raw]
 TYPES = {
@@ -71,7 +71,7 @@ class Key(msgspec.Struct):
 
     @property
     def _spellings(self) -> list[str]:
-        """Every name of the sender that is given, without the device."""
+        """Every id of the sender in the key, without the device."""
         direct = (self.remoteJid, self.remoteJidAlt, self.senderPn)
         spellings = (self.participant, self.participantAlt, self.participantPn) if self.chat else direct
         return [_DEVICE.sub("", spelling) for spelling in spellings if spelling]
@@ -96,7 +96,7 @@ class Named(msgspec.Struct):
 
     def read(self) -> Contact:
         """Return whom the card describes."""
-        return contact(self.vcard or "", self.displayName or "")
+        return parse_vcard(self.vcard or "", self.displayName or "")
 
 
 class Row(msgspec.Struct):
@@ -188,13 +188,13 @@ _decode_text = msgspec.json.Decoder(str).decode
 _decode_options = msgspec.json.Decoder(list[str]).decode
 
 
-def time_ms(time: Time) -> int | None:
+def parse_time_ms(time: Time) -> int | None:
     """Return Unix ms of a time in seconds or ms; None when it is no time."""
-    return unix_ms(time.high * 2**32 + time.low % 2**32 if isinstance(time, Long) else time)
+    return parse_unix_ms(time.high * 2**32 + time.low % 2**32 if isinstance(time, Long) else time)
 
 
 def unwrap(content: Content) -> Content:
-    """Take off what is put around a message: that it disappears, is seen once, is a document with a caption."""
+    """Return the innermost content. Wrappers say that it disappears, is seen once, or is a document with a caption."""
     for _ in range(_DEEPEST):
         wrapper = next((name for name in _WRAPPERS if name in content), "")
         inner = decode_json(bytes(content[wrapper]), _decode_wrapper).message if wrapper else None
@@ -212,19 +212,19 @@ def find_content_name(content: Content) -> str:
 
 
 def read_body(name: str, raw: bytes) -> Body:
-    """Read one content. What a type that we do not know means by these names is not held against it."""
+    """Parse one content. A type that we do not know may use these names otherwise: then its body is empty."""
     if name == "conversation":
         return Body(text=decode_json(raw, _decode_text))
     try:
         body: Body = decode_json(raw, _decode_body)
-    except NotUnderstoodError:
+    except UnparsedError:
         if name in TYPES:
             raise
         return Body()
     return body
 
 
-def text_of(kind: str, body: Body) -> str:
+def find_text(kind: str, body: Body) -> str:
     """Return what the person wrote, pressed or chose."""
     if kind == "button":
         return first_nonempty(body.selectedDisplayText, body.title, body.body.text if body.body else "")
@@ -233,7 +233,7 @@ def text_of(kind: str, body: Body) -> str:
     return first_nonempty(body.text, body.caption, body.message if kind == "order" else "")
 
 
-def pressed(body: Body) -> str:
+def find_button(body: Body) -> str:
     """Return what the button or row is called in the program that sent it."""
     row, flow = body.singleSelectReply, body.nativeFlowResponseMessage
     return first_nonempty(
@@ -248,5 +248,5 @@ def _chosen(vote: Vote | None) -> str:
     """Return the chosen names; before they are decrypted there are only hashes, which say nothing."""
     try:
         return join_lines(decode_json(bytes(vote.selectedOptions), _decode_options)) if vote else ""
-    except NotUnderstoodError:
+    except UnparsedError:
         return ""

@@ -1,15 +1,15 @@
 """Evolution API v2 (WhatsApp through Baileys), a self-hosted gateway: its webhook. Pure.
 
-Trusts a secret that the webhook's `headers` setting makes Evolution send: `jwt_key` (a token signed with it,
-see evolution_token), or a fixed `Authorization` or `apikey`. The body is not signed. Its global webhook
-sends no headers at all and cannot be verified. Promises that each message is read, counted, or comes back
-as unclear, and that the instance's API key, which is in every body, is kept nowhere.
+The source trusts a secret that the webhook's `headers` setting makes Evolution send: `jwt_key` (a token signed with it,
+see `token`), or a fixed `Authorization` or `apikey`. The body is not signed. Its global webhook
+sends no headers at all and cannot be verified. Each message is parsed, counted, or comes back as unparsed. The
+instance's API key is in every body, and is stored nowhere.
 
 Facts, from github.com/evolution-foundation/evolution-api:
 - `messages.upsert` brings our own messages too (issue 1340). An `@lid` may have its number in `remoteJidAlt`
   (`senderPn` in 2.3.0, issue 1778), or nowhere (issue 2466).
 - `messages.edited` is the bare ProtocolMessage, of any kind; its key is as the author sees it, so that an
-  edit by the other person of a one-to-one chat says `fromMe` and our own number, and not who (issue 1367).
+  edit by the other person of a one-to-one chat says `fromMe` and our own number, and not theirs (issue 1367).
   Its only time is `timestampMs`, by the author's clock.
 - `messages.delete` is the bare key, as we see it, without a time.
 - `messages.update` says DELETED of an edit too (issue 2010).
@@ -25,7 +25,7 @@ from typing import Any
 import msgspec
 
 from rfctl.model.message import Media, Message, Unparsed
-from rfctl.sources.contract import NotUnderstoodError, ParseResult, Request, Source
+from rfctl.sources.contract import ParseResult, Request, Source, UnparsedError
 from rfctl.sources.evolution.config import EvolutionConfig
 from rfctl.sources.evolution.schema import (
     FILES,
@@ -37,23 +37,23 @@ from rfctl.sources.evolution.schema import (
     Protocol,
     Quoted,
     Time,
+    find_button,
     find_content_name,
-    pressed,
+    find_text,
+    parse_time_ms,
     read_body,
-    text_of,
-    time_ms,
     unwrap,
 )
 from rfctl.sources.evolution.token import is_signed
 from rfctl.sources.parsing import (
     any_secret,
-    bearer,
+    build_metadata,
     check_limits,
     constant_time_equal,
     decode_json,
     first_nonempty,
-    metadata,
     normalize_type,
+    strip_bearer,
     strip_fields,
 )
 
@@ -106,7 +106,7 @@ class Evolution(Source):
 
     def verify(self, request: Request, now_ms: int) -> bool:
         """Say whether any secret signed the token, or is the Authorization or apikey header (`now_ms`: Unix ms)."""
-        token, api_key = bearer(request.header("authorization")), request.header("apikey")
+        token, api_key = strip_bearer(request.header("authorization")), request.header("apikey")
 
         def matches(secret: str) -> bool:
             is_header = constant_time_equal(token, secret) | constant_time_equal(api_key, secret)
@@ -118,35 +118,35 @@ class Evolution(Source):
         """Return the body with the API key emptied; otherwise it is the same to the byte."""
         return _API_KEY.sub(rb'\1""', body)
 
-    def messages(self, body: bytes) -> ParseResult:
-        """Read one event. Raises NotUnderstoodError when it is none."""
+    def parse(self, body: bytes) -> ParseResult:
+        """Read one event. Raises UnparsedError when it is none."""
         event: _Event = decode_json(self.redact(body), _decode_event)
         name = event.event.lower().replace("_", ".").replace("-", ".")
-        reading = ParseResult()
+        result = ParseResult()
         read, items = self._read.get(name), _items(bytes(event.data))
         if read is None or not items:
-            reading.skip(_COUNTED.get(name, "event"))
-            return reading
+            result.skip(_COUNTED.get(name, "event"))
+            return result
         for raw in items:
             try:
-                read(raw, event, reading)
-            except NotUnderstoodError as problem:
-                reading.unparsed.append(Unparsed(_alone(event, raw), problem.fact))
-        return reading
+                read(raw, event, result)
+            except UnparsedError as problem:
+                result.unparsed.append(Unparsed(_alone(event, raw), problem.fact))
+        return result
 
-    def _upsert(self, raw: bytes, event: _Event, reading: ParseResult) -> None:
+    def _upsert(self, raw: bytes, event: _Event, result: ParseResult) -> None:
         raw = strip_fields(raw, HEAVY)
         item: _Item = decode_json(raw, _decode_item)
         content = unwrap(item.message or {})
         name = find_content_name(content)
         if item.key.is_feed or not name:
-            reading.skip("event")
+            result.skip("event")
         elif item.key.fromMe:
-            reading.skip("own")
+            result.skip("own")
         elif name == "protocolMessage":
-            self._protocol(raw, item, content, event, reading)
+            self._protocol(raw, item, content, event, result)
         else:
-            reading.messages.append(self._content(raw, item, content, name, event))
+            result.messages.append(self._content(raw, item, content, name, event))
 
     def _content(self, raw: bytes, item: _Item, content: Content, name: str, event: _Event) -> Message:
         body = read_body(name, bytes(content[name]))
@@ -155,19 +155,19 @@ class Evolution(Source):
         return self._message(
             item.key,
             event,
-            text=text_of(kind, body),
+            text=find_text(kind, body),
             id=item.key.id or "",
-            sent_ms=time_ms(item.messageTimestamp),
+            sent_ms=parse_time_ms(item.messageTimestamp),
             type=kind,
             media=_media(kind, body, item),
             refers=_refers(body, item),
-            metadata=metadata(raw, **_facts(kind, body, item)),
+            metadata=build_metadata(raw, **_facts(kind, body, item)),
         )
 
     def _protocol(
-        self, raw: bytes, item: _Item, content: Content, event: _Event, reading: ParseResult
+        self, raw: bytes, item: _Item, content: Content, event: _Event, result: ParseResult
     ) -> None:
-        """Read an edit or a deletion that came as a message; here the outer key says who."""
+        """Read an edit or a deletion that came as a message; here the outer key names its sender."""
         change: Protocol = decode_json(bytes(content["protocolMessage"]), _decode_protocol)
         about = change.key.id if change.key and change.key.id else ""
         if change.type in _DELETED:
@@ -175,39 +175,44 @@ class Evolution(Source):
         elif change.type in _EDITED:
             fields = {"id": item.key.id or "", "type": "edit", "text": _new_text(change)}
         else:
-            reading.skip("event")
+            result.skip("event")
             return
-        fields |= {"sent_ms": time_ms(item.messageTimestamp), "refers": about}
-        message = self._message(item.key, event, metadata=metadata(raw, senderName=item.pushName), **fields)
-        reading.messages.append(message)
+        fields |= {"sent_ms": parse_time_ms(item.messageTimestamp), "refers": about}
+        message = self._message(
+            item.key, event, metadata=build_metadata(raw, senderName=item.pushName), **fields
+        )
+        result.messages.append(message)
 
-    def _edited(self, raw: bytes, event: _Event, reading: ParseResult) -> None:
+    def _edited(self, raw: bytes, event: _Event, result: ParseResult) -> None:
         raw = strip_fields(raw, HEAVY)
         change: Protocol = decode_json(raw, _decode_protocol)
         key = change.key or Key()
         if change.type not in _EDITED:
-            reading.skip("event")  # a deletion comes as messages.delete too, and there it says of whom
+            result.skip("event")  # a deletion comes as messages.delete too, and there it says of whom
             return
         if not key.chat and key.fromMe:
             if _is_ours(key, event):
-                raise NotUnderstoodError("an edit in a one-to-one chat that does not say whose it is")
-            reading.skip("own")
+                raise UnparsedError("an edit in a one-to-one chat that does not say whose it is")
+            result.skip("own")
             return
         # It has no id of its own, and a second edit of the same message must have another one.
         mark = hashlib.sha256(raw).hexdigest()[:16]
         fields: dict[str, Any] = {"refers": key.id or "", "type": "edit", "text": _new_text(change)}
-        fields |= {"id": f"{key.id}:edit:{mark}" if key.id else "", "sent_ms": time_ms(change.timestampMs)}
-        reading.messages.append(self._message(key, event, metadata=metadata(raw), **fields))
+        fields |= {
+            "id": f"{key.id}:edit:{mark}" if key.id else "",
+            "sent_ms": parse_time_ms(change.timestampMs),
+        }
+        result.messages.append(self._message(key, event, metadata=build_metadata(raw), **fields))
 
-    def _deleted(self, raw: bytes, event: _Event, reading: ParseResult) -> None:
+    def _deleted(self, raw: bytes, event: _Event, result: ParseResult) -> None:
         deletion: _Deletion = decode_json(raw, _decode_deletion)
         key = deletion.key or deletion
         if key.fromMe or key.is_feed:
-            reading.skip("own" if key.fromMe else "event")
+            result.skip("own" if key.fromMe else "event")
             return
         fields = {"id": _deletion_id(key.id or ""), "refers": key.id or "", "type": "deletion"}
-        reading.messages.append(
-            self._message(key, event, text="", metadata=metadata(strip_fields(raw, HEAVY)), **fields)
+        result.messages.append(
+            self._message(key, event, text="", metadata=build_metadata(strip_fields(raw, HEAVY)), **fields)
         )
 
     def _message(self, key: Key, event: _Event, **fields: Any) -> Message:
@@ -242,7 +247,7 @@ def _deletion_id(about: str) -> str:
 def _new_text(change: Protocol) -> str:
     content = unwrap(change.editedMessage or {})
     name = find_content_name(content)
-    return text_of(TYPES.get(name, ""), read_body(name, bytes(content[name]))) if name else ""
+    return find_text(TYPES.get(name, ""), read_body(name, bytes(content[name]))) if name else ""
 
 
 def _refers(body: Body, item: _Item) -> str:
@@ -273,7 +278,7 @@ def _media(kind: str, body: Body, item: _Item) -> tuple[Media, ...]:
 
 
 def _facts(kind: str, body: Body, item: _Item) -> dict[str, Any]:
-    """Return what a worker may want to know without reading `raw`."""
+    """Return what a worker may want to know without result `raw`."""
     facts: dict[str, Any] = {"senderName": item.pushName}
     if kind == "location":
         place = {"latitude": body.degreesLatitude, "longitude": body.degreesLongitude}
@@ -281,5 +286,5 @@ def _facts(kind: str, body: Body, item: _Item) -> dict[str, Any]:
     if kind == "contacts":
         facts["contacts"] = [person.read() for person in body.people]
     if kind == "button":
-        facts["button"] = pressed(body)
+        facts["button"] = find_button(body)
     return facts

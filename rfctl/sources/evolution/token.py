@@ -1,6 +1,6 @@
 """The token that Evolution API signs for its webhook when the setting `headers.jwt_key` is there.
 
-Trusts nothing: any bytes may come, and are no token of ours unless one of our secrets signed them. The token
+Any bytes may come, and are no token of ours unless one of our secrets signed them. The token
 is HS256 with exp = iat + 600 s, app=evolution, action=webhook (webhook.controller.ts in
 github.com/evolution-foundation/evolution-api). It says nothing about the body.
 """

@@ -1,7 +1,7 @@
 """Paths into JSON: `data.messages.0.text`. Pure.
 
-Where a path leads to nothing it finds nothing, which is no error: the body is a stranger's. What works on
-bytes raises NotUnderstoodError for JSON that is nested too deeply.
+A path that leads to nothing is no error: the body is a stranger's. The functions on bytes raise UnparsedError for JSON
+that is nested too deeply.
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ _decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """Names and list indexes; `from_top` is one that was written with a leading `/`, alone it is all of it."""
+    """Names and list indexes. `from_top` paths begin with `/`; a `/` alone is the whole body."""
 
     steps: tuple[str, ...]
     from_top: bool = False
 
     @staticmethod
     def is_valid(text: str) -> bool:
-        """Say whether this can be read as a path."""
+        """Say whether a text is a path."""
         rest = text.removeprefix("/")
         return text == "/" or (bool(rest) and all(rest.split(".")))
 
     @classmethod
-    def read(cls, text: str) -> Path:
-        """Return the path that is written so."""
+    def parse(cls, text: str) -> Path:
+        """Return the path behind a text."""
         rest = text.removeprefix("/")
         return cls(tuple(rest.split(".")) if rest else (), from_top=text.startswith("/"))
 
 
-def at(value: Any, steps: Sequence[str]) -> Any:
-    """Return what stands there in decoded JSON, None when nothing does."""
+def find_value(value: Any, steps: Sequence[str]) -> Any:
+    """Return the value at a place of decoded JSON; None when there is none."""
     for step in steps:
         if isinstance(value, dict):
             value = value.get(step)
@@ -50,20 +50,20 @@ def at(value: Any, steps: Sequence[str]) -> Any:
     return value
 
 
-def raw_at(raw: bytes, steps: Sequence[str]) -> bytes | None:
-    """Return the bytes that stand there in (valid) JSON, None when nothing does."""
+def find_raw(raw: bytes, steps: Sequence[str]) -> bytes | None:
+    """Return the bytes at a place of valid JSON; None when there are none."""
     value: bytes | None = raw.strip()
     for step in steps:
         value = _parts(value or b"").get(step)
     return value
 
 
-def raw_with(raw: bytes, steps: Sequence[str], value: bytes) -> bytes:
-    """Return the JSON with other bytes in a place that it has."""
+def replace_raw(raw: bytes, steps: Sequence[str], value: bytes) -> bytes:
+    """Return the JSON with other bytes at a place that it has."""
     if not steps:
         return value
     parts = _parts(raw.strip())
-    parts[steps[0]] = raw_with(parts[steps[0]], steps[1:], value)
+    parts[steps[0]] = replace_raw(parts[steps[0]], steps[1:], value)
     if raw.strip().startswith(b"["):
         return msgspec.json.encode([msgspec.Raw(part) for part in parts.values()])
     return msgspec.json.encode({name: msgspec.Raw(part) for name, part in parts.items()})

@@ -19,21 +19,21 @@ from typing import Any
 import msgspec
 
 from rfctl.model.message import Media, Message, Unparsed, normalize_phone
-from rfctl.sources.contract import NotUnderstoodError, ParseResult, Request, Source
+from rfctl.sources.contract import ParseResult, Request, Source, UnparsedError
 from rfctl.sources.generic import node_form
 from rfctl.sources.generic.config import GenericConfig
-from rfctl.sources.generic.json_path import Path, at, raw_at, raw_with
+from rfctl.sources.generic.json_path import Path, find_raw, find_value, replace_raw
 from rfctl.sources.parsing import (
     any_secret,
-    bearer,
+    build_metadata,
     check_limits,
     constant_time_equal,
     decode_json,
-    metadata,
+    parse_unix_ms,
     repair_surrogates,
-    unix_ms,
+    strip_bearer,
 )
-from rfctl.sources.whatsapp_web import type_named, type_of_mime
+from rfctl.sources.whatsapp_web import find_type, find_type_by_mime
 
 _FALSE: tuple[Any, ...] = (None, False, 0, "", "0", "false", [], {})
 _decode = msgspec.json.Decoder().decode
@@ -48,59 +48,62 @@ class Mapped(Source):
         name: str,
         config: GenericConfig,
         max_text_bytes: int = 65_536,
-        make_id: Callable[[], str] = node_form.new_id,
+        make_id: Callable[[], str] = node_form.generate_id,
     ) -> None:
         self._name = name
         self._config = config
         self._max_text_bytes = max_text_bytes
-        self._paths = {key: Path.read(path) for key, path in config.map.items()}
+        self._paths = {key: Path.parse(path) for key, path in config.map.items()}
         self._each = self._paths.pop("each", None)
         self._make_id = make_id
         self._node = node_form.NodeForm(name, config, max_text_bytes)
 
     def verify(self, request: Request, now_ms: int) -> bool:
-        """Say whether any secret vouches for this request; `now_ms` (Unix ms) matters to `node` alone."""
+        """Say whether any secret verifies this request; `now_ms` (Unix ms) matters to `node` alone."""
         if self._config.auth == "node":
             return self._node.verify(request, now_ms)
         header = request.header((self._config.auth_header or "authorization").lower())
-        vouches = _is_signed if self._config.auth == "hmac-sha256" else _is_token
-        return any_secret(self._config.secrets, lambda secret: vouches(header, secret, request.body))
+        is_proof = _is_signed if self._config.auth == "hmac-sha256" else _is_token
+        return any_secret(self._config.secrets, lambda secret: is_proof(header, secret, request.body))
 
-    def messages(self, body: bytes) -> ParseResult:
-        """Read each message. Raises NotUnderstoodError for a body that is not JSON or has no list at `each`."""
+    def parse(self, body: bytes) -> ParseResult:
+        """Read each message. Raises UnparsedError for a body that is not JSON or has no list at `each`."""
         top = decode_json(body, _decode)
-        mended = repair_surrogates(body)
-        reading = ParseResult()
-        for place, raw in enumerate(self._elements(mended)):
+        repaired = repair_surrogates(body)
+        result = ParseResult()
+        for place, raw in enumerate(self._elements(repaired)):
             try:
-                self._read(decode_json(raw, _decode), top, raw, reading)
-            except NotUnderstoodError as problem:
-                reading.unparsed.append(
-                    Unparsed(self._alone(mended, raw), _where(self._each, place, problem))
+                self._read(decode_json(raw, _decode), top, raw, result)
+            except UnparsedError as problem:
+                result.unparsed.append(
+                    Unparsed(self._alone(repaired, raw), _where(self._each, place, problem))
                 )
-        return reading
+        return result
 
     def _elements(self, body: bytes) -> list[bytes]:
         if self._each is None:
             return [body]
-        elements = raw_at(body, self._each.steps)
+        elements = find_raw(body, self._each.steps)
         if elements is None or not elements.startswith(b"["):
-            raise NotUnderstoodError("there is no list of messages at `each`")
+            raise UnparsedError("there is no list of messages at `each`")
         return [bytes(element) for element in decode_json(elements, _decode_list)]
 
     def _alone(self, body: bytes, element: bytes) -> bytes:
-        """Return the body with this one message in it, so that it is read again as it was now."""
-        return body if self._each is None else raw_with(body, self._each.steps, b"[" + element + b"]")
+        """Return the body with only this message in it, so that it can be parsed again."""
+        return body if self._each is None else replace_raw(body, self._each.steps, b"[" + element + b"]")
 
-    def _read(self, element: Any, top: Any, raw: bytes, reading: ParseResult) -> None:
-        facts = {key: at(top if path.from_top else element, path.steps) for key, path in self._paths.items()}
+    def _read(self, element: Any, top: Any, raw: bytes, result: ParseResult) -> None:
+        facts = {
+            key: find_value(top if path.from_top else element, path.steps)
+            for key, path in self._paths.items()
+        }
         if facts.get("skip_if") not in _FALSE:
-            reading.skip("own")
+            result.skip("own")
             return
         message = check_limits(self._message(facts, raw), self._max_text_bytes)
         if not (message.text or message.media or facts.get("type")):
-            raise NotUnderstoodError("neither text nor media")
-        reading.messages.append(message)
+            raise UnparsedError("neither text nor media")
+        result.messages.append(message)
 
     def _message(self, facts: dict[str, Any], raw: bytes) -> Message:
         phone, chat = normalize_phone(_name(facts, "phone")), _name(facts, "chat")
@@ -116,7 +119,7 @@ class Mapped(Source):
             sent_ms=_time(facts.get("time")),
             type=_type(_word(facts, "type"), media),
             media=media,
-            metadata=metadata(raw.strip(), senderName=_word(facts, "name")),
+            metadata=build_metadata(raw.strip(), senderName=_word(facts, "name")),
         )
 
 
@@ -126,12 +129,12 @@ def build_generic(name: str, config: GenericConfig, max_text_bytes: int) -> Sour
     return source(name, config, max_text_bytes)
 
 
-def _where(each: Path | None, place: int, problem: NotUnderstoodError) -> str:
+def _where(each: Path | None, place: int, problem: UnparsedError) -> str:
     return problem.fact if each is None else f"message {place}: {problem.fact}"
 
 
 def _is_token(header: bytes, secret: str, body: bytes) -> bool:  # noqa: ARG001 - a token is no signature
-    return constant_time_equal(header, secret) | constant_time_equal(bearer(header), secret)
+    return constant_time_equal(header, secret) | constant_time_equal(strip_bearer(header), secret)
 
 
 def _is_signed(header: bytes, secret: str, body: bytes) -> bool:
@@ -142,10 +145,10 @@ def _is_signed(header: bytes, secret: str, body: bytes) -> bool:
 
 
 def _name(facts: dict[str, Any], key: str) -> str:
-    """Return what names somebody or something: a string or a whole number, which nobody can have rounded."""
+    """Return a fact that names a person or a thing: a string or a whole number, which nobody can have rounded."""
     value = facts.get(key)
     if isinstance(value, float):
-        raise NotUnderstoodError(f"the {key} is {value!r}, not a string or a whole number")
+        raise UnparsedError(f"the {key} is {value!r}, not a string or a whole number")
     return _word(facts, key)
 
 
@@ -154,7 +157,7 @@ def _word(facts: dict[str, Any], key: str) -> str:
     if value is None:
         return ""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise NotUnderstoodError(f"the {key} is of type {type(value).__name__}, not a string or a number")
+        raise UnparsedError(f"the {key} is of type {type(value).__name__}, not a string or a number")
     return str(value)
 
 
@@ -162,12 +165,12 @@ def _time(value: Any) -> int | None:
     """Return Unix ms of a number (s or ms), a number in a string, or an ISO 8601 time; None when it is no time."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
-    number = unix_ms(value)
+    number = parse_unix_ms(value)
     if number is not None or not isinstance(value, str):
         return number
     try:
         moment = datetime.fromisoformat(value)
-        return unix_ms((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+        return parse_unix_ms((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
     except (ValueError, OverflowError):
         return None
 
@@ -182,5 +185,5 @@ def _media(facts: dict[str, Any]) -> tuple[Media, ...]:
 
 def _type(name: str, media: tuple[Media, ...]) -> str:
     if name:
-        return type_named(name)
-    return type_of_mime(media[0].mime) if media else "text"
+        return find_type(name)
+    return find_type_by_mime(media[0].mime) if media else "text"

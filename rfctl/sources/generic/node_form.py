@@ -1,7 +1,7 @@
 """The two generic forms and their signature, as the Node service had them. Pure: bytes in, messages out.
 
-Its caller is the operator's own code. So what is wrong is refused in words (BadRequestError, with the place),
-and a request is taken as a whole or not at all; nothing is unparsed.
+Its caller is the operator's own code. So BadRequestError says what is wrong, and where. A request is accepted as a
+whole or not at all, and nothing is unparsed.
 """
 
 from __future__ import annotations
@@ -19,19 +19,18 @@ from rfctl.errors import BadRequestError
 from rfctl.model.message import MAX_COMPANY_CHARS, MAX_ID_CHARS, MAX_PHONE_CHARS, Message, normalize_phone
 from rfctl.sources.contract import ParseResult, Request, Source
 from rfctl.sources.generic.config import GenericConfig
-from rfctl.sources.parsing import any_secret, constant_time_equal, repair_surrogates
+from rfctl.sources.parsing import SECONDS_BELOW, any_secret, constant_time_equal, repair_surrogates
 
 CHANNEL = "generic"
 BATCHED = "/webhook/whatsapp/batched"
 """The second address of the source generic; the Node service had it."""
 WINDOW_MS = 300_000
-MOST_MESSAGES = 1000
-_SECONDS_BELOW = 100_000_000_000
+MAX_MESSAGES = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one message may be at most (bytes), whose it is when it does not say ("": nobody's), and where it came in."""
+    """The longest text (bytes), the company of a message that names none ("": nobody's), and the source and network."""
 
     max_text_bytes: int = 65_536
     company: str = ""
@@ -85,21 +84,21 @@ def verify(
     )
 
 
-def new_id() -> str:
+def generate_id() -> str:
     """Return an id for a message that came without one."""
     return uuid.uuid4().hex
 
 
-def messages(body: bytes, limits: Limits, make_id: Callable[[], str] = new_id) -> list[Message]:
+def parse_messages(body: bytes, limits: Limits, make_id: Callable[[], str] = generate_id) -> list[Message]:
     """Read a request's messages, in its order. Raises BadRequestError that says what is wrong and where."""
     request = _parse(body)
     if request.messages is None:
         return [_message(request, request, limits, make_id, "")]
     if not request.messages:
         raise BadRequestError("`messages` is empty: send at least one")
-    if len(request.messages) > MOST_MESSAGES:
+    if len(request.messages) > MAX_MESSAGES:
         raise BadRequestError(
-            f"`messages` has {len(request.messages)} entries: at most {MOST_MESSAGES} a request"
+            f"`messages` has {len(request.messages)} entries: at most {MAX_MESSAGES} a request"
         )
     return [
         _message(item, request, limits, make_id, f"messages[{place}]: ")
@@ -115,7 +114,7 @@ class NodeForm(Source):
         name: str,
         config: GenericConfig,
         max_text_bytes: int = 65_536,
-        make_id: Callable[[], str] = new_id,
+        make_id: Callable[[], str] = generate_id,
     ) -> None:
         self._secrets = config.secrets
         self._limits = Limits(max_text_bytes, config.company, name, "whatsapp")
@@ -133,9 +132,9 @@ class NodeForm(Source):
             now_ms=now_ms,
         )
 
-    def messages(self, body: bytes) -> ParseResult:
+    def parse(self, body: bytes) -> ParseResult:
         """Read a request's messages, in its order. Raises BadRequestError that says what is wrong and where."""
-        return ParseResult(messages(body, self._limits, self._make_id))
+        return ParseResult(parse_messages(body, self._limits, self._make_id))
 
 
 def _parse(body: bytes) -> _Request:
@@ -211,7 +210,7 @@ def _sent_ms(value: float | str | None, where: str) -> int | None:
             number = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000
         else:
             number = float(value)
-            number = number * 1000 if number < _SECONDS_BELOW else number
+            number = number * 1000 if number < SECONDS_BELOW else number
     except (ValueError, OverflowError):
         number = -1
     if not 0 <= number < 1e15:

@@ -1,7 +1,7 @@
 """A GREEN-API notification's fields, and what a message is by them. Pure.
 
 Each kind of message has an object of its own beside `typeMessage`; all of them are optional here, and the
-first that says something is believed.
+first that is not empty counts.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import msgspec
 
 from rfctl.model.message import Media
 from rfctl.sources.parsing import Contact, first_nonempty, join_lines
-from rfctl.sources.whatsapp_web import contact, type_named, type_of_mime
+from rfctl.sources.whatsapp_web import find_type, find_type_by_mime, parse_vcard
 
 _TYPES = {
     "textMessage": "text",
@@ -158,14 +158,14 @@ class Body(msgspec.Struct):
         return chat.endswith("@g.us") or chat.startswith("-")
 
 
-def type_of(data: MessageData) -> str:
+def find_message_type(data: MessageData) -> str:
     """Return what the message is; a voice message is a file of sound that was recorded."""
-    facts = _TYPES.get(data.typeMessage) or type_named(data.typeMessage)
+    facts = _TYPES.get(data.typeMessage) or find_type(data.typeMessage)
     mime = data.fileMessageData.mimeType if data.fileMessageData else None
-    return type_of_mime(mime) if facts == "audio" and mime else facts
+    return find_type_by_mime(mime) if facts == "audio" and mime else facts
 
 
-def text(body: Body) -> str:
+def find_text(body: Body) -> str:
     """Return what the person wrote, chose or voted for."""
     data = body.messageData
     if data.pollMessageData:
@@ -210,7 +210,7 @@ def _offer(data: MessageData) -> _Offer:
     )
 
 
-def refers(data: MessageData) -> str:
+def find_reference(data: MessageData) -> str:
     """Return the id of the message that it answers, reacts to, edits, deletes or votes in."""
     about: tuple[_About | None, ...] = (
         data.editedMessageData, data.deletedMessageData, data.quotedMessage, _choice(data), data.pollMessageData,
@@ -218,7 +218,7 @@ def refers(data: MessageData) -> str:
     return first_nonempty(*(reference.stanzaId for reference in about if reference))
 
 
-def media(data: MessageData) -> tuple[Media, ...]:
+def build_media(data: MessageData) -> tuple[Media, ...]:
     """Return its file."""
     file = data.fileMessageData
     if file is None:
@@ -233,7 +233,7 @@ def media(data: MessageData) -> tuple[Media, ...]:
     )
 
 
-def location(data: MessageData) -> dict[str, Any]:
+def build_location(data: MessageData) -> dict[str, Any]:
     """Return the place for the metadata; empty when there is none."""
     place = data.locationMessageData or _Place()
     facts = {
@@ -245,13 +245,13 @@ def location(data: MessageData) -> dict[str, Any]:
     return {name: value for name, value in facts.items() if value not in (None, "")}
 
 
-def contacts(data: MessageData) -> list[Contact]:
+def list_contacts(data: MessageData) -> list[Contact]:
     """Return whom its cards describe."""
     cards = [data.contactMessageData] if data.contactMessageData else data.contacts or []
-    return [contact(card.vcard or "", card.displayName or "") for card in cards]
+    return [parse_vcard(card.vcard or "", card.displayName or "") for card in cards]
 
 
-def button(data: MessageData) -> str:
+def find_button(data: MessageData) -> str:
     """Return the id of the pressed button or chosen row."""
     pressed = _choice(data)
     row = pressed.singleSelectReply

@@ -1,6 +1,6 @@
 """GREEN-API, a hosted gateway: its webhook, one notification a request. Pure.
 
-Trusts nothing before the token: what is set as `webhookUrlToken` comes in the Authorization header, as
+The source trusts nothing before the token: the value of `webhookUrlToken` comes in the Authorization header, as
 `Bearer <token>` or as it was written (a token `Basic …` stays so). The body is not signed.
 
 - Only `incomingMessageReceived` brings a message; edits and deletions are kinds of it. Formats:
@@ -17,29 +17,29 @@ from __future__ import annotations
 import msgspec
 
 from rfctl.model.message import Message, Unparsed, normalize_phone
-from rfctl.sources.contract import NotUnderstoodError, ParseResult, Request, Source
+from rfctl.sources.contract import ParseResult, Request, Source, UnparsedError
 from rfctl.sources.green_api.config import GreenApiConfig
 from rfctl.sources.green_api.schema import (
     Body,
-    button,
-    contacts,
-    location,
-    media,
-    refers,
-    text,
-    type_of,
+    build_location,
+    build_media,
+    find_button,
+    find_message_type,
+    find_reference,
+    find_text,
+    list_contacts,
 )
 from rfctl.sources.parsing import (
     any_secret,
-    bearer,
+    build_metadata,
     check_limits,
     constant_time_equal,
     decode_json,
     first_nonempty,
-    metadata,
+    parse_unix_ms,
     repair_surrogates,
+    strip_bearer,
     strip_fields,
-    unix_ms,
 )
 
 _MESSAGE = "incomingMessageReceived"
@@ -74,51 +74,53 @@ class GreenApi(Source):
         header = request.header("authorization")
         return any_secret(
             self._config.secrets,
-            lambda secret: constant_time_equal(header, secret) | constant_time_equal(bearer(header), secret),
+            lambda secret: (
+                constant_time_equal(header, secret) | constant_time_equal(strip_bearer(header), secret)
+            ),
         )
 
-    def messages(self, body: bytes) -> ParseResult:
-        """Read the notification. Raises NotUnderstoodError when it is none."""
+    def parse(self, body: bytes) -> ParseResult:
+        """Read the notification. Raises UnparsedError when it is none."""
         kind = decode_json(body, _decode_notification).typeWebhook
-        reading = ParseResult()
+        result = ParseResult()
         if kind != _MESSAGE:
-            reading.skip(_SKIPPED.get(kind, "event"))
-            return reading
+            result.skip(_SKIPPED.get(kind, "event"))
+            return result
         try:
-            self._read(body, reading)
-        except NotUnderstoodError as problem:
-            reading.unparsed.append(Unparsed(body, problem.fact))
-        return reading
+            self._read(body, result)
+        except UnparsedError as problem:
+            result.unparsed.append(Unparsed(body, problem.fact))
+        return result
 
-    def _read(self, raw: bytes, reading: ParseResult) -> None:
+    def _read(self, raw: bytes, result: ParseResult) -> None:
         body = decode_json(raw, _decode_body)
         if body.senderData.chatType == "channel":
-            reading.skip("event")  # a post to everybody, not a message to us
+            result.skip("event")  # a post to everybody, not a message to us
             return
-        reading.messages.append(self._message(body, raw))
+        result.messages.append(self._message(body, raw))
 
     def _message(self, body: Body, raw: bytes) -> Message:
         instance = body.instanceData
         message = Message(
             phone=_phone(body),
-            text=text(body),
+            text=find_text(body),
             id=body.idMessage or "",
             channel=self._name,
             company=self._config.company or None,
             platform="max" if instance.typeInstance == _MAX else instance.typeInstance or "whatsapp",
             account="" if instance.idInstance is None else str(instance.idInstance),
             chat=body.senderData.chatId or "" if body.in_group else "",
-            sent_ms=unix_ms(body.timestamp),
-            type=type_of(body.messageData),
-            media=media(body.messageData),
-            refers=refers(body.messageData),
+            sent_ms=parse_unix_ms(body.timestamp),
+            type=find_message_type(body.messageData),
+            media=build_media(body.messageData),
+            refers=find_reference(body.messageData),
             metadata=_metadata(body, raw),
         )
         return check_limits(message, self._max_text_bytes)
 
 
 def _phone(body: Body) -> str:
-    """Return who wrote it; in a group a sender that is the group is none."""
+    """Return the sender's phone; "" in a group where the group itself is named as the sender."""
     sender, chat = body.senderData.sender or "", body.senderData.chatId or ""
     if body.in_group:
         return "" if sender == chat else normalize_phone(sender)
@@ -126,11 +128,11 @@ def _phone(body: Body) -> str:
 
 
 def _metadata(body: Body, raw: bytes) -> bytes:
-    who = body.senderData
-    return metadata(
+    sender = body.senderData
+    return build_metadata(
         strip_fields(repair_surrogates(raw).strip(), _HEAVY),
-        senderName=first_nonempty(who.senderName, who.senderContactName),
-        location=location(body.messageData),
-        contacts=contacts(body.messageData),
-        button=button(body.messageData),
+        senderName=first_nonempty(sender.senderName, sender.senderContactName),
+        location=build_location(body.messageData),
+        contacts=list_contacts(body.messageData),
+        button=find_button(body.messageData),
     )

@@ -1,7 +1,7 @@
 """What a Telegram update looks like: the fields that are read, and the names of what a message can hold.
 
-Taken from https://core.telegram.org/bots/api ; what is not named here is ignored, and kept in `raw`. A field
-of the wrong type makes its message unclear.
+Taken from https://core.telegram.org/bots/api ; what is not named here is ignored, and kept in `raw`. A message
+with a field of the wrong type is unparsed.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Telegram: the updates of the Bot API, one update a request. Pure.
 
-Trusts the header `X-Telegram-Bot-Api-Secret-Token` (the `secret_token` of setWebhook, 1-256 characters of
+The source trusts the header `X-Telegram-Bot-Api-Secret-Token` (the `secret_token` of setWebhook, 1-256 characters of
 A-Z a-z 0-9 _ -, https://core.telegram.org/bots/api#setwebhook). The body is not signed: whoever has the
-token may send anything. Promises that an update becomes messages, is counted, or comes back as unclear.
+token may send anything. An update becomes messages, is counted, or comes back as unparsed.
 
 The facts behind it (https://core.telegram.org/bots/api):
 - `message_id` counts within a chat, and in a business account it is another count than the bot's own, so
@@ -22,17 +22,17 @@ from typing import Any
 import msgspec
 
 from rfctl.model.message import Media, Message, Unparsed, normalize_phone
-from rfctl.sources.contract import NotUnderstoodError, ParseResult, Request, Source
+from rfctl.sources.contract import ParseResult, Request, Source, UnparsedError
 from rfctl.sources.parsing import (
     Contact,
     any_secret,
+    build_metadata,
     check_limits,
     constant_time_equal,
     decode_json,
     first_nonempty,
-    metadata,
     normalize_type,
-    unix_ms,
+    parse_unix_ms,
 )
 from rfctl.sources.telegram.config import TelegramConfig
 from rfctl.sources.telegram.schema import (
@@ -72,34 +72,34 @@ class Telegram(Source):
         token = request.header(_HEADER)
         return any_secret(self._config.secrets, lambda secret: constant_time_equal(token, secret))
 
-    def messages(self, body: bytes) -> ParseResult:
-        """Read one update. Raises NotUnderstoodError when it is none."""
+    def parse(self, body: bytes) -> ParseResult:
+        """Read one update. Raises UnparsedError when it is none."""
         update: Update = decode_json(body, decode_update)
-        reading = ParseResult()
+        result = ParseResult()
         kind = next((name for name in update.__struct_fields__[1:] if bytes(getattr(update, name))), "")
         if not kind:
-            reading.skip("event")
-            return reading
+            result.skip("event")
+            return result
         try:
-            self._read(kind, bytes(getattr(update, kind)), update.update_id, reading)
-        except NotUnderstoodError as problem:
-            reading.unparsed.append(Unparsed(body, problem.fact))
-        return reading
+            self._read(kind, bytes(getattr(update, kind)), update.update_id, result)
+        except UnparsedError as problem:
+            result.unparsed.append(Unparsed(body, problem.fact))
+        return result
 
-    def _read(self, kind: str, raw: bytes, update_id: int, reading: ParseResult) -> None:
+    def _read(self, kind: str, raw: bytes, update_id: int, result: ParseResult) -> None:
         if kind == "deleted_business_messages":
-            reading.messages.extend(self._deletions(raw))
+            result.messages.extend(self._deletions(raw))
         elif kind == "callback_query":
-            reading.messages.append(self._press(raw))
+            result.messages.append(self._press(raw))
         elif kind == "message_reaction":
-            reading.messages.append(self._reaction(raw, update_id))
+            result.messages.append(self._reaction(raw, update_id))
         else:
             post = decode_json(raw, decode_post)
             edited = kind.startswith("edited_")
             if skipped := _skipped(post, edited=edited):
-                reading.skip(skipped)
+                result.skip(skipped)
             else:
-                reading.messages.append(self._edit(post, raw, update_id) if edited else self._post(post, raw))
+                result.messages.append(self._edit(post, raw, update_id) if edited else self._post(post, raw))
 
     def _post(self, post: Post, raw: bytes) -> Message:
         replied = post.reply_to_message.message_id if post.reply_to_message else 0
@@ -110,18 +110,18 @@ class Telegram(Source):
             id=_id(post.business_connection_id, post.chat, post.message_id),
             account=post.business_connection_id,
             chat=_chat(post),
-            sent_ms=unix_ms(post.date),
+            sent_ms=parse_unix_ms(post.date),
             type=_type(post, raw),
             media=_media(post),
             refers=_id(post.business_connection_id, post.chat, replied) if replied and not opening else "",
-            metadata=metadata(raw, **_facts(post)),
+            metadata=build_metadata(raw, **_facts(post)),
         )
 
     def _edit(self, post: Post, raw: bytes, update_id: int) -> Message:
         original = self._post(post, raw)
         return msgspec.structs.replace(
             original, id=f"{original.id}:{update_id}", type="edit", refers=original.id,
-            sent_ms=unix_ms(post.edit_date) or original.sent_ms,
+            sent_ms=parse_unix_ms(post.edit_date) or original.sent_ms,
         )  # fmt: skip
 
     def _press(self, raw: bytes) -> Message:
@@ -136,7 +136,7 @@ class Telegram(Source):
             chat=_chat(post) if post else "",
             type="button",
             refers=_id(account, post.chat, post.message_id) if post else "",
-            metadata=metadata(raw, button=pressed.data, **_person(pressed.sender)),
+            metadata=build_metadata(raw, button=pressed.data, **_person(pressed.sender)),
         )
 
     def _reaction(self, raw: bytes, update_id: int) -> Message:
@@ -148,21 +148,21 @@ class Telegram(Source):
             text="".join(emoji.emoji for emoji in reaction.new_reaction),
             id=f"{original}:{update_id}",
             chat="" if reaction.chat.type == "private" else str(reaction.chat.id),
-            sent_ms=unix_ms(reaction.date),
+            sent_ms=parse_unix_ms(reaction.date),
             type="reaction",
             refers=original,
-            metadata=metadata(raw, **_person(reaction.user)),
+            metadata=build_metadata(raw, **_person(reaction.user)),
         )
 
     def _deletions(self, raw: bytes) -> list[Message]:
-        """Return one message each; who deleted it is not told, so that the chat stands for the person."""
+        """Return a message for each deletion. It does not name the person, so the chat stands for them."""
         deleted: Deleted = decode_json(raw, decode_deleted)
         account = deleted.business_connection_id
         originals = [_id(account, deleted.chat, message_id) for message_id in deleted.message_ids]
         return [
             self._message(
                 phone=str(deleted.chat.id), text="", id=f"{original}:deleted", account=account,
-                type="deletion", refers=original, metadata=metadata(raw),
+                type="deletion", refers=original, metadata=build_metadata(raw),
             )
             for original in originals
         ]  # fmt: skip
@@ -175,7 +175,7 @@ class Telegram(Source):
 
 
 def _skipped(post: Post, *, edited: bool) -> str:
-    """Return as what a post that no person wrote to us is counted, or ""."""
+    """Return the kind under which a post counts that no person wrote to us, or ""."""
     sender, private = post.sender, post.chat.type == "private"
     if edited and post.location and not post.venue:
         # A live location moves every few seconds: nobody typed that, and it would never go quiet.
@@ -234,7 +234,7 @@ def _media(post: Post) -> tuple[Media, ...]:
 
 
 def _facts(post: Post) -> dict[str, Any]:
-    """Return what a worker may want to know without reading `raw`."""
+    """Return what a worker may want to know without result `raw`."""
     return {
         **_person(post.sender),
         "chatTitle": post.chat.title,

@@ -1,10 +1,10 @@
 """Twilio: SMS, MMS, WhatsApp and RCS by its messaging webhook. Pure: a request in, messages out.
 
-Trusts a request only when `X-Twilio-Signature` is right for the URL that Twilio was told, `public_url` with the
+The source trusts a request only when `X-Twilio-Signature` is right for the URL in Twilio's settings, `public_url` with the
 request's path and query: behind a proxy our own idea of scheme, host and port is not Twilio's. Checked against
 `twilio.request_validator` 9.13. The signature covers the decoded names and values in the order of their names,
 run together, so a body that only re-spells them (`%20` for `+`) verifies too.
-Promises one message a request, as text whatever fields Twilio adds; delivery statuses and calls are counted.
+A request becomes one message, whatever fields Twilio adds. Delivery statuses and calls are counted.
 
 A form has no time of sending and does not tell a voice message from a song: both are `audio`.
 Fields: https://www.twilio.com/docs/messaging/guides/webhook-request
@@ -25,18 +25,18 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 import msgspec
 
 from rfctl.model.message import Media, Message, Unparsed, normalize_phone
-from rfctl.sources.contract import NotUnderstoodError, ParseResult, Request, Source
+from rfctl.sources.contract import ParseResult, Request, Source, UnparsedError
 from rfctl.sources.parsing import (
     any_secret,
+    build_metadata,
     check_limits,
     constant_time_equal,
     first_nonempty,
-    metadata,
     normalize_type,
 )
 from rfctl.sources.twilio.config import TwilioConfig
 
-MOST_FIELDS = 200
+MAX_FIELDS = 200
 _DIGESTS = {"HMAC_SHA1": hashlib.sha1, "HMAC_SHA256": hashlib.sha256}
 _ADDRESS = re.compile(r"([A-Za-z]{1,32}):(.*)", re.DOTALL)
 _MEDIA_TYPES = {"image": "image", "audio": "audio", "video": "video"}
@@ -69,22 +69,22 @@ class Twilio(Source):
 
         return any_secret(self._config.secrets, matches)
 
-    def messages(self, body: bytes) -> ParseResult:
-        """Read the one message of the form. Raises NotUnderstoodError when the body is no message's form."""
-        reading = ParseResult()
+    def parse(self, body: bytes) -> ParseResult:
+        """Read the one message of the form. Raises UnparsedError when the body is no message's form."""
+        result = ParseResult()
         form = _Form(body)
         if form.is_status:
-            reading.skip("status")
+            result.skip("status")
         elif form.is_call:
-            reading.skip("event")
+            result.skip("event")
         elif not (form.id or form["From"]):
-            raise NotUnderstoodError("neither MessageSid nor From in it: is this a Twilio form?")
+            raise UnparsedError("neither MessageSid nor From in it: is this a Twilio form?")
         else:
             try:
-                reading.messages.append(self._message(form))
-            except NotUnderstoodError as problem:
-                reading.unparsed.append(Unparsed(body, problem.fact))
-        return reading
+                result.messages.append(self._message(form))
+            except UnparsedError as problem:
+                result.unparsed.append(Unparsed(body, problem.fact))
+        return result
 
     def _message(self, form: _Form) -> Message:
         platform, phone = _address(form["From"])
@@ -189,7 +189,7 @@ def _algorithm(settings: bytes) -> str:
 def _signed_fields(request: Request) -> Fields | None:
     """Return the fields that the signature covers, none for a body whose hash is in the URL; None is a forgery."""
     try:
-        hashes = parse_qs(request.query, max_num_fields=MOST_FIELDS).get("bodySHA256")
+        hashes = parse_qs(request.query, max_num_fields=MAX_FIELDS).get("bodySHA256")
     except ValueError:
         return None
     is_form = request.header("content-type").lower().startswith(b"application/x-www-form-urlencoded")
@@ -198,7 +198,7 @@ def _signed_fields(request: Request) -> Fields | None:
         return [] if constant_time_equal(hashes[0].encode(errors="surrogatepass"), expected) else None
     try:
         return _fields(request.body, "surrogateescape")
-    except NotUnderstoodError:
+    except UnparsedError:
         return None
 
 
@@ -224,10 +224,10 @@ def _fields(body: bytes, errors: str) -> Fields:
     """Return a form's fields as they stand: blank ones count, and so do repeated ones."""
     try:
         return parse_qsl(
-            body.decode(errors=errors), keep_blank_values=True, errors=errors, max_num_fields=MOST_FIELDS
+            body.decode(errors=errors), keep_blank_values=True, errors=errors, max_num_fields=MAX_FIELDS
         )
     except ValueError:
-        raise NotUnderstoodError(f"more than {MOST_FIELDS} fields") from None
+        raise UnparsedError(f"more than {MAX_FIELDS} fields") from None
 
 
 def _address(text: str) -> tuple[str, str]:
@@ -258,7 +258,7 @@ def _metadata(form: _Form) -> bytes:
     for name, value in form.fields:
         values.setdefault(name, []).append(value)
     raw = {name: several if len(several) > 1 else several[0] for name, several in values.items()}
-    return metadata(
+    return build_metadata(
         msgspec.json.encode(raw),
         senderName=form["ProfileName"],
         userId=_address(form["ExternalUserId"])[1],

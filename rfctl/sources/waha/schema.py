@@ -1,7 +1,7 @@
 """The `payload` of a WAHA event: its fields, and what a message is by them. Pure.
 
-`_data` is the engine's own object, and each engine has another (WEBJS, NOWEB, GOWS). It is only asked for
-what `payload` does not say, and when it is not what we think, the message is read without it. Fields as in
+`_data` is the engine's own object, and each engine has another (WEBJS, NOWEB, GOWS). It is read only for
+what `payload` does not say. If it has another shape than we know, the message is parsed without it. Fields as in
 https://github.com/devlikeapro/waha/blob/core/src/structures/responses.dto.ts.
 """
 
@@ -13,7 +13,7 @@ import msgspec
 
 from rfctl.model.message import Media
 from rfctl.sources.parsing import Contact, first_nonempty
-from rfctl.sources.whatsapp_web import contact, type_named, type_of_mime
+from rfctl.sources.whatsapp_web import find_type, find_type_by_mime, parse_vcard
 
 _DEVICE = re.compile(r":\d+(?=@)")
 _JPEG_IN_BASE64 = "/9j/"
@@ -115,7 +115,7 @@ class _Content(msgspec.Struct):
 
 
 class Data(msgspec.Struct):
-    """What we ask the engine's own object for."""
+    """The fields that we read in the engine's own object."""
 
     type: str | None = None
     notifyName: str | None = None  # noqa: N815
@@ -143,7 +143,7 @@ class Data(msgspec.Struct):
 _decode_data = msgspec.json.Decoder(Data).decode
 
 
-def data_of(payload: Payload) -> Data:
+def decode_engine_data(payload: Payload) -> Data:
     """Return the engine's own object, an empty one where it is not as we know it."""
     try:
         return _decode_data(payload.data)
@@ -151,24 +151,24 @@ def data_of(payload: Payload) -> Data:
         return Data()
 
 
-def sender(payload: Payload, data: Data) -> str:
-    """Return who wrote it: never the group, and the phone rather than the `@lid`."""
+def find_sender(payload: Payload, data: Data) -> str:
+    """Return the sender's id: never the group, and the phone rather than the `@lid`."""
     spellings = _spellings(payload, data)
     return next(
         (spelling for spelling in spellings if not spelling.endswith("@lid")), first_nonempty(*spellings)
     )
 
 
-def alias(payload: Payload, data: Data) -> str:
+def find_alias(payload: Payload, data: Data) -> str:
     """Return the sender's `@lid`, by which they may come alone, or ""."""
     return next((spelling for spelling in _spellings(payload, data) if spelling.endswith("@lid")), "")
 
 
 def _spellings(payload: Payload, data: Data) -> list[str]:
-    """Return every name of the sender that is given, without the device."""
-    who = first_nonempty(payload.participant, payload.author) if payload.in_group else payload.sender or ""
+    """Return every id of the sender that the event has, without the device."""
+    sender = first_nonempty(payload.participant, payload.author) if payload.in_group else payload.sender or ""
     other = _other_address(payload, data)
-    spellings = (who, "" if other.endswith("@g.us") else other)
+    spellings = (sender, "" if other.endswith("@g.us") else other)
     return [_DEVICE.sub("", spelling) for spelling in spellings if spelling]
 
 
@@ -180,9 +180,9 @@ def _other_address(payload: Payload, data: Data) -> str:
     )
 
 
-def type_of(payload: Payload, data: Data) -> str:
+def find_message_type(payload: Payload, data: Data) -> str:
     """Return what an ordinary message is."""
-    kind = type_named(data.type) if data.type else ""
+    kind = find_type(data.type) if data.type else ""
     if payload.interactiveResponse:
         return "button"
     if payload.location:
@@ -191,11 +191,11 @@ def type_of(payload: Payload, data: Data) -> str:
         return "contacts"
     if payload.hasMedia or payload.media:
         mime = payload.media.mimetype if payload.media else None
-        return first_nonempty(kind, type_of_mime(mime) if mime else "document")
+        return first_nonempty(kind, find_type_by_mime(mime) if mime else "document")
     return first_nonempty(kind, "text" if payload.body else "unsupported")
 
 
-def text(payload: Payload) -> str:
+def find_text(payload: Payload) -> str:
     """Return what a person wrote: WEBJS also puts a map's picture or a vCard where the text stands."""
     body = payload.body or ""
     if payload.interactiveResponse:
@@ -205,8 +205,8 @@ def text(payload: Payload) -> str:
     return "" if payload.vCards and body.startswith("BEGIN:VCARD") else body
 
 
-def media(payload: Payload) -> tuple[Media, ...]:
-    """Return its file. One that WAHA did not download has the message's id alone: it can be asked for by that."""
+def build_media(payload: Payload) -> tuple[Media, ...]:
+    """Return its file. One that WAHA did not download has the message's id alone: WAHA hands it out by that."""
     if not (payload.hasMedia or payload.media):
         return ()
     file = payload.media or _File()
@@ -221,11 +221,11 @@ def media(payload: Payload) -> tuple[Media, ...]:
     )
 
 
-def contacts(payload: Payload) -> list[Contact]:
+def list_contacts(payload: Payload) -> list[Contact]:
     """Return whom its vCards describe."""
-    return [contact(card) for card in payload.vCards or []]
+    return [parse_vcard(card) for card in payload.vCards or []]
 
 
-def button(payload: Payload) -> str:
+def find_button(payload: Payload) -> str:
     """Return the id of the pressed button or chosen row."""
     return (payload.interactiveResponse.selectedId or "") if payload.interactiveResponse else ""

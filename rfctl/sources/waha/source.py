@@ -1,6 +1,6 @@
 """WAHA (devlikeapro/waha), a self-hosted WhatsApp gateway: its webhook, one event a request. Pure.
 
-Trusts nothing before its signature: X-Webhook-Hmac is the hex HMAC-SHA512 of the raw body, and
+The source trusts nothing before its signature: X-Webhook-Hmac is the hex HMAC-SHA512 of the raw body, and
 X-Webhook-Hmac-Algorithm says `sha512` (https://waha.devlike.pro/docs/how-to/events/).
 
 - `message` and `message.any` bring the same message under one id; so does a retry.
@@ -27,17 +27,17 @@ from dataclasses import dataclass
 import msgspec
 
 from rfctl.model.message import Message, Unparsed, normalize_phone
-from rfctl.sources.contract import NotUnderstoodError, ParseResult, Request, Source
+from rfctl.sources.contract import ParseResult, Request, Source, UnparsedError
 from rfctl.sources.parsing import (
     any_secret,
+    build_metadata,
     check_limits,
     constant_time_equal,
     decode_json,
     first_nonempty,
     join_lines,
-    metadata,
+    parse_unix_ms,
     strip_fields,
-    unix_ms,
 )
 from rfctl.sources.waha.config import WahaConfig
 from rfctl.sources.waha.schema import (
@@ -45,14 +45,14 @@ from rfctl.sources.waha.schema import (
     Payload,
     Revoked,
     Voted,
-    alias,
-    button,
-    contacts,
-    data_of,
-    media,
-    sender,
-    text,
-    type_of,
+    build_media,
+    decode_engine_data,
+    find_alias,
+    find_button,
+    find_message_type,
+    find_sender,
+    find_text,
+    list_contacts,
 )
 
 _MESSAGES = ("message", "message.any", "message.reaction", "message.edited", "message.revoked", "poll.vote")
@@ -99,34 +99,34 @@ class Waha(Source):
             self._config.secrets, lambda secret: constant_time_equal(signature, _sign(secret, request.body))
         )
 
-    def messages(self, body: bytes) -> ParseResult:
-        """Read the event. Raises NotUnderstoodError when it is none."""
+    def parse(self, body: bytes) -> ParseResult:
+        """Read the event. Raises UnparsedError when it is none."""
         event = decode_json(body, _decode_event)
-        reading = ParseResult()
+        result = ParseResult()
         if event.event not in _MESSAGES:
-            reading.skip("status" if event.event in _STATUSES else "event")
-            return reading
+            result.skip("status" if event.event in _STATUSES else "event")
+            return result
         try:
-            self._read(event, reading)
-        except NotUnderstoodError as problem:
-            reading.unparsed.append(Unparsed(body, problem.fact))
-        return reading
+            self._read(event, result)
+        except UnparsedError as problem:
+            result.unparsed.append(Unparsed(body, problem.fact))
+        return result
 
-    def _read(self, event: _Event, reading: ParseResult) -> None:
+    def _read(self, event: _Event, result: ParseResult) -> None:
         payload, refers = _payload(event)
         if payload.fromMe:
-            reading.skip("own")
+            result.skip("own")
         elif (payload.sender or "").endswith(_NOT_TO_US):
-            reading.skip("event")
+            result.skip("event")
         else:
-            reading.messages.append(self._message(event, payload, refers))
+            result.messages.append(self._message(event, payload, refers))
 
     def _message(self, event: _Event, payload: Payload, refers: str) -> Message:
-        data = data_of(payload)
+        data = decode_engine_data(payload)
         content = _content(event, payload, refers, data)
         message = Message(
-            phone=normalize_phone(sender(payload, data)),
-            alias=alias(payload, data),
+            phone=normalize_phone(find_sender(payload, data)),
+            alias=find_alias(payload, data),
             text=content.text,
             id=content.id,
             channel=self._name,
@@ -136,7 +136,7 @@ class Waha(Source):
             chat=payload.sender or "" if payload.in_group else "",
             sent_ms=_sent_ms(event, payload, data),
             type=content.type,
-            media=media(payload) if content.type not in ("deletion", "reaction") else (),
+            media=build_media(payload) if content.type not in ("deletion", "reaction") else (),
             refers=content.refers,
             metadata=_metadata(event, payload, data),
         )
@@ -158,7 +158,7 @@ def _payload(event: _Event) -> tuple[Payload, str]:
     revoked = decode_json(bytes(event.payload), _decode_revoked)
     payload = revoked.after or revoked.before
     if payload is None:
-        raise NotUnderstoodError("a deletion that does not say whose")
+        raise UnparsedError("a deletion that does not say whose")
     return payload, _deleted_id(revoked, payload)
 
 
@@ -167,7 +167,7 @@ def _deleted_id(revoked: Revoked, payload: Payload) -> str:
     if before and (not revoked_id or _last_part(before) == _last_part(revoked_id)):
         return before
     # In a group an admin deletes what another wrote.
-    own = not payload.in_group or data_of(payload).deletes_own
+    own = not payload.in_group or decode_engine_data(payload).deletes_own
     return first_nonempty(_whole_id(revoked_id, payload.id or "") if own else revoked_id, payload.id)
 
 
@@ -189,15 +189,15 @@ def _whole_id(bare: str, beside: str) -> str:
 
 
 def _sent_ms(event: _Event, payload: Payload, data: Data) -> int | None:
-    edited_ms = unix_ms(data.edited) if event.event == "message.edited" else None
-    return edited_ms or unix_ms(payload.timestamp)
+    edited_ms = parse_unix_ms(data.edited) if event.event == "message.edited" else None
+    return edited_ms or parse_unix_ms(payload.timestamp)
 
 
 def _content(event: _Event, payload: Payload, refers: str, data: Data) -> _Content:
     payload_id = payload.id or ""
     if event.event == "message.reaction":
         if payload.reaction is None:
-            raise NotUnderstoodError("a reaction without its reaction")
+            raise UnparsedError("a reaction without its reaction")
         return _Content("reaction", payload.reaction.text or "", payload_id, payload.reaction.messageId or "")
     if event.event == "message.edited":
         about = first_nonempty(refers, payload_id)
@@ -206,7 +206,7 @@ def _content(event: _Event, payload: Payload, refers: str, data: Data) -> _Conte
         return _Content("deletion", "", _own_id(event, payload, refers), refers)
     if event.event == "poll.vote":
         return _Content("poll", join_lines(payload.selectedOptions or []), payload_id, refers)
-    return _Content(type_of(payload, data), text(payload), payload_id, _answered_id(payload))
+    return _Content(find_message_type(payload, data), find_text(payload), payload_id, _answered_id(payload))
 
 
 def _own_id(event: _Event, payload: Payload, about: str) -> str:
@@ -226,10 +226,10 @@ def _last_part(message_id: str) -> str:
 
 
 def _metadata(event: _Event, payload: Payload, data: Data) -> bytes:
-    return metadata(
+    return build_metadata(
         strip_fields(bytes(event.payload), _HEAVY),
         senderName=first_nonempty(data.notifyName, data.pushName, data.Info.PushName if data.Info else ""),
         location=payload.location,
-        contacts=contacts(payload),
-        button=button(payload),
+        contacts=list_contacts(payload),
+        button=find_button(payload),
     )

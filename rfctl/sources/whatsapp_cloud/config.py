@@ -23,7 +23,7 @@ class WhatsAppCloudConfig(SourceConfig):
     )
 
     def handshake_hint(self, name: str) -> str:
-        """Return what to look at when Meta's handshake is refused."""
+        """Return what to look at when Meta's handshake was rejected."""
         if not self.verify_token:
             return f"set sources.{name}.verify_token to the one that Meta was told"
         return f"is sources.{name}.verify_token the one that Meta was told?"

@@ -1,7 +1,7 @@
 """What a WhatsApp Cloud message says, by its type: each type has its own object under its own name. Pure.
 
-Trusts nothing: a part that has another shape raises NotUnderstoodError, for its message alone. Promises that a
-type which is not known here keeps its own name, so that it is handed over and not dropped.
+A part that has another shape raises UnparsedError, for its message alone. A type that is not known here keeps its own
+name, so that it is handed over and not dropped.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from rfctl.model.message import Media
-from rfctl.sources.contract import NotUnderstoodError
+from rfctl.sources.contract import UnparsedError
 from rfctl.sources.parsing import Contact, decode_json, first_nonempty, normalize_type
 
 
@@ -26,7 +26,7 @@ class Location(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Content(msgspec.Struct, frozen=True, kw_only=True):
-    """What a message says. `sender` is who it is about when the message itself names no sender."""
+    """What a message says. `sender` is the person that it is about, when the message itself names no sender."""
 
     type: str
     text: str = ""
@@ -112,16 +112,16 @@ _decode_type = msgspec.json.Decoder(_Typed).decode
 
 
 def read_part(kind: str | None, raw: bytes) -> Content:
-    """Read what a message of this type says. Raises NotUnderstoodError that names what is wrong."""
+    """Parse what a message of this type says. Raises UnparsedError that names what is wrong."""
     if not kind:
-        raise NotUnderstoodError("`type` is missing")
+        raise UnparsedError("`type` is missing")
     reader = _READERS.get(kind)
     if reader is None:
         return Content(type=normalize_type(kind))
     decode, read = reader
     part = decode_json(raw, _decode_parts).get(kind)
     if part is None:
-        raise NotUnderstoodError(f"`{kind}` is missing")
+        raise UnparsedError(f"`{kind}` is missing")
     return read(kind, decode_json(bytes(part), decode))
 
 
@@ -177,7 +177,7 @@ def _interactive(_kind: str, part: _Interactive) -> Content:
 def _edit(kind: str, part: _Changed) -> Content:
     new_kind = decode_json(bytes(part.message), _decode_type).type
     if new_kind == kind:  # nested a thousand deep, it would be more than a stack holds
-        raise NotUnderstoodError("an edit of an edit")
+        raise UnparsedError("an edit of an edit")
     new = read_part(new_kind, bytes(part.message))
     return Content(type=kind, text=new.text, media=new.media, refers=part.original_message_id)
 

@@ -1,8 +1,8 @@
 """WhatsApp Cloud: Meta's own webhook. Pure: a request in, messages out.
 
-Trusts a body only when `X-Hub-Signature-256` is the HMAC-SHA256 of its raw bytes by one of the app secrets.
-Promises that each message of each change of each entry comes back, as a message or as `unparsed`; delivery
-statuses, errors and changes of other fields are counted.
+The source trusts a body only when `X-Hub-Signature-256` is the HMAC-SHA256 of its raw bytes by one of the app secrets.
+Each message of each change of each entry comes back, as a message or as `unparsed`. Delivery statuses, errors and
+changes of other fields are counted.
 
 A sender without a visible number has only a business-scoped id (`from_user_id`, `contacts[].user_id`); where
 there is a number too, the number is the phone and the id the alias, so that one person stays one batch; the id is
@@ -22,22 +22,22 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from rfctl.model.message import Message, Unparsed, normalize_phone
-from rfctl.sources.contract import NotUnderstoodError, ParseResult, Request, Source
+from rfctl.sources.contract import ParseResult, Request, Source, UnparsedError
 from rfctl.sources.parsing import (
     any_secret,
+    build_metadata,
     check_limits,
     constant_time_equal,
     decode_json,
     first_nonempty,
-    metadata,
-    unix_ms,
+    parse_unix_ms,
 )
 from rfctl.sources.whatsapp_cloud.config import WhatsAppCloudConfig
 from rfctl.sources.whatsapp_cloud.schema import Content, read_part
 
 PLATFORM = "whatsapp"
 _CHALLENGE = re.compile(r"[0-9A-Za-z_-]{1,256}")
-_MOST_QUERY_FIELDS = 50
+_MAX_QUERY_FIELDS = 50
 
 
 class _Account(msgspec.Struct):
@@ -117,70 +117,70 @@ class WhatsAppCloud(Source):
         )
 
     def handshake(self, request: Request) -> str | None:
-        """Return the challenge of a subscription that names our verify token; None refuses it."""
+        """Return the challenge of a subscription that names our verify token; None rejects it."""
         try:
-            query = dict(parse_qsl(request.query, keep_blank_values=True, max_num_fields=_MOST_QUERY_FIELDS))
+            query = dict(parse_qsl(request.query, keep_blank_values=True, max_num_fields=_MAX_QUERY_FIELDS))
         except ValueError:
             return None
         token = query.get("hub.verify_token", "").encode(errors="surrogatepass")
         is_named = bool(self._config.verify_token) and constant_time_equal(token, self._config.verify_token)
         challenge = query.get("hub.challenge", "")
-        # Anything else would let a stranger have our host say what he likes in a browser.
+        # Anything else would let a stranger have our host say anything in a browser.
         plain = _CHALLENGE.fullmatch(challenge) is not None
         return challenge if is_named and plain and query.get("hub.mode") == "subscribe" else None
 
-    def messages(self, body: bytes) -> ParseResult:
-        """Read every message of the request. Raises NotUnderstoodError when nothing in it can be made out."""
-        reading = ParseResult()
+    def parse(self, body: bytes) -> ParseResult:
+        """Parse every message of the request. Raises UnparsedError when no part of it can be parsed."""
+        result = ParseResult()
         for raw in decode_json(body, _decode_body).entry:
-            self._read_entry(raw, reading)
-        if not (reading.messages or reading.unparsed or reading.skipped):
-            raise NotUnderstoodError("no change in it: is this a WhatsApp webhook?")
-        return reading
+            self._read_entry(raw, result)
+        if not (result.messages or result.unparsed or result.skipped):
+            raise UnparsedError("no change in it: is this a WhatsApp webhook?")
+        return result
 
-    def _read_entry(self, raw: msgspec.Raw, reading: ParseResult) -> None:
+    def _read_entry(self, raw: msgspec.Raw, result: ParseResult) -> None:
         try:
             entry: _Entry = decode_json(bytes(raw), _decode_entry)
-        except NotUnderstoodError as problem:
-            reading.unparsed.append(Unparsed(_request(raw), problem.fact))
+        except UnparsedError as problem:
+            result.unparsed.append(Unparsed(_request(raw), problem.fact))
             return
         for change in entry.changes:
-            self._read_change(entry, change, reading)
+            self._read_change(entry, change, result)
 
-    def _read_change(self, entry: _Entry, raw: bytes, reading: ParseResult) -> None:
+    def _read_change(self, entry: _Entry, raw: bytes, result: ParseResult) -> None:
         try:
             change = decode_json(bytes(raw), _decode_change)
             if change.field != "messages":
-                reading.skip("event")
+                result.skip("event")
                 return
             value = decode_json(bytes(change.value), _decode_value)
             account = decode_json(bytes(value.metadata), _decode_account)
-        except NotUnderstoodError as problem:
-            reading.unparsed.append(Unparsed(_envelope(entry, raw), problem.fact))
+        except UnparsedError as problem:
+            result.unparsed.append(Unparsed(_envelope(entry, raw), problem.fact))
             return
         if value.messages is None and value.statuses is None and value.errors is None:
-            reading.unparsed.append(
+            result.unparsed.append(
                 Unparsed(_envelope(entry, raw), "neither messages nor statuses nor errors")
             )
             return
-        self._read_value(entry, value, account, reading)
+        self._read_value(entry, value, account, result)
 
-    def _read_value(self, entry: _Entry, value: _Value, account: _Account, reading: ParseResult) -> None:
+    def _read_value(self, entry: _Entry, value: _Value, account: _Account, result: ParseResult) -> None:
         contacts = _contacts(value.contacts or [])
         for raw in value.messages or []:
             try:
                 message = self._message(bytes(raw), contacts, account)
-            except NotUnderstoodError as problem:
-                reading.unparsed.append(Unparsed(_only(entry, value, raw), problem.fact))
+            except UnparsedError as problem:
+                result.unparsed.append(Unparsed(_only(entry, value, raw), problem.fact))
                 continue
             if message.phone == normalize_phone(str(account.display_phone_number)):
-                reading.skip("own")
+                result.skip("own")
             else:
-                reading.messages.append(message)
+                result.messages.append(message)
         for _ in value.statuses or []:
-            reading.skip("status")
+            result.skip("status")
         for _ in value.errors or []:
-            reading.skip("error")
+            result.skip("error")
 
     def _message(self, raw: bytes, contacts: list[_Contact], account: _Account) -> Message:
         item: _Message = decode_json(raw, _decode_message)
@@ -196,7 +196,7 @@ class WhatsAppCloud(Source):
             platform=PLATFORM,
             account=str(account.phone_number_id),
             chat=item.group_id or "",
-            sent_ms=unix_ms(item.timestamp),
+            sent_ms=parse_unix_ms(item.timestamp),
             type=content.type,
             media=content.media,
             refers=first_nonempty(content.refers, item.context.id if item.context else ""),
@@ -218,7 +218,7 @@ def _contacts(raws: list[msgspec.Raw]) -> list[_Contact]:
 def _or_none(raw: bytes, decode: Callable[[bytes], Any]) -> Any:
     try:
         return decode_json(raw, decode)
-    except NotUnderstoodError:
+    except UnparsedError:
         return None
 
 
@@ -245,7 +245,7 @@ def _sender(item: _Message, contact: _Contact, content: Content) -> str:
 
 def _metadata(raw: bytes, item: _Message, contact: _Contact, content: Content) -> bytes:
     profile = contact.profile or _ProfileName()
-    return metadata(
+    return build_metadata(
         raw,
         senderName=profile.name,
         username=profile.username,

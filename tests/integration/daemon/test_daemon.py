@@ -27,7 +27,8 @@ from rfctl.errors import (
 from rfctl.ingest.group_commit import GroupCommit
 from rfctl.model.message import Message
 from rfctl.sources.generic.node_form import BATCHED, sign
-from rfctl.store.connection import Connection, RedisAddress
+from rfctl.store.address import RedisAddress
+from rfctl.store.connection import Connection
 from rfctl.store.daemons import Daemons
 from tests.conftest import configure, running
 from tests.support.batching import Rig, make_rig
@@ -193,7 +194,7 @@ async def test_readyz_names_the_redis(server: RedisServer, connection: Connectio
     async with running(configure(server.url, tmp_path)) as service, client(service) as http:
         answer = await http.get("/readyz")
         assert answer.status_code == 200
-        assert answer.json()["run_id"] == (await connection.server()).run_id
+        assert answer.json()["run_id"] == (await connection.read_server_info()).run_id
         assert answer.json()["set_by"] == "variable RFCTL_REDIS__URL"
 
 

@@ -8,7 +8,8 @@ import httpx
 import pytest
 
 from rfctl.errors import RedisCannotNowError
-from rfctl.store.connection import Connection, RedisAddress
+from rfctl.store.address import RedisAddress
+from rfctl.store.connection import Connection
 from tests.conftest import configure, running
 from tests.support.receivers import HttpReceiver
 from tests.support.relays import Relay

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from rfctl.model.message import Message
-from rfctl.store.connection import Connection, RedisAddress
+from rfctl.store.address import RedisAddress
+from rfctl.store.connection import Connection
 from tests.conftest import configure, running
 from tests.support.batching import make_rig
 from tests.support.receivers import HttpReceiver

@@ -9,7 +9,8 @@ import structlog
 from rfctl.daemon.preflight import Preflight
 from rfctl.errors import RedisUnreachableError
 from rfctl.store import Keyspace, Store
-from rfctl.store.connection import Connection, RedisAddress
+from rfctl.store.address import RedisAddress
+from rfctl.store.connection import Connection
 from tests.support.servers import ServerMaker
 from tests.support.waiting import until
 

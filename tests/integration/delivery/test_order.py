@@ -12,7 +12,8 @@ from rfctl.delivery.forwarder import Forwarder
 from rfctl.errors import RedisUnreachableError
 from rfctl.model.delivery import Delivery
 from rfctl.sinks.contract import DeliveryError
-from rfctl.store.connection import Connection, RedisAddress
+from rfctl.store.address import RedisAddress
+from rfctl.store.connection import Connection
 from rfctl.store.deliveries import DeliveryQueue
 from tests.support.batching import make_rig
 from tests.support.forwarding import hand_over, settled
@@ -89,8 +90,8 @@ async def test_entries_read_while_redis_fails_are_delivered_first_and_soon(
     order: list[str] = []
 
     class Failing(DeliveryQueue):
-        async def unread(self, most: Any, block_ms: Any, who: Any) -> Any:
-            entries = await super().unread(most, block_ms, who)
+        async def read_new(self, limit: Any, block_ms: Any, daemon_id: Any) -> Any:
+            entries = await super().read_new(limit, block_ms, daemon_id)
             self.fail("unread", entries or [])
             return entries
 

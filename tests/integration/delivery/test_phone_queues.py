@@ -64,7 +64,7 @@ async def test_paused_forwarder_starts_no_delivery_until_it_is_resumed(
 ) -> None:
     gated = Gated()
     running = await begin_two_of_six(connection, gated)
-    is_paused = notice_answer(monkeypatch, "paused", answer=True)
+    is_paused = notice_answer(monkeypatch, "is_paused", answer=True)
     await connection.call("HSET", "rfctl:paused", "bot", '{"why":"lunch","at_ms":1}')
     await is_paused.wait()
     gated.gate.set()
@@ -205,10 +205,10 @@ async def test_three_waits_of_the_receiver_are_no_outage(connection: Connection,
 async def test_phone_that_waits_again_is_no_longer_due(connection: Connection) -> None:
     queue = deliveries(connection)
     await queue.schedule_retry("7", ["1-0"], wait_ms=0)
-    assert await queue.first_due("7") == "1-0"
+    assert await queue.find_first_due("7") == "1-0"
     await queue.schedule_retry("7", ["1-0"], wait_ms=60_000, error="no")
-    assert await queue.first_due("7") == ""
-    assert await queue.first_due("8") == ""
+    assert await queue.find_first_due("7") == ""
+    assert await queue.find_first_due("8") == ""
 
 
 async def test_retry_now_of_an_operator_includes_fixed_waits(connection: Connection) -> None:
@@ -216,7 +216,7 @@ async def test_retry_now_of_an_operator_includes_fixed_waits(connection: Connect
     for n in range(2500):
         await queue.schedule_retry(f"{n}", [f"{n + 1}-0"], wait_ms=60_000, error="no", fixed=n % 2 == 0)
     assert await queue.retry_now(fixed_too=False) == 1250
-    assert (await queue.due(5000))[1] is not None
+    assert (await queue.find_due(5000))[1] is not None
     assert await queue.retry_now() == 1250
-    names, later = await queue.due(5000)
+    names, later = await queue.find_due(5000)
     assert (len(names), later) == (2500, None)

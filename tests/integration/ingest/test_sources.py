@@ -20,6 +20,7 @@ from rfctl.config.loader import Configuration, load
 from rfctl.daemon.daemon import Daemon
 from rfctl.errors import RedisUnreachableError, SettingsError
 from rfctl.observe import logging as logs
+from rfctl.store.address import RedisAddress
 from rfctl.store.connection import Connection
 from rfctl.store.counters import Counters
 from rfctl.store.quarantine import Quarantine
@@ -159,7 +160,7 @@ async def test_bytes_are_verified_before_they_are_parsed(
     async with running(configuration(server.url, tmp_path)) as service, client(service) as http:
         assert (await http.post("/webhook/salon", content=b"{{{{")).status_code == 401
         assert (await post(http, b"{{{{")).status_code == 200
-        [kept] = await Quarantine(connection).list()
+        [kept] = await Quarantine(connection).list_newest()
     assert (kept.source, kept.type, kept.body) == ("salon", "whatsapp-cloud", b"{{{{")
     assert "JSON" in kept.why
 
@@ -228,7 +229,7 @@ async def test_parsed_part_is_stored_and_the_unparsed_part_is_quarantined(
         odd = {"id": "wamid.2", "type": "text", "timestamp": "x", "text": 5}
         assert (await post(http, whatsapp(text("a", 1), odd, text("b", 3)))).status_code == 200
         [merged] = await flushed(connection)
-        [kept] = await Quarantine(connection).list()
+        [kept] = await Quarantine(connection).list_newest()
     assert merged.text == "a b"
     assert b"wamid.2" in kept.body
     assert b"wamid.1" not in kept.body
@@ -247,8 +248,6 @@ async def test_delivery_status_is_counted_and_never_batched(
 
 
 async def test_counts_that_cannot_be_written_are_written_the_next_time(own_server: ServerMaker) -> None:
-    from rfctl.store.connection import Connection, RedisAddress
-
     away = own_server()
     gone = Connection.open(RedisAddress(away.url, "the test"))
     counters = Counters(gone, "rfctl:totals")
@@ -302,7 +301,7 @@ async def test_apikey_of_evolution_is_never_stored(
         assert answer.status_code == 200
         [merged] = await flushed(connection)
         assert (merged.phone, merged.account) == ("49151", "shop")
-        [kept] = await Quarantine(connection).list()
+        [kept] = await Quarantine(connection).list_newest()
         assert b"TOPSECRET" not in kept.body
         assert all(b"TOPSECRET" not in raw for raw in merged.raw)
 
@@ -456,11 +455,11 @@ async def test_crash_of_a_source_quarantines_the_request(
     def crash(self: Any, body: Any) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("rfctl.sources.telegram.source.Telegram.messages", crash)
+    monkeypatch.setattr("rfctl.sources.telegram.source.Telegram.parse", crash)
     async with running(configuration(server.url, tmp_path)) as service, client(service) as http:
         headers = {"X-Telegram-Bot-Api-Secret-Token": "hush"}
         assert (await http.post("/webhook/tg", content=b"{}", headers=headers)).status_code == 200
-        [kept] = await Quarantine(connection).list()
+        [kept] = await Quarantine(connection).list_newest()
         assert "ZeroDivisionError" in kept.why
         assert (await http.get("/healthz")).status_code == 200
 

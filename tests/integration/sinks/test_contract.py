@@ -19,7 +19,8 @@ from rfctl.model.delivery import Delivery
 from rfctl.model.message import Message
 from rfctl.sinks.contract import DeliveryError, Sink
 from rfctl.sinks.redis import RedisSink
-from rfctl.store.connection import Connection, RedisAddress
+from rfctl.store.address import RedisAddress
+from rfctl.store.connection import Connection
 from rfctl.store.deliveries import DeliveryQueue
 from rfctl.store.stream_entry import StreamEntry
 from tests.conftest import running
@@ -219,13 +220,13 @@ async def test_final_failure_is_dead_at_once_and_a_pause_stops_everything(
     connection: Connection, forward: Forward, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers: list[bool] = []
-    read_pause = DeliveryQueue.paused
+    read_pause = DeliveryQueue.is_paused
 
     async def paused(self: DeliveryQueue) -> bool:
         answers.append(await read_pause(self))
         return answers[-1]
 
-    monkeypatch.setattr(DeliveryQueue, "paused", paused)
+    monkeypatch.setattr(DeliveryQueue, "is_paused", paused)
     receiver = Receiver(DeliveryError("malformed", final=True))
     running = forward(receiver, RetryPolicy(retry_delays_ms=(10,), max_sleep_ms=50))
     await hand_over(connection, ("7", "a"))
@@ -466,12 +467,12 @@ async def test_daemon_without_the_lease_reads_nothing(connection: Connection) ->
     await delivery.open()
     await hand_over(connection, ("7", "a"))
     assert await delivery.lease("one", 60_000)
-    assert len(await delivery.unread(10, 1, "one") or []) == 1
+    assert len(await delivery.read_new(10, 1, "one") or []) == 1
     await connection.call("SET", "rfctl:sink:bot:lease", "two")
     await hand_over(connection, ("7", "b"))
-    assert await delivery.unread(10, 1, "one") is None
-    assert await delivery.unacknowledged("0-0", 10, "one") is None
-    assert [entry.merged.text for entry in await delivery.unread(10, 1, "two") or []] == ["b"]
+    assert await delivery.read_new(10, 1, "one") is None
+    assert await delivery.read_unacknowledged("0-0", 10, "one") is None
+    assert [entry.merged.text for entry in await delivery.read_new(10, 1, "two") or []] == ["b"]
 
 
 async def test_retry_scheduled_twice_counts_one_attempt(connection: Connection) -> None:

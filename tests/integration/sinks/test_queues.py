@@ -18,7 +18,8 @@ from rfctl.sinks.contract import DeliveryError, Sink
 from rfctl.sinks.payload import encode_payload
 from rfctl.sinks.redis import RedisSink
 from rfctl.sinks.registry import SPECS, build_sink
-from rfctl.store.connection import Connection, RedisAddress
+from rfctl.store.address import RedisAddress
+from rfctl.store.connection import Connection
 from tests.support import workers
 from tests.support.servers import RedisServer, ServerMaker
 from tests.support.waiting import PATIENCE_S

@@ -75,7 +75,7 @@ async def test_alias_expires_a_month_after_its_last_use(connection: Connection) 
 async def test_memory_of_written_aliases_is_bounded(
     connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rfctl.store.aliases._MOST_FRESH", 2)
+    monkeypatch.setattr("rfctl.store.aliases._MAX_FRESH", 2)
     aliases = Aliases(connection)
     await aliases.learn_and_resolve([message(f"{n}", f"7{n}", alias=f"id{n}") for n in range(3)])
     await connection.call("FLUSHDB")

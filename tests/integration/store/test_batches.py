@@ -11,7 +11,8 @@ import pytest
 from rfctl.batching.policy import Rule
 from rfctl.errors import RedisCannotNowError, RedisUnreachableError
 from rfctl.model.message import Media, Message
-from rfctl.store.connection import Connection, RedisAddress
+from rfctl.store.address import RedisAddress
+from rfctl.store.connection import Connection
 from rfctl.store.keys import batch_key_of
 from tests.support.batching import make_rig
 from tests.support.clock import VirtualClock
@@ -440,7 +441,7 @@ async def test_cancellation_is_obeyed_while_connecting(server: RedisServer, turn
             own = asyncio.current_task()
             assert own is not None
             own.cancel()  # as Ctrl-C does while the task runs
-        async for _ in connection.published("x"):
+        async for _ in connection.follow_channel("x"):
             pass
 
     async def ask() -> None:

@@ -22,8 +22,8 @@ async def dead_letter(
     fields = ("phone", PHONE, "company", "7", "text", text, "count", "1", "reason", "quiet", "messages", "[]")
     await connection.call("XADD", shard.out, "*", *fields)
     await deliveries.lease("test", 60_000)
-    entry = (await deliveries.unread(100, 100, "test") or [])[-1]
-    await deliveries.schedule_retry(entry.name, [entry.id], wait_ms=0, error="no answer")
+    entry = (await deliveries.read_new(100, 100, "test") or [])[-1]
+    await deliveries.schedule_retry(entry.batch_key, [entry.id], wait_ms=0, error="no answer")
     await deliveries.dead_letter(entry, error)
     return entry
 
@@ -40,14 +40,14 @@ def shards(request: pytest.FixtureRequest) -> list[ShardKeys]:
 
 
 async def texts(room: DeadLetters, most: int = 100, sink: str = "") -> list[str]:
-    return [letter.entry.merged.text for letter in await room.newest(most, sink)]
+    return [letter.entry.merged.text for letter in await room.list_newest(most, sink)]
 
 
 async def test_dead_letter_has_its_sink_and_every_attempt(
     connection: Connection, shards: list[ShardKeys]
 ) -> None:
     entry = await dead_letter(connection, shards[-1], 'Привет, "you"')
-    [letter] = await DeadLetters(connection, shards).newest()
+    [letter] = await DeadLetters(connection, shards).list_newest()
     assert (letter.sink, letter.entry.merged.text, letter.entry.merged.phone) == (
         "crm",
         'Привет, "you"',
@@ -55,7 +55,7 @@ async def test_dead_letter_has_its_sink_and_every_attempt(
     )
     assert [attempt.error for attempt in letter.attempts] == ["no answer", "answered 500"]
     assert all(abs(attempt.at_ms - letter.died_ms) < 5000 for attempt in letter.attempts)
-    assert letter.message_id == entry.delivery().id
+    assert letter.message_id == entry.to_delivery().id
     assert letter.id.endswith(f"-{shards[-1].number}") == (len(shards) > 1)
 
 
@@ -79,7 +79,7 @@ async def test_letters_of_a_sink_are_found_behind_many_of_another(connection: Co
     room = DeadLetters(connection, shards)
     assert await texts(room, 10, "crm") == ["mine"]
     assert len(await texts(room, 10, "other")) == 10
-    assert len([letter async for letter in room.each("other")]) == 450
+    assert len([letter async for letter in room.iterate("other")]) == 450
 
 
 async def test_letter_is_named_by_its_own_id_or_its_messages(
@@ -89,10 +89,10 @@ async def test_letter_is_named_by_its_own_id_or_its_messages(
     await next_ms(connection)  # a dead entry's own id may else be another message's
     await dead_letter(connection, shards[-1], "y")
     room = DeadLetters(connection, shards)
-    [wanted] = [letter for letter in await room.newest() if letter.entry.id == entry.id]
-    for name in (wanted.id, wanted.entry_id, entry.id, entry.delivery().id):
-        assert [letter.id for letter in await room.named(name)] == [wanted.id], name
-    assert await room.named("1-1") == []
+    [wanted] = [letter for letter in await room.list_newest() if letter.entry.id == entry.id]
+    for name in (wanted.id, wanted.entry_id, entry.id, entry.to_delivery().id):
+        assert [letter.id for letter in await room.find(name)] == [wanted.id], name
+    assert await room.find("1-1") == []
 
 
 async def test_retry_sends_the_message_again_once_with_all_attempts_before_it(
@@ -100,13 +100,13 @@ async def test_retry_sends_the_message_again_once_with_all_attempts_before_it(
 ) -> None:
     entry = await dead_letter(connection, shards[-1], "again")
     room = DeadLetters(connection, shards)
-    [letter] = await room.newest()
+    [letter] = await room.list_newest()
     assert await room.retry(letter)
     assert not await room.retry(letter)
     assert await room.count() == 0
     deliveries = DeliveryQueue(connection, shards[-1], "crm")
-    assert await deliveries.due(10) == ([PHONE], None)
-    waiting = await deliveries.fetch(await deliveries.first_due(PHONE))
+    assert await deliveries.find_due(10) == ([PHONE], None)
+    waiting = await deliveries.fetch(await deliveries.find_first_due(PHONE))
     assert (waiting.id, waiting.merged.text, waiting.attempts) == (entry.id, "again", 0)
 
 
@@ -114,7 +114,7 @@ async def test_drop_deletes_one_letter_only(connection: Connection, shards: list
     await dead_letter(connection, shards[0], "away")
     await dead_letter(connection, shards[0], "stays")
     room = DeadLetters(connection, shards)
-    [first] = [letter for letter in await room.newest() if letter.entry.merged.text == "away"]
+    [first] = [letter for letter in await room.list_newest() if letter.entry.merged.text == "away"]
     assert await room.drop(first)
     assert not await room.drop(first)
     assert await texts(room) == ["stays"]
@@ -127,7 +127,7 @@ async def test_entry_of_another_program_is_shown_and_can_be_dropped(connection: 
         "XADD", shard.dead, "9-2", "sink", "crm", "id", "5-5", "tries", "nonsense", "text", "t"
     )
     room = DeadLetters(connection, [shard])
-    odd, half = await room.newest()
+    odd, half = await room.list_newest()
     assert (odd.sink, odd.attempts, odd.entry.merged.text) == ("", (), "")
     assert (half.sink, half.attempts, half.message_id) == ("crm", (), "5-5")
     assert await room.drop(odd)

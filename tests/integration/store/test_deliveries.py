@@ -8,7 +8,7 @@ import pytest
 
 from rfctl.errors import GroupMissingError
 from rfctl.store.connection import Connection
-from rfctl.store.output_stream import make_group
+from rfctl.store.output_stream import ensure_group
 from tests.support.clock import VirtualClock
 from tests.support.forwarding import deliveries, hand_over
 
@@ -20,11 +20,11 @@ async def test_deleted_group_is_named_and_opening_begins_with_what_is_kept(conne
     await queue.lease("test", 60_000)
     await connection.call("XGROUP", "DESTROY", "rfctl:out", queue.group)
     with pytest.raises(GroupMissingError):
-        await queue.unread(10, 1, "test")
+        await queue.read_new(10, 1, "test")
     with pytest.raises(GroupMissingError):
-        await queue.unacknowledged("0-0", 10, "test")
+        await queue.read_unacknowledged("0-0", 10, "test")
     await queue.open()
-    assert [entry.id for entry in await queue.unread(10, 1, "test") or []] == [entry_id]
+    assert [entry.id for entry in await queue.read_new(10, 1, "test") or []] == [entry_id]
 
 
 async def test_group_that_another_daemon_made_meanwhile_stays_as_it_is(
@@ -34,10 +34,10 @@ async def test_group_that_another_daemon_made_meanwhile_stays_as_it_is(
         return False
 
     await hand_over(connection, ("7", "a"))
-    await make_group(connection, "rfctl:out", "g")
+    await ensure_group(connection, "rfctl:out", "g")
     await connection.call("XGROUP", "SETID", "rfctl:out", "g", "$")
     monkeypatch.setattr("rfctl.store.output_stream._has_group", misses_it)
-    await make_group(connection, "rfctl:out", "g")
+    await ensure_group(connection, "rfctl:out", "g")
     assert await connection.call("XREADGROUP", "GROUP", "g", "w", "STREAMS", "rfctl:out", ">") is None
 
 
@@ -46,13 +46,13 @@ async def test_retry_is_due_by_the_clock_of_the_scripts(timed: Connection, clock
     queue = deliveries(timed)
     await queue.open()
     await queue.lease("test", 60_000)
-    await queue.unread(10, 1, "test")
+    await queue.read_new(10, 1, "test")
     await queue.schedule_retry("7", [entry_id], wait_ms=3_600_000, error="no answer")
     await clock.advance(3_599_999)
-    assert await queue.due(10) == ([], 1)
+    assert await queue.find_due(10) == ([], 1)
     await clock.advance(1)
-    assert await queue.due(10) == (["7"], None)
-    assert await queue.first_due("7") == entry_id
+    assert await queue.find_due(10) == (["7"], None)
+    assert await queue.find_first_due("7") == entry_id
 
 
 async def test_fixed_wait_is_not_shortened_unless_asked_for(timed: Connection, clock: VirtualClock) -> None:
@@ -62,6 +62,6 @@ async def test_fixed_wait_is_not_shortened_unless_asked_for(timed: Connection, c
     for phone, entry_id in zip(("7", "8"), ids, strict=True):
         await queue.schedule_retry(phone, [entry_id], wait_ms=60_000, fixed=phone == "7")
     assert await queue.retry_now(fixed_too=False) == 1
-    assert await queue.due(10) == (["8"], 60_000)
+    assert await queue.find_due(10) == (["8"], 60_000)
     assert await queue.retry_now() == 1
-    assert await queue.due(10) == (["7", "8"], None)
+    assert await queue.find_due(10) == (["7", "8"], None)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from rfctl.errors import StoreError
+from rfctl.errors import EmbeddedServerError
 from rfctl.store.embedded import EmbeddedServer, find_embedded
 
 
@@ -23,7 +23,7 @@ def embedded(tmp_path: Path) -> Iterator[EmbeddedServer]:
 
 async def test_end_of_the_server_is_noticed_at_once(embedded: EmbeddedServer) -> None:
     address = embedded.start()
-    waiting = asyncio.create_task(embedded.wait_ended())
+    waiting = asyncio.create_task(embedded.wait_until_ended())
     done, _ = await asyncio.wait({waiting}, timeout=0.05)
     assert not done, "it runs"
     os.kill(address.pid, signal.SIGKILL)
@@ -34,7 +34,7 @@ async def test_end_of_the_server_is_noticed_at_once(embedded: EmbeddedServer) ->
 async def test_waiting_for_the_end_can_be_given_up(embedded: EmbeddedServer) -> None:
     embedded.start()
     for _ in range(2):
-        waiting = asyncio.create_task(embedded.wait_ended())
+        waiting = asyncio.create_task(embedded.wait_until_ended())
         await asyncio.sleep(0)
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -42,7 +42,7 @@ async def test_waiting_for_the_end_can_be_given_up(embedded: EmbeddedServer) -> 
 
 
 async def test_server_that_is_not_started_has_ended(embedded: EmbeddedServer) -> None:
-    await embedded.wait_ended()
+    await embedded.wait_until_ended()
 
 
 def test_running_server_is_located_and_a_stopped_one_is_not(embedded: EmbeddedServer, tmp_path: Path) -> None:
@@ -50,5 +50,5 @@ def test_running_server_is_located_and_a_stopped_one_is_not(embedded: EmbeddedSe
     assert embedded.locate() == address.tcp_url
     assert find_embedded(tmp_path) == address
     embedded.stop()
-    with pytest.raises(StoreError):
+    with pytest.raises(EmbeddedServerError):
         embedded.locate()

@@ -10,15 +10,15 @@ from rfctl.assembly.sinks import list_configured_sinks
 from rfctl.store.connection import Connection
 from rfctl.store.deliveries import DeliveryQueue
 from rfctl.store.keys import PAUSED, Keyspace, ShardKeys
-from rfctl.store.output_stream import OutputStream, make_group
+from rfctl.store.output_stream import OutputStream, ensure_group
 from rfctl.store.paused_sinks import PausedSinks
 from rfctl.store.pending import PendingSummary, read_pending
-from rfctl.store.retry_queue import END, pending_deliveries
+from rfctl.store.retry_queue import END, read_pending_deliveries
 from rfctl.store.sink_status import (
     ConfiguredSink,
     SinkStatus,
-    orphaned_groups,
-    sink_statuses,
+    read_orphaned_groups,
+    read_sink_statuses,
 )
 from rfctl.store.stream_entry import StreamEntry
 from tests.conftest import configure
@@ -39,7 +39,9 @@ async def leave(connection: Connection, shard: ShardKeys, phone: str) -> str:
 
 async def look(connection: Connection, shards: list[ShardKeys], outlet: ConfiguredSink = CRM) -> SinkStatus:
     paused = await PausedSinks(connection).list()
-    [status] = await sink_statuses(connection, shards, [outlet], await pending_on(connection, shards), paused)
+    [status] = await read_sink_statuses(
+        connection, shards, [outlet], await pending_on(connection, shards), paused
+    )
     return status
 
 
@@ -51,22 +53,22 @@ async def read(connection: Connection, shard: ShardKeys) -> tuple[DeliveryQueue,
     deliveries = DeliveryQueue(connection, shard, "crm")
     await deliveries.open()
     await deliveries.lease("test", 60_000)
-    return deliveries, await deliveries.unread(100, 1, "test") or []
+    return deliveries, await deliveries.read_new(100, 1, "test") or []
 
 
 async def shown_lag(connection: Connection, lag: int) -> int | None:
     """The lag as it is shown: Redis 6 has none."""
-    return None if (await connection.server()).version.startswith("6.") else lag
+    return None if (await connection.read_server_info()).version.startswith("6.") else lag
 
 
 async def test_sink_without_a_group_lags_behind_everything_that_is_kept(
     connection: Connection, shards: list[ShardKeys]
 ) -> None:
     empty = await look(connection, shards)
-    assert (empty.lag, empty.oldest_ms, empty.unserved) == (0, None, len(shards))
+    assert (empty.lag, empty.oldest_ms, empty.unserved_shards) == (0, None, len(shards))
     ids = [await leave(connection, shard, "p") for shard in shards]
     seen = await look(connection, shards)
-    assert (seen.lag, seen.unacknowledged, seen.held) == (len(shards), 0, 0)
+    assert (seen.lag, seen.unacknowledged, seen.phones_waiting) == (len(shards), 0, 0)
     assert seen.oldest_ms == min(int(entry_id.partition("-")[0]) for entry_id in ids)
 
 
@@ -79,7 +81,7 @@ async def test_entry_in_delivery_is_unacknowledged_and_has_an_age(
     seen = await look(connection, shards)
     assert (seen.lag, seen.unacknowledged) == (await shown_lag(connection, 1), 1)
     assert seen.oldest_ms == int(first.partition("-")[0])
-    await deliveries.acknowledge(entry.name, entry.id)
+    await deliveries.acknowledge(entry.batch_key, entry.id)
     await connection.call("XREADGROUP", "GROUP", CRM.group, "x", "STREAMS", shards[0].out, ">")
     await connection.call("XACK", shards[0].out, CRM.group, await newest(connection, shards[0]))
     seen = await look(connection, shards)
@@ -101,9 +103,9 @@ async def test_status_counts_held_phones_waiting_messages_and_failures(
     await deliveries.schedule_retry("a", [first.id, second.id], wait_ms=60_000, error="answered 500")
     await deliveries.dead_letter(other, "answered 400")
     seen, now = await look(connection, shards), await connection.now_ms()
-    assert (seen.held, seen.waiting, seen.failures, seen.dead) == (1, 2, 2, 1)
-    assert seen.next_try_ms is not None
-    assert 50_000 < seen.next_try_ms - now <= 60_000
+    assert (seen.phones_waiting, seen.messages_waiting, seen.failures, seen.dead) == (1, 2, 2, 1)
+    assert seen.next_retry_ms is not None
+    assert 50_000 < seen.next_retry_ms - now <= 60_000
 
 
 async def test_status_names_the_daemons_and_counts_unserved_shards(
@@ -112,9 +114,9 @@ async def test_status_names_the_daemons_and_counts_unserved_shards(
     for shard in shards[:-1]:
         await DeliveryQueue(connection, shard, "crm").lease("daemon-1", 60_000)
     seen = await look(connection, shards)
-    assert (seen.holders, seen.unserved) == (("daemon-1",) if shards[:-1] else (), 1)
+    assert (seen.leased_by, seen.unserved_shards) == (("daemon-1",) if shards[:-1] else (), 1)
     await DeliveryQueue(connection, shards[-1], "crm").lease("daemon-2", 60_000)
-    assert (await look(connection, shards)).unserved == 0
+    assert (await look(connection, shards)).unserved_shards == 0
 
 
 async def test_pause_has_a_reason_and_a_time_and_ends_once(
@@ -140,11 +142,11 @@ async def test_stream_workers_are_shown_by_their_own_group(connection: Connectio
     [shard] = Keyspace().all()
     workers = ConfiguredSink("bot", "stream", "bots", forwarded=False)
     await leave(connection, shard, "a")
-    await make_group(connection, shard.out, "bots")
+    await ensure_group(connection, shard.out, "bots")
     await leave(connection, shard, "b")
     await connection.call("XREADGROUP", "GROUP", "bots", "w", "COUNT", 1, "STREAMS", shard.out, ">")
     seen = await look(connection, [shard], workers)
-    assert (seen.unacknowledged, seen.holders, seen.unserved) == (1, (), 0)
+    assert (seen.unacknowledged, seen.leased_by, seen.unserved_shards) == (1, (), 0)
     assert seen.lag == await shown_lag(connection, 1)
 
 
@@ -152,13 +154,13 @@ async def test_stream_without_a_configured_group_has_no_lag(connection: Connecti
     [shard] = Keyspace().all()
     await leave(connection, shard, "a")
     seen = await look(connection, [shard], ConfiguredSink("bot", "stream", "", forwarded=False))
-    assert (seen.lag, seen.oldest_ms, seen.unserved) == (None, None, 0)
+    assert (seen.lag, seen.oldest_ms, seen.unserved_shards) == (None, None, 0)
 
 
 async def test_lag_that_redis_cannot_tell_is_none(connection: Connection) -> None:
     [shard] = Keyspace().all()
     ids = [await leave(connection, shard, "a") for _ in range(4)]
-    await make_group(connection, shard.out, CRM.group)
+    await ensure_group(connection, shard.out, CRM.group)
     await connection.call("XREADGROUP", "GROUP", CRM.group, "x", "COUNT", 1, "STREAMS", shard.out, ">")
     await connection.call("XDEL", shard.out, ids[2])  # a hole among the unread: Redis counts no more
     assert (await look(connection, [shard])).lag is None
@@ -207,13 +209,13 @@ async def test_retry_cause_has_the_last_error_and_the_first_time(
     assert seen is not None
     assert seen.error == "last of b"
     assert seen.since_ms < seen.at_ms
-    [pending] = await pending_deliveries(connection, shards, ["crm", "copy"], "a")
+    [pending] = await read_pending_deliveries(connection, shards, ["crm", "copy"], "a")
     assert (pending.sink, pending.messages, pending.attempts) == ("crm", 1, 2)
     assert pending.last is not None
     assert pending.last.error == "last of a"
     assert pending.last.at_ms > seen.since_ms
-    assert pending.next_try_ms is not None
-    assert await pending_deliveries(connection, shards, ["crm"], "nobody") == []
+    assert pending.next_retry_ms is not None
+    assert await read_pending_deliveries(connection, shards, ["crm"], "nobody") == []
 
 
 async def _later(connection: Connection, shards: list[ShardKeys]) -> bool:
@@ -226,7 +228,7 @@ async def test_phone_without_an_attempt_has_no_error(connection: Connection, sha
     deliveries, [entry] = await read(connection, shards[0])
     await deliveries.schedule_retry("a", [entry.id], wait_ms=0)
     assert (await look(connection, shards)).retry_cause is None
-    [pending] = await pending_deliveries(connection, shards, ["crm"], "a")
+    [pending] = await read_pending_deliveries(connection, shards, ["crm"], "a")
     assert (pending.attempts, pending.last) == (0, None)
 
 
@@ -237,22 +239,22 @@ async def test_group_of_a_sink_that_is_not_configured_is_orphaned(
         await leave(connection, shard, "a")
         await read(connection, shard)
         await leave(connection, shard, "b")
-        await make_group(connection, shard.out, "bots")
+        await ensure_group(connection, shard.out, "bots")
         await DeliveryQueue(connection, shard, "crm").lease("test", 0)
     groups = (await pending_on(connection, shards)).groups
-    assert await orphaned_groups(connection, shards, groups, [CRM]) == []
-    [group] = await orphaned_groups(connection, shards, groups, [])
+    assert await read_orphaned_groups(connection, shards, groups, [CRM]) == []
+    [group] = await read_orphaned_groups(connection, shards, groups, [])
     assert (group.sink, group.shards, group.served) == ("crm", tuple(shards), False)
-    assert group.left == await shown_lag(connection, 2 * len(shards))
+    assert group.pending == await shown_lag(connection, 2 * len(shards))
     await DeliveryQueue(connection, shards[-1], "crm").lease("daemon", 60_000)
-    [group] = await orphaned_groups(connection, shards, groups, [])
+    [group] = await read_orphaned_groups(connection, shards, groups, [])
     assert group.served
 
 
 async def test_idle_time_of_a_group_is_shown(connection: Connection) -> None:
     [shard] = Keyspace().all()
     await leave(connection, shard, "a")
-    await make_group(connection, shard.out, "bots")
+    await ensure_group(connection, shard.out, "bots")
     assert [group.idle_ms for group in (await pending_on(connection, [shard])).groups] == [None]
     for worker in ("first", "second"):
         await connection.call("XREADGROUP", "GROUP", "bots", worker, "STREAMS", shard.out, ">")

@@ -10,7 +10,8 @@ import pytest
 from rfctl.assembly.sinks import build_target
 from rfctl.errors import RedisUnreachableError
 from rfctl.sinks.redis import RedisSink
-from rfctl.store.connection import Connection, RedisAddress
+from rfctl.store.address import RedisAddress
+from rfctl.store.connection import Connection
 from tests.support.certificates import self_signed
 from tests.support.forwarding import deliveries, hand_over
 from tests.support.outlets import settings
@@ -51,6 +52,6 @@ async def test_queue_is_reached_through_tls_with_the_ca_of_the_url(
     target = build_target("bot", settings(kind, url=tls_url), redis_url="redis://127.0.0.1:1/0")
     assert not isinstance(target.sink, RedisSink)
     await target.sink.open()
-    await target.sink.deliver((await deliveries(connection).fetch(entry_id)).delivery())
+    await target.sink.deliver((await deliveries(connection).fetch(entry_id)).to_delivery())
     await target.close()
     assert await connection.call("LLEN", QUEUES[kind]) == 1

@@ -35,7 +35,7 @@ class FakeQueue(DeliveryQueue):
         self.pauses.set()
         self.reads.set()
         self.open_problems: list[Exception] = []
-        self.is_paused = False
+        self.has_pause = False
         self.reading = self.pausing = False
         self.put_back: list[str] = []
         self.acknowledged: list[str] = []
@@ -47,27 +47,27 @@ class FakeQueue(DeliveryQueue):
     async def lease(self, daemon_id: str, ms: int) -> bool:
         return True
 
-    async def paused(self) -> bool:
-        is_paused, self.reading = self.is_paused, True
+    async def is_paused(self) -> bool:
+        has_pause, self.reading = self.has_pause, True
         await self.reads.wait()
         self.reading = False
-        return is_paused
+        return has_pause
 
     async def pause(self, why: str) -> None:
         self.pausing = True
         await self.pauses.wait()
-        self.is_paused = True
+        self.has_pause = True
 
-    async def unacknowledged(self, after: str, most: int, daemon_id: str) -> list[StreamEntry] | None:
+    async def read_unacknowledged(self, after: str, limit: int, daemon_id: str) -> list[StreamEntry] | None:
         entries, self.pending = self.pending, []
         return entries
 
-    async def unread(self, most: int, block_ms: int, daemon_id: str) -> list[StreamEntry] | None:
+    async def read_new(self, limit: int, block_ms: int, daemon_id: str) -> list[StreamEntry] | None:
         await asyncio.sleep(0)  # like a read, it lets others run
         entries, self.new = self.new, []
         return entries
 
-    async def due(self, most: int) -> tuple[list[str], int | None]:
+    async def find_due(self, limit: int) -> tuple[list[str], int | None]:
         return [], None
 
     async def defer(self, entries: Sequence[StreamEntry]) -> list[bool]:
@@ -75,7 +75,7 @@ class FakeQueue(DeliveryQueue):
 
     async def schedule_retry(
         self,
-        name: str,
+        batch_key: str,
         ids: Sequence[str],
         *,
         wait_ms: int,
@@ -85,7 +85,7 @@ class FakeQueue(DeliveryQueue):
     ) -> None:
         self.put_back += ids
 
-    async def acknowledge(self, name: str, entry_id: str) -> str:
+    async def acknowledge(self, batch_key: str, entry_id: str) -> str:
         self.acknowledged.append(entry_id)
         return ""
 
@@ -139,7 +139,7 @@ async def test_pause_on_its_way_to_redis_counts_when_redis_does_not_know_it() ->
     await forwarder.step()
     sink.takes.set()
     await until(lambda: queue.put_back)
-    assert (queue.put_back, queue.is_paused) == (["2-0"], False)
+    assert (queue.put_back, queue.has_pause) == (["2-0"], False)
     queue.pauses.set()
     await until(lambda: queue.put_back == ["2-0", "0-0"])
     assert (queue.acknowledged, sink.texts) == (["1-0"], ["0", "1"])
@@ -157,7 +157,7 @@ async def test_pause_that_is_requested_while_its_absence_is_read_counts() -> Non
     queue.new = [entry(7)]
     queue.reads.set()
     await turn
-    await until(lambda: queue.is_paused)
+    await until(lambda: queue.has_pause)
     await forwarder.step()
     assert sink.texts == ["0", "1"]
 
@@ -177,12 +177,12 @@ async def test_unacknowledged_entries_come_first_also_when_the_first_turn_failed
 
 async def test_error_of_a_queue_that_is_not_its_messages_starts_over() -> None:
     class CrashingQueue(FakeQueue):
-        async def acknowledge(self, name: str, entry_id: str) -> str:
+        async def acknowledge(self, batch_key: str, entry_id: str) -> str:
             if not self.acknowledged:
                 self.acknowledged.append("crash")
                 self.pending = [entry(1)]
                 raise ZeroDivisionError("a bug")
-            return await super().acknowledge(name, entry_id)
+            return await super().acknowledge(batch_key, entry_id)
 
     queue = CrashingQueue(unread=[entry(1)])
     sink = TakingSink()

@@ -72,8 +72,8 @@ def look(**parts: Any) -> Snapshot:
 
 def crm(**parts: Any) -> SinkStatus:
     quiet: dict[str, Any] = {
-        "delivered": 0, "failures": 0, "dead": 0, "lag": 0, "unacknowledged": 0, "held": 0, "waiting": 0,
-        "oldest_ms": None, "next_try_ms": None, "paused": None, "holders": ("d",), "unserved": 0,
+        "delivered": 0, "failures": 0, "dead": 0, "lag": 0, "unacknowledged": 0, "phones_waiting": 0, "messages_waiting": 0,
+        "oldest_ms": None, "next_retry_ms": None, "paused": None, "leased_by": ("d",), "unserved_shards": 0,
     }  # fmt: skip
     return SinkStatus(ConfiguredSink("crm", "http", "rfctl:crm"), **(quiet | parts))
 
@@ -87,20 +87,22 @@ def test_a_healthy_rfctl_has_no_findings() -> None:
 
 def test_a_refused_write_comes_first_and_no_daemon_is_called_missing() -> None:
     refusal = WriteRefusal("OOM", "its memory is full")
-    first, second = findings(look(write_refusals=[refusal], sinks=[crm(unserved=1, holders=())]))
+    first, second = findings(look(write_refusals=[refusal], sinks=[crm(unserved_shards=1, leased_by=())]))
     assert (first.code, first.severity, first.fix) == ("writes_refused", "error", refusal.next)
     assert second.code == "daemons_unknown"
 
 
 def test_missing_daemons_are_found_for_the_processor_and_each_sink() -> None:
-    missing = findings(look(sinks=[crm(unserved=1, holders=())]))
+    missing = findings(look(sinks=[crm(unserved_shards=1, leased_by=())]))
     assert [(finding.code, finding.subject) for finding in missing] == [
         ("processor_missing", ""), ("sink_unserved", "crm"),
     ]  # fmt: skip
 
 
 def test_failing_sink_is_reported_with_its_error_and_next_retry() -> None:
-    failing = crm(held=2, next_try_ms=15_000, retry_cause=RetryCause("answered 500", 9_000, 4_000))
+    failing = crm(
+        phones_waiting=2, next_retry_ms=15_000, retry_cause=RetryCause("answered 500", 9_000, 4_000)
+    )
     [finding] = findings(look(daemons=[ALIVE], sinks=[failing]))
     assert (finding.code, finding.severity, finding.subject) == ("sink_failing", "error", "crm")
     assert finding.fact == (
@@ -110,7 +112,9 @@ def test_failing_sink_is_reported_with_its_error_and_next_retry() -> None:
 
 
 def test_a_paused_sink_announces_no_retry() -> None:
-    paused = crm(paused=Pause("moves"), held=1, next_try_ms=1, retry_cause=RetryCause("no", 9_000, 9_000))
+    paused = crm(
+        paused=Pause("moves"), phones_waiting=1, next_retry_ms=1, retry_cause=RetryCause("no", 9_000, 9_000)
+    )
     pause, failing = findings(look(daemons=[ALIVE], sinks=[paused]))
     assert pause.line() == "sink crm is paused: moves (rfctl resume crm)"
     assert failing.fix == "rfctl resume crm retries now"

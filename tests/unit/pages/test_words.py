@@ -29,7 +29,7 @@ LEVELS = {level: level for level in ("debug", "info", "warning", "error", "criti
 }
 LOGS = {"log", "logger", "get_logger"}
 EVENT = re.compile(r"[a-z]+(_[a-z]+)+")
-MEAN_WORDS, MOST_WORDS = 14, 30
+MEAN_WORDS, MAX_WORDS = 14, 30
 
 
 def names_bound(node: ast.AST) -> Iterator[str]:
@@ -108,7 +108,7 @@ def misnamed_events(source: str) -> list[str]:
 
 def too_long(sentences: list[Sentence]) -> list[str]:
     """Return `words: text` of each sentence that is too long."""
-    return [f"{each.words}: {each.text}" for each in sentences if each.words > MOST_WORDS]
+    return [f"{each.words}: {each.text}" for each in sentences if each.words > MAX_WORDS]
 
 
 def name_of(path: Path) -> str:

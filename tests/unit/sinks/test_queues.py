@@ -10,9 +10,9 @@ from rfctl.errors import SettingsError
 from rfctl.model.delivery import Delivery
 from rfctl.model.stored import Merged
 from rfctl.section import build_section
-from rfctl.sinks.bullmq.sink import MOST_QUEUES, BullMq
+from rfctl.sinks.bullmq.sink import MAX_QUEUES, BullMq
 from rfctl.sinks.contract import DeliveryError, Sink
-from rfctl.sinks.queues import job_data, job_id
+from rfctl.sinks.queues import build_job_data, build_job_id
 from rfctl.sinks.redis import RedisSink
 from rfctl.sinks.registry import SPECS, build_sink
 
@@ -43,7 +43,7 @@ async def opened(type_: str, **options: Any) -> Sink:
 
 @pytest.mark.parametrize("id_", ["1790000000000-0", "1790000000000", "17:1790000000000-0"])
 def test_a_job_id_is_one_that_node_and_rq_accept(id_: str) -> None:
-    results = job_id("my bot", delivery(id_=id_))
+    results = build_job_id("my bot", delivery(id_=id_))
     assert results.replace("-", "").isalnum()
     assert not results.isdigit()
 
@@ -54,7 +54,7 @@ def test_plain_data_keeps_every_number_that_can_be_written() -> None:
         + b"9" * 5_000
         + b"}}"
     )
-    data = job_data(delivery(raw=raw))
+    data = build_job_data(delivery(raw=raw))
     metadata = data["metadata"]["originalMessages"][0]["metadata"]
     assert metadata["id"] == 123456789012345678901234567890
     assert (metadata["x"], metadata["huge"], len(metadata["long"])) == (-1.5, "1e400", 5_000)
@@ -90,11 +90,11 @@ async def test_wrong_options_are_said_with_the_name_of_the_sink(type_: str, opti
 
 async def test_a_sink_of_many_queues_keeps_only_the_latest() -> None:
     sink = await opened("bullmq")
-    for company in range(MOST_QUEUES + 3):
+    for company in range(MAX_QUEUES + 3):
         with pytest.raises(DeliveryError):
             await sink.deliver(delivery(company=str(company)))
     assert isinstance(sink, BullMq)
-    assert len(sink._queues) == MOST_QUEUES
+    assert len(sink._queues) == MAX_QUEUES
     assert "q-0" not in sink._queues
     await sink.close()
 

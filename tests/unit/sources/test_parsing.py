@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rfctl.model.message import Message
-from rfctl.sources.contract import NotUnderstoodError
-from rfctl.sources.parsing import check_limits, normalize_type, strip_fields, unix_ms
+from rfctl.sources.contract import UnparsedError
+from rfctl.sources.parsing import check_limits, normalize_type, parse_unix_ms, strip_fields
 from tests.support.recorded import ANY_JSON
 
 HEAVY = frozenset({"picture", "_data"})
@@ -31,7 +31,7 @@ def message(**fields: Any) -> Message:
     ],
 )
 def test_a_time_is_read_in_seconds_and_in_ms(written: float | str, ms: int) -> None:
-    assert unix_ms(written) == ms
+    assert parse_unix_ms(written) == ms
 
 
 @pytest.mark.parametrize(
@@ -43,12 +43,12 @@ def test_a_time_is_read_in_seconds_and_in_ms(written: float | str, ms: int) -> N
     ids=lambda written: type(written).__name__,
 )
 def test_value_that_is_no_time_is_none(written: Any) -> None:
-    assert unix_ms(written) is None
+    assert parse_unix_ms(written) is None
 
 
 @given(st.integers() | st.floats() | st.text() | st.booleans() | st.none())
 def test_any_value_is_a_time_that_can_be_stored_or_none(written: Any) -> None:
-    ms = unix_ms(written)
+    ms = parse_unix_ms(written)
     assert ms is None or 0 <= ms < 1e15
 
 
@@ -68,7 +68,7 @@ def test_any_value_is_a_time_that_can_be_stored_or_none(written: Any) -> None:
     ],
 )
 def test_message_over_the_limits_has_a_reason(fields: dict[str, str], why: str) -> None:
-    with pytest.raises(NotUnderstoodError) as problem:
+    with pytest.raises(UnparsedError) as problem:
         check_limits(message(**fields), 100)
     assert problem.value.fact == why
 

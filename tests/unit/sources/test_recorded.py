@@ -11,11 +11,11 @@ from rfctl.sources.contract import Source
 from rfctl.sources.generic.config import GenericConfig
 from rfctl.sources.generic.mapped import Mapped
 from rfctl.sources.registry import SPECS
-from tests.support.recorded import Case, cases, check, check_stored, check_unclear, survived
+from tests.support.recorded import Case, cases, check, check_stored, check_unparsed, survived
 
 KINDS = ("evolution", "green-api", "mapped", "telegram", "twilio", "waha", "whatsapp-cloud")
 RECORDED = [(kind, case) for kind in KINDS for case in cases(kind)]
-UNCLEAR = [(kind, case) for kind, case in RECORDED if case.expected["unclear"]]
+UNPARSED = [(kind, case) for kind, case in RECORDED if case.expected["unparsed"]]
 MAPPING = {"each": "list", "phone": "from", "text": "text", "id": "id"}
 
 
@@ -37,29 +37,29 @@ def test_a_recorded_payload_is_read_as_the_table_says(kind: str, case: Case) -> 
 
 @pytest.mark.parametrize(("kind", "case"), RECORDED, ids=str)
 def test_a_message_goes_through_its_stored_form_unharmed(kind: str, case: Case) -> None:
-    check_stored(source_of(kind, case.expected.get("mapping")).messages(case.body))
+    check_stored(source_of(kind, case.expected.get("mapping")).parse(case.body))
 
 
 @pytest.mark.parametrize(("kind", "case"), RECORDED, ids=str)
 def test_a_redacted_payload_is_read_as_before(kind: str, case: Case) -> None:
     source = source_of(kind, case.expected.get("mapping"))
-    assert source.messages(source.redact(case.body)) == source.messages(case.body)
+    assert source.parse(source.redact(case.body)) == source.parse(case.body)
 
 
-@pytest.mark.parametrize(("kind", "case"), UNCLEAR, ids=str)
+@pytest.mark.parametrize(("kind", "case"), UNPARSED, ids=str)
 def test_unparsed_part_can_be_parsed_again_alone(kind: str, case: Case) -> None:
     source = source_of(kind, case.expected.get("mapping"))
-    check_unclear(source, source.messages(case.body))
+    check_unparsed(source, source.parse(case.body))
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "mapped"])
 def test_a_message_is_the_companys_whose_source_it_is(kind: str) -> None:
     source = source_of(kind)
-    read = [item.company for case in cases(kind) for item in source.messages(case.body).messages]
+    read = [item.company for case in cases(kind) for item in source.parse(case.body).messages]
     assert set(read) == {"7"}
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @given(body=st.binary(max_size=200))
-def test_any_bytes_are_read_or_unclear_or_not_understood(kind: str, body: bytes) -> None:
+def test_any_bytes_are_read_or_unparsed_or_not_understood(kind: str, body: bytes) -> None:
     survived(source_of(kind), body)

@@ -12,7 +12,7 @@ from rfctl.errors import (
     ReplyError,
     RfctlError,
 )
-from rfctl.store.connection import RedisAddress
+from rfctl.store.address import RedisAddress
 from rfctl.store.reply_errors import explain_failure
 
 ADDRESS = RedisAddress("redis://127.0.0.1:1/0", "the test")

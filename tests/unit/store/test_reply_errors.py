@@ -13,7 +13,7 @@ from rfctl.errors import TEMPORARY, OverloadedError, RedisCannotNowError
 from rfctl.ingest.group_commit import Bounds, GroupCommit
 from rfctl.model.message import Message
 from rfctl.model.stored import Added
-from rfctl.store.connection import RedisAddress
+from rfctl.store.address import RedisAddress
 from rfctl.store.reply_errors import CANNOT_NOW, explain_failure
 
 ADDRESS = RedisAddress("redis://127.0.0.1:1/0", "the test")

@@ -12,7 +12,7 @@ from typing import get_args
 import pytest
 
 from rfctl.model.closed_sets import DrainReason, Reason
-from rfctl.store.scripts import CLOCK, ScriptLibrary, includes, verbs
+from rfctl.store.scripts import CLOCK, ScriptLibrary, list_verbs, parse_includes
 from tests.support.clock import INCLUDE
 
 LUA = Path(str(resources.files("rfctl.store").joinpath("lua")))
@@ -20,7 +20,7 @@ REPOSITORY = Path(__file__).parents[3]
 NEEDED = "luacheck is not on this machine: apt install lua-check"
 
 
-@pytest.fixture(params=verbs())
+@pytest.fixture(params=list_verbs())
 def verb(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -82,7 +82,7 @@ def test_only_the_clock_reads_the_time() -> None:
 def test_another_clock_takes_the_place_of_the_servers(verb: str) -> None:
     text = ScriptLibrary(INCLUDE).script(verb).text
     assert "'TIME'" not in text
-    assert (INCLUDE in text) == (CLOCK in includes(text_of(verb)))
+    assert (INCLUDE in text) == (CLOCK in parse_includes(text_of(verb)))
 
 
 def test_includes_stand_before_the_verb_in_their_order() -> None:

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rfctl.model.message import Message
-from rfctl.store.connection import Connection, RedisAddress
+from rfctl.store.address import RedisAddress
+from rfctl.store.connection import Connection
 from tests.support.batching import make_rig
 
 messages = st.tuples(

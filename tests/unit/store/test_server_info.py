@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rfctl.store.server_info import write_refusals
+from rfctl.store.server_info import find_write_refusals
 
 FINE = {
     "role": "master", "maxmemory": "0", "maxmemory_human": "0B", "maxmemory_policy": "noeviction",
@@ -16,19 +16,19 @@ SAVES = {"save": "3600 1", "stop-writes-on-bgsave-error": "yes", "min-replicas-t
 
 
 def causes(settings: dict[str, str] = SAVES, /, **info: str) -> list[tuple[str, str]]:
-    return [(refusal.code, refusal.why) for refusal in write_refusals(FINE | info, settings)]
+    return [(refusal.code, refusal.why) for refusal in find_write_refusals(FINE | info, settings)]
 
 
 def test_healthy_redis_refuses_nothing() -> None:
     assert causes() == []
     assert causes(maxmemory="1000") == []
-    assert write_refusals({}, {}) == []
+    assert find_write_refusals({}, {}) == []
 
 
 def test_a_full_memory_is_named_with_its_size() -> None:
     full = {"maxmemory": "900", "maxmemory_human": "900B"}
     assert causes(**full) == [("OOM", "its memory is full: 1000B used, maxmemory is 900B")]
-    assert [refusal.next for refusal in write_refusals(FINE | full, SAVES)] == [
+    assert [refusal.next for refusal in find_write_refusals(FINE | full, SAVES)] == [
         "look at `redis-cli info memory`, and raise maxmemory"
     ]
 

@@ -3,7 +3,7 @@
 -- Clears one batch and returns its items: what an operator throws away is shown once more.
 -- KEYS  1 index of due times (zset)   2 output stream   3 totals (hash)
 -- ARGV  1 batch prefix   2 last-msg prefix   3 separator   4 order: arrival|sent   5 overdue_ms   6 events channel
---       7 name
+--       7 batch key
 -- Returns the items, oldest first.
 local items = redis.call('LRANGE', BATCH .. ARGV[7], 0, -1)
 clear(ARGV[7])

@@ -11,14 +11,14 @@ local LIMIT, LONGEST_MS, ALL = tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[9] ~= 
 local MOST_MESSAGES = 2000  -- a call's length goes by messages too
 local batches, messages, clamped, overdue = 0, 0, 0, {}
 
-local function last_wait(name)
-  local item = redis.pcall('LINDEX', BATCH .. name, -1)
+local function last_wait(batch_key)
+  local item = redis.pcall('LINDEX', BATCH .. batch_key, -1)
   return type(item) == 'string' and read_item(item) or { at = NOW, wait = 0 }
 end
 
-local function reason_of(name, due)
+local function reason_of(batch_key, due)
   if due > NOW then return ARGV[9] end
-  local last = last_wait(name)
+  local last = last_wait(batch_key)
   return last.at + last.wait <= due and 'quiet' or 'max-wait'
 end
 
@@ -40,8 +40,8 @@ local till = ALL and '+inf' or whole(NOW)
 local names = redis.call('ZRANGEBYSCORE', DUE, '-inf', till, 'WITHSCORES', 'LIMIT', 0, LIMIT)
 for i = 1, #names, 2 do
   if messages >= MOST_MESSAGES then break end
-  local name, due = names[i], tonumber(names[i + 1])
-  local id, size, late, phone = hand_over(name, reason_of(name, due), math.min(due, NOW))
+  local batch_key, due = names[i], tonumber(names[i + 1])
+  local id, size, late, phone = hand_over(batch_key, reason_of(batch_key, due), math.min(due, NOW))
   if id then
     batches, messages = batches + 1, messages + size
     if late > OVERDUE_MS then table.insert(overdue, phone); table.insert(overdue, late) end

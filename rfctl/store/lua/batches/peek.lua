@@ -2,7 +2,7 @@
 -- include: shared/clock
 -- Reads one batch at one moment.
 -- KEYS  1 index of due times   2 the batch
--- ARGV  1 name
+-- ARGV  1 batch key
 -- Returns now (Unix ms), due (Unix ms, -1: none), then the items, oldest first.
 local due = redis.call('ZSCORE', KEYS[1], ARGV[1])
 local answer = { NOW, tonumber(due or -1) }

@@ -1,5 +1,5 @@
 -- flags=allow-oom: it frees memory that what was read is delivered
--- Reads for a sink, while this daemon has the lease: another holder has begun with what is unacknowledged before,
+-- Reads for a sink, while this daemon has the lease: another daemon has begun with what is unacknowledged before,
 -- and would not see what is read after that.
 -- KEYS  1 output stream   2 lease
 -- ARGV  1 consumer group   2 consumer   3 daemon id   4 most

@@ -1,18 +1,18 @@
 -- include: shared/clock, shared/delivery
--- Holds a phone: its first message is tried again later, the others wait behind it.
--- KEYS  1 output stream   2 waiting (zset, no scores: name NUL id)   3 retry (zset, name → when, Unix ms)
---       4 tries (hash, id → JSON array)   5 bodies (hash, id → JSON array of fields)   6 totals (hash)
+-- Lets a phone wait: its first message is tried again later, the others go behind it.
+-- KEYS  1 output stream   2 waiting (zset, no scores: batch key NUL id)   3 retry (zset, batch key → when, Unix ms)
+--       4 attempts (hash, id → JSON array)   5 bodies (hash, id → JSON array of fields)   6 totals (hash)
 -- ARGV  1 consumer group   2 sink
---       3 name   4 wait, ms   5 what went wrong, as a JSON string, or '' when nothing was tried   6 tries before it
---       7 fixed | ''   8… ids, oldest first
--- A call that is made again because its answer was lost counts one try.
+--       3 batch key   4 wait, ms   5 what went wrong, as a JSON string, or '' when nothing was tried
+--       6 attempts before it   7 fixed | ''   8… ids, oldest first
+-- A call that is made again because its answer was lost counts one attempt.
 -- Returns 1.
-local name, id = ARGV[3], ARGV[8]
-local before = redis.call('HGET', TRIES, id)
+local batch_key, id = ARGV[3], ARGV[8]
+local before = redis.call('HGET', ATTEMPTS, id)
 if ARGV[5] ~= '' and (before and #cjson.decode(before) or 0) == tonumber(ARGV[6]) then
-  redis.call('HSET', TRIES, id, history(id, ARGV[5]))
+  redis.call('HSET', ATTEMPTS, id, history(id, ARGV[5]))
   count('failures')
 end
-for i = 8, #ARGV do wait_in_line(name, ARGV[i]) end
-redis.call('ZADD', RETRY, whole(NOW + tonumber(ARGV[4])) .. (ARGV[7] == 'fixed' and FIXED or ''), name)
+for i = 8, #ARGV do wait_in_line(batch_key, ARGV[i]) end
+redis.call('ZADD', RETRY, whole(NOW + tonumber(ARGV[4])) .. (ARGV[7] == 'fixed' and FIXED or ''), batch_key)
 return 1

@@ -1,9 +1,9 @@
 -- What the verbs about batches share. Needs shared/clock and shared/item.
 -- KEYS  1 index of due times (zset)   2 output stream   3 totals (hash)
 -- ARGV  1 batch prefix   2 last-msg prefix   3 separator   4 order: arrival|sent   5 overdue_ms   6 events channel
--- Gives: DUE, BATCH, LAST, OVERDUE_MS, FOLLOWED, count(what, by), write_counts(), publish(event), clear(name),
---        hand_over(name, reason, due, discarded).
--- A name's own keys are the prefixes with the name behind them: same hash tag, same slot.
+-- Gives: DUE, BATCH, LAST, OVERDUE_MS, FOLLOWED, count(what, by), write_counts(), publish(event), clear(batch_key),
+--        hand_over(batch_key, reason, due, discarded).
+-- The keys of a batch are the prefixes with its batch key behind them: same hash tag, same slot.
 local DUE, OUT, TOTALS = KEYS[1], KEYS[2], KEYS[3]
 local BATCH, LAST, SEPARATOR, ORDER = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local OVERDUE_MS, EVENTS = tonumber(ARGV[5]), ARGV[6]
@@ -79,10 +79,10 @@ local function text_of(parts)
 end
 
 -- Throw a batch away; returns how many messages it had.
-local function clear(name)
-  local size = redis.call('LLEN', BATCH .. name)
-  redis.call('DEL', BATCH .. name, LAST .. name)
-  redis.call('ZREM', DUE, name)
+local function clear(batch_key)
+  local size = redis.call('LLEN', BATCH .. batch_key)
+  redis.call('DEL', BATCH .. batch_key, LAST .. batch_key)
+  redis.call('ZREM', DUE, batch_key)
   if size > 0 then count('messages_discarded', size); count('discarded', 1) end
   return size
 end
@@ -90,23 +90,23 @@ end
 -- Move a whole batch to the output stream; due is what it was due at (Unix ms), or NOW when it was not yet;
 -- discarded is how many messages before it a rule has thrown away.
 -- Returns the entry's id, how many messages left, how late they are (ms) and the phone; or nil and 0 for no batch.
-local function hand_over(name, reason, due, discarded)
-  local items = redis.pcall('LRANGE', BATCH .. name, 0, -1)
+local function hand_over(batch_key, reason, due, discarded)
+  local items = redis.pcall('LRANGE', BATCH .. batch_key, 0, -1)
   -- Somebody wrote over our list: it is counted, and no other batch waits for it.
   if items.err then count('keys_taken', 1) end
-  if items.err or #items == 0 then redis.call('ZREM', DUE, name); return nil, 0 end
+  if items.err or #items == 0 then redis.call('ZREM', DUE, batch_key); return nil, 0 end
   local parts, first, last_at = parts_of(items)
   local jsons, head = {}, head_of(first)
   for i, part in ipairs(parts) do jsons[i] = part.json end
   apply_changes(parts)
-  local text, phone, late = text_of(parts), head.phone or name, math.max(0, NOW - due)
+  local text, phone, late = text_of(parts), head.phone or batch_key, math.max(0, NOW - due)
   local id = redis.call('XADD', OUT, '*', 'phone', phone, 'company', company_of(first), 'text', text,
     'count', #parts, 'reason', reason, 'first_ms', whole(first.at), 'last_ms', whole(last_at),
     'late_ms', whole(late), 'channel', head.channel or '', 'platform', head.platform or '',
     'account', head.account or '', 'chat', head.chat or '', 'simulated', head.simulated and '1' or '0',
     'discarded', discarded or 0, 'messages', '[' .. table.concat(jsons, ',') .. ']')
-  redis.call('DEL', BATCH .. name, LAST .. name)
-  redis.call('ZREM', DUE, name)
+  redis.call('DEL', BATCH .. batch_key, LAST .. batch_key)
+  redis.call('ZREM', DUE, batch_key)
   count('merged', 1); count('messages_out', #items); count('reason:' .. reason, 1)
   if late > OVERDUE_MS then count('stale', 1) end
   publish(FOLLOWED and '{"event":"out","id":"' .. id .. '","phone":' .. cjson.encode(phone) ..

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rfctl.sinks.http.addresses import AddressRefusedError, public_socket, refusal
+from rfctl.sinks.http.addresses import AddressBlockedError, find_block_reason, open_public_socket
 
 INSIDE = [
     "0.0.0.0", "0.1.2.3", "10.0.0.1", "100.64.0.1", "100.127.255.255", "127.0.0.1", "127.255.255.255",
@@ -28,26 +28,26 @@ OUTSIDE = [
 
 @pytest.mark.parametrize("host", INSIDE)
 def test_address_that_is_not_public_is_blocked_with_its_name(host: str) -> None:
-    assert refusal(host).startswith(f"{host} is a")
+    assert find_block_reason(host).startswith(f"{host} is a")
 
 
 @pytest.mark.parametrize("host", OUTSIDE)
 def test_a_public_address_is_allowed(host: str) -> None:
-    assert refusal(host) == ""
+    assert find_block_reason(host) == ""
 
 
 @pytest.mark.parametrize(
     "host", ["localhost", "0x7f000001", "2130706433", "0177.0.0.1", "127.1", "", "1.1.1.1 "]
 )
 def test_numeric_host_in_odd_notation_is_rejected(host: str) -> None:
-    assert "is not an address" in refusal(host)
+    assert "is not an address" in find_block_reason(host)
 
 
 @given(st.ip_addresses(v=4))
 def test_an_ipv4_address_is_judged_the_same_in_every_wrapping(address: ipaddress.IPv4Address) -> None:
-    allowed = refusal(str(address)) == ""
-    assert (refusal(f"::ffff:{address}") == "") is allowed
-    assert (refusal(f"64:ff9b::{address}") == "") is allowed
+    allowed = find_block_reason(str(address)) == ""
+    assert (find_block_reason(f"::ffff:{address}") == "") is allowed
+    assert (find_block_reason(f"64:ff9b::{address}") == "") is allowed
     if not address.is_global:
         assert not allowed
 
@@ -55,7 +55,7 @@ def test_an_ipv4_address_is_judged_the_same_in_every_wrapping(address: ipaddress
 @given(st.ip_addresses(v=6))
 def test_an_ipv6_address_that_python_calls_not_global_is_refused(address: ipaddress.IPv6Address) -> None:
     if not address.is_global and address.ipv4_mapped is None:
-        assert refusal(str(address))
+        assert find_block_reason(str(address))
 
 
 def target(host: str) -> tuple[Any, ...]:
@@ -64,8 +64,8 @@ def target(host: str) -> tuple[Any, ...]:
 
 
 def test_a_socket_is_made_for_a_public_address_only() -> None:
-    with public_socket(target("8.8.8.8")) as built:
+    with open_public_socket(target("8.8.8.8")) as built:
         assert (built.family, built.type) == (socket.AF_INET, socket.SOCK_STREAM)
-    with pytest.raises(AddressRefusedError) as refused:
-        public_socket(target("10.1.2.3"))
-    assert str(refused.value) == "10.1.2.3 is a private address: refused unless allow_private = true"
+    with pytest.raises(AddressBlockedError) as refused:
+        open_public_socket(target("10.1.2.3"))
+    assert str(refused.value) == "10.1.2.3 is a private address: blocked unless allow_private = true"

@@ -27,7 +27,7 @@ from rfctl.section import build_section
 from rfctl.sinks.contract import DeliveryError
 from rfctl.sinks.http import sink as http
 from rfctl.sinks.http.config import HttpConfig
-from rfctl.sinks.http.sink import Http, retry_after_ms, signature
+from rfctl.sinks.http.sink import Http, parse_retry_after_ms, sign
 from rfctl.sinks.payload import encode_payload
 from tests.support.certificates import self_signed
 from tests.support.receivers import Answer, HttpReceiver, tcp_receiver
@@ -106,7 +106,7 @@ def test_every_signature_is_the_one_that_the_specification_defines() -> None:
         name = f"{dice.randint(0, 10**13)}-{dice.randint(0, 9)}"
         moment = now + timedelta(seconds=dice.randint(-200, 200))
         seconds = str(int(moment.timestamp()))
-        signed = signature(tuple(Webhook(key) for key in keys), name, moment, body)
+        signed = sign(tuple(Webhook(key) for key in keys), name, moment, body)
         assert signed.split(" ") == [expected(key, name, seconds, body) for key in keys]
         headers = {"webhook-id": name, "webhook-timestamp": seconds, "webhook-signature": signed}
         assert Webhook(dice.choice(keys)).verify(body, headers) == {"message": text}
@@ -192,12 +192,12 @@ DAY_MS = 86_400_000
     ],
 )  # fmt: skip
 def test_retry_after_is_read_in_both_forms_and_never_longer_than_a_day(header: str, wait_ms: int) -> None:
-    assert retry_after_ms(header, int(NOW.timestamp() * 1000)) == wait_ms
+    assert parse_retry_after_ms(header, int(NOW.timestamp() * 1000)) == wait_ms
 
 
 @given(st.text(max_size=60))
 def test_any_retry_after_gives_a_wait_within_a_day(header: str) -> None:
-    assert 0 <= retry_after_ms(header, 1_790_000_000_000) <= DAY_MS
+    assert 0 <= parse_retry_after_ms(header, 1_790_000_000_000) <= DAY_MS
 
 
 async def test_silent_receiver_times_out() -> None:
@@ -326,7 +326,7 @@ async def test_untrusted_certificate_is_rejected(tmp_path: Path) -> None:
 async def test_a_private_address_is_refused_at_connect_however_it_is_written(host: str) -> None:
     async with HttpReceiver() as receiver:
         problem = await failure(f"http://{host}:{receiver.port}/", allow_private=False)
-    assert "refused unless allow_private = true" in problem.fact
+    assert "blocked unless allow_private = true" in problem.fact
     assert (problem.final, problem.pause) == (False, False)
     assert receiver.seen == []
 
@@ -352,7 +352,7 @@ async def test_an_address_inside_is_refused_before_a_packet_is_sent(
 
     monkeypatch.setattr(asyncio.get_running_loop(), "sock_connect", connect)
     problem = await failure(f"http://{host}/", allow_private=False)
-    assert "refused unless allow_private = true" in problem.fact
+    assert "blocked unless allow_private = true" in problem.fact
 
 
 async def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:

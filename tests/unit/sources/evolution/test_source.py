@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rfctl.sources.contract import NotUnderstoodError, ParseResult, Request
+from rfctl.sources.contract import ParseResult, Request, UnparsedError
 from rfctl.sources.evolution.config import EvolutionConfig
 from rfctl.sources.evolution.source import Evolution
 from rfctl.sources.evolution.token import GRACE_MS
@@ -33,7 +33,7 @@ def payload(name: str) -> bytes:
 
 
 def read(name: str, **more: Any) -> ParseResult:
-    return source(**more).messages(payload(name))
+    return source(**more).parse(payload(name))
 
 
 def facts(name: str) -> dict[str, Any]:
@@ -57,7 +57,7 @@ def token(secret: str = SECRET, algorithm: str = "HS256", **claims: Any) -> byte
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_the_api_key_is_kept_nowhere(case: Case) -> None:
-    reading = source().messages(case.body)
+    reading = source().parse(case.body)
     redacted = source().redact(case.body)
     kept = [
         redacted,
@@ -66,7 +66,7 @@ def test_the_api_key_is_kept_nowhere(case: Case) -> None:
     ]
     assert b"SECRET-API-KEY" in case.body
     assert not any(b"SECRET-API-KEY" in item for item in kept)
-    assert source().messages(redacted) == reading
+    assert source().parse(redacted) == reading
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_files_inside_a_message_are_not_kept(name: str) -> None:
 
 def test_without_files_in_it_the_providers_own_object_is_kept_to_the_byte() -> None:
     raw = b'{"key":{"remoteJid":"1@s.whatsapp.net", "id":"A"},"message":{"conversation":"a"},"x":1.50}'
-    [message] = source().messages(b'{"event":"messages.upsert","data":' + raw + b"}").messages
+    [message] = source().parse(b'{"event":"messages.upsert","data":' + raw + b"}").messages
     assert message.metadata.endswith(b'"raw":' + raw + b"}")
 
 
@@ -106,20 +106,20 @@ def test_a_deletion_that_comes_twice_has_one_id() -> None:
 def test_edit_refers_to_its_original_by_its_message_id(edit: str, original: bytes) -> None:
     event = json.loads(payload("text.json"))
     event["data"]["key"]["id"] = original.decode()
-    [before], [after] = source().messages(json.dumps(event).encode()).messages, read(edit).messages
+    [before], [after] = source().parse(json.dumps(event).encode()).messages, read(edit).messages
     assert (after.type, after.refers) == ("edit", before.id)
 
 
 def test_a_number_of_any_size_beside_a_picture_is_kept() -> None:
     raw = b'{"key":{"remoteJid":"1@s.whatsapp.net","id":"A"},"message":{"conversation":"a"},"x":123456789012345678901,"base64":"/9j/"}'
-    [message] = source().messages(b'{"event":"messages.upsert","data":' + raw + b"}").messages
+    [message] = source().parse(b'{"event":"messages.upsert","data":' + raw + b"}").messages
     assert b'"x":123456789012345678901}' in message.metadata
 
 
 def test_two_edits_of_one_message_have_two_ids_and_a_retry_has_the_same() -> None:
     first_edit = payload("edited-in-a-group.json")
     second_edit = first_edit.replace(b"new words", b"newer words")
-    ids = [source().messages(body).messages[0].id for body in (first_edit, first_edit, second_edit)]
+    ids = [source().parse(body).messages[0].id for body in (first_edit, first_edit, second_edit)]
     assert ids[0] == ids[1] != ids[2]
 
 
@@ -136,7 +136,7 @@ def test_two_edits_of_one_message_have_two_ids_and_a_retry_has_the_same() -> Non
 )
 def test_edit_has_its_own_time(report: str, sent_ms: int | None) -> None:
     body = payload("edited-in-a-group.json").replace(b'"1700000005000"', report.encode())
-    reading = source().messages(body)
+    reading = source().parse(body)
     assert [message.sent_ms for message in reading.messages] == [sent_ms]
 
 
@@ -163,19 +163,19 @@ def test_text_over_the_byte_limit_is_unparsed() -> None:
 
 def test_a_message_with_half_an_emoji_is_read() -> None:
     body = payload("text.json").replace("👋".encode(), b"\\ud83d")
-    assert [message.text for message in source().messages(body).messages] == ["Olá \ufffd"]
+    assert [message.text for message in source().parse(body).messages] == ["Olá \ufffd"]
 
 
 @pytest.mark.parametrize(
     "body", [b"", b"[]", b"{}", b"{", b"\xff", b'{"event":NaN}', b'{"event":' + b"[" * 100_000]
 )
 def test_body_without_an_event_is_rejected(body: bytes) -> None:
-    with pytest.raises(NotUnderstoodError):
-        source().messages(body)
+    with pytest.raises(UnparsedError):
+        source().parse(body)
 
 
 def test_an_empty_list_is_counted() -> None:
-    assert source().messages(b'{"event":"messages.upsert","data":[]}').skipped == {"event": 1}
+    assert source().parse(b'{"event":"messages.upsert","data":[]}').skipped == {"event": 1}
 
 
 def test_message_nested_too_deep_is_unparsed_and_its_neighbour_is_parsed() -> None:
@@ -183,13 +183,13 @@ def test_message_nested_too_deep_is_unparsed_and_its_neighbour_is_parsed() -> No
     deep = '{"base64":' * 700 + "1" + "}" * 700
     good = json.dumps(body["data"])
     built = f'{{"event":"messages.upsert","data":[{deep},{good}]}}'.encode()
-    reading = source().messages(built)
+    reading = source().parse(built)
     assert len(reading.unparsed) == 1
     assert len(reading.messages) == 1
 
 
 @given(st.sampled_from([case for case in CASES if case.name != "several.json"]), st.data())
-def test_an_event_with_a_broken_part_is_read_or_unclear(case: Case, data: st.DataObject) -> None:
+def test_an_event_with_a_broken_part_is_read_or_unparsed(case: Case, data: st.DataObject) -> None:
     event = json.loads(case.body)
     part = event["data"]
     for _ in range(data.draw(st.integers(0, 3))):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from rfctl.errors import SettingsError
 from rfctl.section import build_section
-from rfctl.sources.contract import NotUnderstoodError, ParseResult, Request, Source
+from rfctl.sources.contract import ParseResult, Request, Source, UnparsedError
 from rfctl.sources.generic.config import GenericConfig, check_mapping
 from rfctl.sources.generic.mapped import Mapped
 from rfctl.sources.generic.node_form import sign
@@ -38,7 +38,7 @@ def mapped_as(case: Case) -> Source:
 
 def read_one(**fields: object) -> Any:
     body = {"from": "1", "text": "x", "id": "a", **fields}
-    return source().messages(json.dumps(body).encode())
+    return source().parse(json.dumps(body).encode())
 
 
 def vouched(headers: dict[str, bytes], body: bytes = b"{}", **settings: object) -> bool:
@@ -49,9 +49,9 @@ def test_unparsed_message_is_parsed_after_its_mapping_is_fixed() -> None:
     body = (
         b'{"line":"l1","data":{"list":[{"from":"1","text":"a","uid":"u1"},{"from":"2","text":"b","id":"2"}]}}'
     )
-    first = source(LISTED).messages(body)
+    first = source(LISTED).parse(body)
     assert [message.id for message in first.messages] == ["2"]
-    [later] = source({**LISTED, "id": "uid"}).messages(first.unparsed[0].body).messages
+    [later] = source({**LISTED, "id": "uid"}).parse(first.unparsed[0].body).messages
     assert (later.id, later.text, later.account) == ("u1", "a", "l1")
     assert first.unparsed[0].why == "message 0: no id"
 
@@ -60,7 +60,7 @@ def test_the_element_is_kept_byte_for_byte() -> None:
     body = (
         b'{"data": {"list": [ {"from": 1, "id": 1, "text":  "a", "n": 1.10, "big": 123456789012345678901} ]}}'
     )
-    [message] = source(LISTED).messages(body).messages
+    [message] = source(LISTED).parse(body).messages
     assert (
         b'"raw":{"from": 1, "id": 1, "text":  "a", "n": 1.10, "big": 123456789012345678901}'
         in message.metadata
@@ -73,7 +73,7 @@ def test_a_chat_that_is_the_sender_is_a_one_to_one_chat() -> None:
 
 
 def test_the_name_of_the_sender_is_in_the_metadata() -> None:
-    reading = source({**SIMPLE, "name": "who"}).messages(b'{"from":"1","text":"x","id":"a","who":"Ira"}')
+    reading = source({**SIMPLE, "name": "who"}).parse(b'{"from":"1","text":"x","id":"a","who":"Ira"}')
     assert json.loads(reading.messages[0].metadata)["senderName"] == "Ira"
 
 
@@ -100,14 +100,14 @@ def test_wrong_time_costs_no_message(at: object, sent_ms: int | None) -> None:
 def test_falsy_or_missing_skip_if_skips_nothing(flag: object) -> None:
     skipping = source({**SIMPLE, "skip_if": "own"})
     body = json.dumps({"from": "1", "text": "x", "id": "a", "own": flag}).encode()
-    assert len(skipping.messages(body).messages) == 1
+    assert len(skipping.parse(body).messages) == 1
 
 
 @pytest.mark.parametrize("flag", [True, 1, "true", "yes", [0]])
 def test_truthy_skip_if_counts_and_skips_the_message(flag: object) -> None:
     skipping = source({**SIMPLE, "skip_if": "own"})
     body = json.dumps({"from": "1", "text": "x", "id": "a", "own": flag}).encode()
-    assert skipping.messages(body) == ParseResult(skipped={"own": 1})
+    assert skipping.parse(body) == ParseResult(skipped={"own": 1})
 
 
 @pytest.mark.parametrize(
@@ -144,30 +144,30 @@ def test_half_an_emoji_costs_no_message() -> None:
     [b"", b"not json", b"from=1&text=x", b"\xff", b'{"a":NaN}', b'{"a":1e999}', b"[" * 5000, b'{"a":"\xff"}'],
 )
 def test_body_that_is_not_json_is_named(body: bytes) -> None:
-    with pytest.raises(NotUnderstoodError):
-        source().messages(body)
+    with pytest.raises(UnparsedError):
+        source().parse(body)
 
 
 @pytest.mark.parametrize(
     "body", [b"{}", b"[]", b"5", b'{"data":{"list":{}}}', b'{"data":{"list":null}}', b'{"data":[]}']
 )
 def test_body_without_the_list_is_named(body: bytes) -> None:
-    with pytest.raises(NotUnderstoodError, match="no list of messages"):
-        source(LISTED).messages(body)
+    with pytest.raises(UnparsedError, match="no list of messages"):
+        source(LISTED).parse(body)
 
 
 @pytest.mark.parametrize("depth", range(900, 1000, 3))
 def test_nesting_near_what_can_be_read_is_no_crash(depth: int) -> None:
     body = b'{"data":{"list":[{"from":"1","text":"x","z":' + b"[" * depth + b"]" * depth + b"}]}}"
     try:
-        reading = source(LISTED).messages(body)
-    except NotUnderstoodError:
+        reading = source(LISTED).parse(body)
+    except UnparsedError:
         return
     assert len(reading.messages) + len(reading.unparsed) == 1
 
 
 @given(st.lists(ANY_JSON | st.dictionaries(st.sampled_from(("from", "text", "id")), ANY_JSON), max_size=4))
-def test_every_element_comes_out_once_as_a_message_or_as_unclear(elements: list[Any]) -> None:
+def test_every_element_comes_out_once_as_a_message_or_as_unparsed(elements: list[Any]) -> None:
     reading = survived(source(LISTED), json.dumps({"data": {"list": elements}}).encode())
     assert reading is not None
     assert len(reading.messages) + len(reading.unparsed) == len(elements)

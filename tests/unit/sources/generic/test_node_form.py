@@ -13,12 +13,12 @@ from rfctl.errors import BadRequestError
 from rfctl.sources.contract import Request, Source
 from rfctl.sources.generic import node_form as generic
 from rfctl.sources.generic.config import GenericConfig
-from rfctl.sources.generic.node_form import Limits, NodeForm, messages, sign, verify
+from rfctl.sources.generic.node_form import Limits, NodeForm, parse_messages, sign, verify
 
 
 def read(body: object, **limits: Any) -> Any:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return messages(raw, Limits(**limits), make_id=lambda: "made")
+    return parse_messages(raw, Limits(**limits), make_id=lambda: "made")
 
 
 def test_the_single_form() -> None:
@@ -143,7 +143,7 @@ SOURCE: Source = NodeForm(
 
 
 def test_the_source_signs_its_messages_with_its_own_name() -> None:
-    reading = SOURCE.messages(b'{"from":"+7 900","message":"hi"}')
+    reading = SOURCE.parse(b'{"from":"+7 900","message":"hi"}')
     [item] = reading.messages
     assert (item.channel, item.platform, item.company, item.id) == ("shop", "whatsapp", "7", "made")
     assert (reading.unparsed, reading.skipped) == ([], {})
@@ -151,7 +151,7 @@ def test_the_source_signs_its_messages_with_its_own_name() -> None:
 
 def test_the_source_tells_its_caller_what_is_wrong() -> None:
     with pytest.raises(BadRequestError, match="longer than 100 bytes"):
-        SOURCE.messages(json.dumps({"from": "1", "message": "x" * 101}).encode())
+        SOURCE.parse(json.dumps({"from": "1", "message": "x" * 101}).encode())
 
 
 def test_the_source_verifies_what_either_secret_signed() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rfctl.sources.contract import NotUnderstoodError, ParseResult, Request, Source
+from rfctl.sources.contract import ParseResult, Request, Source, UnparsedError
 from rfctl.sources.green_api.config import GreenApiConfig
 from rfctl.sources.green_api.source import GreenApi
 from tests.support.recorded import ANY_JSON, NOTHING, body, survived
@@ -18,7 +18,7 @@ SOURCE: Source = GreenApi(
 
 
 def read(name: str) -> ParseResult:
-    return SOURCE.messages(body("green-api", name))
+    return SOURCE.parse(body("green-api", name))
 
 
 def notification(text: object = "x", **fields: object) -> bytes:
@@ -52,7 +52,7 @@ def test_a_picture_inside_a_notification_is_not_kept(name: str) -> None:
 @pytest.mark.parametrize("change", ["edit.json", "deletion.json"])
 def test_change_refers_to_its_original_by_its_message_id(change: str) -> None:
     [after] = read(change).messages
-    [before] = SOURCE.messages(notification(idMessage=after.refers)).messages
+    [before] = SOURCE.parse(notification(idMessage=after.refers)).messages
     assert after.refers == before.id != after.id
 
 
@@ -77,11 +77,11 @@ def test_metadata_has_the_other_fields_of_the_message(name: str, key: str, value
 def test_a_row_that_is_an_object_gives_its_id() -> None:
     choice = {"title": "a", "singleSelectReply": {"selectedRowId": "r1"}}
     body = notification(messageData={"typeMessage": "listResponseMessage", "listResponseMessage": choice})
-    assert json.loads(SOURCE.messages(body).messages[0].metadata)["button"] == "r1"
+    assert json.loads(SOURCE.parse(body).messages[0].metadata)["button"] == "r1"
 
 
 def test_half_an_emoji_costs_no_message() -> None:
-    [item] = SOURCE.messages(notification("hi \ud83d")).messages
+    [item] = SOURCE.parse(notification("hi \ud83d")).messages
     assert item.text == "hi \ufffd"
     assert json.loads(item.metadata)["raw"]["messageData"]["textMessageData"]["textMessage"] == "hi \ufffd"
 
@@ -98,23 +98,23 @@ def test_half_an_emoji_costs_no_message() -> None:
     ],
 )
 def test_message_over_the_limits_is_unparsed(body: bytes, why: str) -> None:
-    reading = SOURCE.messages(body)
+    reading = SOURCE.parse(body)
     assert reading.messages == []
     assert [why in part.why for part in reading.unparsed] == [True]
 
 
 @pytest.mark.parametrize("body", [*NOTHING, b'{"typeWebhook":5}', b'{"typeWebhook":"x","a":NaN}'])
 def test_unreadable_body_is_named(body: bytes) -> None:
-    with pytest.raises(NotUnderstoodError):
-        SOURCE.messages(body)
+    with pytest.raises(UnparsedError):
+        SOURCE.parse(body)
 
 
 @pytest.mark.parametrize("depth", range(900, 1000, 3))
 def test_nesting_near_what_can_be_read_is_no_crash(depth: int) -> None:
     body = notification(metadata=0)[:-2] + b"[" * depth + b"]" * depth + b"}"
     try:
-        reading = SOURCE.messages(body)
-    except NotUnderstoodError:
+        reading = SOURCE.parse(body)
+    except UnparsedError:
         return
     assert len(reading.messages) + len(reading.unparsed) == 1
 
@@ -123,7 +123,7 @@ KEYS = st.sampled_from(("typeMessage", "textMessageData", "fileMessageData", "po
 
 
 @given(ANY_JSON | st.dictionaries(KEYS, ANY_JSON), ANY_JSON, ANY_JSON)
-def test_any_notification_comes_out_once_as_a_message_or_as_unclear(
+def test_any_notification_comes_out_once_as_a_message_or_as_unparsed(
     data: object, sender: object, time: object
 ) -> None:
     reading = survived(SOURCE, notification(messageData=data, senderData=sender, timestamp=time))

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rfctl.sources.contract import NotUnderstoodError, ParseResult, Request
+from rfctl.sources.contract import ParseResult, Request, UnparsedError
 from rfctl.sources.telegram.config import TelegramConfig
 from rfctl.sources.telegram.source import Telegram
 from tests.support.recorded import ANY_JSON, Case, body, cases, survived
@@ -24,7 +24,7 @@ def source(secrets: Sequence[str] = ("right", "older"), max_text_bytes: int = 65
 
 
 def read(name: str, **more: Any) -> ParseResult:
-    return source(**more).messages(body("telegram", name))
+    return source(**more).parse(body("telegram", name))
 
 
 def asked(token: bytes | None, body: bytes = b"{}") -> Request:
@@ -40,19 +40,19 @@ def facts(name: str) -> dict[str, Any]:
 
 def test_the_providers_own_object_is_kept_to_the_byte() -> None:
     raw = b'{"message_id":1, "chat":{"id":5,"type":"private"},"from":{"id":5},"text":"a","other":1.50}'
-    [message] = source().messages(b'{"update_id":1,"message":' + raw + b"}").messages
+    [message] = source().parse(b'{"update_id":1,"message":' + raw + b"}").messages
     assert message.metadata.endswith(b'"raw":' + raw + b"}")
 
 
 def test_a_bot_and_a_business_account_never_share_an_id() -> None:
-    [direct] = source().messages(update(message=post(7))).messages
-    [business] = source().messages(update(business_message=post(7, business_connection_id="c"))).messages
+    [direct] = source().parse(update(message=post(7))).messages
+    [business] = source().parse(update(business_message=post(7, business_connection_id="c"))).messages
     assert direct.id != business.id
 
 
 def test_an_edit_refers_to_its_original_and_has_another_id_than_it_and_the_next_edit() -> None:
-    original = source().messages(update(1, message=post(7))).messages
-    edits = [source().messages(update(n, edited_message=post(7))).messages for n in (2, 3, 3)]
+    original = source().parse(update(1, message=post(7))).messages
+    edits = [source().parse(update(n, edited_message=post(7))).messages for n in (2, 3, 3)]
     ids = [item.id for [item] in [original, *edits]]
     assert len(set(ids)) == 3
     assert ids[2] == ids[3]  # the same update, sent again
@@ -62,7 +62,7 @@ def test_an_edit_refers_to_its_original_and_has_another_id_than_it_and_the_next_
 @pytest.mark.parametrize("kind", ["edited_message", "edited_business_message"])
 @pytest.mark.parametrize(("report", "sent_ms"), [({"edit_date": 9}, 9000), ({}, 1000)])
 def test_edit_does_not_have_the_time_of_its_original(kind: str, report: dict[str, Any], sent_ms: int) -> None:
-    [edit] = source().messages(update(2, **{kind: post(7, date=1, **report)})).messages
+    [edit] = source().parse(update(2, **{kind: post(7, date=1, **report)})).messages
     assert edit.sent_ms == sent_ms
 
 
@@ -84,8 +84,8 @@ def test_metadata_identifies_an_album_and_a_button() -> None:
 
 def test_text_over_the_byte_limit_is_unparsed() -> None:
     body = update(message=post(7, text="я" * 6))
-    assert not source(max_text_bytes=12).messages(body).unparsed
-    [unparsed] = source(max_text_bytes=11).messages(body).unparsed
+    assert not source(max_text_bytes=12).parse(body).unparsed
+    [unparsed] = source(max_text_bytes=11).parse(body).unparsed
     assert "longer than 11 bytes" in unparsed.why
 
 
@@ -94,7 +94,7 @@ def test_a_message_with_half_an_emoji_is_read() -> None:
         b'{"update_id":1,"message":{"message_id":7,"chat":{"id":5,"type":"private"},'
         b'"from":{"id":5},"text":"cut \\ud83d"}}'
     )
-    assert [message.text for message in source().messages(body).messages] == ["cut \ufffd"]
+    assert [message.text for message in source().parse(body).messages] == ["cut \ufffd"]
 
 
 @pytest.mark.parametrize(
@@ -102,12 +102,12 @@ def test_a_message_with_half_an_emoji_is_read() -> None:
     [b"", b"[]", b"{}", b"{", b"\xff", b'{"update_id":"1"}', b'{"update_id":NaN}', b'{"a":' + b"[" * 100_000],
 )
 def test_body_without_an_update_is_rejected(body: bytes) -> None:
-    with pytest.raises(NotUnderstoodError):
-        source().messages(body)
+    with pytest.raises(UnparsedError):
+        source().parse(body)
 
 
 @given(st.sampled_from(CASES), st.data())
-def test_an_update_with_a_broken_part_is_read_or_unclear(case: Case, data: st.DataObject) -> None:
+def test_an_update_with_a_broken_part_is_read_or_unparsed(case: Case, data: st.DataObject) -> None:
     update = json.loads(case.body)
     kind = next((key for key in update if key != "update_id"), "message")
     inner = update.setdefault(kind, {})

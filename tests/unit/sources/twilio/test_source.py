@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rfctl.sources.contract import NotUnderstoodError, Request
+from rfctl.sources.contract import Request, UnparsedError
 from rfctl.sources.twilio.config import TwilioConfig
 from rfctl.sources.twilio.source import Twilio, sign
 from tests.support.recorded import body, survived
@@ -46,16 +46,16 @@ def posted(
 
 
 def test_the_fields_travel_along_and_repeated_ones_all_of_them() -> None:
-    [item] = SOURCE.messages(body("twilio", "repeated_field.txt")).messages
+    [item] = SOURCE.parse(body("twilio", "repeated_field.txt")).messages
     raw = json.loads(item.metadata)["raw"]
     assert (raw["Body"], raw["AddOns"], raw["From"]) == (["one", "two"], "", "+12025550143")
 
 
 def test_too_long_text_is_parsed_under_a_higher_limit() -> None:
     form = body("twilio", "whatsapp.txt")
-    [unparsed] = Twilio("salon", config(), 12).messages(form).unparsed
+    [unparsed] = Twilio("salon", config(), 12).parse(form).unparsed
     assert "longer than 12 bytes" in unparsed.why
-    assert SOURCE.messages(unparsed.body).messages == SOURCE.messages(form).messages
+    assert SOURCE.parse(unparsed.body).messages == SOURCE.parse(form).messages
 
 
 @pytest.mark.parametrize(
@@ -70,12 +70,12 @@ def test_too_long_text_is_parsed_under_a_higher_limit() -> None:
     ],
 )
 def test_a_body_in_which_nothing_can_be_made_out_is_not_understood(body: bytes) -> None:
-    with pytest.raises(NotUnderstoodError):
-        SOURCE.messages(body)
+    with pytest.raises(UnparsedError):
+        SOURCE.parse(body)
 
 
 def test_two_hundred_fields_are_still_a_message() -> None:
-    assert SOURCE.messages(b"MessageSid=SM1&From=1" + b"&x=" * 198).messages[0].phone == "1"
+    assert SOURCE.parse(b"MessageSid=SM1&From=1" + b"&x=" * 198).messages[0].phone == "1"
 
 
 CALL = [

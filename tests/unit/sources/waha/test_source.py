@@ -9,18 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rfctl.sources.contract import NotUnderstoodError, ParseResult, Request, Source
+from rfctl.sources.contract import ParseResult, Request, Source, UnparsedError
 from rfctl.sources.parsing import Contact
 from rfctl.sources.waha.config import WahaConfig
 from rfctl.sources.waha.source import Waha
-from rfctl.sources.whatsapp_web import contact, type_named, type_of_mime
+from rfctl.sources.whatsapp_web import find_type, find_type_by_mime, parse_vcard
 from tests.support.recorded import ANY_JSON, NOTHING, body, survived
 
 SOURCE: Source = Waha("clinic-wa", WahaConfig(type="waha", secrets=["old", "new"], company="7"), 1000)
 
 
 def read(name: str) -> ParseResult:
-    return SOURCE.messages(body("waha", name))
+    return SOURCE.parse(body("waha", name))
 
 
 def event(payload: object, kind: str = "message") -> bytes:
@@ -68,13 +68,13 @@ def test_metadata_has_the_other_fields_of_the_message() -> None:
 
 def test_numbers_in_the_raw_payload_keep_every_digit() -> None:
     body = b'{"event":"message","payload":{"id":"a","from":"1@c.us","body":"x","big":12345678901234567890123,"f":1.10}}'
-    assert b'"big":12345678901234567890123,"f":1.10' in SOURCE.messages(body).messages[0].metadata
+    assert b'"big":12345678901234567890123,"f":1.10' in SOURCE.parse(body).messages[0].metadata
 
 
 def test_an_edit_without_an_id_of_its_own_differs_from_its_message_and_not_between_retries() -> None:
     def edit(text: str) -> str:
         body = event(message(body=text, editedMessageId="A"), "message.edited")
-        return SOURCE.messages(body).messages[0].id
+        return SOURCE.parse(body).messages[0].id
 
     assert edit("x") == edit("x")
     assert len({edit("x"), edit("y"), "false_1@c.us_A"}) == 3
@@ -92,9 +92,9 @@ def test_edit_refers_to_its_original_by_its_message_id(
 ) -> None:
     later = original.replace("_A", "_B")
     report = {"from": chat, **sender}
-    [before] = SOURCE.messages(event(message(**report, id=original))).messages
+    [before] = SOURCE.parse(event(message(**report, id=original))).messages
     edit = event(message(**report, id=later, editedMessageId="A"), "message.edited")
-    [after] = SOURCE.messages(edit).messages
+    [after] = SOURCE.parse(edit).messages
     assert (after.refers, after.id) == (before.id, later)
 
 
@@ -102,9 +102,9 @@ def test_edit_refers_to_its_original_by_its_message_id(
 def test_deletion_refers_to_its_original_by_its_message_id(
     before: dict[str, Any] | None,
 ) -> None:
-    [original] = SOURCE.messages(event(message())).messages
+    [original] = SOURCE.parse(event(message())).messages
     report = {"after": message(id="false_1@c.us_B"), "before": before, "revokedMessageId": "A"}
-    [deletion] = SOURCE.messages(event(report, "message.revoked")).messages
+    [deletion] = SOURCE.parse(event(report, "message.revoked")).messages
     assert deletion.refers == original.id
 
 
@@ -128,7 +128,7 @@ def test_deletion_of_an_own_message_in_a_group_has_the_whole_id(
     data = {content: {"protocolMessage": {"key": {**report, its_id: "A"} if report else None, "type": 0}}}
     after = message(id="false_3@g.us_B_2@c.us", participant="2@c.us", _data=data, **{"from": "3@g.us"})
     told_of = {"after": after, "before": None, "revokedMessageId": "A"}
-    [deletion] = SOURCE.messages(event(told_of, "message.revoked")).messages
+    [deletion] = SOURCE.parse(event(told_of, "message.revoked")).messages
     assert (deletion.refers, deletion.phone) == (refers, "2")
 
 
@@ -144,24 +144,24 @@ def test_deletion_of_an_own_message_in_a_group_has_the_whole_id(
 )
 def test_edit_has_the_time_that_the_engine_gives(data: dict[str, Any], sent_ms: int) -> None:
     edit = message(timestamp=1_767_225_600, editedMessageId="A", _data=data)
-    [item] = SOURCE.messages(event(edit, "message.edited")).messages
+    [item] = SOURCE.parse(event(edit, "message.edited")).messages
     assert item.sent_ms == sent_ms
 
 
 @pytest.mark.parametrize("inputs", ["evt_1", "true_1@c.us_B", "false_1@c.us_B_C_D", "false_1@c.us"])
 def test_ambiguous_short_id_stays_unchanged(inputs: str) -> None:
     edit = event(message(id=inputs, editedMessageId="A"), "message.edited")
-    assert SOURCE.messages(edit).messages[0].refers == "A"
+    assert SOURCE.parse(edit).messages[0].refers == "A"
 
 
 def test_unknown_engine_object_costs_no_message() -> None:
-    [item] = SOURCE.messages(event(message(_data={"key": 5, "type": []}))).messages
+    [item] = SOURCE.parse(event(message(_data={"key": 5, "type": []}))).messages
     assert item.text == "x"
 
 
 def test_half_an_emoji_costs_no_message() -> None:
     body = rb'{"event":"message","payload":{"id":"a","from":"1@c.us","body":"hi \ud83d"}}'
-    [item] = SOURCE.messages(body).messages
+    [item] = SOURCE.parse(body).messages
     assert item.text == "hi \ufffd"
     assert json.loads(item.metadata)["raw"]["body"] == "hi \ufffd"
 
@@ -177,15 +177,15 @@ def test_half_an_emoji_costs_no_message() -> None:
     ],
 )
 def test_message_over_the_limits_is_unparsed(payload: dict[str, Any], why: str) -> None:
-    reading = SOURCE.messages(event(payload))
+    reading = SOURCE.parse(event(payload))
     assert reading.messages == []
     assert [why in part.why for part in reading.unparsed] == [True]
 
 
 @pytest.mark.parametrize("body", [*NOTHING, b'{"event":5}', b'{"event":"message","payload":NaN}'])
 def test_unreadable_body_is_named(body: bytes) -> None:
-    with pytest.raises(NotUnderstoodError):
-        SOURCE.messages(body)
+    with pytest.raises(UnparsedError):
+        SOURCE.parse(body)
 
 
 @pytest.mark.parametrize("depth", range(900, 1000, 3))
@@ -197,8 +197,8 @@ def test_nesting_near_what_can_be_read_is_no_crash(depth: int) -> None:
         + b"}}"
     )
     try:
-        reading = SOURCE.messages(body)
-    except NotUnderstoodError:
+        reading = SOURCE.parse(body)
+    except UnparsedError:
         return
     assert len(reading.messages) + len(reading.unparsed) == 1
 
@@ -211,7 +211,7 @@ KINDS = ("message", "message.reaction", "message.edited", "message.revoked", "po
     st.sampled_from(KINDS),
     st.dictionaries(st.sampled_from((*FIELDS, "after", "before", "reaction", "vote", "poll")), ANY_JSON),
 )
-def test_any_payload_comes_out_once_as_a_message_or_as_unclear_or_skipped(
+def test_any_payload_comes_out_once_as_a_message_or_as_unparsed_or_skipped(
     kind: str, payload: dict[str, Any]
 ) -> None:
     reading = survived(SOURCE, json.dumps({"event": kind, "payload": payload}).encode())
@@ -263,11 +263,11 @@ def test_a_get_is_refused_and_nothing_needs_to_be_hidden() -> None:
     ],
 )
 def test_a_vcard_gives_its_name_and_number(card: str, who: Contact) -> None:
-    assert contact(card) == who
+    assert parse_vcard(card) == who
 
 
 def test_a_type_is_known_or_keeps_its_name() -> None:
-    assert [type_named(name) for name in ("ptt", "Chat", "event creation!", "", "x" * 40)] == [
+    assert [find_type(name) for name in ("ptt", "Chat", "event creation!", "", "x" * 40)] == [
         "voice",
         "text",
         "event_creation",
@@ -275,7 +275,7 @@ def test_a_type_is_known_or_keeps_its_name() -> None:
         "x" * 32,
     ]
     assert [
-        type_of_mime(mime) for mime in ("image/png", "audio/ogg; codecs=opus", "application/pdf", "")
+        find_type_by_mime(mime) for mime in ("image/png", "audio/ogg; codecs=opus", "application/pdf", "")
     ] == [
         "image",
         "voice",

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rfctl.model.stored import decode_item, encode_item
-from rfctl.sources.contract import NotUnderstoodError, Request
+from rfctl.sources.contract import Request, UnparsedError
 from rfctl.sources.whatsapp_cloud.config import WhatsAppCloudConfig
 from rfctl.sources.whatsapp_cloud.source import WhatsAppCloud, sign
 from tests.support.recorded import body, survived
@@ -43,7 +43,7 @@ def text(body: str = "hi", **more: Any) -> dict[str, Any]:
 
 def test_the_providers_own_object_travels_along_to_the_byte() -> None:
     raw = b'{"from":"79001234567", "id":"w","type":"text","text":{"body":"\xd0\xb4\xd0\xb0"},"n":12345678901234567890}'
-    [item] = SOURCE.messages(
+    [item] = SOURCE.parse(
         b'{"entry":[{"changes":[{"field":"messages","value":{"messages":[' + raw + b"]}}]}]}"
     ).messages
     assert item.metadata == b'{"raw":' + raw + b"}"
@@ -52,9 +52,9 @@ def test_the_providers_own_object_travels_along_to_the_byte() -> None:
 
 def test_too_long_text_is_parsed_under_a_higher_limit_with_its_sender_and_account() -> None:
     whole = body("whatsapp-cloud", "text.json")
-    [unparsed] = WhatsAppCloud("clinic", CONFIG, 12).messages(whole).unparsed
+    [unparsed] = WhatsAppCloud("clinic", CONFIG, 12).parse(whole).unparsed
     assert "longer than 12 bytes" in unparsed.why
-    [again], [straight] = SOURCE.messages(unparsed.body).messages, SOURCE.messages(whole).messages
+    [again], [straight] = SOURCE.parse(unparsed.body).messages, SOURCE.parse(whole).messages
     ignored = {"metadata": b""}
     assert msgspec.structs.replace(again, **ignored) == msgspec.structs.replace(straight, **ignored)
     assert json.loads(again.metadata) == json.loads(straight.metadata)
@@ -74,20 +74,20 @@ def test_too_long_text_is_parsed_under_a_higher_limit_with_its_sender_and_accoun
     ],
 )
 def test_unreadable_message_has_a_reason(broken: dict[str, Any], why: str) -> None:
-    reading = SOURCE.messages(body_of(broken, text("beside")))
+    reading = SOURCE.parse(body_of(broken, text("beside")))
     assert [message.text for message in reading.messages] == ["beside"]
     assert why in reading.unparsed[0].why
 
 
 @pytest.mark.parametrize("change", ["edit.json", "deletion.json"])
 def test_change_refers_to_its_original_by_its_message_id(change: str) -> None:
-    [after] = SOURCE.messages(body("whatsapp-cloud", change)).messages
-    [before] = SOURCE.messages(body_of(text(id=after.refers))).messages
+    [after] = SOURCE.parse(body("whatsapp-cloud", change)).messages
+    [before] = SOURCE.parse(body_of(text(id=after.refers))).messages
     assert after.refers == before.id != after.id
 
 
 def test_a_contact_that_cannot_be_read_costs_no_message() -> None:
-    reading = SOURCE.messages(body_of(text(), contacts=[7, {"wa_id": "79001234567", "profile": None}]))
+    reading = SOURCE.parse(body_of(text(), contacts=[7, {"wa_id": "79001234567", "profile": None}]))
     assert [message.text for message in reading.messages] == ["hi"]
 
 
@@ -95,7 +95,7 @@ def test_a_contact_that_cannot_be_read_costs_no_message() -> None:
 def test_broken_entry_is_unparsed_and_its_neighbours_are_parsed(odd: Any) -> None:
     good = [json.loads(body_of(text(str(number), id=f"wamid.{number}")))["entry"][0] for number in (1, 2)]
     whole = {"object": "whatsapp_business_account", "entry": [good[0], odd, good[1]]}
-    reading = SOURCE.messages(json.dumps(whole).encode())
+    reading = SOURCE.parse(json.dumps(whole).encode())
     assert [message.text for message in reading.messages] == ["1", "2"]
     [unparsed] = reading.unparsed
     assert json.loads(unparsed.body)["entry"] == [odd]
@@ -119,15 +119,15 @@ def test_broken_entry_is_unparsed_and_its_neighbours_are_parsed(odd: Any) -> Non
     ],
 )
 def test_a_body_in_which_nothing_can_be_made_out_is_not_understood(body: bytes) -> None:
-    with pytest.raises(NotUnderstoodError):
-        SOURCE.messages(body)
+    with pytest.raises(UnparsedError):
+        SOURCE.parse(body)
 
 
 def test_edits_nested_a_thousand_deep_do_not_end_the_process() -> None:
     edit: dict[str, Any] = {"type": "text", "text": {"body": "x"}}
     for _ in range(200):
         edit = {"type": "edit", "edit": {"original_message_id": "a", "message": edit}}
-    reading = SOURCE.messages(body_of({**text(), **edit}))
+    reading = SOURCE.parse(body_of({**text(), **edit}))
     assert [part.why for part in reading.unparsed] == ["an edit of an edit"]
 
 
