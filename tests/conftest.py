@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 import structlog
 
@@ -18,6 +19,11 @@ from rfctl.store.connection import Connection
 from tests.support.leftovers import leaving_nothing
 from tests.support.processes import killing_what_runs
 from tests.support.servers import KINDS, RedisServer, ServerMaker
+
+hypothesis.settings.register_profile(  # a busy machine draws examples slowly
+    "tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("tests")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

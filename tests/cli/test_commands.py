@@ -86,7 +86,7 @@ def test_tail_shows_past_and_live_events(daemon: Daemon, url: str, tmp_path: Pat
         daemon.post({"from": PHONE, "message": "two"})
         live = tail.stdout.read_line()
         assert "two" in live
-        assert "1 pending, due in 5.0 s" in live
+        assert "1 pending, due in 5 min 0 s" in live
         assert tail.end(signal.SIGINT) == 0
 
 

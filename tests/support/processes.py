@@ -187,12 +187,16 @@ def rfctl(
     return run([RFCTL, *line], environment(tmp_path, **variables), within_s=timeout)
 
 
+_PATIENT = {"RFCTL_BATCHING__QUIET_MS": "300000", "RFCTL_BATCHING__MAX_WAIT_MS": "600000"}
+"""On a busy machine a batch with the usual timers would leave before the test has looked at it."""
+
+
 class Daemon(Process):
-    """The installed `rfctl serve` on a free port, from its readiness on."""
+    """The installed `rfctl serve` on a free port, from its readiness on. Its batches wait, unless a test says otherwise."""
 
     def __init__(self, tmp_path: Path, *line: str, stdout: Any = None, **variables: str) -> None:
         command = [RFCTL, "serve", "--port", "0", *line]
-        super().__init__(command, environment(tmp_path, **variables), stdout=stdout)
+        super().__init__(command, environment(tmp_path, **{**_PATIENT, **variables}), stdout=stdout)
         self.url: str = self.wait_for_event("daemon_started")["listener"]
 
     @property
