@@ -8,6 +8,7 @@ import json
 import socket
 import time
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -208,7 +209,7 @@ async def test_message_is_deferred_while_redis_is_away_and_stored_afterwards(
         body = {"from": PHONE, "message": "x", "messageId": "1"}
         assert (await http.post(BATCHED, json=body)).status_code == 200
         server.kill()
-        answer = await http.post(BATCHED, json={**body, "messageId": "2"}, timeout=10)
+        answer = await http.post(BATCHED, json={**body, "messageId": "2"}, timeout=PATIENCE_S)
         assert answer.status_code == 503
         assert int(answer.headers["Retry-After"]) > 0
         assert (await http.get("/readyz")).status_code == 503
@@ -270,7 +271,7 @@ async def test_connection_without_header_or_body_is_closed(
         reader, writer = await asyncio.open_connection(url.host, url.port)
         writer.write(sent)
         with contextlib.suppress(ConnectionResetError):
-            await asyncio.wait_for(reader.read(), 10)
+            await asyncio.wait_for(reader.read(), PATIENCE_S)
         writer.close()
 
 
@@ -378,7 +379,7 @@ async def pass_time(clock: VirtualClock, rig: Rig, until_ms: int) -> None:
     """Move the clock on. It stops at each due time on the way, until the daemon has handed those batches over."""
     while (due_ms := (await rig.store.pending()).next_due_ms) is not None and due_ms <= until_ms:
         await clock.set(due_ms)
-        await until(lambda passed=due_ms: _is_handed_over(rig, passed))
+        await until(partial(_is_handed_over, rig, due_ms))
     await clock.set(until_ms)
 
 
