@@ -46,7 +46,7 @@ pytestmark = pytest.mark.timeout(BOUND_S + 120)  # each test bounds itself, and 
 
 
 @dataclass(frozen=True, slots=True)
-class Came:
+class BotMessage:
     """One delivery as a bot got it: the merged message's id, and all that must be the same when it comes again."""
 
     id: str
@@ -58,22 +58,22 @@ class Came:
 
 
 class Bot:
-    """What came out of one sink, in its order."""
+    """The deliveries of one sink, in their order."""
 
     def __init__(self) -> None:
-        self.came: list[Came] = []
+        self.came: list[BotMessage] = []
         self.deliveries, self.messages = Count(), Count()
         self._seen_ids: set[str] = set()
 
-    def take(self, item: Came) -> None:
+    def take(self, item: BotMessage) -> None:
         self.came.append(item)
         self.messages.add(len(set(item.ids) - self._seen_ids))
         self._seen_ids |= set(item.ids)
         self.deliveries.add(1)
 
-    def merged(self) -> list[Came]:
+    def merged(self) -> list[BotMessage]:
         """Each merged message once, where it came first; what came again is the same in everything."""
-        first: dict[str, Came] = {}
+        first: dict[str, BotMessage] = {}
         for delivery in self.came:
             assert first.setdefault(delivery.id, delivery) == delivery
         return list(first.values())
@@ -97,24 +97,24 @@ class Crm(Bot):
         return Answer(breaks=breaks)
 
 
-def read(body: dict[str, Any], came_as: str = "") -> Came:
+def read(body: dict[str, Any], came_as: str = "") -> BotMessage:
     """Read the JSON that every sink gets but a stream."""
     ids = tuple(message["messageId"] for message in body["metadata"]["originalMessages"])
     content = json.dumps(body)
-    return Came(
+    return BotMessage(
         came_as or body["messageId"], body["from"], str(body["companyId"]), body["message"], ids, content
     )
 
 
-def read_entry(fields: list[bytes]) -> Came:
+def read_entry(fields: list[bytes]) -> BotMessage:
     """Read an entry of a stream."""
     names = [name.decode() for name in fields[::2]]
     got = dict(zip(names, [field.decode() for field in fields[1::2]], strict=True))
     ids = tuple(row["messageId"] for row in json.loads(got["messages"]))
-    return Came(got["id"], got["phone"], got["company"], got["text"], ids, json.dumps(got))
+    return BotMessage(got["id"], got["phone"], got["company"], got["text"], ids, json.dumps(got))
 
 
-def check(merged: list[Came], messages: Iterable[SentMessage]) -> None:
+def check(merged: list[BotMessage], messages: Iterable[SentMessage]) -> None:
     """Everything that was answered 200 is here, each person's in order, and in one merged message each."""
     came: dict[str, list[str]] = defaultdict(list)
     sent: dict[str, list[str]] = defaultdict(list)

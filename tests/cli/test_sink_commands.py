@@ -20,7 +20,7 @@ from tests.cli.test_commands import PHONE
 from tests.support.processes import RFCTL, Daemon, Process, environment, rfctl
 from tests.support.receivers import Answer, HttpReceiver
 from tests.support.servers import RedisServer
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_S, until
 
 WIPE = "\x1b[2J"
 """What a stranger sends to wipe an operator's screen."""
@@ -237,7 +237,7 @@ def _post(daemon: Daemon, source: str, body: bytes) -> None:
     kind = {"Content-Type": "application/json"}
     request = urllib.request.Request(f"{daemon.url}/webhook/{source}", body, kind)
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(request, timeout=5) as answer:
+    with opener.open(request, timeout=PATIENCE_S) as answer:
         assert answer.status == 200
 
 

@@ -210,7 +210,7 @@ async def test_message_is_deferred_while_redis_is_away_and_stored_afterwards(
         body = {"from": PHONE, "message": "x", "messageId": "1"}
         assert (await http.post(BATCHED, json=body)).status_code == 200
         server.kill()
-        answer = await http.post(BATCHED, json={**body, "messageId": "2"}, timeout=10)
+        answer = await http.post(BATCHED, json={**body, "messageId": "2"}, timeout=PATIENCE_S)
         assert answer.status_code == 503
         assert int(answer.headers["Retry-After"]) > 0
         assert (await http.get("/readyz")).status_code == 503
@@ -272,7 +272,7 @@ async def test_connection_without_header_or_body_is_closed(
         reader, writer = await asyncio.open_connection(url.host, url.port)
         writer.write(sent)
         with contextlib.suppress(ConnectionResetError):
-            await asyncio.wait_for(reader.read(), 10)
+            await asyncio.wait_for(reader.read(), PATIENCE_S)
         writer.close()
 
 

@@ -14,7 +14,7 @@ from tests.conftest import configure, running
 from tests.support.receivers import HttpReceiver
 from tests.support.relays import Relay
 from tests.support.servers import RedisServer, ServerMaker
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_S, until
 
 POST = "/webhook/whatsapp/batched"
 
@@ -66,7 +66,7 @@ async def test_daemon_continues_at_the_new_master_and_loses_nothing(
 
             async def send(text: str) -> bool:
                 body = {"from": "7", "message": text, "messageId": text}
-                return (await http.post(POST, json=body, timeout=10)).status_code == 200
+                return (await http.post(POST, json=body, timeout=PATIENCE_S)).status_code == 200
 
             assert await send("before")
             await until(lambda: first.call("HGET", "rfctl:totals", "sink:crm:delivered"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -120,7 +121,6 @@ async def test_reload_of_sinks_loses_no_message(
             answer = await say(http, "generic", name, text)
             assert answer.status_code == 200
             sent.append(text)
-            await asyncio.sleep(0.02)
 
     async with HttpReceiver() as first, HttpReceiver() as second:
 
@@ -136,8 +136,8 @@ async def test_reload_of_sinks_loses_no_message(
         ]
         async with running(file.write(versions[0]), file.load) as service, client(service) as http:
             people = asyncio.gather(*(person(http, f"p{n}") for n in range(5)))
-            for text in versions[1:]:
-                await asyncio.sleep(0.3)
+            for number, text in enumerate(versions[1:], 1):
+                await until(partial(_are_sent, sent, 60 * number))  # of 300: each reload is between messages
                 file.write(text)
                 await service.reload()
             await people
@@ -152,6 +152,10 @@ async def test_reload_of_sinks_loses_no_message(
                 mine = list(dict.fromkeys(t for t in texts(receiver) if t.startswith(name + "-")))
                 assert mine == [f"{name}-{number}" for number in range(60)]
     assert sum(message.count for message in await make_rig(connection).collect()) == len(sent)
+
+
+def _are_sent(sent: list[str], count: int) -> bool:
+    return len(sent) >= count
 
 
 def texts(receiver: HttpReceiver) -> list[str]:

@@ -40,7 +40,8 @@ async def test_message_arriving_during_a_retry_waits_behind_it(connection: Conne
             answers = await super().defer(entries)
             if any(entry.merged.text == "B" for entry in entries):
                 deferred.set()
-                await asyncio.sleep(0.1)  # the answer from before the failure arrives after it
+                for _ in range(20):  # the answer from before the failure arrives after it: 20 answers later
+                    await self.paused()
             return answers
 
     class Sink:
@@ -64,15 +65,18 @@ async def test_message_arriving_during_a_retry_waits_behind_it(connection: Conne
 
 async def test_long_phone_queue_keeps_its_order(connection: Connection) -> None:
     order: list[str] = []
+    deferred: list[int] = []
 
     class Slow(DeliveryQueue):
-        async def schedule_retry(self, *args: Any, **more: Any) -> None:
-            await super().schedule_retry(*args, **more)
-            await asyncio.sleep(0.02)
+        async def defer(self, entries: Any) -> Any:
+            answers = await super().defer(entries)
+            deferred.append(len(entries))
+            await asyncio.sleep(0)  # as a late answer, it lets the deliveries go on
+            return answers
 
     class Sink:
         async def deliver(self, delivery: Delivery) -> None:
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(0)
             order.append(delivery.merged.text)
 
     async def done() -> bool:
@@ -81,6 +85,7 @@ async def test_long_phone_queue_keeps_its_order(connection: Connection) -> None:
     await hand_over(connection, *(("7", f"{n}") for n in range(30)))
     await deliver_all(Slow(connection, make_rig(connection).shards[0], "bot"), Sink(), done)
     assert order == [f"{n}" for n in range(30)]
+    assert deferred
 
 
 @pytest.mark.parametrize("verb", ["unread", "defer"])

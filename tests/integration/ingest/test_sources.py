@@ -28,7 +28,7 @@ from tests.conftest import running
 from tests.support.batching import make_rig
 from tests.support.recorded import body as recorded
 from tests.support.servers import RedisServer, ServerMaker
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_S, until
 
 SECRET = "app-secret"
 SALON = """
@@ -314,7 +314,7 @@ async def test_parsed_and_unparsed_requests_are_503_without_redis(
     async with running(settings) as service, client(service) as http:
         server.kill()
         for body in (whatsapp(text("a", 1)), b"{{{{"):
-            answer = await http.post("/webhook/salon", content=body, headers=signed(body), timeout=10)
+            answer = await http.post("/webhook/salon", content=body, headers=signed(body), timeout=PATIENCE_S)
             assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
         server.start()
 

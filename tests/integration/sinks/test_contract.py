@@ -29,7 +29,7 @@ from tests.support.forwarding import PACE, Receiver, Running, deliveries, hand_o
 from tests.support.outlets import IN_THE_SAME_REDIS, KINDS, ONCE, FailingOutlet, Outlet, Stubborn, outlet
 from tests.support.receivers import HttpReceiver
 from tests.support.servers import RedisServer, ServerMaker
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_S, until
 
 
 @pytest.fixture(params=KINDS)
@@ -114,8 +114,8 @@ async def test_crash_before_the_acknowledgement_repeats_the_delivery_with_the_sa
 
             patched.setattr(DeliveryQueue, "write_and_acknowledge", pushed_and_gone)
         dying = forward(out.sink, RetryPolicy(PACE.retry_delays_ms, max_sleep_ms=50, finish_ms=10))
-        await asyncio.wait_for(crashed.wait(), 10)
-        await dying.stop()  # its lane is still in there, and is cut off
+        await asyncio.wait_for(crashed.wait(), PATIENCE_S)
+        await dying.stop()  # the queue of its phone is still in there, and is cut off
     running = forward(out.sink, who="two")
     wanted = 1 if out.kind in ONCE else 2
     payloads = await taken(out, wanted)

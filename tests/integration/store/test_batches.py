@@ -17,6 +17,7 @@ from rfctl.store.keys import batch_key_of
 from tests.support.batching import make_rig
 from tests.support.clock import VirtualClock
 from tests.support.servers import RedisServer, ServerMaker
+from tests.support.waiting import PATIENCE_S
 
 PHONE = "79001234567"
 
@@ -453,7 +454,7 @@ async def test_cancellation_is_obeyed_while_connecting(server: RedisServer, turn
         for _ in range(max(1, turns)):
             await asyncio.sleep(0)
         task.cancel()
-        done, _ = await asyncio.wait({task}, timeout=3)
+        done, _ = await asyncio.wait({task}, timeout=PATIENCE_S)
         assert done, "it goes on"
     await connection.close()
 

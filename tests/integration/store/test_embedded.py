@@ -12,6 +12,7 @@ import pytest
 
 from rfctl.errors import EmbeddedServerError
 from rfctl.store.embedded import EmbeddedServer, find_embedded
+from tests.support.waiting import PATIENCE_S
 
 
 @pytest.fixture
@@ -23,11 +24,17 @@ def embedded(tmp_path: Path) -> Iterator[EmbeddedServer]:
 
 async def test_end_of_the_server_is_noticed_at_once(embedded: EmbeddedServer) -> None:
     address = embedded.start()
+<<<<<<< HEAD
     waiting = asyncio.create_task(embedded.wait_until_ended())
     done, _ = await asyncio.wait({waiting}, timeout=0.05)
     assert not done, "it runs"
+=======
+    waiting = asyncio.create_task(embedded.wait_ended())
+    await asyncio.sleep(0)
+    assert not waiting.done(), "it runs"
+>>>>>>> wt-r2
     os.kill(address.pid, signal.SIGKILL)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         await waiting
 
 

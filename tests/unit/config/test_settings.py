@@ -476,22 +476,22 @@ def test_the_space_at_the_end_of_a_prefix_counts_wherever_it_was_set(tmp_path: P
 def test_a_wrong_named_section_is_said_in_words_with_its_line(
     tmp_path: Path, text: str, says: str, line: int
 ) -> None:
-    [lines, *_] = [option for option in problems(tmp_path, text) if says in option]
-    assert lines.endswith(f"({tmp_path / 'etc.toml'}:{line})")
+    [problem, *_] = [fault for fault in problems(tmp_path, text) if says in fault]
+    assert problem.endswith(f"({tmp_path / 'etc.toml'}:{line})")
 
 
 def test_wrong_rules_are_reported_together(tmp_path: Path) -> None:
     lines = problems(
         tmp_path, RULE + 'patterns = ["(", "a", ")"]\ntypes = ["imgae", "vocie"]\nwords = [""]\n[rules.y]\n'
     )
-    assert sorted(option.partition(": ")[0] for option in lines) == [
+    assert sorted(line.partition(": ")[0] for line in lines) == [
         "rules.x.patterns", "rules.x.patterns", "rules.x.types", "rules.x.types", "rules.x.words",
         "rules.y", "rules.y",
     ]  # fmt: skip
     unknown = problems(
         tmp_path, RULE + 'sources = ["a", "b"]\n[rules.y]\naction = "send_batch"\nsources = ["c"]\n'
     )
-    assert [option.partition(": ")[0] for option in unknown] == ["rules.x.sources"] * 2 + ["rules.y.sources"]
+    assert [line.partition(": ")[0] for line in unknown] == ["rules.x.sources"] * 2 + ["rules.y.sources"]
 
 
 def test_wrong_named_sections_are_reported_together(tmp_path: Path) -> None:
@@ -501,7 +501,7 @@ def test_wrong_named_sections_are_reported_together(tmp_path: Path) -> None:
         RFCTL_SINKS__BOT__QUEUE="q",
         RFCTL_SOURCES__SECRETS="x",
     )
-    starts = sorted(option.partition(": ")[0] for option in lines)
+    starts = sorted(line.partition(": ")[0] for line in lines)
     assert starts == [
         "rules.x", "rules.x", "sinks.bot.type", "sinks.crm.url",
         "sources.salon.public_url", "sources.salon.verify_token", "sources.secrets",

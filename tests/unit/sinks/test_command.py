@@ -19,6 +19,7 @@ from rfctl.sinks.command.config import CommandConfig
 from rfctl.sinks.command.sink import Command
 from rfctl.sinks.contract import DeliveryError
 from rfctl.sinks.payload import encode_payload
+from tests.support.waiting import PATIENCE_S
 from tests.unit.sinks.http.test_sink import message, open_files
 
 
@@ -172,7 +173,7 @@ async def test_a_delivery_that_is_cancelled_while_its_program_starts_ends_it(wat
         for _ in range(turns):
             await asyncio.sleep(0)
         delivery.cancel()
-        await asyncio.wait([delivery], timeout=10)
+        await asyncio.wait([delivery], timeout=PATIENCE_S)
         assert delivery.cancelled()
     os.close(held)
     assert await watch.next() == b""
