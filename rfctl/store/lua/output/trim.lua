@@ -30,7 +30,7 @@ local function first_needed()
     local group = {}
     for i = 1, #flat, 2 do group[flat[i]] = flat[i + 1] end
     local its = behind(group['last-delivered-id'])
-    if group['pending'] > 0 then its = redis.call('XPENDING', KEYS[1], group['batch_key'])[2] end
+    if group['pending'] > 0 then its = redis.call('XPENDING', KEYS[1], group['name'])[2] end
     if not needed or before(its, needed) then needed = its end
   end
   return needed
