@@ -135,10 +135,6 @@ class EmbeddedServer:
         finally:
             os.close(servers_end)
 
-    def locate(self) -> str:
-        """Return the URL by which others on this host reach the running server, by asking it. Raises EmbeddedServerError."""
-        return find_embedded(self._folder).tcp_url
-
     async def wait_until_ended(self) -> None:
         """Wait until the server process has ended, for whatever reason; before the start it has."""
         lifeline = self._lifeline

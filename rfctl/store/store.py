@@ -162,7 +162,7 @@ class Store:
         return await ensure_instance_id(self._connection)
 
     async def check_shards(self) -> None:
-        """Refuse a Redis that is laid out for another number of shards. Raises OtherShardsError."""
+        """Check that this Redis is laid out for our number of shards. Raises OtherShardsError."""
         await check_shards(self._connection, self._keyspace.shards)
 
     async def claim_shards(self) -> None:

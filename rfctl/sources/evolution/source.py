@@ -278,7 +278,7 @@ def _media(kind: str, body: Body, item: _Item) -> tuple[Media, ...]:
 
 
 def _facts(kind: str, body: Body, item: _Item) -> dict[str, Any]:
-    """Return what a worker may want to know without result `raw`."""
+    """Return what a worker may want to know without reading `raw`."""
     facts: dict[str, Any] = {"senderName": item.pushName}
     if kind == "location":
         place = {"latitude": body.degreesLatitude, "longitude": body.degreesLongitude}

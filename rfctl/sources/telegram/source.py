@@ -234,7 +234,7 @@ def _media(post: Post) -> tuple[Media, ...]:
 
 
 def _facts(post: Post) -> dict[str, Any]:
-    """Return what a worker may want to know without result `raw`."""
+    """Return what a worker may want to know without reading `raw`."""
     return {
         **_person(post.sender),
         "chatTitle": post.chat.title,
