@@ -41,7 +41,7 @@ async def test_message_arriving_during_a_retry_waits_behind_it(connection: Conne
             if any(entry.merged.text == "B" for entry in entries):
                 deferred.set()
                 for _ in range(20):  # the answer from before the failure arrives after it: 20 answers later
-                    await self.paused()
+                    await self.is_paused()
             return answers
 
     class Sink:
