@@ -13,6 +13,8 @@ import msgspec
 Company = str | None
 
 _JSON_INTEGER = re.compile(r"[1-9][0-9]{0,17}|0")
+_EXACT_DIGITS = 15
+"""A number of more digits is not exact in JavaScript."""
 _encode = msgspec.json.Encoder().encode
 
 
@@ -21,6 +23,13 @@ def encode_company(company: Company) -> bytes:
     if company is not None and _JSON_INTEGER.fullmatch(company):
         return company.encode()
     return _encode(company)
+
+
+def build_company_value(company: Company) -> int | str | None:
+    """Return the company for a receiver's JSON: a number where it is one, but text where JavaScript would round it."""
+    if company and _JSON_INTEGER.fullmatch(company) and len(company) <= _EXACT_DIGITS:
+        return int(company)
+    return company or None
 
 
 def decode_company(stored: int | str | None) -> Company:

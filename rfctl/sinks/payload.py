@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from rfctl.model.company import build_company_value
 from rfctl.model.delivery import Delivery
 
 _PLACE = re.compile(r"\{(company|phone|channel|account)\}")
@@ -24,7 +25,7 @@ def payload(delivery: Delivery) -> dict[str, Any]:
     return {
         "from": merged.phone,
         "message": merged.text,
-        "companyId": _encode_company(merged.company),
+        "companyId": build_company_value(merged.company),
         "platform": merged.platform or "whatsapp",
         "messageId": delivery.id,
         "timestamp": merged.handed_ms,
@@ -47,10 +48,6 @@ def payload(delivery: Delivery) -> dict[str, Any]:
 def encode_payload(delivery: Delivery) -> bytes:
     """Return the payload as JSON."""
     return msgspec.json.encode(payload(delivery))
-
-
-def _encode_company(company: str) -> int | str | None:
-    return int(company) if company.isascii() and company.isdigit() and len(company) < 16 else company or None
 
 
 def _decode_object(raw: bytes) -> dict[str, msgspec.Raw]:

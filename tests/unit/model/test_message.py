@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rfctl.model.company import decode_company, encode_company
+from rfctl.model.company import build_company_value, decode_company, encode_company
 from rfctl.model.message import Message, normalize_phone
 from rfctl.model.stored import decode_item, encode_item
 from rfctl.store.keys import Keyspace, batch_key_of, dedupe_key, is_plain
@@ -120,3 +121,14 @@ def test_metadata_travels_untouched() -> None:
     assert raw in item
     assert bytes(decode_item(item).metadata) == raw
     assert msgspec.json.decode(item)
+
+
+@pytest.mark.parametrize(
+    ("company", "value"),
+    [
+        ("962302", 962302), ("0", 0), ("007", "007"), ("", None), (None, None), ("salon", "salon"),
+        ("9" * 15, 999_999_999_999_999), ("9" * 16, "9" * 16),
+    ],
+)  # fmt: skip
+def test_company_of_a_payload_is_a_number_only_where_nothing_is_lost(company: str | None, value: Any) -> None:
+    assert build_company_value(company) == value
