@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from rfctl.cli.context import invocation
+from rfctl.cli.context import invocation, run_loop
 from rfctl.config.example import render_example, render_starter
 from rfctl.config.loader import Configuration
 from rfctl.config.options import NAMED, Option, configured_options, find_option, list_options
@@ -138,7 +137,7 @@ def check(ctx: typer.Context) -> None:
 
     run = invocation(ctx)
     configuration = run.configuration(notify=True)
-    if problems := asyncio.run(find_problems(configuration.settings)):
+    if problems := run_loop(find_problems(configuration.settings)):
         raise SettingsError(problems, next="see `man rfctl.toml` or `rfctl config explain KEY`")
     if run.is_json:
         run.out.json({"ok": True, "files": [str(path) for path in configuration.files]})
