@@ -147,7 +147,8 @@ async def outlet(
                 if file.exists()
                 else ""
             )
-            return [json.loads(line) for line in text.splitlines()]
+            whole_lines, _, _ = text.rpartition("\n")  # a program may be at the last one
+            return [json.loads(line) for line in whole_lines.splitlines()]
 
         written, file = io.TextIOWrapper(io.BytesIO()), tmp_path / "taken.jsonl"
         if kind == "http":
