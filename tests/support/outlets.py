@@ -140,14 +140,11 @@ async def outlet(
                 return await in_redis[kind](connection)
             if kind == "http":
                 return [request["body"] for request in receiver.taken]
-            text = (
-                written.buffer.getvalue().decode()
-                if kind == "stdout"
-                else file.read_text()
-                if file.exists()
-                else ""
-            )
-            whole_lines, _, _ = text.rpartition("\n")  # a program may be at the last one
+            if kind == "stdout":
+                written_bytes = written.buffer.getvalue()
+            else:
+                written_bytes = file.read_bytes() if file.exists() else b""
+            whole_lines, _, _ = written_bytes.rpartition(b"\n")  # a program may be at the last one
             return [json.loads(line) for line in whole_lines.splitlines()]
 
         written, file = io.TextIOWrapper(io.BytesIO()), tmp_path / "taken.jsonl"
