@@ -4,7 +4,7 @@ std = "lua51"
 max_line_length = 120
 read_globals = { "KEYS", "ARGV", "redis", "cjson" }
 
-local clock = { "NOW", "whole" }
+local clock = { "CLOCK", "STEP", "SEEN", "NOW", "WALL", "whole" }
 local item = { "read_item", "head_of", "company_of" }
 local batch = {
   "DUE", "BATCH", "LAST", "OVERDUE_MS", "FOLLOWED", "count", "write_counts", "publish", "clear", "hand_over",
@@ -34,4 +34,5 @@ files["rfctl/store/lua/shared/batch.lua"] = { read_globals = join(clock, item), 
 files["rfctl/store/lua/shared/delivery.lua"] = { read_globals = clock, ignore = exported(delivery) }
 files["rfctl/store/lua/batches"] = { read_globals = join(clock, item, batch) }
 files["rfctl/store/lua/deliveries"] = { read_globals = join(clock, delivery) }
+files["rfctl/store/lua/clock"] = {}
 files["rfctl/store/lua/output"] = { read_globals = clock }

@@ -120,8 +120,8 @@ class EvictingRedisError(RfctlError):
     exit_status = BAD_SETTINGS
 
 
-class OtherShardsError(RfctlError):
-    """This Redis is laid out for another number of shards: rfctl would not see its batches."""
+class OtherLayoutError(RfctlError):
+    """This Redis is laid out otherwise than our settings say: rfctl would not see its batches or its deliveries."""
 
     exit_status = BAD_SETTINGS
 

@@ -30,6 +30,6 @@ def open_store(configuration: Configuration, url: str | None = None, *, max_conn
     settings = configuration.settings
     if url is None and settings.redis.url == EMBEDDED:
         url = find_embedded(find_embedded_folder(configuration)).url
-    keyspace = Keyspace(settings.redis.shards, settings.output.stream)
+    keyspace = Keyspace(settings.redis.shards, settings.output.stream, settings.redis.prefix)
     address = configuration.address(url)
     return Store.open(address, keyspace, build_batch_options(settings), max_connections=max_connections)

@@ -88,7 +88,7 @@ class Invocation:
         configuration = self.configuration(notify=True)
         store = open_store(configuration, max_connections=2)
         try:
-            await store.check_shards()
+            await store.check_layout()
             yield store, configuration
         finally:
             await store.close()

@@ -40,6 +40,11 @@ class RedisSettings(Section):
         description="Number of hash tags over which rfctl spreads its keys; 0 means plain names. Every process on one Redis "
         "needs the same number. Change it only while nothing is pending.",
     )
+    prefix: str = Field(
+        "",
+        description="Text before the names of rfctl's own keys and channels, so that several rfctl share a database: staging-. "
+        "output.stream and the keys of sinks stay as they are written. Every process of one rfctl needs the same text.",
+    )
     allow_eviction: bool = Field(
         False,
         description="Start although Redis may delete keys when its memory is full: its maxmemory-policy is not noeviction. "
@@ -52,6 +57,17 @@ class RedisSettings(Section):
         description="State folder of the embedded Valkey. Empty: $STATE_DIRECTORY of systemd, else $XDG_STATE_HOME/rfctl, "
         "else ~/.local/state/rfctl.",
     )
+
+    @field_validator("prefix")
+    @classmethod
+    def _prefix_is_plain(cls, value: str) -> str:
+        if value and not re.fullmatch(r"[A-Za-z0-9._:/-]{1,64}", value):
+            raise ValueError("use letters, digits and . _ : / - (at most 64)")
+        if value.startswith(RESERVED_PREFIXES):
+            raise ValueError(
+                f"a prefix that begins with {', '.join(RESERVED_PREFIXES)} would hide other keys"
+            )
+        return value
 
     @field_validator("url")
     @classmethod
@@ -164,7 +180,11 @@ class HttpSettings(Section):
 class OutputSettings(Section):
     """Where merged messages go."""
 
-    stream: str = Field(DEFAULT_STREAM, description="Redis stream of merged messages, in the same database.")
+    stream: str = Field(
+        "",
+        description="Redis stream of merged messages, in the same database. Empty: redis.prefix and rfctl:out behind it. It "
+        "stays: what waits for a sink is found by its place in it.",
+    )
     retention_s: int = Field(
         86_400,
         ge=0,
@@ -182,7 +202,7 @@ class OutputSettings(Section):
     @field_validator("stream")
     @classmethod
     def _stream_is_no_key_of_ours(cls, value: str) -> str:
-        if not re.fullmatch(r"[A-Za-z0-9._:/-]{1,128}", value):
+        if value and not re.fullmatch(r"[A-Za-z0-9._:/-]{1,128}", value):
             raise ValueError("use letters, digits and . _ : / - (at most 128)")
         if value != DEFAULT_STREAM and value.startswith(RESERVED_PREFIXES):
             raise ValueError(f"names that begin with {', '.join(RESERVED_PREFIXES)} are rfctl's own")
@@ -255,7 +275,7 @@ class Settings(Section):
         """Yield each sink's key that could be the output stream; the default one cannot be, as a key of rfctl's own."""
         for name, sink in self.sinks.items():
             key = getattr(sink, "key", "")
-            if key and self.output.stream != DEFAULT_STREAM and can_render(key, self.output.stream):
+            if key and self.output.stream not in ("", DEFAULT_STREAM) and can_render(key, self.output.stream):
                 yield f"sinks.{name}.key", f"{key} could be output.stream: what it delivers would come again"
 
     def _unknown_sources(self) -> Iterator[Fault]:

@@ -10,7 +10,7 @@ import asyncio
 
 import structlog
 
-from rfctl.errors import EvictingRedisError, OtherShardsError, RfctlError
+from rfctl.errors import EvictingRedisError, OtherLayoutError, RfctlError
 from rfctl.store import ServerInfo, Store
 from rfctl.timing import sleep_or_stop
 
@@ -55,7 +55,7 @@ class Preflight:
         """Check once, and claim the layout of this Redis. Raises RfctlError if it must not be used, or does not answer."""
         server = await self._store.server_info()
         check_eviction(server, allowed=self._allow_eviction)
-        await self._store.claim_shards()
+        await self._store.claim_layout()
         if not server.aof:
             _log.warning(
                 "persistence_disabled",
@@ -77,7 +77,7 @@ class Preflight:
             wait_s = min(wait_s * 2, _MAX_RETRY_S)
             try:
                 await self.check()
-            except (EvictingRedisError, OtherShardsError):
+            except (EvictingRedisError, OtherLayoutError):
                 raise
             except RfctlError as next_problem:
                 failures += 1

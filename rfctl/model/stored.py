@@ -150,6 +150,9 @@ class Merged(msgspec.Struct, frozen=True):
     chat: str = ""
     discarded: int = 0
     """How many messages before it a rule threw away."""
+    batch_key: str = ""
+    delivery_id: str = ""
+    """The id by which receivers know it; "" in an entry of layout 1."""
 
     @property
     def handed_ms(self) -> int:
@@ -193,4 +196,6 @@ def decode_merged(entry_id: str, fields: Mapping[str, bytes]) -> Merged:
         account=text("account"),
         chat=text("chat"),
         discarded=number("discarded"),
+        batch_key=text("batch_key"),
+        delivery_id=text("delivery_id"),
     )

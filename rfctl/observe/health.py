@@ -9,7 +9,6 @@ from typing import Literal
 
 from rfctl.observe.snapshot import Snapshot
 from rfctl.store import ConsumerGroup, OrphanedGroup, SinkStatus, group_name
-from rfctl.store.keys import PAUSED
 from rfctl.store.sink_status import count_pending
 from rfctl.text import counted, duration
 
@@ -129,7 +128,7 @@ def _removal(orphan: OrphanedGroup) -> str:
         [
             _redis_cli("XGROUP", "DESTROY", shard.out, group_name(orphan.sink)),
             _redis_cli("DEL", keys.waiting, keys.retry, keys.attempts, keys.bodies, keys.lease),
-            _redis_cli("HDEL", PAUSED, orphan.sink),
+            _redis_cli("HDEL", shard.common.paused, orphan.sink),
         ]
     )
 

@@ -17,7 +17,7 @@ import msgspec
 
 from rfctl.model.message import Message
 from rfctl.store import replies
-from rfctl.store.keys import alias_key
+from rfctl.store.keys import CommonKeys
 
 if TYPE_CHECKING:
     from rfctl.store.connection import Command, Connection
@@ -31,8 +31,11 @@ _MAX_FRESH = 10_000
 class Aliases:
     """Phone numbers by second id, in one Redis. `clock` counts seconds."""
 
-    def __init__(self, connection: Connection, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, connection: Connection, keys: CommonKeys, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._connection = connection
+        self._keys = keys
         self._clock = clock
         self._fresh: OrderedDict[str, tuple[str, float]] = OrderedDict()
 
@@ -41,9 +44,9 @@ class Aliases:
 
         Returns the messages in their order, each under its sender's phone where that is known. Raises RfctlError.
         """
-        pairs = {_key(message): message.phone for message in messages if _names_both(message)}
+        pairs = {self._key(message): message.phone for message in messages if _names_both(message)}
         new = {key: phone for key, phone in pairs.items() if not self._is_fresh(key, phone)}
-        missing = list({_key(message) for message in messages if _has_no_phone(message)})
+        missing = list({self._key(message) for message in messages if _has_no_phone(message)})
         if not new and not missing:
             return messages
         commands: list[Command] = [("SET", key, phone, "EX", _LIFETIME_S) for key, phone in new.items()]
@@ -53,7 +56,15 @@ class Aliases:
         phones = {
             key: replies.text(phone) for key, phone in zip(missing, answers[len(new) :], strict=True) if phone
         }
-        return [_under_phone(message, phones) for message in messages]
+        return [self._under_phone(message, phones) for message in messages]
+
+    def _under_phone(self, message: Message, phones: dict[str, str]) -> Message:
+        if not _has_no_phone(message):
+            return message
+        return msgspec.structs.replace(message, phone=phones.get(self._key(message), message.phone))
+
+    def _key(self, message: Message) -> str:
+        return self._keys.alias(message.channel, message.alias)
 
     def _is_fresh(self, key: str, phone: str) -> bool:
         written, at = self._fresh.get(key, ("", 0.0))
@@ -67,19 +78,9 @@ class Aliases:
             self._fresh.popitem(last=False)
 
 
-def _key(message: Message) -> str:
-    return alias_key(message.channel, message.alias)
-
-
 def _names_both(message: Message) -> bool:
     return bool(message.alias) and message.alias != message.phone
 
 
 def _has_no_phone(message: Message) -> bool:
     return bool(message.alias) and message.alias == message.phone
-
-
-def _under_phone(message: Message, phones: dict[str, str]) -> Message:
-    if not _has_no_phone(message):
-        return message
-    return msgspec.structs.replace(message, phone=phones.get(_key(message), message.phone))

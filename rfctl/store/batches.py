@@ -16,7 +16,7 @@ from rfctl.model.closed_sets import Action, DrainReason, Order
 from rfctl.model.message import Message
 from rfctl.model.stored import Added, Batch, HandedOver, StoredMessage, decode_item, encode_item
 from rfctl.store import replies
-from rfctl.store.keys import Keyspace, ShardKeys, batch_key_of, events_channel, is_hashed
+from rfctl.store.keys import Keyspace, ShardKeys, batch_key_of, is_hashed
 
 if TYPE_CHECKING:
     from rfctl.store.connection import Connection
@@ -78,7 +78,7 @@ class Batches:
         self._keyspace = keyspace
         self._shards = keyspace.all()
         self._options = options
-        self._channel = events_channel(connection.db)
+        self._channel = keyspace.common.events_channel(connection.db)
 
     def reconfigure(self, options: BatchOptions) -> None:
         """Use other options from now on."""
@@ -117,7 +117,7 @@ class Batches:
         args = [*self._args(shard), shard.seen_prefix, _LAST_MSG_LIVES_MS]
         for addition in additions:
             args += addition.args()
-        flat = replies.integers(await self._connection.run("add", self._keys(shard), args))
+        flat = replies.integers(await self._connection.run("add", shard, self._keys(shard), args))
         return [_added(addition.message, *flat[i * 3 : i * 3 + 3]) for i, addition in enumerate(additions)]
 
     async def hand_over(self, *, longest_ms: int, limit: int = 100) -> HandedOver:
@@ -135,7 +135,7 @@ class Batches:
         self, shard: ShardKeys, limit: int, longest_ms: int, drain_reason: DrainReason | None
     ) -> HandedOver:
         args = [*self._args(shard), limit, longest_ms, drain_reason or ""]
-        reply = replies.array(await self._connection.run("hand_over", self._keys(shard), args))
+        reply = replies.array(await self._connection.run("hand_over", shard, self._keys(shard), args))
         batches, messages, next_due, now, clamped, more = map(replies.integer, reply[:6])
         overdue = [(replies.text(phone), replies.integer(late)) for phone, late in replies.pairs(reply[6:])]
         return HandedOver(
@@ -146,13 +146,14 @@ class Batches:
         """Hand one batch over now. Returns the merged message's id and its count, or None when there is no batch."""
         shard = self._home(batch_key)
         args = [*self._args(shard), batch_key, "flush"]
-        reply = replies.array(await self._connection.run("flush", self._keys(shard), args))
+        reply = replies.array(await self._connection.run("flush", shard, self._keys(shard), args))
         return (replies.text(reply[0]), replies.integer(reply[1])) if reply else None
 
     async def discard(self, batch_key: str) -> list[bytes]:
         """Clear one batch. Returns its raw items, oldest first; empty when there was none."""
         shard = self._home(batch_key)
-        items = await self._connection.run("discard", self._keys(shard), [*self._args(shard), batch_key])
+        args = [*self._args(shard), batch_key]
+        items = await self._connection.run("discard", shard, self._keys(shard), args)
         return [replies.data(item) for item in replies.array(items)]
 
     async def discard_all(self) -> int:
@@ -167,7 +168,7 @@ class Batches:
         """Read one batch at one moment; None when there is none."""
         shard = self._home(batch_key)
         keys = [shard.due, shard.batch_prefix + batch_key]
-        now, due, *items = replies.array(await self._connection.run("peek", keys, [batch_key]))
+        now, due, *items = replies.array(await self._connection.run("peek", shard, keys, [batch_key]))
         if not items:
             return None
         raw, due_ms = [replies.data(item) for item in items], replies.integer(due)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any
 
 from redis import exceptions as rx
@@ -19,7 +20,8 @@ from redis.backoff import NoBackoff
 from rfctl import errors
 from rfctl.store import replies
 from rfctl.store.address import RedisAddress
-from rfctl.store.clock import Clock, ServerClock
+from rfctl.store.clock import CLOCK_STEP, Clock, ServerClock
+from rfctl.store.keys import ShardKeys
 from rfctl.store.reply_errors import explain_failure, is_not_the_master
 from rfctl.store.scripts import Script, ScriptLibrary
 from rfctl.store.server_info import (
@@ -32,6 +34,8 @@ from rfctl.store.server_info import (
 )
 
 Command = Sequence[bytes | str | int | float]
+_SETTLED_AT_MOST = 3
+"""A call that is late again and again goes without bounds at last."""
 
 
 def _obey_cancellation() -> None:
@@ -121,8 +125,29 @@ class Connection:
                     raise answer
             return answers
 
-    async def run(self, verb: str, keys: Sequence[str], args: Sequence[bytes | str | int]) -> Any:
-        """Run a script by its hash; it is loaded again where the server lost it (restart, SCRIPT FLUSH)."""
+    async def run(
+        self, verb: str, shard: ShardKeys, keys: Sequence[str], args: Sequence[bytes | str | int]
+    ) -> Any:
+        """Run a script by its hash, by the clock of a shard.
+
+        It is loaded again where the server lost it (restart, SCRIPT FLUSH), and run again after the clock was settled.
+        """
+        if not self._script(verb).reads_clock:
+            return await self._run(verb, keys, args)
+        all_keys = [*keys, shard.clock]
+        for _ in range(_SETTLED_AT_MOST):
+            try:
+                return await self._run(verb, all_keys, [*args, *self.clock.bounds(shard.clock)])
+            except errors.ReplyError as problem:
+                if problem.code != CLOCK_STEP:
+                    raise
+                await self.clock.settle(self.calls, partial(self._set_step, shard), shard.clock)
+        return await self._run(verb, all_keys, [*args, "", ""])
+
+    async def _set_step(self, shard: ShardKeys, before_ms: int, step_ms: int) -> Any:
+        return await self._run("set_step", [shard.clock], [before_ms, step_ms])
+
+    async def _run(self, verb: str, keys: Sequence[str], args: Sequence[bytes | str | int]) -> Any:
         async with self._naming_failures():
             return await self._evalsha(verb, keys, args)
 
@@ -148,9 +173,9 @@ class Connection:
             await self._execute("SCRIPT LOAD", self._script(verb).text)
         return self._script(verb)
 
-    async def now_ms(self) -> int:
-        """Return the time by the clock of the scripts, Unix ms."""
-        return await self.clock.now_ms(self.call)
+    async def now_ms(self, shard: ShardKeys) -> int:
+        """Return the time by the clock of the scripts of a shard, Unix ms."""
+        return await self.clock.now_ms(self.calls, shard.clock)
 
     async def read_server_info(self) -> ServerInfo:
         """Return which Redis this is, by its INFO."""

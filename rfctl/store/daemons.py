@@ -11,7 +11,7 @@ import msgspec
 
 from rfctl.model.closed_sets import Role
 from rfctl.store import replies
-from rfctl.store.keys import DAEMONS
+from rfctl.store.keys import ShardKeys
 
 if TYPE_CHECKING:
     from rfctl.store.connection import Connection
@@ -53,20 +53,24 @@ _decode = msgspec.json.Decoder(DaemonRecord).decode
 
 
 class Daemons:
-    """The records of one Redis."""
+    """The records of one Redis. Times are those of the first shard's clock."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, shard: ShardKeys) -> None:
         self._connection = connection
+        self._shard = shard
+        self._keys = shard.common
 
     async def list_alive(self) -> list[DaemonRecord]:
         """Return the daemons that wrote their record within `ALIVE_MS`, oldest first."""
-        now = await self._connection.now_ms()
+        now = await self._connection.now_ms(self._shard)
         records = [record for _, record in await self._records() if now - record.beat_ms <= ALIVE_MS]
         return sorted(records, key=lambda record: record.started_ms)
 
     async def _records(self) -> list[tuple[str, DaemonRecord]]:
         records = []
-        for daemon_id, line in replies.fields(await self._connection.call("HGETALL", DAEMONS)).items():
+        for daemon_id, line in replies.fields(
+            await self._connection.call("HGETALL", self._keys.daemons)
+        ).items():
             try:
                 records.append((daemon_id, _decode(line)))
             except msgspec.DecodeError:
@@ -75,20 +79,20 @@ class Daemons:
 
     async def forget_dead(self) -> None:
         """Delete the records that were not written for a day."""
-        now = await self._connection.now_ms()
+        now = await self._connection.now_ms(self._shard)
         dead = [daemon_id for daemon_id, record in await self._records() if now - record.beat_ms > FORGET_MS]
         if dead:
-            await self._connection.call("HDEL", DAEMONS, *dead)
+            await self._connection.call("HDEL", self._keys.daemons, *dead)
 
     async def write(self, record: DaemonRecord, *, age_ms: int) -> DaemonRecord:
         """Write a record that is alive now and last turned `age_ms` ago. Returns the record that it wrote."""
-        now = await self._connection.now_ms()
+        now = await self._connection.now_ms(self._shard)
         written = msgspec.structs.replace(
             record, started_ms=record.started_ms or now, beat_ms=now, turned_ms=now - age_ms
         )
-        await self._connection.call("HSET", DAEMONS, record.id, msgspec.json.encode(written))
+        await self._connection.call("HSET", self._keys.daemons, record.id, msgspec.json.encode(written))
         return written
 
     async def remove(self, daemon_id: str) -> None:
         """Delete the record of a daemon that ends."""
-        await self._connection.call("HDEL", DAEMONS, daemon_id)
+        await self._connection.call("HDEL", self._keys.daemons, daemon_id)

@@ -49,26 +49,26 @@ class DeliveryQueue:
         keys = self._keys
         six = [self._shard.out, keys.waiting, keys.retry, keys.attempts, keys.bodies, self._shard.totals]
         reply: object = await self._connection.run(
-            verb, [*six, *([seventh_key] if seventh_key else [])], [self.group, self.sink, *args]
+            verb, self._shard, [*six, *([seventh_key] if seventh_key else [])], [self.group, self.sink, *args]
         )
         return reply
 
     async def open(self) -> None:
         """Make the group if it is missing; it begins with the oldest entry that is kept."""
-        self.instance_id = await ensure_instance_id(self._connection)
+        self.instance_id = await ensure_instance_id(self._connection, self._shard.common)
         await ensure_group(self._connection, self._shard.out, self.group)
 
     async def lease(self, daemon_id: str, ms: int) -> bool:
         """Take or renew the right to deliver, for so many ms; 0 gives it back. Returns whether it is ours."""
-        return bool(await self._connection.run("lease", [self._keys.lease], [daemon_id, ms]))
+        return bool(await self._connection.run("lease", self._shard, [self._keys.lease], [daemon_id, ms]))
 
     async def is_paused(self) -> bool:
         """Say whether the sink is paused."""
-        return await PausedSinks(self._connection).contains(self.sink)
+        return await PausedSinks(self._connection, self._shard).contains(self.sink)
 
     async def pause(self, why: str) -> None:
         """Pause the sink on every daemon."""
-        await PausedSinks(self._connection).pause(self.sink, why)
+        await PausedSinks(self._connection, self._shard).pause(self.sink, why)
 
     async def read_new(self, limit: int, block_ms: int, daemon_id: str) -> list[StreamEntry] | None:
         """Read new messages, waiting up to `block_ms` for the first.
@@ -94,6 +94,7 @@ class DeliveryQueue:
     async def _read(self, where: str, limit: int, daemon_id: str) -> tuple[list[StreamEntry] | None, str]:
         reply = await self._connection.run(
             "read_leased",
+            self._shard,
             [self._shard.out, self._keys.lease],
             [self.group, _CONSUMER, daemon_id, limit, where],
         )
@@ -143,7 +144,7 @@ class DeliveryQueue:
 
     async def find_due(self, limit: int) -> tuple[list[str], int | None]:
         """Return up to `limit` phones whose retry is due, and in how many ms the next one is due (None: no other)."""
-        now = await self._connection.now_ms()
+        now = await self._connection.now_ms(self._shard)
         due, later = await self._connection.calls(
             [
                 ("ZRANGEBYSCORE", self._keys.retry, "-inf", now, "LIMIT", 0, limit),
@@ -159,7 +160,7 @@ class DeliveryQueue:
         The caller asks because `find_due` named the phone. Meanwhile the retry may have failed and wait again.
         """
         span = (f"[{batch_key}\0", f"({batch_key}\1", "LIMIT", 0, 1)
-        now = await self._connection.now_ms()
+        now = await self._connection.now_ms(self._shard)
         first, due_ms = await self._connection.calls(
             [("ZRANGEBYLEX", self._keys.waiting, *span), ("ZSCORE", self._keys.retry, batch_key)]
         )

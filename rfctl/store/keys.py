@@ -13,17 +13,10 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass
+from functools import cache
 
 _PLAIN = re.compile(r"[A-Za-z0-9._+@-]{1,64}")
-DAEMONS = "rfctl:daemons"
-SHARDS = "rfctl:shards"
-"""The number of shards that this Redis is laid out for."""
-INSTANCE_ID = "rfctl:id"
-"""A random name of this Redis, by which its jobs differ from those of another rfctl in the same queue."""
-QUARANTINE = "rfctl:quarantine"
-"""Stream of authentic requests that their source could not read."""
-PAUSED = "rfctl:paused"
-"""Hash of the sinks that an operator or a receiver paused: name → why, as JSON."""
+_SLOTS = 16384
 DEFAULT_STREAM = "rfctl:out"
 RESERVED_PREFIXES = ("rapid-fire:", "last-msg:", "rfctl:")
 
@@ -62,17 +55,81 @@ def dedupe_key(batch_key: str, *scope: str) -> bytes:
     return hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=16).digest()
 
 
-def alias_key(channel: str, alias: str) -> str:
-    """Return the key that has the phone of a sender's second id. It has no shard."""
-    return "rfctl:alias:" + _digest(json.dumps([channel, alias]))
+@cache
+def shard_tags(shards: int) -> tuple[str, ...]:
+    """Return the hash tag of each shard: the smallest number whose slot lies in the shard's part of all slots.
+
+    So the shards spread over the servers of a cluster as their slots do.
+    """
+    tags: dict[int, str] = {}
+    number = 0
+    while len(tags) < shards:
+        tags.setdefault(_crc16(str(number)) % _SLOTS * shards // _SLOTS, str(number))
+        number += 1
+    return tuple(tags[place] for place in range(shards))
+
+
+def _crc16(text: str) -> int:
+    return binascii.crc_hqx(text.encode(), 0)
+
+
+@dataclass(frozen=True, slots=True)
+class CommonKeys:
+    """The keys that no shard has: there is one of each in a Redis. `prefix` stands before all names of rfctl's own."""
+
+    prefix: str = ""
+
+    @property
+    def daemons(self) -> str:
+        """Hash of the daemons' records: id → JSON."""
+        return f"{self.prefix}rfctl:daemons"
+
+    @property
+    def layout(self) -> str:
+        """The number of shards that this Redis is laid out for, a slash, and the version of the layout."""
+        return f"{self.prefix}rfctl:shards"
+
+    @property
+    def stream_name(self) -> str:
+        """The name of the output stream that this Redis was begun with."""
+        return f"{self.prefix}rfctl:stream"
+
+    @property
+    def instance_id(self) -> str:
+        """A random name of this Redis, by which its jobs differ from those of another rfctl in the same queue."""
+        return f"{self.prefix}rfctl:id"
+
+    @property
+    def quarantine(self) -> str:
+        """Stream of authentic requests that their source could not read."""
+        return f"{self.prefix}rfctl:quarantine"
+
+    @property
+    def paused(self) -> str:
+        """Hash of the sinks that an operator or a receiver paused: name → why, as JSON."""
+        return f"{self.prefix}rfctl:paused"
+
+    def alias(self, channel: str, alias: str) -> str:
+        """Return the key that has the phone of a sender's second id."""
+        return f"{self.prefix}rfctl:alias:" + _digest(json.dumps([channel, alias]))
+
+    def events_channel(self, db: int) -> str:
+        """Return the channel that `tail` follows. Channels span a server's databases; ours must not."""
+        return f"{self.prefix}rfctl:events:{db}"
 
 
 @dataclass(frozen=True, slots=True)
 class ShardKeys:
-    """The keys of one shard, which share a slot. `tag` is "" on one server, else "{n}:"."""
+    """The keys of one shard, which share a slot.
+
+    `tag` is "" on one server, else `{n}:`. `number` is the shard's number, "" on one server. `prefix` stands before all
+    names but those of the output stream and of sinks' destinations.
+    """
 
     tag: str
     stream: str
+    prefix: str = ""
+    number: str = ""
 
     def _tagged(self, key: str) -> str:
         if not self.tag:
@@ -80,35 +137,43 @@ class ShardKeys:
         head, colon, rest = key.partition(":")
         return f"{head}:{self.tag}{rest}" if colon else f"{key}:{self.tag[:-1]}"
 
+    def _own(self, key: str) -> str:
+        return self.prefix + self._tagged(key)
+
     @property
-    def number(self) -> str:
-        """The shard's number, "" on one server."""
-        return self.tag[1:-2]
+    def common(self) -> CommonKeys:
+        """The keys that no shard has."""
+        return CommonKeys(self.prefix)
+
+    @property
+    def clock(self) -> str:
+        """Hash of the steady clock: `step` is how far the server's clock is ahead of it, `seen` its latest time (ms)."""
+        return self._own("rfctl:clock")
 
     @property
     def batch_prefix(self) -> str:
         """`rapid-fire:<batch key>` is the list of pending messages."""
-        return self._tagged("rapid-fire:")
+        return self._own("rapid-fire:")
 
     @property
     def last_prefix(self) -> str:
         """`last-msg:<batch key>` is the time of the last message. It expires, and has no message in it."""
-        return self._tagged("last-msg:")
+        return self._own("last-msg:")
 
     @property
     def seen_prefix(self) -> str:
         """`rfctl:seen:<window>:<n>` are the sets of ids seen. They expire, and have no message in them."""
-        return self._tagged("rfctl:seen:")
+        return self._own("rfctl:seen:")
 
     @property
     def due(self) -> str:
         """The index: batch key → due, Unix ms."""
-        return self._tagged("rfctl:due")
+        return self._own("rfctl:due")
 
     @property
     def totals(self) -> str:
         """The counters that outlive daemons."""
-        return self._tagged("rfctl:totals")
+        return self._own("rfctl:totals")
 
     @property
     def out(self) -> str:
@@ -118,11 +183,11 @@ class ShardKeys:
     @property
     def dead(self) -> str:
         """The stream of dead letters."""
-        return self._tagged("rfctl:dead")
+        return self._own("rfctl:dead")
 
     def sink(self, name: str) -> SinkKeys:
         """Return the keys of one sink."""
-        return SinkKeys(self._tagged(f"rfctl:sink:{name}"))
+        return SinkKeys(self._own(f"rfctl:sink:{name}"))
 
     def destination(self, key: str) -> str:
         """Return the key of a list or stream that a sink fills, in this shard's slot."""
@@ -163,22 +228,35 @@ class SinkKeys:
 
 @dataclass(frozen=True, slots=True)
 class Keyspace:
-    """All shards, and which of them has a batch. `shards` 0 is one server without tags."""
+    """All keys of rfctl in one Redis, and which shard has a batch.
+
+    `shards` 0 is one server without tags. `stream` is the output stream, "" for the default. `prefix` stands before
+    all names of rfctl's own, so that several of them share a Redis.
+    """
 
     shards: int = 0
-    stream: str = DEFAULT_STREAM
+    stream: str = ""
+    prefix: str = ""
+
+    @property
+    def common(self) -> CommonKeys:
+        """The keys that no shard has."""
+        return CommonKeys(self.prefix)
+
+    @property
+    def output_stream(self) -> str:
+        """The output stream's name, without a shard's tag."""
+        return self.stream or self.prefix + DEFAULT_STREAM
 
     def all(self) -> list[ShardKeys]:
         """Return every shard; there is always at least one."""
         if not self.shards:
-            return [ShardKeys("", self.stream)]
-        return [ShardKeys(f"{{{n}}}:", self.stream) for n in range(self.shards)]
+            return [ShardKeys("", self.output_stream, self.prefix)]
+        return [
+            ShardKeys(f"{{{tag}}}:", self.output_stream, self.prefix, str(place))
+            for place, tag in enumerate(shard_tags(self.shards))
+        ]
 
     def index_of(self, batch_key: str) -> int:
         """Return the index in `all()` of the shard that has a batch: crc16 of its key, mod `shards`."""
-        return binascii.crc_hqx(batch_key.encode(), 0) % self.shards if self.shards else 0
-
-
-def events_channel(db: int) -> str:
-    """Return the channel that `tail` follows. Channels span a server's databases; ours must not."""
-    return f"rfctl:events:{db}"
+        return _crc16(batch_key) % self.shards if self.shards else 0

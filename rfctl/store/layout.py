@@ -1,46 +1,95 @@
-"""What a Redis is, written down at the first start: its instance id, and how many shards it is laid out for.
+"""What a Redis is, written down at the first start: its instance id, its layout, and the name of its output stream.
 
 The id tells it from others: several rfctl may fill one queue, and their messages can have the same ids. The number
-of shards stays: with another one, rfctl would not see the batches that are there.
+of shards stays: with another one, rfctl would not see the batches that are there. So does the output stream: what
+waits for another attempt at a sink is found by its place in that stream.
 """
 
 from __future__ import annotations
 
 import secrets
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rfctl.errors import OtherShardsError
+from rfctl.errors import OtherLayoutError
 from rfctl.store import replies
-from rfctl.store.keys import INSTANCE_ID, SHARDS
+from rfctl.store.keys import CommonKeys, Keyspace
 
 if TYPE_CHECKING:
     from rfctl.store.connection import Connection
 
+VERSION = 2
+"""The version of the layout that this code reads and writes."""
 
-async def ensure_instance_id(connection: Connection) -> str:
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How a Redis is laid out. `stream` is the name of its output stream, "" where it was not written down."""
+
+    shards: int
+    version: int
+    stream: str = ""
+
+
+async def ensure_instance_id(connection: Connection, keys: CommonKeys) -> str:
     """Return the instance id of this Redis, 8 hex digits; the first call makes it. Raises RfctlError."""
-    stored = await connection.call("GET", INSTANCE_ID)
+    stored = await connection.call("GET", keys.instance_id)
     if stored is None:
-        await connection.call("SET", INSTANCE_ID, secrets.token_hex(4), "NX")
-        stored = await connection.call("GET", INSTANCE_ID)
+        await connection.call("SET", keys.instance_id, secrets.token_hex(4), "NX")
+        stored = await connection.call("GET", keys.instance_id)
     return replies.text(stored)
 
 
-async def check_shards(connection: Connection, shards: int) -> None:
-    """Check that this Redis is laid out for so many shards, or for no number yet. Raises OtherShardsError."""
-    stored = await connection.call("GET", SHARDS)
-    if stored is None or replies.text(stored) == str(shards):
-        return
-    number = replies.text(stored)
-    raise OtherShardsError(
-        f"Redis at {connection.address.shown()} is laid out for redis.shards = {number}, not {shards}",
-        set_by=connection.address.set_by,
-        next=f"set redis.shards to {number}; or, while nothing is pending, DEL {SHARDS} and start anew",
-    )
+async def read_layout(connection: Connection, keys: CommonKeys) -> Layout | None:
+    """Return how this Redis is laid out; None before the first start. Raises RfctlError."""
+    stored, stream = await connection.calls([("GET", keys.layout), ("GET", keys.stream_name)])
+    if stored is None:
+        return None
+    shards, _, version = replies.text(stored).partition("/")
+    if not shards.isdigit() or not (version or "1").isdigit():
+        raise OtherLayoutError(
+            f"{keys.layout} at {connection.address.shown()} is {replies.text(stored)!r}, which is no layout of rfctl",
+            set_by=connection.address.set_by,
+            next="find out who writes it; or use another database, or redis.prefix",
+        )
+    return Layout(int(shards), int(version or 1), replies.text(stream))
 
 
-async def claim_shards(connection: Connection, shards: int) -> None:
-    """Write down the number of shards at the first start. Raises OtherShardsError for another number."""
-    if await connection.call("GET", SHARDS) is None:  # a full Redis refuses also a SET that changes nothing
-        await connection.call("SET", SHARDS, shards, "NX")
-    await check_shards(connection, shards)
+async def check_layout(connection: Connection, keyspace: Keyspace) -> None:
+    """Check that this Redis is laid out as our settings say, or not yet laid out. Raises OtherLayoutError."""
+    layout = await read_layout(connection, keyspace.common)
+    if layout is not None:
+        _compare(connection, keyspace, layout)
+
+
+async def claim_layout(connection: Connection, keyspace: Keyspace) -> None:
+    """Write the layout down at the first start. Raises OtherLayoutError when there is another."""
+    keys = keyspace.common
+    if await read_layout(connection, keys) is None:  # a full Redis refuses also a SET that changes nothing
+        await connection.call("SET", keys.layout, f"{keyspace.shards}/{VERSION}", "NX")
+    await check_layout(connection, keyspace)
+    if not await connection.call("EXISTS", keys.stream_name):
+        await connection.call("SET", keys.stream_name, keyspace.output_stream, "NX")
+
+
+def _compare(connection: Connection, keyspace: Keyspace, layout: Layout) -> None:
+    where, set_by, key = connection.address.shown(), connection.address.set_by, keyspace.common.layout
+    if layout.version != VERSION:
+        raise OtherLayoutError(
+            f"Redis at {where} has layout {layout.version} of rfctl's data, and this rfctl has layout {VERSION}",
+            set_by=set_by,
+            next="use the rfctl that wrote it (`rfctl stats` of that one shows what is pending)",
+        )
+    if layout.shards != keyspace.shards:
+        raise OtherLayoutError(
+            f"Redis at {where} is laid out for redis.shards = {layout.shards}, not {keyspace.shards}",
+            set_by=set_by,
+            next=f"set redis.shards to {layout.shards}; or, while nothing is pending, DEL {key} and start anew",
+        )
+    if layout.stream and layout.stream != keyspace.output_stream:
+        raise OtherLayoutError(
+            f"Redis at {where} has its merged messages in {layout.stream}, not in {keyspace.output_stream}",
+            set_by=set_by,
+            next=f"set output.stream to {layout.stream}; or, when every reader is done with it, "
+            f"DEL {keyspace.common.stream_name} and start anew",
+        )

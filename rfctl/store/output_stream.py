@@ -103,7 +103,7 @@ class OutputStream:
             more = 1
             while more:
                 reply = await self._connection.run(
-                    "trim", [shard.out], [retention_s * 1000, retention_entries]
+                    "trim", shard, [shard.out], [retention_s * 1000, retention_entries]
                 )
                 count, more = map(replies.integer, replies.array(reply))
                 removed += count

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from rfctl.store import replies
-from rfctl.store.keys import PAUSED
+from rfctl.store.keys import ShardKeys
 
 if TYPE_CHECKING:
     from rfctl.store.connection import Connection
@@ -22,28 +22,30 @@ class Pause(msgspec.Struct, frozen=True):
 
 
 class PausedSinks:
-    """The paused sinks of one Redis."""
+    """The paused sinks of one Redis. Times are those of a shard's clock."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, shard: ShardKeys) -> None:
         self._connection = connection
+        self._shard = shard
+        self._keys = shard.common
 
     async def list(self) -> dict[str, Pause]:
         """Return the pauses by sink; also those of sinks that are no longer configured."""
-        pauses = replies.fields(await self._connection.call("HGETALL", PAUSED))
+        pauses = replies.fields(await self._connection.call("HGETALL", self._keys.paused))
         return {sink: _decode(raw) for sink, raw in pauses.items()}
 
     async def contains(self, sink: str) -> bool:
         """Say whether a sink is paused."""
-        return bool(await self._connection.call("HEXISTS", PAUSED, sink))
+        return bool(await self._connection.call("HEXISTS", self._keys.paused, sink))
 
     async def pause(self, sink: str, why: str) -> None:
         """Pause a sink on every daemon."""
-        now = await self._connection.now_ms()
-        await self._connection.call("HSET", PAUSED, sink, json.dumps({"why": why, "at_ms": now}))
+        now = await self._connection.now_ms(self._shard)
+        await self._connection.call("HSET", self._keys.paused, sink, json.dumps({"why": why, "at_ms": now}))
 
     async def resume(self, sink: str) -> bool:
         """Let a sink go on. Returns whether it was paused."""
-        return bool(await self._connection.call("HDEL", PAUSED, sink))
+        return bool(await self._connection.call("HDEL", self._keys.paused, sink))
 
 
 def _decode(raw: bytes) -> Pause:

@@ -57,7 +57,7 @@ async def read_pending(
     connection: Connection, shards: Sequence[ShardKeys], output: OutputStream, *, limit: int = 20
 ) -> PendingSummary:
     """Return the summary of every shard; it lists the `limit` batches that are due soonest."""
-    now = await connection.now_ms()
+    now = await connection.now_ms(shards[0])
     parts = [await _of_shard(connection, shard, output, now, limit) for shard in shards]
     next_due = sorted((batch for part in parts for batch in part.next_due), key=lambda batch: batch.due_ms)
     return PendingSummary(

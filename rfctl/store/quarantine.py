@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from rfctl.model.message import Unparsed
 from rfctl.store import replies
-from rfctl.store.keys import QUARANTINE
+from rfctl.store.keys import CommonKeys
 
 if TYPE_CHECKING:
     from rfctl.store.connection import Connection
@@ -37,21 +37,22 @@ class QuarantinedRequest:
 class Quarantine:
     """The quarantine of one Redis."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, keys: CommonKeys) -> None:
         self._connection = connection
+        self._keys = keys
 
     async def add(self, source: str, source_type: str, unparsed: Sequence[Unparsed]) -> None:
         """Store unparsed requests of a source. Raises RfctlError: then nothing may be acknowledged."""
-        command = ("XADD", QUARANTINE, "*", "source", source, "type", source_type)
+        command = ("XADD", self._keys.quarantine, "*", "source", source, "type", source_type)
         await self._connection.calls([(*command, "why", part.why, "body", part.body) for part in unparsed])
 
     async def count(self) -> int:
         """Return how many entries there are."""
-        return replies.integer(await self._connection.call("XLEN", QUARANTINE))
+        return replies.integer(await self._connection.call("XLEN", self._keys.quarantine))
 
     async def list_newest(self, limit: int = 100) -> list[QuarantinedRequest]:
         """Return the newest entries, oldest first."""
-        reply = await self._connection.call("XREVRANGE", QUARANTINE, "+", "-", "COUNT", limit)
+        reply = await self._connection.call("XREVRANGE", self._keys.quarantine, "+", "-", "COUNT", limit)
         return [_decode(*entry) for entry in reversed(replies.stream_entries(reply))]
 
     async def iterate(self) -> AsyncIterator[QuarantinedRequest]:
@@ -61,7 +62,9 @@ class Quarantine:
         """
         start, newest = "-", await self.list_newest(1)
         while newest:
-            reply = await self._connection.call("XRANGE", QUARANTINE, start, newest[0].id, "COUNT", 1)
+            reply = await self._connection.call(
+                "XRANGE", self._keys.quarantine, start, newest[0].id, "COUNT", 1
+            )
             entries = replies.stream_entries(reply)
             if not entries:
                 return
@@ -71,13 +74,13 @@ class Quarantine:
     async def get(self, entry_id: str) -> QuarantinedRequest | None:
         """Return one entry, or None."""
         entries = replies.stream_entries(
-            await self._connection.call("XRANGE", QUARANTINE, entry_id, entry_id)
+            await self._connection.call("XRANGE", self._keys.quarantine, entry_id, entry_id)
         )
         return _decode(*entries[0]) if entries else None
 
     async def drop(self, entry_id: str) -> bool:
         """Delete one entry. Returns whether it was there."""
-        return bool(await self._connection.call("XDEL", QUARANTINE, entry_id))
+        return bool(await self._connection.call("XDEL", self._keys.quarantine, entry_id))
 
 
 def _decode(entry_id: str, flat: Sequence[bytes]) -> QuarantinedRequest:

@@ -1,6 +1,6 @@
 """Reads the scripts in lua/ and assembles each as Redis is to run it.
 
-A verb is a file in lua/batches, lua/deliveries or lua/output. Its head is two lines of comment:
+A verb is a file in lua/batches, lua/clock, lua/deliveries or lua/output. Its head is two lines of comment:
 
     -- flags=allow-oom: why          goes into the `#!lua` line
     -- include: shared/clock, …      puts these files before it, in this order
@@ -21,7 +21,7 @@ from importlib.resources.abc import Traversable
 
 CLOCK = "shared/clock"
 """The include that reads the clock, which a `ScriptLibrary` may be given another text for."""
-_FOLDERS = ("batches", "deliveries", "output")
+_FOLDERS = ("batches", "clock", "deliveries", "output")
 _ALLOW_OOM = "redis.call('UNLINK', KEYS[1] .. ':')\n"
 """What flags=allow-oom is to Redis 6.2: it lets everything through behind a first write that takes no memory."""
 _FLAGS = re.compile(r"-- flags=([a-z,-]+)")
@@ -34,6 +34,8 @@ class Script:
 
     verb: str
     text: str
+    reads_clock: bool = False
+    """Whether it takes the clock's key and the bounds of the time as its last key and arguments."""
 
     @property
     def sha(self) -> str:
@@ -43,7 +45,7 @@ class Script:
     def without_shebang(self) -> Script:
         """Return it for Redis 6.2."""
         shebang, _, rest = self.text.partition("\n")
-        return Script(self.verb, (_ALLOW_OOM if "allow-oom" in shebang else "") + rest)
+        return Script(self.verb, (_ALLOW_OOM if "allow-oom" in shebang else "") + rest, self.reads_clock)
 
 
 class ScriptLibrary:
@@ -63,7 +65,8 @@ class ScriptLibrary:
         text = _read(_files()[verb])
         flags = _FLAGS.match(text)
         shebang = f"#!lua flags={flags[1]}\n" if flags else "#!lua\n"
-        return Script(verb, shebang + "".join(map(self._include, parse_includes(text))) + text)
+        includes = parse_includes(text)
+        return Script(verb, shebang + "".join(map(self._include, includes)) + text, CLOCK in includes)
 
     def _include(self, name: str) -> str:
         if name == CLOCK and self._clock is not None:

@@ -14,8 +14,8 @@ from rfctl.store.counters import Counters
 from rfctl.store.daemons import Daemons
 from rfctl.store.dead_letters import DeadLetters
 from rfctl.store.deliveries import DeliveryQueue
-from rfctl.store.keys import Keyspace, ShardKeys, events_channel
-from rfctl.store.layout import check_shards, claim_shards, ensure_instance_id
+from rfctl.store.keys import Keyspace, ShardKeys
+from rfctl.store.layout import check_layout, claim_layout, ensure_instance_id
 from rfctl.store.output_stream import ConsumerGroup, OutputStream
 from rfctl.store.paused_sinks import PausedSinks
 from rfctl.store.pending import PendingSummary, read_pending
@@ -97,7 +97,7 @@ class Store:
     @cached_property
     def paused_sinks(self) -> PausedSinks:
         """The sinks that deliver nothing until an operator resumes them."""
-        return PausedSinks(self._connection)
+        return PausedSinks(self._connection, self.shards[0])
 
     @cached_property
     def dead_letters(self) -> DeadLetters:
@@ -107,17 +107,17 @@ class Store:
     @cached_property
     def quarantine(self) -> Quarantine:
         """The authentic requests that their source could not read."""
-        return Quarantine(self._connection)
+        return Quarantine(self._connection, self._keyspace.common)
 
     @cached_property
     def aliases(self) -> Aliases:
         """The second ids of people, and the phones that they lead to."""
-        return Aliases(self._connection)
+        return Aliases(self._connection, self._keyspace.common)
 
     @cached_property
     def daemons(self) -> Daemons:
         """The records of the daemons."""
-        return Daemons(self._connection)
+        return Daemons(self._connection, self.shards[0])
 
     @cached_property
     def counters(self) -> Counters:
@@ -155,23 +155,25 @@ class Store:
 
     async def now_ms(self) -> int:
         """Return the time by the clock of Redis, Unix ms."""
-        return await self._connection.now_ms()
+        return await self._connection.now_ms(self.shards[0])
 
     async def ensure_instance_id(self) -> str:
         """Return the instance id of this Redis; the first call makes it."""
-        return await ensure_instance_id(self._connection)
+        return await ensure_instance_id(self._connection, self._keyspace.common)
 
-    async def check_shards(self) -> None:
-        """Check that this Redis is laid out for our number of shards. Raises OtherShardsError."""
-        await check_shards(self._connection, self._keyspace.shards)
+    async def check_layout(self) -> None:
+        """Check that this Redis is laid out as our settings say. Raises OtherLayoutError."""
+        await check_layout(self._connection, self._keyspace)
 
-    async def claim_shards(self) -> None:
-        """Write down the number of shards at the first start. Raises OtherShardsError for another number."""
-        await claim_shards(self._connection, self._keyspace.shards)
+    async def claim_layout(self) -> None:
+        """Write the layout down at the first start. Raises OtherLayoutError when there is another."""
+        await claim_layout(self._connection, self._keyspace)
 
     def events(self, subscribed: asyncio.Event | None = None) -> AsyncIterator[bytes]:
         """Yield the events that the scripts publish, as JSON; `subscribed` is set once none can be missed."""
-        return self._connection.follow_channel(events_channel(self._connection.db), subscribed)
+        return self._connection.follow_channel(
+            self._keyspace.common.events_channel(self._connection.db), subscribed
+        )
 
     async def close(self) -> None:
         """Close every socket."""

@@ -38,17 +38,25 @@ class StreamEntry:
 
     @cached_property
     def batch_key(self) -> str:
-        """The key of the phone's queue: the messages of one phone leave one after another."""
-        return batch_key_of(self.phone)
+        """The key of its batch and of its queue: merged messages of one batch key leave one after another.
+
+        An entry of layout 1 does not have it. There all batches of a phone were one queue.
+        """
+        return replies.text(replies.fields(self.fields).get("batch_key")) or batch_key_of(self.phone)
 
     @property
     def message_id(self) -> str:
-        """The id by which receivers know it."""
+        """The id by which an operator names it: its entry's id, with the shard behind it."""
         return build_message_id(self.id, self.shard)
+
+    @property
+    def delivery_id(self) -> str:
+        """The id by which receivers know it. It follows from its messages, so that it is the same after a failover."""
+        return replies.text(replies.fields(self.fields).get("delivery_id")) or self.message_id
 
     def to_delivery(self, instance_id: str = "") -> Delivery:
         """Return the next attempt for a sink. Its id is the same at every attempt, and different on every shard."""
-        return Delivery(self.message_id, self.merged, self.attempts + 1, instance_id)
+        return Delivery(self.delivery_id, self.merged, self.attempts + 1, instance_id)
 
 
 def is_message_id(text: str) -> bool:

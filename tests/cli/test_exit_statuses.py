@@ -14,6 +14,7 @@ import pytest
 from rfctl.store import Daemons
 from rfctl.store.address import RedisAddress
 from rfctl.store.connection import Connection
+from tests.support.keys import SHARD
 from tests.support.processes import RFCTL, Daemon, environment, rfctl, run
 from tests.support.servers import ServerMaker
 from tests.support.waiting import until
@@ -92,7 +93,7 @@ async def test_simulate_reports_the_reason_of_a_busy_daemon(own_server: ServerMa
     daemon = Daemon(tmp_path, RFCTL_REDIS__URL=server.url)
     connection = Connection.open(RedisAddress(server.url, "the test"))
     try:
-        await until(Daemons(connection).list_alive)
+        await until(Daemons(connection, SHARD).list_alive)
         await connection.call("CONFIG", "SET", "maxmemory", 1)
         result = rfctl(tmp_path, "simulate", "--via", "webhook", "--redis", server.url)
         assert "answered 503: Redis cannot take this now" in result.stderr

@@ -12,6 +12,7 @@ from rfctl.store.connection import Connection
 from rfctl.store.quarantine import Quarantine
 from tests.cli.test_commands import PHONE
 from tests.cli.test_sink_commands import Operator, crm, say
+from tests.support.keys import COMMON
 from tests.support.processes import RFCTL, Daemon, Process, environment
 from tests.support.receivers import HttpReceiver
 from tests.support.servers import RedisServer
@@ -81,7 +82,7 @@ async def test_quarantined_requests_are_jsonl(
     server: RedisServer, connection: Connection, tmp_path: Path
 ) -> None:
     operator = Lines(tmp_path, server.url, RFCTL_SOURCES__TG__TYPE="telegram")
-    await Quarantine(connection).add("tg", "telegram", [Unparsed(b'{\n"x": 1}', "why")] * 2)
+    await Quarantine(connection, COMMON).add("tg", "telegram", [Unparsed(b'{\n"x": 1}', "why")] * 2)
     listed = await operator.of("quarantine", "list")
     [shown] = await operator.of("quarantine", "show", listed[0]["id"])
     reread = await operator.of("quarantine", "retry", "--all")

@@ -13,7 +13,7 @@ from rfctl.errors import RedisCannotNowError
 from rfctl.store.address import RedisAddress
 from rfctl.store.connection import Connection
 from rfctl.store.daemons import FORGET_MS
-from rfctl.store.keys import DAEMONS
+from tests.support.keys import COMMON, SHARD
 from tests.support.processes import rfctl
 from tests.support.servers import RedisServer, ServerMaker
 from tests.support.waiting import until
@@ -101,9 +101,9 @@ async def test_an_error_of_several_commands_has_the_name_of_its_cause_and_no_pho
 async def test_stats_writes_nothing_and_so_shows_a_replica_with_a_long_dead_daemon(
     server: RedisServer, connection: Connection, tmp_path: Path
 ) -> None:
-    now = await connection.now_ms() - FORGET_MS - 60_000
+    now = await connection.now_ms(SHARD) - FORGET_MS - 60_000
     line = {"id": "old", "host": "h", "pid": 1, "version": "0", "role": "all", "beat_ms": now}
-    await connection.call("HSET", DAEMONS, "old", json.dumps(line))
+    await connection.call("HSET", COMMON.daemons, "old", json.dumps(line))
     await replica(connection, server)
     seen = rfctl(tmp_path, "stats", "--redis", server.url)
     assert seen.returncode == 0, seen.stderr

@@ -15,8 +15,8 @@ import pytest
 
 from rfctl.store.address import RedisAddress
 from rfctl.store.connection import Connection
-from rfctl.store.keys import QUARANTINE
 from tests.cli.test_commands import PHONE
+from tests.support.keys import COMMON
 from tests.support.processes import RFCTL, Daemon, Process, environment, rfctl
 from tests.support.receivers import Answer, HttpReceiver
 from tests.support.servers import RedisServer
@@ -243,7 +243,17 @@ def _post(daemon: Daemon, source: str, body: bytes) -> None:
 
 async def _quarantine(connection: Connection, source: str, body: bytes) -> str:
     entry_id = await connection.call(
-        "XADD", QUARANTINE, "*", "source", source, "type", "telegram", "why", "a later form", "body", body
+        "XADD",
+        COMMON.quarantine,
+        "*",
+        "source",
+        source,
+        "type",
+        "telegram",
+        "why",
+        "a later form",
+        "body",
+        body,
     )
     return str(entry_id.decode())
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from rfctl.store.connection import Connection
-from rfctl.store.keys import QUARANTINE
 from tests.cli.test_commands import PHONE
 from tests.cli.test_sink_commands import Operator, crm, say
+from tests.support.keys import COMMON
 from tests.support.processes import Daemon, send
 from tests.support.receivers import Answer, HttpReceiver
 from tests.support.servers import RedisServer
@@ -232,7 +232,7 @@ async def test_quarantine_is_retried_and_dropped_as_a_whole(
 ) -> None:
     operator = Operator(tmp_path, server.url, RFCTL_SOURCES__TG__TYPE="telegram")
     fields = ("source", "tg", "type", "telegram", "why", "new", "body")
-    await connection.calls([("XADD", QUARANTINE, "*", *fields, f'{{"n": {n}}}') for n in range(30)])
+    await connection.calls([("XADD", COMMON.quarantine, "*", *fields, f'{{"n": {n}}}') for n in range(30)])
     for name, value in (("slowlog-log-slower-than", 0), ("slowlog-max-len", 10_000)):
         await connection.call("CONFIG", "SET", name, value)
     read = await operator.data("quarantine", "retry", "--all")

@@ -27,6 +27,11 @@ async def hand_over(connection: Connection, *messages: tuple[str, str]) -> list[
     return [merged.id for merged in await batches.collect()]
 
 
+async def delivery_ids(connection: Connection) -> list[str]:
+    """The ids by which receivers know all merged messages, in the order of the output stream."""
+    return [merged.delivery_id for merged in await make_rig(connection).collect()]
+
+
 def deliveries(connection: Connection, shard: int = 0) -> DeliveryQueue:
     return DeliveryQueue(connection, make_rig(connection).shards[shard], "bot")
 

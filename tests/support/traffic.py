@@ -17,6 +17,7 @@ from rfctl.sources.whatsapp_cloud.source import sign
 from rfctl.store.connection import Connection
 from rfctl.store.daemons import Daemons
 from rfctl.store.keys import ShardKeys
+from tests.support.keys import SHARD
 from tests.support.processes import RFCTL, environment
 from tests.support.servers import pick_port
 from tests.support.waiting import PATIENCE_S, until
@@ -219,6 +220,6 @@ async def served(*daemons: Serve) -> AsyncIterator[None]:
 async def delivering(connection: Connection, sink: str, daemons: Sequence[Serve]) -> Serve:
     """The one of these daemons that delivers to the sink now."""
     holder = await connection.call("GET", ShardKeys("", "").sink(sink).lease)
-    alive = await Daemons(connection).list_alive()
+    alive = await Daemons(connection, SHARD).list_alive()
     [pid] = [record.pid for record in alive if record.id == holder.decode()]
     return next(daemon for daemon in daemons if daemon.process.pid == pid)

@@ -20,7 +20,7 @@ from rfctl.daemon.preflight import Preflight
 from rfctl.errors import (
     EvictingRedisError,
     ListenError,
-    OtherShardsError,
+    OtherLayoutError,
     RedisCannotNowError,
     RedisUnreachableError,
 )
@@ -33,6 +33,7 @@ from rfctl.store.daemons import Daemons
 from tests.conftest import configure, running
 from tests.support.batching import Rig, make_rig
 from tests.support.clock import KEY, VirtualClock
+from tests.support.keys import SHARD
 from tests.support.servers import RedisServer, ServerMaker
 from tests.support.waiting import PATIENCE_S, until
 
@@ -296,11 +297,11 @@ async def test_last_scheduler_hands_over_everything_when_it_stops(
         assert await make_rig(connection).collect() == [], "another scheduler lives, and hands it over later"
     [merged] = await make_rig(connection).collect()
     assert merged.reason == "shutdown"
-    assert await Daemons(connection).list_alive() == []
+    assert await Daemons(connection, SHARD).list_alive() == []
 
 
 async def _are_two_alive(connection: Connection) -> bool:
-    return len(await Daemons(connection).list_alive()) == 2
+    return len(await Daemons(connection, SHARD).list_alive()) == 2
 
 
 async def test_drain_due_leaves_the_rest_for_the_next_start(
@@ -419,7 +420,7 @@ async def test_retry_storm_of_a_provider_stores_one_copy(
 async def test_other_number_of_shards_is_rejected(server: RedisServer, tmp_path: Path) -> None:
     async with running(configure(server.url, tmp_path, redis__shards=4)):
         pass
-    with pytest.raises(OtherShardsError, match=r"laid out for redis.shards = 4, not 0") as problem:
+    with pytest.raises(OtherLayoutError, match=r"laid out for redis.shards = 4, not 0") as problem:
         async with running(configure(server.url, tmp_path)):
             pass
     assert problem.value.exit_status == 78

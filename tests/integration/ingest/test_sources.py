@@ -26,6 +26,7 @@ from rfctl.store.counters import Counters
 from rfctl.store.quarantine import Quarantine
 from tests.conftest import running
 from tests.support.batching import make_rig
+from tests.support.keys import COMMON
 from tests.support.recorded import body as recorded
 from tests.support.servers import RedisServer, ServerMaker
 from tests.support.waiting import PATIENCE_S, until
@@ -160,7 +161,7 @@ async def test_bytes_are_verified_before_they_are_parsed(
     async with running(configuration(server.url, tmp_path)) as service, client(service) as http:
         assert (await http.post("/webhook/salon", content=b"{{{{")).status_code == 401
         assert (await post(http, b"{{{{")).status_code == 200
-        [kept] = await Quarantine(connection).list_newest()
+        [kept] = await Quarantine(connection, COMMON).list_newest()
     assert (kept.source, kept.type, kept.body) == ("salon", "whatsapp-cloud", b"{{{{")
     assert "JSON" in kept.why
 
@@ -229,7 +230,7 @@ async def test_parsed_part_is_stored_and_the_unparsed_part_is_quarantined(
         odd = {"id": "wamid.2", "type": "text", "timestamp": "x", "text": 5}
         assert (await post(http, whatsapp(text("a", 1), odd, text("b", 3)))).status_code == 200
         [merged] = await flushed(connection)
-        [kept] = await Quarantine(connection).list_newest()
+        [kept] = await Quarantine(connection, COMMON).list_newest()
     assert merged.text == "a b"
     assert b"wamid.2" in kept.body
     assert b"wamid.1" not in kept.body
@@ -301,7 +302,7 @@ async def test_apikey_of_evolution_is_never_stored(
         assert answer.status_code == 200
         [merged] = await flushed(connection)
         assert (merged.phone, merged.account) == ("49151", "shop")
-        [kept] = await Quarantine(connection).list_newest()
+        [kept] = await Quarantine(connection, COMMON).list_newest()
         assert b"TOPSECRET" not in kept.body
         assert all(b"TOPSECRET" not in raw for raw in merged.raw)
 
@@ -459,7 +460,7 @@ async def test_crash_of_a_source_quarantines_the_request(
     async with running(configuration(server.url, tmp_path)) as service, client(service) as http:
         headers = {"X-Telegram-Bot-Api-Secret-Token": "hush"}
         assert (await http.post("/webhook/tg", content=b"{}", headers=headers)).status_code == 200
-        [kept] = await Quarantine(connection).list_newest()
+        [kept] = await Quarantine(connection, COMMON).list_newest()
         assert "ZeroDivisionError" in kept.why
         assert (await http.get("/healthz")).status_code == 200
 

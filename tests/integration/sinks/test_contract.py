@@ -25,7 +25,16 @@ from rfctl.store.deliveries import DeliveryQueue
 from rfctl.store.stream_entry import StreamEntry
 from tests.conftest import running
 from tests.support.batching import make_rig
-from tests.support.forwarding import PACE, Receiver, Running, deliveries, hand_over, left, settled
+from tests.support.forwarding import (
+    PACE,
+    Receiver,
+    Running,
+    deliveries,
+    delivery_ids,
+    hand_over,
+    left,
+    settled,
+)
 from tests.support.outlets import IN_THE_SAME_REDIS, KINDS, ONCE, FailingOutlet, Outlet, Stubborn, outlet
 from tests.support.receivers import HttpReceiver
 from tests.support.servers import RedisServer, ServerMaker
@@ -79,7 +88,8 @@ async def taken(out: Outlet | FailingOutlet, count: int) -> list[dict[str, Any]]
 
 async def test_sink_delivers_once_and_in_order(connection: Connection, out: Outlet, forward: Forward) -> None:
     texts = [(f"7{n % 3}", f"{n}") for n in range(24)]
-    ids = await hand_over(connection, *texts)
+    await hand_over(connection, *texts)
+    ids = await delivery_ids(connection)
     running = forward(out.sink)
     payloads = await taken(out, 24)
     await running.stop()
@@ -96,7 +106,8 @@ async def test_sink_delivers_once_and_in_order(connection: Connection, out: Outl
 async def test_crash_before_the_acknowledgement_repeats_the_delivery_with_the_same_id(
     connection: Connection, out: Outlet, monkeypatch: pytest.MonkeyPatch, forward: Forward
 ) -> None:
-    [first] = await hand_over(connection, ("7", "a"))
+    await hand_over(connection, ("7", "a"))
+    [first] = await delivery_ids(connection)
     crashed = asyncio.Event()
 
     async def never(self: Any, entry: StreamEntry, *_: Any) -> None:
@@ -387,7 +398,6 @@ async def test_message_ids_of_several_shards_are_unique(
             await until(lambda: len(receiver.taken) >= 40)
     ids = [request["headers"]["webhook-id"] for request in receiver.taken]
     assert len(set(ids)) == len(ids) == 40
-    assert {message_id.rpartition("-")[2] for message_id in ids} == {"0", "1", "2", "3"}
     assert {request["body"]["message"] for request in receiver.taken} == {f"{n}" for n in range(40)}
 
 

@@ -16,6 +16,7 @@ from rfctl.store.connection import Connection
 from rfctl.store.keys import batch_key_of
 from tests.support.batching import make_rig
 from tests.support.clock import VirtualClock
+from tests.support.keys import SHARD
 from tests.support.servers import RedisServer, ServerMaker
 from tests.support.waiting import PATIENCE_S
 
@@ -447,7 +448,7 @@ async def test_cancellation_is_obeyed_while_connecting(server: RedisServer, turn
 
     async def ask() -> None:
         while True:
-            await connection.now_ms()
+            await connection.now_ms(SHARD)
 
     for work in (follow(), ask()):
         task = asyncio.create_task(work)
@@ -488,4 +489,4 @@ async def test_scripts_and_the_connection_go_by_one_clock(timed: Connection, clo
     batch = await rig.batches.peek(PHONE)
     assert batch is not None
     assert (batch.now_ms, batch.due_ms) == (1_700_000_000_000, 1_700_000_005_000)
-    assert batch.messages[0].receivedAt == await timed.now_ms() == (await rig.hand_over()).now_ms
+    assert batch.messages[0].receivedAt == await timed.now_ms(SHARD) == (await rig.hand_over()).now_ms

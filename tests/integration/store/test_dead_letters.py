@@ -9,6 +9,7 @@ from rfctl.store.dead_letters import DeadLetters
 from rfctl.store.deliveries import DeliveryQueue
 from rfctl.store.keys import Keyspace, ShardKeys
 from rfctl.store.stream_entry import StreamEntry
+from tests.support.keys import SHARD
 
 PHONE = "79001234567"
 
@@ -29,8 +30,8 @@ async def dead_letter(
 
 
 async def next_ms(connection: Connection) -> None:
-    now_ms = await connection.now_ms()
-    while await connection.now_ms() == now_ms:
+    now_ms = await connection.now_ms(SHARD)
+    while await connection.now_ms(SHARD) == now_ms:
         pass
 
 

@@ -9,7 +9,7 @@ import pytest
 from rfctl.assembly.sinks import list_configured_sinks
 from rfctl.store.connection import Connection
 from rfctl.store.deliveries import DeliveryQueue
-from rfctl.store.keys import PAUSED, Keyspace, ShardKeys
+from rfctl.store.keys import Keyspace, ShardKeys
 from rfctl.store.output_stream import OutputStream, ensure_group
 from rfctl.store.paused_sinks import PausedSinks
 from rfctl.store.pending import PendingSummary, read_pending
@@ -22,6 +22,7 @@ from rfctl.store.sink_status import (
 )
 from rfctl.store.stream_entry import StreamEntry
 from tests.conftest import configure
+from tests.support.keys import COMMON, SHARD
 from tests.support.waiting import until
 
 CRM = ConfiguredSink("crm", "http", "rfctl:crm")
@@ -38,7 +39,7 @@ async def leave(connection: Connection, shard: ShardKeys, phone: str) -> str:
 
 
 async def look(connection: Connection, shards: list[ShardKeys], outlet: ConfiguredSink = CRM) -> SinkStatus:
-    paused = await PausedSinks(connection).list()
+    paused = await PausedSinks(connection, SHARD).list()
     [status] = await read_sink_statuses(
         connection, shards, [outlet], await pending_on(connection, shards), paused
     )
@@ -102,7 +103,7 @@ async def test_status_counts_held_phones_waiting_messages_and_failures(
     deliveries, [first, second, other] = await read(connection, shards[0])
     await deliveries.schedule_retry("a", [first.id, second.id], wait_ms=60_000, error="answered 500")
     await deliveries.dead_letter(other, "answered 400")
-    seen, now = await look(connection, shards), await connection.now_ms()
+    seen, now = await look(connection, shards), await connection.now_ms(SHARD)
     assert (seen.phones_waiting, seen.messages_waiting, seen.failures, seen.dead) == (1, 2, 2, 1)
     assert seen.next_retry_ms is not None
     assert 50_000 < seen.next_retry_ms - now <= 60_000
@@ -127,15 +128,15 @@ async def test_pause_has_a_reason_and_a_time_and_ends_once(
     paused = (await look(connection, shards)).paused
     assert paused is not None
     assert paused.why == "it moves"
-    assert abs(paused.at_ms - await connection.now_ms()) < 5000
-    assert await PausedSinks(connection).resume("crm")
-    assert not await PausedSinks(connection).resume("crm")
-    assert await PausedSinks(connection).list() == {}
+    assert abs(paused.at_ms - await connection.now_ms(SHARD)) < 5000
+    assert await PausedSinks(connection, SHARD).resume("crm")
+    assert not await PausedSinks(connection, SHARD).resume("crm")
+    assert await PausedSinks(connection, SHARD).list() == {}
 
 
 async def test_pause_written_by_hand_counts(connection: Connection) -> None:
-    await connection.call("HSET", PAUSED, "crm", "because \xff")
-    assert (await PausedSinks(connection).list())["crm"].why == "because \xff"
+    await connection.call("HSET", COMMON.paused, "crm", "because \xff")
+    assert (await PausedSinks(connection, SHARD).list())["crm"].why == "because \xff"
 
 
 async def test_stream_workers_are_shown_by_their_own_group(connection: Connection) -> None:
@@ -189,8 +190,8 @@ async def cost(connection: Connection, shard: ShardKeys, waiting: int) -> int:
 async def test_cost_does_not_grow_with_the_queue(connection: Connection) -> None:
     [shard] = Keyspace().all()
     await cost(connection, shard, 0)  # the first call on a connection takes some more
-    assert await cost(connection, shard, 0) <= 16
-    assert await cost(connection, shard, 500) == await cost(connection, shard, 2000) <= 19 + 2 * END
+    assert await cost(connection, shard, 0) <= 17
+    assert await cost(connection, shard, 500) == await cost(connection, shard, 2000) <= 20 + 2 * END
 
 
 async def test_retry_cause_has_the_last_error_and_the_first_time(
@@ -220,7 +221,7 @@ async def test_retry_cause_has_the_last_error_and_the_first_time(
 
 async def _later(connection: Connection, shards: list[ShardKeys]) -> bool:
     seen = (await look(connection, shards)).retry_cause
-    return seen is not None and await connection.now_ms() > seen.at_ms
+    return seen is not None and await connection.now_ms(SHARD) > seen.at_ms
 
 
 async def test_phone_without_an_attempt_has_no_error(connection: Connection, shards: list[ShardKeys]) -> None:

@@ -16,8 +16,9 @@ from rfctl.cli.app import load_all_commands
 from rfctl.config.options import list_options
 from rfctl.errors import EXIT_STATUSES
 from rfctl.sources.registry import SPECS as SOURCES
-from rfctl.store.keys import DAEMONS, PAUSED, QUARANTINE, SHARDS, ShardKeys, events_channel
+from rfctl.store.keys import ShardKeys
 from tests.support.documents import default_of
+from tests.support.keys import COMMON
 
 MAN = Path(__file__).parents[3] / "man"
 LUA = Path(rfctl.__file__).parent / "store" / "lua" / "shared"
@@ -113,7 +114,7 @@ def test_every_key_stands_there() -> None:
     for key in (
         shard.due, shard.out, shard.totals, shard.seen_prefix, shard.batch_prefix, shard.last_prefix, shard.dead,
         sink.waiting, sink.retry, sink.attempts, sink.bodies, sink.lease,
-        DAEMONS, SHARDS, QUARANTINE, PAUSED, events_channel(0)[:-1],
+        COMMON.daemons, COMMON.layout, COMMON.quarantine, COMMON.paused, COMMON.events_channel(0)[:-1],
     ):  # fmt: skip
         assert f".It {key}" in page, key
 

@@ -12,6 +12,7 @@ from rfctl.model.message import Message
 from rfctl.store.address import RedisAddress
 from rfctl.store.connection import Connection
 from tests.support.batching import make_rig
+from tests.support.clock import FakeredisClock
 
 messages = st.tuples(
     st.sampled_from(["79001234567", "a b]}{*", "rfctl:due"]),
@@ -25,7 +26,10 @@ messages = st.tuples(
 @given(st.lists(st.lists(messages, min_size=1, max_size=8), max_size=6), st.sampled_from([0, 4]))
 async def test_every_message_comes_out_once_in_order_and_never_mixed(calls: Any, shards: Any) -> None:
     connection = Connection(
-        fakeredis.FakeAsyncRedis(protocol=2), RedisAddress("fake", "the test"), shebang=False
+        fakeredis.FakeAsyncRedis(protocol=2),
+        RedisAddress("fake", "the test"),
+        clock=FakeredisClock(),
+        shebang=False,
     )
     batches = make_rig(connection, shards, max_size=4)
     model: dict[tuple[str, str, str], str] = {}

@@ -8,14 +8,14 @@
 --       item without its last three fields, and when it was sent, Unix ms, or ''
 -- Returns three a message: 1 added | 0 seen before | -1 the key holds something else; batch size; due in, ms.
 -- Without memory it is rejected before it wrote anything.
-local SEEN, LAST_MS, FIELDS = ARGV[7], ARGV[8], 9
+local SEEN_PREFIX, LAST_MS, FIELDS = ARGV[7], ARGV[8], 9
 
 -- Ids of one dedupe window lie in a set a time bucket; the bucket before it is still asked.
 local windows = {}
 for i = 11, #ARGV, FIELDS do
   local window = ARGV[i]
   if not windows[window] then
-    local bucket, prefix = math.floor(NOW / (tonumber(window) * 1000)), SEEN .. window .. ':'
+    local bucket, prefix = math.floor(NOW / (tonumber(window) * 1000)), SEEN_PREFIX .. window .. ':'
     windows[window] = { now = prefix .. whole(bucket), before = prefix .. whole(bucket - 1) }
     redis.call('SCARD', windows[window].now)
     redis.call('SCARD', windows[window].before)
@@ -54,11 +54,11 @@ end
 
 -- Returns the batch's size and in how many ms it is due, after this message.
 local function push(batch_key, quiet, most, max_wait, action, front, sent)
-  local item = front .. ',"timestamp":' .. (sent ~= '' and sent or whole(NOW)) ..
+  local item = front .. ',"timestamp":' .. (sent ~= '' and sent or whole(WALL)) ..
     ',"receivedAt":' .. whole(NOW) .. ',"waitMs":' .. quiet .. '}'
   local first, discarded = make_room(batch_key, item, action)
   local size = redis.call('RPUSH', BATCH .. batch_key, item)
-  redis.call('SET', LAST .. batch_key, whole(NOW), 'PX', LAST_MS)
+  redis.call('SET', LAST .. batch_key, whole(WALL), 'PX', LAST_MS)
   local leaves = reason_to_leave(size, tonumber(most), action)
   local due = leaves and NOW or math.min(NOW + tonumber(quiet), first + tonumber(max_wait))
   redis.call('ZADD', DUE, whole(due), batch_key)

@@ -8,6 +8,7 @@
 -- Returns batches, messages, next due (Unix ms, -1: nothing pending), now (Unix ms), clamped, more is due (0|1),
 --         then phone and late_ms of each batch that was overdue by more than overdue_ms.
 local LIMIT, LONGEST_MS, ALL = tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[9] ~= ''
+local SEEN_EVERY_MS, SLEWED_MS = 5000, 60000
 local MOST_MESSAGES = 2000  -- a call's length goes by messages too
 local batches, messages, clamped, overdue = 0, 0, 0, {}
 
@@ -24,14 +25,26 @@ end
 
 -- Another daemon may know a rule that lets a message wait longer than all that this one knows: the item says so.
 local function clamp()
-  local latest = '(' .. whole(NOW + LONGEST_MS)
-  local far = redis.call('ZREVRANGEBYSCORE', DUE, '+inf', latest, 'WITHSCORES', 'LIMIT', 0, LIMIT)
+  local furthest = '(' .. whole(NOW + LONGEST_MS)
+  local far = redis.call('ZREVRANGEBYSCORE', DUE, '+inf', furthest, 'WITHSCORES', 'LIMIT', 0, LIMIT)
   for i = 1, #far, 2 do
     local last = last_wait(far[i])
     if last.at > NOW or tonumber(far[i + 1]) > last.at + last.wait then
       redis.call('ZADD', DUE, whole(NOW + last.wait), far[i])
       clamped = clamped + 1
     end
+  end
+end
+
+-- The latest time is written down now and then, for a daemon that starts later. Behind a jump the steady clock runs 2 %
+-- slower or faster, until it shows the server's time again.
+local function keep_clock()
+  local since = SEEN and NOW - SEEN
+  if since and since < SEEN_EVERY_MS then return end
+  redis.call('HSET', CLOCK, 'seen', whole(NOW))
+  if since and STEP ~= 0 then
+    local most = math.floor(math.min(since, SLEWED_MS) / 50)
+    redis.call('HSET', CLOCK, 'step', whole(STEP - math.max(-most, math.min(most, STEP))))
   end
 end
 
@@ -48,6 +61,7 @@ for i = 1, #names, 2 do
   end
 end
 write_counts()
+keep_clock()
 local next_due = tonumber(redis.call('ZRANGE', DUE, 0, 0, 'WITHSCORES')[2] or -1)
 local more = next_due ~= -1 and (ALL or next_due <= NOW) and 1 or 0
 return { batches, messages, next_due, NOW, clamped, more, unpack(overdue) }

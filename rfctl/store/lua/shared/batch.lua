@@ -87,6 +87,14 @@ local function clear(batch_key)
   return size
 end
 
+-- The id by which receivers know a merged message: it follows from its messages and the time of the first. So it stays
+-- the same where a failover has lost the hand-over, and that of any other merged message differs.
+local function delivery_id(batch_key, parts, first)
+  local ids = { batch_key, whole(first.at) }
+  for _, part in ipairs(parts) do table.insert(ids, part.id or part.json) end
+  return 'msg_' .. string.sub(redis.sha1hex(table.concat(ids, '\0')), 1, 24)
+end
+
 -- Move a whole batch to the output stream; due is what it was due at (Unix ms), or NOW when it was not yet;
 -- discarded is how many messages before it a rule has thrown away.
 -- Returns the entry's id, how many messages left, how late they are (ms) and the phone; or nil and 0 for no batch.
@@ -101,10 +109,11 @@ local function hand_over(batch_key, reason, due, discarded)
   apply_changes(parts)
   local text, phone, late = text_of(parts), head.phone or batch_key, math.max(0, NOW - due)
   local id = redis.call('XADD', OUT, '*', 'phone', phone, 'company', company_of(first), 'text', text,
-    'count', #parts, 'reason', reason, 'first_ms', whole(first.at), 'last_ms', whole(last_at),
+    'count', #parts, 'reason', reason, 'first_ms', whole(first.at + STEP), 'last_ms', whole(last_at + STEP),
     'late_ms', whole(late), 'channel', head.channel or '', 'platform', head.platform or '',
     'account', head.account or '', 'chat', head.chat or '', 'simulated', head.simulated and '1' or '0',
-    'discarded', discarded or 0, 'messages', '[' .. table.concat(jsons, ',') .. ']')
+    'discarded', discarded or 0, 'batch_key', batch_key, 'delivery_id', delivery_id(batch_key, parts, first),
+    'messages', '[' .. table.concat(jsons, ',') .. ']')
   redis.call('DEL', BATCH .. batch_key, LAST .. batch_key)
   redis.call('ZREM', DUE, batch_key)
   count('merged', 1); count('messages_out', #items); count('reason:' .. reason, 1)
