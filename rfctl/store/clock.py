@@ -99,6 +99,9 @@ class ServerClock:
     def __init__(self, host_clock: Callable[[], float] = read_host_clock) -> None:
         self._host_clock = host_clock
         self._readings: dict[str, _Reading] = {}
+        self._own_steps: dict[str, int] = {}
+        """The last step that this process wrote down, by key. Where another process has changed it since, that counts:
+        this host may have stood still, and two processes must not contradict each other for ever."""
 
     async def now_ms(self, calls: Calls, key: str) -> int:
         """Return the steady time, Unix ms. It writes nothing: the next script settles a jump. Raises RfctlError."""
@@ -126,11 +129,17 @@ class ServerClock:
         state = await _read(calls, key)
         answered_at = self._host_clock()
         expected, step_ms = self._expect(key, state, asked_at, answered_at), state.step_ms
-        if expected != state.now_ms:
+        if expected != state.now_ms and not self._is_contradicted(key, state):
             jump_ms = state.now_ms - expected
             step_ms = replies.integer(await set_step(state.step_ms, state.step_ms + jump_ms))
+            self._own_steps[key] = step_ms
             _log_step(jump_ms, step_ms)
         self._readings[key] = _Reading(state.wall_ms - step_ms, asked_at, answered_at)
+
+    def _is_contradicted(self, key: str, state: _State) -> bool:
+        """Say whether another process has changed the step that this one wrote; its word counts once."""
+        own = self._own_steps.pop(key, None)
+        return own is not None and abs(own - state.step_ms) > _SLACK_MS
 
     def _fresh_reading(self, key: str, at: float) -> _Reading | None:
         reading = self._readings.get(key)
