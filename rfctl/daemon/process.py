@@ -12,6 +12,7 @@ import structlog
 
 from rfctl.config.loader import Configuration
 from rfctl.daemon.daemon import Daemon
+from rfctl.daemon.library_logs import bridge_library_logs
 
 _log = structlog.get_logger("daemon")
 
@@ -38,6 +39,7 @@ async def run_process(configuration: Configuration, load: Callable[[], Configura
 
     Raises RfctlError when it cannot start, and what a component raised.
     """
+    bridge_library_logs()
     daemon = Daemon(configuration, load)
     daemon.install_signal_handlers()
     await daemon.start()

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rfctl.daemon.http_server import bind_socket
+from rfctl.daemon.listener import bind_socket
 from rfctl.errors import CannotListenNowError, ListenError
 
 UNUSED_ADDRESS = "203.0.113.7"
