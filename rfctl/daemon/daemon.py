@@ -44,7 +44,7 @@ from rfctl.store.embedded import EmbeddedServer
 from rfctl.timing import wait_for_first
 
 _log = structlog.get_logger("daemon")
-_STOP_S = 4.5
+_STOP_S = 4.0
 _CONFIRM_S = 1.5
 """How long a request in hand may wait for Redis once the daemon stops."""
 

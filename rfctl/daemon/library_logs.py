@@ -48,4 +48,6 @@ def _on_unraisable(problem: sys.UnraisableHookArgs) -> None:
 def _on_thread_failure(problem: threading.ExceptHookArgs) -> None:
     name = problem.thread.name if problem.thread else "a thread"
     with contextlib.suppress(Exception):
-        _log.error("library_reported", component="thread", text=f"{name} failed", problem=repr(problem.exc_value))
+        _log.error(
+            "library_reported", component="thread", text=f"{name} failed", problem=repr(problem.exc_value)
+        )

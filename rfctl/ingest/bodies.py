@@ -8,6 +8,7 @@ or what was parsed out of it, is in memory.
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from types import TracebackType
 
 from starlette.requests import ClientDisconnect, Request
@@ -79,14 +80,25 @@ class HeldBody:
         return await self._read_rest(first) if has_more else first
 
     async def _read_rest(self, first: bytes) -> bytes:
-        # `getvalue` hands out the buffer itself: a join would hold every large body twice.
-        body, has_more = io.BytesIO(), True
-        body.write(first)
+        """Read on: parts of a small body are joined; a large one grows in one buffer, which would else be there twice."""
+        parts, size, has_more = [first], len(first), True
+        while has_more and size <= _SMALL_BYTES:
+            size, has_more = await self._read_part(parts.append, size)
+        if not has_more:
+            return b"".join(parts)
+        body = io.BytesIO()
+        body.writelines(parts)
+        del parts, first
         while has_more:
-            chunk, has_more = await self._receive()
-            self._take(body.tell() + len(chunk) - self._taken)
-            body.write(chunk)
-        return body.getvalue()
+            size, has_more = await self._read_part(body.write, size)
+        return body.getvalue()  # the buffer itself, not a copy
+
+    async def _read_part(self, keep: Callable[[bytes], object], size: int) -> tuple[int, bool]:
+        part, has_more = await self._receive()
+        size += len(part)
+        self._take(size - self._taken)
+        keep(part)
+        return size, has_more
 
     async def _receive(self) -> tuple[bytes, bool]:
         message = await self._http.receive()

@@ -90,6 +90,7 @@ class Receiver:
         if served.verified and not served.source.verify(request, self._now_ms()):
             raise _signature_error(served)
         parsed = self._parse(served, request.body)
+        del request  # while Redis is slow, many wait here: the body would be there twice
         results = await self._store(parsed.messages)
         if (
             parsed.unparsed

@@ -152,9 +152,7 @@ async def test_body_that_grows_too_large_is_not_read_to_its_end(server: RedisSer
         client(service) as http,
     ):
         try:
-            answer = await http.post(
-                BATCHED, content=endless(), headers={"Content-Type": "application/json"}
-            )
+            answer = await http.post(BATCHED, content=endless(), headers={"Content-Type": "application/json"})
             assert answer.status_code == 413
         except httpx.TransportError:
             pass  # closed while the client still wrote: it was not read on
