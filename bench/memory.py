@@ -149,18 +149,30 @@ async def pipeline_unread(url: str) -> Counter[str]:
         answers["ended"] += 1
 
     flooding = asyncio.gather(*(client() for _ in range(CLIENTS)))
-    slowest = 0.0
-    while not flooding.done():
-        began = time.monotonic()
-        reader, writer = await asyncio.open_connection(address.hostname, address.port)
-        writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-        await reader.read()
-        writer.close()
-        slowest = max(slowest, time.monotonic() - began)
-        await asyncio.sleep(0.2)
+    probe = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", PROBE, str(address.hostname), str(address.port), str(SECONDS - 5),
+        stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    slowest, _ = await probe.communicate()
     await flooding
-    answers[f"others waited at most {slowest * 1000:.0f} ms"] = 1
+    answers[f"others waited at most {slowest.decode().strip()} ms"] = 1
     return answers
+
+
+PROBE = """
+import http.client, sys, time
+slowest, end = 0.0, time.monotonic() + float(sys.argv[3])
+while time.monotonic() < end:
+    began = time.monotonic()
+    connection = http.client.HTTPConnection(sys.argv[1], int(sys.argv[2]), timeout=30)
+    connection.request("GET", "/healthz")
+    assert connection.getresponse().status == 200
+    connection.close()
+    slowest = max(slowest, time.monotonic() - began)
+    time.sleep(0.1)
+print(round(slowest * 1000))
+"""
+"""A client of its own process: this process is busy with the flood."""
 
 
 SCENARIOS: dict[str, tuple[Scenario, dict[str, str]]] = {

@@ -47,11 +47,11 @@ class HttpSettings(Section):
         "requests (evolution, green-api, waha) take up to 32 MiB.",
     )
     max_inflight_bytes: int = Field(
-        50_331_648,
+        41_943_040,
         ge=1_048_576,
         le=17_179_869_184,
         description="Bound over all bodies in hand, from their announcement to their answer, bytes. What comes beyond it gets "
-        "503. The last quarter is for bodies of up to 64 KiB.",
+        "503. The last fifth is for bodies of up to 64 KiB.",
     )
     max_header_bytes: int = Field(
         16_384,
@@ -90,9 +90,9 @@ class HttpSettings(Section):
 
     @model_validator(mode="after")
     def _body_fits(self) -> Self:
-        if self.max_body_bytes > self.max_inflight_bytes * 3 // 4:
+        if self.max_body_bytes > self.max_inflight_bytes * 4 // 5:
             raise ValueError(
-                f"max_body_bytes ({self.max_body_bytes}) is more than three quarters of max_inflight_bytes "
+                f"max_body_bytes ({self.max_body_bytes}) is more than four fifths of max_inflight_bytes "
                 f"({self.max_inflight_bytes}): no such body would ever be taken. Raise max_inflight_bytes"
             )
         return self

@@ -5,12 +5,24 @@ from __future__ import annotations
 import asyncio
 
 from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from rfctl.ingest.bodies import RETRY_AFTER_S
 
 _STOPPING = b'{"success":false,"error":"the daemon stops; nothing was acknowledged, send it again"}'
 _CRASHED = b'{"success":false,"error":"a bug in rfctl: see its log"}'
+
+
+class Flow(FlowControl):
+    """Flow control that does not read on while what was read ahead is not parsed: an app that asks for a body would."""
+
+    is_held = False
+
+    def resume_reading(self) -> None:
+        """Read on, unless something is held."""
+        if not self.is_held:
+            super().resume_reading()
 
 
 class Cycle(RequestResponseCycle):

@@ -20,7 +20,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from rfctl.daemon.deadline import Deadline
 from rfctl.daemon.http_bounds import Fault, Limits, OnReject
-from rfctl.daemon.http_cycle import Cycle
+from rfctl.daemon.http_cycle import Cycle, Flow
 from rfctl.ingest.app import CUT
 
 SMALL_READ, LARGE_READ = 16_384, 65_536
@@ -41,6 +41,7 @@ class Protocol(HttpToolsProtocol, asyncio.BufferedProtocol):
     buffer: bytearray
     small: memoryview
     large: memoryview
+    flow: Flow
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -53,6 +54,7 @@ class Protocol(HttpToolsProtocol, asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to serve, unless there are too many connections."""
         super().connection_made(transport)
+        self.flow = Flow(transport)
         transport.set_write_buffer_limits(high=_UNSENT_ANSWER)
         if len(self.connections) > self.limits.connections:
             fault = Fault("connections", 503, "too many connections are open; try again")
@@ -121,7 +123,7 @@ class Protocol(HttpToolsProtocol, asyncio.BufferedProtocol):
         place, view = 0, memoryview(data)
         while place < size:
             if self._is_busy():
-                self._rest = bytes(view[place:size])
+                self._rest, self.flow.is_held = bytes(view[place:size]), True
                 self.flow.pause_reading()
                 return
             end = self._find_end(data, place, size)
@@ -158,7 +160,7 @@ class Protocol(HttpToolsProtocol, asyncio.BufferedProtocol):
 
     def _go_on(self) -> None:
         """Parse what was read ahead, and read on once nothing is left of it."""
-        rest, self._rest = self._rest, b""
+        rest, self._rest, self.flow.is_held = self._rest, b"", False
         if rest and not self.transport.is_closing() and not self._is_rejected:
             self._feed(rest, len(rest))
         if not self._rest and not self._is_busy():
@@ -175,8 +177,7 @@ class Protocol(HttpToolsProtocol, asyncio.BufferedProtocol):
         if self._in_body:
             return
         if len(self.headers) >= _MAX_FIELDS:
-            fact = f"the header has more than {_MAX_FIELDS} fields"
-            self._fault = Fault("header-too-large", 431, fact)
+            self._fault = Fault("header-too-large", 431, f"the header has more than {_MAX_FIELDS} fields")
             return
         name = name.lower()
         if name == b"content-length":
@@ -287,6 +288,7 @@ class Protocol(HttpToolsProtocol, asyncio.BufferedProtocol):
             return
         self.transport.write(fault.build_answer())
         self.transport.write_eof()
+        self.flow.is_held = False
         self.flow.resume_reading()
         self._deadline.set(_LINGER_S)
 

@@ -22,13 +22,13 @@ _SMALL_BYTES = 65_536
 class BodyBudget:
     """Room for the bodies of all requests in hand, `max_bytes`.
 
-    The last quarter is for bodies of up to 64 KiB. Nearly all messages are that small, and a few clients that name
+    The last fifth is for bodies of up to 64 KiB. Nearly all messages are that small, and a few clients that name
     a large body and do not send it shall not keep them out.
     """
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
-        self.largest_bytes = max(_SMALL_BYTES, max_bytes * 3 // 4)
+        self.largest_bytes = max(_SMALL_BYTES, max_bytes * 4 // 5)
         self.used_bytes = 0
 
     def take(self, size: int, *, before: int = 0) -> bool:

@@ -35,6 +35,11 @@ _HOW_TO_SIGN = (
     "5 minutes"
 )
 
+_MAX_MESSAGES = 10_000
+_MAX_PARTS = 100_000
+"""Objects and arrays of a body. In memory each takes a hundred times the bytes that it may have in JSON."""
+_FEW_BYTES = 65_536
+
 
 def read_wall_clock_ms() -> int:
     """Return this host's time, Unix ms. Only the age of a signature is measured by it."""
@@ -56,7 +61,7 @@ class Receiver:
         *,
         placeholder: str = "[{type}]",
         max_body_bytes: int = 3_145_728,
-        max_inflight_bytes: int = 50_331_648,
+        max_inflight_bytes: int = 41_943_040,
         gate: Gate | None = None,
         on_due: Callable[[int], None] = lambda _due_in_ms: None,
         now_ms: Callable[[], int] = read_wall_clock_ms,
@@ -100,10 +105,15 @@ class Receiver:
         return make_json_response(_build_receipt(results)) if served.in_words else Response()
 
     def _parse(self, served: ServedSource, body: bytes) -> ParseResult:
+        _check_parts(served, body)
         try:
-            return self._reader.parse(served, body)
+            parsed = self._reader.parse(served, body)
         except BadRequestError as problem:
             raise RejectedError(problem.fact, problem.status, "invalid-body", source=served.name) from None
+        if len(parsed.messages) > _MAX_MESSAGES:
+            fact = f"the body has more than {_MAX_MESSAGES} messages: send them in several requests"
+            raise RejectedError(fact, 413, "body-too-large", source=served.name)
+        return parsed
 
     async def handshake(self, name: str, http: HttpRequest) -> Response:
         """Answer a provider's handshake, a GET. Raises BadRequestError."""
@@ -169,6 +179,12 @@ def _signature_error(served: ServedSource) -> SignatureRejectedError:
     problem = SignatureRejectedError(fact, 401, "signature", source=served.name, next=step)
     problem.in_words = served.in_words
     return problem
+
+
+def _check_parts(served: ServedSource, body: bytes) -> None:
+    if len(body) > _FEW_BYTES and body.count(b"{") + body.count(b"[") > _MAX_PARTS:
+        fact = f"the body has more than {_MAX_PARTS} objects and arrays"
+        raise RejectedError(fact, 413, "body-too-large", source=served.name)
 
 
 def _is_json(content_type: bytes) -> bool:
