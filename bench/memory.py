@@ -16,8 +16,9 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -33,8 +34,8 @@ CLIENTS = 1000
 BODY_BYTES = 3_000_000
 SECONDS = 30
 BAR_MB = 150
-Client = Callable[[asyncio.StreamReader, asyncio.StreamWriter, int], Awaitable[None]]
-Scenario = Callable[[str], Awaitable[Counter[str]]]
+Client = Callable[[asyncio.StreamReader, asyncio.StreamWriter, int], Coroutine[Any, Any, None]]
+Scenario = Callable[[str], Coroutine[Any, Any, Counter[str]]]
 
 
 def read_peak_mb(pid: int) -> float:
@@ -77,7 +78,7 @@ def build_head(length: int) -> bytes:
 async def never_finish(url: str) -> Counter[str]:
     """Send all of a body but its last byte."""
 
-    async def client(_: asyncio.StreamReader, writer: asyncio.StreamWriter, __: int) -> None:
+    async def client(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter, _number: int) -> None:
         writer.write(build_head(BODY_BYTES))
         for _ in range(0, BODY_BYTES - 1, 50_000):
             writer.write(b"x" * 49_999)
@@ -90,7 +91,7 @@ async def never_finish(url: str) -> Counter[str]:
 async def send_chunks(url: str) -> Counter[str]:
     """Send chunk after chunk of a body without a length, which never ends."""
 
-    async def client(_: asyncio.StreamReader, writer: asyncio.StreamWriter, __: int) -> None:
+    async def client(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter, _number: int) -> None:
         writer.write(build_head(0).replace(b"Content-Length: 0", b"Transfer-Encoding: chunked"))
         for _ in range(0, BODY_BYTES - 1, 50_000):
             writer.write(b"c350\r\n" + b"x" * 50_000 + b"\r\n")
@@ -104,7 +105,7 @@ async def finish(url: str) -> Counter[str]:
     """Send whole bodies of a hundred messages, which are stored where there is room."""
     text = "x" * 30_000
 
-    async def client(_: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int) -> None:
+    async def client(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int) -> None:
         message = f'{{"from":"{number:04d}","messageId":"{number:04d}-00","body":"{text}"}}'.encode()
         size = len(message)
         writer.write(build_head(len(b'{"messages":[') + 99 * size + 98 + len(b"]}")) + b'{"messages":[')
@@ -119,7 +120,7 @@ async def finish(url: str) -> Counter[str]:
 async def send_endless_headers(url: str) -> Counter[str]:
     """Send a header that never ends: half of the clients many fields, the others a single long value."""
 
-    async def client(_: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int) -> None:
+    async def client(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int) -> None:
         writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: ")
         while True:
             writer.write(b"a\r\nX:" * 200 if number % 2 else b"a" * 1000)
