@@ -42,6 +42,7 @@ def _serve(name: str, config: SourceConfig, max_text_bytes: int) -> ServedSource
         in_words=config.answers_in_words,
         json_only=not config.secrets and not spec.accepts,
         handshake_hint=config.handshake_hint(name),
+        max_body_bytes=spec.max_body_bytes,
     )
 
 

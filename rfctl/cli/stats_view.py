@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rfctl.cli.output import build_facts, build_table, format_rfc3339
+from rfctl.cli.rejections_view import draw_rejections, rejections_as_json
 from rfctl.observe import Finding, Snapshot, findings
 from rfctl.store import ConsumerGroup, DaemonRecord, PendingBatch, SinkStatus, is_hashed
 from rfctl.text import counted, duration, mask_url
@@ -34,6 +35,7 @@ def as_json(snapshot: Snapshot) -> dict[str, Any]:
             "next_due_in_ms": None if pending.next_due_ms is None else pending.next_due_ms - pending.now_ms,
         },
         "totals": pending.totals,
+        "rejected": rejections_as_json(snapshot),
         "output": {
             "length": pending.out_length,
             "groups": [dataclasses.asdict(group) for group in pending.groups],
@@ -215,7 +217,7 @@ def _counters(snapshot: Snapshot) -> list[tuple[str, str]]:
         ("pending", f"{batches}, {pending.overdue} overdue"),
         ("in", f"{received}, {counted(totals.get('duplicates', 0), 'duplicate')} not added"),
         ("skipped", _by_kind(totals, "skipped:") or "nothing yet"),
-        ("rejected", _by_kind(totals, "rejected:") or "nothing yet"),
+        ("rejected", draw_rejections(snapshot) or "nothing yet"),
         ("quarantine", f"{snapshot.quarantine} now, {totals.get('quarantined', 0)} in all"),
         ("out", f"{counted(totals.get('merged', 0), 'merged message')} of {totals.get('messages_out', 0)}"),
         ("reasons", _by_kind(totals, "reason:") or "none yet"),

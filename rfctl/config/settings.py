@@ -12,6 +12,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from rfctl.config.http_settings import HttpSettings
 from rfctl.config.rules import RuleSettings
 from rfctl.config.unions import AnySink, AnySource
 from rfctl.section import SECRET, Fault, Name, Section, Words, can_render, raise_faults
@@ -142,39 +143,6 @@ class BatchingSettings(Section):
                 f"max_wait_ms ({self.max_wait_ms}) is shorter than quiet_ms ({self.quiet_ms}): raise it, or lower quiet_ms"
             )
         return self
-
-
-class HttpSettings(Section):
-    """The webhook's listener."""
-
-    host: str = Field("127.0.0.1", min_length=1, description="Address that the webhook listens on.")
-    port: int = Field(
-        3000, ge=0, le=65_535, description="Port that the webhook listens on. 0 takes a free port."
-    )
-    admin_token: str = Field(
-        "",
-        description="Bearer token for statistics and for the deletion of batches over HTTP. Empty: rfctl serves them to this "
-        "machine only.",
-        json_schema_extra=SECRET,
-    )
-    max_body_bytes: int = Field(
-        3_145_728,
-        ge=1024,
-        le=268_435_456,
-        description="Largest body of a request, bytes. A larger one gets 413.",
-    )
-    header_timeout_ms: int = Field(
-        5000,
-        ge=10,
-        le=600_000,
-        description="Time for the header of a request, ms. rfctl then closes the connection.",
-    )
-    body_timeout_ms: int = Field(
-        10_000,
-        ge=10,
-        le=600_000,
-        description="Time for the body of a request, ms. rfctl then closes the connection.",
-    )
 
 
 class OutputSettings(Section):

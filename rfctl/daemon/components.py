@@ -23,6 +23,7 @@ from rfctl.daemon.preflight import Preflight
 from rfctl.daemon.readiness import Readiness
 from rfctl.delivery import Supervisor
 from rfctl.errors import RedisUnreachableError, RfctlError
+from rfctl.ingest.access import Gate
 from rfctl.ingest.group_commit import GroupCommit
 from rfctl.ingest.receiver import Receiver
 from rfctl.model.closed_sets import Role
@@ -71,6 +72,8 @@ class Components:
             store.counters,
             placeholder=settings.batching.placeholder,
             max_body_bytes=settings.http.max_body_bytes,
+            max_inflight_bytes=settings.http.max_inflight_bytes,
+            gate=Gate(settings.http.admin_token, frozenset(settings.http.allowed_hosts)),
             on_due=self.scheduler.wake_for,
         )
         self.supervisor = Supervisor(

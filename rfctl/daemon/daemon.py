@@ -23,7 +23,9 @@ from rfctl.config.loader import Configuration
 from rfctl.config.settings import EMBEDDED
 from rfctl.daemon.components import Components
 from rfctl.daemon.heartbeat import Heartbeat, build_record
-from rfctl.daemon.http_server import HttpServer, bind_socket
+from rfctl.daemon.http_bounds import Limits
+from rfctl.daemon.http_server import HttpServer
+from rfctl.daemon.listener import bind_socket, remove_file
 from rfctl.daemon.readiness import Readiness
 from rfctl.daemon.stats_log import log_stats
 from rfctl.daemon.systemd import Notifier
@@ -42,7 +44,9 @@ from rfctl.store.embedded import EmbeddedServer
 from rfctl.timing import wait_for_first
 
 _log = structlog.get_logger("daemon")
-_STOP_S = 4.5
+_STOP_S = 4.0
+_CONFIRM_S = 1.5
+"""How long a request in hand may wait for Redis once the daemon stops."""
 
 
 class Daemon:
@@ -81,6 +85,7 @@ class Daemon:
             await self._build(listening)
         except BaseException:
             if listening is not None:
+                remove_file(listening)
                 listening.close()
             await self._close()
             raise
@@ -89,7 +94,8 @@ class Daemon:
         if self._settings.daemon.role not in ("all", "webhook"):
             return None
         check_exposure(self._settings)
-        return bind_socket(self._settings.http.host, self._settings.http.port)
+        http = self._settings.http
+        return bind_socket(http.host, http.port, mode=int(http.socket_mode, 8))
 
     def _open_store(self) -> None:
         url = None
@@ -129,14 +135,10 @@ class Daemon:
         )
 
     async def _listen(self, listening: socket.socket) -> None:
-        http = self._settings.http
-        webhook = Webhook(self._components.receiver, self._store, http.admin_token, self._check_readiness)
-        self._http_server = HttpServer(
-            webhook.create_app(),
-            listening,
-            header_s=http.header_timeout_ms / 1000,
-            body_s=http.body_timeout_ms / 1000,
-        )
+        http, receiver = self._settings.http, self._components.receiver
+        webhook = Webhook(receiver, self._store, self._check_readiness)
+        limits = Limits(http.header_timeout_ms / 1000, http.body_timeout_ms / 1000, http.max_header_bytes)
+        self._http_server = HttpServer(webhook.create_app(), listening, limits, receiver.rejections.record)
         await self._http_server.start()
 
     def _start_loops(self) -> None:
@@ -254,8 +256,10 @@ class Daemon:
 
     async def _drain(self) -> None:
         if self._http_server is not None:
-            await self._http_server.stop()
-        await self._components.receiver.group_commit.wait_until_idle()
+            answering = asyncio.ensure_future(self._http_server.stop())
+            await asyncio.wait({answering}, timeout=_CONFIRM_S)
+            await self._components.receiver.group_commit.close()
+            await answering
         self._components.scheduler.wake()
         await asyncio.wait([*self._tasks, asyncio.ensure_future(self._components.supervisor.stop())])
         failed = [task for task in self._tasks if not task.cancelled() and task.exception() is not None]

@@ -12,6 +12,8 @@ import structlog
 
 from rfctl.config.loader import Configuration
 from rfctl.daemon.daemon import Daemon
+from rfctl.daemon.library_logs import bridge_library_logs
+from rfctl.daemon.memory import return_large_blocks
 
 _log = structlog.get_logger("daemon")
 
@@ -38,6 +40,8 @@ async def run_process(configuration: Configuration, load: Callable[[], Configura
 
     Raises RfctlError when it cannot start, and what a component raised.
     """
+    bridge_library_logs()
+    return_large_blocks()
     daemon = Daemon(configuration, load)
     daemon.install_signal_handlers()
     await daemon.start()

@@ -1,29 +1,143 @@
-"""Access to batches over HTTP: for the bearer of the token or, if none is set, for this machine."""
+"""Who may call what: the table, and the proof that a request comes from this machine.
+
+Without a secret or a token, "it comes from this machine" is the only proof. A browser on this machine brings requests
+of any web page, by a name that the page's owner points to 127.0.0.1. A proxy on this machine brings those of
+strangers. So the Host and the Origin must be this machine's, and nothing may show a proxy.
+"""
 
 from __future__ import annotations
 
 import hmac
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
+from typing import Literal
+from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
-_FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
+from rfctl.ingest.rejections import Reason, RejectedError
+from rfctl.sources.generic.node_form import BATCHED
+
+Caller = Literal["anybody", "this machine", "the bearer of the token", "who signs", "who names the token"]
+ACCESS: tuple[tuple[str, str, Caller], ...] = (
+    ("GET /healthz", "-", "anybody"),
+    ("GET /readyz", "-", "anybody"),
+    ("POST /webhook/NAME", "secrets", "who signs"),
+    ("POST /webhook/NAME", "no secrets", "this machine"),
+    ("POST /webhook/NAME", "no secrets, insecure = true", "anybody"),
+    ("GET /webhook/NAME", "verify_token", "who names the token"),
+    (f"POST {BATCHED}", "secrets of generic", "who signs"),
+    (f"POST {BATCHED}", "no secrets of generic", "this machine"),
+    (f"GET {BATCHED}/stats", "http.admin_token", "the bearer of the token"),
+    (f"GET {BATCHED}/stats", "no http.admin_token", "this machine"),
+    (f"DELETE {BATCHED}/PHONE", "http.admin_token", "the bearer of the token"),
+    (f"DELETE {BATCHED}/PHONE", "no http.admin_token", "this machine"),
+)
+"""The table of rfctl(7): a request, the settings that decide, and who may send it. A test holds both."""
+
+_PROXY_HEADERS = frozenset(
+    {
+        "cf-connecting-ip", "client-ip", "fly-client-ip", "forwarded", "forwarded-for", "true-client-ip", "via",
+        "x-client-ip", "x-cluster-client-ip", "x-envoy-external-address", "x-original-host", "x-real-ip",
+        "x-remote-addr", "x-remote-ip",
+    }
+)  # fmt: skip
+_PROXY_PREFIX = "x-forwarded"
+_LOCAL_NAMES = frozenset({"localhost"})
 
 
-def is_allowed(request: Request, token: str) -> bool:
-    """Say whether this request may see and change batches; a `token` of "" lets in this machine only."""
-    if token:
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """Why a request is no proof of this machine. `fact` goes on the sentence "served to this machine only, and …"."""
+
+    reason: Reason
+    status: int
+    fact: str
+    setting: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Decides who is let in. `allowed_hosts` are names for this machine besides its loopback addresses."""
+
+    admin_token: str = ""
+    allowed_hosts: frozenset[str] = field(default_factory=frozenset)
+
+    def check_admin(self, request: Request) -> None:
+        """Let in the bearer of the token or, if none is set, this machine. Raises RejectedError."""
+        if not self.admin_token:
+            self.check_local(request, "this", "set http.admin_token to allow it")
+            return
         credentials = request.headers.get("authorization", "").encode("latin-1")
-        return hmac.compare_digest(credentials, b"Bearer " + token.encode())
-    return is_local(request)
+        if not hmac.compare_digest(credentials, b"Bearer " + self.admin_token.encode()):
+            fact = "this is not served to you: send Authorization: Bearer <http.admin_token>"
+            raise RejectedError(fact, 401, "token")
+
+    def check_local(self, request: Request, what: str, hint: str, *, source: str = "") -> None:
+        """Let in this machine only. `hint` says what would allow others. Raises RejectedError."""
+        doubt = self.find_doubt(request)
+        if doubt is not None:
+            step = f"{doubt.setting}, or {hint}" if doubt.setting else hint
+            fact = f"{what} is served to this machine only, and {doubt.fact}: {step}"
+            raise RejectedError(fact, doubt.status, doubt.reason, source=source, next=step)
+
+    def find_doubt(self, request: Request) -> Doubt | None:
+        """Return why a request may come from elsewhere than this machine itself; None when it does not."""
+        peer = request.client.host if request.client else ""
+        if not _is_loopback(peer):
+            return Doubt("not-local", 401, f"this comes from {peer or 'a Unix socket'}")
+        for name in request.headers:
+            if name in _PROXY_HEADERS or name.startswith(_PROXY_PREFIX):
+                return Doubt("proxied", 401, f"a proxy brought this ({name})")
+        if request.scope.get("http_version") == "1.0":
+            return Doubt("proxied", 401, "this is HTTP/1.0, as many proxies send it")
+        return self._doubt_host(request.headers.getlist("host")) or self._doubt_origin(
+            request.headers.getlist("origin")
+        )
+
+    def _doubt_host(self, hosts: list[str]) -> Doubt | None:
+        if len(hosts) != 1:
+            return Doubt("host", 403, f"this has {len(hosts) or 'no'} Host headers")
+        if self._is_ours(hosts[0]):
+            return None
+        return _name_doubt("host", "Host", hosts[0])
+
+    def _doubt_origin(self, origins: Iterable[str]) -> Doubt | None:
+        for origin in origins:
+            scheme, separator, authority = origin.partition("://")
+            if scheme not in ("http", "https") or not separator or not self._is_ours(authority):
+                return _name_doubt("origin", "Origin", origin)
+        return None
+
+    def _is_ours(self, authority: str) -> bool:
+        host = _host_of(authority)
+        return host in _LOCAL_NAMES or host in self.allowed_hosts or _is_loopback(host)
 
 
-def is_local(request: Request) -> bool:
-    """Say whether a request comes from this machine itself, and not through a proxy on it."""
-    if request.client is None or any(name in request.headers for name in _FORWARDED):
-        return False
+def _name_doubt(reason: Reason, header: str, value: str) -> Doubt:
+    step = "add its host to http.allowed_hosts if it is this machine's"
+    return Doubt(reason, 403, f"the {header} is {value[:100]!r}", step)
+
+
+@lru_cache(256)
+def _host_of(authority: str) -> str:
+    """Return the host of `host[:port]` in lower case, without brackets; "" when it is no such thing."""
+    if any(sign in authority for sign in "/?#@\\ ,"):
+        return ""
     try:
-        address = ip_address(request.client.host)
+        parts = urlsplit(f"//{authority}")
+        parts.port  # noqa: B018 - raises ValueError for a port that is none
+    except ValueError:
+        return ""
+    return parts.hostname or ""
+
+
+@lru_cache(256)
+def _is_loopback(host: str) -> bool:
+    try:
+        address = ip_address(host)
     except ValueError:
         return False
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None

@@ -14,28 +14,29 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from rfctl.errors import BadRequestError, RfctlError
-from rfctl.ingest.access import is_allowed
+from rfctl.errors import BadRequestError, OverloadedError, RfctlError
+from rfctl.ingest.bodies import RETRY_AFTER_S
 from rfctl.ingest.receiver import Receiver, SignatureRejectedError
+from rfctl.ingest.rejections import Reason, RejectedError, Rejections
 from rfctl.ingest.responses import make_error_response, make_json_response
 from rfctl.model.message import normalize_phone
 from rfctl.sources.generic.node_form import BATCHED
 from rfctl.store import Store
 
 _log = structlog.get_logger("ingest")
-RETRY_AFTER_S = "5"
+CUT = "rfctl.cut"
+"""Key of a request's scope. Its value is why the server itself cut the connection; "" when that is counted already."""
 
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """The HTTP endpoints. `admin_token` opens the statistics and the deletion of batches.
+    """The HTTP endpoints. The receiver's gate opens the statistics and the deletion of batches.
 
     `check_readiness` returns whether the daemon can do its work, and facts about it.
     """
 
     receiver: Receiver
     store: Store
-    admin_token: str
     check_readiness: Callable[[], Awaitable[tuple[bool, dict[str, Any]]]]
 
     def create_app(self) -> Starlette:
@@ -52,13 +53,18 @@ class Webhook:
                 Route("/readyz", self.report_readiness, methods=["GET"]),
             ],
             exception_handlers={
-                BadRequestError: _answer_bad_request,
-                RfctlError: _answer_unavailable,
-                HTTPException: _answer_http_error,
-                ClientDisconnect: _answer_disconnected,
-                Exception: _answer_crash,
+                BadRequestError: self._answer_bad_request,
+                RfctlError: self._answer_unavailable,
+                HTTPException: self._answer_http_error,
+                ClientDisconnect: self._answer_disconnected,
+                Exception: self._answer_crash,
             },
         )
+
+    @property
+    def rejections(self) -> Rejections:
+        """Where rejected requests are counted."""
+        return self.receiver.rejections
 
     async def receive_generic(self, request: Request) -> Response:
         """Receive messages of the source generic at its second address."""
@@ -74,7 +80,7 @@ class Webhook:
 
     async def list_pending(self, request: Request) -> Response:
         """Answer with the pending batches that are due next."""
-        self._check_access(request)
+        self.receiver.gate.check_admin(request)
         pending = await self.store.pending(limit=100)
         batches = [
             {
@@ -90,26 +96,17 @@ class Webhook:
 
     async def discard_batches(self, request: Request) -> Response:
         """Discard every batch of a phone, and answer with their messages."""
-        self._check_access(request)
+        self.receiver.gate.check_admin(request)
         phone = normalize_phone(request.path_params["phone"])
         batch_keys = await self.store.batches.find_batches(phone)
         items = [item for key in batch_keys for item in await self.store.batches.discard(key)]
         if not items:
-            raise BadRequestError(f"{phone} has no batch", status=404)
+            raise RejectedError(f"{phone} has no batch", 404, "no-batch")
         _log.warning("batch_discarded", phone=phone, messages=len(items), by="http")
         messages = [msgspec.Raw(item) for item in items]
         return make_json_response(
             {"success": True, "phone": phone, "removed": len(items), "messages": messages}
         )
-
-    def _check_access(self, request: Request) -> None:
-        if not is_allowed(request, self.admin_token):
-            hint = (
-                "send Authorization: Bearer <http.admin_token>"
-                if self.admin_token
-                else "set http.admin_token to allow it"
-            )
-            raise BadRequestError(f"this is not served to you: {hint}", status=401)
 
     async def report_health(self, request: Request) -> Response:  # noqa: ARG002
         """Answer that the process is alive."""
@@ -122,35 +119,43 @@ class Webhook:
             {"status": "ready" if ready else "not ready", **facts}, 200 if ready else 503
         )
 
+    async def _answer_bad_request(self, request: Request, problem: Exception) -> Response:
+        assert isinstance(problem, BadRequestError)  # noqa: S101 - starlette's handlers are typed for any
+        rejected = problem if isinstance(problem, RejectedError) else _as_rejected(problem)
+        path = request.url.path
+        self.rejections.record(
+            rejected.reason, rejected.fact, source=rejected.source, status=rejected.status, path=path, next=rejected.next
+        )  # fmt: skip
+        if isinstance(problem, SignatureRejectedError) and not problem.in_words:
+            return Response(status_code=problem.status)
+        return make_error_response(rejected.fact, rejected.status, rejected.headers)
 
-async def _answer_bad_request(request: Request, problem: Exception) -> Response:
-    assert isinstance(problem, BadRequestError)  # noqa: S101 - starlette's handlers are typed for any
-    _log.info("request_rejected", status=problem.status, path=request.url.path, problem=problem.fact)
-    if isinstance(problem, SignatureRejectedError) and not problem.in_words:
-        return Response(status_code=problem.status)
-    headers = {"Connection": "close"} if problem.status == 413 else None
-    return make_error_response(problem.fact, problem.status, headers)
+    async def _answer_unavailable(self, request: Request, problem: Exception) -> Response:
+        assert isinstance(problem, RfctlError)  # noqa: S101
+        reason: Reason = "overload" if isinstance(problem, OverloadedError) else "redis"
+        self.rejections.record(reason, problem.fact, status=503, path=request.url.path, next=problem.next)
+        fact = "Redis cannot take this now; nothing was acknowledged, send it again"
+        return make_error_response(fact, 503, {"Retry-After": RETRY_AFTER_S})
+
+    async def _answer_http_error(self, request: Request, problem: Exception) -> Response:
+        assert isinstance(problem, HTTPException)  # noqa: S101
+        path = request.url.path
+        facts = {405: f"{request.method} is not served here", 404: f"there is nothing at {path}"}
+        fact = facts.get(problem.status_code, problem.detail)
+        reason: Reason = "no-path" if problem.status_code == 404 else "method"
+        self.rejections.record(reason, fact, status=problem.status_code, path=path)
+        return make_error_response(fact, problem.status_code, dict(problem.headers or {}))
+
+    async def _answer_disconnected(self, request: Request, problem: Exception) -> Response:  # noqa: ARG002
+        fact = "the body did not come"
+        if reason := request.scope.get(CUT, "disconnected"):
+            self.rejections.record(reason, fact, path=request.url.path)
+        return make_error_response(fact, 400)
+
+    async def _answer_crash(self, request: Request, problem: Exception) -> Response:
+        self.rejections.record("crash", repr(problem), status=500, path=request.url.path, exc_info=problem)
+        return make_error_response("a bug in rfctl: see its log", 500)
 
 
-async def _answer_unavailable(request: Request, problem: Exception) -> Response:
-    assert isinstance(problem, RfctlError)  # noqa: S101
-    _log.error("request_deferred", path=request.url.path, problem=problem.fact)
-    fact = "Redis cannot take this now; nothing was acknowledged, send it again"
-    return make_error_response(fact, 503, {"Retry-After": RETRY_AFTER_S})
-
-
-async def _answer_http_error(request: Request, problem: Exception) -> Response:
-    assert isinstance(problem, HTTPException)  # noqa: S101
-    facts = {405: f"{request.method} is not served here", 404: f"there is nothing at {request.url.path}"}
-    fact = facts.get(problem.status_code, problem.detail)
-    return make_error_response(fact, problem.status_code, dict(problem.headers or {}))
-
-
-async def _answer_disconnected(request: Request, problem: Exception) -> Response:  # noqa: ARG001
-    _log.info("client_disconnected", path=request.url.path)
-    return make_error_response("the body did not come", 400)
-
-
-async def _answer_crash(request: Request, problem: Exception) -> Response:
-    _log.error("handler_crashed", path=request.url.path, problem=repr(problem))
-    return make_error_response("a bug in rfctl: see its log", 500)
+def _as_rejected(problem: BadRequestError) -> RejectedError:
+    return RejectedError(problem.fact, problem.status, "invalid-body")

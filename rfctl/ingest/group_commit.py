@@ -30,7 +30,7 @@ class Bounds:
     retry_delay_s: float = 0.05
 
 
-@dataclass(eq=False, frozen=True, slots=True)
+@dataclass(eq=False, slots=True)
 class _Request:
     messages: Sequence[Message]
     answer: asyncio.Future[list[Added]]
@@ -45,9 +45,13 @@ class GroupCommit:
         self._queue: deque[_Request] = deque()
         self._pending = 0
         self._sender: asyncio.Task[None] | None = None
+        self._sent: Sequence[_Request] = ()
+        self._is_closed = False
 
     async def add(self, messages: Sequence[Message]) -> list[Added]:
         """Store a request's messages. Raises RfctlError unless Redis confirmed all of them."""
+        if self._is_closed:
+            raise _stopping()
         if self._pending + len(messages) > self._bounds.pending:
             raise OverloadedError(
                 f"{self._pending} messages already wait for Redis",
@@ -62,20 +66,40 @@ class GroupCommit:
             async with asyncio.timeout(self._bounds.timeout_s):
                 return await request.answer
         except TimeoutError:
+            self._let_go(request)
             raise RedisUnreachableError(
                 f"Redis did not confirm within {self._bounds.timeout_s:g} s"
             ) from None
+
+    def _let_go(self, request: _Request) -> None:
+        """Forget the messages of a request that has its answer: Redis may be silent for long."""
+        if request not in self._sent:
+            self._pending -= len(request.messages)
+            request.messages = ()
 
     async def wait_until_idle(self) -> None:
         """Wait until no call is on its way."""
         while self._sender is not None and not self._sender.done():
             await asyncio.wait({self._sender})
 
+    async def close(self) -> None:
+        """Answer every request: those that Redis has not confirmed get an error, and so do all later ones.
+
+        A provider that is answered so sends its request again, to the next start.
+        """
+        self._is_closed = True
+        _fail([*self._sent, *self._queue], _stopping())
+        self._queue.clear()
+        if self._sender is not None and not self._sender.done():
+            self._sender.cancel()
+            await asyncio.wait({self._sender})
+
     async def _send_all(self) -> None:
         while self._queue:
-            requests = self._take_requests()
-            if requests:
-                await self._send(requests)
+            self._sent = self._take_requests()
+            if self._sent:
+                await self._send(self._sent)
+            self._sent = ()
 
     def _take_requests(self) -> list[_Request]:
         """Take the requests that fit into one call, without those that nobody waits for any more."""
@@ -89,7 +113,7 @@ class GroupCommit:
                 size += len(request.messages)
         return requests
 
-    async def _send(self, requests: list[_Request]) -> None:
+    async def _send(self, requests: Sequence[_Request]) -> None:
         messages = [message for request in requests for message in request.messages]
         try:
             results = await self._store_until_answered(messages, requests)
@@ -106,7 +130,9 @@ class GroupCommit:
                 request.answer.set_result(results[start:end])
             start = end
 
-    async def _store_until_answered(self, messages: list[Message], requests: list[_Request]) -> list[Added]:
+    async def _store_until_answered(
+        self, messages: list[Message], requests: Sequence[_Request]
+    ) -> list[Added]:
         """Repeat the call while a request waits. Messages that a lost call had stored count as added."""
         is_repeated = False
         while True:
@@ -129,7 +155,11 @@ def _as_added(result: Added) -> Added:
     return Added(result.phone, added=True, size=result.size, due_in_ms=result.due_in_ms)
 
 
-def _fail(requests: list[_Request], problem: Exception) -> None:
+def _stopping() -> RedisUnreachableError:
+    return RedisUnreachableError("the daemon stops, and Redis has not confirmed this yet")
+
+
+def _fail(requests: Sequence[_Request], problem: Exception) -> None:
     for request in requests:
         if not request.answer.done():
             request.answer.set_exception(problem)

@@ -16,13 +16,15 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 
 from rfctl.errors import BadRequestError, KeyTakenError
-from rfctl.ingest.access import is_local
+from rfctl.ingest.access import Gate
+from rfctl.ingest.bodies import BodyBudget, HeldBody
 from rfctl.ingest.group_commit import GroupCommit
 from rfctl.ingest.reader import Reader, find_rejection
+from rfctl.ingest.rejections import RejectedError, Rejections
 from rfctl.ingest.responses import make_json_response
 from rfctl.model.message import Message, Unparsed
 from rfctl.model.stored import Added
-from rfctl.sources.contract import Request, ServedSource
+from rfctl.sources.contract import ParseResult, Request, ServedSource
 from rfctl.sources.registry import GENERIC
 from rfctl.store.counters import Counters
 from rfctl.store.quarantine import Quarantine
@@ -33,6 +35,11 @@ _HOW_TO_SIGN = (
     "5 minutes"
 )
 
+_MAX_MESSAGES = 10_000
+_MAX_PARTS = 100_000
+"""Objects and arrays of a body. In memory each takes a hundred times the bytes that it may have in JSON."""
+_FEW_BYTES = 65_536
+
 
 def read_wall_clock_ms() -> int:
     """Return this host's time, Unix ms. Only the age of a signature is measured by it."""
@@ -40,7 +47,10 @@ def read_wall_clock_ms() -> int:
 
 
 class Receiver:
-    """Receives requests for the `sources`, by name. `on_due` is called with the ms until a message's batch is due."""
+    """Receives requests for the `sources`, by name. `on_due` is called with the ms until a message's batch is due.
+
+    `max_body_bytes` bounds a body, and `max_inflight_bytes` all bodies in hand. `gate` knows this machine.
+    """
 
     def __init__(
         self,
@@ -51,6 +61,8 @@ class Receiver:
         *,
         placeholder: str = "[{type}]",
         max_body_bytes: int = 3_145_728,
+        max_inflight_bytes: int = 41_943_040,
+        gate: Gate | None = None,
         on_due: Callable[[int], None] = lambda _due_in_ms: None,
         now_ms: Callable[[], int] = read_wall_clock_ms,
     ) -> None:
@@ -58,7 +70,10 @@ class Receiver:
         self.group_commit = group_commit
         self._counters = counters
         self._reader = Reader(group_commit.add, quarantine, placeholder)
+        self.rejections = Rejections(counters)
+        self.gate = gate or Gate()
         self._max_body_bytes = max_body_bytes
+        self._budget = BodyBudget(max_inflight_bytes)
         self._on_due = on_due
         self._now_ms = now_ms
 
@@ -70,9 +85,17 @@ class Receiver:
     async def receive(self, name: str, http: HttpRequest) -> Response:
         """Receive one request. Every message of it is stored before the answer. Raises RfctlError."""
         served = self._find_source(name)
-        request = _build_request(http, await read_body(http, self._max_body_bytes))
-        self._check_sender(served, request, http)
-        parsed = self._reader.parse(served, request.body)
+        if not served.verified:
+            self._check_unverified_sender(served, http)
+        max_bytes = max(served.max_body_bytes, self._max_body_bytes)
+        with HeldBody(http, self._budget, max_bytes, served.name) as held:
+            return await self._receive_body(served, _build_request(http, await held.read()))
+
+    async def _receive_body(self, served: ServedSource, request: Request) -> Response:
+        if served.verified and not served.source.verify(request, self._now_ms()):
+            raise _signature_error(served)
+        parsed = self._parse(served, request.body)
+        del request  # while Redis is slow, many wait here: the body would be there twice
         results = await self._store(parsed.messages)
         if (
             parsed.unparsed
@@ -81,14 +104,31 @@ class Receiver:
         self._counters.add({f"skipped:{kind}": count for kind, count in parsed.skipped.items()})
         return make_json_response(_build_receipt(results)) if served.in_words else Response()
 
+    def _parse(self, served: ServedSource, body: bytes) -> ParseResult:
+        _check_parts(served, body)
+        try:
+            parsed = self._reader.parse(served, body)
+        except BadRequestError as problem:
+            raise RejectedError(problem.fact, problem.status, "invalid-body", source=served.name) from None
+        if len(parsed.messages) > _MAX_MESSAGES:
+            fact = f"the body has more than {_MAX_MESSAGES} messages: send them in several requests"
+            raise RejectedError(fact, 413, "body-too-large", source=served.name)
+        return parsed
+
     async def handshake(self, name: str, http: HttpRequest) -> Response:
         """Answer a provider's handshake, a GET. Raises BadRequestError."""
         served = self._find_source(name)
         if not served.handshake_hint:
-            raise BadRequestError(f"source {name} takes requests by POST, and answers no GET", status=403)
+            fact = f"source {name} takes requests by POST, and answers no GET"
+            raise RejectedError(fact, 403, "method", source=name)
         answer = served.source.handshake(_build_request(http, b""))
         if answer is None:
-            _log.warning("handshake_rejected", source=name, next=served.handshake_hint)
+            self.rejections.record(
+                "handshake",
+                "the handshake names another verify token",
+                source=name,
+                next=served.handshake_hint,
+            )
             return Response(status_code=403)
         return Response(answer, media_type="text/plain")
 
@@ -96,19 +136,19 @@ class Receiver:
         served = self.sources.get(name)
         if served is None:
             hint = ": add [sources.generic]" if name == GENERIC else ""
-            raise BadRequestError(f"there is no source {name}{hint}", status=404)
+            raise RejectedError(f"there is no source {name}{hint}", 404, "no-source")
         return served
 
-    def _check_sender(self, served: ServedSource, request: Request, http: HttpRequest) -> None:
-        if not served.verified:
-            _check_unverified_sender(served, request, http)
-        elif not served.source.verify(request, self._now_ms()):
-            self._counters.add({f"rejected:{served.name}": 1})
-            _log.warning(
-                "signature_rejected", source=served.name,
-                next=f"a stranger; or is sources.{served.name}.secrets what the provider signs with?",
-            )  # fmt: skip
-            raise SignatureRejectedError(served)
+    def _check_unverified_sender(self, served: ServedSource, http: HttpRequest) -> None:
+        hint = f"set sources.{served.name}.secrets"
+        if not served.insecure:
+            self.gate.check_local(http, f"source {served.name} has no secret and", hint, source=served.name)
+        if served.json_only and not _is_json(http.headers.get("content-type", "").encode("latin-1")):
+            fact = (
+                f"source {served.name} has no secret and takes JSON alone: send Content-Type: application/json, "
+                f"or {hint}"
+            )
+            raise RejectedError(fact, 415, "content-type", source=served.name, next=hint)
 
     async def _quarantine(self, served: ServedSource, unparsed: list[Unparsed]) -> None:
         await self._reader.quarantine(served, unparsed)
@@ -127,26 +167,24 @@ class Receiver:
         return results
 
 
-class SignatureRejectedError(BadRequestError):
+class SignatureRejectedError(RejectedError):
     """A request that does not prove its sender: 401, and no reason for a provider's request."""
 
-    def __init__(self, served: ServedSource) -> None:
-        fact = f"source {served.name}: the signature or token does not match"
-        super().__init__(_HOW_TO_SIGN if served.in_words else fact, status=401)
-        self.in_words = served.in_words
+    in_words = False
 
 
-def _check_unverified_sender(served: ServedSource, request: Request, http: HttpRequest) -> None:
-    hint = f"set sources.{served.name}.secrets"
-    if not served.insecure and not is_local(http):
-        raise BadRequestError(
-            f"source {served.name} has no secret and is served to this machine only: {hint}", status=401
-        )
-    if served.json_only and not _is_json(request.header("content-type")):
-        raise BadRequestError(
-            f"source {served.name} has no secret and takes JSON alone: send Content-Type: application/json, or {hint}",
-            status=415,
-        )
+def _signature_error(served: ServedSource) -> SignatureRejectedError:
+    fact = _HOW_TO_SIGN if served.in_words else f"source {served.name}: the signature or token does not match"
+    step = f"a stranger; or is sources.{served.name}.secrets what the provider signs with?"
+    problem = SignatureRejectedError(fact, 401, "signature", source=served.name, next=step)
+    problem.in_words = served.in_words
+    return problem
+
+
+def _check_parts(served: ServedSource, body: bytes) -> None:
+    if len(body) > _FEW_BYTES and body.count(b"{") + body.count(b"[") > _MAX_PARTS:
+        fact = f"the body has more than {_MAX_PARTS} objects and arrays"
+        raise RejectedError(fact, 413, "body-too-large", source=served.name)
 
 
 def _is_json(content_type: bytes) -> bool:
@@ -163,22 +201,6 @@ def _build_request(http: HttpRequest, body: bytes) -> Request:
         headers={name.decode("latin-1"): value for name, value in http.headers.raw},
         body=body,
     )
-
-
-async def read_body(http: HttpRequest, max_bytes: int) -> bytes:
-    """Read the body. Raises BadRequestError as soon as it is, or is to be, larger than `max_bytes`."""
-    content_length = http.headers.get("content-length", "0")
-    too_large = BadRequestError(
-        f"the body is larger than {max_bytes} bytes (http.max_body_bytes)", status=413
-    )
-    if content_length.isdigit() and int(content_length) > max_bytes:
-        raise too_large
-    body = bytearray()
-    async for chunk in http.stream():
-        body += chunk
-        if len(body) > max_bytes:
-            raise too_large
-    return bytes(body)
 
 
 def _build_receipt(results: list[Added]) -> dict[str, object]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from rfctl.store import (
     ConfiguredSink,
@@ -23,6 +23,7 @@ from rfctl.store import (
 class Snapshot:
     """The state of rfctl on one Redis. `dead` and `quarantine` count what waits for an operator, over all shards.
 
+    `last_times` says of some totals when they last grew, Unix ms by the clock of Redis.
     `orphaned` are sinks that are not in the settings any more, or not in ours.
     If there are `write_refusals` (why Redis refuses writes), a missing daemon means nothing: a daemon shows that it
     is alive by writing.
@@ -36,6 +37,7 @@ class Snapshot:
     orphaned: list[OrphanedGroup]
     dead: int
     quarantine: int
+    last_times: Mapping[str, int] = field(default_factory=dict)
 
     def workers(self) -> Sequence[ConsumerGroup]:
         """Return the groups of the output stream that rfctl does not deliver for: workers read them, or nobody."""
@@ -56,4 +58,5 @@ async def take_snapshot(store: Store, sinks: Sequence[ConfiguredSink], *, limit:
         orphaned=await store.orphaned_groups(sinks, pending.groups),
         dead=await store.dead_letters.count(),
         quarantine=await store.quarantine.count(),
+        last_times=await store.counters.read_last_times(),
     )

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     SourceModel = type[SourceConfig]
 
 DAY_S = 86_400
+MEDIA_BODY_BYTES = 33_554_432
+"""Largest body of a provider that puts media into its requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,8 @@ class SourceSpec:
     """One type of source: its settings model, and where its class is, as `module:name`.
 
     `dedupe_s` is how long the provider may send a message again; None leaves that to batching.dedupe_s.
-    `accepts` are the content types that the provider sends besides JSON.
+    `accepts` are the content types that the provider sends besides JSON. `max_body_bytes` is for providers that put media
+    into their requests: such a body may be larger than http.max_body_bytes.
     """
 
     type: str
@@ -90,6 +93,7 @@ class SourceSpec:
     examples: tuple[Example, ...]
     dedupe_s: int | None = 2 * DAY_S
     accepts: tuple[str, ...] = ()
+    max_body_bytes: int = 0
 
     def build_source(self, name: str, config: SourceConfig, max_text_bytes: int) -> Source:
         """Return a source of this type. Its module is imported only now: most commands need none."""
@@ -105,6 +109,7 @@ class ServedSource:
     `in_words` is true when an answer says what became of every message, or what is wrong. `json_only` rejects the
     content types that a browser sends from any web page to this machine without asking: forms and plain text.
     `handshake_hint` is what to look at when a handshake was rejected, "" where the provider asks for none.
+    `max_body_bytes` is the largest body where that is more than http.max_body_bytes, else 0.
     """
 
     name: str
@@ -115,3 +120,4 @@ class ServedSource:
     in_words: bool = False
     json_only: bool = False
     handshake_hint: str = ""
+    max_body_bytes: int = 0

@@ -176,6 +176,11 @@ class ShardKeys:
         return self._own("rfctl:totals")
 
     @property
+    def last_times(self) -> str:
+        """Hash of when something was last counted: its name in the totals → Unix ms. The first shard has it."""
+        return self._tagged("rfctl:last")
+
+    @property
     def out(self) -> str:
         """The stream of merged messages."""
         return self._tagged(self.stream)

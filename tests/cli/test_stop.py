@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import http.client
 import json
+import signal
+import urllib.request
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
-from tests.support.processes import Daemon, rfctl
-from tests.support.servers import RedisServer
-from tests.support.waiting import wait_until
+from rfctl.sources.generic.node_form import BATCHED
+from tests.support.processes import Daemon, rfctl, send
+from tests.support.servers import RedisServer, ServerMaker
+from tests.support.waiting import PATIENCE_S, wait_until
 
 STUBBORN = """
 import asyncio
@@ -68,3 +73,28 @@ def _is_on_its_way(server: RedisServer) -> bool:
         return client.exists("rfctl:out") == 1 and any(
             group["pending"] for group in client.xinfo_groups("rfctl:out")
         )
+
+
+def test_request_in_hand_is_answered_503_when_redis_hangs_and_the_stop_does_not_wait_for_it(
+    own_server: ServerMaker, tmp_path: Path
+) -> None:
+    server = own_server()
+    daemon = Daemon(tmp_path, RFCTL_REDIS__URL=server.url, RFCTL_REDIS__TIMEOUT_MS="60000")
+    daemon.post({"from": "7", "message": "before"})
+    server.send_signal(signal.SIGSTOP)
+    try:
+        address = urlsplit(daemon.url)
+        connection = http.client.HTTPConnection(
+            str(address.hostname), int(address.port or 0), timeout=PATIENCE_S
+        )
+        body = json.dumps({"from": "7", "message": "during"})
+        connection.request("POST", BATCHED, body, {"Content-Type": "application/json"})
+        send(urllib.request.Request(daemon.url + "/healthz"))  # came later: so the other is in hand
+        daemon.send_signal(signal.SIGTERM)
+        answer = connection.getresponse()
+        assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
+        connection.close()
+        assert daemon.wait() == 0
+    finally:
+        server.send_signal(signal.SIGCONT)
+    assert all(line["event"] for line in daemon.lines)

@@ -6,7 +6,7 @@ from typing import Literal
 
 from rfctl.section import Example
 from rfctl.sources.config import SourceConfig
-from rfctl.sources.contract import SourceSpec
+from rfctl.sources.contract import MEDIA_BODY_BYTES, SourceSpec
 
 
 class WahaConfig(SourceConfig):
@@ -26,4 +26,5 @@ SPEC = SourceSpec(
             {"secrets": ["hmac key"]},
         ),
     ),
+    max_body_bytes=MEDIA_BODY_BYTES,
 )

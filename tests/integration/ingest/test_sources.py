@@ -251,7 +251,7 @@ async def test_delivery_status_is_counted_and_never_batched(
 async def test_counts_that_cannot_be_written_are_written_the_next_time(own_server: ServerMaker) -> None:
     away = own_server()
     gone = Connection.open(RedisAddress(away.url, "the test"))
-    counters = Counters(gone, "rfctl:totals")
+    counters = Counters(gone, "rfctl:totals", "rfctl:last")
     counters.add({"skipped:status": 2})
     away.kill()
     with pytest.raises(RedisUnreachableError, match="cannot be reached"):

@@ -28,6 +28,8 @@ OTHER_VALUES = {
     "batching.split_by": ["account", "company"],
     "batching.separator": '\n"•"\t',
     "http.host": "::",
+    "http.socket_mode": "0600",
+    "http.allowed_hosts": ["bot.internal", "10.0.0.7"],
     "output.stream": "merged:out",
     "redis.embedded_dir": "/var/lib/x y",
     "http.admin_token": "a \"token\" with 'quotes' and \\",

@@ -103,3 +103,33 @@ async def test_call_carries_no_more_messages_than_its_bound() -> None:
     await asyncio.gather(*tasks)
     assert max(len(call) for call in store.calls) == 2
     assert sum(len(call) for call in store.calls) == 5
+
+
+async def test_close_answers_what_redis_has_not_confirmed_and_ends_the_call() -> None:
+    store = FakeStore(is_open=False)
+    group_commit = GroupCommit(store, Bounds(timeout_s=600))
+    tasks = await begin(group_commit, ["on its way"])
+    await until(lambda: store.calls)
+    tasks += await begin(group_commit, ["waiting"])
+    await group_commit.close()
+    for task in tasks:
+        with pytest.raises(RedisUnreachableError, match="the daemon stops"):
+            await task
+    with pytest.raises(RedisUnreachableError, match="the daemon stops"):
+        await group_commit.add([message("late")])
+    assert store.calls == [["on its way"]]
+
+
+async def test_messages_of_an_answered_request_are_not_held_while_redis_is_silent() -> None:
+    store = FakeStore(is_open=False)
+    group_commit = GroupCommit(store, Bounds(timeout_s=0.01, pending=2))
+    [first] = await begin(group_commit, ["on its way"])
+    await until(lambda: store.calls)
+    for number in range(5):  # each waits, is answered, and leaves its room to the next
+        with pytest.raises(RedisUnreachableError, match="did not confirm"):
+            await group_commit.add([message(f"{number}"), message(f"{number}+")])
+    assert sum(len(request.messages) for request in group_commit._queue) == 0
+    with pytest.raises(RedisUnreachableError):
+        await first
+    store.gate.set()
+    await group_commit.wait_until_idle()

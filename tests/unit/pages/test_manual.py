@@ -112,7 +112,7 @@ def test_every_key_stands_there() -> None:
     shard = ShardKeys("", "rfctl:out")
     sink = shard.sink("NAME")
     for key in (
-        shard.due, shard.out, shard.totals, shard.seen_prefix, shard.batch_prefix, shard.last_prefix, shard.dead,
+        shard.due, shard.out, shard.totals, shard.last_times, shard.seen_prefix, shard.batch_prefix, shard.last_prefix, shard.dead,
         sink.waiting, sink.retry, sink.attempts, sink.bodies, sink.lease,
         COMMON.daemons, COMMON.layout, COMMON.quarantine, COMMON.paused, COMMON.events_channel(0)[:-1],
     ):  # fmt: skip

@@ -5,11 +5,12 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from rfctl.daemon.http_server import bind_socket
+from rfctl.daemon.listener import bind_socket, format_url, remove_file
 from rfctl.errors import CannotListenNowError, ListenError
 
 UNUSED_ADDRESS = "203.0.113.7"
@@ -78,3 +79,37 @@ def test_unreachable_name_server_may_be_retried(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(socket, "getaddrinfo", fail)
     with pytest.raises(CannotListenNowError):
         bind_socket("bot.example", 80)
+
+
+def test_unix_socket_has_its_mode_and_its_name_and_leaves_no_file(tmp_path: Path) -> None:
+    path = tmp_path / "http.sock"
+    with bind_socket(f"unix:{path}", 0, mode=0o600) as listening:
+        assert path.stat().st_mode & 0o777 == 0o600
+        assert format_url(listening) == f"unix:{path}"
+        remove_file(listening)
+    assert not path.exists()
+
+
+def test_socket_of_a_dead_daemon_is_replaced_and_that_of_a_living_daemon_is_not(tmp_path: Path) -> None:
+    path = tmp_path / "http.sock"
+    bind_socket(f"unix:{path}", 0).close()
+    assert path.exists()
+    with bind_socket(f"unix:{path}", 0):
+        with pytest.raises(CannotListenNowError, match="somebody answers there") as problem:
+            bind_socket(f"unix:{path}", 0)
+        assert path.exists()
+    assert "ss -lxp" in problem.value.next
+
+
+def test_file_that_is_no_socket_stays(tmp_path: Path) -> None:
+    path = tmp_path / "letter"
+    path.write_text("kept")
+    with pytest.raises(ListenError, match="is no socket"):
+        bind_socket(f"unix:{path}", 0)
+    assert path.read_text() == "kept"
+
+
+def test_unix_socket_in_a_missing_folder_is_an_error_of_the_settings(tmp_path: Path) -> None:
+    with pytest.raises(ListenError) as problem:
+        bind_socket(f"unix:{tmp_path}/none/http.sock", 0)
+    assert (problem.value.exit_status, "RuntimeDirectory" in problem.value.next) == (78, True)

@@ -1,0 +1,300 @@
+"""One HTTP connection: uvicorn's protocol with bounds, so that no stranger fills the memory or keeps others waiting.
+
+- A connection has one request in hand. What the client sends behind it stays unread, first here (up to one buffer),
+  then in the socket. Neither is read on before the client has taken its answer.
+- All connections read into one buffer of their server. The parser gets no more than one request of it at a time.
+- Headers are bounded in bytes and number, and so are the trailers of a chunked body.
+- Each step has a deadline: the header, the body, the answer that the client must take, the next request.
+- A request that is rejected here is answered and counted, and its rest is dropped for a moment. To close at once would
+  reset the connection before the client has read why.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, cast
+from urllib.parse import unquote
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from rfctl.daemon.deadline import Deadline
+from rfctl.daemon.http_bounds import Fault, Limits, OnReject
+from rfctl.daemon.http_cycle import Cycle, Flow
+from rfctl.ingest.app import CUT
+
+SMALL_READ, LARGE_READ = 16_384, 65_536
+_UNREAD_BODY = 16_384
+"""So much of a body waits here until the app asks for it."""
+_UNSENT_ANSWER = 16_384
+_MAX_FIELDS = 100
+_LINGER_S = 2.0
+_KEEP_ALIVE_S = 15.0
+_END = b"\r\n\r\n"
+
+
+class Protocol(HttpToolsProtocol, asyncio.BufferedProtocol):
+    """One connection. `make_protocol` returns it with the limits and the buffer of one server."""
+
+    limits: Limits
+    on_reject: OnReject
+    buffer: bytearray
+    small: memoryview
+    large: memoryview
+    flow: Flow
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._deadline = Deadline(self.loop, self._on_late)
+        self._header_bytes = self._body_left = 0
+        self._in_message = self._in_body = self._has_cycle = self._is_rejected = False
+        self._fault: Fault | None = None
+        self._rest = b""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to serve, unless there are too many connections."""
+        super().connection_made(transport)
+        self.flow = Flow(transport)
+        transport.set_write_buffer_limits(high=_UNSENT_ANSWER)
+        if len(self.connections) > self.limits.connections:
+            fault = Fault("connections", 503, "too many connections are open; try again")
+            self._is_rejected = True
+            self.on_reject(fault.reason, fault.fact, status=fault.status)
+            transport.write(fault.build_answer())
+            transport.close()
+        else:
+            self._deadline.set(self.limits.header_s)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget what was read ahead."""
+        self._deadline.close()
+        self._rest = b""
+        super().connection_lost(exc)
+
+    def _on_late(self) -> None:
+        if self._deadline.why == "body-timeout":
+            # The app hears that the client is gone, and counts it for this reason.
+            cast("dict[str, Any]", self.scope)[CUT] = self._deadline.why
+        elif self._deadline.why:
+            self.on_reject(self._deadline.why, "the client was too slow, and the connection was closed")
+        self.transport.abort()
+
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002
+        """Return where the next bytes go: the buffer is everybody's, and is empty again before the next read."""
+        return self.large if self._body_left > SMALL_READ else self.small
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Parse what was read, as far as there is nothing in hand."""
+        if not self._is_rejected:
+            self._feed(self.buffer, nbytes)
+
+    def pause_writing(self) -> None:
+        """Wait until the client takes its answers, but not for ever."""
+        super().pause_writing()
+        self._deadline.set(self.limits.body_s, "answer-timeout")
+
+    def resume_writing(self) -> None:
+        """Go on: the client takes its answers."""
+        super().resume_writing()
+        self._deadline.set(_KEEP_ALIVE_S)
+        self._go_on()
+
+    def shutdown(self) -> None:
+        """Begin to stop: a request in hand is answered, as the last of its connection."""
+        self._rest = b""
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.keep_alive = False
+        elif self._in_message:
+            self.transport.abort()
+        else:
+            self.transport.close()
+
+    def _is_busy(self) -> bool:
+        """Say whether a whole request is in hand, or an answer is not taken: until then nothing more is read."""
+        cycle = self.cycle
+        return (
+            bool(self.pipeline)
+            or self.flow.write_paused
+            or (cycle is not None and not cycle.more_body and not cycle.response_complete)
+        )
+
+    def _feed(self, data: bytes | bytearray, size: int) -> None:
+        """Parse `size` bytes, a request at a time: each slice ends where a header or a body ends."""
+        place, view = 0, memoryview(data)
+        while place < size:
+            if self._is_busy():
+                self._rest, self.flow.is_held = bytes(view[place:size]), True
+                self.flow.pause_reading()
+                return
+            end = self._find_end(data, place, size)
+            self._parse(view[place:end])
+            place = size if self._is_rejected else end
+
+    def _find_end(self, data: bytes | bytearray, place: int, size: int) -> int:
+        if self._body_left > 0:
+            end = min(size, place + self._body_left)
+            self._body_left -= end - place
+            return end
+        end = data.find(_END, place, size) + len(_END)  # so ends a header, and also a chunked body
+        end = end if end >= len(_END) else size
+        self._header_bytes += end - place
+        return end
+
+    def _parse(self, part: memoryview) -> None:
+        try:
+            self.parser.feed_data(part)
+        except httptools.HttpParserUpgrade:
+            pass  # nobody has to change the protocol: the request is answered as it stands
+        except httptools.HttpParserError as problem:
+            self._fault = self._fault or Fault(
+                "invalid-http", 400, f"this is no valid HTTP request: {problem}"
+            )
+        if self._fault is None and self._header_bytes > self.limits.header_bytes:
+            self._fault = self._build_size_fault()
+        if self._fault is not None:
+            self._reject(self._fault)
+
+    def _build_size_fault(self) -> Fault:
+        fact = f"the header is larger than {self.limits.header_bytes} bytes (http.max_header_bytes)"
+        return Fault("header-too-large", 431, fact)
+
+    def _go_on(self) -> None:
+        """Parse what was read ahead, and read on once nothing is left of it."""
+        rest, self._rest, self.flow.is_held = self._rest, b"", False
+        if rest and not self.transport.is_closing() and not self._is_rejected:
+            self._feed(rest, len(rest))
+        if not self._rest and not self._is_busy():
+            self.flow.resume_reading()
+
+    def on_message_begin(self) -> None:
+        """Begin a request."""
+        self._in_message, self._has_cycle = True, False
+        self._deadline.set(self.limits.header_s, "header-timeout")
+        super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a field of the header. Trailers are dropped: nothing reads them."""
+        if self._in_body:
+            return
+        if len(self.headers) >= _MAX_FIELDS:
+            self._fault = Fault("header-too-large", 431, f"the header has more than {_MAX_FIELDS} fields")
+            return
+        name = name.lower()
+        if name == b"content-length":
+            self._body_left = int(value)
+        elif name == b"expect":
+            self.expect_100_continue = value.lower() == b"100-continue"
+        self.headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        """Start the app, unless the header is rejected."""
+        self._in_body = True
+        if self._fault is None and self._header_bytes > self.limits.header_bytes:
+            self._fault = self._build_size_fault()
+        if self._fault is None and self._body_left and self.parser.should_upgrade():
+            fact = "a request that asks for another protocol cannot have a body here"
+            self._fault = Fault("invalid-http", 400, fact)
+        if self._fault is None:
+            self._header_bytes = 0
+            self._deadline.set(self.limits.body_s, "body-timeout")
+            self._read_target()
+            self._start_cycle()
+
+    def _read_target(self) -> None:
+        scope, url = self.scope, httptools.parse_url(self.url)
+        scope["method"] = self.parser.get_method().decode("ascii")
+        scope["http_version"] = self.parser.get_http_version()
+        if url.host is not None:
+            # RFC 9112, 3.2.2: such a target names the host, whatever the header says.
+            authority = url.host if url.port is None else b"%b:%d" % (url.host, url.port)
+            self.headers[:] = [
+                *(field for field in self.headers if field[0] != b"host"),
+                (b"host", authority),
+            ]
+        scope["raw_path"] = url.path or b"/"
+        path = scope["raw_path"].decode("ascii")
+        scope["path"] = unquote(path) if "%" in path else path
+        scope["query_string"] = url.query or b""
+
+    def _start_cycle(self) -> None:
+        before, self._has_cycle = self.cycle, True
+        can_stay = self.scope["http_version"] != "1.0" and self.parser.should_keep_alive()
+        self.cycle = Cycle(
+            scope=self.scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=self.expect_100_continue,
+            # A client that is not asked for its body may never send it: what follows could be taken for it.
+            keep_alive=can_stay and not self.expect_100_continue,
+            on_response=self.on_response_complete,
+        )
+        if before is None or before.response_complete:
+            self._start_asgi_task(self.cycle, cast("Any", self.app))
+        else:  # only where the end of the request before came in two reads
+            self.flow.pause_reading()
+            self.pipeline.appendleft((self.cycle, cast("Any", self.app)))
+
+    def on_body(self, body: bytes) -> None:
+        """Keep a part of the body for the app; only that of a POST is read by it."""
+        self._header_bytes = 0
+        if self._fault is not None or self.cycle.response_complete or self.scope["method"] != "POST":
+            return
+        self.cycle.body += body
+        if len(self.cycle.body) > _UNREAD_BODY:
+            self.flow.pause_reading()
+        self.cycle.message_event.set()
+
+    def on_message_complete(self) -> None:
+        """End the request: from here on the app has the time that it needs."""
+        self._header_bytes = self._body_left = 0
+        self._in_message = self._in_body = False
+        if self._fault is not None:
+            return
+        if self.cycle.response_complete:
+            self._deadline.set(_KEEP_ALIVE_S)
+            return
+        self._deadline.clear()
+        self.cycle.more_body = False
+        self.cycle.message_event.set()
+
+    def on_response_complete(self) -> None:
+        """Begin the next request of this connection, or wait for it."""
+        if self.transport.is_closing():
+            self._deadline.set(self.limits.body_s, "answer-timeout")
+            return
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        elif not self._in_message and not self.flow.write_paused:
+            self._deadline.set(_KEEP_ALIVE_S)
+        self._go_on()
+
+    def _reject(self, fault: Fault) -> None:
+        """Answer a request that no app sees, and drop what follows until the client has its answer."""
+        self._is_rejected = True
+        self.on_reject(fault.reason, fault.fact, status=fault.status)
+        cycle = self.cycle
+        is_in_hand = cycle is not None and not cycle.response_complete
+        if is_in_hand:
+            cast("dict[str, Any]", cycle.scope)[CUT] = ""
+            cycle.disconnected = True
+            cycle.message_event.set()
+        if (self._has_cycle and cycle.response_started) or (is_in_hand and not self._has_cycle):
+            self.transport.abort()  # an answer would come behind, or before, that of another request
+            return
+        self.transport.write(fault.build_answer())
+        self.transport.write_eof()
+        self.flow.is_held = False
+        self.flow.resume_reading()
+        self._deadline.set(_LINGER_S)
+
+
+def make_protocol(limits: Limits, on_reject: OnReject) -> type[Protocol]:
+    """Return the protocol of one server: its limits, its buffer, and what is called with each rejected request."""
+    view = memoryview(buffer := bytearray(LARGE_READ))
+    members = {"limits": limits, "buffer": buffer, "small": view[:SMALL_READ], "large": view}
+    return type("Protocol", (Protocol,), {**members, "on_reject": staticmethod(on_reject)})

@@ -1,0 +1,123 @@
+"""What becomes of a request that is not accepted: it is counted by its reason, with the time of the last, and logged.
+
+A stranger decides how many such requests come, and what is in them. So a reason is logged at once, again when its
+problem changes, and else once a minute; the counters have all of them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import structlog
+
+from rfctl.errors import BadRequestError
+from rfctl.store.counters import Counters
+
+_log = structlog.get_logger("ingest")
+
+Reason = Literal[
+    "no-path", "no-source", "no-batch", "method", "content-type", "body-too-large", "invalid-body",
+    "signature", "handshake", "token", "not-local", "proxied", "host", "origin",
+    "header-too-large", "invalid-http", "header-timeout", "body-timeout", "answer-timeout", "disconnected",
+    "bodies-in-hand", "overload", "connections", "redis", "stopping", "crash",
+]  # fmt: skip
+"""Why a request was rejected. The counter is `rejected:<reason>`, or `rejected:<reason>:<source>` where that is known."""
+_WINDOW_S = 60.0
+_LINES_PER_WINDOW = 5
+_DEFERRED = frozenset({"bodies-in-hand", "overload", "connections", "redis", "stopping"})
+_QUIET = frozenset(
+    {
+        "no-path",
+        "no-source",
+        "no-batch",
+        "method",
+        "invalid-body",
+        "invalid-http",
+        "header-timeout",
+        "disconnected",
+    }
+)
+_NEXT: Mapping[str, str] = {
+    "body-too-large": "if the sender is yours, raise http.max_body_bytes",
+    "header-too-large": "if the sender is yours, raise http.max_header_bytes",
+    "bodies-in-hand": "the sender must try again; http.max_inflight_bytes bounds all bodies together",
+    "connections": "somebody opens too many; raise the limit of open files (LimitNOFILE) if they are yours",
+}
+
+
+class RejectedError(BadRequestError):
+    """A request that is rejected for one of the reasons; `next` is for the log, `headers` are for the answer."""
+
+    def __init__(
+        self,
+        fact: str,
+        status: int,
+        reason: Reason,
+        *,
+        source: str = "",
+        next: str = "",  # noqa: A002
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(fact, status)
+        self.reason: Reason = reason
+        self.source = source
+        self.next = next
+        self.headers = dict(headers or {})
+
+
+@dataclass(slots=True)
+class _Logged:
+    """What the log has of one reason in this window."""
+
+    since_s: float
+    lines: int = 0
+    problem: str | None = None
+    suppressed: int = 0
+
+
+class Rejections:
+    """Counts and logs the rejected requests of one daemon. `clock` counts seconds."""
+
+    def __init__(self, counters: Counters, clock: Callable[[], float] = time.monotonic) -> None:
+        self._counters = counters
+        self._clock = clock
+        self._logged: dict[tuple[str, str], _Logged] = {}
+
+    def record(self, reason: Reason, problem: str, *, source: str = "", **fields: Any) -> None:
+        """Count a rejected request, and log it unless the log has it. `problem` is one line; `fields` are of the log."""
+        self._counters.mark(f"rejected:{reason}:{source}" if source else f"rejected:{reason}")
+        logged = self._logged.get((reason, source))
+        now = self._clock()
+        if logged is None or now - logged.since_s >= _WINDOW_S:
+            suppressed = logged.suppressed if logged else 0
+            logged = self._logged[reason, source] = _Logged(now, suppressed=suppressed)
+        if logged.problem == problem or logged.lines >= _LINES_PER_WINDOW:
+            logged.suppressed += 1
+            return
+        if logged.suppressed:
+            fields["suppressed"], logged.suppressed = logged.suppressed, 0
+        logged.lines, logged.problem = logged.lines + 1, problem
+        if source:
+            fields["source"] = source
+        _write_line(reason, {"reason": reason, "problem": problem, **fields})
+
+
+def _write_line(reason: Reason, fields: dict[str, Any]) -> None:
+    fields["next"] = fields.get("next") or _NEXT.get(reason)
+    if not fields["next"]:
+        del fields["next"]
+    if reason in _DEFERRED:
+        _log.error("request_deferred", **fields)
+    elif reason == "signature":
+        _log.warning("signature_rejected", **fields)
+    elif reason == "handshake":
+        _log.warning("handshake_rejected", **fields)
+    elif reason == "crash":
+        _log.error("handler_crashed", **fields)
+    elif reason in _QUIET:
+        _log.info("request_rejected", **fields)
+    else:
+        _log.warning("request_rejected", **fields)
