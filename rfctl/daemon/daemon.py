@@ -165,11 +165,12 @@ class Daemon:
     def _on_end(self, task: asyncio.Future[None]) -> None:
         """Stop the daemon when a component fails: systemd starts it again, and nothing runs without the rest."""
         if not task.cancelled() and (problem := task.exception()) is not None:
-            _log.error(
-                "component_failed", problem=repr(problem), next="the daemon stops, to be started again"
-            )
             self._failure = self._failure or problem
             self._stopping.set()
+            _log.error(
+                "component_failed", problem=repr(problem), exc_info=problem,
+                next="the daemon stops, to be started again",
+            )  # fmt: skip
 
     async def _watch_embedded_server(self, server: EmbeddedServer) -> None:
         await wait_for_first(server.wait_until_ended(), self._stopping.wait())
@@ -199,8 +200,8 @@ class Daemon:
             if self._embedded is not None:
                 self._embedded.stop()
             os._exit(INTERRUPTED)
-        _log.info("daemon_stopping", signal=signal.Signals(number).name)
         self._stopping.set()
+        _log.info("daemon_stopping", signal=signal.Signals(number).name)
 
     async def reload(self) -> None:
         """Read the settings again. If they are wrong, the old ones stay. No message is lost meanwhile."""

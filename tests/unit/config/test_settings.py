@@ -196,7 +196,7 @@ def test_secrets_are_masked_wherever_they_were_set(
     [
         ("redis://me:hush@h:1/0", "redis://me:•••@h:1/0"),
         ("redis://:hu;sh@h/0", "redis://:•••@h/0"),
-        ("redis://:hu/sh@h", "•••"),
+        ("redis://:hu/sh@h", "redis://:•••@h"),
         ("redis://h:6379/0?protocol=2", "redis://h:6379/0?protocol=2"),
         ("unix:///run/x.sock?db=1&password=hush", "unix:///run/x.sock?db=1&password=•••"),
         ("unix://me:hush@/run/x.sock", "unix://me:•••@/run/x.sock"),
