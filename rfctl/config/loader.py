@@ -67,11 +67,12 @@ class Configuration:
         """Return where Redis is; `url` replaces the setting's own (an embedded server's socket)."""
         redis = self.settings.redis
         return RedisAddress(
-            url=url or redis.url,
+            url=url or redis.full_url(),
             set_by=self.set_by("redis.url"),
             connect_timeout_ms=redis.connect_timeout_ms,
             timeout_ms=redis.timeout_ms,
             overrides="; ".join(self.overrides(find_option("redis.url"))),
+            shards_set_by=self.set_by("redis.shards"),
         )
 
 

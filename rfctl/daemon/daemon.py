@@ -62,7 +62,7 @@ class Daemon:
         self._reloading = asyncio.Lock()
         self._stopping = asyncio.Event()
         self._stopped = False
-        self._redis_url = configuration.settings.redis.url
+        self._redis_url = configuration.settings.redis.full_url()
         self._failure: BaseException | None = None
         self.id = uuid.uuid4().hex[:12]
 

@@ -20,6 +20,7 @@ from rfctl import errors
 from rfctl.store import replies
 from rfctl.store.address import RedisAddress
 from rfctl.store.clock import Clock, ServerClock
+from rfctl.store.redis_url import FORM, check_tls_files, parse_redis_url
 from rfctl.store.reply_errors import explain_failure, is_not_the_master
 from rfctl.store.scripts import Script, ScriptLibrary
 from rfctl.store.server_info import (
@@ -32,6 +33,11 @@ from rfctl.store.server_info import (
 )
 
 Command = Sequence[bytes | str | int | float]
+
+
+def _wrong_url(address: RedisAddress, problem: ValueError) -> errors.SettingsError:
+    lines = [f"redis.url: {problem} (set by {address.set_by})"]
+    return errors.wrong_settings(lines, [address.set_by], next=FORM)
 
 
 def _obey_cancellation() -> None:
@@ -62,23 +68,22 @@ class Connection:
     def open(
         cls, address: RedisAddress, *, max_connections: int = 8, clock: Clock | None = None
     ) -> Connection:
-        """Return a connection; nothing is sent before the first call."""
+        """Return a connection; nothing is sent before the first call. Raises SettingsError for a URL that cannot be."""
         try:
-            pool = BlockingConnectionPool.from_url(
-                address.url,
-                max_connections=max_connections,
-                timeout=address.timeout_ms / 1000,
-                socket_connect_timeout=address.connect_timeout_ms / 1000,
-                socket_timeout=address.timeout_ms / 1000,
-                retry=Retry(NoBackoff(), 0),
-                protocol=2,
-            )
+            url = parse_redis_url(address.url)
+            if url.is_tls:
+                check_tls_files(url)
         except ValueError as problem:
-            raise errors.wrong_settings(
-                [f"redis.url: {problem} (set by {address.set_by})"],
-                [address.set_by],
-                next="write it as redis://[user:password@]host:port/db, rediss://… or unix:///path?db=0",
-            ) from None
+            raise _wrong_url(address, problem) from None
+        pool = BlockingConnectionPool.from_url(
+            url.url,
+            max_connections=max_connections,
+            timeout=address.timeout_ms / 1000,
+            socket_connect_timeout=address.connect_timeout_ms / 1000,
+            socket_timeout=address.timeout_ms / 1000,
+            retry=Retry(NoBackoff(), 0),
+            protocol=2,
+        )
         return cls(Redis(connection_pool=pool), address, clock=clock)
 
     @property

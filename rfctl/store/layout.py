@@ -34,7 +34,7 @@ async def check_shards(connection: Connection, shards: int) -> None:
     number = replies.text(stored)
     raise OtherShardsError(
         f"Redis at {connection.address.shown()} is laid out for redis.shards = {number}, not {shards}",
-        set_by=connection.address.set_by,
+        set_by=connection.address.shards_set_by or connection.address.set_by,
         next=f"set redis.shards to {number}; or, while nothing is pending, DEL {SHARDS} and start anew",
     )
 

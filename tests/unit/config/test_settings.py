@@ -507,3 +507,44 @@ def test_wrong_named_sections_are_reported_together(tmp_path: Path) -> None:
         "sources.salon.public_url", "sources.salon.verify_token", "sources.secrets",
     ]  # fmt: skip
     assert "variable RFCTL_SINKS__BOT__QUEUE" in str(lines)
+
+
+def test_tls_files_go_with_a_tls_url_alone() -> None:
+    for settings, problem in (
+        (
+            {"URL": "redis://h", "TLS_CA": "/ca"},
+            "redis.tls_ca: it is for TLS, and redis.url is not rediss://",
+        ),
+        ({"URL": "embedded", "TLS_CA": "/ca"}, "redis.tls_ca: it is for TLS"),
+        ({"URL": "rediss://h", "TLS_CERT": "/c"}, "redis.tls_key: is missing"),
+        ({"URL": "rediss://h", "TLS_KEY": "/k"}, "redis.tls_cert: is missing"),
+        (
+            {"URL": "rediss://h?ssl_ca_certs=/a", "TLS_CA": "/ca"},
+            "redis.tls_ca: redis.url has ssl_ca_certs= too",
+        ),
+    ):
+        variables = {f"RFCTL_REDIS__{name}": value for name, value in settings.items()}
+        with pytest.raises(SettingsError) as problems:
+            load(Environment(variables, Path("/none")))
+        assert problem in "; ".join(problems.value.problems)
+
+
+def test_address_has_the_tls_files_and_who_set_the_shards() -> None:
+    variables = {"URL": "valkeys://:p@h/1", "TLS_CA": "/ca", "TLS_CERT": "/c", "TLS_KEY": "/k", "SHARDS": "4"}
+    environment = Environment(
+        {f"RFCTL_REDIS__{name}": value for name, value in variables.items()}, Path("/none")
+    )
+    address = load(environment).address()
+    assert address.url == "rediss://:p@h/1?ssl_ca_certs=/ca&ssl_certfile=/c&ssl_keyfile=/k"
+    assert address.shards_set_by == "variable RFCTL_REDIS__SHARDS"
+    assert address.set_by == "variable RFCTL_REDIS__URL"
+
+
+@pytest.mark.parametrize("secret", ["57#Wc903z", "a/b", "a?b", "a@b", "x y", "TOP:SECRET%"])
+def test_wrong_url_of_redis_is_refused_without_its_password(secret: str) -> None:
+    environment = Environment({"RFCTL_REDIS__URL": f"redis://:{secret}@h:6379/0"}, Path("/none"))
+    with pytest.raises(SettingsError) as problem:
+        load(environment)
+    assert secret not in "; ".join(problem.value.problems)
+    assert "variable RFCTL_REDIS__URL" in problem.value.problems[0]
+    assert "%" in problem.value.problems[0]
