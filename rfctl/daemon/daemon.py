@@ -18,10 +18,11 @@ import structlog
 
 from rfctl import __version__
 from rfctl.assembly.sources import check_exposure
-from rfctl.assembly.store import find_embedded_folder, open_store
+from rfctl.assembly.store import open_store
 from rfctl.config.loader import Configuration
 from rfctl.config.settings import EMBEDDED
 from rfctl.daemon.components import Components
+from rfctl.daemon.embedded import build_server, start_server
 from rfctl.daemon.heartbeat import Heartbeat, build_record
 from rfctl.daemon.http_server import HttpServer, bind_socket
 from rfctl.daemon.readiness import Readiness
@@ -77,7 +78,7 @@ class Daemon:
             _log.warning("settings_noticed", text=notice)
         listening = self._bind_socket()
         try:
-            self._open_store()
+            await self._open_store()
             await self._build(listening)
         except BaseException:
             if listening is not None:
@@ -91,17 +92,13 @@ class Daemon:
         check_exposure(self._settings)
         return bind_socket(self._settings.http.host, self._settings.http.port)
 
-    def _open_store(self) -> None:
+    async def _open_store(self) -> None:
         url = None
         if self._settings.redis.url == EMBEDDED:
-            self._embedded = EmbeddedServer(find_embedded_folder(self._configuration))
+            self._embedded = build_server(self._configuration)
             self._exit_stack.callback(self._embedded.stop)
-            address = self._embedded.start()
-            url = address.url
-            self._redis_url = address.tcp_url
-            _log.info(
-                "embedded_server_started", url=address.tcp_url, socket=address.socket_path, pid=address.pid
-            )
+            address = await start_server(self._embedded, self._configuration, self._stopping)
+            url, self._redis_url = address.url, address.tcp_url
         self._store = open_store(self._configuration, url)
         self._exit_stack.push_async_callback(self._store.close)
 

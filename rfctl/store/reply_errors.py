@@ -38,6 +38,7 @@ _WITHOUT_CODE: dict[type[Exception], str] = {
 }
 """The errors whose code redis-py takes out of the message."""
 _CREDENTIALS = ("NOAUTH", "WRONGPASS", "NOPERM")
+_REFUSALS = ("invalid username-password", "Authentication required")
 _NOT_THE_MASTER = ("READONLY", "MASTERDOWN", "UNBLOCKED")
 _OF_A_SCRIPT = re.compile(r": -([A-Z]+) ")
 """Where Redis 6.2 has the code of an error that a command inside a script was answered."""
@@ -59,7 +60,7 @@ def explain_failure(problem: Exception, address: RedisAddress) -> errors.RfctlEr
     """Return our error for what redis-py or the socket raised."""
     message, code, where = _message_of(problem), code_of(problem), address.shown()
     denied = isinstance(problem, rx.AuthenticationError | rx.AuthorizationError | rx.NoPermissionError)
-    if denied or code in _CREDENTIALS or "invalid username-password" in message:
+    if denied or code in _CREDENTIALS or any(sign in message for sign in _REFUSALS):
         return _rejected(address, message)
     if code in CANNOT_NOW:
         fact = f"Redis at {where} cannot serve this now: {message}"
