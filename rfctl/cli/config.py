@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,7 +15,7 @@ from rfctl.config.options import NAMED, Option, configured_options, find_option,
 from rfctl.config.settings import Settings
 from rfctl.config.toml_text import render_configuration
 from rfctl.errors import CannotWriteError, NothingFoundError, SettingsError, UsageError
-from rfctl.text import did_you_mean
+from rfctl.text import did_you_mean, visible_in_toml
 
 app = typer.Typer(help="Show, explain and check the settings.", no_args_is_help=True)
 
@@ -71,7 +72,7 @@ def _check_show_options(output: str, *, secrets: bool, to: Path | None) -> None:
 def _show_toml(configuration: Configuration, *, secrets: bool, to: Path | None) -> None:
     text = render_configuration(configuration, with_secrets=secrets)
     if to is None:
-        typer.echo(text, nl=False)
+        typer.echo(visible_in_toml(text) if sys.stdout.isatty() else text, nl=False)
         return
     _create(to, text, "name another file with --to FILE")
     typer.echo(str(to))

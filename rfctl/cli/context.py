@@ -68,6 +68,7 @@ class Invocation:
     ) -> Configuration:
         """Load the settings, with the command's own flags on top; with `notify`, print the notices on stderr."""
         from rfctl.config.loader import load
+        from rfctl.text import visible
 
         layers = dict(flags or {})
         if self.redis:
@@ -76,7 +77,7 @@ class Invocation:
             layers["redis.url"] = ("--embedded", "embedded")
         configuration = load(self.environment, file=self.config, flags=layers)
         for notice in configuration.notices if notify else ():
-            typer.echo(f"rfctl: note: {notice}", err=True)
+            typer.echo(f"rfctl: note: {visible(notice)}", err=True)
         return configuration
 
     @asynccontextmanager

@@ -44,5 +44,10 @@ class Environment:
         return Path(folder) if folder else None
 
     @property
+    def shared_credentials_dir(self) -> Path:
+        """Where systemd takes the credentials of the service from. A shell reads of it what its user may."""
+        return self.system_file.parent / "credentials"
+
+    @property
     def _home(self) -> Path:
         return Path(self.variables.get("HOME") or Path.home())

@@ -6,7 +6,7 @@ messages began with a variable that silently won over a file. All that is wrong 
 
 from __future__ import annotations
 
-import stat
+import contextlib
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +16,9 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from rfctl.config.credentials import find_mistyped, is_shaped_like_a_setting, list_readable_files
 from rfctl.config.environment import Environment
+from rfctl.config.notices import list_notices
 from rfctl.config.options import NAMED, Option, find_option, mask_value, option_table, template_of, value_of
 from rfctl.config.problems import SettingsProblems
 from rfctl.config.settings import Settings
@@ -26,7 +28,7 @@ from rfctl.errors import FLAG
 from rfctl.section import list_faults
 from rfctl.sources.registry import GENERIC
 from rfctl.store.address import RedisAddress
-from rfctl.text import did_you_mean, mask_url
+from rfctl.text import did_you_mean
 
 _PREFIX = "RFCTL_"
 
@@ -85,6 +87,7 @@ class _Loader:
         self.sections: dict[str, str] = {}
         """The sections that the operator has named → where each was opened first."""
         self.problems = SettingsProblems()
+        self.notices: list[str] = []
 
     def add(self, name: str, value: Any, set_by: str) -> None:
         template = template_of(name)
@@ -132,12 +135,36 @@ class _Loader:
             for name, value in list_values(table):
                 self.add(name, value, f"{path}:{lines.of(name)}")
 
-    def read_credentials(self, folder: Path | None) -> None:
-        if folder is None or not folder.is_dir():
+    def read_credentials(self, environment: Environment) -> None:
+        """Read what systemd gives this service; without it, what this user may read of what systemd would give."""
+        if environment.credentials_dir is not None:
+            self._read_folder(environment.credentials_dir)
             return
-        for path in sorted(folder.iterdir()):
-            if path.is_file() and (text := self._text_of(path)) is not None:
-                self._add_text(path.name, text.strip(), f"credential {path.name}")
+        folder = environment.shared_credentials_dir
+        for path in list_readable_files(folder):
+            with contextlib.suppress(OSError, UnicodeDecodeError):
+                self._add_credential(path.name, path.read_text(encoding="utf-8"), f"credential {path}")
+
+    def _read_folder(self, folder: Path) -> None:
+        try:
+            paths = sorted(folder.iterdir())
+        except FileNotFoundError:
+            return
+        except OSError as problem:
+            self.problems.add_unread(folder, problem.strerror or str(problem))
+            return
+        for path in paths:
+            is_setting = is_shaped_like_a_setting(path.name)
+            if is_setting and path.is_file() and (text := self._text_of(path)) is not None:
+                self._add_credential(path.name, text, f"credential {path.name}")
+            elif not is_setting and (near := find_mistyped(path.name, self.table)):
+                self.notices.append(
+                    f"credential {path.name} is no setting, and not read; did you mean {near}?"
+                )
+
+    def _add_credential(self, name: str, text: str, set_by: str) -> None:
+        if is_shaped_like_a_setting(name):
+            self._add_text(name, text.strip(), set_by)
 
     def read_variables(self, variables: Mapping[str, str]) -> None:
         for variable in sorted(variables):
@@ -244,38 +271,13 @@ def load(
     files = _files(environment, file)
     for path in files:
         loader.read_file(path)
-    loader.read_credentials(environment.credentials_dir)
+    loader.read_credentials(environment)
     loader.read_variables(environment.variables)
     for name, (flag, value) in (flags or {}).items():
         loader.add(name, value, f"{FLAG}{flag}")
     settings = loader.validate()
     if loader.problems.lines or settings is None:
         raise loader.problems.error()
-    configuration = Configuration(settings, loader.origins, files, [], environment)
-    configuration.notices.extend(_notices(configuration))
+    configuration = Configuration(settings, loader.origins, files, loader.notices, environment)
+    configuration.notices.extend(list_notices(configuration))
     return configuration
-
-
-def _notices(configuration: Configuration) -> list[str]:
-    notices = []
-    ignored = configuration.environment.variables.get("REDIS_URL")
-    if ignored:
-        used = mask_url(configuration.settings.redis.url)
-        notices.append(
-            f"REDIS_URL is set to {mask_url(ignored)} and not used: "
-            f"redis.url is {used}, set by {configuration.set_by('redis.url')}"
-        )
-    notices += [
-        f"{path} holds secrets and every user can read it: chmod o-r {path}"
-        for path in configuration.files
-        if path.stat().st_mode & stat.S_IROTH and _holds_secret(configuration, path)
-    ]
-    return notices
-
-
-def _holds_secret(configuration: Configuration, path: Path) -> bool:
-    return any(
-        origin.set_by.startswith(f"{path}:") and mask_value(find_option(name), origin.value) != origin.value
-        for name, origins in configuration.origins.items()
-        for origin in origins
-    )

@@ -55,7 +55,11 @@ def parse_redis_url(text: str) -> RedisUrl:
     place, _, query = rest.partition("?")
     kind = _SCHEMES[scheme.lower()]
     options = dict(_read_query(query, is_tls=kind == "rediss"))
-    db = _check_path(place) if kind == "unix" else _check_host(place)
+    db: int | None = None
+    if kind == "unix":
+        _check_path(place)
+    else:
+        db = _check_host(place)
     if "db" in options:
         if db is not None and db != int(options["db"]):
             raise ValueError(f"it names two databases, {db} and {options['db']}: leave one out")

@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 from rfctl.sources.generic.node_form import BATCHED
-from tests.support.processes import PATIENCE_S, RFCTL, environment, rfctl, send
+from tests.support.processes import RFCTL, environment, rfctl, send
 from tests.support.servers import RedisServer, pick_port
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE_S, wait_until
 
 
 class DeafDaemon:
@@ -27,7 +27,7 @@ class DeafDaemon:
     def __init__(self, tmp_path: Path, redis_url: str, stderr: int) -> None:
         self.port = pick_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.variables = {
+        self.variables: dict[str, Any] = {
             "RFCTL_REDIS__URL": redis_url, "RFCTL_HTTP__PORT": str(self.port), "RFCTL_BATCHING__QUIET_MS": "20",
             "RFCTL_DAEMON__STATS_LOG_S": "1", "RFCTL_SINKS__CRM__TYPE": "http",
             "RFCTL_SINKS__CRM__URL": f"http://127.0.0.1:{pick_port()}/", "RFCTL_SINKS__CRM__ALLOW_PRIVATE": "true",

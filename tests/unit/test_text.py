@@ -83,8 +83,8 @@ def test_no_password_is_shown_whatever_is_in_it(scheme: str, user: str, secret: 
     assert "Zq" not in shown
     assert shown.endswith("@host:6379/0?db=1")
     assert mask_url(shown) == shown
-    said = hide_secrets(f"cannot cast {secret!r} of {url}: {secret.partition('/')[0]}", url)
-    assert "Qz" not in said
+    words = hide_secrets(f"cannot cast {secret!r} of {url}: {secret.partition('/')[0]}", url)
+    assert "Qz" not in words
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from rfctl.observe import logging as logs
 from rfctl.observe.log_stream import LogStream
-from tests.support.waiting import PATIENCE_S, wait_until
+from tests.support.waiting import PATIENCE_S
 
 PHONE = "79001234567"
 
@@ -58,9 +58,10 @@ def test_a_log_line_is_one_json_object_with_the_phone_masked() -> None:
 )
 def test_no_field_shows_a_phone(name: str, form: str, phone: str, deep: bool) -> None:
     text = form.format(phone)
-    line = logged(**{name: [{"inner": text}] if deep else text})
+    fields: dict[str, Any] = {name: [{"inner": text}] if deep else text}
+    line = logged(**fields)
     assert phone not in line
-    assert phone in logged(mask=False, **{name: text})
+    assert phone in logged(mask=False, **fields)
 
 
 def test_phone_that_is_no_number_is_hidden_in_every_field_of_its_line() -> None:
@@ -174,7 +175,7 @@ def test_log_tells_of_its_gap_when_it_is_read_again(pipe: tuple[int, int]) -> No
     text = b""
     while b"gap" not in text:
         text += os.read(reader, 1 << 20)
-    wait_until(lambda: stream.flush(1) is None)
+    stream.flush(PATIENCE_S)
     assert f"gap of {lost}" in text.decode()
 
 

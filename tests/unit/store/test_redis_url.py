@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from redis.connection import parse_url
+from redis import connection as redis_py
 
 from rfctl.store.redis_url import RedisUrl, add_options, check_tls_files, parse_redis_url
 from rfctl.text import mask_url
 from tests.support.certificates import self_signed
+
+
+def parse_url(url: str) -> dict[str, Any]:
+    return dict(redis_py.parse_url(url))  # type: ignore[no-untyped-call]
 
 
 @pytest.mark.parametrize(
