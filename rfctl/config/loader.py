@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from rfctl.config.settings import Settings
 from rfctl.config.toml_source import TomlLocations, list_sections, list_values, parse_text
 from rfctl.config.unions import model_for, types_of
 from rfctl.errors import FLAG
+from rfctl.observe.settings_drift import hash_file
 from rfctl.section import list_faults
 from rfctl.sources.registry import GENERIC
 from rfctl.store.address import RedisAddress
@@ -43,13 +44,14 @@ class SettingOrigin:
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """The settings, the origins of each (the winner last), and notices for the operator."""
+    """The settings, the origins of each (the winner last), notices for the operator, and a hash of each file by its path."""
 
     settings: Settings
     origins: Mapping[str, list[SettingOrigin]]
     files: list[Path]
     notices: list[str]
     environment: Environment
+    file_hashes: Mapping[str, str] = field(default_factory=dict)
 
     def set_by(self, name: str) -> str:
         """Return the layer that set this, such as `/etc/rfctl/config.toml:12`, or `default`."""
@@ -88,6 +90,7 @@ class _Loader:
         """The sections that the operator has named → where each was opened first."""
         self.problems = SettingsProblems()
         self.notices: list[str] = []
+        self.file_hashes: dict[str, str] = {}
 
     def add(self, name: str, value: Any, set_by: str) -> None:
         template = template_of(name)
@@ -112,7 +115,7 @@ class _Loader:
 
     def _text_of(self, path: Path) -> str | None:
         try:
-            return path.read_text(encoding="utf-8")
+            return path.read_bytes().decode("utf-8")
         except OSError as problem:
             self.problems.add_unread(path, problem.strerror or str(problem))
         except UnicodeDecodeError as problem:
@@ -124,6 +127,7 @@ class _Loader:
         text = self._text_of(path)
         if text is None:
             return
+        self.file_hashes[str(path.absolute())] = hash_file(text.encode())
         try:
             table = tomllib.loads(text)
         except tomllib.TOMLDecodeError as problem:
@@ -278,6 +282,8 @@ def load(
     settings = loader.validate()
     if loader.problems.lines or settings is None:
         raise loader.problems.error()
-    configuration = Configuration(settings, loader.origins, files, loader.notices, environment)
+    configuration = Configuration(
+        settings, loader.origins, files, loader.notices, environment, loader.file_hashes
+    )
     configuration.notices.extend(list_notices(configuration))
     return configuration

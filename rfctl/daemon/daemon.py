@@ -24,6 +24,7 @@ from rfctl.config.settings import EMBEDDED
 from rfctl.daemon.components import Components
 from rfctl.daemon.embedded import build_server, start_server
 from rfctl.daemon.heartbeat import Heartbeat, build_record
+from rfctl.daemon.host_file import HostFile
 from rfctl.daemon.http_server import HttpServer, bind_socket
 from rfctl.daemon.readiness import Readiness
 from rfctl.daemon.stats_log import log_stats
@@ -137,11 +138,18 @@ class Daemon:
         await self._http_server.start()
 
     def _start_loops(self) -> None:
+        environment, prefix = self._configuration.environment, getattr(self._settings.redis, "prefix", "")
+        host_file = HostFile(environment.runtime_dir, self._store, self.id, prefix)
+        self._exit_stack.callback(host_file.remove)
         self._heartbeat = Heartbeat(
             self._store.daemons,
             self._build_record(),
             self._readiness.measure_turn_age_ms,
-            after=(self._components.record_turn_without_scheduler, self._store.counters.write),
+            after=(
+                self._components.record_turn_without_scheduler,
+                self._store.counters.write,
+                host_file.write,
+            ),
         )
         self._start_task(self._heartbeat.run(self._stopping))
         for loop in self._components.create_loops(self._stopping):
@@ -152,7 +160,7 @@ class Daemon:
             self._start_task(log_stats(self._store, self._settings.daemon.stats_log_s, self._stopping))
 
     def _build_record(self) -> DaemonRecord:
-        return build_record(self._components.settings, self.id, self.url)
+        return build_record(self._components.settings, self.id, self.url, self._configuration.file_hashes)
 
     def _start_task(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)
@@ -209,12 +217,15 @@ class Daemon:
             try:
                 await self._apply(self._load(), self._heartbeat)
             except SettingsError as problem:
+                self._heartbeat.refuse_reload("; ".join(problem.problems))
                 _log.error("settings_rejected", problems=problem.problems, next=step)
             except RfctlError as problem:
+                self._heartbeat.refuse_reload(problem.fact)
                 _log.error("settings_rejected", problem=problem.fact, next=step)
 
     async def _apply(self, configuration: Configuration, heartbeat: Heartbeat) -> None:
         after_a_restart = await self._components.reconfigure(configuration.settings)
+        self._configuration = configuration
         heartbeat.reconfigure(self._build_record())
         log = configuration.settings.log
         logs.configure(level=log.level, format=log.format, mask=log.mask)

@@ -160,7 +160,10 @@ class Connection:
     async def read_server_info(self) -> ServerInfo:
         """Return which Redis this is, by its INFO."""
         info = parse_info(await self.call("INFO"))
-        return build_server_info(info, where=self.address.shown(), db=self.db, set_by=self.address.set_by)
+        address = self.address
+        return build_server_info(
+            info, where=address.shown(), db=self.db, set_by=address.set_by, overrides=address.overrides
+        )
 
     async def read_write_refusals(self) -> list[WriteRefusal]:
         """Return why writes are refused now; nothing is written to find it out."""
