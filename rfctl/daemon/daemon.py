@@ -23,6 +23,7 @@ from rfctl.config.loader import Configuration
 from rfctl.config.settings import EMBEDDED
 from rfctl.daemon.components import Components
 from rfctl.daemon.embedded import build_server, start_server
+from rfctl.daemon.exit_limit import LIMIT_S, limit_exit
 from rfctl.daemon.heartbeat import Heartbeat, build_record
 from rfctl.daemon.host_file import HostFile
 from rfctl.daemon.http_server import HttpServer, bind_socket
@@ -44,13 +45,21 @@ from rfctl.store.embedded import EmbeddedServer
 from rfctl.timing import wait_for_first
 
 _log = structlog.get_logger("daemon")
-_STOP_S = 4.5
+_DRAIN_S, _CLOSE_S = 3.4, 0.5
+"""How long a stop may hand over, and then close. Together with the end of an embedded server it takes less than 5 s."""
 
 
 class Daemon:
     """One daemon: `start`, `wait_for_stop`, `stop`. It needs no process of its own."""
 
-    def __init__(self, configuration: Configuration, load: Callable[[], Configuration] | None = None) -> None:
+    def __init__(
+        self,
+        configuration: Configuration,
+        load: Callable[[], Configuration] | None = None,
+        *,
+        drain_s: float = _DRAIN_S,
+    ) -> None:
+        self._drain_s = drain_s
         self._configuration = configuration
         self._settings = configuration.settings
         self._load = load
@@ -135,6 +144,7 @@ class Daemon:
             header_s=http.header_timeout_ms / 1000,
             body_s=http.body_timeout_ms / 1000,
         )
+        self._exit_stack.callback(listening.close)  # also where the drain has no time to stop the server
         await self._http_server.start()
 
     def _start_loops(self) -> None:
@@ -206,6 +216,7 @@ class Daemon:
                 self._embedded.stop()
             os._exit(INTERRUPTED)
         self._stopping.set()
+        limit_exit(LIMIT_S)
         _log.info("daemon_stopping", signal=signal.Signals(number).name)
 
     async def reload(self) -> None:
@@ -245,7 +256,7 @@ class Daemon:
         self._stopping.set()
         self._notifier.notify_stopping()
         try:
-            async with asyncio.timeout(_STOP_S):
+            async with asyncio.timeout(self._drain_s):
                 await self._drain()
         except TimeoutError:
             _log.warning(
@@ -291,4 +302,6 @@ class Daemon:
     async def _close(self) -> None:
         for task in self._tasks:
             task.cancel()
-        await self._exit_stack.aclose()
+        with contextlib.suppress(TimeoutError):  # sockets of a Redis that hangs
+            async with asyncio.timeout(_CLOSE_S):
+                await self._exit_stack.aclose()

@@ -33,6 +33,8 @@ from rfctl.store.embedded_folder import STATE, URL, EmbeddedFolder
 _LONGEST_SOCKET_PATH = 100
 _SILENT_S = 30.0
 """How long a server that starts may say nothing. One that reads its data answers that it is loading."""
+_STOP_S = 0.7
+"""How long the server may take to end. It has written every command to disk: it loses nothing when it is killed."""
 _PORT_ATTEMPTS = 3
 _DEFAULT_PORT = 6380
 _PORT_TAKEN = ("Address already in use", "Failed listening on port")
@@ -215,7 +217,7 @@ class EmbeddedServer:
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
             try:
-                self._process.wait(timeout=3)
+                self._process.wait(timeout=_STOP_S)
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()

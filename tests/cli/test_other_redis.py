@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,18 +17,18 @@ NOTE = "the daemon on this host (pid "
 
 
 @pytest.fixture
-def runtime(tmp_path: Path) -> dict[str, str]:
+def runtime(tmp_path: Path) -> dict[str, Any]:
     folder = tmp_path / "run"
     folder.mkdir(mode=0o700)
     return {"XDG_RUNTIME_DIR": str(folder)}
 
 
-def files(runtime: dict[str, str]) -> list[Path]:
+def files(runtime: dict[str, Any]) -> list[Path]:
     return list(Path(runtime["XDG_RUNTIME_DIR"]).glob("rfctl/daemon-*.json"))
 
 
 def test_command_that_reaches_another_redis_than_the_daemon_says_so(
-    tmp_path: Path, server: RedisServer, runtime: dict[str, str]
+    tmp_path: Path, server: RedisServer, runtime: dict[str, Any]
 ) -> None:
     with Daemon(tmp_path, "--redis", server.url, **runtime) as daemon:
         wait_until(lambda: files(runtime))
@@ -51,7 +52,7 @@ def test_command_that_reaches_another_redis_than_the_daemon_says_so(
 
 
 def test_file_of_a_dead_daemon_says_nothing(
-    tmp_path: Path, server: RedisServer, runtime: dict[str, str]
+    tmp_path: Path, server: RedisServer, runtime: dict[str, Any]
 ) -> None:
     with Daemon(tmp_path, "--redis", server.url, **runtime) as daemon:
         wait_until(lambda: files(runtime))
@@ -61,7 +62,7 @@ def test_file_of_a_dead_daemon_says_nothing(
 
 
 def test_stats_shows_what_its_address_overrides(tmp_path: Path, server: RedisServer) -> None:
-    variables = {"RFCTL_REDIS__URL": "redis://:geheim@h:1/0"}
+    variables: dict[str, Any] = {"RFCTL_REDIS__URL": "redis://:geheim@h:1/0"}
     shown = rfctl(tmp_path, "stats", "--redis", server.url, **variables).stdout
     assert "redis://:•••@h:1/0 (variable RFCTL_REDIS__URL)" in shown
     assert "geheim" not in shown
@@ -80,7 +81,10 @@ def test_settings_that_are_not_what_runs_are_said(tmp_path: Path, server: RedisS
         # A variable that only the daemon has would rightly count: both get the same.
         return "runs on other settings" in rfctl(tmp_path, "config", "show", *line, **daemon_variables).stderr
 
-    daemon_variables = {"RFCTL_BATCHING__QUIET_MS": "300000", "RFCTL_BATCHING__MAX_WAIT_MS": "600000"}
+    daemon_variables: dict[str, Any] = {
+        "RFCTL_BATCHING__QUIET_MS": "300000",
+        "RFCTL_BATCHING__MAX_WAIT_MS": "600000",
+    }
     with Daemon(tmp_path, *line) as daemon:
         wait_until(lambda: "processor_missing" not in findings())
         assert findings() == []
