@@ -19,7 +19,7 @@ async def find_problems(settings: Settings) -> list[str]:
             check(settings)
         except SettingsError as problem:
             problems += problem.problems
-    url = _ANY_REDIS if settings.redis.url == EMBEDDED else settings.redis.url
+    url = _ANY_REDIS if settings.redis.url == EMBEDDED else settings.redis.full_url()
     try:
         for target in (await open_targets(list_forwarded_sinks(settings), url)).values():
             await target.close()

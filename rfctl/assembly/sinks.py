@@ -11,6 +11,7 @@ from rfctl.sinks.config import SinkConfig
 from rfctl.sinks.redis import RedisSink
 from rfctl.sinks.registry import build_sink
 from rfctl.store import ConfiguredSink, group_name
+from rfctl.text import mask_urls
 
 
 def list_forwarded_sinks(settings: Settings) -> dict[str, SinkConfig]:
@@ -47,7 +48,7 @@ async def open_targets(sinks: Mapping[str, SinkConfig], redis_url: str) -> dict[
             problems += [_with_next(line, problem.next) for line in problem.problems]
         # Another package's class may raise anything, and must not end the daemon.
         except Exception as problem:
-            problems.append(f"sinks.{name}: {type(problem).__name__}: {problem}")
+            problems.append(f"sinks.{name}: {type(problem).__name__}: {mask_urls(str(problem))}")
     if problems:
         for target in targets.values():
             await target.close()

@@ -7,6 +7,7 @@ words read the table alone.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -191,20 +192,39 @@ def run() -> None:
     except RfctlError as problem:
         _end(problem, debug=debug)
     except Exception as problem:
-        if debug:
-            raise
-        typer.echo(f"rfctl: a bug: {type(problem).__name__}: {problem}", err=True)
-        typer.echo("  next: run it again with --debug and report what it prints", err=True)
+        with contextlib.suppress(OSError):
+            _print_bug(problem, debug=debug)
         sys.exit(BUG)
+
+
+def _print_bug(problem: Exception, *, debug: bool) -> None:
+    from rfctl.text import mask_urls, visible
+
+    if debug:
+        _print_traceback(problem)
+        return
+    words = visible(mask_urls(f"{type(problem).__name__}: {problem}"))
+    typer.echo(f"rfctl: a bug: {words}", err=True)
+    typer.echo("  next: run it again with --debug and report what it prints", err=True)
+
+
+def _print_traceback(problem: BaseException) -> None:
+    """Print where an error came from, without passwords, and with nothing that acts on the terminal."""
+    import traceback
+
+    from rfctl.text import mask_urls, visible
+
+    for line in "".join(traceback.format_exception(problem)).splitlines():
+        typer.echo(visible(mask_urls(line)), err=True)
 
 
 def _end(problem: RfctlError, *, debug: bool) -> None:
     from rfctl.cli.output import print_error
 
-    if debug:
-        import traceback
-
-        traceback.print_exception(problem)
-    print_error(problem)
-    sys.stdout.flush()
+    with contextlib.suppress(OSError):  # nobody reads it: the exit status says it too
+        if debug:
+            _print_traceback(problem)
+        print_error(problem)
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
     sys.exit(problem.exit_status)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from rfctl.cli.context import invocation, run_loop
+from rfctl.cli.context import invocation, note, run_loop
 from rfctl.config.example import render_example, render_starter
 from rfctl.config.loader import Configuration
 from rfctl.config.options import NAMED, Option, configured_options, find_option, list_options
 from rfctl.config.settings import Settings
 from rfctl.config.toml_text import render_configuration
-from rfctl.errors import CannotWriteError, NothingFoundError, SettingsError, UsageError
-from rfctl.text import did_you_mean
+from rfctl.errors import CannotWriteError, NothingFoundError, RfctlError, SettingsError, UsageError
+from rfctl.text import did_you_mean, visible_in_toml
 
 app = typer.Typer(help="Show, explain and check the settings.", no_args_is_help=True)
 
@@ -38,6 +40,7 @@ def show(
     run = invocation(ctx)
     _check_show_options(run.output, secrets=secrets, to=to)
     configuration = run.configuration(notify=True)
+    run_loop(_note_what_runs(configuration))
     if run.output == "toml":
         _show_toml(configuration, secrets=secrets, to=to)
         return
@@ -58,6 +61,26 @@ def show(
     run.out.table(("setting", "value", "set by", "overrides"), lines)
 
 
+async def _note_what_runs(configuration: Configuration) -> None:
+    """Say on stderr which living daemons run on other settings than these; without Redis nobody can tell."""
+    from rfctl.assembly.store import open_store
+    from rfctl.config.fingerprint import compute_fingerprint
+
+    with contextlib.suppress(RfctlError):
+        store = open_store(configuration, max_connections=1)
+        try:
+            daemons = await store.daemons.list_alive()
+        finally:
+            await store.close()
+        ours = compute_fingerprint(configuration.settings)
+        for daemon in daemons:
+            if daemon.settings_hash not in ("", ours):
+                note(
+                    f"daemon {daemon.pid} on {daemon.host} runs on other settings than these: "
+                    f"kill -HUP {daemon.pid}, or systemctl reload rfctl"
+                )
+
+
 def _check_show_options(output: str, *, secrets: bool, to: Path | None) -> None:
     if output != "toml" and (secrets or to):
         raise UsageError("--secrets and --to are for a settings file", next="add -o toml")
@@ -71,7 +94,7 @@ def _check_show_options(output: str, *, secrets: bool, to: Path | None) -> None:
 def _show_toml(configuration: Configuration, *, secrets: bool, to: Path | None) -> None:
     text = render_configuration(configuration, with_secrets=secrets)
     if to is None:
-        typer.echo(text, nl=False)
+        typer.echo(visible_in_toml(text) if sys.stdout.isatty() else text, nl=False)
         return
     _create(to, text, "name another file with --to FILE")
     typer.echo(str(to))

@@ -76,7 +76,7 @@ class Invocation:
             layers["redis.url"] = ("--embedded", "embedded")
         configuration = load(self.environment, file=self.config, flags=layers)
         for notice in configuration.notices if notify else ():
-            typer.echo(f"rfctl: note: {notice}", err=True)
+            note(notice)
         return configuration
 
     @asynccontextmanager
@@ -88,10 +88,38 @@ class Invocation:
         configuration = self.configuration(notify=True)
         store = open_store(configuration, max_connections=2)
         try:
-            await store.check_layout()
+            async with self._noting_other_daemons(store, configuration):
+                await store.check_layout()
             yield store, configuration
         finally:
             await store.close()
+
+    @asynccontextmanager
+    async def _noting_other_daemons(self, store: Store, configuration: Configuration) -> AsyncIterator[None]:
+        """Say in one line on stderr that the daemons of this host use another Redis, also when ours is not reached."""
+        from rfctl.errors import RedisUnreachableError
+        from rfctl.observe.daemon_files import describe_other_redis, list_living_daemons
+
+        daemons = list_living_daemons(self.environment.runtime_dirs)
+        server = None
+        try:
+            yield
+            if daemons:
+                server = await store.server_info()
+        except RedisUnreachableError:
+            note(describe_other_redis(daemons, store.address, server))
+            raise
+        if daemons:
+            prefix = getattr(configuration.settings.redis, "prefix", "")
+            note(describe_other_redis(daemons, store.address, server, prefix))
+
+
+def note(line: str) -> None:
+    """Print a line on stderr that no error makes; nothing for an empty one."""
+    if line:
+        from rfctl.text import visible
+
+        typer.echo(f"rfctl: note: {visible(line)}", err=True)
 
 
 def invocation(ctx: typer.Context) -> Invocation:

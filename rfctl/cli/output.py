@@ -16,7 +16,7 @@ import msgspec
 
 from rfctl.errors import RfctlError, SettingsError
 from rfctl.model.stored import Merged
-from rfctl.text import visible
+from rfctl.text import mask_urls, visible, visible_in_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -105,7 +105,8 @@ def open_console(*, stderr: bool = False) -> Console:
 
 def _print_json(value: Any, *, pretty: bool) -> None:
     raw = _encode(value)
-    sys.stdout.write((msgspec.json.format(raw, indent=2) if pretty else raw).decode() + "\n")
+    text = (msgspec.json.format(raw, indent=2) if pretty else raw).decode()
+    sys.stdout.write((visible_in_json(text) if sys.stdout.isatty() else text) + "\n")
     sys.stdout.flush()
 
 
@@ -238,9 +239,9 @@ def print_error(problem: RfctlError) -> None:
     from rich.text import Text
 
     out = open_console(stderr=True)
-    out.print(Text("rfctl: ", style="bold red") + safe(problem.fact))
+    out.print(Text("rfctl: ", style="bold red") + safe(mask_urls(problem.fact)))
     if isinstance(problem, SettingsError):
         for line in problem.problems:
-            out.print(Text("  ") + safe(line))
+            out.print(Text("  ") + safe(mask_urls(line)))
     for label, line in problem.details():
         out.print(Text(f"  {label}: ", style="dim") + safe(line))

@@ -194,6 +194,7 @@ def _lines(snapshot: Snapshot) -> list[tuple[str, str]]:
     warnings = findings(snapshot)
     return [
         ("Redis", f"{snapshot.server.line()}, set by {snapshot.server.set_by}"),
+        *([("overrides", snapshot.server.overrides)] if snapshot.server.overrides else []),
         *(_warning(finding) for finding in warnings if finding.code == "writes_refused"),
         *_counters(snapshot),
         *(_warning(finding) for finding in warnings if finding.code != "writes_refused"),

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 SYSTEM_FILE = Path("/etc/rfctl/config.toml")
+SYSTEM_RUNTIME_DIR = Path("/run/rfctl")
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +17,7 @@ class Environment:
 
     variables: Mapping[str, str] = field(default_factory=dict)
     system_file: Path = SYSTEM_FILE
+    system_runtime_dir: Path = SYSTEM_RUNTIME_DIR
 
     @classmethod
     def actual(cls) -> Environment:
@@ -42,6 +44,25 @@ class Environment:
         """Where systemd put the credentials of this service, if it did."""
         folder = self.variables.get("CREDENTIALS_DIRECTORY")
         return Path(folder) if folder else None
+
+    @property
+    def shared_credentials_dir(self) -> Path:
+        """Where systemd takes the credentials of the service from. A shell reads of it what its user may."""
+        return self.system_file.parent / "credentials"
+
+    @property
+    def runtime_dir(self) -> Path | None:
+        """Where this process says that it runs: what systemd gives, else the user's own; None without both."""
+        given_by_systemd = self.variables.get("RUNTIME_DIRECTORY", "").split(":")[0]
+        if given_by_systemd:
+            return Path(given_by_systemd)
+        base = self.variables.get("XDG_RUNTIME_DIR")
+        return Path(base) / "rfctl" if base else None
+
+    @property
+    def runtime_dirs(self) -> list[Path]:
+        """Where daemons of this host say that they run."""
+        return list(dict.fromkeys(filter(None, (self.system_runtime_dir, self.runtime_dir))))
 
     @property
     def _home(self) -> Path:

@@ -6,27 +6,30 @@ messages began with a variable that silently won over a file. All that is wrong 
 
 from __future__ import annotations
 
-import stat
+import contextlib
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from rfctl.config.credentials import find_mistyped, is_shaped_like_a_setting, list_readable_files
 from rfctl.config.environment import Environment
+from rfctl.config.notices import list_notices
 from rfctl.config.options import NAMED, Option, find_option, mask_value, option_table, template_of, value_of
 from rfctl.config.problems import SettingsProblems
 from rfctl.config.settings import Settings
 from rfctl.config.toml_source import TomlLocations, list_sections, list_values, parse_text
 from rfctl.config.unions import model_for, types_of
 from rfctl.errors import FLAG
+from rfctl.observe.settings_drift import hash_file
 from rfctl.section import list_faults
 from rfctl.sources.registry import GENERIC
 from rfctl.store.address import RedisAddress
-from rfctl.text import did_you_mean, mask_url
+from rfctl.text import did_you_mean
 
 _PREFIX = "RFCTL_"
 
@@ -41,13 +44,14 @@ class SettingOrigin:
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """The settings, the origins of each (the winner last), and notices for the operator."""
+    """The settings, the origins of each (the winner last), notices for the operator, and a hash of each file by its path."""
 
     settings: Settings
     origins: Mapping[str, list[SettingOrigin]]
     files: list[Path]
     notices: list[str]
     environment: Environment
+    file_hashes: Mapping[str, str] = field(default_factory=dict)
 
     def set_by(self, name: str) -> str:
         """Return the layer that set this, such as `/etc/rfctl/config.toml:12`, or `default`."""
@@ -67,11 +71,12 @@ class Configuration:
         """Return where Redis is; `url` replaces the setting's own (an embedded server's socket)."""
         redis = self.settings.redis
         return RedisAddress(
-            url=url or redis.url,
+            url=url or redis.full_url(),
             set_by=self.set_by("redis.url"),
             connect_timeout_ms=redis.connect_timeout_ms,
             timeout_ms=redis.timeout_ms,
             overrides="; ".join(self.overrides(find_option("redis.url"))),
+            shards_set_by=self.set_by("redis.shards"),
         )
 
 
@@ -84,6 +89,8 @@ class _Loader:
         self.sections: dict[str, str] = {}
         """The sections that the operator has named → where each was opened first."""
         self.problems = SettingsProblems()
+        self.notices: list[str] = []
+        self.file_hashes: dict[str, str] = {}
 
     def add(self, name: str, value: Any, set_by: str) -> None:
         template = template_of(name)
@@ -108,7 +115,7 @@ class _Loader:
 
     def _text_of(self, path: Path) -> str | None:
         try:
-            return path.read_text(encoding="utf-8")
+            return path.read_bytes().decode("utf-8")
         except OSError as problem:
             self.problems.add_unread(path, problem.strerror or str(problem))
         except UnicodeDecodeError as problem:
@@ -120,6 +127,7 @@ class _Loader:
         text = self._text_of(path)
         if text is None:
             return
+        self.file_hashes[str(path.absolute())] = hash_file(text.encode())
         try:
             table = tomllib.loads(text)
         except tomllib.TOMLDecodeError as problem:
@@ -131,12 +139,36 @@ class _Loader:
             for name, value in list_values(table):
                 self.add(name, value, f"{path}:{lines.of(name)}")
 
-    def read_credentials(self, folder: Path | None) -> None:
-        if folder is None or not folder.is_dir():
+    def read_credentials(self, environment: Environment) -> None:
+        """Read what systemd gives this service; without it, what this user may read of what systemd would give."""
+        if environment.credentials_dir is not None:
+            self._read_folder(environment.credentials_dir)
             return
-        for path in sorted(folder.iterdir()):
-            if path.is_file() and (text := self._text_of(path)) is not None:
-                self._add_text(path.name, text.strip(), f"credential {path.name}")
+        folder = environment.shared_credentials_dir
+        for path in list_readable_files(folder):
+            with contextlib.suppress(OSError, UnicodeDecodeError):
+                self._add_credential(path.name, path.read_text(encoding="utf-8"), f"credential {path}")
+
+    def _read_folder(self, folder: Path) -> None:
+        try:
+            paths = sorted(folder.iterdir())
+        except FileNotFoundError:
+            return
+        except OSError as problem:
+            self.problems.add_unread(folder, problem.strerror or str(problem))
+            return
+        for path in paths:
+            is_setting = is_shaped_like_a_setting(path.name)
+            if is_setting and path.is_file() and (text := self._text_of(path)) is not None:
+                self._add_credential(path.name, text, f"credential {path.name}")
+            elif not is_setting and (near := find_mistyped(path.name, self.table)):
+                self.notices.append(
+                    f"credential {path.name} is no setting, and not read; did you mean {near}?"
+                )
+
+    def _add_credential(self, name: str, text: str, set_by: str) -> None:
+        if is_shaped_like_a_setting(name):
+            self._add_text(name, text.strip(), set_by)
 
     def read_variables(self, variables: Mapping[str, str]) -> None:
         for variable in sorted(variables):
@@ -243,38 +275,15 @@ def load(
     files = _files(environment, file)
     for path in files:
         loader.read_file(path)
-    loader.read_credentials(environment.credentials_dir)
+    loader.read_credentials(environment)
     loader.read_variables(environment.variables)
     for name, (flag, value) in (flags or {}).items():
         loader.add(name, value, f"{FLAG}{flag}")
     settings = loader.validate()
     if loader.problems.lines or settings is None:
         raise loader.problems.error()
-    configuration = Configuration(settings, loader.origins, files, [], environment)
-    configuration.notices.extend(_notices(configuration))
-    return configuration
-
-
-def _notices(configuration: Configuration) -> list[str]:
-    notices = []
-    ignored = configuration.environment.variables.get("REDIS_URL")
-    if ignored:
-        used = mask_url(configuration.settings.redis.url)
-        notices.append(
-            f"REDIS_URL is set to {mask_url(ignored)} and not used: "
-            f"redis.url is {used}, set by {configuration.set_by('redis.url')}"
-        )
-    notices += [
-        f"{path} holds secrets and every user can read it: chmod o-r {path}"
-        for path in configuration.files
-        if path.stat().st_mode & stat.S_IROTH and _holds_secret(configuration, path)
-    ]
-    return notices
-
-
-def _holds_secret(configuration: Configuration, path: Path) -> bool:
-    return any(
-        origin.set_by.startswith(f"{path}:") and mask_value(find_option(name), origin.value) != origin.value
-        for name, origins in configuration.origins.items()
-        for origin in origins
+    configuration = Configuration(
+        settings, loader.origins, files, loader.notices, environment, loader.file_hashes
     )
+    configuration.notices.extend(list_notices(configuration))
+    return configuration

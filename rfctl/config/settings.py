@@ -1,7 +1,7 @@
 """The models of all settings with fixed sections: default, limits, unit and description of each.
 
 Names are `section.name`; the environment calls them `RFCTL_SECTION__NAME`. A source's or a sink's settings stand
-beside it, those of rules in rules.py. options.py makes the table of all, and loader.py keeps the origin of each value.
+beside it, those of Redis in redis_settings.py, those of rules in rules.py. options.py makes the table of all, and loader.py keeps the origin of each value.
 """
 
 from __future__ import annotations
@@ -13,69 +13,15 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from rfctl.config.http_settings import HttpSettings
+from rfctl.config.redis_settings import EMBEDDED, RedisSettings
 from rfctl.config.rules import RuleSettings
 from rfctl.config.unions import AnySink, AnySource
-from rfctl.section import SECRET, Fault, Name, Section, Words, can_render, raise_faults
+from rfctl.section import Fault, Name, Section, Words, can_render, raise_faults
 from rfctl.sources.registry import GENERIC
 from rfctl.store.keys import DEFAULT_STREAM, RESERVED_PREFIXES
 from rfctl.text import did_you_mean
 
-EMBEDDED = "embedded"
-_URL = re.compile(r"(rediss?|unix)://.+")
-
-
-class RedisSettings(Section):
-    """The Redis that holds everything."""
-
-    url: str = Field(
-        "redis://127.0.0.1:6379/0",
-        description="Redis or Valkey to use: redis://[user:password@]host:port/db, rediss://… for TLS, unix:///path?db=0, or "
-        "embedded. A TLS address may end in ?ssl_ca_certs=/path/of/ca.crt to name your own CA. embedded is a private Valkey "
-        "that the daemon starts and ends.",
-        json_schema_extra=SECRET,
-    )
-    shards: int = Field(
-        0,
-        ge=0,
-        le=1024,
-        description="Number of hash tags over which rfctl spreads its keys; 0 means plain names. Every process on one Redis "
-        "needs the same number. Change it only while nothing is pending.",
-    )
-    prefix: str = Field(
-        "",
-        description="Text before the names of rfctl's own keys and channels, so that several rfctl share a database: staging-. "
-        "output.stream and the keys of sinks stay as they are written. Every process of one rfctl needs the same text.",
-    )
-    allow_eviction: bool = Field(
-        False,
-        description="Start although Redis may delete keys when its memory is full: its maxmemory-policy is not noeviction. "
-        "Messages can then be lost.",
-    )
-    connect_timeout_ms: int = Field(1500, ge=10, le=60_000, description="How long a connection may take, ms.")
-    timeout_ms: int = Field(2000, ge=10, le=60_000, description="How long an answer of Redis may take, ms.")
-    embedded_dir: str = Field(
-        "",
-        description="State folder of the embedded Valkey. Empty: $STATE_DIRECTORY of systemd, else $XDG_STATE_HOME/rfctl, "
-        "else ~/.local/state/rfctl.",
-    )
-
-    @field_validator("prefix")
-    @classmethod
-    def _prefix_is_plain(cls, value: str) -> str:
-        if value and not re.fullmatch(r"[A-Za-z0-9._:/-]{1,64}", value):
-            raise ValueError("use letters, digits and . _ : / - (at most 64)")
-        if value.startswith(RESERVED_PREFIXES):
-            raise ValueError(
-                f"a prefix that begins with {', '.join(RESERVED_PREFIXES)} would hide other keys"
-            )
-        return value
-
-    @field_validator("url")
-    @classmethod
-    def _url_is_known(cls, value: str) -> str:
-        if value != EMBEDDED and not _URL.fullmatch(value):
-            raise ValueError("write redis://host:port/db, rediss://…, unix:///path or embedded")
-        return value
+__all__ = ["EMBEDDED", "Settings"]
 
 
 class BatchingSettings(Section):

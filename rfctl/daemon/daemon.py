@@ -18,11 +18,14 @@ import structlog
 
 from rfctl import __version__
 from rfctl.assembly.sources import check_exposure
-from rfctl.assembly.store import find_embedded_folder, open_store
+from rfctl.assembly.store import open_store
 from rfctl.config.loader import Configuration
 from rfctl.config.settings import EMBEDDED
 from rfctl.daemon.components import Components
+from rfctl.daemon.embedded import build_server, start_server
+from rfctl.daemon.exit_limit import LIMIT_S, limit_exit
 from rfctl.daemon.heartbeat import Heartbeat, build_record
+from rfctl.daemon.host_file import HostFile
 from rfctl.daemon.http_bounds import Limits
 from rfctl.daemon.http_server import HttpServer
 from rfctl.daemon.listener import bind_socket, remove_file
@@ -44,15 +47,23 @@ from rfctl.store.embedded import EmbeddedServer
 from rfctl.timing import wait_for_first
 
 _log = structlog.get_logger("daemon")
-_STOP_S = 4.0
 _CONFIRM_S = 1.5
 """How long a request in hand may wait for Redis once the daemon stops."""
+_DRAIN_S, _CLOSE_S = 3.4, 0.5
+"""How long a stop may hand over, and then close. Together with the end of an embedded server it takes less than 5 s."""
 
 
 class Daemon:
     """One daemon: `start`, `wait_for_stop`, `stop`. It needs no process of its own."""
 
-    def __init__(self, configuration: Configuration, load: Callable[[], Configuration] | None = None) -> None:
+    def __init__(
+        self,
+        configuration: Configuration,
+        load: Callable[[], Configuration] | None = None,
+        *,
+        drain_s: float = _DRAIN_S,
+    ) -> None:
+        self._drain_s = drain_s
         self._configuration = configuration
         self._settings = configuration.settings
         self._load = load
@@ -66,7 +77,7 @@ class Daemon:
         self._reloading = asyncio.Lock()
         self._stopping = asyncio.Event()
         self._stopped = False
-        self._redis_url = configuration.settings.redis.url
+        self._redis_url = configuration.settings.redis.full_url()
         self._failure: BaseException | None = None
         self.id = uuid.uuid4().hex[:12]
 
@@ -81,7 +92,7 @@ class Daemon:
             _log.warning("settings_noticed", text=notice)
         listening = self._bind_socket()
         try:
-            self._open_store()
+            await self._open_store()
             await self._build(listening)
         except BaseException:
             if listening is not None:
@@ -97,17 +108,13 @@ class Daemon:
         http = self._settings.http
         return bind_socket(http.host, http.port, mode=int(http.socket_mode, 8))
 
-    def _open_store(self) -> None:
+    async def _open_store(self) -> None:
         url = None
         if self._settings.redis.url == EMBEDDED:
-            self._embedded = EmbeddedServer(find_embedded_folder(self._configuration))
+            self._embedded = build_server(self._configuration)
             self._exit_stack.callback(self._embedded.stop)
-            address = self._embedded.start()
-            url = address.url
-            self._redis_url = address.tcp_url
-            _log.info(
-                "embedded_server_started", url=address.tcp_url, socket=address.socket_path, pid=address.pid
-            )
+            address = await start_server(self._embedded, self._configuration, self._stopping)
+            url, self._redis_url = address.url, address.tcp_url
         self._store = open_store(self._configuration, url)
         self._exit_stack.push_async_callback(self._store.close)
 
@@ -139,14 +146,22 @@ class Daemon:
         webhook = Webhook(receiver, self._store, self._check_readiness)
         limits = Limits(http.header_timeout_ms / 1000, http.body_timeout_ms / 1000, http.max_header_bytes)
         self._http_server = HttpServer(webhook.create_app(), listening, limits, receiver.rejections.record)
+        self._exit_stack.callback(listening.close)  # also where the drain has no time to stop the server
         await self._http_server.start()
 
     def _start_loops(self) -> None:
+        environment, prefix = self._configuration.environment, getattr(self._settings.redis, "prefix", "")
+        host_file = HostFile(environment.runtime_dir, self._store, self.id, prefix)
+        self._exit_stack.callback(host_file.remove)
         self._heartbeat = Heartbeat(
             self._store.daemons,
             self._build_record(),
             self._readiness.measure_turn_age_ms,
-            after=(self._components.record_turn_without_scheduler, self._store.counters.write),
+            after=(
+                self._components.record_turn_without_scheduler,
+                self._store.counters.write,
+                host_file.write,
+            ),
         )
         self._start_task(self._heartbeat.run(self._stopping))
         for loop in self._components.create_loops(self._stopping):
@@ -157,7 +172,7 @@ class Daemon:
             self._start_task(log_stats(self._store, self._settings.daemon.stats_log_s, self._stopping))
 
     def _build_record(self) -> DaemonRecord:
-        return build_record(self._components.settings, self.id, self.url)
+        return build_record(self._components.settings, self.id, self.url, self._configuration.file_hashes)
 
     def _start_task(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)
@@ -167,11 +182,12 @@ class Daemon:
     def _on_end(self, task: asyncio.Future[None]) -> None:
         """Stop the daemon when a component fails: systemd starts it again, and nothing runs without the rest."""
         if not task.cancelled() and (problem := task.exception()) is not None:
-            _log.error(
-                "component_failed", problem=repr(problem), next="the daemon stops, to be started again"
-            )
             self._failure = self._failure or problem
             self._stopping.set()
+            _log.error(
+                "component_failed", problem=repr(problem), exc_info=problem,
+                next="the daemon stops, to be started again",
+            )  # fmt: skip
 
     async def _watch_embedded_server(self, server: EmbeddedServer) -> None:
         await wait_for_first(server.wait_until_ended(), self._stopping.wait())
@@ -201,8 +217,9 @@ class Daemon:
             if self._embedded is not None:
                 self._embedded.stop()
             os._exit(INTERRUPTED)
-        _log.info("daemon_stopping", signal=signal.Signals(number).name)
         self._stopping.set()
+        limit_exit(LIMIT_S)
+        _log.info("daemon_stopping", signal=signal.Signals(number).name)
 
     async def reload(self) -> None:
         """Read the settings again. If they are wrong, the old ones stay. No message is lost meanwhile."""
@@ -213,12 +230,15 @@ class Daemon:
             try:
                 await self._apply(self._load(), self._heartbeat)
             except SettingsError as problem:
+                self._heartbeat.refuse_reload("; ".join(problem.problems))
                 _log.error("settings_rejected", problems=problem.problems, next=step)
             except RfctlError as problem:
+                self._heartbeat.refuse_reload(problem.fact)
                 _log.error("settings_rejected", problem=problem.fact, next=step)
 
     async def _apply(self, configuration: Configuration, heartbeat: Heartbeat) -> None:
         after_a_restart = await self._components.reconfigure(configuration.settings)
+        self._configuration = configuration
         heartbeat.reconfigure(self._build_record())
         log = configuration.settings.log
         logs.configure(level=log.level, format=log.format, mask=log.mask)
@@ -238,7 +258,7 @@ class Daemon:
         self._stopping.set()
         self._notifier.notify_stopping()
         try:
-            async with asyncio.timeout(_STOP_S):
+            async with asyncio.timeout(self._drain_s):
                 await self._drain()
         except TimeoutError:
             _log.warning(
@@ -286,4 +306,6 @@ class Daemon:
     async def _close(self) -> None:
         for task in self._tasks:
             task.cancel()
-        await self._exit_stack.aclose()
+        with contextlib.suppress(TimeoutError):  # sockets of a Redis that hangs
+            async with asyncio.timeout(_CLOSE_S):
+                await self._exit_stack.aclose()

@@ -7,21 +7,25 @@ import contextlib
 import hashlib
 import os
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import msgspec
 
 from rfctl import __version__
+from rfctl.config.fingerprint import compute_fingerprint
 from rfctl.config.settings import Settings
 from rfctl.errors import RfctlError
+from rfctl.observe import logging as logs
 from rfctl.store import DaemonRecord, Daemons
 from rfctl.timing import sleep_or_stop
 
 BEAT_S = 2.0
 
 
-def build_record(settings: Settings, daemon_id: str, listener: str) -> DaemonRecord:
-    """Return the record of this process; `listener` is its URL, or ""."""
+def build_record(
+    settings: Settings, daemon_id: str, listener: str, files: Mapping[str, str] | None = None
+) -> DaemonRecord:
+    """Return the record of this process; `listener` is its URL, or "". `files` has the hashes of its settings files."""
     batching = settings.batching
     return DaemonRecord(
         id=daemon_id,
@@ -35,6 +39,8 @@ def build_record(settings: Settings, daemon_id: str, listener: str) -> DaemonRec
         max_size=batching.max_size,
         max_wait_ms=batching.max_wait_ms,
         separator=batching.separator,
+        settings_hash=compute_fingerprint(settings),
+        files=dict(files or {}),
     )
 
 
@@ -54,11 +60,22 @@ class Heartbeat:
         self._after = after
 
     def reconfigure(self, record: DaemonRecord) -> None:
-        """Write another record from now on; the time of the start stays."""
-        self._record = msgspec.structs.replace(record, started_ms=self._record.started_ms)
+        """Write another record from now on: that of a reload. The time of the start stays."""
+        self._record = msgspec.structs.replace(
+            record, started_ms=self._record.started_ms, reloaded_ms=self._record.beat_ms
+        )
+
+    def refuse_reload(self, why: str) -> None:
+        """Say from now on that the last reload was refused, until one succeeds."""
+        self._record = msgspec.structs.replace(self._record, reload_refused=why)
 
     async def _write_record(self) -> None:
-        self._record = await self._daemons.write(self._record, age_ms=self._turn_age_ms())
+        record = msgspec.structs.replace(self._record, lost_log_lines=logs.lost_lines())
+        written = await self._daemons.write(record, age_ms=self._turn_age_ms())
+        # A reload may have changed the record meanwhile.
+        self._record = msgspec.structs.replace(
+            self._record, started_ms=written.started_ms, beat_ms=written.beat_ms
+        )
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Beat until `stopping` is set. It logs no failure of Redis: the scheduler does."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sys
 import threading
@@ -14,8 +15,11 @@ from rfctl.config.loader import Configuration
 from rfctl.daemon.daemon import Daemon
 from rfctl.daemon.library_logs import bridge_library_logs
 from rfctl.daemon.memory import return_large_blocks
+from rfctl.observe import logging as logs
 
 _log = structlog.get_logger("daemon")
+FLUSH_S = 0.3
+"""How long the end of the process waits for its last log lines."""
 
 
 async def _exit_if_something_hangs() -> None:
@@ -31,7 +35,9 @@ async def _exit_if_something_hangs() -> None:
     ]
     if tasks or [name for name in threads if not name.startswith("asyncio_")]:
         _log.warning("threads_abandoned", tasks=len(tasks), threads=threads)
-        sys.stdout.flush()
+        with contextlib.suppress(OSError, ValueError):
+            sys.stdout.flush()
+        logs.flush(FLUSH_S)
         os._exit(0)
 
 
@@ -44,7 +50,10 @@ async def run_process(configuration: Configuration, load: Callable[[], Configura
     return_large_blocks()
     daemon = Daemon(configuration, load)
     daemon.install_signal_handlers()
-    await daemon.start()
-    await daemon.wait_for_stop()
-    await daemon.stop()
-    await _exit_if_something_hangs()
+    try:
+        await daemon.start()
+        await daemon.wait_for_stop()
+        await daemon.stop()
+        await _exit_if_something_hangs()
+    finally:
+        logs.flush(FLUSH_S)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from rfctl.observe.settings_drift import find_drift
 from rfctl.observe.snapshot import Snapshot
 from rfctl.store import ConsumerGroup, OrphanedGroup, SinkStatus, group_name
 from rfctl.store.sink_status import count_pending
@@ -18,6 +19,7 @@ _SILENT_MS = 300_000
 Code = Literal[
     "writes_refused", "daemons_unknown", "processor_missing", "sink_unserved", "sink_paused", "sink_failing",
     "sink_foreign", "group_orphaned", "group_unread", "dead_letters", "quarantined_requests",
+    "reload_refused", "settings_edited", "log_lines_lost",
 ]  # fmt: skip
 Severity = Literal["error", "warning"]
 
@@ -50,6 +52,10 @@ def findings(snapshot: Snapshot) -> list[Finding]:
         *(_about_orphan(group, snapshot.server.where) for group in snapshot.orphaned),
         *_unread_groups(snapshot),
         *_for_the_operator(snapshot),
+        *(
+            Finding(drift.code, "warning", "", drift.fact, drift.fix)
+            for drift in find_drift(snapshot.daemons)
+        ),
     ]
 
 

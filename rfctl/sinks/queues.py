@@ -19,6 +19,7 @@ from rfctl.sinks.config import QueueConfig
 from rfctl.sinks.contract import DeliveryError
 from rfctl.sinks.payload import encode_payload, render_template
 from rfctl.store.address import RedisAddress
+from rfctl.store.redis_url import FORM, check_tls_files, parse_redis_url
 from rfctl.store.reply_errors import explain_failure
 
 KEEP_S = 86_400
@@ -65,8 +66,18 @@ def import_library(name: str, sink: str, type_: str) -> ModuleType:
 
 
 def build_address(sink: str, config: QueueConfig) -> RedisAddress:
-    """Return where a sink's Redis is, for error texts: a URL's query may hold a password and is left out."""
-    return RedisAddress(config.url.partition("?")[0], f"sink {sink}", timeout_ms=config.timeout_ms)
+    """Return where a sink's Redis is, for error texts."""
+    return RedisAddress(config.url, f"sink {sink}", timeout_ms=config.timeout_ms)
+
+
+def read_redis_url(sink: str, url: str) -> str:
+    """Return a sink's URL in the form that redis-py reads. Raises SettingsError in words without its password."""
+    try:
+        parsed = parse_redis_url(url)
+        check_tls_files(parsed)
+    except ValueError as problem:
+        raise SettingsError([f"sinks.{sink}.url: {problem}"], next=FORM) from None
+    return parsed.url
 
 
 def build_failure(problem: Exception, where: RedisAddress) -> DeliveryError:

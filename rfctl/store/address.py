@@ -9,13 +9,14 @@ from rfctl.text import mask_url
 
 @dataclass(frozen=True, slots=True)
 class RedisAddress:
-    """Where Redis is, and who set that. Timeouts in ms."""
+    """Where Redis is, and who set that. Timeouts in ms. `shards_set_by` is who set the number of shards, "" if unknown."""
 
     url: str
     set_by: str
     connect_timeout_ms: int = 1500
     timeout_ms: int = 2000
     overrides: str = ""
+    shards_set_by: str = ""
 
     def shown(self) -> str:
         """Return the URL without its password."""

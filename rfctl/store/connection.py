@@ -22,6 +22,7 @@ from rfctl.store import replies
 from rfctl.store.address import RedisAddress
 from rfctl.store.clock import CLOCK_STEP, Clock, ServerClock
 from rfctl.store.keys import ShardKeys
+from rfctl.store.redis_url import FORM, check_tls_files, parse_redis_url
 from rfctl.store.reply_errors import explain_failure, is_not_the_master
 from rfctl.store.scripts import Script, ScriptLibrary
 from rfctl.store.server_info import (
@@ -36,6 +37,11 @@ from rfctl.store.server_info import (
 Command = Sequence[bytes | str | int | float]
 _SETTLED_AT_MOST = 3
 """A call that is late again and again goes without bounds at last."""
+
+
+def _wrong_url(address: RedisAddress, problem: ValueError) -> errors.SettingsError:
+    lines = [f"redis.url: {problem} (set by {address.set_by})"]
+    return errors.wrong_settings(lines, [address.set_by], next=FORM)
 
 
 def _obey_cancellation() -> None:
@@ -66,23 +72,22 @@ class Connection:
     def open(
         cls, address: RedisAddress, *, max_connections: int = 8, clock: Clock | None = None
     ) -> Connection:
-        """Return a connection; nothing is sent before the first call."""
+        """Return a connection; nothing is sent before the first call. Raises SettingsError for a URL that cannot be."""
         try:
-            pool = BlockingConnectionPool.from_url(
-                address.url,
-                max_connections=max_connections,
-                timeout=address.timeout_ms / 1000,
-                socket_connect_timeout=address.connect_timeout_ms / 1000,
-                socket_timeout=address.timeout_ms / 1000,
-                retry=Retry(NoBackoff(), 0),
-                protocol=2,
-            )
+            url = parse_redis_url(address.url)
+            if url.is_tls:
+                check_tls_files(url)
         except ValueError as problem:
-            raise errors.wrong_settings(
-                [f"redis.url: {problem} (set by {address.set_by})"],
-                [address.set_by],
-                next="write it as redis://[user:password@]host:port/db, rediss://… or unix:///path?db=0",
-            ) from None
+            raise _wrong_url(address, problem) from None
+        pool = BlockingConnectionPool.from_url(
+            url.url,
+            max_connections=max_connections,
+            timeout=address.timeout_ms / 1000,
+            socket_connect_timeout=address.connect_timeout_ms / 1000,
+            socket_timeout=address.timeout_ms / 1000,
+            retry=Retry(NoBackoff(), 0),
+            protocol=2,
+        )
         return cls(Redis(connection_pool=pool), address, clock=clock)
 
     @property
@@ -180,7 +185,10 @@ class Connection:
     async def read_server_info(self) -> ServerInfo:
         """Return which Redis this is, by its INFO."""
         info = parse_info(await self.call("INFO"))
-        return build_server_info(info, where=self.address.shown(), db=self.db, set_by=self.address.set_by)
+        address = self.address
+        return build_server_info(
+            info, where=address.shown(), db=self.db, set_by=address.set_by, overrides=address.overrides
+        )
 
     async def read_write_refusals(self) -> list[WriteRefusal]:
         """Return why writes are refused now; nothing is written to find it out."""

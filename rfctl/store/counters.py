@@ -12,13 +12,14 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from rfctl.store import replies
+from rfctl.store.keys import ShardKeys
 
 if TYPE_CHECKING:
     from rfctl.store.connection import Command, Connection
 
 
 class Counters:
-    """Counts since the last write, for the hash `totals` of one Redis; `last_times` is the hash of the last times.
+    """Counts since the last write, for the totals and the last times of one shard.
 
     `clock` counts seconds.
     """
@@ -26,13 +27,11 @@ class Counters:
     def __init__(
         self,
         connection: Connection,
-        totals: str,
-        last_times: str,
+        shard: ShardKeys,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._connection = connection
-        self._totals = totals
-        self._last_times = last_times
+        self._shard = shard
         self._clock = clock
         self._counts: Counter[str] = Counter()
         self._marked_at: dict[str, float] = {}
@@ -53,7 +52,9 @@ class Counters:
         if not counts:
             return
         try:
-            commands: list[Command] = [("HINCRBY", self._totals, name, by) for name, by in counts.items()]
+            commands: list[Command] = [
+                ("HINCRBY", self._shard.totals, name, by) for name, by in counts.items()
+            ]
             if marked_at:
                 commands.append(await self._build_times(marked_at))
             await self._connection.calls(commands)
@@ -64,10 +65,10 @@ class Counters:
 
     async def _build_times(self, marked_at: Mapping[str, float]) -> Command:
         """Return the command that writes these times, by the clock of Redis."""
-        now_ms, now_s = await self._connection.now_ms(), self._clock()
+        now_ms, now_s = await self._connection.now_ms(self._shard), self._clock()
         times = {name: now_ms - int((now_s - at_s) * 1000) for name, at_s in marked_at.items()}
-        return ("HSET", self._last_times, *(part for pair in times.items() for part in pair))
+        return ("HSET", self._shard.last_times, *(part for pair in times.items() for part in pair))
 
     async def read_last_times(self) -> dict[str, int]:
         """Return when each marked thing was last, Unix ms by the clock of Redis."""
-        return replies.counts(await self._connection.call("HGETALL", self._last_times))
+        return replies.counts(await self._connection.call("HGETALL", self._shard.last_times))

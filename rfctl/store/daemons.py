@@ -21,7 +21,11 @@ FORGET_MS = 86_400_000
 
 
 class DaemonRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One daemon as it describes itself. Times are Unix ms by the clock of Redis; waits in ms."""
+    """One daemon as it describes itself. Times are Unix ms by the clock of Redis; waits in ms.
+
+    `settings_hash` is that of the settings in force, `files` has the hash of each settings file as it was read.
+    `reloaded_ms` is the last reload, 0 for none. `reload_refused` says why the last one was refused, "" if it was not.
+    """
 
     id: str
     host: str
@@ -34,6 +38,11 @@ class DaemonRecord(msgspec.Struct, frozen=True, kw_only=True):
     max_size: int = 0
     max_wait_ms: int = 0
     separator: str = " "
+    settings_hash: str = ""
+    files: dict[str, str] = {}
+    reloaded_ms: int = 0
+    reload_refused: str = ""
+    lost_log_lines: int = 0
     started_ms: int = 0
     turned_ms: int = 0
     beat_ms: int = 0

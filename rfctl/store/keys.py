@@ -178,7 +178,7 @@ class ShardKeys:
     @property
     def last_times(self) -> str:
         """Hash of when something was last counted: its name in the totals → Unix ms. The first shard has it."""
-        return self._tagged("rfctl:last")
+        return self._own("rfctl:last")
 
     @property
     def out(self) -> str:

@@ -83,7 +83,7 @@ def _compare(connection: Connection, keyspace: Keyspace, layout: Layout) -> None
     if layout.shards != keyspace.shards:
         raise OtherLayoutError(
             f"Redis at {where} is laid out for redis.shards = {layout.shards}, not {keyspace.shards}",
-            set_by=set_by,
+            set_by=connection.address.shards_set_by or set_by,
             next=f"set redis.shards to {layout.shards}; or, while nothing is pending, DEL {key} and start anew",
         )
     if layout.stream and layout.stream != keyspace.output_stream:

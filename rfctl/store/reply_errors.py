@@ -12,6 +12,7 @@ from redis import exceptions as rx
 
 from rfctl import errors
 from rfctl.store.address import RedisAddress
+from rfctl.text import hide_secrets
 
 CANNOT_NOW: dict[str, str] = {
     "LOADING": "wait: it is reading its data from disk; `redis-cli info persistence` says how long",
@@ -37,6 +38,7 @@ _WITHOUT_CODE: dict[type[Exception], str] = {
 }
 """The errors whose code redis-py takes out of the message."""
 _CREDENTIALS = ("NOAUTH", "WRONGPASS", "NOPERM")
+_REFUSALS = ("invalid username-password", "Authentication required")
 _NOT_THE_MASTER = ("READONLY", "MASTERDOWN", "UNBLOCKED")
 _OF_A_SCRIPT = re.compile(r": -([A-Z]+) ")
 """Where Redis 6.2 has the code of an error that a command inside a script was answered."""
@@ -58,7 +60,7 @@ def explain_failure(problem: Exception, address: RedisAddress) -> errors.RfctlEr
     """Return our error for what redis-py or the socket raised."""
     message, code, where = _message_of(problem), code_of(problem), address.shown()
     denied = isinstance(problem, rx.AuthenticationError | rx.AuthorizationError | rx.NoPermissionError)
-    if denied or code in _CREDENTIALS or "invalid username-password" in message:
+    if denied or code in _CREDENTIALS or any(sign in message for sign in _REFUSALS):
         return _rejected(address, message)
     if code in CANNOT_NOW:
         fact = f"Redis at {where} cannot serve this now: {message}"
@@ -103,15 +105,49 @@ def _key_taken(address: RedisAddress, message: str) -> errors.RfctlError:
 
 def _unreachable(problem: Exception, message: str, address: RedisAddress) -> errors.RfctlError:
     where = address.shown()
-    if isinstance(problem, rx.TimeoutError | TimeoutError):
+    is_tls = address.url.startswith(("rediss:", "valkeys:"))
+    if (tls := _explain_tls(message, where)) is not None:
+        fact, step = tls
+    elif isinstance(problem, rx.TimeoutError | TimeoutError):
         fact = f"Redis at {where} does not answer within {address.timeout_ms} ms"
         step = "something accepts connections there and is silent, or is too slow: a dead tunnel?"
+        if is_tls:
+            step = f"if this port speaks no TLS, {_PLAIN}; otherwise {step}"
     elif isinstance(problem, rx.InvalidResponse) or "Protocol Error" in message:
         fact, step = f"what answers at {where} is not a Redis", "check host and port in redis.url"
-    elif "CERTIFICATE_VERIFY_FAILED" in message:
-        fact = f"Redis at {where} shows a certificate of an unknown authority: {message}"
-        step = "put ?ssl_ca_certs=/path/of/ca.crt behind its URL"
+    elif any(sign in message for sign in _CLOSED):
+        fact = f"Redis at {where} has closed the connection: {message}"
+        step = (
+            f"if it asks for a certificate of ours, {_OURS}"
+            if is_tls
+            else f"if this port wants TLS, {_WITH_TLS}"
+        )
+        step += "; otherwise see the log of Redis"
     else:
-        fact = f"Redis at {where} cannot be reached: {message}"
+        fact = f"Redis at {where} cannot be reached: {hide_secrets(message, address.url)}"
         step = "start it, or set redis.url (or try `--embedded`)"
     return errors.RedisUnreachableError(fact, set_by=address.set_by, overrides=address.overrides, next=step)
+
+
+_PLAIN = "write redis:// in place of rediss://"
+_OURS = "set redis.tls_cert and redis.tls_key, or ?ssl_certfile= and ssl_keyfile= behind its URL"
+_CLOSED = ("reset by peer", "closed by server", "Connection lost", "Broken pipe")
+_WITH_TLS = "write rediss:// in place of redis://"
+_TLS_CAUSES = (
+    # What a failed handshake says; the fact after "Redis at URL"; what to do.
+    (("Hostname mismatch", "IP address mismatch"), "shows a certificate for another name", "write the host as the certificate names it"),
+    (("certificate has expired", "not yet valid"), "shows a certificate that is not valid today", "renew it, or set this host's clock"),
+    (("CERTIFICATE_VERIFY_FAILED",), "shows a certificate of an unknown authority", "set redis.tls_ca, or ?ssl_ca_certs= behind its URL, to the file of its authority"),
+    (("CERTIFICATE_REQUIRED", "HANDSHAKE_FAILURE"), "asks for a certificate of ours", "set redis.tls_cert and redis.tls_key, or ?ssl_certfile= and ssl_keyfile= behind its URL"),
+    (("ALERT_UNKNOWN_CA", "ALERT_BAD_CERTIFICATE", "ALERT_CERTIFICATE_UNKNOWN", "ALERT_DECRYPT_ERROR"), "does not accept our certificate", "set redis.tls_cert and redis.tls_key to those that its authority has signed"),
+    (("WRONG_VERSION_NUMBER", "UNKNOWN_PROTOCOL"), "speaks no TLS", _PLAIN),
+    (('got "\\x15"', "got '\\x15'", "b'\\x15"), "wants TLS", _WITH_TLS),
+)  # fmt: skip
+
+
+def _explain_tls(message: str, where: str) -> tuple[str, str] | None:
+    """Return fact and next step for what went wrong with TLS; None when it was something else."""
+    for signs, fact, step in _TLS_CAUSES:
+        if any(sign in message for sign in signs):
+            return f"Redis at {where} {fact}: {message}", step
+    return None

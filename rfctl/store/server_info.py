@@ -16,7 +16,10 @@ REDIS_SETTINGS = ("save", "stop-writes-on-bgsave-error", "min-replicas-to-write"
 
 @dataclass(frozen=True, slots=True)
 class ServerInfo:
-    """Which Redis this is. `run_id` changes with every start of the server; memory policy as it says."""
+    """Which Redis this is. `run_id` changes with every start of the server; memory policy as it says.
+
+    `set_by` is who set its address, `overrides` the values that lost against it, "" for none.
+    """
 
     where: str
     db: int
@@ -26,6 +29,7 @@ class ServerInfo:
     eviction: str
     aof: bool
     set_by: str
+    overrides: str = ""
 
     def line(self) -> str:
         """Return it for a person."""
@@ -53,7 +57,9 @@ def parse_info(answer: bytes) -> dict[str, str]:
     return {name: value for name, colon, value in (line.partition(":") for line in lines) if colon}
 
 
-def build_server_info(info: Mapping[str, str], *, where: str, db: int, set_by: str) -> ServerInfo:
+def build_server_info(
+    info: Mapping[str, str], *, where: str, db: int, set_by: str, overrides: str = ""
+) -> ServerInfo:
     """Return which Redis has this INFO."""
     return ServerInfo(
         where=where,
@@ -64,6 +70,7 @@ def build_server_info(info: Mapping[str, str], *, where: str, db: int, set_by: s
         eviction=info.get("maxmemory_policy", "?"),
         aof=info.get("aof_enabled") == "1",
         set_by=set_by,
+        overrides=overrides,
     )
 
 

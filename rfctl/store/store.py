@@ -122,8 +122,7 @@ class Store:
     @cached_property
     def counters(self) -> Counters:
         """The counters that this process gathers."""
-        first = self.shards[0]
-        return Counters(self._connection, first.totals, first.last_times)
+        return Counters(self._connection, self.shards[0])
 
     async def pending(self, *, limit: int = 20) -> PendingSummary:
         """Return what is pending and what has been; list the `limit` batches that are due soonest."""

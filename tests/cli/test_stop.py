@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import signal
+import sys
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -13,8 +15,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from rfctl.sources.generic.node_form import BATCHED
-from tests.support.processes import Daemon, rfctl, send
-from tests.support.servers import RedisServer, ServerMaker
+from tests.support.processes import Daemon, environment, rfctl, run, send
+from tests.support.servers import RedisServer, ServerMaker, pick_port
 from tests.support.waiting import PATIENCE_S, wait_until
 
 STUBBORN = """
@@ -65,6 +67,48 @@ def test_sink_that_ignores_cancellation_does_not_delay_the_stop(
     seen = rfctl(tmp_path, "stats", "--json", "--config", str(settings), **variables)
     [sink] = json.loads(seen.stdout)["sinks"]
     assert (sink["unacknowledged"], sink["delivered"]) == (1, 0)
+
+
+def test_daemon_stops_while_redis_hangs(own_server: ServerMaker, tmp_path: Path) -> None:
+    server = own_server()
+    daemon = Daemon(tmp_path, "--redis", server.url)
+    daemon.post({"from": "7", "message": "kept"})
+    server.send_signal(signal.SIGSTOP)
+    try:
+        assert daemon.end() == 0
+        assert daemon.find_event("daemon_stopping")
+    finally:
+        server.send_signal(signal.SIGCONT)
+    assert "kept" in rfctl(tmp_path, "inspect", "7", "--redis", server.url).stdout
+
+
+def test_embedded_daemon_stops_while_its_server_hangs(tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path, "--embedded", RFCTL_REDIS__EMBEDDED_PORT=str(pick_port()))
+    daemon.post({"from": "7", "message": "kept"})
+    server = daemon.find_event("embedded_server_started")["pid"]
+    os.kill(server, signal.SIGSTOP)
+    assert daemon.end() == 0
+    wait_until(lambda: not Path(f"/proc/{server}").exists())
+
+
+HANGS = """
+import asyncio, contextlib, time
+from rfctl.daemon.exit_limit import limit_exit
+
+async def never_ends():
+    limit_exit(0.05, status=7)
+    while True:
+        with contextlib.suppress(asyncio.CancelledError):
+            {wait}
+
+asyncio.run(never_ends())
+"""
+
+
+@pytest.mark.parametrize("wait", ["time.sleep(600)", "await asyncio.sleep(600)"])
+def test_process_ends_in_time_whatever_its_loop_hangs_on(tmp_path: Path, wait: str) -> None:
+    command = [sys.executable, "-c", HANGS.format(wait=wait)]
+    assert run(command, environment(tmp_path)).returncode == 7
 
 
 def _is_on_its_way(server: RedisServer) -> bool:

@@ -17,7 +17,6 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from rfctl.errors import SettingsError
 from rfctl.model.delivery import Delivery
 from rfctl.sinks.bullmq.config import BullMqConfig
 from rfctl.sinks.contract import DeliveryError
@@ -28,6 +27,7 @@ from rfctl.sinks.queues import (
     build_job_data,
     build_job_id,
     import_library,
+    read_redis_url,
     render_queue_name,
 )
 
@@ -70,19 +70,16 @@ class BullMq:
         await self._client.connection_pool.disconnect()
 
     def _connect(self) -> Redis:
-        try:
-            pool = BlockingConnectionPool.from_url(
-                self._config.url,
-                max_connections=MAX_CONNECTIONS,
-                timeout=self._config.timeout_ms / 1000,
-                socket_connect_timeout=self._config.connect_timeout_ms / 1000,
-                socket_timeout=self._config.timeout_ms / 1000,
-                retry=Retry(NoBackoff(), 0),
-                decode_responses=True,
-                protocol=2,
-            )
-        except ValueError as problem:
-            raise SettingsError([f"sinks.{self._name}.url: {problem}"]) from None
+        pool = BlockingConnectionPool.from_url(
+            read_redis_url(self._name, self._config.url),
+            max_connections=MAX_CONNECTIONS,
+            timeout=self._config.timeout_ms / 1000,
+            socket_connect_timeout=self._config.connect_timeout_ms / 1000,
+            socket_timeout=self._config.timeout_ms / 1000,
+            retry=Retry(NoBackoff(), 0),
+            decode_responses=True,
+            protocol=2,
+        )
         return Redis(connection_pool=pool)
 
     def _queue(self, name: str) -> Any:

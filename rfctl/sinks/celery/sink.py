@@ -8,6 +8,7 @@ again**: a task that must not act twice for one message has to look at its id, o
 from __future__ import annotations
 
 import contextlib
+import re
 from functools import partial
 from typing import Any
 
@@ -17,7 +18,7 @@ from rfctl.sinks.celery.config import CeleryConfig
 from rfctl.sinks.contract import DeliveryError
 from rfctl.sinks.queues import build_job_data, build_job_id, import_library, render_queue_name
 from rfctl.sinks.threads import MAX_THREADS, Threads
-from rfctl.text import mask_url
+from rfctl.text import hide_secrets, mask_url
 
 
 class Celery:
@@ -26,6 +27,8 @@ class Celery:
     def __init__(self, name: str, config: CeleryConfig) -> None:
         self._name = name
         self._config = config
+        # kombu knows no name of Valkey's own.
+        self._url = re.sub(r"(^|;)valkey(s?)://", r"\1redis\2://", config.url)
         self._timeout_s = config.timeout_ms / 1000
         self._connect_timeout_s = min(config.connect_timeout_ms, config.timeout_ms) / 1000
 
@@ -38,7 +41,7 @@ class Celery:
             "rfctl", loader="app", set_as_current=False, config_source={"task_publish_retry": False}
         )
         self._connections = self._connect()
-        self._where = f"the broker at {_mask_brokers(self._config.url)}"
+        self._where = f"the broker at {mask_url(self._config.url)}"
         self._threads = Threads(self._name, self._config.timeout_ms, self._where)
 
     async def deliver(self, delivery: Delivery) -> None:
@@ -50,7 +53,8 @@ class Celery:
                 partial(self._send, build_job_id(self._name, delivery), build_job_data(delivery), queue)
             )
         except (self._failure, OSError) as problem:
-            raise DeliveryError(f"{self._where} did not take the task: {problem}") from problem
+            words = hide_secrets(str(problem), self._url)
+            raise DeliveryError(f"{self._where} did not take the task: {words}") from problem
 
     async def close(self) -> None:
         """Close every connection, unless one of them hangs."""
@@ -62,12 +66,14 @@ class Celery:
     def _connect(self) -> Any:
         try:
             connection = self._app.connection_for_write(
-                self._config.url, connect_timeout=self._connect_timeout_s, transport_options=self._limits()
+                self._url, connect_timeout=self._connect_timeout_s, transport_options=self._limits()
             )
             # Looking the transport up is what finds a URL of an unknown kind.
             connection.get_transport_cls()
         except (KeyError, ValueError, ImportError) as problem:
-            raise SettingsError([f"sinks.{self._name}.url: {problem}"]) from None
+            words = hide_secrets(str(problem), self._url)
+            step = "percent-encode the user and the password of its broker"
+            raise SettingsError([f"sinks.{self._name}.url: {words}"], next=step) from None
         return connection.Pool(MAX_THREADS)
 
     def _limits(self) -> dict[str, Any]:
@@ -95,8 +101,3 @@ class Celery:
             self._connections.replace(connection)  # a broken one must not spoil the next call
             raise
         connection.release()
-
-
-def _mask_brokers(url: str) -> str:
-    """Return the brokers' URLs (several are parted by `;`) without passwords; a query may hold one too."""
-    return ";".join(mask_url(broker.partition("?")[0]) for broker in url.split(";"))

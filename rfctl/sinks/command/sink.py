@@ -1,6 +1,7 @@
 """Delivers a merged message to a program of the operator: JSON on its standard input, its exit status is the answer.
 
-Nothing that a stranger typed reaches the command line or the environment, and none of our own settings do.
+Nothing that a stranger typed reaches the command line or the environment. Of the daemon's own variables the program gets
+what every program needs and what the sink's `env` names: neither our settings, nor systemd's credentials and sockets.
 It promises that when a delivery ends, in whatever way, nothing of the program's process group runs on.
 """
 
@@ -11,7 +12,7 @@ import contextlib
 import os
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rfctl.errors import SettingsError
 from rfctl.model.delivery import Delivery
@@ -30,6 +31,7 @@ MAX_KEPT_BYTES = 8_192
 MAX_SHOWN_CHARS = 200
 
 _INPUT, _ERRORS = 0, 2
+_PASSED_ON = frozenset({"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR"})
 
 
 class Command:
@@ -39,6 +41,7 @@ class Command:
         self._name = name
         self._command = tuple(config.command)
         self._timeout_ms = config.timeout_ms
+        self._variables = tuple(config.env)
 
     async def open(self) -> None:
         """Look for the program. Raises SettingsError when it is not there or may not be run."""
@@ -83,7 +86,7 @@ class Command:
         try:
             _, program = await loop.subprocess_exec(
                 _Program, *self._command, stdout=asyncio.subprocess.DEVNULL,
-                start_new_session=True, env=dict(_environment(delivery)),
+                start_new_session=True, env=dict(_environment(delivery, self._variables)),
             )  # fmt: skip
         except OSError as problem:
             fact = f"the program {visible(self._command[0])} cannot be started: {problem.strerror}"
@@ -168,8 +171,10 @@ def _signal_name(number: int) -> str:
         return f"signal {number}"
 
 
-def _environment(delivery: Delivery) -> Iterator[tuple[str, str]]:
-    # Our own variables hold passwords.
-    yield from ((name, value) for name, value in os.environ.items() if not name.startswith("RFCTL_"))
-    yield "RFCTL_MESSAGE_ID", delivery.id
-    yield "RFCTL_ATTEMPT", str(delivery.attempt)
+def _environment(delivery: Delivery, more: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield the program's variables: what every program needs, and what the operator names. Ours hold passwords."""
+    for name, value in os.environ.items():
+        if name in _PASSED_ON or name.startswith("LC_") or name in more:
+            yield name, value
+    yield "MESSAGE_ID", delivery.id
+    yield "MESSAGE_ATTEMPT", str(delivery.attempt)

@@ -15,7 +15,7 @@ from rfctl.section import SECRET, Example, Words, raise_faults, require
 from rfctl.sinks.config import ConnectingConfig
 from rfctl.sinks.contract import SinkSpec
 from rfctl.sinks.http.addresses import find_block_reason
-from rfctl.text import visible
+from rfctl.text import hide_secrets, visible
 
 _PREFIX = "whsec_"
 _EXAMPLE_SECRET = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3"  # noqa: S105 - of the example file
@@ -31,7 +31,7 @@ def _check_url(text: str) -> str:
     try:
         url = URL(text)
     except ValueError as problem:
-        raise ValueError(f"it cannot be read: {problem}") from None
+        raise ValueError(f"it cannot be read: {hide_secrets(str(problem), text)}") from None
     if url.scheme not in {"http", "https"} or not url.host or re.search(r"[\s\x00-\x1f]", text):
         raise ValueError("it must be http://… or https://… with a host, and without spaces")
     if _NUMERIC_HOST.fullmatch(url.host) and not _is_plain(url.host):

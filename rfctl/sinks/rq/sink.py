@@ -16,7 +16,6 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from rfctl.errors import SettingsError
 from rfctl.model.delivery import Delivery
 from rfctl.sinks.queues import (
     KEEP_S,
@@ -25,6 +24,7 @@ from rfctl.sinks.queues import (
     build_job_data,
     build_job_id,
     import_library,
+    read_redis_url,
     render_queue_name,
 )
 from rfctl.sinks.rq.config import RqConfig
@@ -65,16 +65,13 @@ class Rq:
         self._client.connection_pool.disconnect()
 
     def _connect(self) -> Redis:
-        try:
-            return Redis.from_url(
-                self._config.url,
-                socket_connect_timeout=min(self._config.connect_timeout_ms, self._config.timeout_ms) / 1000,
-                socket_timeout=self._config.timeout_ms / 1000,
-                retry=Retry(NoBackoff(), 0),
-                protocol=2,
-            )
-        except ValueError as problem:
-            raise SettingsError([f"sinks.{self._name}.url: {problem}"]) from None
+        return Redis.from_url(
+            read_redis_url(self._name, self._config.url),
+            socket_connect_timeout=min(self._config.connect_timeout_ms, self._config.timeout_ms) / 1000,
+            socket_timeout=self._config.timeout_ms / 1000,
+            retry=Retry(NoBackoff(), 0),
+            protocol=2,
+        )
 
     def _enqueue(self, wanted: str, data: dict[str, Any], name: str) -> None:
         queue = self._library.Queue(name, connection=self._client)

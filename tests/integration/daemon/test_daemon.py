@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import signal
 import socket
 import time
 from collections.abc import AsyncIterator
@@ -14,6 +15,7 @@ from typing import Any
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from rfctl.daemon.daemon import Daemon
 from rfctl.daemon.preflight import Preflight
@@ -450,3 +452,17 @@ async def test_daemon_waits_for_a_redis_that_is_still_loading(
 
         assert not await ready()
         await until(ready)
+
+
+async def test_stop_hands_over_no_longer_than_it_may(own_server: ServerMaker, tmp_path: Path) -> None:
+    """Redis hangs for good: what waits for it is given up, first the drain, then the sockets."""
+    server = own_server()
+    service = Daemon(configure(server.url, tmp_path), drain_s=0.05)
+    await service.start()
+    server.send_signal(signal.SIGSTOP)
+    try:
+        with capture_logs() as lines:
+            await service.stop()
+    finally:
+        server.send_signal(signal.SIGCONT)
+    assert "drain_incomplete" in [line["event"] for line in lines]

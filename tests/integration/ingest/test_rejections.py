@@ -17,6 +17,7 @@ from rfctl.sources.generic.node_form import BATCHED
 from rfctl.store.connection import Connection
 from tests.conftest import configure, running
 from tests.integration.ingest.test_sources import client, configuration, logged
+from tests.support.keys import SHARD
 from tests.support.servers import RedisServer
 from tests.support.waiting import PATIENCE_S, until
 
@@ -88,7 +89,7 @@ verify_token = "b"
 async def test_every_rejected_request_is_counted_with_the_time_of_the_last(
     server: RedisServer, connection: Connection, tmp_path: Path
 ) -> None:
-    began = await connection.now_ms()
+    began = await connection.now_ms(SHARD)
     async with (
         running(configuration(server.url, tmp_path, SETTINGS)) as service,
         client(service) as http,
@@ -111,7 +112,7 @@ async def test_every_rejected_request_is_counted_with_the_time_of_the_last(
         totals = (await service._store.pending()).totals
         times = await service._store.counters.read_last_times()
         assert {name: totals[name] for name in expected} == dict.fromkeys(expected, 1)
-        ended = await connection.now_ms()
+        ended = await connection.now_ms(SHARD)
         assert [name for name in expected if not began - 1 <= times[name] <= ended] == []
         assert {name for name in totals if name.startswith("rejected:")} == expected
 

@@ -26,7 +26,7 @@ from rfctl.store.counters import Counters
 from rfctl.store.quarantine import Quarantine
 from tests.conftest import running
 from tests.support.batching import make_rig
-from tests.support.keys import COMMON
+from tests.support.keys import COMMON, SHARD
 from tests.support.recorded import body as recorded
 from tests.support.servers import RedisServer, ServerMaker
 from tests.support.waiting import PATIENCE_S, until
@@ -251,7 +251,7 @@ async def test_delivery_status_is_counted_and_never_batched(
 async def test_counts_that_cannot_be_written_are_written_the_next_time(own_server: ServerMaker) -> None:
     away = own_server()
     gone = Connection.open(RedisAddress(away.url, "the test"))
-    counters = Counters(gone, "rfctl:totals", "rfctl:last")
+    counters = Counters(gone, SHARD)
     counters.add({"skipped:status": 2})
     away.kill()
     with pytest.raises(RedisUnreachableError, match="cannot be reached"):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from rfctl.assembly.sinks import build_target
-from rfctl.errors import RedisUnreachableError
+from rfctl.config.redis_settings import RedisSettings
+from rfctl.errors import RedisUnreachableError, SettingsError
 from rfctl.sinks.redis import RedisSink
 from rfctl.store.address import RedisAddress
 from rfctl.store.connection import Connection
@@ -41,7 +43,51 @@ async def test_certificate_of_an_unknown_ca_is_rejected_with_the_next_step(tls_u
     with pytest.raises(RedisUnreachableError, match="certificate verify failed") as problem:
         await connection.call("GET", "a")
     await connection.close()
+    assert "redis.tls_ca" in problem.value.next
     assert "ssl_ca_certs=" in problem.value.next
+
+
+async def _fail(url: str) -> RedisUnreachableError:
+    connection = Connection.open(RedisAddress(url, "the test", connect_timeout_ms=1000, timeout_ms=1000))
+    with pytest.raises(RedisUnreachableError) as problem:
+        await connection.call("GET", "a")
+    await connection.close()
+    return problem.value
+
+
+async def test_plain_url_at_a_tls_port_is_sent_to_rediss(tls_url: str) -> None:
+    problem = await _fail(tls_url.partition("?")[0].replace("rediss", "redis"))
+    assert "write rediss:// in place of redis://" in problem.next
+
+
+async def test_tls_url_at_a_plain_port_is_sent_to_redis(server: RedisServer) -> None:
+    problem = await _fail(server.url.replace("redis:", "rediss:"))
+    assert "write redis:// in place of rediss://" in problem.next
+
+
+async def test_client_certificate_that_is_asked_for_is_named(server: RedisServer, tmp_path: Path) -> None:
+    certificate, context = self_signed(tmp_path)
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(certificate)
+    async with Relay(server.port, context) as relay:
+        url = f"{relay.url}?ssl_ca_certs={certificate}"
+        problem = await _fail(url)
+        assert "redis.tls_cert" in problem.next
+        settings = RedisSettings(
+            url=relay.url,
+            tls_ca=str(certificate),
+            tls_cert=str(certificate),
+            tls_key=str(tmp_path / "key.pem"),
+        )
+        connection = Connection.open(RedisAddress(settings.full_url(), "the test"))
+        assert await connection.call("PING") == b"PONG"
+        await connection.close()
+
+
+async def test_missing_ca_file_is_named_before_anything_is_sent(tls_url: str) -> None:
+    with pytest.raises(SettingsError) as problem:
+        Connection.open(RedisAddress(tls_url + "x", "the test"))
+    assert "certificate.pemx cannot be read: No such file or directory" in problem.value.problems[0]
 
 
 @pytest.mark.parametrize("kind", QUEUES)

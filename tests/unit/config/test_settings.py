@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import errno
+import os
 import sys
+from collections.abc import Iterator
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import ModuleType
@@ -31,7 +34,7 @@ def problems(tmp_path: Path, text: str = "", **variables: str) -> list[str]:
     return problem.value.problems
 
 
-def loaded(tmp_path: Path, text: str, **variables: str) -> Configuration:
+def loaded(tmp_path: Path, text: str = "", **variables: str) -> Configuration:
     (tmp_path / "etc.toml").write_text(text)
     return load(environment(tmp_path, **variables))
 
@@ -196,7 +199,7 @@ def test_secrets_are_masked_wherever_they_were_set(
     [
         ("redis://me:hush@h:1/0", "redis://me:•••@h:1/0"),
         ("redis://:hu;sh@h/0", "redis://:•••@h/0"),
-        ("redis://:hu/sh@h", "•••"),
+        ("redis://:hu/sh@h", "redis://:•••@h"),
         ("redis://h:6379/0?protocol=2", "redis://h:6379/0?protocol=2"),
         ("unix:///run/x.sock?db=1&password=hush", "unix:///run/x.sock?db=1&password=•••"),
         ("unix://me:hush@/run/x.sock", "unix://me:•••@/run/x.sock"),
@@ -507,3 +510,112 @@ def test_wrong_named_sections_are_reported_together(tmp_path: Path) -> None:
         "sources.salon.public_url", "sources.salon.verify_token", "sources.secrets",
     ]  # fmt: skip
     assert "variable RFCTL_SINKS__BOT__QUEUE" in str(lines)
+
+
+def test_tls_files_go_with_a_tls_url_alone() -> None:
+    for settings, problem in (
+        (
+            {"URL": "redis://h", "TLS_CA": "/ca"},
+            "redis.tls_ca: it is for TLS, and redis.url is not rediss://",
+        ),
+        ({"URL": "embedded", "TLS_CA": "/ca"}, "redis.tls_ca: it is for TLS"),
+        ({"URL": "rediss://h", "TLS_CERT": "/c"}, "redis.tls_key: is missing"),
+        ({"URL": "rediss://h", "TLS_KEY": "/k"}, "redis.tls_cert: is missing"),
+        (
+            {"URL": "rediss://h?ssl_ca_certs=/a", "TLS_CA": "/ca"},
+            "redis.tls_ca: redis.url has ssl_ca_certs= too",
+        ),
+    ):
+        variables = {f"RFCTL_REDIS__{name}": value for name, value in settings.items()}
+        with pytest.raises(SettingsError) as problems:
+            load(Environment(variables, Path("/none")))
+        assert problem in "; ".join(problems.value.problems)
+
+
+def test_address_has_the_tls_files_and_who_set_the_shards() -> None:
+    variables = {"URL": "valkeys://:p@h/1", "TLS_CA": "/ca", "TLS_CERT": "/c", "TLS_KEY": "/k", "SHARDS": "4"}
+    environment = Environment(
+        {f"RFCTL_REDIS__{name}": value for name, value in variables.items()}, Path("/none")
+    )
+    address = load(environment).address()
+    assert address.url == "rediss://:p@h/1?ssl_ca_certs=/ca&ssl_certfile=/c&ssl_keyfile=/k"
+    assert address.shards_set_by == "variable RFCTL_REDIS__SHARDS"
+    assert address.set_by == "variable RFCTL_REDIS__URL"
+
+
+@pytest.mark.parametrize("secret", ["57#Wc903z", "a/b", "a?b", "a@b", "x y", "TOP:SECRET%"])
+def test_wrong_url_of_redis_is_refused_without_its_password(secret: str) -> None:
+    environment = Environment({"RFCTL_REDIS__URL": f"redis://:{secret}@h:6379/0"}, Path("/none"))
+    with pytest.raises(SettingsError) as problem:
+        load(environment)
+    assert secret not in "; ".join(problem.value.problems)
+    assert "variable RFCTL_REDIS__URL" in problem.value.problems[0]
+    assert "%" in problem.value.problems[0]
+
+
+def test_foreign_file_among_the_credentials_is_left_alone(tmp_path: Path) -> None:
+    folder = Path(
+        credentials(tmp_path, **{"tls.key": "x", "database-password": "x", ".hidden": "x", "http.port": "1"})
+    )
+    (folder / "blob").write_bytes(b"\xff")
+    (folder / "http").mkdir()
+    configuration = loaded(tmp_path, CREDENTIALS_DIRECTORY=str(folder))
+    assert configuration.settings.http.port == 1
+    assert configuration.notices == []
+
+
+def test_credential_with_the_shape_of_a_setting_must_be_one(tmp_path: Path) -> None:
+    folder = credentials(tmp_path, **{"http.admin_tokn": "x"})
+    [line] = problems(tmp_path, CREDENTIALS_DIRECTORY=folder)
+    assert "did you mean http.admin_token" in line
+
+
+def test_credential_whose_section_is_mistyped_is_noticed(tmp_path: Path) -> None:
+    folder = credentials(tmp_path, **{"htpp.admin_token": "x"})
+    [notice] = loaded(tmp_path, CREDENTIALS_DIRECTORY=folder).notices
+    assert notice == "credential htpp.admin_token is no setting, and not read; did you mean http.admin_token?"
+
+
+def test_credentials_folder_that_may_not_be_read_is_a_clear_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = credentials(tmp_path)
+    _deny(monkeypatch, Path(folder))
+    [line] = problems(tmp_path, CREDENTIALS_DIRECTORY=folder)
+    assert line == f"{folder}: cannot be read: Permission denied"
+
+
+def _deny(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Root may read everything, also in a test."""
+    iterate = Path.iterdir
+
+    def iterdir(path: Path) -> Iterator[Path]:
+        if path == folder:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return iterate(path)
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+
+
+def test_shell_reads_what_it_may_of_the_credentials_of_the_service(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Path(
+        credentials(tmp_path, **{"redis.url": "redis://h:7/3\n", "http.admin_token": "x", "note": "x"})
+    )
+    hidden = folder / "http.admin_token"
+    allowed = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: path != hidden and allowed(path, mode))
+    configuration = loaded(tmp_path)
+    assert configuration.settings.redis.url == "redis://h:7/3"
+    assert configuration.set_by("redis.url") == f"credential {folder / 'redis.url'}"
+    assert configuration.settings.http.admin_token == ""
+    assert loaded(tmp_path, RFCTL_REDIS__URL="redis://other").settings.redis.url == "redis://other"
+    of_systemd = tmp_path / "systemd"
+    of_systemd.mkdir()
+    assert (
+        loaded(tmp_path, CREDENTIALS_DIRECTORY=str(of_systemd)).settings.redis.url
+        == "redis://127.0.0.1:6379/0"
+    )
+    _deny(monkeypatch, folder)
+    assert loaded(tmp_path).settings.redis.url == "redis://127.0.0.1:6379/0"

@@ -24,7 +24,7 @@ VALUES = st.recursive(
     max_leaves=8,
 )
 OTHER_VALUES = {
-    "redis.url": "rediss://me:pass@h:6380/1?ssl_ca_certs=/ca.crt",
+    "redis.url": "rediss://me:pass@h:6380/1",
     "batching.split_by": ["account", "company"],
     "batching.separator": '\n"•"\t',
     "http.host": "::",

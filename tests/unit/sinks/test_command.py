@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,8 @@ from tests.support.waiting import PATIENCE_S
 from tests.unit.sinks.http.test_sink import message, open_files
 
 
-def runs(*words: object, timeout_ms: int = 10_000) -> Command:
-    table = {"type": "command", "command": list(words), "timeout_ms": timeout_ms}
+def runs(*words: object, timeout_ms: int = 10_000, env: Sequence[str] = ()) -> Command:
+    table = {"type": "command", "command": list(words), "timeout_ms": timeout_ms, "env": list(env)}
     return Command("bot", build_section(CommandConfig, table, "sinks.bot"))
 
 
@@ -75,16 +75,44 @@ async def test_the_program_gets_the_message_on_its_input_and_exit_0_delivers(tmp
     assert (tmp_path / "got").read_bytes() == encode_payload(message())
 
 
-async def test_the_program_knows_the_id_and_the_try_and_none_of_our_settings(
+async def test_program_gets_what_programs_need_and_nothing_of_ours(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("RFCTL_REDIS__PASSWORD", "geheim")
-    monkeypatch.setenv("OTHER", "kept")
-    await shell(f"cat > /dev/null; env > {tmp_path}/got").deliver(Delivery("17-0", message().merged, 3))
-    got = dict(line.split("=", 1) for line in (tmp_path / "got").read_text().splitlines() if "=" in line)
-    ours = {name: value for name, value in got.items() if name.startswith("RFCTL_")}
-    assert ours == {"RFCTL_MESSAGE_ID": "17-0", "RFCTL_ATTEMPT": "3"}
-    assert got["OTHER"] == "kept"
+    for name in os.environ:
+        monkeypatch.delenv(name)
+    needed = {
+        "PATH": "/usr/bin:/bin",
+        "HOME": "/h",
+        "LANG": "C.UTF-8",
+        "LC_TIME": "C",
+        "TZ": "UTC",
+        "TMPDIR": "/tmp",
+    }
+    hidden = {
+        "RFCTL_REDIS__URL": "redis://:geheim@h", "CREDENTIALS_DIRECTORY": "/run/credentials/rfctl.service",
+        "NOTIFY_SOCKET": "/run/systemd/notify", "WATCHDOG_USEC": "1", "AWS_SECRET_ACCESS_KEY": "geheim", "OTHER": "x",
+    }  # fmt: skip
+    for name, value in {**needed, **hidden, "BOT_KEY": "wanted"}.items():
+        monkeypatch.setenv(name, value)
+    sink = runs("/bin/sh", "-c", f"cat > /dev/null; env > {tmp_path}/got", env=["BOT_KEY", "NOT_SET"])
+    await sink.deliver(Delivery("17-0", message().merged, 3))
+    got = dict(line.split("=", 1) for line in (tmp_path / "got").read_text().splitlines())
+    of_the_shell = {"PWD", "OLDPWD", "SHLVL", "_"}
+    assert {name: value for name, value in got.items() if name not in of_the_shell} == {
+        **needed, "BOT_KEY": "wanted", "MESSAGE_ID": "17-0", "MESSAGE_ATTEMPT": "3",
+    }  # fmt: skip
+
+
+async def test_program_can_call_rfctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    line = f"cat > /dev/null; cd {Path(__file__).parents[3]} && {sys.executable} -m rfctl config check"
+    await shell(line, timeout_ms=int(PATIENCE_S * 1000)).deliver(Delivery("17-0", message().merged, 3))
+
+
+@pytest.mark.parametrize("name", ["A=b", "", "1A", "MESSAGE_ID", "a-b"])
+def test_variable_that_cannot_be_passed_on_is_refused(name: str) -> None:
+    with pytest.raises(SettingsError, match="1 setting is wrong"):
+        runs("true", env=[name])
 
 
 async def test_nothing_of_the_message_is_an_argument(tmp_path: Path) -> None:
@@ -235,7 +263,7 @@ async def test_no_zombie_and_no_open_file_is_left() -> None:
 
 
 async def test_many_programs_run_side_by_side(tmp_path: Path) -> None:
-    sink = shell(f"cat > {tmp_path}/$RFCTL_MESSAGE_ID")
+    sink = shell(f"cat > {tmp_path}/$MESSAGE_ID")
     ids = [f"{number}-0" for number in range(20)]
     await asyncio.gather(*(sink.deliver(Delivery(name, message().merged)) for name in ids))
     got = {path.name: json.loads(path.read_bytes())["messageId"] for path in tmp_path.iterdir()}

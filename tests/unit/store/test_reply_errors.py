@@ -16,6 +16,7 @@ from rfctl.model.stored import Added
 from rfctl.store.address import RedisAddress
 from rfctl.store.reply_errors import CANNOT_NOW, explain_failure
 
+TLS = RedisAddress("rediss://me:topsecret@h:1/0", "the test")
 ADDRESS = RedisAddress("redis://127.0.0.1:1/0", "the test")
 ANSWERS = {
     "LOADING": "LOADING Redis is loading the dataset in memory",
@@ -60,3 +61,52 @@ async def test_an_overloaded_daemon_says_what_to_look_at() -> None:
             [Message(phone="a", text="x", id="1", channel="generic")]
         )
     assert "rfctl stats" in problem.value.next
+
+
+@pytest.mark.parametrize(
+    ("message", "fact", "step"),
+    [
+        (
+            "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed",
+            "unknown authority",
+            "redis.tls_ca",
+        ),
+        (
+            "CERTIFICATE_VERIFY_FAILED] … Hostname mismatch, certificate is not valid for 'h'",
+            "another name",
+            "host",
+        ),
+        (
+            "CERTIFICATE_VERIFY_FAILED] certificate verify failed: certificate has expired",
+            "not valid today",
+            "clock",
+        ),
+        ("[SSL: TLSV13_ALERT_CERTIFICATE_REQUIRED] tlsv13 alert", "asks for a certificate", "redis.tls_cert"),
+        (
+            "[SSL: TLSV1_ALERT_UNKNOWN_CA] tlsv1 alert unknown ca",
+            "not accept our certificate",
+            "redis.tls_key",
+        ),
+        ("[SSL: WRONG_VERSION_NUMBER] wrong version number", "speaks no TLS", "write redis://"),
+        ("Connection lost.", "closed the connection", "redis.tls_cert"),
+        ("Connection refused.", "cannot be reached", "start it"),
+    ],
+)
+def test_each_failure_of_tls_is_its_own_sentence(message: str, fact: str, step: str) -> None:
+    problem = explain_failure(rx.ConnectionError(f"Error 1 connecting to h:1. {message}"), TLS)
+    assert fact in problem.fact
+    assert step in problem.next
+    assert "topsecret" not in problem.fact
+
+
+def test_plain_url_is_sent_to_tls_by_what_the_port_answers() -> None:
+    for problem in (
+        rx.InvalidResponse(r"Protocol Error: b'\x15'"),
+        rx.ConnectionError("Error while reading from h:1 : (104, 'Connection reset by peer')"),
+    ):
+        assert "write rediss://" in explain_failure(problem, ADDRESS).next
+
+
+def test_what_a_library_says_shows_no_password_of_the_url() -> None:
+    problem = explain_failure(rx.ConnectionError(f"cannot parse {TLS.url}, port 'topsecret'"), TLS)
+    assert "topsecret" not in problem.fact

@@ -1,0 +1,40 @@
+"""The daemon's own Valkey: its start, and what the log says of it."""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+
+import structlog
+
+from rfctl.assembly.store import find_embedded_folder
+from rfctl.config.loader import Configuration
+from rfctl.store.embedded import EmbeddedAddress, EmbeddedServer
+from rfctl.text import mask_url
+
+_log = structlog.get_logger("daemon")
+
+
+def build_server(configuration: Configuration) -> EmbeddedServer:
+    """Return the server that these settings name, not yet started."""
+    return EmbeddedServer(find_embedded_folder(configuration), configuration.settings.redis.embedded_port)
+
+
+async def start_server(
+    server: EmbeddedServer, configuration: Configuration, stopping: asyncio.Event
+) -> EmbeddedAddress:
+    """Start it, and log how others find it; its password stays in its folder. Raises RfctlError."""
+    address = await server.start(stopping)
+    folder = shlex.quote(str(find_embedded_folder(configuration).resolve()))
+    _log.info(
+        "embedded_server_started", url=mask_url(address.tcp_url), socket=address.socket_path, pid=address.pid,
+        readers=f"export RFCTL_REDIS__URL=embedded RFCTL_REDIS__EMBEDDED_DIR={folder}",
+        workers=f"cat {folder}/store.url",
+    )  # fmt: skip
+    wanted = configuration.settings.redis.embedded_port
+    if address.port != wanted:
+        _log.warning(
+            "embedded_port_taken", wanted=wanted, port=address.port,
+            next="end the other program, or set redis.embedded_port: workers find the port in store.url",
+        )  # fmt: skip
+    return address
