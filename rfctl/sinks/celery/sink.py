@@ -47,7 +47,12 @@ class Celery:
         queue = render_queue_name(template, delivery) if template else None
         try:
             await self._threads.run(
-                partial(self._send, build_job_id(self._name, delivery), build_job_data(delivery), queue)
+                partial(
+                    self._send,
+                    build_job_id(self._name, delivery),
+                    build_job_data(delivery, self._config),
+                    queue,
+                )
             )
         except (self._failure, OSError) as problem:
             raise DeliveryError(f"{self._where} did not take the task: {problem}") from problem

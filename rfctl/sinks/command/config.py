@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from rfctl.section import Example, Words, require
-from rfctl.sinks.config import SinkConfig
+from rfctl.sinks.config import PayloadSection, SinkConfig
 from rfctl.sinks.contract import SinkSpec
 
 
@@ -17,7 +17,7 @@ def _check_command_line(words: list[str]) -> list[str]:
     return words
 
 
-class CommandConfig(SinkConfig):
+class CommandConfig(PayloadSection, SinkConfig):
     """A sink of type command."""
 
     type: Literal["command"]
