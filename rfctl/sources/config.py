@@ -23,11 +23,6 @@ def find_token_fault(token: str) -> str:
     return ""
 
 
-def _check_token(token: str) -> None:
-    if fault := find_token_fault(token):
-        raise ValueError(fault)
-
-
 def _check_company(company: int | str) -> int | str:
     if len(str(company)) > MAX_COMPANY_CHARS:
         raise ValueError(f"at most {MAX_COMPANY_CHARS} characters")
