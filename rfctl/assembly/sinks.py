@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from rfctl.assembly.sources import list_source_configs
 from rfctl.config.settings import Settings
 from rfctl.delivery import RetryPolicy, Target
 from rfctl.errors import SettingsError
@@ -32,6 +33,25 @@ def list_configured_sinks(settings: Settings) -> list[ConfiguredSink]:
 def list_worker_groups(settings: Settings) -> list[str]:
     """Return the consumer groups that the output stream needs for workers."""
     return [config.worker_group for config in settings.sinks.values() if config.worker_group]
+
+
+def list_notices(settings: Settings) -> list[str]:
+    """Return what an operator should know of the sinks: a name with {company}, and a source that sets no company."""
+    without = [name for name, config in list_source_configs(settings).items() if config.company == ""]
+    if not without:
+        return []
+    templates = {
+        f"sinks.{name}.{setting}": getattr(config, setting, "")
+        for name, config in settings.sinks.items()
+        for setting in ("queue", "key")
+    }
+    return [
+        f"{place} has {{company}}, and sources.{name}.company is not set: a message that names no company goes to "
+        f"{template.replace('{company}', 'none')}; set sources.{name}.company, or take {{company}} out"
+        for place, template in templates.items()
+        if "{company}" in template
+        for name in without
+    ]
 
 
 async def open_targets(sinks: Mapping[str, SinkConfig], redis_url: str) -> dict[str, Target]:

@@ -6,10 +6,12 @@ gets numbers only.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rfctl.batching.policy import Policy
+from rfctl.model.company import format_company
 from rfctl.model.message import Message
 from rfctl.model.stored import Added, HandedOver
 from rfctl.store import Addition, Store, batch_key_of, dedupe_key
@@ -34,17 +36,39 @@ class BatchingRules:
             message.phone,
             chat=message.chat,
             account=message.account if "account" in self.split_by else "",
-            company=message.company or "" if "company" in self.split_by else "",
+            company=format_company(message.company) if "company" in self.split_by else "",
+        )
+
+    def build_dedupe_key(self, message: Message) -> bytes:
+        """Return the 16 bytes by which a message's id is remembered. No setting of batching is in them.
+
+        A message without a scope of its own has its source, account, chat and phone for one.
+        """
+        own = (message.channel, message.account, message.chat, message.phone)
+        scope = message.id_scope or own
+        # As JSON it has no NUL, so that no other scope and id run together to the same text.
+        return dedupe_key(json.dumps(scope), message.id)
+
+    def legacy_dedupe_key(self, message: Message) -> bytes:
+        """Return the 16 bytes by which layout 1 remembered a message's id.
+
+        Only for ids that were stored under layout 1: an upgrade looks for these too, and then no message comes twice.
+        """
+        return dedupe_key(
+            self.build_batch_key(message),
+            message.channel,
+            message.account,
+            format_company(message.company),
+            message.older_id or message.id,
         )
 
     def build_addition(self, message: Message) -> Addition:
         """Return the message with every decision about it."""
         decision = self.policy.decide(message)
-        batch_key = self.build_batch_key(message)
         return Addition(
             message,
-            batch_key,
-            dedupe_key(batch_key, message.channel, message.account, message.company or "", message.id),
+            self.build_batch_key(message),
+            self.build_dedupe_key(message),
             self.source_dedupe_s.get(message.channel, self.dedupe_s),
             decision.quiet_ms,
             decision.max_size,

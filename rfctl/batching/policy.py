@@ -15,6 +15,7 @@ from typing import Protocol
 import re2
 
 from rfctl.model.closed_sets import Action
+from rfctl.model.company import format_company
 from rfctl.model.message import Message
 
 MATCHED_CHARS = 1024
@@ -71,7 +72,7 @@ class Rule:
     def _matches_fields(self, message: Message) -> bool:
         return (
             (not self.sources or message.channel in self.sources)
-            and (not self.companies or (message.company or "") in self.companies)
+            and (not self.companies or format_company(message.company) in self.companies)
             and (not self.accounts or message.account in self.accounts)
             and (not self.types or message.type in self.types)
         )

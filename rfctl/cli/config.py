@@ -157,9 +157,12 @@ def check(ctx: typer.Context) -> None:
     Examples:  rfctl config check  |  rfctl config check --config new.toml
     """
     from rfctl.assembly.check import find_problems
+    from rfctl.assembly.sinks import list_notices
 
     run = invocation(ctx)
     configuration = run.configuration(notify=True)
+    for notice in list_notices(configuration.settings):
+        typer.echo(f"rfctl: note: {notice}", err=True)
     if problems := run_loop(find_problems(configuration.settings)):
         raise SettingsError(problems, next="see `man rfctl.toml` or `rfctl config explain KEY`")
     if run.is_json:

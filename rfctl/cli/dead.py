@@ -16,6 +16,7 @@ from rfctl.cli.output import format_rfc3339, merged_as_json
 from rfctl.cli.shelf import All, Limit, Shelf, ask_for_all, check_ids_or_all, run_on_shelf
 from rfctl.config.loader import Configuration
 from rfctl.errors import UsageError
+from rfctl.model.company import format_company
 from rfctl.store import DeadLetter, Store
 from rfctl.text import counted
 
@@ -176,7 +177,7 @@ class _DeadShelf(Shelf[DeadLetter, _Retry]):
             ("sink", item.sink),
             ("message id", item.message_id),
             ("phone", merged.phone),
-            ("company", merged.company or "-"),
+            ("company", format_company(merged.company) or "-"),
             ("source", merged.channel),
             ("reason", f"{merged.reason}, {counted(merged.count, 'message')}"),
             ("message", merged.text),

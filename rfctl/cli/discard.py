@@ -18,7 +18,7 @@ from rfctl.cli.arguments import (
 )
 from rfctl.cli.context import Invocation, invocation, run_async
 from rfctl.cli.output import format_time_of_day
-from rfctl.model.stored import decode_item
+from rfctl.model.stored import as_strict_json, decode_item
 from rfctl.text import counted
 
 
@@ -60,7 +60,7 @@ async def _discard(run: Invocation, person: str, chat: str | None) -> None:
         if not items:
             raise nothing_pending(person, chat, store.address)
     if run.is_json:
-        run.out.json({"phone": person, "discarded": [msgspec.Raw(item) for item in items]})
+        run.out.json({"phone": person, "discarded": [msgspec.Raw(as_strict_json(item)) for item in items]})
         return
     messages = [decode_item(item) for item in items]
     rows = [(format_time_of_day(message.receivedAt), message.messageId, message.text) for message in messages]

@@ -13,7 +13,8 @@ from rfctl.assembly.sinks import list_forwarded_sinks
 from rfctl.cli.arguments import Chat, Phone, find_batch_keys, is_batch_key, nothing_pending, parse_person
 from rfctl.cli.context import Invocation, invocation, run_async
 from rfctl.cli.output import format_rfc3339, format_time_of_day
-from rfctl.model.stored import Batch
+from rfctl.model.company import format_company
+from rfctl.model.stored import Batch, as_strict_json
 from rfctl.store import Pause, PendingDelivery, Store, batch_key_of, is_hashed
 from rfctl.text import duration
 
@@ -107,7 +108,7 @@ def _batch_as_json(key: str, batch: Batch) -> dict[str, Any]:
         "due": format_rfc3339(batch.due_ms),
         "due_in_ms": None if batch.due_ms is None else batch.due_ms - batch.now_ms,
         "why": _why(batch),
-        "messages": [msgspec.Raw(raw) for raw in batch.raw],
+        "messages": [msgspec.Raw(as_strict_json(raw)) for raw in batch.raw],
     }
 
 
@@ -140,7 +141,7 @@ def _print_batch(run: Invocation, key: str, batch: Batch) -> None:
     rows = [
         (
             format_time_of_day(message.receivedAt),
-            str(message.companyId or "-"),
+            format_company(message.company) or "-",
             message.type,
             message.messageId,
             message.text,

@@ -215,7 +215,7 @@ def merged_as_json(merged: Merged) -> dict[str, Any]:
     return {
         "id": merged.id,
         "phone": merged.phone,
-        "company": merged.company or None,
+        "company": merged.company,
         "text": merged.text,
         "count": merged.count,
         "reason": merged.reason,

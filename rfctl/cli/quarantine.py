@@ -17,6 +17,7 @@ from rfctl.cli.output import format_rfc3339
 from rfctl.cli.shelf import All, Limit, Shelf, ask_for_all, check_ids_or_all, run_on_shelf
 from rfctl.config.loader import Configuration
 from rfctl.ingest.quarantine_retry import QuarantineRetry
+from rfctl.model.strict_json import find_json_fault
 from rfctl.store import QuarantinedRequest, Store
 from rfctl.text import counted
 
@@ -137,7 +138,7 @@ class _QuarantineShelf(Shelf[QuarantinedRequest, dict[str, Any]]):
 
     def in_full(self, item: QuarantinedRequest) -> dict[str, Any]:
         """Return the body too: as the JSON that it is, to the digit, else as text."""
-        pretty = _indent_json(item.body)
+        pretty = None if find_json_fault(item.body) else _indent_json(item.body)
         body = _as_text(item.body) if pretty is None else msgspec.Raw(msgspec.json.format(pretty, indent=-1))
         return {**self.as_json(item), "body": body}
 

@@ -61,7 +61,7 @@ class BatchingSettings(Section):
         86_400,
         ge=1,
         le=2_592_000,
-        description="rfctl adds a message id of one phone, source, account and company only once within this time, s. "
+        description="rfctl adds a message id of one account (or of one source, where a request names no account) only once within this time, s. "
         "Changing this setting forgets all ids seen so far.",
     )
     overdue_ms: int = Field(

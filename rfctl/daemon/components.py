@@ -13,7 +13,7 @@ from functools import partial
 import structlog
 
 from rfctl.assembly.batching import build_rules
-from rfctl.assembly.sinks import list_forwarded_sinks, list_worker_groups, open_targets
+from rfctl.assembly.sinks import list_forwarded_sinks, list_notices, list_worker_groups, open_targets
 from rfctl.assembly.sources import build_sources, check_exposure, list_insecure_sources
 from rfctl.assembly.store import build_batch_options
 from rfctl.batching import Batcher, Scheduler
@@ -131,7 +131,9 @@ class Components:
             self._readiness.record_turn()
 
     def log_notices(self) -> None:
-        """Log what an operator should know of the sources, at every start and every reload."""
+        """Log what an operator should know of the sources and sinks, at every start and every reload."""
+        for notice in list_notices(self.settings):
+            _log.warning("settings_noticed", text=notice)
         for name in list_insecure_sources(self.settings):
             step = f"set sources.{name}.secrets, and take away insecure"
             _log.warning("source_unverified", source=name, next=step)

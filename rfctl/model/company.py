@@ -1,37 +1,45 @@
-"""The company (the tenant) that a message belongs to: text, or None. Each form that it is stored in starts here.
+"""The company (the tenant) that a message belongs to: a number, text, or None. Each form that it is stored in starts here.
 
-A stored item has it as JSON, and as a number where it is one: so the Node service wrote it. The output stream has
-it as text, "" for none.
+What came as a JSON number stays a number, and what came as text stays text: "0123" is no number, and JavaScript rounds
+one of 17 digits. Which company it is goes by the text alone, so 123 and "123" are the same company. A stored item has it
+as JSON. The output stream has it as text, "" for none, and the items in it say which of the two it was.
 """
 
 from __future__ import annotations
 
-import re
-
 import msgspec
 
-Company = str | None
+Company = int | str | None
 
-_JSON_INTEGER = re.compile(r"[1-9][0-9]{0,17}|0")
-_EXACT_DIGITS = 15
-"""A number of more digits is not exact in JavaScript."""
 _encode = msgspec.json.Encoder().encode
 
 
+class _Item(msgspec.Struct):
+    companyId: Company = None  # noqa: N815 - the stored name
+
+
+_decode_item = msgspec.json.Decoder(_Item).decode
+
+
 def encode_company(company: Company) -> bytes:
-    """Return the company as JSON: null, a number where it is one, else a string."""
-    if company is not None and _JSON_INTEGER.fullmatch(company):
-        return company.encode()
+    """Return the company as JSON: null, a number or a string."""
     return _encode(company)
 
 
-def build_company_value(company: Company) -> int | str | None:
-    """Return the company for a receiver's JSON: a number where it is one, but text where JavaScript would round it."""
-    if company and _JSON_INTEGER.fullmatch(company) and len(company) <= _EXACT_DIGITS:
-        return int(company)
-    return company or None
+def format_company(company: Company) -> str:
+    """Return the text by which companies are compared; "" for none."""
+    return "" if company is None else str(company)
 
 
-def decode_company(stored: int | str | None) -> Company:
-    """Return the company behind any stored form: a number, text, "" or None."""
-    return None if stored in (None, "") else str(stored)
+def decode_company(stored: Company) -> Company:
+    """Return the company behind a stored one: "" is none."""
+    return None if stored == "" else stored
+
+
+def restore_company(text: str, first_item: bytes) -> Company:
+    """Return the company of a merged message, whose text the stream has: a number if its first item has that number."""
+    try:
+        stored = _decode_item(first_item).companyId
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        stored = None
+    return stored if text and format_company(stored) == text else decode_company(text)

@@ -48,13 +48,15 @@ class Media(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 class Message(msgspec.Struct, frozen=True, kw_only=True):
     """What a person sent, once.
 
-    `phone` is normalized; `id` is the provider's or made on arrival; `company` is the tenant as text, or None;
+    `phone` is normalized; `id` is the provider's or made on arrival; `company` is the tenant as it came, or None;
     `channel` names the source; `platform` the network (whatsapp, telegram, sms); `account` which of our own
     numbers or bots was written to; `chat` the group or thread, "" in an ordinary one-to-one chat; `type` is
     text, image, voice, location …; `media` its files; `refers` the id of the message that this one answers,
     reacts to, edits or deletes; `sent_ms` is the sender's own clock (Unix ms) or None; `metadata` is a JSON
     object as it came; `simulated` marks traffic that no person sent. `alias` is another id of the sender, or "". The
-    provider may name the sender by it alone; then it is the phone too. It is not stored with the message.
+    provider may name the sender by it alone; then it is the phone too. `id_scope` is where the id is unique: the
+    provider's account, or what stands for it; () when nobody knows. `older_id` is the id by which layout 1 remembered the
+    message, where that was another one. These three are not stored with the message.
     """
 
     phone: str
@@ -72,11 +74,23 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     metadata: bytes = b"{}"
     simulated: bool = False
     alias: str = ""
+    id_scope: tuple[str, ...] = ()
+    older_id: str = ""
+
+
+_SPEAKS_FOR_ITSELF = frozenset({"text", "edit", "deletion", "reaction"})
+"""Types without a placeholder. Without words they say nothing, or that some words are gone."""
+_BLANK = re.compile("[\\s\u00ad\u115f\u1160\u180e\u200b-\u200f\u2060\u2800\u3164\ufeff]*")
+
+
+def is_blank(text: str) -> bool:
+    """Say whether a text has nothing to read: white space, and characters that no screen shows."""
+    return _BLANK.fullmatch(text) is not None
 
 
 def with_placeholder(message: Message, placeholder: str) -> Message:
     """Return the message, with the placeholder as text if it has none: `[image]`. `{type}` becomes its type."""
-    if message.text or not placeholder:
+    if message.text or not placeholder or message.type in _SPEAKS_FOR_ITSELF:
         return message
     return msgspec.structs.replace(message, text=placeholder.replace("{type}", message.type))
 

@@ -22,8 +22,9 @@ from typing import Any
 
 import msgspec
 
-from rfctl.model.company import Company, decode_company, encode_company
+from rfctl.model.company import Company, decode_company, encode_company, restore_company
 from rfctl.model.message import Media, Message
+from rfctl.model.strict_json import find_json_fault
 
 _encode = msgspec.json.Encoder().encode
 
@@ -59,7 +60,7 @@ class StoredMessage(msgspec.Struct, frozen=True, kw_only=True, rename={"text": "
     """
 
     text: str = ""
-    companyId: int | str | None = None  # noqa: N815 - the stored name
+    companyId: Company = None  # noqa: N815 - the stored name
     channel: str = ""
     platform: str = ""
     account: str = ""
@@ -77,20 +78,33 @@ class StoredMessage(msgspec.Struct, frozen=True, kw_only=True, rename={"text": "
 
     @property
     def company(self) -> Company:
-        """The company as text, or None."""
+        """The company as it came, or None."""
         return decode_company(self.companyId)
 
 
 _decode_item = msgspec.json.Decoder(StoredMessage).decode
+_check = msgspec.json.Decoder(msgspec.Raw).decode
 _decode_items = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
 def decode_item(raw: bytes) -> StoredMessage:
     """Read a stored item; an item of another program comes back as text alone, of type `unreadable`."""
     try:
-        return _decode_item(raw)
+        if not find_json_fault(raw):
+            return _decode_item(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return StoredMessage(text=raw.decode(errors="replace"), type="unreadable")
+        pass
+    return StoredMessage(text=raw.decode(errors="replace"), type="unreadable")
+
+
+def as_strict_json(item: bytes) -> bytes:
+    """Return a stored item as every reader takes it: what another program wrote otherwise becomes a string."""
+    try:
+        _check(item)
+        item.decode()
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _encode(item.decode(errors="replace"))
+    return _encode(item.decode()) if find_json_fault(item) else item
 
 
 class Added(msgspec.Struct, frozen=True):
@@ -134,7 +148,7 @@ class Merged(msgspec.Struct, frozen=True):
 
     id: str
     phone: str
-    company: str
+    company: Company
     text: str
     count: int
     reason: str
@@ -179,10 +193,11 @@ def decode_merged(entry_id: str, fields: Mapping[str, bytes]) -> Merged:
     def number(name: str) -> int:
         return int(fields.get(name) or 0)
 
+    raw = [as_strict_json(bytes(item)) for item in _decode_items(fields.get("messages", b"[]"))]
     return Merged(
         id=entry_id,
         phone=text("phone"),
-        company=text("company"),
+        company=restore_company(text("company"), raw[0] if raw else b""),
         text=text("text"),
         count=number("count"),
         reason=text("reason"),
@@ -191,7 +206,7 @@ def decode_merged(entry_id: str, fields: Mapping[str, bytes]) -> Merged:
         late_ms=number("late_ms"),
         channel=text("channel"),
         simulated=text("simulated") == "1",
-        raw=[bytes(raw) for raw in _decode_items(fields.get("messages", b"[]"))],
+        raw=raw,
         platform=text("platform"),
         account=text("account"),
         chat=text("chat"),

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field
 
 from rfctl.section import DAY_MS, SECRET, Numbers, Section, check_each
+from rfctl.sinks.payload import Shape
 
 DEFAULT_RETRY_DELAYS_MS = (
     5_000, 300_000, 1_800_000, 7_200_000, 18_000_000, 36_000_000, 50_400_000, 72_000_000, 86_400_000,
@@ -59,6 +60,21 @@ class SinkConfig(Section):
         return self
 
 
+class PayloadSection(Section):
+    """What a sink says of the JSON that it sends."""
+
+    shape: Shape = Field(
+        "rfctl",
+        description="Shape of the JSON that the receiver gets. rfctl: whole messages in metadata.originalMessages, and times "
+        "in ms. node: texts there, an ISO time, and the messages in metadata.originals, as workers of the Node service read "
+        "it. A sink of type bullmq has node unless you set it. man 7 rfctl shows both.",
+    )
+    raw: bool = Field(
+        False,
+        description="Send metadata.raw too, the provider's own object, once in metadata and once in each original message.",
+    )
+
+
 class ConnectingConfig(SinkConfig):
     """A sink that opens connections of its own."""
 
@@ -67,7 +83,7 @@ class ConnectingConfig(SinkConfig):
     )
 
 
-class QueueConfig(ConnectingConfig):
+class QueueConfig(PayloadSection, ConnectingConfig):
     """A sink that fills the queue of a library."""
 
     url: str = Field(

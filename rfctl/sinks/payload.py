@@ -1,59 +1,110 @@
-"""The JSON that every receiver gets for a merged message, and names with {company}, {phone} and so on in them."""
+"""The JSON that every receiver gets for a merged message, and names with {company}, {phone} and so on in them.
+
+It has one of two shapes. `rfctl` is ours: times in Unix ms, whole messages in `originalMessages`. `node` is that of the
+service that rfctl replaces: its workers join the texts in `originalMessages`, and read `timestamp` as a date.
+"""
 
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, Literal
 
 import msgspec
 
-from rfctl.model.company import build_company_value
+from rfctl.model.company import format_company
 from rfctl.model.delivery import Delivery
+from rfctl.model.stored import Merged, StoredMessage
+
+Shape = Literal["rfctl", "node"]
 
 _PLACE = re.compile(r"\{(company|phone|channel|account)\}")
+_RAW = "raw"
+_decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
-def payload(delivery: Delivery) -> dict[str, Any]:
-    """Return the message in the shape that the Node service's worker reads.
+def payload(delivery: Delivery, shape: Shape = "rfctl", *, raw: bool = False) -> dict[str, Any]:
+    """Return the message in a shape that a receiver reads.
 
     `message` is the merged text, and `messageId` is the same at every attempt. `metadata` is that of the first message,
-    with the facts of the batch. Its `originalMessages` are the messages as they are stored, still encoded (`msgspec.Raw`).
+    with the facts of the batch. The messages as they are stored are in its `originalMessages` (rfctl) or `originals`
+    (node), still encoded (`msgspec.Raw`). `raw` keeps the provider's own object in each metadata.
     """
     merged = delivery.merged
     messages = merged.messages
-    last = messages[-1] if messages else None
+    originals = [msgspec.Raw(item if raw else _without_raw(item)) for item in merged.raw]
+    node = shape == "node"
     return {
         "from": merged.phone,
         "message": merged.text,
-        "companyId": build_company_value(merged.company),
+        "companyId": merged.company,
         "platform": merged.platform or "whatsapp",
         "messageId": delivery.id,
-        "timestamp": merged.handed_ms,
+        "timestamp": format_iso(merged.handed_ms) if node else merged.handed_ms,
         "metadata": {
-            **_decode_object(messages[0].metadata if messages else b"{}"),
-            "messageId": last.messageId if last else "",
-            "isRapidFireBatch": merged.count > 1,
-            "batchSize": merged.count,
-            "batchTimeSpan": merged.last_ms - merged.first_ms,
-            "reason": merged.reason,
-            "channel": merged.channel,
-            "account": merged.account,
-            "chat": merged.chat,
-            "simulated": merged.simulated,
-            "originalMessages": [msgspec.Raw(raw) for raw in merged.raw],
+            **_first_metadata(messages, raw=raw),
+            **_facts(merged, messages),
+            "originalMessages": _texts(messages) if node else originals,
+            **({"originals": originals} if node else {}),
         },
     }
 
 
-def encode_payload(delivery: Delivery) -> bytes:
+def encode_payload(delivery: Delivery, shape: Shape = "rfctl", *, raw: bool = False) -> bytes:
     """Return the payload as JSON."""
-    return msgspec.json.encode(payload(delivery))
+    return msgspec.json.encode(payload(delivery, shape, raw=raw))
 
 
-def _decode_object(raw: bytes) -> dict[str, msgspec.Raw]:
+def format_iso(ms: int) -> str:
+    """Return Unix ms as JavaScript's Date.toISOString does."""
+    return datetime.fromtimestamp(ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S") + f".{ms % 1000:03d}Z"
+
+
+def _facts(merged: Merged, messages: Sequence[StoredMessage]) -> dict[str, Any]:
+    return {
+        "messageId": messages[-1].messageId if messages else "",
+        "isRapidFireBatch": merged.count > 1,
+        "batchSize": merged.count,
+        "batchTimeSpan": merged.last_ms - merged.first_ms,
+        "reason": merged.reason,
+        "channel": merged.channel,
+        "account": merged.account,
+        "chat": merged.chat,
+        "simulated": merged.simulated,
+    }
+
+
+def _first_metadata(messages: Sequence[StoredMessage], *, raw: bool) -> dict[str, msgspec.Raw]:
+    fields = _decode_object(messages[0].metadata) if messages else {}
+    return {name: value for name, value in fields.items() if raw or name != _RAW}
+
+
+def _texts(messages: Sequence[StoredMessage]) -> list[str]:
+    """Return the texts that the merged one is made of: an edit or a deletion has changed the one that it refers to."""
+    texts = [message.text for message in messages]
+    places = {message.messageId: place for place, message in enumerate(messages) if message.messageId}
+    for place, message in enumerate(messages):
+        about = places.get(message.refers) if message.type in ("edit", "deletion") else None
+        if about is not None and about != place:
+            texts[about] = message.text if message.type == "edit" else ""
+            texts[place] = ""
+    return [text for text in texts if text]
+
+
+def _without_raw(item: bytes) -> bytes:
+    """Return a stored item without the provider's own object; every other value keeps its bytes."""
+    fields = _decode_object(item)
+    metadata = _decode_object(fields.get("metadata", b"{}"))
+    if metadata.pop(_RAW, None) is None:
+        return item
+    return msgspec.json.encode({**fields, "metadata": metadata})
+
+
+def _decode_object(raw: bytes | msgspec.Raw) -> dict[str, msgspec.Raw]:
     try:
-        return msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
-    except msgspec.DecodeError:
+        return _decode_fields(raw)
+    except (msgspec.DecodeError, RecursionError):
         return {}
 
 
@@ -61,7 +112,7 @@ def render_template(template: str, delivery: Delivery) -> str:
     """Return a name template (queue, list, stream) with {company}, {phone}, {channel} and {account} filled in, once."""
     merged = delivery.merged
     places = {
-        "company": merged.company or "none",
+        "company": format_company(merged.company) or "none",
         "phone": merged.phone,
         "channel": merged.channel,
         "account": merged.account,

@@ -39,9 +39,10 @@ def build_job_id(sink: str, delivery: Delivery) -> str:
     return "-".join(_NOT_IN_IDS.sub("-", part) for part in parts if part)
 
 
-def build_job_data(delivery: Delivery) -> dict[str, Any]:
+def build_job_data(delivery: Delivery, config: QueueConfig) -> dict[str, Any]:
     """Return the payload as plain JSON types, for libraries that encode it themselves."""
-    decoded: dict[str, Any] = json.loads(encode_payload(delivery), parse_int=_integer, parse_float=_finite)
+    body = encode_payload(delivery, config.shape, raw=config.raw)
+    decoded: dict[str, Any] = json.loads(body, parse_int=_integer, parse_float=_finite)
     return decoded
 
 

@@ -2,16 +2,40 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
-from rfctl.section import DAY_MS, SECRET, Section, Word, Words, check_each
+from rfctl.model.message import MAX_COMPANY_CHARS, MAX_ID_CHARS
+from rfctl.section import DAY_MS, SECRET, Section, Words, check_each
 
 
 def _check_secret(secret: str) -> None:
     if not secret.strip():
         raise ValueError("one of them is empty: it would verify nothing")
+
+
+def find_token_fault(token: str) -> str:
+    """Return why no header can be this token, in words; "" when one can."""
+    if token != token.strip() or re.search(r"[\x00-\x1f\x7f]", token):
+        return "no header begins or ends with white space, or has control characters: write the token alone"
+    return ""
+
+
+def _check_company(company: int | str) -> int | str:
+    if len(str(company)) > MAX_COMPANY_CHARS:
+        raise ValueError(f"at most {MAX_COMPANY_CHARS} characters")
+    return company
+
+
+def _name_company_kinds(value: object) -> object:
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise ValueError("write a whole number, or a text in quotes")
+    return value
+
+
+_Company = Annotated[int | str, BeforeValidator(_name_company_kinds), AfterValidator(_check_company)]
 
 
 class SourceConfig(Section):
@@ -33,8 +57,19 @@ class SourceConfig(Section):
         False,
         description="Take unverified requests from everywhere, if there are no secrets. Every start warns of it.",
     )
-    company: Word = Field(
-        "", max_length=64, description="Company of messages that name none.", examples=["962302"]
+    company: _Company = Field(
+        "",
+        description="Company of messages that name none: a number, or a text in quotes. Receivers get it as it stands here. "
+        "A variable or a credential is a text.",
+        examples=[962302],
+    )
+    id_scope: str = Field(
+        "",
+        max_length=MAX_ID_CHARS,
+        description="Under which name rfctl remembers the ids of this source's messages, where a request does not name the "
+        "provider's account. Empty: the name of the source. Set it to the old name when you rename a source, or ids seen "
+        "before are new again.",
+        examples=["salon"],
     )
     quiet_ms: int | None = Field(
         None,
@@ -58,6 +93,10 @@ class SourceConfig(Section):
         "batching.dedupe_s.",
         examples=[172_800],
     )
+
+    def find_id_scope(self, name: str) -> str:
+        """Return under which name the ids of this source are remembered."""
+        return self.id_scope or name
 
     @property
     def answers_in_words(self) -> bool:

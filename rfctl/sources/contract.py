@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from rfctl.errors import RfctlError
 from rfctl.model.message import Message, Unparsed
+from rfctl.sources.inline_files import strip_inline_files
 
 if TYPE_CHECKING:
     from rfctl.section import Example
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 DAY_S = 86_400
 MEDIA_BODY_BYTES = 33_554_432
 """Largest body of a provider that puts media into its requests."""
+_SMALLEST_FILE = 65_536
+"""Bytes of a file inside JSON that is left out. Smaller ones, such as keys and thumbnails, cost little."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,8 @@ class UnparsedError(RfctlError):
 class Source(ABC):
     """One source of messages. It is built with its name, its config and the longest text in bytes."""
 
+    _max_text_bytes: int = 65_536
+
     @abstractmethod
     def verify(self, request: Request, now_ms: int) -> bool:
         """Say whether any of the secrets verifies this request, in constant time; `now_ms` is Unix ms."""
@@ -74,8 +79,8 @@ class Source(ABC):
         return None
 
     def redact(self, body: bytes) -> bytes:
-        """Return the body without the secrets that the provider puts into it, which `parse` still reads."""
-        return body
+        """Return the body without secrets of the provider, and without large files. `parse` reads it as the whole one."""
+        return strip_inline_files(body, max(self._max_text_bytes, _SMALLEST_FILE))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,9 @@ from typing import Any
 
 import msgspec
 
-from rfctl.model.message import MAX_COMPANY_CHARS, MAX_ID_CHARS, MAX_PHONE_CHARS, Message
+from rfctl.model.company import format_company
+from rfctl.model.message import MAX_COMPANY_CHARS, MAX_ID_CHARS, MAX_PHONE_CHARS, Message, is_blank
+from rfctl.model.strict_json import find_json_fault
 from rfctl.sources.contract import UnparsedError
 
 MAX_TYPE_CHARS = 32
@@ -64,14 +66,23 @@ def repair_surrogates(body: bytes) -> bytes:
 def decode_json(body: bytes, decode: Callable[[bytes], Any]) -> Any:
     """Decode a JSON body, repaired; raises UnparsedError that says what is wrong with it.
 
-    The parts that the decoder leaves raw are UTF-8, and repaired too.
+    The parts that the decoder leaves raw are UTF-8, and repaired too: `decode_part` decodes them.
     """
+    repaired = repair_surrogates(body)
     try:
         body.decode()  # what stays raw is not checked by the decoder
-        return decode(repair_surrogates(body))
+    except UnicodeDecodeError as problem:
+        raise UnparsedError(f"not JSON: {problem}") from None
+    return decode_part(repaired, decode)
+
+
+def decode_part(raw: bytes, decode: Callable[[bytes], Any]) -> Any:
+    """Decode a raw part of a body that `decode_json` has checked. Raises UnparsedError."""
+    try:
+        return decode(raw)
     except msgspec.ValidationError as problem:
         raise UnparsedError(f"wrong shape: {problem}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
+    except (msgspec.DecodeError, RecursionError) as problem:
         raise UnparsedError(f"not JSON: {problem}") from None
 
 
@@ -83,11 +94,11 @@ def strip_fields(raw: bytes, names: frozenset[str], deepest: int = _DEEPEST) -> 
     if not deepest or not any(name.encode() in raw for name in names):
         return raw
     if raw[:1] == b"{":
-        fields = decode_json(raw, _decode_fields)
+        fields = decode_part(raw, _decode_fields)
         lighter = {name: _strip(value, names, deepest) for name, value in fields.items() if name not in names}
         return msgspec.json.encode(lighter)
     if raw[:1] == b"[":
-        return msgspec.json.encode([_strip(item, names, deepest) for item in decode_json(raw, _decode_list)])
+        return msgspec.json.encode([_strip(item, names, deepest) for item in decode_part(raw, _decode_list)])
     return raw
 
 
@@ -96,7 +107,7 @@ def _strip(value: msgspec.Raw, names: frozenset[str], deepest: int) -> msgspec.R
 
 
 def check_limits(message: Message, max_text_bytes: int) -> Message:
-    """Return the message if it can be stored. Raises UnparsedError that says in words why not."""
+    """Return the message if it can be stored, a blank text as none. Raises UnparsedError that says in words why not."""
     if not message.phone:
         raise UnparsedError("no sender")
     if not message.id:
@@ -105,7 +116,7 @@ def check_limits(message: Message, max_text_bytes: int) -> Message:
         ("phone", message.phone, MAX_PHONE_CHARS),
         ("id", message.id, MAX_ID_CHARS),
         ("chat", message.chat, MAX_ID_CHARS),
-        ("company", message.company or "", MAX_COMPANY_CHARS),
+        ("company", format_company(message.company), MAX_COMPANY_CHARS),
         ("account", message.account, MAX_ID_CHARS),
         ("id that it refers to", message.refers, MAX_ID_CHARS),
     ):
@@ -113,7 +124,15 @@ def check_limits(message: Message, max_text_bytes: int) -> Message:
             raise UnparsedError(f"the {name} is longer than {most} characters")
     if len(message.text) > max_text_bytes or len(message.text.encode()) > max_text_bytes:
         raise UnparsedError(f"the text is longer than {max_text_bytes} bytes")
+    if message.text and is_blank(message.text):
+        return msgspec.structs.replace(message, text="")
     return message
+
+
+def build_id_scope(provider: str, account: str, id_scope: str, *narrower: str) -> tuple[str, ...]:
+    """Return where a message id is unique: in the provider's own account, or under `id_scope` where none is named."""
+    whose = ("account", account) if account else ("source", id_scope)
+    return (provider, *whose, *narrower)
 
 
 def normalize_type(name: str) -> str:
@@ -122,7 +141,12 @@ def normalize_type(name: str) -> str:
 
 
 def build_metadata(raw: bytes, **facts: Any) -> bytes:
-    """Return a message's metadata: the facts that are not empty, and the provider's own object as `raw`."""
+    """Return a message's metadata: the facts that are not empty, and the provider's own object as `raw`.
+
+    Raises UnparsedError for an object that a strict reader would refuse.
+    """
+    if fault := find_json_fault(raw):
+        raise UnparsedError(fault)
     present = {name: value for name, value in facts.items() if value not in (None, "", {}, [])}
     return msgspec.json.encode({**present, "raw": msgspec.Raw(raw)})
 

@@ -25,10 +25,20 @@ _TYPES = {
     "list_response": "button",
     "template_button_reply": "button",
     "revoked": "deletion",
-    "e2e_notification": "system",
-    "notification_template": "system",
-    "gp2": "system",
 }
+_NO_MESSAGES = frozenset({
+    "album", "bcall", "broadcastnotification", "call", "calllog", "calllogmesssage", "ciphertext", "debug",
+    "e2enotification", "enceventresponse", "event", "eventcreation", "eventinvite", "gift", "gp2",
+    "groupnotification", "groupstatusmention", "keepinchat", "limitsharing", "messagehistorybundle",
+    "messagehistorynotice", "notification", "notificationtemplate", "pininchat", "pinned", "placeholder",
+    "pollresultsnapshot", "protocol", "requestphonenumber", "scheduledcallcreation", "scheduledcalledit",
+    "scheduledeventcreation", "senderkeydistribution", "statusaddyours", "statusmention", "statusnotification",
+    "stickersyncrmr",
+})  # fmt: skip
+"""What WhatsApp's clients tell each other or show between messages: nobody said anything.
+
+An album's pictures come by themselves behind it, and so does what was a `ciphertext` at first.
+"""
 _NAME = re.compile(r"^FN[^:\r\n]*:(.*)$", re.MULTILINE | re.IGNORECASE)
 _PHONE = re.compile(r"^(?:[\w-]+\.)?TEL([^:\r\n]*):(.*)$", re.MULTILINE | re.IGNORECASE)
 _WAID = re.compile(r"waid=(\d+)", re.IGNORECASE)
@@ -38,6 +48,22 @@ def find_type(name: str) -> str:
     """Return our type for a type of WhatsApp Web; one that is not known keeps its name, normalized."""
     normalized = normalize_type(name)
     return _TYPES.get(normalized, normalized)
+
+
+def is_no_message(name: str) -> bool:
+    """Say whether WhatsApp's name of a kind (`albumMessage`, `pinned_message`, `gp2`) is that of no message."""
+    plain = normalize_type(name).replace("_", "").replace("-", "")
+    return plain in _NO_MESSAGES or plain.removesuffix("message") in _NO_MESSAGES
+
+
+def find_own_part(whole_id: str) -> str:
+    """Return the message's own part of an id `false_<chat>_<id>` or `false_<chat>_<id>_<sender>`; another id as it is.
+
+    The rest spells the chat and the sender, each in one of several ways.
+    """
+    parts = whole_id.split("_")
+    is_whole = len(parts) > 2 and parts[0] in ("true", "false") and bool(parts[2])
+    return parts[2] if is_whole else whole_id
 
 
 def find_type_by_mime(mime: str) -> str:

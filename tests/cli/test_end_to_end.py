@@ -98,8 +98,9 @@ class Crm(Bot):
 
 
 def read(body: dict[str, Any], came_as: str = "") -> BotMessage:
-    """Read the JSON that every sink gets but a stream."""
-    ids = tuple(message["messageId"] for message in body["metadata"]["originalMessages"])
+    """Read the JSON that every sink gets but a stream, in either shape."""
+    metadata = body["metadata"]
+    ids = tuple(item["messageId"] for item in metadata.get("originals", metadata["originalMessages"]))
     content = json.dumps(body)
     return BotMessage(
         came_as or body["messageId"], body["from"], str(body["companyId"]), body["message"], ids, content

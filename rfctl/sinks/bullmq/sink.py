@@ -56,7 +56,7 @@ class BullMq:
         try:
             async with asyncio.timeout(self._config.timeout_ms / 1000):
                 job = await queue.add(
-                    self._config.job_name, build_job_data(delivery), self._job_options(wanted)
+                    self._config.job_name, build_job_data(delivery, self._config), self._job_options(wanted)
                 )
         except (RedisError, OSError) as problem:  # TimeoutError is an OSError
             raise build_failure(problem, self._where) from problem

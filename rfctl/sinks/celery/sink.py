@@ -50,7 +50,12 @@ class Celery:
         queue = render_queue_name(template, delivery) if template else None
         try:
             await self._threads.run(
-                partial(self._send, build_job_id(self._name, delivery), build_job_data(delivery), queue)
+                partial(
+                    self._send,
+                    build_job_id(self._name, delivery),
+                    build_job_data(delivery, self._config),
+                    queue,
+                )
             )
         except (self._failure, OSError) as problem:
             words = hide_secrets(str(problem), self._url)

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from rfctl.section import Example, Words, check_each, require
-from rfctl.sinks.config import SinkConfig
+from rfctl.sinks.config import PayloadSection, SinkConfig
 from rfctl.sinks.contract import SinkSpec
 from rfctl.text import visible
 
@@ -26,7 +26,7 @@ def _check_variable(name: str) -> None:
         raise ValueError(f"{name} is set by rfctl")
 
 
-class CommandConfig(SinkConfig):
+class CommandConfig(PayloadSection, SinkConfig):
     """A sink of type command."""
 
     type: Literal["command"]

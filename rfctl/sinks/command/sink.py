@@ -42,6 +42,7 @@ class Command:
         self._command = tuple(config.command)
         self._timeout_ms = config.timeout_ms
         self._variables = tuple(config.env)
+        self._shape, self._raw = config.shape, config.raw
 
     async def open(self) -> None:
         """Look for the program. Raises SettingsError when it is not there or may not be run."""
@@ -57,7 +58,7 @@ class Command:
         program = await self._start(delivery)
         try:
             async with asyncio.timeout(self._timeout_ms / 1000):
-                await program.run(encode_payload(delivery))
+                await program.run(encode_payload(delivery, self._shape, raw=self._raw))
         except TimeoutError:
             limit = duration(self._timeout_ms)
             raise DeliveryError(f"the program was not done within {limit}{program.last_words()}") from None

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, model_validator
 
 from rfctl.section import SECRET, Example, Words, raise_faults, require
-from rfctl.sinks.config import ConnectingConfig
+from rfctl.sinks.config import ConnectingConfig, PayloadSection
 from rfctl.sinks.contract import SinkSpec
 from rfctl.sinks.http.addresses import find_block_reason
 from rfctl.text import hide_secrets, visible
@@ -88,7 +88,7 @@ def _find_public_fault(url: str) -> str:
     return find_block_reason(host)
 
 
-class HttpConfig(ConnectingConfig):
+class HttpConfig(PayloadSection, ConnectingConfig):
     """A sink of type http: one signed POST a message."""
 
     type: Literal["http"]

@@ -63,7 +63,7 @@ class Http:
 
     async def deliver(self, delivery: Delivery) -> None:
         """Return after a 2xx. Raises DeliveryError for any other answer, and for none."""
-        body = encode_payload(delivery)
+        body = encode_payload(delivery, self._config.shape, raw=self._config.raw)
         try:
             status, headers, rest = await self._post(body, self._headers(delivery.id, body))
         except (aiohttp.ClientError, TimeoutError) as problem:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from rfctl.section import Example, require
-from rfctl.sinks.config import SinkConfig
+from rfctl.sinks.config import PayloadSection, SinkConfig
 from rfctl.sinks.contract import SinkSpec
 from rfctl.store.keys import RESERVED_PREFIXES
 
@@ -27,7 +27,7 @@ def _check_group(group: str) -> str:
     return group
 
 
-class ListConfig(SinkConfig):
+class ListConfig(PayloadSection, SinkConfig):
     """A list in the same Redis."""
 
     type: Literal["list"]

@@ -53,7 +53,12 @@ class Rq:
         queue = render_queue_name(self._config.queue or _DEFAULT_QUEUE, delivery)
         try:
             await self._threads.run(
-                partial(self._enqueue, build_job_id(self._name, delivery), build_job_data(delivery), queue)
+                partial(
+                    self._enqueue,
+                    build_job_id(self._name, delivery),
+                    build_job_data(delivery, self._config),
+                    queue,
+                )
             )
         except (RedisError, OSError) as problem:
             raise build_failure(problem, self._where) from problem

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Literal
 
 from rfctl.section import Example
-from rfctl.sinks.config import SinkConfig
+from rfctl.sinks.config import PayloadSection, SinkConfig
 from rfctl.sinks.contract import SinkSpec
 
 
-class StdoutConfig(SinkConfig):
+class StdoutConfig(PayloadSection, SinkConfig):
     """A sink of type stdout."""
 
     type: Literal["stdout"]

@@ -21,6 +21,7 @@ class Stdout:
     """Standard output, whichever it is at the time of a delivery."""
 
     def __init__(self, name: str, config: StdoutConfig) -> None:  # noqa: ARG002 - every sink is built from the two
+        self._config = config
         self._turn = asyncio.Lock()
 
     async def open(self) -> None:
@@ -28,7 +29,7 @@ class Stdout:
 
     async def deliver(self, delivery: Delivery) -> None:
         """Return when the line is written. Raises DeliveryError, one that pauses when nobody can read any more."""
-        line = _line(encode_payload(delivery))
+        line = _line(encode_payload(delivery, self._config.shape, raw=self._config.raw))
         async with self._turn:
             try:
                 await asyncio.to_thread(_write, line)  # a full pipe must not hold up the loop

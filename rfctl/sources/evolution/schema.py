@@ -8,12 +8,13 @@ be null. What is not named here is ignored, and kept in `raw`.
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import msgspec
 
 from rfctl.model.message import normalize_phone
 from rfctl.sources.contract import UnparsedError
-from rfctl.sources.parsing import Contact, decode_json, first_nonempty, join_lines, parse_unix_ms
+from rfctl.sources.parsing import Contact, decode_part, first_nonempty, join_lines, parse_unix_ms
 from rfctl.sources.whatsapp_web import parse_vcard
 
 Content = dict[str, msgspec.Raw]
@@ -28,6 +29,15 @@ TYPES = {
     "secretEncryptedMessage": "unsupported", "encReactionMessage": "unsupported",
 }  # fmt: skip
 """What a message holds, and its type with us; the last two are an edit and a reaction that only WhatsApp can read."""
+EVENTS = frozenset({
+    "application.startup", "instance.create", "instance.delete", "status.instance", "remove.instance", "logout.instance",
+    "qrcode.updated", "connection.update", "creds.update", "messaging.history.set", "messages.set", "messages.media.update",
+    "messages.reaction", "message.receipt.update", "contacts.set", "contacts.upsert", "contacts.update", "presence.update",
+    "chats.set", "chats.upsert", "chats.update", "chats.delete", "groups.upsert", "groups.update", "group.update",
+    "group.participants.update", "groups.participants.update", "typebot.start", "typebot.change.status", "labels.edit",
+    "labels.association", "call", "call.upsert", "errors", "error",
+})  # fmt: skip
+"""The events that bring no message of a person (Events in src/api/types/wa.types.ts of the repository), with dots."""
 HEAVY = frozenset({"base64", "jpegThumbnail", "pngThumbnail", "thumbnail"})
 """Files and pictures inside a message: they are not kept."""
 FILES = frozenset({"image", "video", "audio", "voice", "document", "sticker"})
@@ -197,7 +207,7 @@ def unwrap(content: Content) -> Content:
     """Return the innermost content. Wrappers say that it disappears, is seen once, or is a document with a caption."""
     for _ in range(_DEEPEST):
         wrapper = next((name for name in _WRAPPERS if name in content), "")
-        inner = decode_json(bytes(content[wrapper]), _decode_wrapper).message if wrapper else None
+        inner = decode_part(bytes(content[wrapper]), _decode_wrapper).message if wrapper else None
         if not inner:
             break
         content = inner
@@ -214,9 +224,9 @@ def find_content_name(content: Content) -> str:
 def read_body(name: str, raw: bytes) -> Body:
     """Parse one content. A type that we do not know may use these names otherwise: then its body is empty."""
     if name == "conversation":
-        return Body(text=decode_json(raw, _decode_text))
+        return Body(text=decode_part(raw, _decode_text))
     try:
-        body: Body = decode_json(raw, _decode_body)
+        body: Body = decode_part(raw, _decode_body)
     except UnparsedError:
         if name in TYPES:
             raise
@@ -244,9 +254,19 @@ def find_button(body: Body) -> str:
     )
 
 
+def find_facts(kind: str, body: Body) -> dict[str, Any]:
+    """Return what a worker may want to know without reading `raw`."""
+    if kind == "location":
+        place = {"latitude": body.degreesLatitude, "longitude": body.degreesLongitude}
+        return {"location": {**place, "name": body.name or "", "address": body.address or ""}}
+    if kind == "contacts":
+        return {"contacts": [person.read() for person in body.people]}
+    return {"button": find_button(body)} if kind == "button" else {}
+
+
 def _chosen(vote: Vote | None) -> str:
     """Return the chosen names; before they are decrypted there are only hashes, which say nothing."""
     try:
-        return join_lines(decode_json(bytes(vote.selectedOptions), _decode_options)) if vote else ""
+        return join_lines(decode_part(bytes(vote.selectedOptions), _decode_options)) if vote else ""
     except UnparsedError:
         return ""

@@ -24,10 +24,12 @@ from typing import Any
 
 import msgspec
 
-from rfctl.model.message import Media, Message, Unparsed
+from rfctl.model.company import decode_company
+from rfctl.model.message import Media, Message, Unparsed, normalize_phone
 from rfctl.sources.contract import ParseResult, Request, Source, UnparsedError
 from rfctl.sources.evolution.config import EvolutionConfig
 from rfctl.sources.evolution.schema import (
+    EVENTS,
     FILES,
     HEAVY,
     TYPES,
@@ -37,29 +39,37 @@ from rfctl.sources.evolution.schema import (
     Protocol,
     Quoted,
     Time,
-    find_button,
     find_content_name,
+    find_facts,
     find_text,
     parse_time_ms,
     read_body,
     unwrap,
 )
 from rfctl.sources.evolution.token import is_signed
+from rfctl.sources.forms import format_native_flow
+from rfctl.sources.inline_files import is_note
 from rfctl.sources.parsing import (
     any_secret,
+    build_id_scope,
     build_metadata,
     check_limits,
     constant_time_equal,
     decode_json,
+    decode_part,
     first_nonempty,
     normalize_type,
     strip_bearer,
     strip_fields,
 )
+from rfctl.sources.whatsapp_web import is_no_message
 
 _EDITED = {14, "14", "MESSAGE_EDIT"}
 _DELETED = {0, "0", "REVOKE"}
-_COUNTED = {"messages.update": "status", "send.message": "own", "send.message.update": "own"}
+_COUNTED = {
+    **dict.fromkeys(EVENTS, "event"),
+    "messages.update": "status", "send.message": "own", "send.message.update": "own",
+}  # fmt: skip
 _API_KEY = re.compile(rb'("apikey"\s*:\s*)"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\Z)', re.IGNORECASE | re.DOTALL)
 
 
@@ -115,18 +125,23 @@ class Evolution(Source):
         return any_secret(self._config.secrets, matches)
 
     def redact(self, body: bytes) -> bytes:
-        """Return the body with the API key emptied; otherwise it is the same to the byte."""
-        return _API_KEY.sub(rb'\1""', body)
+        """Return the body with the API key emptied, and without large files; otherwise it is the same to the byte."""
+        return _API_KEY.sub(rb'\1""', super().redact(body))
 
     def parse(self, body: bytes) -> ParseResult:
         """Read one event. Raises UnparsedError when it is none."""
         event: _Event = decode_json(self.redact(body), _decode_event)
         name = event.event.lower().replace("_", ".").replace("-", ".")
         result = ParseResult()
-        read, items = self._read.get(name), _items(bytes(event.data))
-        if read is None or not items:
-            result.skip(_COUNTED.get(name, "event"))
+        read = self._read.get(name)
+        if name in _COUNTED:
+            result.skip(_COUNTED[name])
             return result
+        if read is None:
+            raise UnparsedError(f"an event that rfctl does not know: {event.event[:64]}")
+        items = _items(strip_fields(bytes(event.data), HEAVY))
+        if not items:
+            result.skip("event")
         for raw in items:
             try:
                 read(raw, event, result)
@@ -135,11 +150,10 @@ class Evolution(Source):
         return result
 
     def _upsert(self, raw: bytes, event: _Event, result: ParseResult) -> None:
-        raw = strip_fields(raw, HEAVY)
-        item: _Item = decode_json(raw, _decode_item)
+        item: _Item = decode_part(raw, _decode_item)
         content = unwrap(item.message or {})
         name = find_content_name(content)
-        if item.key.is_feed or not name:
+        if item.key.is_feed or not name or (name != "protocolMessage" and is_no_message(name)):
             result.skip("event")
         elif item.key.fromMe:
             result.skip("own")
@@ -152,23 +166,24 @@ class Evolution(Source):
         body = read_body(name, bytes(content[name]))
         kind = TYPES.get(name) or normalize_type(name)
         kind = "voice" if kind == "audio" and body.ptt else kind
+        form = format_native_flow(content)
         return self._message(
             item.key,
             event,
-            text=find_text(kind, body),
+            text=find_text(kind, body) if form is None else form,
             id=item.key.id or "",
             sent_ms=parse_time_ms(item.messageTimestamp),
             type=kind,
             media=_media(kind, body, item),
             refers=_refers(body, item),
-            metadata=build_metadata(raw, **_facts(kind, body, item)),
+            metadata=build_metadata(raw, senderName=item.pushName, **find_facts(kind, body)),
         )
 
     def _protocol(
         self, raw: bytes, item: _Item, content: Content, event: _Event, result: ParseResult
     ) -> None:
         """Read an edit or a deletion that came as a message; here the outer key names its sender."""
-        change: Protocol = decode_json(bytes(content["protocolMessage"]), _decode_protocol)
+        change: Protocol = decode_part(bytes(content["protocolMessage"]), _decode_protocol)
         about = change.key.id if change.key and change.key.id else ""
         if change.type in _DELETED:
             fields: dict[str, Any] = {"id": _deletion_id(about), "type": "deletion", "text": ""}
@@ -184,8 +199,7 @@ class Evolution(Source):
         result.messages.append(message)
 
     def _edited(self, raw: bytes, event: _Event, result: ParseResult) -> None:
-        raw = strip_fields(raw, HEAVY)
-        change: Protocol = decode_json(raw, _decode_protocol)
+        change: Protocol = decode_part(raw, _decode_protocol)
         key = change.key or Key()
         if change.type not in _EDITED:
             result.skip("event")  # a deletion comes as messages.delete too, and there it says of whom
@@ -196,36 +210,43 @@ class Evolution(Source):
             result.skip("own")
             return
         # It has no id of its own, and a second edit of the same message must have another one.
-        mark = hashlib.sha256(raw).hexdigest()[:16]
-        fields: dict[str, Any] = {"refers": key.id or "", "type": "edit", "text": _new_text(change)}
+        text, edited_ms = _new_text(change), parse_time_ms(change.timestampMs)
+        # Not of the whole report: it may come twice, with another spelling of the chat.
+        mark = hashlib.sha256(f"{edited_ms}:{text}".encode(errors="replace")).hexdigest()[:16]
+        fields: dict[str, Any] = {"refers": key.id or "", "type": "edit", "text": text}
         fields |= {
             "id": f"{key.id}:edit:{mark}" if key.id else "",
-            "sent_ms": parse_time_ms(change.timestampMs),
+            "older_id": f"{key.id}:edit:{hashlib.sha256(raw).hexdigest()[:16]}" if key.id else "",
+            "sent_ms": edited_ms,
         }
         result.messages.append(self._message(key, event, metadata=build_metadata(raw), **fields))
 
     def _deleted(self, raw: bytes, event: _Event, result: ParseResult) -> None:
-        deletion: _Deletion = decode_json(raw, _decode_deletion)
+        deletion: _Deletion = decode_part(raw, _decode_deletion)
         key = deletion.key or deletion
         if key.fromMe or key.is_feed:
             result.skip("own" if key.fromMe else "event")
             return
         fields = {"id": _deletion_id(key.id or ""), "refers": key.id or "", "type": "deletion"}
-        result.messages.append(
-            self._message(key, event, text="", metadata=build_metadata(strip_fields(raw, HEAVY)), **fields)
-        )
+        result.messages.append(self._message(key, event, text="", metadata=build_metadata(raw), **fields))
 
     def _message(self, key: Key, event: _Event, **fields: Any) -> Message:
         message = Message(
-            channel=self._name, company=self._config.company or None, platform="whatsapp",
-            account=event.instance, phone=key.phone, alias=key.alias, chat=key.chat, **fields,
+            channel=self._name, company=decode_company(self._config.company), platform="whatsapp",
+            account=event.instance, phone=key.phone, alias=key.alias, chat=key.chat, id_scope=self._id_scope(event), **fields,
         )  # fmt: skip
         return check_limits(message, self._max_text_bytes)
+
+    def _id_scope(self, event: _Event) -> tuple[str, ...]:
+        """Return the scope of ids: our number where the body names it, since two servers may have an instance `bot`."""
+        ours = normalize_phone(event.sender or "")
+        fallback = self._config.find_id_scope(self._name)
+        return build_id_scope("evolution", ours, fallback, "" if ours else event.instance)
 
 
 def _items(data: bytes) -> list[bytes]:
     """Return the messages of an event: Evolution can be set to collect several into a list."""
-    return [bytes(item) for item in decode_json(data, _decode_list)] if data[:1] == b"[" else [data]
+    return [bytes(item) for item in decode_part(data, _decode_list)] if data[:1] == b"[" else [data]
 
 
 def _alone(event: _Event, raw: bytes) -> bytes:
@@ -265,26 +286,13 @@ def _media(kind: str, body: Body, item: _Item) -> tuple[Media, ...]:
     """
     if kind not in FILES:
         return ()
-    copy = decode_json(bytes((item.message or {}).get("mediaUrl", b"null")), _decode_text)
+    copy = decode_part(bytes((item.message or {}).get("mediaUrl", b"null")), _decode_text)
     return (
         Media(
             id=item.key.id or "",
-            url=copy or "",
+            url="" if is_note(copy or "") else copy or "",
             mime=body.mimetype or "",
             caption=body.caption or "",
             name=body.fileName or "",
         ),
     )
-
-
-def _facts(kind: str, body: Body, item: _Item) -> dict[str, Any]:
-    """Return what a worker may want to know without reading `raw`."""
-    facts: dict[str, Any] = {"senderName": item.pushName}
-    if kind == "location":
-        place = {"latitude": body.degreesLatitude, "longitude": body.degreesLongitude}
-        facts["location"] = {**place, "name": body.name or "", "address": body.address or ""}
-    if kind == "contacts":
-        facts["contacts"] = [person.read() for person in body.people]
-    if kind == "button":
-        facts["button"] = find_button(body)
-    return facts

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
 from rfctl.section import Example, raise_faults
-from rfctl.sources.config import SourceConfig
+from rfctl.sources.config import SourceConfig, find_token_fault
 from rfctl.sources.contract import SourceSpec
 from rfctl.sources.generic.json_path import Path
 
@@ -25,9 +26,9 @@ def check_mapping(mapping: Mapping[str, str]) -> list[str]:
         f"unknown key `{key}`: one of {', '.join(MAP_KEYS)}" for key in mapping if key not in MAP_KEYS
     ]
     problems += [
-        f"`{key}`: `{path}` is no path: names and list indexes between dots, as in data.messages.0.text"
+        f"`{key}`: `{path}` {fault}"
         for key, path in mapping.items()
-        if key in MAP_KEYS and not Path.is_valid(path)
+        if key in MAP_KEYS and (fault := Path.find_fault(path))
     ]
     if "phone" not in mapping:
         problems.append("`phone` is missing: where does it say who sent the message?")
@@ -40,6 +41,12 @@ def _is_mapping(mapping: dict[str, str]) -> dict[str, str]:
     if mapping:
         raise_faults([("", problem) for problem in check_mapping(mapping)])
     return mapping
+
+
+def _is_header_name(name: str) -> str:
+    if name and not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", name):
+        raise ValueError("no request can have this header: write its name alone, as in X-Token")
+    return name
 
 
 class GenericConfig(SourceConfig):
@@ -58,7 +65,7 @@ class GenericConfig(SourceConfig):
         "header has the hex or base64 HMAC of the body. node: it has the X-Signature and X-Timestamp of the Node service. "
         "A source without a map always uses node.",
     )
-    auth_header: str = Field(
+    auth_header: Annotated[str, AfterValidator(_is_header_name)] = Field(
         "",
         description="The header that auth looks at, for a source with a map. Empty: Authorization.",
         examples=["X-Token"],
@@ -71,6 +78,16 @@ class GenericConfig(SourceConfig):
             raise_faults(
                 [(name, "is for a source with a map: without one X-Signature is looked at") for name in names]
             )
+        if self.auth == "node" and self.auth_header:
+            raise_faults(
+                [("auth_header", "is not looked at with auth = node: take it away, or set another auth")]
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _a_token_can_match(self) -> Self:
+        if self.map and self.auth == "token":
+            raise_faults([("secrets", fault) for fault in map(find_token_fault, self.secrets) if fault])
         return self
 
     @property

@@ -6,16 +6,21 @@ that is nested too deeply.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
-from rfctl.sources.parsing import decode_json
+from rfctl.sources.parsing import decode_part
 
 _decode_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
+
+
+_STRANGE = re.compile(r"\*+|\$|\S*\[[^\]]*\]|\s.*|.*\s")
+"""A step in the spelling of another kind of path. No name of a JSON field is like that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,16 +31,34 @@ class Path:
     from_top: bool = False
 
     @staticmethod
-    def is_valid(text: str) -> bool:
-        """Say whether a text is a path."""
+    def find_fault(text: str) -> str:
+        """Return what is wrong with a text as a path, and what to write; "" when it is one."""
         rest = text.removeprefix("/")
-        return text == "/" or (bool(rest) and all(rest.split(".")))
+        if text != "/" and not (rest and all(rest.split("."))):
+            return "is no path: names and list indexes between dots, as in data.messages.0.text"
+        strange = next((step for step in rest.split(".") if _STRANGE.fullmatch(step)), "")
+        is_pointer = text.startswith("/") and "/" in rest
+        if not (strange or is_pointer):
+            return ""
+        fault = f"can never match: `{strange or rest}` is no name of a field"
+        if "*" in strange:
+            return (
+                f"{fault}. Write an index for it, as in {_respell(rest)}, or the path of the list as `each`"
+            )
+        return f"{fault}. Write {_respell(rest)}"
 
     @classmethod
     def parse(cls, text: str) -> Path:
         """Return the path behind a text."""
         rest = text.removeprefix("/")
         return cls(tuple(rest.split(".")) if rest else (), from_top=text.startswith("/"))
+
+
+def _respell(path: str) -> str:
+    """Return a path of another kind (JSONPath, JSON Pointer) as one of ours."""
+    dotted = re.sub(r"\[['\"]?([^\]'\"]*)['\"]?\]", r".\1", path).replace("/", ".")
+    steps = (re.sub(r"\*+", "0", step.strip()) for step in dotted.split("."))
+    return ".".join(step for step in steps if step and step != "$") or "names between dots"
 
 
 def find_value(value: Any, steps: Sequence[str]) -> Any:
@@ -71,9 +94,9 @@ def replace_raw(raw: bytes, steps: Sequence[str], value: bytes) -> bytes:
 
 def _parts(raw: bytes) -> dict[str, bytes]:
     if raw.startswith(b"{"):
-        return {name: bytes(part) for name, part in decode_json(raw, _decode_object).items()}
+        return {name: bytes(part) for name, part in decode_part(raw, _decode_object).items()}
     if raw.startswith(b"["):
-        return {str(place): bytes(part) for place, part in enumerate(decode_json(raw, _decode_list))}
+        return {str(place): bytes(part) for place, part in enumerate(decode_part(raw, _decode_list))}
     return {}
 
 

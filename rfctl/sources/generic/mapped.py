@@ -18,22 +18,26 @@ from typing import Any
 
 import msgspec
 
+from rfctl.model.company import Company, decode_company, format_company
 from rfctl.model.message import Media, Message, Unparsed, normalize_phone
 from rfctl.sources.contract import ParseResult, Request, Source, UnparsedError
 from rfctl.sources.generic import node_form
 from rfctl.sources.generic.config import GenericConfig
 from rfctl.sources.generic.json_path import Path, find_raw, find_value, replace_raw
+from rfctl.sources.inline_files import is_note
 from rfctl.sources.parsing import (
     any_secret,
+    build_id_scope,
     build_metadata,
     check_limits,
     constant_time_equal,
     decode_json,
+    decode_part,
     parse_unix_ms,
     repair_surrogates,
     strip_bearer,
 )
-from rfctl.sources.whatsapp_web import find_type, find_type_by_mime
+from rfctl.sources.whatsapp_web import find_own_part, find_type, find_type_by_mime, is_no_message
 
 _FALSE: tuple[Any, ...] = (None, False, 0, "", "0", "false", [], {})
 _decode = msgspec.json.Decoder().decode
@@ -68,12 +72,12 @@ class Mapped(Source):
 
     def parse(self, body: bytes) -> ParseResult:
         """Read each message. Raises UnparsedError for a body that is not JSON or has no list at `each`."""
-        top = decode_json(body, _decode)
-        repaired = repair_surrogates(body)
+        repaired = repair_surrogates(self.redact(body))
+        top = decode_json(repaired, _decode)
         result = ParseResult()
         for place, raw in enumerate(self._elements(repaired)):
             try:
-                self._read(decode_json(raw, _decode), top, raw, result)
+                self._read(decode_part(raw, _decode), top, raw, result)
             except UnparsedError as problem:
                 result.unparsed.append(
                     Unparsed(self._alone(repaired, raw), _where(self._each, place, problem))
@@ -86,7 +90,7 @@ class Mapped(Source):
         elements = find_raw(body, self._each.steps)
         if elements is None or not elements.startswith(b"["):
             raise UnparsedError("there is no list of messages at `each`")
-        return [bytes(element) for element in decode_json(elements, _decode_list)]
+        return [bytes(element) for element in decode_part(elements, _decode_list)]
 
     def _alone(self, body: bytes, element: bytes) -> bytes:
         """Return the body with only this message in it, so that it can be parsed again."""
@@ -100,27 +104,47 @@ class Mapped(Source):
         if facts.get("skip_if") not in _FALSE:
             result.skip("own")
             return
-        message = check_limits(self._message(facts, raw), self._max_text_bytes)
+        message = self._message(facts, raw)
         if not (message.text or message.media or facts.get("type")):
             raise UnparsedError("neither text nor media")
-        result.messages.append(message)
+        if not (message.text or message.media) and is_no_message(_word(facts, "type")):
+            result.skip("event")
+        else:
+            result.messages.append(check_limits(message, self._max_text_bytes))
 
     def _message(self, facts: dict[str, Any], raw: bytes) -> Message:
         phone, chat = normalize_phone(_name(facts, "phone")), _name(facts, "chat")
         media = _media(facts)
+        whole_id = _name(facts, "id") if "id" in self._paths else self._make_id()
+        own_id = find_own_part(whole_id)
         return Message(
             phone=phone,
             text=_word(facts, "text") or _word(facts, "caption"),
-            id=_name(facts, "id") if "id" in self._paths else self._make_id(),
+            id=own_id,
+            id_scope=self._id_scope(facts, () if own_id != whole_id else (chat, phone)),
+            older_id=whole_id if own_id != whole_id else "",
             channel=self._name,
-            company=_name(facts, "company") or self._config.company or None,
+            company=_own_or(_company(facts), self._config.company),
             account=_name(facts, "account"),
             chat="" if normalize_phone(chat) == phone else chat,
             sent_ms=_time(facts.get("time")),
             type=_type(_word(facts, "type"), media),
             media=media,
-            metadata=build_metadata(raw.strip(), senderName=_word(facts, "name")),
+            metadata=build_metadata(
+                raw.strip(),
+                senderName=_word(facts, "name"),
+                providerId=whole_id if own_id != whole_id else "",
+            ),
         )
+
+    def _id_scope(self, facts: dict[str, Any], sender: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the scope of an id. Anybody's ids may be small numbers, so this source, chat and sender are in it.
+
+        WhatsApp's are unique in an account, and its chat and sender have several spellings: then `sender` is empty.
+        """
+        whose = (_name(facts, "account"), format_company(_company(facts)))
+        id_scope = self._config.find_id_scope(self._name)
+        return build_id_scope("generic", "", id_scope, *whose, *sender)
 
 
 def build_generic(name: str, config: GenericConfig, max_text_bytes: int) -> Source:
@@ -152,6 +176,16 @@ def _name(facts: dict[str, Any], key: str) -> str:
     return _word(facts, key)
 
 
+def _company(facts: dict[str, Any]) -> Company:
+    """Return the company as the body has it: a whole number stays one, and a text stays text."""
+    text = _name(facts, "company")
+    return facts["company"] if text and isinstance(facts["company"], int) else text or None
+
+
+def _own_or(company: Company, of_the_source: int | str) -> Company:
+    return decode_company(of_the_source) if company is None else company
+
+
 def _word(facts: dict[str, Any], key: str) -> str:
     value = facts.get(key)
     if value is None:
@@ -177,6 +211,7 @@ def _time(value: Any) -> int | None:
 
 def _media(facts: dict[str, Any]) -> tuple[Media, ...]:
     url, media_id = _word(facts, "media_url"), _word(facts, "media_id")
+    url = "" if is_note(url) else url
     if not (url or media_id):
         return ()
     mime, caption = _word(facts, "media_mime"), _word(facts, "caption")

@@ -16,10 +16,25 @@ from datetime import UTC, datetime
 import msgspec
 
 from rfctl.errors import BadRequestError
-from rfctl.model.message import MAX_COMPANY_CHARS, MAX_ID_CHARS, MAX_PHONE_CHARS, Message, normalize_phone
+from rfctl.model.company import Company, decode_company, format_company
+from rfctl.model.message import (
+    MAX_COMPANY_CHARS,
+    MAX_ID_CHARS,
+    MAX_PHONE_CHARS,
+    Message,
+    is_blank,
+    normalize_phone,
+)
+from rfctl.model.strict_json import find_json_fault
 from rfctl.sources.contract import ParseResult, Request, Source
 from rfctl.sources.generic.config import GenericConfig
-from rfctl.sources.parsing import SECONDS_BELOW, any_secret, constant_time_equal, repair_surrogates
+from rfctl.sources.parsing import (
+    SECONDS_BELOW,
+    any_secret,
+    build_id_scope,
+    constant_time_equal,
+    repair_surrogates,
+)
 
 CHANNEL = "generic"
 BATCHED = "/webhook/whatsapp/batched"
@@ -30,12 +45,16 @@ MAX_MESSAGES = 1000
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The longest text (bytes), the company of a message that names none ("": nobody's), and the source and network."""
+    """The longest text (bytes), the company of a message that names none ("": nobody's), the source and the network.
+
+    `id_scope` is under which name ids are remembered; "" stands for the source's.
+    """
 
     max_text_bytes: int = 65_536
-    company: str = ""
+    company: int | str = ""
     channel: str = CHANNEL
     platform: str = ""
+    id_scope: str = ""
 
 
 class _Item(msgspec.Struct, rename={"sender": "from"}):
@@ -117,7 +136,7 @@ class NodeForm(Source):
         make_id: Callable[[], str] = generate_id,
     ) -> None:
         self._secrets = config.secrets
-        self._limits = Limits(max_text_bytes, config.company, name, "whatsapp")
+        self._limits = Limits(max_text_bytes, config.company, name, "whatsapp", config.find_id_scope(name))
         self._make_id = make_id
 
     def verify(self, request: Request, now_ms: int) -> bool:
@@ -140,25 +159,33 @@ class NodeForm(Source):
 def _parse(body: bytes) -> _Request:
     try:
         body.decode()
-        return _decode(repair_surrogates(body))
+        request = _decode(repair_surrogates(body))
     except UnicodeDecodeError as problem:
         raise BadRequestError(f"the body is not UTF-8: {problem.reason} at byte {problem.start}") from None
     except msgspec.ValidationError as problem:
         raise BadRequestError(f"wrong shape: {problem}") from None
     except (msgspec.DecodeError, RecursionError) as problem:
         raise BadRequestError(f"the body is not JSON: {problem}") from None
+    if fault := find_json_fault(body):
+        raise BadRequestError(f"the body has what no strict reader of JSON takes: {fault}")
+    return request
 
 
 def _message(item: _Item, request: _Item, limits: Limits, make_id: Callable[[], str], where: str) -> Message:
     id_ = item.messageId if item.messageId not in (None, "") else item.id
-    company = item.companyId if item.companyId not in (None, "") else request.companyId
+    phone, company = _phone(item.sender, where), _company(item, request, where)
+    # Anybody's ids may be small numbers: they are each sender's own, and each tenant's.
+    id_scope = build_id_scope(
+        "generic", "", limits.id_scope or limits.channel, format_company(company), phone
+    )
     return Message(
-        phone=_phone(item.sender, where),
+        phone=phone,
         text=_text(item, limits.max_text_bytes, where),
         id=_short(id_, MAX_ID_CHARS, "messageId", where) or make_id(),
+        id_scope=id_scope,
         channel=limits.channel,
         platform=limits.platform,
-        company=_short(company, MAX_COMPANY_CHARS, "companyId", where) or limits.company or None,
+        company=decode_company(limits.company) if company is None else company,
         sent_ms=_sent_ms(item.timestamp, where),
         type=_short(item.type, 64, "type", where) or "text",
         metadata=_metadata(item.metadata, where),
@@ -175,13 +202,20 @@ def _phone(sender: str | int | None, where: str) -> str:
     return phone
 
 
+def _company(item: _Item, request: _Item, where: str) -> Company:
+    """Return the company as the body has it, None when it names none."""
+    company = item.companyId if item.companyId not in (None, "") else request.companyId
+    _short(company, MAX_COMPANY_CHARS, "companyId", where)
+    return decode_company(company)
+
+
 def _text(item: _Item, most: int, where: str) -> str:
     text = item.message if item.message is not None else item.body
     if not text:
         raise BadRequestError(f"{where}`message` is missing or empty: there is nothing to hand over")
     if len(text) > most or len(text.encode()) > most:
         raise BadRequestError(f"{where}`message` is longer than {most} bytes (batching.max_text_bytes)")
-    return text
+    return "" if is_blank(text) else text
 
 
 def _short(value: str | int | None, most: int, name: str, where: str) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from rfctl.section import Example
-from rfctl.sources.config import SourceConfig
+from pydantic import model_validator
+
+from rfctl.section import Example, raise_faults
+from rfctl.sources.config import SourceConfig, find_token_fault
 from rfctl.sources.contract import MEDIA_BODY_BYTES, SourceSpec
 
 
@@ -13,6 +15,11 @@ class GreenApiConfig(SourceConfig):
     """A source of type green-api."""
 
     type: Literal["green-api"]
+
+    @model_validator(mode="after")
+    def _a_token_can_match(self) -> Self:
+        raise_faults([("secrets", fault) for fault in map(find_token_fault, self.secrets) if fault])
+        return self
 
 
 SPEC = SourceSpec(

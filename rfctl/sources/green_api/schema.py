@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from rfctl.model.message import Media
+from rfctl.sources.inline_files import is_note
 from rfctl.sources.parsing import Contact, first_nonempty, join_lines
 from rfctl.sources.whatsapp_web import find_type, find_type_by_mime, parse_vcard
 
@@ -225,7 +226,7 @@ def build_media(data: MessageData) -> tuple[Media, ...]:
         return ()
     return (
         Media(
-            url=file.downloadUrl or "",
+            url="" if is_note(file.downloadUrl or "") else file.downloadUrl or "",
             mime=file.mimeType or "",
             caption=file.caption or "",
             name=file.fileName or "",

@@ -16,8 +16,10 @@ from __future__ import annotations
 
 import msgspec
 
+from rfctl.model.company import decode_company
 from rfctl.model.message import Message, Unparsed, normalize_phone
 from rfctl.sources.contract import ParseResult, Request, Source, UnparsedError
+from rfctl.sources.forms import format_native_flow
 from rfctl.sources.green_api.config import GreenApiConfig
 from rfctl.sources.green_api.schema import (
     Body,
@@ -31,33 +33,49 @@ from rfctl.sources.green_api.schema import (
 )
 from rfctl.sources.parsing import (
     any_secret,
+    build_id_scope,
     build_metadata,
     check_limits,
     constant_time_equal,
     decode_json,
+    decode_part,
     first_nonempty,
     parse_unix_ms,
     repair_surrogates,
     strip_bearer,
     strip_fields,
 )
+from rfctl.sources.whatsapp_web import is_no_message
 
 _MESSAGE = "incomingMessageReceived"
 _SKIPPED = {
     "outgoingMessageReceived": "own",
     "outgoingAPIMessageReceived": "own",
     "outgoingMessageStatus": "status",
-}
+    **dict.fromkeys(
+        (
+            "stateInstanceChanged", "statusInstanceChanged", "deviceInfo", "incomingCall", "outgoingCall", "incomingBlock",
+            "quotaExceeded", "avatarInfo", "contactInfo",
+        ),
+        "event",
+    ),
+}  # fmt: skip
+"""The notifications that bring no message of a person (https://green-api.com/en/docs/api/receiving/)."""
 _MAX = "v3"
 """What GREEN-API calls the messenger MAX."""
-_HEAVY = frozenset({"jpegThumbnail"})
+_HEAVY = frozenset({"jpegThumbnail", "base64"})
 
 
 class _Notification(msgspec.Struct):
     typeWebhook: str  # noqa: N815 - the provider's name
 
 
+class _Parts(msgspec.Struct):
+    messageData: dict[str, msgspec.Raw]  # noqa: N815
+
+
 _decode_notification = msgspec.json.Decoder(_Notification).decode
+_decode_parts = msgspec.json.Decoder(_Parts).decode
 _decode_body = msgspec.json.Decoder(Body).decode
 
 
@@ -81,11 +99,14 @@ class GreenApi(Source):
 
     def parse(self, body: bytes) -> ParseResult:
         """Read the notification. Raises UnparsedError when it is none."""
+        body = self.redact(body)
         kind = decode_json(body, _decode_notification).typeWebhook
         result = ParseResult()
-        if kind != _MESSAGE:
-            result.skip(_SKIPPED.get(kind, "event"))
+        if kind in _SKIPPED:
+            result.skip(_SKIPPED[kind])
             return result
+        if kind != _MESSAGE:
+            raise UnparsedError(f"a notification that rfctl does not know: {kind[:64]}")
         try:
             self._read(body, result)
         except UnparsedError as problem:
@@ -93,20 +114,23 @@ class GreenApi(Source):
         return result
 
     def _read(self, raw: bytes, result: ParseResult) -> None:
-        body = decode_json(raw, _decode_body)
-        if body.senderData.chatType == "channel":
-            result.skip("event")  # a post to everybody, not a message to us
+        raw = repair_surrogates(raw)
+        body = decode_part(raw, _decode_body)
+        is_post = body.senderData.chatType == "channel"  # to everybody, not to us
+        if is_post or is_no_message(body.messageData.typeMessage):
+            result.skip("event")
             return
         result.messages.append(self._message(body, raw))
 
     def _message(self, body: Body, raw: bytes) -> Message:
-        instance = body.instanceData
+        instance, form = body.instanceData, _find_form(raw)
         message = Message(
             phone=_phone(body),
-            text=find_text(body),
+            text=find_text(body) if form is None else form,
             id=body.idMessage or "",
+            id_scope=self._id_scope(body),
             channel=self._name,
-            company=self._config.company or None,
+            company=decode_company(self._config.company),
             platform="max" if instance.typeInstance == _MAX else instance.typeInstance or "whatsapp",
             account="" if instance.idInstance is None else str(instance.idInstance),
             chat=body.senderData.chatId or "" if body.in_group else "",
@@ -117,6 +141,19 @@ class GreenApi(Source):
             metadata=_metadata(body, raw),
         )
         return check_limits(message, self._max_text_bytes)
+
+    def _id_scope(self, body: Body) -> tuple[str, ...]:
+        """Return the scope of ids. Only WhatsApp's are unique in an account; those of other messengers may count in a chat."""
+        instance, sender = body.instanceData, body.senderData
+        account = "" if instance.idInstance is None else str(instance.idInstance)
+        is_whatsapp = (instance.typeInstance or "whatsapp") == "whatsapp"
+        narrower = () if is_whatsapp else (sender.chatId or "", sender.sender or "")
+        return build_id_scope("green-api", account, self._config.find_id_scope(self._name), *narrower)
+
+
+def _find_form(raw: bytes) -> str | None:
+    # Only WhatsApp's own object has it. It is not documented, and no other message costs a second reading.
+    return format_native_flow(decode_part(raw, _decode_parts).messageData) if b"aramsJ" in raw else None
 
 
 def _phone(body: Body) -> str:
@@ -130,7 +167,7 @@ def _phone(body: Body) -> str:
 def _metadata(body: Body, raw: bytes) -> bytes:
     sender = body.senderData
     return build_metadata(
-        strip_fields(repair_surrogates(raw).strip(), _HEAVY),
+        strip_fields(raw.strip(), _HEAVY),
         senderName=first_nonempty(sender.senderName, sender.senderContactName),
         location=build_location(body.messageData),
         contacts=list_contacts(body.messageData),

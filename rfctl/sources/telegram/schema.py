@@ -32,14 +32,23 @@ SERVICE = frozenset({
     "new_chat_members", "left_chat_member", "chat_owner_left", "chat_owner_changed", "new_chat_title",
     "new_chat_photo", "delete_chat_photo", "group_chat_created", "supergroup_chat_created",
     "channel_chat_created", "message_auto_delete_timer_changed", "migrate_to_chat_id",
-    "migrate_from_chat_id", "pinned_message", "successful_payment", "refunded_payment", "users_shared",
-    "chat_shared", "connected_website", "write_access_allowed", "passport_data",
+    "migrate_from_chat_id", "pinned_message", "refunded_payment", "connected_website", "write_access_allowed",
+    "gift", "unique_gift", "gift_upgrade_sent", "giveaway", "giveaway_winners", "poll_option_added",
+    "poll_option_deleted", "suggested_post_approved", "suggested_post_approval_failed", "suggested_post_declined",
+    "suggested_post_paid", "suggested_post_refunded", "managed_bot_created",
     "proximity_alert_triggered", "boost_added", "chat_background_set", "checklist_tasks_done",
     "checklist_tasks_added", "direct_message_price_changed", "paid_message_price_changed",
     "forum_topic_created", "forum_topic_edited", "forum_topic_closed", "forum_topic_reopened",
     "general_forum_topic_hidden", "general_forum_topic_unhidden", "giveaway_created", "giveaway_completed",
     "video_chat_scheduled", "video_chat_started", "video_chat_ended", "video_chat_participants_invited",
 })  # fmt: skip
+"""What a chat says of itself. Payments, shared users and passports are none: by them a person answers the bot."""
+EVENTS = frozenset({
+    "business_connection", "message_reaction_count", "inline_query", "chosen_inline_result", "shipping_query",
+    "pre_checkout_query", "purchased_paid_media", "poll", "poll_answer", "my_chat_member", "chat_member",
+    "chat_join_request", "chat_boost", "removed_chat_boost", "managed_bot", "subscription",
+})  # fmt: skip
+"""The kinds of updates that bring no message."""
 
 # Bounded: an integer that no 64 bits hold could be read, but not be written again.
 _Id = Annotated[int, msgspec.Meta(ge=-(1 << 62), le=1 << 62)]
@@ -217,6 +226,7 @@ class Update(msgspec.Struct):
     business_message: msgspec.Raw = _Nothing
     edited_business_message: msgspec.Raw = _Nothing
     deleted_business_messages: msgspec.Raw = _Nothing
+    guest_message: msgspec.Raw = _Nothing
     callback_query: msgspec.Raw = _Nothing
     message_reaction: msgspec.Raw = _Nothing
 

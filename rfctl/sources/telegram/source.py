@@ -17,19 +17,23 @@ The facts behind it (https://core.telegram.org/bots/api):
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
+from rfctl.model.company import decode_company
 from rfctl.model.message import Media, Message, Unparsed, normalize_phone
 from rfctl.sources.contract import ParseResult, Request, Source, UnparsedError
 from rfctl.sources.parsing import (
     Contact,
     any_secret,
+    build_id_scope,
     build_metadata,
     check_limits,
     constant_time_equal,
     decode_json,
+    decode_part,
     first_nonempty,
     normalize_type,
     parse_unix_ms,
@@ -37,6 +41,7 @@ from rfctl.sources.parsing import (
 from rfctl.sources.telegram.config import TelegramConfig
 from rfctl.sources.telegram.schema import (
     ABOUT,
+    EVENTS,
     FILES,
     SERVICE,
     TYPES,
@@ -74,10 +79,12 @@ class Telegram(Source):
 
     def parse(self, body: bytes) -> ParseResult:
         """Read one update. Raises UnparsedError when it is none."""
+        body = self.redact(body)
         update: Update = decode_json(body, decode_update)
         result = ParseResult()
         kind = next((name for name in update.__struct_fields__[1:] if bytes(getattr(update, name))), "")
         if not kind:
+            _check_is_event(decode_json(body, decode_names))
             result.skip("event")
             return result
         try:
@@ -87,6 +94,7 @@ class Telegram(Source):
         return result
 
     def _read(self, kind: str, raw: bytes, update_id: int, result: ParseResult) -> None:
+        raw = raw.strip()
         if kind == "deleted_business_messages":
             result.messages.extend(self._deletions(raw))
         elif kind == "callback_query":
@@ -94,9 +102,9 @@ class Telegram(Source):
         elif kind == "message_reaction":
             result.messages.append(self._reaction(raw, update_id))
         else:
-            post = decode_json(raw, decode_post)
+            post = decode_part(raw, decode_post)
             edited = kind.startswith("edited_")
-            if skipped := _skipped(post, edited=edited):
+            if skipped := _skipped(post, raw, edited=edited):
                 result.skip(skipped)
             else:
                 result.messages.append(self._edit(post, raw, update_id) if edited else self._post(post, raw))
@@ -125,7 +133,7 @@ class Telegram(Source):
         )  # fmt: skip
 
     def _press(self, raw: bytes) -> Message:
-        pressed: Pressed = decode_json(raw, decode_pressed)
+        pressed: Pressed = decode_part(raw, decode_pressed)
         post = pressed.message
         account = post.business_connection_id if post else ""
         return self._message(
@@ -140,7 +148,7 @@ class Telegram(Source):
         )
 
     def _reaction(self, raw: bytes, update_id: int) -> Message:
-        reaction: Reaction = decode_json(raw, decode_reaction)
+        reaction: Reaction = decode_part(raw, decode_reaction)
         sender = reaction.user or reaction.actor_chat
         original = _id("", reaction.chat, reaction.message_id)
         return self._message(
@@ -156,7 +164,7 @@ class Telegram(Source):
 
     def _deletions(self, raw: bytes) -> list[Message]:
         """Return a message for each deletion. It does not name the person, so the chat stands for them."""
-        deleted: Deleted = decode_json(raw, decode_deleted)
+        deleted: Deleted = decode_part(raw, decode_deleted)
         account = deleted.business_connection_id
         originals = [_id(account, deleted.chat, message_id) for message_id in deleted.message_ids]
         return [
@@ -169,16 +177,26 @@ class Telegram(Source):
 
     def _message(self, **fields: Any) -> Message:
         message = Message(
-            channel=self._name, company=self._config.company or None, platform="telegram", **fields
-        )
+            channel=self._name, company=decode_company(self._config.company), platform="telegram",
+            id_scope=build_id_scope("telegram", fields.get("account", ""), self._config.find_id_scope(self._name)), **fields,
+        )  # fmt: skip
         return check_limits(message, self._max_text_bytes)
 
 
-def _skipped(post: Post, *, edited: bool) -> str:
+def _check_is_event(names: Iterable[str]) -> None:
+    """Raise UnparsedError for an update of a kind that rfctl does not know."""
+    unknown = sorted(set(names) - EVENTS - {"update_id"})
+    if unknown:
+        raise UnparsedError(f"an update of a kind that rfctl does not know: {unknown[0][:64]}")
+
+
+def _skipped(post: Post, raw: bytes, *, edited: bool) -> str:
     """Return the kind under which a post counts that no person wrote to us, or ""."""
     sender, private = post.sender, post.chat.type == "private"
     if edited and post.location and not post.venue:
         # A live location moves every few seconds: nobody typed that, and it would never go quiet.
+        return "event"
+    if not SERVICE.isdisjoint(decode_part(raw, decode_names)):
         return "event"
     if post.sender_business_bot:
         return "own"
@@ -208,9 +226,7 @@ def _type(post: Post, raw: bytes) -> str:
     for name, kind in TYPES.items():
         if getattr(post, name):
             return kind
-    names = [name for name in decode_json(raw, decode_names) if name not in ABOUT]
-    if not SERVICE.isdisjoint(names):
-        return "system"
+    names = [name for name in decode_part(raw, decode_names) if name not in ABOUT]
     return normalize_type(first_nonempty(*names))
 
 

@@ -24,10 +24,13 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import msgspec
 
+from rfctl.model.company import decode_company
 from rfctl.model.message import Media, Message, Unparsed, normalize_phone
 from rfctl.sources.contract import ParseResult, Request, Source, UnparsedError
+from rfctl.sources.forms import format_form
 from rfctl.sources.parsing import (
     any_secret,
+    build_id_scope,
     build_metadata,
     check_limits,
     constant_time_equal,
@@ -41,6 +44,11 @@ _DIGESTS = {"HMAC_SHA1": hashlib.sha1, "HMAC_SHA256": hashlib.sha256}
 _ADDRESS = re.compile(r"([A-Za-z]{1,32}):(.*)", re.DOTALL)
 _MEDIA_TYPES = {"image": "image", "audio": "audio", "video": "video"}
 _INCOMING = ("", "received", "receiving")
+_STATUSES = frozenset({
+    "accepted", "scheduled", "canceled", "queued", "sending", "sent", "delivered", "undelivered", "failed", "read",
+    "partially_delivered",
+})  # fmt: skip
+"""What becomes of our own messages (https://www.twilio.com/docs/messaging/api/message-resource)."""
 
 Fields = list[tuple[str, str]]
 
@@ -75,6 +83,8 @@ class Twilio(Source):
         form = _Form(body)
         if form.is_status:
             result.skip("status")
+        elif form.unknown_status:
+            raise UnparsedError(f"a status that rfctl does not know: {form.unknown_status[:64]}")
         elif form.is_call:
             result.skip("event")
         elif not (form.id or form["From"]):
@@ -92,8 +102,9 @@ class Twilio(Source):
             phone=phone,
             text=form.text,
             id=form.id,
+            id_scope=build_id_scope("twilio", form["AccountSid"], self._config.find_id_scope(self._name)),
             channel=self._name,
-            company=self._config.company or None,
+            company=decode_company(self._config.company),
             platform=platform,
             account=_address(form["To"])[1],
             type=form.type,
@@ -119,9 +130,17 @@ class _Form:
         return first_nonempty(self["MessageSid"], self["SmsMessageSid"], self["SmsSid"])
 
     @property
+    def status(self) -> str:
+        return first_nonempty(self["MessageStatus"], self["SmsStatus"])
+
+    @property
     def is_status(self) -> bool:
-        status = first_nonempty(self["MessageStatus"], self["SmsStatus"])
-        return "Body" not in self._first and status not in _INCOMING
+        return "Body" not in self._first and self.status in _STATUSES
+
+    @property
+    def unknown_status(self) -> str:
+        is_known = "Body" in self._first or self.status in (*_INCOMING, *_STATUSES)
+        return "" if is_known else self.status
 
     @property
     def is_call(self) -> bool:
@@ -133,6 +152,8 @@ class _Form:
 
     @property
     def text(self) -> str:
+        if form := format_form(self["InteractiveData"]):
+            return form
         return first_nonempty(self["ButtonText"], self["ListTitle"], self["Body"])
 
     @property

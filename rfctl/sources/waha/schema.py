@@ -12,8 +12,19 @@ import re
 import msgspec
 
 from rfctl.model.message import Media
+from rfctl.sources import whatsapp_web
+from rfctl.sources.forms import format_native_flow
+from rfctl.sources.inline_files import is_note
 from rfctl.sources.parsing import Contact, first_nonempty
 from rfctl.sources.whatsapp_web import find_type, find_type_by_mime, parse_vcard
+
+EVENTS = frozenset({
+    "session.status", "message.waiting", "state.change", "group.join", "group.leave", "group.v2.join",
+    "group.v2.leave", "group.v2.update", "group.v2.participants", "presence.update", "poll.vote.failed", "chat.archive",
+    "call.received", "call.accepted", "call.rejected", "label.upsert", "label.deleted", "label.chat.added",
+    "label.chat.deleted", "event.response", "event.response.failed", "engine.event",
+})  # fmt: skip
+"""The events that bring no message (WAHAEvents in src/structures/enums.dto.ts of the repository)."""
 
 _DEVICE = re.compile(r":\d+(?=@)")
 _JPEG_IN_BASE64 = "/9j/"
@@ -101,19 +112,6 @@ class _Info(msgspec.Struct):
     PushName: str | None = None
 
 
-class _Deleted(msgspec.Struct):
-    fromMe: bool | None = None  # noqa: N815
-
-
-class _Protocol(msgspec.Struct):
-    key: _Deleted | None = None
-
-
-class _Content(msgspec.Struct):
-    protocolMessage: _Protocol | None = None  # noqa: N815
-    latestEditSenderTimestampMs: float | str | None = None  # noqa: N815
-
-
 class Data(msgspec.Struct):
     """The fields that we read in the engine's own object."""
 
@@ -122,24 +120,23 @@ class Data(msgspec.Struct):
     pushName: str | None = None  # noqa: N815
     key: _Key | None = None
     Info: _Info | None = None
-    Message: _Content | None = None
-    message: _Content | None = None
+    Message: dict[str, msgspec.Raw] | None = None
+    message: dict[str, msgspec.Raw] | None = None
     latestEditSenderTimestampMs: float | str | None = None  # noqa: N815
 
     @property
-    def deletes_own(self) -> bool:
-        """Whether this deletes what the same person wrote; `fromMe` is as that person sees it."""
-        content = self.Message or self.message or _Content()
-        revocation = content.protocolMessage
-        return bool(revocation and revocation.key and revocation.key.fromMe)
+    def content(self) -> dict[str, msgspec.Raw]:
+        """The WhatsApp message by its kind, where the engine (NOWEB, GOWS) has it; else nothing."""
+        return self.message or self.Message or {}
 
     @property
     def edited(self) -> float | str | None:
         """When it was edited, where the engine (WEBJS) shows the edited message with the time of its first sending."""
-        within = self.message.latestEditSenderTimestampMs if self.message else None
-        return within or self.latestEditSenderTimestampMs
+        within = (self.message or {}).get("latestEditSenderTimestampMs", msgspec.Raw(b"null"))
+        return _decode_time(within) or self.latestEditSenderTimestampMs
 
 
+_decode_time = msgspec.json.Decoder(float | str | None).decode
 _decode_data = msgspec.json.Decoder(Data).decode
 
 
@@ -180,10 +177,19 @@ def _other_address(payload: Payload, data: Data) -> str:
     )
 
 
+def is_no_message(payload: Payload, data: Data) -> bool:
+    """Say whether nobody has_content anything by this message: an album's frame, a pin, a notice of the client."""
+    if data.type:
+        return whatsapp_web.is_no_message(data.type)
+    kinds = [name for name in data.content if name != "messageContextInfo"]
+    has_content = payload.body or payload.hasMedia or payload.media
+    return not has_content and bool(kinds) and all(map(whatsapp_web.is_no_message, kinds))
+
+
 def find_message_type(payload: Payload, data: Data) -> str:
     """Return what an ordinary message is."""
     kind = find_type(data.type) if data.type else ""
-    if payload.interactiveResponse:
+    if payload.interactiveResponse or "interactiveResponseMessage" in data.content:
         return "button"
     if payload.location:
         return "location"
@@ -195,12 +201,15 @@ def find_message_type(payload: Payload, data: Data) -> str:
     return first_nonempty(kind, "text" if payload.body else "unsupported")
 
 
-def find_text(payload: Payload) -> str:
+def find_text(payload: Payload, data: Data) -> str:
     """Return what a person wrote: WEBJS also puts a map's picture or a vCard where the text stands."""
     body = payload.body or ""
+    form = format_native_flow(data.content)
+    if form is not None:
+        return form
     if payload.interactiveResponse:
         return first_nonempty(payload.interactiveResponse.selectedText, body)
-    if payload.location and body.startswith(_JPEG_IN_BASE64):
+    if payload.location and (is_note(body) or body.startswith(_JPEG_IN_BASE64)):
         return ""
     return "" if payload.vCards and body.startswith("BEGIN:VCARD") else body
 
@@ -213,7 +222,7 @@ def build_media(payload: Payload) -> tuple[Media, ...]:
     return (
         Media(
             id=payload.id or "",
-            url=file.url or "",
+            url="" if is_note(file.url or "") else file.url or "",
             mime=file.mimetype or "",
             caption=payload.body or "",
             name=file.filename or "",

@@ -5,10 +5,9 @@ X-Webhook-Hmac-Algorithm says `sha512` (https://waha.devlike.pro/docs/how-to/eve
 
 - `message` and `message.any` bring the same message under one id; so does a retry.
 - A message id is `false_<chat>_<id>`, in a group `false_<chat>_<id>_<sender>` (src/core/utils/ids.ts of the
-  repository), but `replyTo.id`, `editedMessageId` and `revokedMessageId` are `<id>` alone. Where the sender
-  wrote both messages, `refers` is made whole by the id of this one. In a group a reply or a deletion may be
-  about another's message, and then `refers` stays as it came; that a deletion is of one's own is said by
-  `protocolMessage.key.fromMe` in `_data` (GOWS, NOWEB), or by `before` (WEBJS), and by nothing else.
+  repository), but `replyTo.id`, `editedMessageId` and `revokedMessageId` are `<id>` alone. One message may come twice, with
+  its chat as a number and as an `@lid`. So our id is `<id>` alone, and so is `refers`; `metadata.providerId` is the whole.
+- `me.id` is the account; a `session` is one server's name for it, often `default`.
 - An edit on WEBJS has the first message's `timestamp`; when it was edited is in `_data`.
 - `poll.vote` is a person's answer: all that is chosen now (https://waha.devlike.pro/docs/how-to/polls/).
 - An edit or a deletion may repeat the id of the message that it is about, which would look like a retry of
@@ -26,14 +25,17 @@ from dataclasses import dataclass
 
 import msgspec
 
+from rfctl.model.company import decode_company
 from rfctl.model.message import Message, Unparsed, normalize_phone
 from rfctl.sources.contract import ParseResult, Request, Source, UnparsedError
 from rfctl.sources.parsing import (
     any_secret,
+    build_id_scope,
     build_metadata,
     check_limits,
     constant_time_equal,
     decode_json,
+    decode_part,
     first_nonempty,
     join_lines,
     parse_unix_ms,
@@ -41,6 +43,7 @@ from rfctl.sources.parsing import (
 )
 from rfctl.sources.waha.config import WahaConfig
 from rfctl.sources.waha.schema import (
+    EVENTS,
     Data,
     Payload,
     Revoked,
@@ -52,23 +55,31 @@ from rfctl.sources.waha.schema import (
     find_message_type,
     find_sender,
     find_text,
+    is_no_message,
     list_contacts,
 )
+from rfctl.sources.whatsapp_web import find_own_part
 
 _MESSAGES = ("message", "message.any", "message.reaction", "message.edited", "message.revoked", "poll.vote")
 _STATUSES = ("message.ack", "message.ack.group")
 _NOT_TO_US = ("status@broadcast", "@newsletter")
-_HEAVY = frozenset({"_data", "thumbnail", "jpegThumbnail"})
+_HEAVY = frozenset({"_data", "thumbnail", "jpegThumbnail", "base64"})
+
+
+class _Me(msgspec.Struct):
+    id: str | None = None
 
 
 class _Event(msgspec.Struct):
     event: str
     session: str | None = None
+    me: msgspec.Raw = msgspec.Raw(b"{}")
     id: str | None = None
     payload: msgspec.Raw = msgspec.Raw(b"null")
 
 
 _decode_event = msgspec.json.Decoder(_Event).decode
+_decode_me = msgspec.json.Decoder(_Me).decode
 _decode_payload = msgspec.json.Decoder(Payload).decode
 _decode_revoked = msgspec.json.Decoder(Revoked).decode
 _decode_voted = msgspec.json.Decoder(Voted).decode
@@ -101,9 +112,10 @@ class Waha(Source):
 
     def parse(self, body: bytes) -> ParseResult:
         """Read the event. Raises UnparsedError when it is none."""
+        body = self.redact(body)
         event = decode_json(body, _decode_event)
         result = ParseResult()
-        if event.event not in _MESSAGES:
+        if event.event in _STATUSES or event.event in EVENTS:
             result.skip("status" if event.event in _STATUSES else "event")
             return result
         try:
@@ -113,24 +125,30 @@ class Waha(Source):
         return result
 
     def _read(self, event: _Event, result: ParseResult) -> None:
+        if event.event not in _MESSAGES:
+            raise UnparsedError(f"an event that rfctl does not know: {event.event[:64]}")
         payload, refers = _payload(event)
+        data = decode_engine_data(payload)
         if payload.fromMe:
             result.skip("own")
-        elif (payload.sender or "").endswith(_NOT_TO_US):
+        elif (payload.sender or "").endswith(_NOT_TO_US) or (
+            event.event in ("message", "message.any") and is_no_message(payload, data)
+        ):
             result.skip("event")
         else:
-            result.messages.append(self._message(event, payload, refers))
+            result.messages.append(self._message(event, payload, refers, data))
 
-    def _message(self, event: _Event, payload: Payload, refers: str) -> Message:
-        data = decode_engine_data(payload)
+    def _message(self, event: _Event, payload: Payload, refers: str, data: Data) -> Message:
         content = _content(event, payload, refers, data)
         message = Message(
             phone=normalize_phone(find_sender(payload, data)),
             alias=find_alias(payload, data),
             text=content.text,
             id=content.id,
+            id_scope=self._id_scope(event),
+            older_id=payload.id or "" if content.id == find_own_part(payload.id or "") else "",
             channel=self._name,
-            company=self._config.company or None,
+            company=decode_company(self._config.company),
             platform="whatsapp",
             account=event.session or "",
             chat=payload.sender or "" if payload.in_group else "",
@@ -142,6 +160,14 @@ class Waha(Source):
         )
         return check_limits(message, self._max_text_bytes)
 
+    def _id_scope(self, event: _Event) -> tuple[str, ...]:
+        try:
+            me = decode_part(bytes(event.me), _decode_me).id
+        except UnparsedError:  # null, or another shape
+            me = None
+        fallback = self._config.find_id_scope(self._name)
+        return build_id_scope("waha", normalize_phone(me or ""), fallback, "" if me else event.session or "")
+
 
 def _sign(secret: str, body: bytes) -> str:
     return hmac.new(secret.encode(), body, hashlib.sha512).hexdigest()
@@ -150,42 +176,17 @@ def _sign(secret: str, body: bytes) -> str:
 def _payload(event: _Event) -> tuple[Payload, str]:
     """Return the message that an event shows, and the id of the one that it changes or answers."""
     if event.event == "poll.vote":
-        voted = decode_json(bytes(event.payload), _decode_voted)
-        return voted.vote, (voted.poll.id or "") if voted.poll else ""
+        voted = decode_part(bytes(event.payload), _decode_voted)
+        return voted.vote, find_own_part((voted.poll.id or "") if voted.poll else "")
     if event.event != "message.revoked":
-        payload = decode_json(bytes(event.payload), _decode_payload)
-        return payload, _whole_id(payload.editedMessageId or "", payload.id or "")
-    revoked = decode_json(bytes(event.payload), _decode_revoked)
-    payload = revoked.after or revoked.before
-    if payload is None:
+        payload = decode_part(bytes(event.payload), _decode_payload)
+        return payload, find_own_part(payload.editedMessageId or "")
+    revoked = decode_part(bytes(event.payload), _decode_revoked)
+    shown = revoked.after or revoked.before
+    if shown is None:
         raise UnparsedError("a deletion that does not say whose")
-    return payload, _deleted_id(revoked, payload)
-
-
-def _deleted_id(revoked: Revoked, payload: Payload) -> str:
-    revoked_id, before = revoked.revokedMessageId or "", (revoked.before.id or "") if revoked.before else ""
-    if before and (not revoked_id or _last_part(before) == _last_part(revoked_id)):
-        return before
-    # In a group an admin deletes what another wrote.
-    own = not payload.in_group or decode_engine_data(payload).deletes_own
-    return first_nonempty(_whole_id(revoked_id, payload.id or "") if own else revoked_id, payload.id)
-
-
-def _answered_id(payload: Payload) -> str:
-    answered = payload.replyTo
-    if answered is None or not answered.id:
-        return ""
-    sender = payload.participant if payload.in_group else payload.sender
-    own = bool(sender) and answered.participant == sender
-    return _whole_id(answered.id, payload.id or "") if own else answered.id
-
-
-def _whole_id(bare: str, beside: str) -> str:
-    """Return the id of a message whose sender also sent the one with the id `beside`, in the same chat."""
-    parts = beside.split("_")
-    if not bare or "_" in bare or parts[0] != "false" or len(parts) not in (3, 4):
-        return bare
-    return "_".join([*parts[:2], bare, *parts[3:]])
+    before = revoked.before.id if revoked.before else ""
+    return shown, find_own_part(first_nonempty(revoked.revokedMessageId, before, shown.id))
 
 
 def _sent_ms(event: _Event, payload: Payload, data: Data) -> int | None:
@@ -194,35 +195,30 @@ def _sent_ms(event: _Event, payload: Payload, data: Data) -> int | None:
 
 
 def _content(event: _Event, payload: Payload, refers: str, data: Data) -> _Content:
-    payload_id = payload.id or ""
+    own_id = find_own_part(payload.id or "")
     if event.event == "message.reaction":
         if payload.reaction is None:
             raise UnparsedError("a reaction without its reaction")
-        return _Content("reaction", payload.reaction.text or "", payload_id, payload.reaction.messageId or "")
+        about = find_own_part(payload.reaction.messageId or "")
+        return _Content("reaction", payload.reaction.text or "", own_id, about)
     if event.event == "message.edited":
-        about = first_nonempty(refers, payload_id)
-        return _Content("edit", payload.body or "", _own_id(event, payload, about), about)
+        about = first_nonempty(refers, own_id)
+        return _Content("edit", payload.body or "", _change_id(event, payload, about), about)
     if event.event == "message.revoked":
-        return _Content("deletion", "", _own_id(event, payload, refers), refers)
+        return _Content("deletion", "", _change_id(event, payload, refers), refers)
     if event.event == "poll.vote":
-        return _Content("poll", join_lines(payload.selectedOptions or []), payload_id, refers)
-    return _Content(find_message_type(payload, data), find_text(payload), payload_id, _answered_id(payload))
+        return _Content("poll", join_lines(payload.selectedOptions or []), own_id, refers)
+    answered = find_own_part(payload.replyTo.id or "") if payload.replyTo else ""
+    return _Content(find_message_type(payload, data), find_text(payload, data), own_id, answered)
 
 
-def _own_id(event: _Event, payload: Payload, about: str) -> str:
-    """Return an id that is not that of the message which the event is about, and is the same at every retry."""
-    payload_id = payload.id or ""
-    if payload_id and _last_part(payload_id) != _last_part(about):
-        return payload_id
+def _change_id(event: _Event, payload: Payload, about: str) -> str:
+    """Return an id of an edit or a deletion: not that of the message which it is about, and the same at every retry."""
+    own_id = find_own_part(payload.id or "")
+    if own_id and own_id != about:
+        return own_id
     digest = hashlib.sha256((payload.body or "").encode()).hexdigest()[:16]
-    return first_nonempty(
-        event.id, f"{event.event}_{first_nonempty(payload_id, about)}_{digest}" if payload_id or about else ""
-    )
-
-
-def _last_part(message_id: str) -> str:
-    parts = message_id.split("_")
-    return parts[2] if len(parts) > 2 and parts[0] in ("true", "false") else message_id
+    return first_nonempty(event.id, f"{event.event}_{about}_{digest}" if about else "")
 
 
 def _metadata(event: _Event, payload: Payload, data: Data) -> bytes:
@@ -232,4 +228,5 @@ def _metadata(event: _Event, payload: Payload, data: Data) -> bytes:
         location=payload.location,
         contacts=list_contacts(payload),
         button=find_button(payload),
+        providerId=payload.id,
     )

@@ -13,7 +13,29 @@ import msgspec
 
 from rfctl.model.message import Media
 from rfctl.sources.contract import UnparsedError
-from rfctl.sources.parsing import Contact, decode_json, first_nonempty, normalize_type
+from rfctl.sources.forms import format_form
+from rfctl.sources.parsing import Contact, decode_part, first_nonempty, normalize_type
+
+FIELDS = {
+    **dict.fromkeys(
+        (
+            "account_alerts", "account_offers", "account_review_update", "account_settings_update", "account_update",
+            "automatic_events", "business_capability_update", "business_status_update", "business_username_update", "calls",
+            "campaign_status_update", "consumer_profile", "flows", "group_lifecycle_update", "group_participants_update",
+            "group_settings_update", "group_status_update", "history", "message_template_components_update",
+            "message_template_quality_update", "message_template_status_update", "messaging_handovers",
+            "partner_solutions", "payment_configuration_update", "permission_grant", "phone_number_name_update",
+            "phone_number_quality_update", "security", "smb_app_state_sync", "standby", "template_category_update",
+            "template_correct_category_detection", "tracking_events", "user_id_update", "user_preferences",
+        ),
+        "event",
+    ),
+    "message_echoes": "own",
+    "smb_message_echoes": "own",
+}  # fmt: skip
+"""The fields of Meta's webhook that bring no message of a person, and the kind under which each counts."""
+_EVENTS = frozenset({"system", "request_welcome"})
+"""Types that no person wrote: a number or an id has changed, or a chat was opened for the first time."""
 
 
 class Location(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -26,7 +48,7 @@ class Location(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Content(msgspec.Struct, frozen=True, kw_only=True):
-    """What a message says. `sender` is the person that it is about, when the message itself names no sender."""
+    """What a message says."""
 
     type: str
     text: str = ""
@@ -35,7 +57,6 @@ class Content(msgspec.Struct, frozen=True, kw_only=True):
     location: Location | None = None
     contacts: list[Contact] = []
     button: str = ""
-    sender: str = ""
 
 
 class _Words(msgspec.Struct):
@@ -78,25 +99,22 @@ class _Button(msgspec.Struct):
 class _Choice(msgspec.Struct):
     id: str | None = None
     title: str | None = None
-    body: str | None = None
+
+
+class _Filled(msgspec.Struct):
+    response_json: str | None = None
 
 
 class _Interactive(msgspec.Struct):
     type: str
     button_reply: _Choice | None = None
     list_reply: _Choice | None = None
-    nfm_reply: _Choice | None = None
+    nfm_reply: _Filled | None = None
 
 
 class _Changed(msgspec.Struct):
     original_message_id: str
     message: msgspec.Raw = msgspec.Raw(b"{}")
-
-
-class _System(msgspec.Struct):
-    body: str | None = None
-    user_id: str | None = None
-    previous_user_id: str | None = None
 
 
 class _Order(msgspec.Struct):
@@ -111,6 +129,11 @@ _decode_parts = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_type = msgspec.json.Decoder(_Typed).decode
 
 
+def is_event(raw: bytes) -> bool:
+    """Say whether a message is one that no person wrote. Raises UnparsedError."""
+    return decode_part(raw, _decode_type).type in _EVENTS
+
+
 def read_part(kind: str | None, raw: bytes) -> Content:
     """Parse what a message of this type says. Raises UnparsedError that names what is wrong."""
     if not kind:
@@ -119,10 +142,10 @@ def read_part(kind: str | None, raw: bytes) -> Content:
     if reader is None:
         return Content(type=normalize_type(kind))
     decode, read = reader
-    part = decode_json(raw, _decode_parts).get(kind)
+    part = decode_part(raw, _decode_parts).get(kind)
     if part is None:
         raise UnparsedError(f"`{kind}` is missing")
-    return read(kind, decode_json(bytes(part), decode))
+    return read(kind, decode_part(bytes(part), decode))
 
 
 def _words(kind: str, part: _Words) -> Content:
@@ -165,17 +188,16 @@ def _button(kind: str, part: _Button) -> Content:
 
 
 def _interactive(_kind: str, part: _Interactive) -> Content:
-    # A filled-in form (nfm_reply) and whatever comes later keep their own name.
+    # A filled-in form (nfm_reply) and whatever comes later keep their own name. The body of a form says "Sent".
     chosen = part.button_reply or part.list_reply
     if chosen is not None:
         return Content(type="button", text=chosen.title or "", button=chosen.id or "")
-    return Content(
-        type=normalize_type(part.type), text=first_nonempty(part.nfm_reply.body) if part.nfm_reply else ""
-    )
+    filled = part.nfm_reply or _Filled()
+    return Content(type=normalize_type(part.type), text=format_form(filled.response_json or ""))
 
 
 def _edit(kind: str, part: _Changed) -> Content:
-    new_kind = decode_json(bytes(part.message), _decode_type).type
+    new_kind = decode_part(bytes(part.message), _decode_type).type
     if new_kind == kind:  # nested a thousand deep, it would be more than a stack holds
         raise UnparsedError("an edit of an edit")
     new = read_part(new_kind, bytes(part.message))
@@ -184,13 +206,6 @@ def _edit(kind: str, part: _Changed) -> Content:
 
 def _deletion(_kind: str, part: _Changed) -> Content:
     return Content(type="deletion", refers=part.original_message_id)
-
-
-def _system(kind: str, part: _System) -> Content:
-    # A new number or id: it belongs to the batch of whom the person was before.
-    return Content(
-        type=kind, text=part.body or "", sender=first_nonempty(part.previous_user_id, part.user_id)
-    )
 
 
 def _order(kind: str, part: _Order) -> Content:
@@ -215,6 +230,5 @@ _READERS: dict[str, tuple[Callable[[bytes], Any], Callable[[str, Any], Content]]
     "interactive": (_decoder(_Interactive), _interactive),
     "edit": (_decoder(_Changed), _edit),
     "revoke": (_decoder(_Changed), _deletion),
-    "system": (_decoder(_System), _system),
     "order": (_decoder(_Order), _order),
 }

@@ -21,19 +21,22 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
+from rfctl.model.company import decode_company
 from rfctl.model.message import Message, Unparsed, normalize_phone
 from rfctl.sources.contract import ParseResult, Request, Source, UnparsedError
 from rfctl.sources.parsing import (
     any_secret,
+    build_id_scope,
     build_metadata,
     check_limits,
     constant_time_equal,
     decode_json,
+    decode_part,
     first_nonempty,
     parse_unix_ms,
 )
 from rfctl.sources.whatsapp_cloud.config import WhatsAppCloudConfig
-from rfctl.sources.whatsapp_cloud.schema import Content, read_part
+from rfctl.sources.whatsapp_cloud.schema import FIELDS, Content, is_event, read_part
 
 PLATFORM = "whatsapp"
 _CHALLENGE = re.compile(r"[0-9A-Za-z_-]{1,256}")
@@ -132,7 +135,7 @@ class WhatsAppCloud(Source):
     def parse(self, body: bytes) -> ParseResult:
         """Parse every message of the request. Raises UnparsedError when no part of it can be parsed."""
         result = ParseResult()
-        for raw in decode_json(body, _decode_body).entry:
+        for raw in decode_json(self.redact(body), _decode_body).entry:
             self._read_entry(raw, result)
         if not (result.messages or result.unparsed or result.skipped):
             raise UnparsedError("no change in it: is this a WhatsApp webhook?")
@@ -140,7 +143,7 @@ class WhatsAppCloud(Source):
 
     def _read_entry(self, raw: msgspec.Raw, result: ParseResult) -> None:
         try:
-            entry: _Entry = decode_json(bytes(raw), _decode_entry)
+            entry: _Entry = decode_part(bytes(raw), _decode_entry)
         except UnparsedError as problem:
             result.unparsed.append(Unparsed(_request(raw), problem.fact))
             return
@@ -149,12 +152,14 @@ class WhatsAppCloud(Source):
 
     def _read_change(self, entry: _Entry, raw: bytes, result: ParseResult) -> None:
         try:
-            change = decode_json(bytes(raw), _decode_change)
-            if change.field != "messages":
-                result.skip("event")
+            change = decode_part(bytes(raw), _decode_change)
+            if change.field in FIELDS:
+                result.skip(FIELDS[change.field])
                 return
-            value = decode_json(bytes(change.value), _decode_value)
-            account = decode_json(bytes(value.metadata), _decode_account)
+            if change.field != "messages":
+                raise UnparsedError(f"a field that rfctl does not know: {change.field[:64]}")
+            value = decode_part(bytes(change.value), _decode_value)
+            account = decode_part(bytes(value.metadata), _decode_account)
         except UnparsedError as problem:
             result.unparsed.append(Unparsed(_envelope(entry, raw), problem.fact))
             return
@@ -169,6 +174,9 @@ class WhatsAppCloud(Source):
         contacts = _contacts(value.contacts or [])
         for raw in value.messages or []:
             try:
+                if is_event(bytes(raw)):
+                    result.skip("event")
+                    continue
                 message = self._message(bytes(raw), contacts, account)
             except UnparsedError as problem:
                 result.unparsed.append(Unparsed(_only(entry, value, raw), problem.fact))
@@ -183,16 +191,17 @@ class WhatsAppCloud(Source):
             result.skip("error")
 
     def _message(self, raw: bytes, contacts: list[_Contact], account: _Account) -> Message:
-        item: _Message = decode_json(raw, _decode_message)
+        item: _Message = decode_part(raw, _decode_message)
         contact = _match(item, contacts)
         content = read_part(item.type, raw)
         message = Message(
-            phone=_sender(item, contact, content),
+            phone=_sender(item, contact),
             alias=normalize_phone(first_nonempty(item.from_user_id, contact.user_id)),
             text=content.text,
             id=item.id or "",
+            id_scope=self._id_scope(account),
             channel=self._name,
-            company=self._config.company or None,
+            company=decode_company(self._config.company),
             platform=PLATFORM,
             account=str(account.phone_number_id),
             chat=item.group_id or "",
@@ -203,6 +212,10 @@ class WhatsAppCloud(Source):
             metadata=_metadata(raw, item, contact, content),
         )
         return check_limits(message, self._max_text_bytes)
+
+    def _id_scope(self, account: _Account) -> tuple[str, ...]:
+        fallback = self._config.find_id_scope(self._name)
+        return build_id_scope("whatsapp-cloud", str(account.phone_number_id), fallback)
 
 
 def sign(secret: str, body: bytes) -> str:
@@ -217,7 +230,7 @@ def _contacts(raws: list[msgspec.Raw]) -> list[_Contact]:
 
 def _or_none(raw: bytes, decode: Callable[[bytes], Any]) -> Any:
     try:
-        return decode_json(raw, decode)
+        return decode_part(raw, decode)
     except UnparsedError:
         return None
 
@@ -238,9 +251,9 @@ def _match(item: _Message, contacts: list[_Contact]) -> _Contact:
     return _Contact()
 
 
-def _sender(item: _Message, contact: _Contact, content: Content) -> str:
+def _sender(item: _Message, contact: _Contact) -> str:
     number = first_nonempty(str(item.sender or ""), contact.wa_id)
-    return normalize_phone(number or first_nonempty(item.from_user_id, contact.user_id, content.sender))
+    return normalize_phone(number or first_nonempty(item.from_user_id, contact.user_id))
 
 
 def _metadata(raw: bytes, item: _Message, contact: _Contact, content: Content) -> bytes:

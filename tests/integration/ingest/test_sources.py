@@ -116,7 +116,7 @@ async def test_request_with_several_phones_is_stored_and_answered_without_a_body
     assert {phone: message.text for phone, message in merged.items()} == {"79001234567": "a c", "49151": "b"}
     message = merged["49151"]
     assert (message.company, message.channel, message.platform, message.account) == (
-        "962302",
+        962302,
         "salon",
         "whatsapp",
         "106540352242922",

@@ -109,17 +109,19 @@ async def test_bullmq_worker_of_node_gets_the_message_in_its_shape(
         await sink.deliver(sent)
         job = await worker.job()
     assert job == {
-        "id": "rfctl-bot-0f0f-1790000000001-0", "name": "process-message", "data": json.loads(encode_payload(sent)),
+        "id": "rfctl-bot-0f0f-1790000000001-0", "name": "process-message", "data": json.loads(encode_payload(sent, "node")),
         "attempts": 3, "backoff": {"type": "exponential", "delay": 5_000},
     }  # fmt: skip
     data = job["data"]
-    assert (data["from"], data["message"], data["companyId"]) == ("79001234567", 'Привет, запишите "меня"', 7)
+    assert (data["from"], data["message"], data["companyId"]) == (
+        "79001234567",
+        'Привет, запишите "меня"',
+        "7",
+    )
     assert (data["platform"], data["messageId"]) == ("whatsapp", sent.id)
     assert data["metadata"]["pushName"] == "Zoë"
-    assert [original["messageId"] for original in data["metadata"]["originalMessages"]] == [
-        "wamid-1-0",
-        "wamid-1-1",
-    ]
+    assert " ".join(data["metadata"]["originalMessages"]) == data["message"]
+    assert [original["messageId"] for original in data["metadata"]["originals"]] == ["wamid-1-0", "wamid-1-1"]
 
 
 @pytest.mark.parametrize("variable", NODE)

@@ -50,7 +50,7 @@ async def test_four_fragments_become_one_merged_message(
 
 async def test_the_keys_are_the_node_services(connection: Connection) -> None:
     batches = make_rig(connection)
-    await batches.add([message("a", company="962302", metadata=b'{"n":9007199254740993,"e":[]}')])
+    await batches.add([message("a", company=962302, metadata=b'{"n":9007199254740993,"e":[]}')])
     keys = {key.decode() for key in await connection.call("KEYS", "*")}
     assert {key for key in keys if not key.startswith("rfctl:")} == {
         f"rapid-fire:{PHONE}",

@@ -267,7 +267,7 @@ def test_a_named_section_may_be_spread_over_all_layers(tmp_path: Path) -> None:
         for option in configured_options(configuration.settings)
     }
     assert values["sources.salon.secrets"] == ["new", "old"]
-    assert (values["sources.salon.company"], values["sources.salon.quiet_ms"]) == ("962302", 4000)
+    assert (values["sources.salon.company"], values["sources.salon.quiet_ms"]) == (962302, 4000)
     assert values["sinks.crm.headers"] == {"x": "1"}
     assert values["sinks.crm.retry_delays_ms"] == [5000, 300_000]
     assert values["sources.shop.map"] == {"phone": "from", "text": "text"}

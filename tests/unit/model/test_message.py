@@ -1,16 +1,15 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rfctl.model.company import build_company_value, decode_company, encode_company
-from rfctl.model.message import Message, normalize_phone
-from rfctl.model.stored import decode_item, encode_item
+from rfctl.model.company import Company, decode_company, encode_company, format_company, restore_company
+from rfctl.model.message import Message, is_blank, normalize_phone, with_placeholder
+from rfctl.model.stored import as_strict_json, decode_item, decode_merged, encode_item
 from rfctl.store.keys import Keyspace, batch_key_of, dedupe_key, is_plain
 
 
@@ -69,17 +68,40 @@ def test_item_of_any_text_reads_back(text: str, message_id: str, company: str | 
     assert json.loads(literal) == text, "the scripts find the text by this very search"
 
 
-def test_a_company_of_digits_is_a_number_as_the_node_service_wrote_it() -> None:
-    assert encode_company("962302") == b"962302"
-    assert encode_company("007") == b'"007"'
-    assert encode_company("9" * 30) == b'"' + b"9" * 30 + b'"'
-    assert encode_company(None) == b"null"
+COMPANIES = [962302, 0, -1, "962302", "0123", 2**53 + 1, 10**40, "9" * 17, "salon", None]
 
 
-@pytest.mark.parametrize("company", ["962302", "007", "9" * 30, "salon", None])
-def test_company_reads_back_the_same_from_json_and_from_the_stream(company: str | None) -> None:
-    assert decode_company(msgspec.json.decode(encode_company(company))) == company
-    assert decode_company(company or "") == company
+@pytest.mark.parametrize("company", COMPANIES)
+def test_company_leaves_as_it_came_in_every_stored_form(company: Company) -> None:
+    message = Message(phone="p", text="x", id="1", channel="c", company=company)
+    item = encode_item(message, with_phone=False) + b"}"
+    assert decode_item(item).company == company
+    assert type(decode_item(item).company) is type(company)
+    fields = {"company": format_company(company).encode(), "messages": b"[" + item + b"]"}
+    merged = decode_merged("1-0", fields)
+    assert merged.company == company
+    assert type(merged.company) is type(company)
+
+
+def test_a_company_is_stored_as_json() -> None:
+    assert [encode_company(company) for company in (962302, "962302", None)] == [
+        b"962302",
+        b'"962302"',
+        b"null",
+    ]
+    assert encode_company(10**40) == str(10**40).encode()
+
+
+@pytest.mark.parametrize(
+    "item", [b"", b"{}", b'{"companyId":5}', b'"text"', b"[" * 2_000, b'{"companyId":[]}']
+)
+def test_company_of_a_merged_message_is_text_where_its_first_item_does_not_say(item: bytes) -> None:
+    assert restore_company("7", item) == "7"
+    assert restore_company("", item) is None
+
+
+def test_an_empty_company_is_none() -> None:
+    assert [decode_company(company) for company in ("", None, 0, "0")] == [None, None, 0, "0"]
 
 
 def test_dedupe_key_is_for_one_sender_and_one_company() -> None:
@@ -123,12 +145,38 @@ def test_metadata_travels_untouched() -> None:
     assert msgspec.json.decode(item)
 
 
+@pytest.mark.parametrize("text", ["", " ", "\n\t ", "\u200b", "\u2800\u3164", "\ufeff \u200e"])
+def test_a_text_without_anything_to_read_is_blank(text: str) -> None:
+    assert is_blank(text)
+
+
+@pytest.mark.parametrize("text", ["a", " . ", "\U0001f44d", "\u200d0", "5"])
+def test_a_text_with_anything_to_read_is_not_blank(text: str) -> None:
+    assert not is_blank(text)
+
+
 @pytest.mark.parametrize(
-    ("company", "value"),
+    ("kind", "text"),
     [
-        ("962302", 962302), ("0", 0), ("007", "007"), ("", None), (None, None), ("salon", "salon"),
-        ("9" * 15, 999_999_999_999_999), ("9" * 16, "9" * 16),
+        ("image", "[image]"),
+        ("voice", "[voice]"),
+        ("edit", ""),
+        ("deletion", ""),
+        ("reaction", ""),
+        ("text", ""),
     ],
-)  # fmt: skip
-def test_company_of_a_payload_is_a_number_only_where_nothing_is_lost(company: str | None, value: Any) -> None:
-    assert build_company_value(company) == value
+)
+def test_a_placeholder_stands_for_a_message_and_not_for_what_takes_words_away(kind: str, text: str) -> None:
+    message = Message(phone="p", text="", id="1", channel="c", type=kind)
+    assert with_placeholder(message, "[{type}]").text == text
+
+
+@pytest.mark.parametrize("raw", [b'{"message":"a","x":1e999}', b"no JSON", b"\xff", b"[" * 3_000])
+def test_item_that_a_strict_reader_refuses_is_a_string_in_every_json(raw: bytes) -> None:
+    assert json.loads(as_strict_json(raw)) == raw.decode(errors="replace")
+    assert decode_item(raw).type == "unreadable"
+
+
+def test_item_that_every_reader_takes_keeps_its_bytes() -> None:
+    raw = b'{"message":"1e999", "x": 1e30, "id":"3E99"}'
+    assert as_strict_json(raw) is raw

@@ -11,6 +11,7 @@ from rfctl.model.delivery import Delivery
 from rfctl.model.stored import Merged
 from rfctl.section import build_section
 from rfctl.sinks.bullmq.sink import MAX_QUEUES, BullMq
+from rfctl.sinks.celery.config import CeleryConfig
 from rfctl.sinks.contract import DeliveryError, Sink
 from rfctl.sinks.queues import build_job_data, build_job_id
 from rfctl.sinks.redis import RedisSink
@@ -54,7 +55,7 @@ def test_plain_data_keeps_every_number_that_can_be_written() -> None:
         + b"9" * 5_000
         + b"}}"
     )
-    data = build_job_data(delivery(raw=raw))
+    data = build_job_data(delivery(raw=raw), CeleryConfig(type="celery", task="a.b"))
     metadata = data["metadata"]["originalMessages"][0]["metadata"]
     assert metadata["id"] == 123456789012345678901234567890
     assert (metadata["x"], metadata["huge"], len(metadata["long"])) == (-1.5, "1e400", 5_000)

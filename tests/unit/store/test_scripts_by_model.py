@@ -8,6 +8,7 @@ import fakeredis
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rfctl.model.company import Company
 from rfctl.model.message import Message
 from rfctl.store.address import RedisAddress
 from rfctl.store.connection import Connection
@@ -32,12 +33,15 @@ async def test_every_message_comes_out_once_in_order_and_never_mixed(calls: Any,
         shebang=False,
     )
     batches = make_rig(connection, shards, max_size=4)
-    model: dict[tuple[str, str, str], str] = {}
+    model: dict[tuple[str, Company, str], str] = {}
     for call in calls:
-        sent = [Message(phone=p, text=t, id=str(i), channel="generic", company=c) for p, t, i, c in call]
+        sent = [
+            Message(phone=p, text=t, id=str(i), channel="generic", company=c, id_scope=(p, c or ""))
+            for p, t, i, c in call
+        ]
         results = await batches.add(sent)
         for message, result in zip(sent, results, strict=True):
-            key = (message.phone, message.company or "", message.id)
+            key = (message.phone, message.company, message.id)
             assert result.added == (key not in model)
             model.setdefault(key, message.text)
     while (await batches.drain("shutdown")).more:

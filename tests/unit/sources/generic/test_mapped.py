@@ -180,6 +180,17 @@ def test_every_element_comes_out_once_as_a_message_or_as_unparsed(elements: list
         ({"phone": "p"}, "neither `text` nor `media_url` nor `media_id`"),
         ({**SIMPLE, "colour": "c"}, "unknown key `colour`"),
         ({**SIMPLE, "id": ""}, "`id`: `` is no path"),
+        (
+            {**SIMPLE, "each": "entry.*.messaging"},
+            "`each`: `entry.*.messaging` can never match: `*` is no name of a field. Write an index for it, as in "
+            "entry.0.messaging, or the path of the list as `each`",
+        ),
+        ({**SIMPLE, "text": "$.data.text"}, "`$` is no name of a field. Write data.text"),
+        ({**SIMPLE, "text": "data[0].text"}, "`data[0]` is no name of a field. Write data.0.text"),
+        ({**SIMPLE, "text": "data[*].text"}, "Write an index for it, as in data.0.text"),
+        ({**SIMPLE, "text": "data['text']"}, "Write data.text"),
+        ({**SIMPLE, "text": "/data/0/text"}, "`data/0/text` is no name of a field. Write data.0.text"),
+        ({**SIMPLE, "text": "data. text"}, "Write data.text"),
         ({**SIMPLE, "id": "a..b"}, "`id`: `a..b` is no path"),
         ({**SIMPLE, "id": "/a."}, "`id`: `/a.` is no path"),
     ],

@@ -37,7 +37,7 @@ def test_the_single_form() -> None:
         "hi",
         1700000000000,
         "x",
-        "962302",
+        962302,
     )
     assert item.metadata == b'{"a": []}'
 

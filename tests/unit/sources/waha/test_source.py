@@ -95,7 +95,8 @@ def test_edit_refers_to_its_original_by_its_message_id(
     [before] = SOURCE.parse(event(message(**report, id=original))).messages
     edit = event(message(**report, id=later, editedMessageId="A"), "message.edited")
     [after] = SOURCE.parse(edit).messages
-    assert (after.refers, after.id) == (before.id, later)
+    assert (after.refers, after.id, before.id) == (before.id, "B", "A")
+    assert json.loads(after.metadata)["providerId"] == later
 
 
 @pytest.mark.parametrize("before", [None, message(id="false_1@c.us_A")])
@@ -108,28 +109,39 @@ def test_deletion_refers_to_its_original_by_its_message_id(
     assert deletion.refers == original.id
 
 
-GOWS, NOWEB = ("Message", "ID"), ("message", "id")
+SPELLINGS = [
+    ("false_79001@c.us_3EB0", {"from": "79001@c.us"}),
+    ("false_79001@s.whatsapp.net_3EB0", {"from": "79001@s.whatsapp.net"}),
+    ("false_5555@lid_3EB0", {"from": "5555@lid"}),
+    ("false_1203@g.us_3EB0_79001@c.us", {"from": "1203@g.us", "participant": "79001@c.us"}),
+    ("false_1203@g.us_3EB0_5555@lid", {"from": "1203@g.us", "participant": "5555@lid"}),
+    ("3EB0", {"from": "79001@c.us"}),
+]
 
 
-@pytest.mark.parametrize(
-    ("engine", "report", "refers"),
-    [
-        (GOWS, {"fromMe": True}, "false_3@g.us_A_2@c.us"),
-        (NOWEB, {"fromMe": True, "participant": "2@s.whatsapp.net"}, "false_3@g.us_A_2@c.us"),
-        (GOWS, {"fromMe": False, "participant": "4@s.whatsapp.net"}, "A"),
-        (GOWS, {"participant": "4@s.whatsapp.net"}, "A"),
-        (NOWEB, None, "A"),
-    ],
-)
-def test_deletion_of_an_own_message_in_a_group_has_the_whole_id(
-    engine: tuple[str, str], report: dict[str, Any] | None, refers: str
-) -> None:
-    content, its_id = engine
-    data = {content: {"protocolMessage": {"key": {**report, its_id: "A"} if report else None, "type": 0}}}
-    after = message(id="false_3@g.us_B_2@c.us", participant="2@c.us", _data=data, **{"from": "3@g.us"})
-    told_of = {"after": after, "before": None, "revokedMessageId": "A"}
-    [deletion] = SOURCE.parse(event(told_of, "message.revoked")).messages
-    assert (deletion.refers, deletion.phone) == (refers, "2")
+@pytest.mark.parametrize("me", [None, {"id": "7999@c.us"}, {"id": None}, 5])
+def test_one_message_under_every_spelling_of_its_chat_is_one(me: object) -> None:
+    read = []
+    for whole_id, fields in SPELLINGS:
+        body = json.loads(event(message(id=whole_id, **fields))) | {"me": me}
+        [item] = SOURCE.parse(json.dumps(body).encode()).messages
+        read.append((item.id, item.id_scope))
+        assert item.older_id == whole_id
+    assert len(set(read)) == 1
+    assert read[0][0] == "3EB0"
+
+
+def test_ids_of_two_accounts_stay_apart_and_one_session_name_on_two_servers_too() -> None:
+    def scope(source: Source, me: object, session: str = "default") -> tuple[str, ...]:
+        body = {"event": "message", "session": session, "me": me, "payload": message()}
+        return source.parse(json.dumps(body).encode()).messages[0].id_scope
+
+    other = Waha("other", WahaConfig(type="waha", secrets=["x"]))
+    renamed = Waha("new-name", WahaConfig(type="waha", secrets=["x"], id_scope="other"))
+    assert scope(SOURCE, {"id": "7@c.us"}) == scope(other, {"id": "7@s.whatsapp.net"}, "another")
+    assert scope(SOURCE, {"id": "7@c.us"}) != scope(SOURCE, {"id": "8@c.us"})
+    assert scope(SOURCE, None) != scope(other, None)
+    assert scope(other, None) == scope(renamed, None) != scope(other, None, "another")
 
 
 @pytest.mark.parametrize(
@@ -148,10 +160,63 @@ def test_edit_has_the_time_that_the_engine_gives(data: dict[str, Any], sent_ms: 
     assert item.sent_ms == sent_ms
 
 
-@pytest.mark.parametrize("inputs", ["evt_1", "true_1@c.us_B", "false_1@c.us_B_C_D", "false_1@c.us"])
-def test_ambiguous_short_id_stays_unchanged(inputs: str) -> None:
-    edit = event(message(id=inputs, editedMessageId="A"), "message.edited")
-    assert SOURCE.parse(edit).messages[0].refers == "A"
+@pytest.mark.parametrize(
+    ("whole_id", "own"),
+    [
+        ("evt_1", "evt_1"),
+        ("true_1@c.us_B", "B"),
+        ("false_1@c.us", "false_1@c.us"),
+        ("maybe_1_B", "maybe_1_B"),
+        ("A", "A"),
+    ],
+)
+def test_id_is_its_own_part_where_it_has_one(whole_id: str, own: str) -> None:
+    [item] = SOURCE.parse(event(message(id=whole_id))).messages
+    assert item.id == own
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"_data": {"type": "album"}},
+        {"_data": {"type": "pinned_message"}},
+        {"_data": {"type": "gp2"}},
+        {"_data": {"type": "e2e_notification"}},
+        {"_data": {"message": {"albumMessage": {}, "messageContextInfo": {}}}},
+        {"_data": {"message": {"pinInChatMessage": {"type": 1}}}},
+        {"_data": {"Message": {"eventMessage": {"name": "x"}}}},
+    ],
+)
+def test_frame_of_an_album_a_pin_or_a_notice_is_no_message(fields: dict[str, Any]) -> None:
+    assert SOURCE.parse(event(message(body="", **fields))) == ParseResult(skipped={"event": 1})
+
+
+@pytest.mark.parametrize("content", [{}, {"conversation": "x"}, {"albumMessage": {}, "imageMessage": {}}])
+def test_engine_object_with_a_message_in_it_is_a_message(content: dict[str, Any]) -> None:
+    assert SOURCE.parse(event(message(body="", _data={"message": content}))).messages
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"interactiveResponseMessage": {"body": {"text": "Sent"}, "nativeFlowResponseMessage": {
+            "name": "galaxy_message", "paramsJson": '{"flow_token":"t","name":"Olga","when":["10:00","11:00"],"n":2}'}}},
+        {"interactiveResponseMessage": {"Body": {"text": "Sent"}, "InteractiveResponseMessage": {
+            "NativeFlowResponseMessage": {
+                "name": "flow", "paramsJSON": '{"flow_token":"t","name":"Olga","when":["10:00","11:00"],"n":2}'}}}},
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("engine", ["message", "Message"])
+def test_form_says_what_was_filled_in(engine: str, content: dict[str, Any]) -> None:
+    [item] = SOURCE.parse(event(message(body="Sent", _data={engine: content}))).messages
+    assert (item.text, item.type) == ("name=Olga\nwhen=10:00, 11:00\nn=2", "button")
+
+
+def test_event_that_nobody_knows_is_kept_and_a_known_one_is_counted() -> None:
+    body = event({}, "message.translated")
+    assert [part.body for part in SOURCE.parse(body).unparsed] == [body]
+    assert SOURCE.parse(event({}, "session.status")).skipped == {"event": 1}
+    assert SOURCE.parse(event({}, "message.ack")).skipped == {"status": 1}
 
 
 def test_unknown_engine_object_costs_no_message() -> None:
