@@ -34,7 +34,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        for kind, mark in (("integration", "real"), ("cli", "command")):
+        for kind, mark in (("integration", "real"), ("faults", "real"), ("cli", "command")):
             if f"/tests/{kind}/" in str(item.path):
                 item.add_marker(getattr(pytest.mark, mark))
 

@@ -17,14 +17,26 @@ from tests.support.waiting import PATIENCE_S, wait_until
 MARK = "TEST_RUN_MARK"
 """A variable that every process of this run inherits, also one whose parent has gone."""
 
+PREFIX = "rfctl-tests-"
+"""A run's folder for temporary files has this in front of the run's process id."""
+
+
+def delete_folders_of_killed_runs() -> None:
+    """Delete the temporary folders of runs whose process has gone; their own processes have ended with it."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        pid = folder.name.removeprefix(PREFIX).partition("-")[0]
+        if pid.isdigit() and not (Path("/proc") / pid).exists() and Path("/proc/self").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+
 
 @contextlib.contextmanager
 def leaving_nothing() -> Iterator[None]:
     """Give the run a folder for temporary files. Raises AssertionError at the end when anything is left.
 
-    What is left is ended and deleted first.
+    What is left is ended and deleted first. So are the folders of earlier runs that were killed.
     """
-    folder = Path(tempfile.mkdtemp(prefix="rfctl-tests-"))
+    delete_folders_of_killed_runs()
+    folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
     variables = {MARK: uuid.uuid4().hex, "TMPDIR": str(folder)}
     with mock.patch.dict(os.environ, variables), mock.patch.object(tempfile, "tempdir", str(folder)):
         try:

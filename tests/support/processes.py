@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, Any, Self, cast
 
 from rfctl.sources.generic.node_form import BATCHED
+from tests.support.parents import tie_to_parent
 from tests.support.waiting import PATIENCE_S
 
 RFCTL = shutil.which("rfctl", path=str(Path(sys.executable).parent)) or "rfctl"
@@ -101,7 +102,7 @@ class Process:
     ) -> None:
         self.command = list(command)
         self.process = subprocess.Popen(
-            self.command, env=dict(variables), stdin=subprocess.DEVNULL, stdout=stdout or subprocess.PIPE,
+            tie_to_parent(self.command), env=dict(variables), stdin=subprocess.DEVNULL, stdout=stdout or subprocess.PIPE,
             stderr=subprocess.PIPE, text=True, encoding="utf-8", errors="backslashreplace", process_group=0, **more,
         )  # fmt: skip
         _running.append(self)

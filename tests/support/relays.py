@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 import ssl
 from typing import Self
 
@@ -16,6 +17,14 @@ class Relay:
         self.url = ""
         self._tls = tls
         self._pumps: set[asyncio.Task[None]] = set()
+        self._writers: set[asyncio.StreamWriter] = set()
+
+    def cut(self, dice: random.Random, share: float = 1.0) -> int:
+        """Cut this share of the open connections at once, whatever is on its way. Returns how many."""
+        chosen = [writer for writer in self._writers if dice.random() < share]
+        for writer in chosen:
+            writer.transport.abort()
+        return len(chosen)
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._tls)
@@ -35,10 +44,12 @@ class Relay:
         except OSError:
             writer.close()
             return
+        self._writers.add(writer)
         for streams in ((reader, back), (there, writer)):
             pump = asyncio.create_task(_pump(*streams))
             self._pumps.add(pump)
             pump.add_done_callback(self._pumps.discard)
+            pump.add_done_callback(lambda _: self._writers.discard(writer))
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

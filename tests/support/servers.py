@@ -18,6 +18,7 @@ from typing import Any, Protocol
 import redis
 
 from rfctl.store.embedded import find_binary
+from tests.support.parents import tie_to_parent
 from tests.support.waiting import PATIENCE_S, wait_until
 
 KINDS = [kind for kind in os.environ.get("TEST_REDIS_SERVERS", "embedded").split(",") if kind]
@@ -65,6 +66,8 @@ class RedisServer:
         self.port = 0
         self.socket = str(self.folder / "s.sock")
         self.process: subprocess.Popen[bytes] | None = None
+        self.variables: dict[str, str] = {}
+        """What its environment has besides the test's own."""
 
     @property
     def url(self) -> str:
@@ -86,8 +89,9 @@ class RedisServer:
         """Return whether it answers; False when it has ended."""
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                self._command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, process_group=0
-            )
+                tie_to_parent(self._command()), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                process_group=0, env={**os.environ, **self.variables},
+            )  # fmt: skip
         try:
             wait_until(lambda: self._answers() or not self.runs)
         except BaseException:

@@ -18,6 +18,7 @@ from rfctl.store.connection import Connection
 from rfctl.store.daemons import Daemons
 from rfctl.store.keys import ShardKeys
 from tests.support.keys import SHARD
+from tests.support.parents import tie_to_parent
 from tests.support.processes import RFCTL, environment
 from tests.support.servers import pick_port
 from tests.support.waiting import PATIENCE_S, until
@@ -73,7 +74,7 @@ class Serve:
     async def start(self) -> None:
         """Start it, and wait until it is ready. Raises AssertionError when it does not get ready."""
         self.process = await asyncio.create_subprocess_exec(
-            RFCTL, "serve", "--config", str(self.file),
+            *tie_to_parent([RFCTL, "serve", "--config", str(self.file)]),
             env=self._environment(), stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
         self._reading = asyncio.create_task(self._read())

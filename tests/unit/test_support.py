@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.leftovers import leaving_nothing
+from tests.support.leftovers import delete_folders_of_killed_runs, leaving_nothing
 from tests.support.processes import Process, killing_what_runs, run
 from tests.support.servers import RedisServer, pick_port
 from tests.support.waiting import PATIENCE_S, until, wait_until
@@ -98,6 +99,40 @@ def test_file_that_is_left_fails_the_run_and_is_deleted() -> None:
         run_of_tests.__exit__(None, None, None)
     assert not file.exists()
     assert tempfile.gettempdir() == before
+
+
+LIVING = """
+import os, time
+from tests.support.processes import Process
+from tests.support.servers import RedisServer
+
+def test_lives(server, tmp_path):
+    process = Process(["sleep", "600"], os.environ)
+    (tmp_path.parent / "pids").write_text(f"{server.process.pid} {process.pid} ")
+    time.sleep(600)
+"""
+
+
+@pytest.mark.real
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="needs setpriv (util-linux)")
+def test_killed_run_leaves_no_process_and_the_next_run_deletes_its_files(tmp_path: Path) -> None:
+    (tmp_path / "test_living.py").write_text(LIVING)
+    (tmp_path / "conftest.py").write_text("from tests.conftest import *\n")
+    base = tmp_path / "base"
+    options = ["-c", str(ROOT / "pyproject.toml"), "--rootdir", str(tmp_path), f"--basetemp={base}"]
+    with tempfile.TemporaryDirectory() as temporary:  # the path of a socket must be short
+        variables = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": temporary}
+        with Process([sys.executable, "-m", "pytest", *options, str(tmp_path)], variables) as killed:
+            pids = base / "pids"
+            wait_until(lambda: not killed.runs or (pids.is_file() and pids.read_text().endswith(" ")))
+            assert killed.runs, killed.stdout.read_all()
+            os.kill(killed.pid, signal.SIGKILL)
+            wait_until(lambda: not any(map(exists, map(int, pids.read_text().split()))))
+        assert list(Path(temporary).glob("rfctl-tests-*")), "the killed run had no folder"
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(tempfile, "tempdir", temporary)
+            delete_folders_of_killed_runs()
+        assert not list(Path(temporary).iterdir())
 
 
 def test_ports_differ() -> None:

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import pytest
 
+from tests.support.parents import tie_to_parent
 from tests.support.servers import RedisServer
 from tests.support.waiting import PATIENCE_S
 
@@ -61,7 +62,7 @@ async def _in_time(waiting: Awaitable[Answer]) -> Answer:
 @contextlib.asynccontextmanager
 async def running(*command: str, **variables: str) -> AsyncIterator[Worker]:
     process = await asyncio.create_subprocess_exec(
-        *command, cwd=HERE.parent.parent, env=os.environ | variables,
+        *tie_to_parent(command), cwd=HERE.parent.parent, env=os.environ | variables,
         stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
         process_group=0,
     )  # fmt: skip

@@ -1,0 +1,189 @@
+"""What a daemon does, in short scenes: in each of them every call to Redis is let fail, one after another.
+
+A scene prepares what it needs, arms the parts whose calls are to fail, and acts until its work is done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from rfctl.sinks.contract import DeliveryError
+from tests.support.life import ANNA, BORIS, SINK, Life, SinkKind, call_until_answered
+from tests.support.waiting import until
+
+ALL_KINDS: tuple[SinkKind, ...] = ("receiver", "list", "stream")
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One scene: `act` raises nothing, whatever call fails. `dead` are the texts that end as dead letters."""
+
+    act: Callable[[Life], Awaitable[None]]
+    kinds: tuple[SinkKind, ...] = ("receiver",)
+    dead: tuple[str, ...] = ()
+    trimmed: bool = False
+
+    @property
+    def name(self) -> str:
+        """Its name in the tests."""
+        return self.act.__name__
+
+
+async def have_come(life: Life, *texts: str) -> None:
+    async def are_there() -> bool:
+        return set(texts) <= {text for _, text in await life.read_deliveries()}
+
+    await until(are_there)
+
+
+async def intake(life: Life) -> None:
+    life.plan.arm("intake")
+    await life.send(ANNA, "a1", "a2", "a3")
+    await life.send(BORIS, "b1")
+    life.start_scheduler()
+    life.start_forwarder()
+
+
+async def hand_over(life: Life) -> None:
+    await life.send(ANNA, "a1")
+    await life.send(BORIS, "b1")
+    life.plan.arm("scheduler")
+    life.start_scheduler()
+    await life.send(ANNA, "a2")
+
+    async def all_left() -> bool:
+        return len(await life.read_entries()) >= 3
+
+    await until(all_left)
+    life.start_forwarder()
+
+
+async def forwarder_start(life: Life) -> None:
+    await life.hand_over(ANNA, "a1", "a2")
+    await life.hand_over(BORIS, "b1")
+    life.plan.arm("forwarder")
+    life.start_forwarder()
+    await have_come(life, "a1", "a2", "b1")
+    life.start_scheduler()
+
+
+async def take_over(life: Life) -> None:
+    """Another daemon has read two messages under its lease, and is dead: it acknowledges nothing."""
+    await life.hand_over(ANNA, "a1", "a2")
+    queue = life.queue()
+    await queue.open()
+
+    async def read_by_the_dead() -> bool:
+        is_leased = await queue.lease("the dead daemon", 300)
+        return is_leased and bool(await queue.read_new(2, 1, "the dead daemon"))
+
+    await until(read_by_the_dead)
+    await life.hand_over(ANNA, "a3")
+    life.plan.arm("forwarder")
+    life.start_forwarder()
+    await life.hand_over(BORIS, "b1")
+    await have_come(life, "a1", "a2", "a3", "b1")
+    life.start_scheduler()
+
+
+async def delivery(life: Life) -> None:
+    life.start_scheduler()
+    life.start_forwarder()
+    await life.send(ANNA, "a0")
+    await have_come(life, "a0")
+    life.plan.arm("forwarder")
+    await life.send(ANNA, "a1", "a2")
+    await life.send(BORIS, "b1")
+    await have_come(life, "a1", "a2", "b1")
+    await until(life.read_settled)
+
+
+async def retry(life: Life) -> None:
+    life.receiver.answers = {"a1": [DeliveryError("no"), DeliveryError("not yet")]}
+    await life.hand_over(ANNA, "a1", "a2", "a3")
+    await life.hand_over(BORIS, "b1")
+    life.plan.arm("forwarder")
+    life.start_forwarder()
+    await life.hand_over(ANNA, "a4")
+    await have_come(life, "a1", "a2", "a3", "a4", "b1")
+    await until(life.read_settled)
+    life.start_scheduler()
+
+
+async def dead_letter(life: Life) -> None:
+    life.receiver.answers = {"a1": [DeliveryError("never", final=True) for _ in range(3)]}
+    await life.hand_over(ANNA, "a1", "a2")
+    life.plan.arm("forwarder")
+    life.start_forwarder()
+    await have_come(life, "a2")
+    await until(life.read_dead)
+    life.start_scheduler()
+
+
+async def requeue(life: Life) -> None:
+    life.receiver.answers = {"a1": [DeliveryError("never", final=True)]}
+    await life.hand_over(ANNA, "a1")
+    life.start_forwarder()
+    await until(life.read_dead)
+    life.plan.arm("operator", "forwarder")
+    [letter] = await call_until_answered(life.store("operator").dead_letters.list_newest)
+    await call_until_answered(lambda: life.store("operator").dead_letters.retry(letter))
+    life.plan.arm("forwarder")
+    await have_come(life, "a1")
+    await until(life.read_settled)
+    life.start_scheduler()
+
+
+async def trim(life: Life) -> None:
+    await life.hand_over(ANNA, "a1", "a2")
+    life.start_forwarder()
+    await have_come(life, "a1", "a2")
+    await until(life.read_settled)
+    life.receiver.answers = {"a3": [DeliveryError("not yet")] * 2}
+    await life.hand_over(ANNA, "a3", "a4")
+    await life.hand_over(BORIS, "b1")
+    life.plan.arm("operator")
+    output = life.store("operator").output
+    await call_until_answered(lambda: output.ensure_group("workers"))
+    await call_until_answered(lambda: output.trim(retention_s=0, retention_entries=0))
+    life.plan.arm()
+    assert "a4" in await life.read_entries(), "an entry that the workers have not read was trimmed"
+    life.start_scheduler()
+
+
+async def pause(life: Life) -> None:
+    """The receiver asks for a pause; the operator resumes the sink."""
+    paused, pauses = life.store("operator").paused_sinks, life.store().paused_sinks
+    life.receiver.answers = {"a1": [DeliveryError("gone", pause=True)]}
+    await life.hand_over(ANNA, "a1", "a2")
+    life.plan.arm("forwarder")
+    life.start_forwarder()
+    await until(lambda: pauses.contains(SINK))
+    life.plan.arm("forwarder", "operator")
+    await life.hand_over(BORIS, "b1")
+
+    async def resume() -> (
+        bool
+    ):  # an operator looks again: a pause whose answer was lost may be stored once more
+        await call_until_answered(lambda: paused.resume(SINK))
+        return "a1" in {text for _, text in await life.read_deliveries()}
+
+    await until(resume)
+    life.plan.arm("forwarder")
+    await have_come(life, "a1", "a2", "b1")
+    life.start_scheduler()
+
+
+SCENARIOS = (
+    Scenario(intake),
+    Scenario(hand_over),
+    Scenario(forwarder_start, ALL_KINDS),
+    Scenario(take_over, ALL_KINDS),
+    Scenario(delivery, ALL_KINDS),
+    Scenario(retry),
+    Scenario(dead_letter, dead=("a1",)),
+    Scenario(requeue),
+    Scenario(trim, trimmed=True),
+    Scenario(pause),
+)
