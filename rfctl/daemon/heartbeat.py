@@ -35,6 +35,7 @@ def build_record(settings: Settings, daemon_id: str, listener: str) -> DaemonRec
         max_size=batching.max_size,
         max_wait_ms=batching.max_wait_ms,
         separator=batching.separator,
+        order=batching.order,
     )
 
 

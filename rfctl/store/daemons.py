@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from rfctl.model.closed_sets import Role
+from rfctl.model.closed_sets import Order, Role
 from rfctl.store import replies
 from rfctl.store.keys import ShardKeys
 
@@ -34,6 +34,7 @@ class DaemonRecord(msgspec.Struct, frozen=True, kw_only=True):
     max_size: int = 0
     max_wait_ms: int = 0
     separator: str = " "
+    order: Order = "arrival"
     started_ms: int = 0
     turned_ms: int = 0
     beat_ms: int = 0
