@@ -17,6 +17,7 @@ from rfctl.errors import NothingFoundError, UsageError
 from rfctl.model.message import normalize_phone
 from rfctl.store import RedisAddress, Store
 from rfctl.store.stream_entry import is_message_id
+from rfctl.store.stream_pages import is_delivery_id
 
 _BATCH_KEY = re.compile(r"[#&][0-9a-f]{32}")
 _PHONE_HELP = "The person, in any spelling, or the batch key that stats shows."
@@ -76,6 +77,11 @@ def check_id(text: str) -> str:
     if not is_message_id(text):
         raise UsageError(f"{text} is no id", next="ids look like 1758000000000-0")
     return text
+
+
+def check_message_id(text: str) -> str:
+    """Take an id as `check_id`, or the one by which receivers know a message. Raises UsageError."""
+    return text if is_delivery_id(text) else check_id(text)
 
 
 def check_is_unique(text: str, message_ids: Sequence[str]) -> None:

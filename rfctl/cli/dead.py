@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any, Literal
@@ -10,10 +12,11 @@ from typing import Annotated, Any, Literal
 import typer
 
 from rfctl.assembly.sinks import list_forwarded_sinks
-from rfctl.cli.arguments import Yes, check_id, check_is_unique, unknown_sink
+from rfctl.cli.arguments import Yes, check_is_unique, check_message_id, unknown_sink
 from rfctl.cli.context import Invocation
 from rfctl.cli.output import format_rfc3339, merged_as_json
-from rfctl.cli.shelf import All, Limit, Shelf, ask_for_all, check_ids_or_all, run_on_shelf
+from rfctl.cli.shelf import All, Limit, Shelf, check_ids_or_all, run_on_shelf
+from rfctl.cli.table import open_table
 from rfctl.config.loader import Configuration
 from rfctl.errors import UsageError
 from rfctl.model.company import format_company
@@ -25,7 +28,8 @@ app = typer.Typer(
 )
 
 Ids = Annotated[
-    list[str] | None, typer.Argument(metavar="ID", help="The id of a dead letter, or of its message.")
+    list[str] | None,
+    typer.Argument(metavar="ID", help="The id of a dead letter, of its message or of its delivery."),
 ]
 SinkName = Annotated[str, typer.Option("--sink", help="Only those of this sink.")]
 
@@ -45,7 +49,7 @@ def show(ctx: typer.Context, message: Annotated[str, typer.Argument(metavar="ID"
 
     Examples:  rfctl dead show 1758000000000-0
     """
-    letter_id = check_id(message)
+    letter_id = check_message_id(message)
     run_on_shelf(ctx, _of(), lambda letters: letters.show(letter_id))
 
 
@@ -58,25 +62,25 @@ def retry(
     Examples:  rfctl dead retry 1758000000000-0  |  rfctl dead retry --all --sink crm --yes
     """
     chosen_ids = _check_choice(ids, every=every, sink=sink, command="retry")
-    ask_for_all(f"send {_all_of(sink)} again", every=every, yes=yes)
-    run_on_shelf(ctx, _of(sink), lambda letters: letters.retry(chosen_ids))
+    question = f"send {_all_of(sink)} again" if every else ""
+    run_on_shelf(ctx, _of(sink), lambda letters: letters.retry(chosen_ids), question=question, yes=yes)
 
 
 @app.command("drop")
 def drop(
     ctx: typer.Context, ids: Ids = None, every: All = False, sink: SinkName = "", yes: Yes = False
 ) -> None:
-    """Throw dead letters away and print them.
+    """Print dead letters, and throw each away as soon as it is printed.
 
     Examples:  rfctl dead drop 1758000000000-0  |  rfctl dead drop --all --sink crm --yes
     """
     chosen_ids = _check_choice(ids, every=every, sink=sink, command="drop")
-    ask_for_all(f"throw {_all_of(sink)} away", every=every, yes=yes)
-    run_on_shelf(ctx, _of(sink), lambda letters: letters.drop(chosen_ids))
+    question = f"throw {_all_of(sink)} away" if every else ""
+    run_on_shelf(ctx, _of(sink), lambda letters: letters.drop(chosen_ids), question=question, yes=yes)
 
 
 def _check_choice(ids: list[str] | None, *, every: bool, sink: str, command: str) -> list[str]:
-    chosen_ids = check_ids_or_all(ids, every=every, command="dead")
+    chosen_ids = check_ids_or_all(ids, every=every, command="dead", check=check_message_id)
     if sink and not every:
         raise UsageError("--sink goes with --all", next=f"rfctl dead {command} --all --sink {sink}")
     return chosen_ids
@@ -94,7 +98,7 @@ class _Retry:
     outcome: Literal["sent", "gone", "no sink"]
 
 
-class _DeadShelf(Shelf[DeadLetter, _Retry]):
+class _DeadShelf(Shelf[DeadLetter, DeadLetter, _Retry]):
     """The dead letters, of one sink if it is named."""
 
     command = "dead"
@@ -116,52 +120,89 @@ class _DeadShelf(Shelf[DeadLetter, _Retry]):
     async def newest(self, limit: int) -> Sequence[DeadLetter]:
         return await self._letters.list_newest(limit, self._sink)
 
-    async def find(self, item_id: str) -> Sequence[DeadLetter]:
-        letters = await self._letters.find(item_id)
-        check_is_unique(item_id, [letter.message_id for letter in letters])
-        return letters
+    async def count(self) -> int:
+        if not self._sink:
+            return await self._letters.count()
+        count = 0
+        async for _ in self._letters.iterate(self._sink):
+            count += 1
+        return count
 
-    async def each(self) -> AsyncIterator[DeadLetter]:
-        # All are read first: a letter that is sent again may be dead again before the last is read.
-        for letter in [letter async for letter in self._letters.iterate(self._sink)]:
-            yield letter
+    async def find_all(self, ids: Sequence[str]) -> Mapping[str, Sequence[DeadLetter]]:
+        matches = await self._letters.find_all(ids)
+        for item_id, letters in matches.items():
+            check_is_unique(item_id, [letter.message_id for letter in letters])
+        return matches
 
-    def check_retry(self, items: Sequence[DeadLetter]) -> None:
-        for letter in items:
+    def each(self) -> AsyncIterator[DeadLetter]:
+        return self._letters.iterate(self._sink)
+
+    async def read(self, head: DeadLetter) -> DeadLetter | None:
+        return await self._letters.read_whole(head)
+
+    def check_retry(self, heads: Sequence[DeadLetter]) -> None:
+        for letter in heads:
             if letter.sink not in self._sinks:
                 raise unknown_sink(letter.sink, self._sinks)
 
-    async def try_again(self, item: DeadLetter) -> _Retry:
-        if item.sink not in self._sinks:
-            return _Retry(item, "no sink")
-        return _Retry(item, "sent" if await self._letters.retry(item) else "gone")
+    async def try_again(self, head: DeadLetter) -> _Retry:
+        letter = await self._letters.read_whole(head)
+        if letter is None:
+            return _Retry(head, "gone")
+        if letter.sink not in self._sinks:
+            return _Retry(letter, "no sink")
+        return _Retry(letter, "sent" if await self._letters.retry(letter) else "gone")
 
     def is_left(self, outcome: _Retry) -> bool:
         return outcome.outcome == "no sink"
 
-    def print_outcomes(self, outcomes: list[_Retry]) -> None:
-        sent = [retry.letter for retry in outcomes if retry.outcome == "sent"]
-        left = [retry.letter for retry in outcomes if retry.outcome == "no sink"]
-        if self.run.is_json:
-            self.run.out.json({"sent_again": [*map(self.as_json, sent)], "left": [*map(self.as_json, left)]})
-        elif sent:
-            self.print_table(sent, "sent again")
-        for sink, count in _count_by_sink(left).items():
+    @contextmanager
+    def printing_outcomes(self) -> Iterator[Callable[[_Retry], None]]:
+        left: Counter[str] = Counter()
+        with self._printing_sent() as add_sent:
+
+            def add(outcome: _Retry) -> None:
+                if outcome.outcome != "gone":
+                    add_sent(outcome)
+                if self.is_left(outcome):
+                    left[outcome.letter.sink] += 1
+
+            yield add
+        for sink, count in sorted(left.items()):
             self.run.out.note(f"{counted(count, 'dead letter')} left: there is no sink {sink}")
 
-    async def delete(self, item: DeadLetter) -> bool:
-        return await self._letters.drop(item)
+    @contextmanager
+    def _printing_sent(self) -> Iterator[Callable[[_Retry], None]]:
+        """Print what is sent again at once. In JSON, what is left follows it, without the texts."""
+        if not self.run.is_json:
+            headings = ("sent again", *self.headings[1:])
+            with open_table(self.run.out, headings, right=frozenset({self.number_column})) as add_row:
+                yield lambda retry: None if self.is_left(retry) else add_row(self.row(retry.letter))
+            return
+        left: list[dict[str, Any]] = []
+        with self.run.out.open_array("sent_again", lambda: {"left": left}) as add_sent:
+            yield (
+                lambda retry: (
+                    left.append({**self.as_json(retry.letter), "text": None})
+                    if self.is_left(retry)
+                    else add_sent(self.as_json(retry.letter))
+                )
+            )
 
-    def as_json(self, item: DeadLetter) -> dict[str, Any]:
-        merged = item.entry.merged
+    async def delete(self, head: DeadLetter) -> bool:
+        return await self._letters.drop(head)
+
+    def as_json(self, head: DeadLetter) -> dict[str, Any]:
+        merged = head.entry.merged
         return {
-            "id": item.id,
-            "since": format_rfc3339(item.died_ms),
-            "sink": item.sink,
-            "message_id": item.message_id,
+            "id": head.id,
+            "since": format_rfc3339(head.died_ms),
+            "sink": head.sink,
+            "message_id": head.message_id,
+            "delivery_id": head.entry.delivery_id,
             "phone": merged.phone,
-            "attempts": len(item.attempts),
-            "last_error": item.attempts[-1].error if item.attempts else None,
+            "attempts": len(head.attempts),
+            "last_error": head.attempts[-1].error if head.attempts else None,
             "text": merged.text,
         }
 
@@ -176,6 +217,7 @@ class _DeadShelf(Shelf[DeadLetter, _Retry]):
             ("since", format_rfc3339(item.died_ms) or ""),
             ("sink", item.sink),
             ("message id", item.message_id),
+            ("delivery id", item.entry.delivery_id),
             ("phone", merged.phone),
             ("company", format_company(merged.company) or "-"),
             ("source", merged.channel),
@@ -189,23 +231,18 @@ class _DeadShelf(Shelf[DeadLetter, _Retry]):
         ]
         self.run.out.table(("attempt", "at", "error"), rows, right=frozenset({0}))
 
-    def row(self, item: DeadLetter) -> tuple[str, ...]:
-        merged, attempts = item.entry.merged, item.attempts
+    def row(self, head: DeadLetter) -> tuple[str, ...]:
+        merged, attempts = head.entry.merged, head.attempts
         return (
-            item.id,
-            format_rfc3339(item.died_ms) or "",
-            item.sink,
-            item.message_id,
+            head.id,
+            format_rfc3339(head.died_ms) or "",
+            head.sink,
+            head.message_id,
             merged.phone,
             str(len(attempts)),
             attempts[-1].error if attempts else "",
             merged.text,
         )
-
-
-def _count_by_sink(letters: Sequence[DeadLetter]) -> Mapping[str, int]:
-    names = sorted(letter.sink for letter in letters)
-    return {name: names.count(name) for name in names}
 
 
 def _of(sink: str = "") -> Callable[[Invocation, Store, Configuration], _DeadShelf]:

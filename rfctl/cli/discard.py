@@ -1,6 +1,15 @@
-"""`rfctl discard`: throw a person's pending batches away, and print them."""
+"""`rfctl discard`: print pending batches, and throw each away as soon as it is printed.
+
+What is printed is the last copy. Where nothing can be printed (a full disk), nothing is thrown away.
+"""
 
 from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 import typer
@@ -17,9 +26,23 @@ from rfctl.cli.arguments import (
     parse_person,
 )
 from rfctl.cli.context import Invocation, invocation, run_async
-from rfctl.cli.output import format_time_of_day
+from rfctl.cli.output import format_rfc3339, format_time_of_day
+from rfctl.cli.steps import Steps, counting
 from rfctl.model.stored import as_strict_json, decode_item
+from rfctl.store import Store
 from rfctl.text import counted
+
+
+@dataclass(frozen=True, slots=True)
+class _Discarded:
+    """One message that is thrown away: whose it is, in which batch, and its stored item."""
+
+    phone: str
+    batch_key: str
+    item: bytes
+
+
+Show = Callable[[Sequence[_Discarded]], None]
 
 
 def discard(
@@ -31,37 +54,104 @@ def discard(
 ) -> None:
     """Throw away all that is pending for a person, and print it.
 
-    With --all, throw away every pending batch and print how many there were.
+    With --all, print and throw away every batch that is pending when the command begins.
 
-    Examples:  rfctl discard 79001234567  |  rfctl discard --all --yes
+    Examples:  rfctl discard 79001234567  |  rfctl discard --all --yes -o jsonl > discarded.jsonl
     """
     check_phone_or_all(phone, every=every, command="discard")
     run = invocation(ctx)
     if phone is None:
-        ask("throw away every pending batch", yes=yes)
-        run_async(_discard_all(run))
+        run_async(_discard_all(run, yes=yes))
     else:
         run_async(_discard(run, parse_person(phone), chat))
 
 
-async def _discard_all(run: Invocation) -> None:
+async def _discard_all(run: Invocation, *, yes: bool) -> None:
     async with run.store() as (store, _):
-        count = await store.batches.discard_all()
-        if run.is_json:
-            run.out.json({"batches": count, "done": "discarded"})
-        else:
-            run.out.text(f"{counted(count, 'batch')} discarded")
+        count = await store.pending_keys.count()
+        ask(f"throw away {counted(count, 'pending batch')}", yes=yes)
+        steps = Steps("batch", "discarded")
+        with counting(run.out, steps), _printing_all(run, steps) as show:
+            async for batch_key in store.pending_keys.iterate():
+                steps.add(await _discard_batch(store, batch_key, show) > 0)
+
+
+@contextmanager
+def _printing_all(run: Invocation, steps: Steps) -> Iterator[Show]:
+    """Print every message on a line of its own, or as JSON, and at last how many batches there were."""
+    if not run.is_json:
+        yield lambda messages: _add_each(run.out.text, map(_line, messages))
+        run.out.text(steps.line())
+        return
+
+    def summarize() -> dict[str, int | str]:
+        return {"batches": steps.count, "done": "discarded"}
+
+    if run.output == "jsonl":
+        yield lambda messages: run.out.rows(map(_as_json, messages))
+        run.out.json(summarize())
+        return
+    with run.out.open_array("discarded", summarize) as add:
+        yield lambda messages: _add_each(add, map(_as_json, messages))
+
+
+def _add_each(add: Callable[[Any], None], values: Iterable[Any]) -> None:
+    for value in values:
+        add(value)
+
+
+def _as_json(discarded: _Discarded) -> dict[str, object]:
+    return {
+        "phone": discarded.phone,
+        "batch_key": discarded.batch_key,
+        "message": msgspec.Raw(as_strict_json(discarded.item)),
+    }
+
+
+def _line(discarded: _Discarded) -> str:
+    message = decode_item(discarded.item)
+    parts = (format_rfc3339(message.receivedAt), discarded.phone, message.messageId, message.text)
+    return "  ".join(part or "-" for part in parts)
+
+
+async def _discard_batch(store: Store, batch_key: str, show: Show) -> int:
+    """Show a batch, then throw it away, and show what came in between. Returns how many messages were thrown away."""
+    batch = await store.batches.peek(batch_key)
+    if batch is None:
+        return 0
+
+    def show_items(items: Sequence[bytes]) -> None:
+        if items:
+            show([_Discarded(batch.phone, batch_key, item) for item in items])
+
+    show_items(batch.raw)
+    items = await store.batches.discard(batch_key)
+    show_items(list((Counter(items) - Counter(batch.raw)).elements()))
+    return len(items)
 
 
 async def _discard(run: Invocation, person: str, chat: str | None) -> None:
     async with run.store() as (store, _):
-        keys = await find_batch_keys(store, person, chat)
-        items = [item for key in keys for item in await store.batches.discard(key)]
-        if not items:
-            raise nothing_pending(person, chat, store.address)
+        steps = Steps("batch", "discarded")
+        with counting(run.out, steps), _printing(run, person) as show:
+            for batch_key in await find_batch_keys(store, person, chat):
+                steps.add(await _discard_batch(store, batch_key, show) > 0)
+            if not steps.count:
+                raise nothing_pending(person, chat, store.address)
+
+
+@contextmanager
+def _printing(run: Invocation, person: str) -> Iterator[Show]:
     if run.is_json:
-        run.out.json({"phone": person, "discarded": [msgspec.Raw(as_strict_json(item)) for item in items]})
+        with run.out.open_array("discarded", lambda: {"phone": person}) as add:
+            yield lambda messages: _add_each(
+                add, (msgspec.Raw(as_strict_json(message.item)) for message in messages)
+            )
         return
-    messages = [decode_item(item) for item in items]
-    rows = [(format_time_of_day(message.receivedAt), message.messageId, message.text) for message in messages]
-    run.out.table(("received", "id", "discarded"), rows)
+    headings = ("received", "id", "discarded")
+    yield lambda messages: run.out.table(headings, map(_row, messages))
+
+
+def _row(discarded: _Discarded) -> tuple[str, ...]:
+    message = decode_item(discarded.item)
+    return format_time_of_day(message.receivedAt), message.messageId, message.text

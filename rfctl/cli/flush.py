@@ -18,16 +18,21 @@ from rfctl.cli.arguments import (
     parse_person,
 )
 from rfctl.cli.context import Invocation, invocation, run_async
+from rfctl.cli.daemon_options import use_daemon_options
+from rfctl.cli.steps import Steps, counting
 from rfctl.store import Store
 from rfctl.text import counted
 
 
 @dataclass(frozen=True, slots=True)
 class _Flushed:
-    """One batch that was handed over: its key, and the merged message's id and count."""
+    """One batch that was handed over: its key, and the merged message's id and count.
+
+    The id is None where the messages said nothing: then nothing is sent.
+    """
 
     batch_key: str
-    id: str
+    id: str | None
     count: int
 
 
@@ -40,40 +45,59 @@ def flush(
 ) -> None:
     """Hand over all that is pending for a person now.
 
+    With --all, hand over every batch that is pending when the command begins.
+
     Examples:  rfctl flush 79001234567  |  rfctl flush 79001234567 --chat ""  |  rfctl flush --all --yes
     """
     check_phone_or_all(phone, every=every, command="flush")
     run = invocation(ctx)
     if phone is None:
-        ask("hand over every pending batch", yes=yes)
-        run_async(_flush_all(run))
+        run_async(_flush_all(run, yes=yes))
     else:
         run_async(_flush(run, parse_person(phone), chat))
 
 
-async def _flush_all(run: Invocation) -> None:
-    async with run.store() as (store, _):
-        count = await _drain(store)
-        if run.is_json:
-            run.out.json({"batches": count, "done": "handed over"})
-        else:
-            run.out.text(f"{counted(count, 'batch')} handed over")
+async def _flush_all(run: Invocation, *, yes: bool) -> None:
+    async with run.store() as (store, configuration):
+        count = await store.pending_keys.count()
+        ask(f"hand over {counted(count, 'pending batch')}", yes=yes)
+        await use_daemon_options(run, store, configuration.settings)
+        steps = Steps("batch", "handed over")
+        with counting(run.out, steps):
+            await _hand_over_all(store, count, steps)
+    if run.is_json:
+        run.out.json({"batches": steps.count, "done": "handed over"})
+    else:
+        run.out.text(steps.line())
 
 
-async def _drain(store: Store) -> int:
-    count = 0
-    while True:
+async def _hand_over_all(store: Store, count: int, steps: Steps) -> None:
+    """Hand over what is pending now, and end however many messages come in meanwhile."""
+    began_ms = await store.now_ms()
+    while steps.count < count:
         answer = await store.batches.drain("flush")
-        count += answer.batches
+        steps.add(answer.batches)
         if not answer.more:
-            return count
+            return
+    # What is due late stands behind what has come since.
+    async for batch_key in store.pending_keys.iterate():
+        batch = await store.batches.peek(batch_key)
+        if batch is not None and batch.messages[0].receivedAt < began_ms:
+            steps.add(await store.batches.flush(batch_key) is not None)
 
 
 async def _flush(run: Invocation, person: str, chat: str | None) -> None:
-    async with run.store() as (store, _):
-        answers = {key: await store.batches.flush(key) for key in await find_batch_keys(store, person, chat)}
-        # A batch that has left meanwhile has no answer.
-        batches = [_Flushed(key, *answer) for key, answer in answers.items() if answer is not None]
+    async with run.store() as (store, configuration):
+        batch_keys = await find_batch_keys(store, person, chat)
+        if batch_keys:
+            await use_daemon_options(run, store, configuration.settings)
+        steps, batches = Steps("batch", "handed over"), []
+        with counting(run.out, steps):
+            for batch_key in batch_keys:
+                answer = await store.batches.flush(batch_key)
+                if answer is not None:  # else it has left meanwhile
+                    batches.append(_Flushed(batch_key, answer[0] or None, answer[1]))
+                    steps.add()
         if not batches:
             raise nothing_pending(person, chat, store.address)
     _report(run, person, batches)
@@ -85,6 +109,7 @@ def _report(run: Invocation, person: str, batches: list[_Flushed]) -> None:
         as_json = [asdict(batch) for batch in batches]
         run.out.json({"phone": person, "id": batches[0].id, "count": count, "batches": as_json})
         return
-    ids = ", ".join(batch.id for batch in batches)
+    ids = ", ".join(batch.id for batch in batches if batch.id)
     several = f" in {counted(len(batches), 'batch')}" if len(batches) > 1 else ""
-    run.out.text(f"{person}: {counted(count, 'message')}{several} handed over as {ids}")
+    what = f"handed over as {ids}" if ids else "dropped: they say nothing that could be sent"
+    run.out.text(f"{person}: {counted(count, 'message')}{several} {what}")

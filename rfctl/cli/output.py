@@ -7,7 +7,7 @@ rich is imported when something is drawn: JSON needs none of it.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 _WIDE = 10_000
-_FOLDED = 20
-"""The least width of a table's last column when it is folded."""
 _encode = msgspec.json.Encoder().encode
 
 
@@ -53,18 +51,30 @@ class Output:
             self.json(row)
 
     @contextmanager
-    def open_array(self, name: str) -> Iterator[Callable[[Any], None]]:
+    def open_array(
+        self, name: str, more: Callable[[], Mapping[str, Any]] = dict
+    ) -> Iterator[Callable[[Any], None]]:
         """Print one JSON object with one array, value by value: they need not be in memory together.
 
+        `more` gives the fields behind the array. Without a name the array stands alone.
         What was printed before a failure is whole JSON; a failure before the first value leaves stdout empty.
         """
         array = _Array(name, pretty=self._pretty)
         try:
             yield array.add
         except BaseException:
-            array.end_after_failure()
+            array.end_after_failure(more)
             raise
-        array.end()
+        array.end(more())
+
+    @contextmanager
+    def open_rows(self) -> Iterator[Callable[[Any], None]]:
+        """Print values as `rows` does, one by one: they need not be in memory together."""
+        if self._as_lines:
+            yield self.json
+            return
+        with self.open_array("") as add:
+            yield add
 
     def table(
         self,
@@ -74,6 +84,8 @@ class Output:
         right: frozenset[int] = frozenset(),
     ) -> None:
         """Print a table for a person; `right` are the columns of numbers."""
+        from rfctl.cli.table import build_table
+
         self.draw(build_table(headings, rows, right=right))
 
     def facts(self, pairs: Iterable[tuple[str, str]]) -> None:
@@ -111,25 +123,38 @@ def _print_json(value: Any, *, pretty: bool) -> None:
 
 
 class _Array:
-    """One JSON object with one array, of which only the head and the end are known beforehand."""
+    """One JSON object with one array, or without a name an array alone, whose values come one by one."""
 
     def __init__(self, name: str, *, pretty: bool) -> None:
         self._pretty = pretty
-        self._head = ("{\n  " if pretty else "{") + f'"{name}":' + (" [" if pretty else "[")
+        self._has_name = bool(name)
+        head = ("{\n  " if pretty else "{") + f'"{name}":' + (" " if pretty else "")
+        self._head = (head if name else "") + "["
+        self._line = "\n" + "  " * (2 if name else 1)
         self._is_begun = False
 
     def add(self, value: Any) -> None:
         raw = _encode(value)
         text = msgspec.json.format(raw, indent=2).decode() if self._pretty else raw.decode()
         comma = "," if self._is_begun else ""
-        self._write(comma + ("\n    " if self._pretty else "") + text.replace("\n", "\n    "))
+        self._write(comma + (self._line if self._pretty else "") + text.replace("\n", self._line))
 
-    def end(self) -> None:
-        self._write("\n  ]\n}\n" if self._pretty else "]}\n")
+    def end(self, more: Mapping[str, Any]) -> None:
+        fields = "".join(map(self._format_field, more.items()))
+        close = self._line[:-2] + "]" if self._pretty else "]"
+        end = ("\n}\n" if self._pretty else "}\n") if self._has_name else "\n"
+        self._write(close + fields + end)
 
-    def end_after_failure(self) -> None:
+    def end_after_failure(self, more: Callable[[], Mapping[str, Any]]) -> None:
         if self._is_begun:
-            self.end()
+            self.end(more())
+
+    def _format_field(self, field: tuple[str, Any]) -> str:
+        name, value = (_encode(part) for part in field)
+        if not self._pretty:
+            return f",{name.decode()}:{value.decode()}"
+        text = msgspec.json.format(value, indent=2).decode().replace("\n", "\n  ")
+        return f",\n  {name.decode()}: {text}"
 
     def _write(self, text: str) -> None:
         sys.stdout.write(text if self._is_begun else self._head + text)
@@ -142,47 +167,6 @@ def safe(text: str, style: str = "") -> Text:
     from rich.text import Text
 
     return Text(visible(text), style=style)
-
-
-def build_table(
-    headings: Sequence[str],
-    rows: Iterable[Sequence[str]],
-    *,
-    right: frozenset[int] = frozenset(),
-) -> Table:
-    """Return a table; every cell is made safe. On a terminal only the last column is folded, if the others fit."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
-    cells = [[safe(cell) for cell in row] for row in rows]
-    terminal = sys.stdout.isatty()
-    gap, folds_last = _fit(headings, cells) if terminal else (2, False)
-    drawing = Table(
-        box=SIMPLE_HEAD if terminal else None,
-        pad_edge=False,
-        show_edge=False,
-        padding=(0, gap - 1, 0, 0) if terminal else (0, 1),
-        header_style="bold" if terminal else "",
-    )
-    for place, heading in enumerate(headings):
-        drawing.add_column(
-            heading,
-            justify="right" if place in right else "left",
-            overflow="fold",
-            no_wrap=folds_last and place < len(headings) - 1,
-        )
-    for row in cells:
-        drawing.add_row(*row)
-    return drawing
-
-
-def _fit(headings: Sequence[str], rows: Sequence[Sequence[Text]]) -> tuple[int, bool]:
-    """Return how many spaces part the columns on this terminal, and whether all but the last fit as they are."""
-    columns = zip(*([safe(heading) for heading in headings], *rows), strict=True)
-    widths = [max(cell.cell_len for cell in column) for column in columns]
-    room = open_console().width
-    gap = 2 if sum(widths) + 2 * len(widths) <= room else 1
-    return gap, sum(widths[:-1]) + gap * len(widths) + min(widths[-1], _FOLDED) <= room
 
 
 def build_facts(pairs: Iterable[tuple[str, str]]) -> Table:
@@ -214,6 +198,7 @@ def merged_as_json(merged: Merged) -> dict[str, Any]:
     """Return a merged message for `-o json`: the promise is to add fields, never to rename one."""
     return {
         "id": merged.id,
+        "delivery_id": merged.delivery_id or None,
         "phone": merged.phone,
         "company": merged.company,
         "text": merged.text,

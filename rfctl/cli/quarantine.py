@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import msgspec
@@ -13,12 +14,14 @@ from rfctl.assembly.sources import build_sources
 from rfctl.batching import Batcher
 from rfctl.cli.arguments import Yes, check_id
 from rfctl.cli.context import Invocation
+from rfctl.cli.daemon_options import use_daemon_options
 from rfctl.cli.output import format_rfc3339
-from rfctl.cli.shelf import All, Limit, Shelf, ask_for_all, check_ids_or_all, run_on_shelf
+from rfctl.cli.shelf import All, Limit, Shelf, check_ids_or_all, run_on_shelf
+from rfctl.cli.table import open_table
 from rfctl.config.loader import Configuration
 from rfctl.ingest.quarantine_retry import QuarantineRetry
 from rfctl.model.strict_json import find_json_fault
-from rfctl.store import QuarantinedRequest, Store
+from rfctl.store import QuarantinedHead, QuarantinedRequest, Store
 from rfctl.text import counted
 
 app = typer.Typer(help="Authentic requests that could not be parsed.", no_args_is_help=True)
@@ -57,22 +60,18 @@ def retry(ctx: typer.Context, ids: Ids = None, every: All = False) -> None:
 
 @app.command("drop")
 def drop(ctx: typer.Context, ids: Ids = None, every: All = False, yes: Yes = False) -> None:
-    """Throw requests away and print them, one by one.
+    """Print requests, and throw each away as soon as it is printed.
 
     Examples:  rfctl quarantine drop 1758000000000-0  |  rfctl quarantine drop --all --yes
     """
     chosen_ids = check_ids_or_all(ids, every=every, command="quarantine")
-    ask_for_all("throw every request in quarantine away", every=every, yes=yes)
-    run_on_shelf(ctx, _QuarantineShelf, lambda requests: requests.drop(chosen_ids))
+    question = "throw every request in quarantine away" if every else ""
+    run_on_shelf(
+        ctx, _QuarantineShelf, lambda requests: requests.drop(chosen_ids), question=question, yes=yes
+    )
 
 
-def _build_retry(store: Store, configuration: Configuration) -> QuarantineRetry:
-    settings = configuration.settings
-    batcher = Batcher(store, build_rules(settings))
-    return QuarantineRetry(store, batcher, build_sources(settings), settings.batching.placeholder)
-
-
-class _QuarantineShelf(Shelf[QuarantinedRequest, dict[str, Any]]):
+class _QuarantineShelf(Shelf[QuarantinedHead, QuarantinedRequest, dict[str, Any]]):
     """The requests in quarantine. The outcome of a retry has no body: it may have megabytes."""
 
     command = "quarantine"
@@ -90,64 +89,89 @@ class _QuarantineShelf(Shelf[QuarantinedRequest, dict[str, Any]]):
     def empty(self) -> str:
         return "nothing is in the quarantine of"
 
-    async def newest(self, limit: int) -> Sequence[QuarantinedRequest]:
-        return await self._store.quarantine.list_newest(limit)
+    async def count(self) -> int:
+        return await self._store.quarantine.count()
 
-    async def find(self, item_id: str) -> Sequence[QuarantinedRequest]:
-        request = await self._store.quarantine.get(item_id)
-        return [] if request is None else [request]
+    async def newest(self, limit: int) -> Sequence[QuarantinedHead]:
+        return await self._store.quarantine.list_heads(limit)
 
-    def each(self) -> AsyncIterator[QuarantinedRequest]:
+    async def find_all(self, ids: Sequence[str]) -> Mapping[str, Sequence[QuarantinedHead]]:
+        requests = {item_id: await self._store.quarantine.get(item_id) for item_id in ids}
+        return {item_id: [request.head] if request else [] for item_id, request in requests.items()}
+
+    def each(self) -> AsyncIterator[QuarantinedHead]:
         return self._store.quarantine.iterate()
 
-    async def try_again(self, item: QuarantinedRequest) -> dict[str, Any]:
-        self._retrying = self._retrying or _build_retry(self._store, self._configuration)
-        result = await self._retrying.retry(item)
+    async def read(self, head: QuarantinedHead) -> QuarantinedRequest | None:
+        return await self._store.quarantine.get(head.id)
+
+    async def try_again(self, head: QuarantinedHead) -> dict[str, Any]:
+        request = await self.read(head)
+        if request is None:
+            return self._outcome(head, problem="another command has taken it meanwhile")
+        self._retrying = self._retrying or await self._build_retry()
+        result = await self._retrying.retry(request)
+        return self._outcome(head, result.stored, result.skipped, result.problem)
+
+    def _outcome(
+        self,
+        head: QuarantinedHead,
+        stored: int = 0,
+        skipped: Mapping[str, int] | None = None,
+        problem: str = "",
+    ) -> dict[str, Any]:
         return {
-            **self.as_json(item),
-            "stored": result.stored,
-            "skipped": dict(result.skipped),
-            "problem": result.problem or None,
+            **self.as_json(head),
+            "stored": stored,
+            "skipped": dict(skipped or {}),
+            "problem": problem or None,
         }
+
+    async def _build_retry(self) -> QuarantineRetry:
+        settings = self._configuration.settings
+        await use_daemon_options(self.run, self._store, settings)
+        batcher = Batcher(self._store, build_rules(settings))
+        return QuarantineRetry(self._store, batcher, build_sources(settings), settings.batching.placeholder)
 
     def is_left(self, outcome: dict[str, Any]) -> bool:
         return bool(outcome["problem"])
 
-    def print_outcomes(self, outcomes: list[dict[str, Any]]) -> None:
+    @contextmanager
+    def printing_outcomes(self) -> Iterator[Callable[[dict[str, Any]], None]]:
         if self.run.is_json:
-            self.run.out.rows(outcomes)
+            with self.run.out.open_rows() as add:
+                yield add
             return
-        rows = [
-            (outcome["id"], outcome["source"], _summarize(outcome), outcome["problem"] or "")
-            for outcome in outcomes
-        ]
-        self.run.out.table(("id", "source", "parsed", "still in quarantine, because"), rows)
+        with open_table(self.run.out, ("id", "source", "parsed", "still in quarantine, because")) as add_row:
+            yield lambda outcome: add_row(
+                (outcome["id"], outcome["source"], _summarize(outcome), outcome["problem"] or "")
+            )
 
-    async def delete(self, item: QuarantinedRequest) -> bool:
-        return await self._store.quarantine.drop(item.id)
+    async def delete(self, head: QuarantinedHead) -> bool:
+        return await self._store.quarantine.drop(head.id)
 
-    def as_json(self, item: QuarantinedRequest) -> dict[str, Any]:
+    def as_json(self, head: QuarantinedHead) -> dict[str, Any]:
         return {
-            "id": item.id,
-            "came": format_rfc3339(item.at_ms),
-            "source": item.source,
-            "type": item.type,
-            "why": item.why,
-            "bytes": len(item.body),
+            "id": head.id,
+            "came": format_rfc3339(head.at_ms),
+            "source": head.source,
+            "type": head.type,
+            "why": head.why,
+            "bytes": head.size,
         }
 
     def in_full(self, item: QuarantinedRequest) -> dict[str, Any]:
         """Return the body too: as the JSON that it is, to the digit, else as text."""
         pretty = None if find_json_fault(item.body) else _indent_json(item.body)
         body = _as_text(item.body) if pretty is None else msgspec.Raw(msgspec.json.format(pretty, indent=-1))
-        return {**self.as_json(item), "body": body}
+        return {**self.as_json(item.head), "body": body}
 
     def print_in_full(self, item: QuarantinedRequest) -> None:
         source = f"{item.source} ({item.type})"
         self.run.out.facts(
             [
                 ("id", item.id),
-                ("came", format_rfc3339(item.at_ms) or ""),
+                ("came", format_rfc3339(item.head.at_ms) or ""),
                 ("source", source),
                 ("why", item.why),
             ]
@@ -155,15 +179,9 @@ class _QuarantineShelf(Shelf[QuarantinedRequest, dict[str, Any]]):
         for line in (_indent_json(item.body) or _as_text(item.body)).split("\n"):
             self.run.out.text(line)
 
-    def row(self, item: QuarantinedRequest) -> tuple[str, ...]:
-        return (
-            item.id,
-            format_rfc3339(item.at_ms) or "",
-            item.source,
-            item.type,
-            str(len(item.body)),
-            item.why,
-        )
+    def row(self, head: QuarantinedHead) -> tuple[str, ...]:
+        came = format_rfc3339(head.at_ms) or ""
+        return head.id, came, head.source, head.type, str(head.size), head.why
 
 
 def _as_text(body: bytes) -> str:

@@ -8,11 +8,13 @@ from typing import Annotated
 import typer
 
 from rfctl.assembly.sinks import list_forwarded_sinks
-from rfctl.cli.arguments import check_forwarded, check_id, check_is_unique
+from rfctl.cli.arguments import check_forwarded, check_is_unique, check_message_id
 from rfctl.cli.context import invocation, run_async
+from rfctl.cli.steps import Steps, counting
 from rfctl.config.settings import Settings
 from rfctl.errors import NothingFoundError
 from rfctl.store import DeadLetter, ShardKeys, Store, StreamEntry
+from rfctl.store.stream_pages import is_delivery_id
 from rfctl.text import duration
 
 _SAME_ID = "the id stays the same, so a receiver that remembers ids ignores it if it already has it"
@@ -20,7 +22,9 @@ _SAME_ID = "the id stays the same, so a receiver that remembers ids ignores it i
 
 def resend(
     ctx: typer.Context,
-    message: Annotated[str, typer.Argument(metavar="ID", help="The merged message, by its id.")],
+    message: Annotated[
+        str, typer.Argument(metavar="ID", help="The merged message, by its id or the id that receivers know.")
+    ],
     sink: Annotated[
         str, typer.Option(help="Only to this sink; by default to every sink that rfctl delivers to.")
     ] = "",
@@ -31,7 +35,7 @@ def resend(
 
     Examples:  rfctl resend 1758000000000-0  |  rfctl resend 1758000000000-0 --sink crm
     """
-    run_async(_resend(ctx, check_id(message), sink))
+    run_async(_resend(ctx, check_message_id(message), sink))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +52,14 @@ async def _resend(ctx: typer.Context, message_id: str, sink: str) -> None:
     async with run.store() as (store, configuration):
         sinks = _choose_sinks(configuration.settings, sink)
         original = await _find(store, message_id, configuration.settings)
-        for name in sinks:
-            await _send(store, original, name)
+        steps = Steps("sink", "served")
+        with counting(run.out, steps):
+            for name in sinks:
+                await _send(store, original, name)
+                steps.add()
     sent_id = original.entry.message_id
     if run.is_json:
-        run.out.json({"id": sent_id, "sinks": sinks})
+        run.out.json({"id": sent_id, "delivery_id": original.entry.delivery_id, "sinks": sinks})
     else:
         run.out.text(f"{sent_id} is sent again to {', '.join(sinks)}; {_SAME_ID}")
 
@@ -82,12 +89,14 @@ def _choose_sinks(settings: Settings, sink: str) -> list[str]:
 
 async def _find(store: Store, message_id: str, settings: Settings) -> _Original:
     """Search the output streams, then the dead letters, which keep trimmed messages. Raises NothingFoundError."""
-    dead = [
-        letter
-        for letter in await store.dead_letters.find(message_id)
-        if message_id in (letter.message_id, letter.entry.id)
-    ]
-    places = [*await store.output.find(message_id), *((letter.shard, letter.entry) for letter in dead)]
+    find = store.output.find_delivery if is_delivery_id(message_id) else store.output.find
+    places = await find(message_id)
+    dead = [letter for letter in await store.dead_letters.find(message_id) if _is_of(letter, message_id)]
+    check_is_unique(
+        message_id, [*(entry.message_id for _, entry in places), *(letter.message_id for letter in dead)]
+    )
+    if not places and dead and (whole := await store.dead_letters.read_whole(dead[0])):
+        places = [(whole.shard, whole.entry)]
     if not places:
         raise NothingFoundError(
             f"there is no merged message {message_id} any more in {store.address.shown()}",
@@ -95,6 +104,9 @@ async def _find(store: Store, message_id: str, settings: Settings) -> _Original:
             next=f"it is kept {duration(settings.output.retention_s * 1000)} (output.retention_s); "
             "`rfctl tail --since 1d` shows what is there",
         )
-    check_is_unique(message_id, [entry.message_id for _, entry in places])
-    shard, entry = places[0]
-    return _Original(shard, entry, dead)
+    return _Original(*places[0], dead)
+
+
+def _is_of(letter: DeadLetter, message_id: str) -> bool:
+    """Say whether the id is the message's: a letter's own id may be another message's."""
+    return message_id in (letter.message_id, letter.entry.id, letter.entry.delivery_id)

@@ -3,29 +3,38 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Annotated, Any, Generic, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from functools import partial
+from typing import Annotated, Any, Generic, Protocol, TypeVar
 
 import typer
 
 from rfctl.cli.arguments import ask, check_id
 from rfctl.cli.context import Invocation, invocation, run_async
+from rfctl.cli.steps import Steps, counting
 from rfctl.config.loader import Configuration
 from rfctl.errors import ANSWER_IS_NO, NothingFoundError, UsageError
 from rfctl.store import RedisAddress, Store
-from rfctl.text import counted
 
 Limit = Annotated[int, typer.Option(min=1, max=10_000, help="How many, the newest.")]
 All = Annotated[bool, typer.Option("--all", help="All of them.")]
 
-Item = TypeVar("Item")
+Head = TypeVar("Head", bound="_Named")
+Whole = TypeVar("Whole")
 Outcome = TypeVar("Outcome")
 
 
-class Shelf(ABC, Generic[Item, Outcome]):
+class _Named(Protocol):
+    @property
+    def id(self) -> str: ...
+
+
+class Shelf(ABC, Generic[Head, Whole, Outcome]):
     """The items of one kind that wait for an operator, and the four commands about them.
 
-    A subclass says how an item is read, tried again, deleted and shown.
+    A subclass says how an item is read, tried again, deleted and shown. Its head is what a list shows. The whole may
+    have megabytes, so no more than one is in memory.
     """
 
     command: str
@@ -42,86 +51,103 @@ class Shelf(ABC, Generic[Item, Outcome]):
 
     async def list_newest(self, limit: int) -> None:
         """Print the newest. Raises NothingFoundError if there is none."""
-        items = await self.newest(limit)
+        heads = await self.newest(limit)
         if self.run.is_json:
-            self.run.out.rows(self.as_json(item) for item in items)
-        elif items:
-            self.print_table(items)
-        if not items:
+            self.run.out.rows(self.as_json(head) for head in heads)
+        elif heads:
+            right = frozenset({self.number_column})
+            self.run.out.table(self.headings, map(self.row, heads), right=right)
+        if not heads:
             raise self._nothing()
 
     async def show(self, item_id: str) -> None:
         """Print each item of an id in full. Raises NothingFoundError."""
-        items = await self._find_all([item_id])
+        wholes = [item async for item in self._read_each(await self._find_all([item_id]))]
+        if not wholes:
+            raise self._missing([item_id])
         if not self.run.is_json:
-            for item in items:
+            for item in wholes:
                 self.print_in_full(item)
         elif self.several_per_id:
-            self.run.out.rows(self.in_full(item) for item in items)
+            self.run.out.rows(self.in_full(item) for item in wholes)
         else:
-            self.run.out.json(self.in_full(items[0]))
+            self.run.out.json(self.in_full(wholes[0]))
 
     async def retry(self, ids: Sequence[str]) -> int:
-        """Retry the items that the ids name; without ids, all. Returns the exit status."""
-        outcomes = [await self.try_again(item) async for item in self._choose(ids, to_retry=True)]
-        self.print_outcomes(outcomes)
-        return ANSWER_IS_NO if any(self.is_left(outcome) for outcome in outcomes) else 0
+        """Retry the items that the ids name; without ids, all. Print each outcome. Returns the exit status."""
+        steps, is_any_left = Steps(self.noun, "tried again"), False
+        with counting(self.run.out, steps), self.printing_outcomes() as add:
+            async for head in self._choose(ids, to_retry=True):
+                outcome = await self.try_again(head)
+                add(outcome)
+                is_any_left = is_any_left or self.is_left(outcome)
+                steps.add()
+        return ANSWER_IS_NO if is_any_left else 0
 
     async def drop(self, ids: Sequence[str]) -> None:
-        """Delete the items that the ids name; without ids, all. Print each at once: this was its last copy."""
-        if self.run.is_json:
-            with self.run.out.open_array("dropped") as add:
-                async for item in self._delete_each(ids):
-                    add(self.in_full(item))
-            return
-        count = 0
-        async for item in self._delete_each(ids):
-            if count:
-                self.run.out.text("")
-            self.print_in_full(item)
-            count += 1
-        self.run.out.note(f"{counted(count, self.noun)} thrown away")
+        """Print the items that the ids name, without ids all, and delete each as soon as it is printed.
 
-    def print_table(self, items: Sequence[Item], first_heading: str = "id") -> None:
-        """Print a line an item."""
-        rows = [self.row(item) for item in items]
-        right = frozenset({self.number_column})
-        self.run.out.table((first_heading, *self.headings[1:]), rows, right=right)
-
-    async def _delete_each(self, ids: Sequence[str]) -> AsyncIterator[Item]:
-        async for item in self._choose(ids):
-            if await self.delete(item):
-                yield item
-
-    async def _choose(self, ids: Sequence[str], *, to_retry: bool = False) -> AsyncIterator[Item]:
-        """Yield the items that the ids name, without ids all, one by one: a body may have megabytes.
-
-        Raises NothingFoundError before anything is done.
+        The printed item is the last copy. Where nothing can be printed (a full disk), nothing is deleted.
         """
+        steps = Steps(self.noun, "thrown away")
+        with counting(self.run.out, steps):
+            if self.run.is_json:
+                with self.run.out.open_array("dropped") as add:
+                    await self._drop_each(ids, steps, lambda item: add(self.in_full(item)))
+            else:
+                await self._drop_each(ids, steps, partial(self._print_apart, steps))
+        if not self.run.is_json:
+            self.run.out.note(steps.line())
+
+    def _print_apart(self, steps: Steps, item: Whole) -> None:
+        if steps.count:
+            self.run.out.text("")
+        self.print_in_full(item)
+
+    async def _drop_each(self, ids: Sequence[str], steps: Steps, show: Callable[[Whole], None]) -> None:
+        async for head in self._choose(ids):
+            whole = await self.read(head)
+            if whole is None:
+                continue
+            show(whole)
+            if await self.delete(head):
+                steps.add()
+            else:
+                self.run.out.note(f"{head.id} was taken by another command meanwhile")
+
+    async def _read_each(self, heads: Sequence[Head]) -> AsyncIterator[Whole]:
+        for head in heads:
+            if (whole := await self.read(head)) is not None:
+                yield whole
+
+    async def _choose(self, ids: Sequence[str], *, to_retry: bool = False) -> AsyncIterator[Head]:
+        """Yield the heads that the ids name, without ids all. Raises NothingFoundError before anything is done."""
         if ids:
-            items = await self._find_all(ids)
+            heads = await self._find_all(ids)
             if to_retry:
-                self.check_retry(items)
-            for item in items:
-                yield item
+                self.check_retry(heads)
+            for head in heads:
+                yield head
             return
         is_empty = True
-        async for item in self.each():
+        async for head in self.each():
             is_empty = False
-            yield item
+            yield head
         if is_empty:
             raise self._nothing()
 
-    async def _find_all(self, ids: Sequence[str]) -> list[Item]:
-        matches = {item_id: await self.find(item_id) for item_id in ids}
-        if missing := [item_id for item_id, items in matches.items() if not items]:
-            raise NothingFoundError(
-                f"not {self.place} of {self.address.shown()}: {', '.join(missing)}",
-                set_by=self.address.set_by,
-                next=f"rfctl {self.command} list",
-            )
-        items = [item for items in matches.values() for item in items]
-        return list({self.as_json(item)["id"]: item for item in items}.values())
+    async def _find_all(self, ids: Sequence[str]) -> list[Head]:
+        matches = await self.find_all(ids)
+        if missing := [item_id for item_id in ids if not matches[item_id]]:
+            raise self._missing(missing)
+        return list({head.id: head for item_id in ids for head in matches[item_id]}.values())
+
+    def _missing(self, ids: Sequence[str]) -> NothingFoundError:
+        return NothingFoundError(
+            f"not {self.place} of {self.address.shown()}: {', '.join(ids)}",
+            set_by=self.address.set_by,
+            next=f"rfctl {self.command} list",
+        )
 
     def _nothing(self) -> NothingFoundError:
         return NothingFoundError(f"{self.empty()} {self.address.shown()}", set_by=self.address.set_by)
@@ -131,22 +157,30 @@ class Shelf(ABC, Generic[Item, Outcome]):
         """Return the fact to report if there is none; the address follows."""
 
     @abstractmethod
-    async def newest(self, limit: int) -> Sequence[Item]:
+    async def count(self) -> int:
+        """Return how many there are."""
+
+    @abstractmethod
+    async def newest(self, limit: int) -> Sequence[Head]:
         """Return the newest, the newest last."""
 
     @abstractmethod
-    async def find(self, item_id: str) -> Sequence[Item]:
-        """Return those that an id names. Raises UsageError if the id is ambiguous."""
+    async def find_all(self, ids: Sequence[str]) -> Mapping[str, Sequence[Head]]:
+        """Return for each id those that it names. Raises UsageError if an id is ambiguous."""
 
     @abstractmethod
-    def each(self) -> AsyncIterator[Item]:
+    def each(self) -> AsyncIterator[Head]:
         """Yield all that are there now."""
 
     @abstractmethod
-    async def try_again(self, item: Item) -> Outcome:
+    async def read(self, head: Head) -> Whole | None:
+        """Read all of an item; None when it is gone."""
+
+    @abstractmethod
+    async def try_again(self, head: Head) -> Outcome:
         """Try again with one item."""
 
-    def check_retry(self, items: Sequence[Item]) -> None:
+    def check_retry(self, heads: Sequence[Head]) -> None:
         """Refuse a retry of items that the operator named, before anything is done. Raises RfctlError."""
 
     @abstractmethod
@@ -154,56 +188,61 @@ class Shelf(ABC, Generic[Item, Outcome]):
         """Say whether the item is still there: it could not be tried, or did not succeed."""
 
     @abstractmethod
-    def print_outcomes(self, outcomes: list[Outcome]) -> None:
-        """Print the outcomes of the retries."""
+    def printing_outcomes(self) -> AbstractContextManager[Callable[[Outcome], None]]:
+        """Print the outcomes of the retries as they come: what is yielded takes each."""
 
     @abstractmethod
-    async def delete(self, item: Item) -> bool:
+    async def delete(self, head: Head) -> bool:
         """Delete one item; says whether it was there."""
 
     @abstractmethod
-    def as_json(self, item: Item) -> dict[str, Any]:
-        """Return an item for the list; its `id` is unique."""
+    def as_json(self, head: Head) -> dict[str, Any]:
+        """Return an item for the list."""
 
     @abstractmethod
-    def in_full(self, item: Item) -> dict[str, Any]:
-        """Return all of an item."""
-
-    @abstractmethod
-    def row(self, item: Item) -> tuple[str, ...]:
+    def row(self, head: Head) -> tuple[str, ...]:
         """Return an item for the table."""
 
     @abstractmethod
-    def print_in_full(self, item: Item) -> None:
+    def in_full(self, item: Whole) -> dict[str, Any]:
+        """Return all of an item."""
+
+    @abstractmethod
+    def print_in_full(self, item: Whole) -> None:
         """Print all of an item for a person."""
 
 
-AnyShelf = TypeVar("AnyShelf", bound=Shelf[Any, Any])
+AnyShelf = TypeVar("AnyShelf", bound=Shelf[Any, Any, Any])
 
 
 def run_on_shelf(
     ctx: typer.Context,
     build: Callable[[Invocation, Store, Configuration], AnyShelf],
     action: Callable[[AnyShelf], Awaitable[int | None]],
+    *,
+    question: str = "",
+    yes: bool = False,
 ) -> None:
-    """Open the store, build the shelf and run one command on it."""
+    """Open the store, build the shelf and run one command on it, after a question if there is one.
+
+    The question is told how many there are. Raises UsageError off a terminal without `yes`, Abort for a no.
+    """
 
     async def work() -> int | None:
         run = invocation(ctx)
         async with run.store() as (store, configuration):
-            return await action(build(run, store, configuration))
+            shelf = build(run, store, configuration)
+            if question:
+                ask(f"{question} ({await shelf.count()} in all)", yes=yes)
+            return await action(shelf)
 
     run_async(work())
 
 
-def check_ids_or_all(ids: list[str] | None, *, every: bool, command: str) -> list[str]:
-    """Take either ids or --all. Returns the ids, none for --all. Raises UsageError."""
+def check_ids_or_all(
+    ids: list[str] | None, *, every: bool, command: str, check: Callable[[str], str] = check_id
+) -> list[str]:
+    """Take either ids, each in the form that `check` wants, or --all. Returns the ids, none for --all. Raises UsageError."""
     if bool(ids) == every:
         raise UsageError("name ids, or --all", next=f"rfctl {command} list shows them")
-    return [check_id(item_id) for item_id in ids or []]
-
-
-def ask_for_all(what: str, *, every: bool, yes: bool) -> None:
-    """Ask before something is done to all of them. Raises UsageError off a terminal, Abort for a no."""
-    if every:
-        ask(what, yes=yes)
+    return [check(item_id) for item_id in ids or []]

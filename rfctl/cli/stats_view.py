@@ -6,8 +6,9 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rfctl.cli.output import build_facts, build_table, format_rfc3339
+from rfctl.cli.output import build_facts, format_rfc3339
 from rfctl.cli.rejections_view import draw_rejections, rejections_as_json
+from rfctl.cli.table import build_table
 from rfctl.observe import Finding, Snapshot, findings
 from rfctl.store import ConsumerGroup, DaemonRecord, PendingBatch, SinkStatus, is_hashed
 from rfctl.text import counted, duration, mask_url

@@ -41,6 +41,7 @@ def build_record(
         separator=batching.separator,
         settings_hash=compute_fingerprint(settings),
         files=dict(files or {}),
+        order=batching.order,
     )
 
 

@@ -9,7 +9,7 @@ from rfctl.store.keys import Keyspace, ShardKeys, batch_key_of, dedupe_key, is_h
 from rfctl.store.output_stream import ConsumerGroup
 from rfctl.store.paused_sinks import Pause
 from rfctl.store.pending import PendingBatch, PendingSummary
-from rfctl.store.quarantine import QuarantinedRequest
+from rfctl.store.quarantine import QuarantinedHead, QuarantinedRequest
 from rfctl.store.retry_queue import PendingDelivery, RetryCause
 from rfctl.store.server_info import ServerInfo, WriteRefusal
 from rfctl.store.sink_status import ConfiguredSink, OrphanedGroup, SinkStatus
@@ -32,6 +32,7 @@ __all__ = [
     "PendingBatch",
     "PendingDelivery",
     "PendingSummary",
+    "QuarantinedHead",
     "QuarantinedRequest",
     "RedisAddress",
     "RetryCause",

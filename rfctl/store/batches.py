@@ -156,14 +156,6 @@ class Batches:
         items = await self._connection.run("discard", shard, self._keys(shard), args)
         return [replies.data(item) for item in replies.array(items)]
 
-    async def discard_all(self) -> int:
-        """Clear what is pending now, batch by batch. Returns how many batches."""
-        count = 0
-        for shard in self._shards:
-            for batch_key in replies.texts(await self._connection.call("ZRANGE", shard.due, 0, -1)):
-                count += bool(await self.discard(batch_key))
-        return count
-
     async def peek(self, batch_key: str) -> Batch | None:
         """Read one batch at one moment; None when there is none."""
         shard = self._home(batch_key)

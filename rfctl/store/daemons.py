@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from rfctl.model.closed_sets import Role
+from rfctl.model.closed_sets import Order, Role
 from rfctl.store import replies
 from rfctl.store.keys import ShardKeys
 
@@ -43,6 +43,7 @@ class DaemonRecord(msgspec.Struct, frozen=True, kw_only=True):
     reloaded_ms: int = 0
     reload_refused: str = ""
     lost_log_lines: int = 0
+    order: Order = "arrival"
     started_ms: int = 0
     turned_ms: int = 0
     beat_ms: int = 0

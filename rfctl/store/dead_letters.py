@@ -6,8 +6,9 @@ Each letter leaves once: it is sent again in the step that removes it, or it is 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -17,13 +18,15 @@ from rfctl.store import replies
 from rfctl.store.deliveries import DeliveryQueue
 from rfctl.store.keys import ShardKeys
 from rfctl.store.stream_entry import StreamEntry
+from rfctl.store.stream_pages import RawEntry, StreamPages, is_delivery_id, merge
 
 if TYPE_CHECKING:
     from rfctl.store.connection import Connection
 
-_PAGE = 200
 _ABOUT = 6
 """The first six items of an entry are about the failure: sink, id and tries, each with its value. The rest is the message."""
+_ORIGINALS = "messages"
+"""The field of a message with all that it was made of: the longest, and in no list."""
 
 
 class Attempt(msgspec.Struct, frozen=True):
@@ -38,13 +41,17 @@ _decode_attempts = msgspec.json.Decoder(tuple[Attempt, ...]).decode
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """One merged message that is dead for one sink; `entry_id` is its place among its shard's dead letters."""
+    """One merged message that is dead for one sink; `entry_id` is its place among its shard's dead letters.
+
+    A list has letters that are not `is_whole`: their message was not read, or lacks its originals.
+    """
 
     entry_id: str
     shard: ShardKeys
     sink: str
     entry: StreamEntry
     attempts: tuple[Attempt, ...]
+    is_whole: bool = True
 
     @property
     def id(self) -> str:
@@ -61,9 +68,10 @@ class DeadLetter:
         """When its last attempt failed, Unix ms by the clock of Redis."""
         return int(self.entry_id.partition("-")[0])
 
-    def is_named(self, name: str) -> bool:
-        """Say whether an operator's id means this letter: its own id or its message's, with the shard or without."""
-        return name in (self.id, self.message_id, self.entry_id, self.entry.id)
+    @property
+    def names(self) -> frozenset[str]:
+        """What an operator may call it: its own id or its message's, with the shard or without, or its delivery's."""
+        return frozenset((self.id, self.message_id, self.entry_id, self.entry.id, self.entry.delivery_id))
 
 
 class DeadLetters:
@@ -79,45 +87,65 @@ class DeadLetters:
         return sum(map(replies.integer, lengths))
 
     async def list_newest(self, limit: int = 100, sink: str = "") -> list[DeadLetter]:
-        """Return the newest letters, oldest first; only those of `sink` unless that is ""."""
+        """Return the newest letters without their originals, oldest first; only those of `sink` unless that is ""."""
         letters: list[DeadLetter] = []
-        for shard in self._shards:
-            letters += await self._newest_of(shard, limit, sink)
-        return sorted(letters, key=lambda letter: letter.died_ms)[-limit:] if limit else []
-
-    async def _newest_of(self, shard: ShardKeys, limit: int, sink: str) -> list[DeadLetter]:
-        letters: list[DeadLetter] = []
-        end = "+"
-        while len(letters) < limit:
-            page = await self._page("XREVRANGE", shard, end, "-")
-            if not page:
+        newest = merge([self._newest_of(shard) for shard in self._shards], _died_ms, descending=True)
+        async for letter in newest:
+            if len(letters) == limit:
                 break
-            letters += [letter for letter in page if _is_of(letter, sink)]
-            end = f"({page[-1].entry_id}"
-        return letters[:limit][::-1]
+            if _is_of(letter, sink):
+                letters.append(letter)
+        return letters[::-1]
 
-    async def _page(self, command: str, shard: ShardKeys, start: str, end: str) -> list[DeadLetter]:
-        reply = await self._connection.call(command, shard.dead, start, end, "COUNT", _PAGE)
-        return [_decode(shard, *entry) for entry in replies.stream_entries(reply)]
+    async def _newest_of(self, shard: ShardKeys) -> AsyncIterator[DeadLetter]:
+        async for entry in StreamPages(self._connection, shard.dead, measured=_ORIGINALS).newest_first():
+            yield _decode(shard, *_without_originals(entry), is_whole=False)
 
-    async def iterate(self, sink: str = "") -> AsyncIterator[DeadLetter]:
-        """Yield all letters, shard by shard, oldest first; the caller may remove them meanwhile."""
+    async def iterate(self, sink: str = "", *, with_delivery_ids: bool = False) -> AsyncIterator[DeadLetter]:
+        """Yield the letters of this moment without their messages, shard by shard, oldest first.
+
+        The caller may remove them meanwhile. A letter that is sent again and dies again does not come twice. To know
+        the ids of deliveries, all but the originals are read.
+        """
         for shard in self._shards:
-            start = "-"
-            while page := await self._page("XRANGE", shard, start, "+"):
-                for letter in page:
-                    if _is_of(letter, sink):
-                        yield letter
-                start = f"({page[-1].entry_id}"
+            pages = (
+                StreamPages(self._connection, shard.dead, measured=_ORIGINALS)
+                if with_delivery_ids
+                else StreamPages(self._connection, shard.dead, items=_ABOUT)
+            )
+            async for entry in pages.of_now():
+                letter = _decode(shard, *_without_originals(entry), is_whole=False)
+                if _is_of(letter, sink):
+                    yield letter
+
+    async def find_all(self, names: Collection[str]) -> dict[str, list[DeadLetter]]:
+        """Return for each id the letters that it names, in one pass: a message may be dead for several sinks.
+
+        An id is a letter's own, its message's or its delivery's. The letters come without their originals.
+        """
+        matches: dict[str, list[DeadLetter]] = {name: [] for name in names}
+        async for letter in self.iterate(with_delivery_ids=any(map(is_delivery_id, names))):
+            for name in letter.names & matches.keys():
+                matches[name].append(letter)
+        return matches
 
     async def find(self, name: str) -> list[DeadLetter]:
-        """Return the letters of an id: a letter's own, or its message's, which may be dead for several sinks."""
-        return [letter async for letter in self.iterate() if letter.is_named(name)]
+        """Return the letters of an id, without their originals; see `find_all`."""
+        return (await self.find_all([name]))[name]
+
+    async def read_whole(self, letter: DeadLetter) -> DeadLetter | None:
+        """Return a letter with its whole message, None when it is no longer there."""
+        reply = await self._connection.call("XRANGE", letter.shard.dead, letter.entry_id, letter.entry_id)
+        entries = replies.stream_entries(reply)
+        return _decode(letter.shard, *entries[0]) if entries else None
 
     async def retry(self, letter: DeadLetter) -> bool:
         """Send a letter to its sink again and remove it, in one step. Returns whether it was still there."""
-        queue = DeliveryQueue(self._connection, letter.shard, letter.sink)
-        return await queue.requeue(letter.entry, letter.entry_id)
+        whole = letter if letter.is_whole else await self.read_whole(letter)
+        if whole is None:
+            return False
+        queue = DeliveryQueue(self._connection, whole.shard, whole.sink)
+        return await queue.requeue(whole.entry, whole.entry_id)
 
     async def drop(self, letter: DeadLetter) -> bool:
         """Delete a letter. Returns whether it was there."""
@@ -128,12 +156,23 @@ def _is_of(letter: DeadLetter, sink: str) -> bool:
     return not sink or letter.sink == sink
 
 
-def _decode(shard: ShardKeys, entry_id: str, flat: list[bytes]) -> DeadLetter:
+def _died_ms(letter: DeadLetter) -> int:
+    return letter.died_ms
+
+
+def _without_originals(entry: RawEntry) -> RawEntry:
+    """Drop the field that the script has replaced by its length."""
+    entry_id, flat = entry
+    about, message = flat[:_ABOUT], flat[_ABOUT:]
+    rest = [pair for pair in zip(message[::2], message[1::2], strict=False) if pair[0] != _ORIGINALS.encode()]
+    return entry_id, [*about, *chain.from_iterable(rest)]
+
+
+def _decode(shard: ShardKeys, entry_id: str, flat: list[bytes], *, is_whole: bool = True) -> DeadLetter:
     about = replies.fields(flat[:_ABOUT])
     entry = StreamEntry(replies.text(about.get("id")) or "0-0", flat[_ABOUT:], shard.number)
-    return DeadLetter(
-        entry_id, shard, replies.text(about.get("sink")), entry, decode_attempts(about.get("tries", b""))
-    )
+    attempts = decode_attempts(about.get("tries", b""))
+    return DeadLetter(entry_id, shard, replies.text(about.get("sink")), entry, attempts, is_whole)
 
 
 def decode_attempts(raw: bytes) -> tuple[Attempt, ...]:

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rfctl.errors import ReplyError
+from rfctl.model.delivery import build_message_id
 from rfctl.model.stored import Merged, decode_merged
 from rfctl.store import replies
 from rfctl.store.keys import ShardKeys
 from rfctl.store.stream_entry import StreamEntry, split_message_id
+from rfctl.store.stream_pages import StreamPages, merge
 
 if TYPE_CHECKING:
     from rfctl.store.connection import Connection
@@ -51,13 +53,14 @@ class OutputStream:
         return [decode_merged(raw_id, replies.fields(flat)) for raw_id, flat in replies.stream_entries(reply)]
 
     async def read_since(self, since_ms: int) -> AsyncIterator[Merged]:
-        """Yield every merged message since then (Unix ms), shard by shard, oldest first."""
-        for shard in self._shards:
-            after = f"{since_ms}-0"
-            while page := await self.read_after(shard, after):
-                for merged in page:
-                    yield merged
-                after = page[-1].id
+        """Yield every merged message since then (Unix ms) in the order of their ids, also over several shards."""
+        shards = [self._read_since(shard, since_ms) for shard in self._shards]
+        async for merged in merge(shards, lambda merged: merged.handed_ms):
+            yield merged
+
+    async def _read_since(self, shard: ShardKeys, since_ms: int) -> AsyncIterator[Merged]:
+        async for entry_id, flat in StreamPages(self._connection, shard.out).oldest_first(f"{since_ms}-0"):
+            yield decode_merged(entry_id, replies.fields(flat))
 
     async def last_id(self, shard: ShardKeys) -> str:
         """Return the id of the newest merged message, or `0-0`."""
@@ -76,6 +79,16 @@ class OutputStream:
             for shard, answer in zip(shards, answers, strict=True)
             for entry_id, flat in replies.stream_entries(answer)
         ]
+
+    async def find_delivery(self, delivery_id: str) -> list[tuple[ShardKeys, StreamEntry]]:
+        """Return the newest merged message that receivers know by this id. It reads the stream, page by page."""
+        for shard in self._shards:
+            async for entry_id, flat in StreamPages(
+                self._connection, shard.out, measured="messages"
+            ).newest_first():
+                if StreamEntry(entry_id, flat, shard.number).delivery_id == delivery_id:
+                    return await self.find(build_message_id(entry_id, shard.number))
+        return []
 
     async def groups(self, shard: ShardKeys) -> list[ConsumerGroup]:
         """Return the consumer groups of one shard."""

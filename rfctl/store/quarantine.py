@@ -13,9 +13,29 @@ from typing import TYPE_CHECKING
 from rfctl.model.message import Unparsed
 from rfctl.store import replies
 from rfctl.store.keys import CommonKeys
+from rfctl.store.stream_pages import StreamPages
 
 if TYPE_CHECKING:
     from rfctl.store.connection import Connection
+
+
+_MEASURED = "body"
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantinedHead:
+    """One entry without its body of `size` bytes. `source` is the name in the settings, `type` its type at that time."""
+
+    id: str
+    source: str
+    type: str
+    why: str
+    size: int
+
+    @property
+    def at_ms(self) -> int:
+        """When it came, Unix ms by the clock of Redis."""
+        return int(self.id.partition("-")[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +49,9 @@ class QuarantinedRequest:
     body: bytes
 
     @property
-    def at_ms(self) -> int:
-        """When it came, Unix ms by the clock of Redis."""
-        return int(self.id.partition("-")[0])
+    def head(self) -> QuarantinedHead:
+        """The entry without its body."""
+        return QuarantinedHead(self.id, self.source, self.type, self.why, len(self.body))
 
 
 class Quarantine:
@@ -55,21 +75,21 @@ class Quarantine:
         reply = await self._connection.call("XREVRANGE", self._keys.quarantine, "+", "-", "COUNT", limit)
         return [_decode(*entry) for entry in reversed(replies.stream_entries(reply))]
 
-    async def iterate(self) -> AsyncIterator[QuarantinedRequest]:
-        """Yield the entries of this moment, oldest first, each by its own call: a body may have megabytes.
+    async def list_heads(self, limit: int) -> list[QuarantinedHead]:
+        """Return the newest entries without their bodies, oldest first: a body may have megabytes."""
+        heads: list[QuarantinedHead] = []
+        pages = StreamPages(self._connection, self._keys.quarantine, measured=_MEASURED)
+        async for entry_id, flat in pages.newest_first():
+            if len(heads) == limit:
+                break
+            heads.append(_decode_head(entry_id, flat))
+        return heads[::-1]
 
-        The caller may drop them meanwhile.
-        """
-        start, newest = "-", await self.list_newest(1)
-        while newest:
-            reply = await self._connection.call(
-                "XRANGE", self._keys.quarantine, start, newest[0].id, "COUNT", 1
-            )
-            entries = replies.stream_entries(reply)
-            if not entries:
-                return
-            yield _decode(*entries[0])
-            start = f"({entries[0][0]}"
+    async def iterate(self) -> AsyncIterator[QuarantinedHead]:
+        """Yield the entries of this moment without their bodies, oldest first. The caller may drop them meanwhile."""
+        pages = StreamPages(self._connection, self._keys.quarantine, measured=_MEASURED)
+        async for entry_id, flat in pages.of_now():
+            yield _decode_head(entry_id, flat)
 
     async def get(self, entry_id: str) -> QuarantinedRequest | None:
         """Return one entry, or None."""
@@ -87,3 +107,10 @@ def _decode(entry_id: str, flat: Sequence[bytes]) -> QuarantinedRequest:
     fields = replies.fields(flat)
     source, source_type, why = (replies.text(fields.get(name)) for name in ("source", "type", "why"))
     return QuarantinedRequest(entry_id, source, source_type, why, fields.get("body", b""))
+
+
+def _decode_head(entry_id: str, flat: Sequence[bytes]) -> QuarantinedHead:
+    """Read an entry whose body the script has replaced by its length; another program's may have none."""
+    fields = replies.fields(flat)
+    source, source_type, why = (replies.text(fields.get(name)) for name in ("source", "type", "why"))
+    return QuarantinedHead(entry_id, source, source_type, why, int(fields.get(_MEASURED) or 0))

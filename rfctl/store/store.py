@@ -19,6 +19,7 @@ from rfctl.store.layout import check_layout, claim_layout, ensure_instance_id
 from rfctl.store.output_stream import ConsumerGroup, OutputStream
 from rfctl.store.paused_sinks import PausedSinks
 from rfctl.store.pending import PendingSummary, read_pending
+from rfctl.store.pending_keys import PendingKeys
 from rfctl.store.quarantine import Quarantine
 from rfctl.store.retry_queue import PendingDelivery, read_pending_deliveries
 from rfctl.store.server_info import ServerInfo, WriteRefusal
@@ -84,6 +85,11 @@ class Store:
     def batches(self) -> Batches:
         """The pending batches."""
         return Batches(self._connection, self._keyspace, self._batch_options)
+
+    @cached_property
+    def pending_keys(self) -> PendingKeys:
+        """The keys of the pending batches."""
+        return PendingKeys(self._connection, self.shards)
 
     @cached_property
     def output(self) -> OutputStream:

@@ -84,13 +84,14 @@ async def test_a_dead_message_is_listed_shown_and_sent_again_under_its_id(
             [lines] = (await operator.run("dead", "list", "-o", "jsonl")).stdout.splitlines()
             assert json.loads(lines) == letter
             shown = await operator.run("dead", "show", letter["message_id"])
+            assert shown.stdout == (await operator.run("dead", "show", letter["delivery_id"])).stdout
             assert shown.stdout.count("answered 500") == 2
             assert "\x1b" not in shown.stdout
             assert "1 message that a sink did not take" in (await operator.run("stats")).stdout
             again = await operator.run("dead", "retry", letter["id"])
             assert (again.returncode, "sent again" in again.stdout) == (0, True), again.stderr
             await until(lambda: bool(receiver.taken))
-            assert receiver.taken[0]["headers"]["webhook-id"] == letter["message_id"]
+            assert receiver.taken[0]["headers"]["webhook-id"] == letter["delivery_id"]
             assert (await operator.run("dead", "retry", letter["id"])).returncode == 3
 
 
@@ -319,14 +320,15 @@ async def test_resend_sends_a_message_again_to_one_or_all_sinks_under_its_id(
             await say(daemon, "once more")
             await until(lambda: len(receiver.taken) == 1)
             await until(lambda: _copies(connection, 1))
-            message_id = receiver.taken[0]["headers"]["webhook-id"]
-            item = await operator.run("resend", message_id, "--sink", "crm")
+            delivery_id = receiver.taken[0]["headers"]["webhook-id"]
+            item = await operator.run("resend", delivery_id, "--sink", "crm")
             assert (item.returncode, "the id stays the same" in item.stdout) == (0, True), item.stderr
             await until(lambda: len(receiver.taken) == 2)
+            message_id = item.stdout.split()[0]
             assert (await operator.data("resend", message_id))["sinks"] == ["copy", "crm"]
             await until(lambda: len(receiver.taken) == 3)
             await until(lambda: _copies(connection, 2))
-            assert {got["headers"]["webhook-id"] for got in receiver.taken} == {message_id}
+            assert {got["headers"]["webhook-id"] for got in receiver.taken} == {delivery_id}
             unknown = await operator.run("resend", "1-1")
             assert (unknown.returncode, "rfctl tail --since" in unknown.stderr) == (3, True)
             assert (await operator.run("resend", "x")).returncode == 2
@@ -359,7 +361,8 @@ async def test_ids_are_found_with_and_without_their_shard(own_server: Any, tmp_p
         async with operator.daemon() as daemon:
             await say(daemon, "sharded")
             await until(lambda: len(receiver.taken) == 1)
-            outside = receiver.taken[0]["headers"]["webhook-id"]
+            delivery_id = receiver.taken[0]["headers"]["webhook-id"]
+            outside = (await operator.data("resend", delivery_id))["id"]
             assert outside.count("-") == 2
             for written in (outside, outside.rpartition("-")[0]):
                 assert (await operator.data("resend", written))["id"] == outside

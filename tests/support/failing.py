@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeVar
 from rfctl.errors import RedisCannotNowError, RedisUnreachableError, RfctlError
 from rfctl.store.address import RedisAddress
 from rfctl.store.connection import Command, Connection
+from rfctl.store.keys import ShardKeys
 
 Mode = Literal["before", "after", "refused", "late"]
 """The call fails before Redis got it; or Redis did it, and its answer is lost; or Redis refuses it; or the answer comes
@@ -81,10 +82,12 @@ class FailingConnection(Connection):
         names = "+".join(map(_name, commands))
         return await self.plan.call(self.part, names, lambda: send(commands))
 
-    async def run(self, verb: str, keys: Sequence[str], args: Sequence[bytes | str | int]) -> Any:
+    async def run(
+        self, verb: str, shard: ShardKeys, keys: Sequence[str], args: Sequence[bytes | str | int]
+    ) -> Any:
         """Run a script."""
         send = super().run
-        return await self.plan.call(self.part, verb, lambda: send(verb, keys, args))
+        return await self.plan.call(self.part, verb, lambda: send(verb, shard, keys, args))
 
 
 def _name(command: Command) -> str:

@@ -1,0 +1,48 @@
+"""Counts the pending batches, and lists their keys page by page: there may be millions, and more come meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING
+
+from rfctl.store import replies
+from rfctl.store.keys import ShardKeys
+
+if TYPE_CHECKING:
+    from rfctl.store.connection import Connection
+
+_PAGE = 100
+
+
+class PendingKeys:
+    """The keys of the pending batches of one Redis, over all shards."""
+
+    def __init__(self, connection: Connection, shards: Sequence[ShardKeys]) -> None:
+        self._connection = connection
+        self._shards = shards
+
+    async def count(self) -> int:
+        """Return how many batches are pending."""
+        return sum(
+            map(
+                replies.integer,
+                await self._connection.calls([("ZCARD", shard.due) for shard in self._shards]),
+            )
+        )
+
+    async def iterate(self) -> AsyncIterator[str]:
+        """Yield the key of each batch of this moment, in no order; the caller may remove them meanwhile.
+
+        It goes by cursor. A key may come twice, and a batch that begins meanwhile may come or not. So it ends, however
+        many messages come in.
+        """
+        for shard in self._shards:
+            cursor = "0"
+            while True:
+                reply = await self._connection.call("ZSCAN", shard.due, cursor, "COUNT", _PAGE)
+                position, page = replies.array(reply)
+                for batch_key, _ in replies.scores(page):
+                    yield batch_key
+                cursor = replies.text(position)
+                if cursor == "0":
+                    break
