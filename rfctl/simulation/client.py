@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import http.client
 import json
+import socket
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Awaitable, Callable
+from typing import Any
 from urllib.parse import urlsplit
 
 from rfctl.errors import DaemonCannotNowError, DaemonRefusedError, NoDaemonError, RfctlError
@@ -19,7 +21,29 @@ from rfctl.store.daemons import DaemonRecord
 Send = Callable[[str, str, str], Awaitable[None]]
 """Sends one message: phone, text, message id."""
 
-_no_proxy = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+_UNIX = "unix:"
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    """A connection to a Unix socket."""
+
+    path = ""
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.path)
+
+
+class _UnixHandler(urllib.request.HTTPHandler):
+    """Opens each URL at a Unix socket, whatever host it names."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self._connection: Any = type("_Connection", (_UnixConnection,), {"path": path})
+
+    def http_open(self, req: urllib.request.Request) -> Any:
+        return self.do_open(self._connection, req)
 
 
 def base_url(daemon: DaemonRecord) -> str:
@@ -31,10 +55,15 @@ def base_url(daemon: DaemonRecord) -> str:
 
 
 class Client:
-    """Posts to one listener."""
+    """Posts to one listener: a URL, or unix:/path."""
 
     def __init__(self, base: str, secret: str = "") -> None:
-        self._url = base + BATCHED
+        handlers: list[Any] = [urllib.request.ProxyHandler({})]
+        if base.startswith(_UNIX):
+            handlers.append(_UnixHandler(base.removeprefix(_UNIX)))
+        self._opener = urllib.request.build_opener(*handlers)
+        self._where = base + BATCHED
+        self._url = ("http://localhost" if base.startswith(_UNIX) else base) + BATCHED
         self._secret = secret
 
     async def send(self, phone: str, text: str, message_id: str) -> None:
@@ -49,19 +78,19 @@ class Client:
             headers |= {"X-Timestamp": now, "X-Signature": sign(self._secret, "POST", BATCHED, now, body)}
         request = urllib.request.Request(self._url, body, headers)  # noqa: S310 - http, from a heartbeat
         try:
-            with _no_proxy.open(request, timeout=10) as response:
+            with self._opener.open(request, timeout=10) as response:
                 response.read()
         except urllib.error.HTTPError as problem:
             with problem:
                 raise self._rejection(problem.code, problem.read()) from None
         except (OSError, http.client.HTTPException) as problem:
             raise NoDaemonError(
-                f"the webhook at {self._url} cannot be reached: {problem}",
+                f"the webhook at {self._where} cannot be reached: {problem}",
                 next="run it on the daemon's host, or with --via redis",
             ) from None
 
     def _rejection(self, status: int, body: bytes) -> RfctlError:
-        fact = f"the webhook at {self._url} answered {status}: {_error_in(body)}"
+        fact = f"the webhook at {self._where} answered {status}: {_error_in(body)}"
         if status == 503:
             step = "`rfctl stats` and the daemon's log say why; then run it again"
             return DaemonCannotNowError(fact, next=step)

@@ -619,3 +619,29 @@ def test_shell_reads_what_it_may_of_the_credentials_of_the_service(
     )
     _deny(monkeypatch, folder)
     assert loaded(tmp_path).settings.redis.url == "redis://127.0.0.1:6379/0"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('http.host = "unix:relative.sock"', "write unix:/path"),
+        (f'http.host = "unix:/{"x" * 120}"', "at most 107 bytes"),
+        ('http.allowed_hosts = ["http://bot.internal"]', "without scheme and port"),
+        ('http.allowed_hosts = ["bot.internal:3000"]', "without scheme and port"),
+        ("http.max_body_bytes = 50000000", "no such body would ever be taken. Raise max_inflight_bytes"),
+        ('http.socket_mode = "rw"', "pattern"),
+    ],
+)
+def test_setting_of_the_listener_that_cannot_be_is_refused_in_words(
+    tmp_path: Path, text: str, says: str
+) -> None:
+    [problem] = problems(tmp_path, text)
+    assert says in problem
+
+
+def test_setting_of_the_listener_is_understood(tmp_path: Path) -> None:
+    text = 'http.host = "unix:/run/rfctl/http.sock"\nhttp.allowed_hosts = ["Bot.Internal", "fd00::7"]\n'
+    http = loaded(
+        tmp_path, text + "http.max_body_bytes = 50000000\nhttp.max_inflight_bytes = 62500000\n"
+    ).settings.http
+    assert (http.host, http.allowed_hosts) == ("unix:/run/rfctl/http.sock", ["bot.internal", "fd00::7"])
