@@ -34,7 +34,7 @@ async def client(host: str, port: int, number: int, until: float) -> int:
         body = json.dumps(
             {"from": f"7{number:04d}{count % 50:04d}", "message": "hello", "messageId": str(count)}
         ).encode()
-        head = f"POST {BATCHED} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        head = f"POST {BATCHED} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
         answer = await reader.readuntil(b"\r\n\r\n")
         assert answer.startswith(b"HTTP/1.1 200"), answer

@@ -24,7 +24,7 @@ class Limits:
     header_s: float = 5.0
     body_s: float = 10.0
     header_bytes: int = 16_384
-    connections: int = 10_000
+    connections: int = 2000
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,11 +52,13 @@ class EchoApp:
         self.gate = asyncio.Event()
         self.calls: list[str] = []
         self.hosts: list[list[bytes]] = []
+        self.headers: list[list[tuple[bytes, bytes]]] = []
         if is_open:
             self.gate.set()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         self.calls.append(scope["path"])
+        self.headers.append(scope["headers"])
         self.hosts.append([value for name, value in scope["headers"] if name == b"host"])
         body, more = b"", True
         while more:

@@ -89,12 +89,11 @@ async def test_body_that_the_app_does_not_ask_for_waits_in_the_socket() -> None:
 async def test_nothing_is_read_while_an_answer_is_not_taken() -> None:
     app = EchoApp()
     with connected(app) as connection:
-        connection.read(GET)
-        connection.protocol.pause_writing()
-        await connection.settle()
+        await connection.read_all(GET)
+        connection.protocol.pause_writing()  # it is answered, and the client has not taken it yet
         taken = connection.read(GET * 100_000)
         await connection.settle()
-        assert (taken <= SMALL_READ, bytes(connection.transport.sent), len(app.calls)) == (True, b"", 1)
+        assert (taken <= SMALL_READ, len(app.calls), connection.transport.paused) == (True, 1, True)
         connection.protocol.resume_writing()
         await until(lambda: len(app.calls) > 300)
         assert connection.answers[:2] == [OK, b"GET /a "]
@@ -169,6 +168,27 @@ async def test_broken_request_is_answered_400_and_counted_once(sent: bytes) -> N
         await connection.settle()
         assert connection.rejected == [("invalid-http", 400)]
         assert connection.answers[0] == b"HTTP/1.1 400 Bad Request"
+        assert not connection.state.tasks, "an app that waits for the body hears that none will come"
+
+
+async def test_app_that_waits_for_a_body_hears_that_it_breaks_off() -> None:
+    with connected(EchoApp()) as connection:
+        await connection.read_all(CHUNKED[:-17])
+        assert connection.state.tasks
+        await connection.read_all(b"zz\r\n" * 9)
+        assert connection.rejected == [("invalid-http", 400)]
+        assert not connection.state.tasks
+
+
+async def test_trailers_are_no_headers() -> None:
+    app = EchoApp()
+    with connected(app) as connection:
+        await connection.read_all(CHUNKED + GET)
+        assert connection.answers == [OK, b"POST /c abc", OK, b"GET /a "]
+        assert [[name for name, _ in headers] for headers in app.headers] == [
+            [b"host", b"transfer-encoding"],
+            [b"host"],
+        ]
 
 
 async def test_broken_request_behind_a_good_request_leaves_its_answer() -> None:

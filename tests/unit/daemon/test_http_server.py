@@ -1,0 +1,72 @@
+"""The HTTP server as a whole: how many connections it takes, and that its stop answers what is in hand."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+from typing import Any
+
+import pytest
+
+from rfctl.daemon.http_bounds import Limits
+from rfctl.daemon.http_server import HttpServer, _clamp_connections
+from rfctl.daemon.listener import bind_socket
+from tests.support.http_bytes import EchoApp
+from tests.support.waiting import until
+
+GET = b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("open_files", "connections"),
+    [(1024, 896), (100, 16), (100_000, 2000), (resource.RLIM_INFINITY, 2000)],
+)
+def test_open_files_are_left_for_redis_and_the_sinks(
+    monkeypatch: pytest.MonkeyPatch, open_files: int, connections: int
+) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (open_files, open_files))
+    assert _clamp_connections(Limits(connections=2000)).connections == connections
+
+
+async def start(app: Any, limits: Limits | None = None) -> tuple[HttpServer, int]:
+    listening = bind_socket("127.0.0.1", 0)
+    port = listening.getsockname()[1]
+    server = HttpServer(app, listening, limits or Limits(), lambda *_, **__: None)
+    await server.start()
+    return server, port
+
+
+async def test_stop_lets_a_request_in_hand_be_answered_and_takes_no_other() -> None:
+    app = EchoApp(is_open=False)
+    server, port = await start(app)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    idle, idle_writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(GET)
+    await until(lambda: app.calls)
+    stopping = asyncio.create_task(server.stop())
+    assert await idle.read() == b"", "a connection without a request is closed at once"
+    with pytest.raises(OSError, match="Connect"):
+        await asyncio.open_connection("127.0.0.1", port)
+    app.gate.set()
+    answer = await reader.read()
+    assert answer.startswith(b"HTTP/1.1 200 OK")
+    assert b"connection: close" in answer
+    await stopping
+    for each in (writer, idle_writer):
+        each.close()
+
+
+async def test_stop_answers_503_what_does_not_end_and_closes_clients_that_take_nothing() -> None:
+    async def never(_scope: object, _receive: object, _send: object) -> None:
+        await asyncio.Event().wait()
+
+    server, port = await start(never)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(GET)
+    await until(lambda: server._state.tasks)
+    await server.stop()
+    assert (await reader.read()).startswith(b"HTTP/1.1 503 Service Unavailable")
+    assert not server._state.connections or all(
+        connection.transport.is_closing() for connection in server._state.connections
+    )
+    writer.close()
