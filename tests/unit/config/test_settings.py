@@ -619,3 +619,10 @@ def test_shell_reads_what_it_may_of_the_credentials_of_the_service(
     )
     _deny(monkeypatch, folder)
     assert loaded(tmp_path).settings.redis.url == "redis://127.0.0.1:6379/0"
+
+
+def test_empty_credential_sets_nothing(tmp_path: Path) -> None:
+    folder = credentials(tmp_path, **{"redis.url": "\n"})
+    configuration = loaded(tmp_path, "[redis]\nurl = 'redis://h'\n", CREDENTIALS_DIRECTORY=folder)
+    assert configuration.settings.redis.url == "redis://h"
+    assert configuration.overrides(find_option("redis.url")) == []
