@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import os
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,15 @@ from rfctl.observe.log_stream import LogStream
 from tests.support.waiting import PATIENCE_S
 
 PHONE = "79001234567"
+
+
+@pytest.fixture(autouse=True)
+def own_libraries(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What is set up for a whole process is taken back."""
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    monkeypatch.setattr(logs, "_own_stream", None)
+    yield
+    logging.captureWarnings(False)
 
 
 @pytest.fixture
@@ -192,13 +203,27 @@ def test_descriptor_that_another_program_made_nonblocking_gets_whole_lines(pipe:
     assert stream.lost == 0
 
 
-def test_lost_lines_of_the_process_are_readable(
-    pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(logs, "_own_stream", None)
+def test_lost_lines_of_the_process_are_readable(pipe: tuple[int, int]) -> None:
     assert logs.lost_lines() == 0
     logs.configure(level="info", format="json", mask=True, stream=LogStream(pipe[1]))
     os.close(pipe[0])
     structlog.get_logger().info("thing_happened")
     logs.flush(PATIENCE_S)
     assert logs.lost_lines() == 1
+
+
+def test_what_libraries_log_is_a_line_like_ours(pipe: tuple[int, int]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        logs.configure(level="info", format="json", mask=True, stream=LogStream(pipe[1]))
+        logging.getLogger("asyncio").error("%s went wrong\nfor %s", "x", PHONE)
+        logging.getLogger("uvicorn.error").error("closing")
+        logging.getLogger("quiet").info("not this")
+        warnings.warn("old", DeprecationWarning, stacklevel=1)
+        logging.captureWarnings(False)
+    logs.flush(PATIENCE_S)
+    lines = [json.loads(line) for line in os.read(pipe[0], 1 << 16).splitlines()]
+    assert {line["event"] for line in lines} == {"library_complained"}
+    assert [line["component"] for line in lines[:2]] == ["asyncio", "uvicorn.error"]
+    assert lines[0]["problem"] == "x went wrong\\nfor 79001•••67"
+    assert "old" in lines[-1]["problem"]
