@@ -124,6 +124,8 @@ class _Unprintable:
 def test_log_call_never_raises_because_of_a_value(value: object, format: str) -> None:  # noqa: A002
     line = logged(format=format, value=value)
     assert "thing_happened" in line
+    if format == "json":
+        assert json.loads(line, parse_constant=pytest.fail)
     line.encode()
 
 
