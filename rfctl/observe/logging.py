@@ -6,7 +6,6 @@ never with the values of their variables: these hold messages and secrets.
 
 from __future__ import annotations
 
-import logging
 import math
 import sys
 import traceback
@@ -50,8 +49,6 @@ def configure(
         logger_factory=_LoggerFactory(_stream_of(stream)),
         cache_logger_on_first_use=False,
     )  # fmt: skip
-    if _own_stream is not None:
-        _take_over_libraries()
 
 
 def lost_lines() -> int:
@@ -83,28 +80,6 @@ def _is_stderr_of_process(stream: TextIO) -> bool:
         return stream.fileno() == _STDERR
     except (OSError, ValueError):
         return False
-
-
-def _take_over_libraries() -> None:
-    """Let what libraries log, asyncio and uvicorn among them, become lines like ours; warnings of Python too."""
-    root = logging.getLogger()
-    if not any(isinstance(handler, _LibraryHandler) for handler in root.handlers):
-        root.addHandler(_LibraryHandler(logging.WARNING))
-    logging.captureWarnings(True)
-
-
-class _LibraryHandler(logging.Handler):
-    """Passes a library's records on as events."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Log one record; never raises."""
-        try:
-            text = record.getMessage()
-        except Exception:  # a record whose arguments do not fit its text
-            text = str(record.msg)
-        structlog.get_logger("log").warning(
-            "library_complained", component=record.name, problem=text, exc_info=record.exc_info
-        )
 
 
 def _log_lost_lines(lines: int) -> None:

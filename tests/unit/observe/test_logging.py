@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-import logging
 import os
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,12 +22,9 @@ PHONE = "79001234567"
 
 
 @pytest.fixture(autouse=True)
-def own_libraries(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def own_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is set up for a whole process is taken back."""
-    monkeypatch.setattr(logging.getLogger(), "handlers", [])
     monkeypatch.setattr(logs, "_own_stream", None)
-    yield
-    logging.captureWarnings(False)
 
 
 @pytest.fixture
@@ -212,20 +207,3 @@ def test_lost_lines_of_the_process_are_readable(pipe: tuple[int, int]) -> None:
     structlog.get_logger().info("thing_happened")
     logs.flush(PATIENCE_S)
     assert logs.lost_lines() == 1
-
-
-def test_what_libraries_log_is_a_line_like_ours(pipe: tuple[int, int]) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("always")
-        logs.configure(level="info", format="json", mask=True, stream=LogStream(pipe[1]))
-        logging.getLogger("asyncio").error("%s went wrong\nfor %s", "x", PHONE)
-        logging.getLogger("uvicorn.error").error("closing")
-        logging.getLogger("quiet").info("not this")
-        warnings.warn("old", DeprecationWarning, stacklevel=1)
-        logging.captureWarnings(False)
-    logs.flush(PATIENCE_S)
-    lines = [json.loads(line) for line in os.read(pipe[0], 1 << 16).splitlines()]
-    assert {line["event"] for line in lines} == {"library_complained"}
-    assert [line["component"] for line in lines[:2]] == ["asyncio", "uvicorn.error"]
-    assert lines[0]["problem"] == "x went wrong\\nfor 79001•••67"
-    assert "old" in lines[-1]["problem"]
