@@ -116,7 +116,9 @@ def counted(number: int, what: str) -> str:
 _NEXT_URL = re.compile(r"([;,])(?=[A-Za-z][A-Za-z0-9+.-]*://)")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S*?(?=[;:,.)'\"`\]]*(?:\s|$))")
 _PLAIN_USER = re.compile(r"[A-Za-z0-9_.-]{0,64}:")
-_PORT = re.compile(r"(:\d{0,5})?")
+_PORT = re.compile(r"(:(\d{0,5}|port))?")
+_PLACEHOLDER = "user:password"
+"""What our own hints have in a URL: it is no secret."""
 _SECRET_NAME = re.compile(
     r"pass|pwd|secret|token|credential|signature|auth|(^|[._-])(sig|api_?key|key)$", re.I
 )
@@ -169,6 +171,7 @@ def _masked(url: str) -> str:
     user, at, rest = rest.rpartition("@")
     plain = _PLAIN_USER.match(user)
     shown_user = f"{plain[0] if plain else ''}{_DOTS}{at}" if at else ""
+    shown_user = user + at if user == _PLACEHOLDER else shown_user
     rest, hash_mark, fragment = rest.partition("#")
     front, mark, query = rest.partition("?")
     host, slash, path = front.partition("/")

@@ -6,9 +6,19 @@ from rfctl.assembly.sinks import list_forwarded_sinks, open_targets
 from rfctl.assembly.sources import build_sources, check_exposure
 from rfctl.config.settings import EMBEDDED, Settings
 from rfctl.errors import SettingsError
+from rfctl.store.redis_url import check_tls_files, parse_redis_url
 
 _ANY_REDIS = "redis://127.0.0.1:6379/0"
 """In place of the embedded server, which has no address before it runs."""
+
+
+def _tls_problems(settings: Settings) -> list[str]:
+    if settings.redis.url != EMBEDDED:
+        try:
+            check_tls_files(parse_redis_url(settings.redis.full_url()))
+        except ValueError as problem:
+            return [f"redis.url: {problem}"]
+    return []
 
 
 async def find_problems(settings: Settings) -> list[str]:
@@ -19,6 +29,7 @@ async def find_problems(settings: Settings) -> list[str]:
             check(settings)
         except SettingsError as problem:
             problems += problem.problems
+    problems += _tls_problems(settings)
     url = _ANY_REDIS if settings.redis.url == EMBEDDED else settings.redis.full_url()
     try:
         for target in (await open_targets(list_forwarded_sinks(settings), url)).values():

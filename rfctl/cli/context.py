@@ -9,7 +9,7 @@ import gc
 import os
 import sys
 from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -97,7 +97,7 @@ class Invocation:
     @asynccontextmanager
     async def _noting_other_daemons(self, store: Store, configuration: Configuration) -> AsyncIterator[None]:
         """Say in one line on stderr that the daemons of this host use another Redis, also when ours is not reached."""
-        from rfctl.errors import RedisUnreachableError
+        from rfctl.errors import RedisUnreachableError, RfctlError
         from rfctl.observe.daemon_files import describe_other_redis, list_living_daemons
 
         daemons = list_living_daemons(self.environment.runtime_dirs)
@@ -105,11 +105,12 @@ class Invocation:
         try:
             yield
             if daemons:
-                server = await store.server_info()
+                with suppress(RfctlError):  # a user without INFO: then nobody can tell
+                    server = await store.server_info()
         except RedisUnreachableError:
             note(describe_other_redis(daemons, store.address, server))
             raise
-        if daemons:
+        if server is not None:
             prefix = getattr(configuration.settings.redis, "prefix", "")
             note(describe_other_redis(daemons, store.address, server, prefix))
 

@@ -229,4 +229,4 @@ def print_error(problem: RfctlError) -> None:
         for line in problem.problems:
             out.print(Text("  ") + safe(mask_urls(line)))
     for label, line in problem.details():
-        out.print(Text(f"  {label}: ", style="dim") + safe(line))
+        out.print(Text(f"  {label}: ", style="dim") + safe(mask_urls(line)))

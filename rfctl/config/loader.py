@@ -167,7 +167,8 @@ class _Loader:
                 )
 
     def _add_credential(self, name: str, text: str, set_by: str) -> None:
-        if is_shaped_like_a_setting(name):
+        # An empty one sets nothing: the unit gives it where the operator has no file.
+        if is_shaped_like_a_setting(name) and text.strip():
             self._add_text(name, text.strip(), set_by)
 
     def read_variables(self, variables: Mapping[str, str]) -> None:

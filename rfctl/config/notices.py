@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rfctl.config.options import find_option, mask_value
+from rfctl.config.settings import Settings
+from rfctl.sources.registry import GENERIC
 from rfctl.text import mask_url
 
 if TYPE_CHECKING:
@@ -28,7 +31,24 @@ def list_notices(configuration: Configuration) -> list[str]:
         for path in configuration.files
         if path.stat().st_mode & stat.S_IROTH and _holds_secret(configuration, path)
     ]
-    return notices
+    return [*notices, *_companies_that_are_missing(configuration.settings)]
+
+
+def _companies_that_are_missing(settings: Settings) -> Iterator[str]:
+    """Yield each name with {company} in it that some source's messages fill with "none": only JSON can name a company."""
+    nameless = [
+        f"[sources.{name}]"
+        for name, source in settings.sources.items()
+        if not source.company and source.type != GENERIC
+    ]
+    for name, sink in settings.sinks.items():
+        for setting in ("queue", "key"):
+            template = getattr(sink, setting, "")
+            if nameless and "{company}" in template:
+                filled = template.replace("{company}", "none")
+                yield (
+                    f"sinks.{name}.{setting} has {{company}}, and {', '.join(nameless)} has none: its messages go to {filled}"
+                )
 
 
 def _holds_secret(configuration: Configuration, path: Path) -> bool:

@@ -15,7 +15,7 @@ from typing import Annotated, Any, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from rfctl.config.settings import Settings
+from rfctl.config.settings import EMBEDDED, Settings
 from rfctl.config.unions import BASES, MODELS, model_for
 from rfctl.sinks.config import PluginSection
 from rfctl.text import mask_url
@@ -162,7 +162,7 @@ def value_of(settings: Settings, name: str) -> Any:
 
 def mask_value(option: Option, value: Any) -> Any:
     """Return a value as it may be shown: a secret is masked, an empty one is not."""
-    if not option.secret or not value:
+    if not option.secret or not value or value == EMBEDDED:
         return value
     if isinstance(value, list):
         return ["•••"] * len(value)

@@ -22,7 +22,7 @@ from rfctl.assembly.store import open_store
 from rfctl.config.loader import Configuration
 from rfctl.config.settings import EMBEDDED
 from rfctl.daemon.components import Components
-from rfctl.daemon.embedded import build_server, start_server
+from rfctl.daemon.embedded import build_server, start_server, watch_server
 from rfctl.daemon.exit_limit import LIMIT_S, limit_exit
 from rfctl.daemon.heartbeat import Heartbeat, build_record
 from rfctl.daemon.host_file import HostFile
@@ -34,7 +34,6 @@ from rfctl.daemon.stats_log import log_stats
 from rfctl.daemon.systemd import Notifier
 from rfctl.errors import (
     INTERRUPTED,
-    EmbeddedServerError,
     RedisCannotNowError,
     RedisUnreachableError,
     RfctlError,
@@ -44,7 +43,6 @@ from rfctl.ingest import Webhook
 from rfctl.observe import logging as logs
 from rfctl.store import DaemonRecord
 from rfctl.store.embedded import EmbeddedServer
-from rfctl.timing import wait_for_first
 
 _log = structlog.get_logger("daemon")
 _CONFIRM_S = 1.5
@@ -167,7 +165,7 @@ class Daemon:
         for loop in self._components.create_loops(self._stopping):
             self._start_task(loop)
         if self._embedded is not None:
-            self._start_task(self._watch_embedded_server(self._embedded))
+            self._start_task(watch_server(self._embedded, self._stopping))
         if self._settings.daemon.stats_log_s:
             self._start_task(log_stats(self._store, self._settings.daemon.stats_log_s, self._stopping))
 
@@ -188,12 +186,6 @@ class Daemon:
                 "component_failed", problem=repr(problem), exc_info=problem,
                 next="the daemon stops, to be started again",
             )  # fmt: skip
-
-    async def _watch_embedded_server(self, server: EmbeddedServer) -> None:
-        await wait_for_first(server.wait_until_ended(), self._stopping.wait())
-        if self._stopping.is_set():
-            return
-        raise EmbeddedServerError("the embedded server has ended", next="see store.log in its state folder")
 
     async def _check_readiness(self) -> tuple[bool, dict[str, Any]]:
         is_turning, facts = await self._readiness.check(

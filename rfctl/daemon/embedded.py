@@ -9,8 +9,10 @@ import structlog
 
 from rfctl.assembly.store import find_embedded_folder
 from rfctl.config.loader import Configuration
+from rfctl.errors import EmbeddedServerError
 from rfctl.store.embedded import EmbeddedAddress, EmbeddedServer
 from rfctl.text import mask_url
+from rfctl.timing import wait_for_first
 
 _log = structlog.get_logger("daemon")
 
@@ -38,3 +40,10 @@ async def start_server(
             next="end the other program, or set redis.embedded_port: workers find the port in store.url",
         )  # fmt: skip
     return address
+
+
+async def watch_server(server: EmbeddedServer, stopping: asyncio.Event) -> None:
+    """Return once `stopping` is set. Raises EmbeddedServerError when the server has ended before."""
+    await wait_for_first(server.wait_until_ended(), stopping.wait())
+    if not stopping.is_set():
+        raise EmbeddedServerError("the embedded server has ended", next="see store.log in its state folder")

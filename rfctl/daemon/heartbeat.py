@@ -17,6 +17,7 @@ from rfctl.config.settings import Settings
 from rfctl.errors import RfctlError
 from rfctl.observe import logging as logs
 from rfctl.store import DaemonRecord, Daemons
+from rfctl.text import mask_urls
 from rfctl.timing import sleep_or_stop
 
 BEAT_S = 2.0
@@ -68,7 +69,7 @@ class Heartbeat:
 
     def refuse_reload(self, why: str) -> None:
         """Say from now on that the last reload was refused, until one succeeds."""
-        self._record = msgspec.structs.replace(self._record, reload_refused=why)
+        self._record = msgspec.structs.replace(self._record, reload_refused=mask_urls(why))
 
     async def _write_record(self) -> None:
         record = msgspec.structs.replace(self._record, lost_log_lines=logs.lost_lines())

@@ -6,6 +6,7 @@ never with the values of their variables: these hold messages and secrets.
 
 from __future__ import annotations
 
+import math
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
@@ -152,7 +153,8 @@ class _LineMaker:
     def _clean(self, name: str, value: Any, phones: list[str]) -> Any:
         if (
             value is None
-            or isinstance(value, bool | float)
+            or isinstance(value, bool)
+            or (isinstance(value, float) and math.isfinite(value))  # others are no JSON
             or (isinstance(value, int) and name not in _PHONES)
         ):
             return value

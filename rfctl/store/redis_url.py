@@ -79,6 +79,8 @@ def check_tls_files(url: RedisUrl) -> None:
     key = url.options.get("ssl_keyfile")
     for path in filter(None, (authorities, certificate, key)):
         _check_readable(path)
+    if not (authorities or certificate):
+        return
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if authorities:
         try:

@@ -92,6 +92,7 @@ def test_no_password_is_shown_whatever_is_in_it(scheme: str, user: str, secret: 
     [
         ("Redis at redis://:p@ss@h:1/0: refused", "Redis at redis://:•••@h:1/0: refused"),
         ("redis://h:TOPSECRET", "redis://h:•••"),
+        ("write redis://user:password@host:port/db", "write redis://user:password@host:port/db"),
         ("redis://:57#Wc903z", "redis://:57#•••"),
         ("redis://TOPSECRET@h", "redis://•••@h"),
         ("POST https://h/hook?token=x, then", "POST https://h/hook?token=•••, then"),

@@ -77,7 +77,7 @@ class Celery:
             connection.get_transport_cls()
         except (KeyError, ValueError, ImportError) as problem:
             words = hide_secrets(str(problem), self._url)
-            step = "percent-encode the user and the password of its broker"
+            step = "write the broker as redis://… or amqp://…, and percent-encode its user and password"
             raise SettingsError([f"sinks.{self._name}.url: {words}"], next=step) from None
         return connection.Pool(MAX_THREADS)
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 
-from rfctl.cli.output import Output
+from rfctl.cli.app import _print_bug
+from rfctl.cli.output import Output, print_error
+from rfctl.errors import SettingsError
 
 
 def print_two_and_fail(*, pretty: bool) -> None:
@@ -46,3 +49,40 @@ def test_array_without_values_is_empty(capsys: pytest.CaptureFixture[str], prett
     with Output(pretty=pretty).open_array("dropped"):
         pass
     assert json.loads(capsys.readouterr().out) == {"dropped": []}
+
+
+NASTY = "\x9b0m\u202eabc\U000e0041\u200b\x7f"
+
+
+@pytest.mark.parametrize("pretty", [True, False])
+def test_json_on_a_terminal_is_escaped_and_in_a_pipe_is_as_it_came(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, pretty: bool
+) -> None:
+    output = Output(pretty=pretty)
+    output.json({"text": NASTY})
+    piped = capsys.readouterr().out
+    assert NASTY in piped
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    output.json({"text": NASTY})
+    shown = capsys.readouterr().out
+    assert json.loads(shown) == json.loads(piped) == {"text": NASTY}
+    assert shown.isascii()
+    assert shown.replace("\n", "").isprintable()
+
+
+def test_error_shows_no_password_and_no_control_character(capsys: pytest.CaptureFixture[str]) -> None:
+    print_error(SettingsError([f"redis.url: redis://:ge/heim@h {NASTY}"], next="at redis://h:geheim"))
+    shown = capsys.readouterr().err
+    assert "heim" not in shown.replace("next", "")
+    assert not set(NASTY) - set("abc0m") & set(shown)
+
+
+def test_traceback_and_bug_show_no_password_and_no_control_character(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    problem = ValueError(f"redis://:ge/heim@h {NASTY}")
+    for debug in (True, False):
+        _print_bug(problem, debug=debug)
+    shown = capsys.readouterr().err
+    assert "heim" not in shown
+    assert not set(NASTY) - set("abc0m") & set(shown)

@@ -645,3 +645,30 @@ def test_setting_of_the_listener_is_understood(tmp_path: Path) -> None:
         tmp_path, text + "http.max_body_bytes = 50000000\nhttp.max_inflight_bytes = 62500000\n"
     ).settings.http
     assert (http.host, http.allowed_hosts) == ("unix:/run/rfctl/http.sock", ["bot.internal", "fd00::7"])
+
+
+def test_empty_credential_sets_nothing(tmp_path: Path) -> None:
+    folder = credentials(tmp_path, **{"redis.url": "\n"})
+    configuration = loaded(tmp_path, "[redis]\nurl = 'redis://h'\n", CREDENTIALS_DIRECTORY=folder)
+    assert configuration.settings.redis.url == "redis://h"
+    assert configuration.overrides(find_option("redis.url")) == []
+
+
+def test_queue_of_a_company_that_no_source_names_is_noticed(tmp_path: Path) -> None:
+    text = """
+[sources.bot]
+type = "telegram"
+[sources.salon]
+type = "telegram"
+company = "7"
+[sources.api]
+type = "generic"
+[sinks.jobs]
+type = "bullmq"
+queue = "company-{company}-messages"
+"""
+    assert loaded(tmp_path, text).notices == [
+        "sinks.jobs.queue has {company}, and [sources.bot] has none: its messages go to company-none-messages"
+    ]
+    named = text.replace("[sources.salon]", "company = 8\n[sources.salon]")
+    assert loaded(tmp_path, named).notices == []

@@ -21,6 +21,12 @@ from tests.support.waiting import PATIENCE_S
 PHONE = "79001234567"
 
 
+@pytest.fixture(autouse=True)
+def own_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is set up for a whole process is taken back."""
+    monkeypatch.setattr(logs, "_own_stream", None)
+
+
 @pytest.fixture
 def pipe() -> Iterator[tuple[int, int]]:
     ends = os.pipe()
@@ -113,6 +119,8 @@ class _Unprintable:
 def test_log_call_never_raises_because_of_a_value(value: object, format: str) -> None:  # noqa: A002
     line = logged(format=format, value=value)
     assert "thing_happened" in line
+    if format == "json":
+        assert json.loads(line, parse_constant=pytest.fail)
     line.encode()
 
 
@@ -192,10 +200,7 @@ def test_descriptor_that_another_program_made_nonblocking_gets_whole_lines(pipe:
     assert stream.lost == 0
 
 
-def test_lost_lines_of_the_process_are_readable(
-    pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(logs, "_own_stream", None)
+def test_lost_lines_of_the_process_are_readable(pipe: tuple[int, int]) -> None:
     assert logs.lost_lines() == 0
     logs.configure(level="info", format="json", mask=True, stream=LogStream(pipe[1]))
     os.close(pipe[0])

@@ -115,3 +115,23 @@ async def test_refused_connection_to_a_broker_fails_at_once() -> None:
     with pytest.raises(DeliveryError, match="refused"):
         await sink.deliver(delivery())
     await sink.close()
+
+
+@pytest.mark.parametrize("secret", ["TOP/SECRET", "TOP?SECRET", "TOP#SECRET", "TOP@SE:CRET", "TOPSECRET:x/y"])
+@pytest.mark.parametrize("scheme", ["redis", "rediss", "valkey"])
+@pytest.mark.parametrize("kind", ["bullmq", "celery", "rq"])
+async def test_wrong_url_of_a_queue_is_refused_without_its_password(
+    kind: str, scheme: str, secret: str
+) -> None:
+    url = f"{scheme}://:{secret}@127.0.0.1:1/0"
+    problems = ""
+    try:
+        sink = await opened(kind, url=url)
+    except SettingsError as problem:
+        problems = "; ".join([*problem.problems, problem.next])
+        assert "percent-encode" in problems
+    else:
+        await sink.close()
+    assert kind == "celery" or problems, "kombu reads some of these in its own way"
+    assert "TOP" not in problems
+    assert "CRET" not in problems
