@@ -18,6 +18,7 @@ from typer.core import TyperGroup
 from rfctl import __version__
 from rfctl.cli.context import Invocation
 from rfctl.errors import BUG, EXIT_STATUSES, RfctlError
+from rfctl.text import visible
 
 COMMANDS = {
     "serve": (
@@ -30,7 +31,7 @@ COMMANDS = {
     ),
     "inspect": (
         "inspect:inspect",
-        "Show all that is pending for a person: the messages in order, when they are due, and why then.",
+        "Show everything of a person, wherever it is: pending, unread, before a sink that fails or is paused, dead.",
     ),
     "tail": (
         "tail:tail",
@@ -193,7 +194,7 @@ def run() -> None:
     except Exception as problem:
         if debug:
             raise
-        typer.echo(f"rfctl: a bug: {type(problem).__name__}: {problem}", err=True)
+        typer.echo(visible(f"rfctl: a bug: {type(problem).__name__}: {problem}"), err=True)
         typer.echo("  next: run it again with --debug and report what it prints", err=True)
         sys.exit(BUG)
 

@@ -31,32 +31,33 @@ def stats(
 async def _stats(run: Invocation, *, watch: bool, limit: int) -> None:
     async with run.store() as (store, configuration):
         take = partial(take_snapshot, store, list_configured_sinks(configuration.settings), limit=limit)
+        overrides = store.address.overrides
         if watch:
-            await _watch(run, take)
+            await _watch(run, take, overrides)
         elif run.is_json:
-            run.out.json(as_json(await take()))
+            run.out.json(as_json(await take(), overrides))
         else:
-            run.out.draw(draw(await take()))
+            run.out.draw(draw(await take(), overrides))
 
 
-async def _watch(run: Invocation, take: Callable[[], Awaitable[Snapshot]]) -> None:
+async def _watch(run: Invocation, take: Callable[[], Awaitable[Snapshot]], overrides: str) -> None:
     if sys.stdout.isatty() and not run.is_json:
-        await _watch_screen(take)
+        await _watch_screen(take, overrides)
     while True:
         snapshot = await take()
         if run.is_json:
-            run.out.json_line(as_json(snapshot))
+            run.out.json_line(as_json(snapshot, overrides))
         else:
-            run.out.draw(draw(snapshot))
+            run.out.draw(draw(snapshot, overrides))
         await asyncio.sleep(1)
 
 
-async def _watch_screen(take: Callable[[], Awaitable[Snapshot]]) -> None:
+async def _watch_screen(take: Callable[[], Awaitable[Snapshot]], overrides: str) -> None:
     from rich.live import Live
 
     from rfctl.cli.output import open_console
 
     with Live(console=open_console(), screen=True, auto_refresh=False) as live:
         while True:
-            live.update(draw(await take()), refresh=True)
+            live.update(draw(await take(), overrides), refresh=True)
             await asyncio.sleep(1)
