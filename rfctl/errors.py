@@ -151,7 +151,7 @@ class CannotListenNowError(ListenError):
 
 
 class CannotWriteError(RfctlError):
-    """The command cannot write its file."""
+    """The command cannot write its file, or its answer."""
 
     exit_status = CANNOT_WRITE
 

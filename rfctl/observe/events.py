@@ -6,7 +6,7 @@ Nothing is published when nobody listens, and nothing here is needed for a messa
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 
 import msgspec
 
@@ -101,7 +101,7 @@ class PastEvents:
 
     def __init__(self, store: Store, since_ms: int) -> None:
         self._store = store
-        self._last_ids = dict.fromkeys(store.shards, f"{since_ms - 1}-{_LAST}")
+        self._last_ids = dict.fromkeys(store.shards, f"{max(0, since_ms - 1)}-{_LAST}")
 
     async def read(self) -> AsyncIterator[Event]:
         """Yield the events in the order of the hand-overs, and before each those of its own messages.
@@ -119,7 +119,7 @@ class PastEvents:
             yield merged
 
 
-async def follow_on(store: Store, since_ms: int, subscribed: asyncio.Event) -> AsyncIterator[Event]:
+async def follow_on(store: Store, since_ms: int, subscribed: asyncio.Event) -> AsyncGenerator[Event]:
     """Yield the events since then (Unix ms), and without a gap or a repeat those that come live.
 
     `subscribed` is set once none can be missed any more. Raises RfctlError when Redis goes away.
