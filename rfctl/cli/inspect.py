@@ -73,7 +73,9 @@ def _why(batch: Batch) -> str:
     last = batch.messages[-1]
     if last.receivedAt + last.waitMs <= batch.due_ms:
         return f"{duration(last.waitMs)} of silence after the last message"
-    return f"the first message will have waited {duration(batch.due_ms - batch.messages[0].receivedAt)}"
+    return (
+        f"the first message will have waited {duration(max(0, batch.due_ms - batch.messages[0].receivedAt))}"
+    )
 
 
 def _as_json(seen: _Findings) -> dict[str, Any]:
