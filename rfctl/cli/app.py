@@ -18,7 +18,6 @@ from typer.core import TyperGroup
 from rfctl import __version__
 from rfctl.cli.context import Invocation
 from rfctl.errors import BUG, EXIT_STATUSES, RfctlError
-from rfctl.text import visible
 
 COMMANDS = {
     "serve": (
@@ -194,7 +193,7 @@ def run() -> None:
     except Exception as problem:
         if debug:
             raise
-        typer.echo(visible(f"rfctl: a bug: {type(problem).__name__}: {problem}"), err=True)
+        typer.echo(f"rfctl: a bug: {type(problem).__name__}: {problem}", err=True)
         typer.echo("  next: run it again with --debug and report what it prints", err=True)
         sys.exit(BUG)
 

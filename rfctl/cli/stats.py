@@ -31,33 +31,32 @@ def stats(
 async def _stats(run: Invocation, *, watch: bool, limit: int) -> None:
     async with run.store() as (store, configuration):
         take = partial(take_snapshot, store, list_configured_sinks(configuration.settings), limit=limit)
-        overrides = store.address.overrides
         if watch:
-            await _watch(run, take, overrides)
+            await _watch(run, take)
         elif run.is_json:
-            run.out.json(as_json(await take(), overrides))
+            run.out.json(as_json(await take()))
         else:
-            run.out.draw(draw(await take(), overrides))
+            run.out.draw(draw(await take()))
 
 
-async def _watch(run: Invocation, take: Callable[[], Awaitable[Snapshot]], overrides: str) -> None:
+async def _watch(run: Invocation, take: Callable[[], Awaitable[Snapshot]]) -> None:
     if sys.stdout.isatty() and not run.is_json:
-        await _watch_screen(take, overrides)
+        await _watch_screen(take)
     while True:
         snapshot = await take()
         if run.is_json:
-            run.out.json_line(as_json(snapshot, overrides))
+            run.out.json_line(as_json(snapshot))
         else:
-            run.out.draw(draw(snapshot, overrides))
+            run.out.draw(draw(snapshot))
         await asyncio.sleep(1)
 
 
-async def _watch_screen(take: Callable[[], Awaitable[Snapshot]], overrides: str) -> None:
+async def _watch_screen(take: Callable[[], Awaitable[Snapshot]]) -> None:
     from rich.live import Live
 
     from rfctl.cli.output import open_console
 
     with Live(console=open_console(), screen=True, auto_refresh=False) as live:
         while True:
-            live.update(draw(await take(), overrides), refresh=True)
+            live.update(draw(await take()), refresh=True)
             await asyncio.sleep(1)

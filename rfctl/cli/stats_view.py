@@ -13,15 +13,14 @@ from rfctl.store import ConsumerGroup, DaemonRecord, PendingBatch, SinkStatus, i
 from rfctl.text import counted, duration, mask_url
 
 
-def as_json(snapshot: Snapshot, overrides: str = "") -> dict[str, Any]:
-    """Return a snapshot for `-o json`; `overrides` are the addresses of Redis that its own overrides."""
+def as_json(snapshot: Snapshot) -> dict[str, Any]:
+    """Return a snapshot for `-o json`."""
     pending = snapshot.pending
     return {
         "time": format_rfc3339(pending.now_ms),
         "redis": {
             **dataclasses.asdict(snapshot.server),
             "where": mask_url(snapshot.server.where),
-            "overrides": overrides or None,
             "refuses_writes": [
                 {"code": refusal.code, "why": refusal.why, "next": refusal.next}
                 for refusal in snapshot.write_refusals
@@ -91,12 +90,12 @@ def _sink_as_json(status: SinkStatus, now_ms: int) -> dict[str, Any]:
     }
 
 
-def draw(snapshot: Snapshot, overrides: str = "") -> Any:
-    """Return a snapshot for a terminal; `overrides` as for `as_json`."""
+def draw(snapshot: Snapshot) -> Any:
+    """Return a snapshot for a terminal."""
     from rich.console import Group
 
     pending = snapshot.pending
-    parts: list[Any] = [build_facts(_lines(snapshot, overrides))]
+    parts: list[Any] = [build_facts(_lines(snapshot))]
     if snapshot.daemons:
         parts += ["", _daemon_table(snapshot.daemons, pending.now_ms)]
     if snapshot.sinks:
@@ -190,11 +189,10 @@ def _due(in_ms: int) -> str:
     return duration(in_ms) if in_ms >= 0 else f"{duration(-in_ms)} overdue"
 
 
-def _lines(snapshot: Snapshot, overrides: str) -> list[tuple[str, str]]:
+def _lines(snapshot: Snapshot) -> list[tuple[str, str]]:
     warnings = findings(snapshot)
     return [
         ("Redis", f"{snapshot.server.line()}, set by {snapshot.server.set_by}"),
-        *([("overrides", overrides)] if overrides else []),
         *(_warning(finding) for finding in warnings if finding.code == "writes_refused"),
         *_counters(snapshot),
         *(_warning(finding) for finding in warnings if finding.code != "writes_refused"),

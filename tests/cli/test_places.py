@@ -208,18 +208,6 @@ async def test_batch_that_cannot_be_read_is_named_and_left_and_holds_up_no_other
     assert await rig.connection.call("GET", "rapid-fire:taken") == b"no list"
 
 
-async def test_stats_names_the_addresses_that_its_own_overrides(server: RedisServer, tmp_path: Path) -> None:
-    operator = Operator(tmp_path, "redis://:hush@127.0.0.1:1/0")
-    shown = await operator.run("stats", "--redis", server.url)
-    assert shown.returncode == 0, shown.stderr
-    [line] = [line for line in shown.stdout.splitlines() if line.startswith("overrides")]
-    assert "127.0.0.1:1/0" in line
-    assert "variable RFCTL_REDIS__URL" in line
-    assert "hush" not in shown.stdout
-    assert "127.0.0.1:1" in (await operator.data("stats", "--redis", server.url))["redis"]["overrides"]
-    assert "overrides" not in (await Operator(tmp_path, server.url).run("stats")).stdout
-
-
 READERS = [
     ["stats"], ["inspect", PHONE], ["dead", "list"], ["dead", "show", "7-7"], ["quarantine", "list"],
     ["discard", "--all"], ["flush", "--all"],
