@@ -54,7 +54,7 @@ async def measure(url: str, redis_url: str) -> None:
     await asyncio.sleep(1.5)
     connection = Connection.open(RedisAddress(redis_url, "bench", timeout_ms=60_000))
     batches = make_rig(connection)
-    merged = [entry async for entry in batches.store.output.read_since(0)]
+    merged = [entry async for entry in batches.store.output.read_on(batches.shards[0], "0-0")]
     assert sum(batch.count for batch in merged) == sum(counts), "a message was lost"
     late = sorted(batch.late_ms for batch in merged if batch.reason == "quiet")
     print(

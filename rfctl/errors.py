@@ -30,7 +30,7 @@ EXIT_STATUSES: dict[int, str] = {
     NOTHING_FOUND: "nothing found",
     UNREACHABLE: "Redis or the daemon cannot be reached",
     BUG: "a bug in rfctl",
-    CANNOT_WRITE: "a file cannot be written",
+    CANNOT_WRITE: "a file, or the answer of a command, cannot be written",
     TEMPORARY: "cannot be done now; try again",
     REFUSED_CREDENTIALS: "Redis refused the password or the user",
     BAD_SETTINGS: "the settings, or those of Redis, are wrong",
@@ -151,7 +151,7 @@ class CannotListenNowError(ListenError):
 
 
 class CannotWriteError(RfctlError):
-    """The command cannot write its file."""
+    """The command cannot write its file, or its answer."""
 
     exit_status = CANNOT_WRITE
 

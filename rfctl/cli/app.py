@@ -31,7 +31,7 @@ COMMANDS = {
     ),
     "inspect": (
         "inspect:inspect",
-        "Show all that is pending for a person: the messages in order, when they are due, and why then.",
+        "Show everything of a person, wherever it is: pending, unread, before a sink that fails or is paused, dead.",
     ),
     "tail": (
         "tail:tail",

@@ -57,16 +57,19 @@ async def find_batch_keys(store: Store, person: str, chat: str | None) -> list[s
     return [person] if is_batch_key(person) else await store.batches.find_batches(person, chat)
 
 
-def nothing_pending(person: str, chat: str | None, address: RedisAddress) -> NothingFoundError:
-    """Return the error for a person without pending messages."""
+def nothing_pending(
+    person: str, chat: str | None, address: RedisAddress, *, everywhere: bool = False
+) -> NothingFoundError:
+    """Return the error for a person without pending messages, or without any message where `everywhere` was searched."""
     where = f" in the chat {chat}" if chat else ""
+    what = "no pending messages" + (", and none undelivered or dead" if everywhere else "")
     tail = (
         "`rfctl tail --since 10m`"
         if is_batch_key(person)
         else f"`rfctl tail {shlex.quote(person)} --since 10m`"
     )
     return NothingFoundError(
-        f"{person} has no pending messages{where} in {address.shown()}",
+        f"{person} has {what}{where} in {address.shown()}",
         set_by=address.set_by,
         next=f"`rfctl stats` lists what is pending, {tail} shows what was handed over",
     )

@@ -5,6 +5,7 @@ Importing it is cheap: `rfctl --help` does.
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import sys
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
-from rfctl.errors import INTERRUPTED, UsageError
+from rfctl.errors import INTERRUPTED, CannotWriteError, UsageError
 
 if TYPE_CHECKING:
     from rfctl.cli.output import Output
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from rfctl.store import Store
 
 Result = TypeVar("Result")
+
+_CANNOT_PRINT = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
 
 @dataclass
@@ -140,15 +143,30 @@ def run_loop(work: Coroutine[Any, Any, Result]) -> Result:
     return asyncio.run(work)
 
 
+def _close_stdout() -> None:
+    """Let what is still to be written go nowhere: Python writes it when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def run_async(work: Coroutine[Any, Any, int | None], *, interrupted: int = INTERRUPTED) -> None:
-    """Run a command; its number is the exit status. A reader that has gone (`| head`) is a clean end."""
+    """Run a command; its number is the exit status. A reader that has gone (`| head`) is a clean end.
+
+    Raises CannotWriteError when the answer cannot be written: the disk is full.
+    """
     try:
         status = run_loop(work)
         sys.stdout.flush()
     except KeyboardInterrupt:
         status = interrupted
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _close_stdout()
         status = 0
+    except OSError as problem:
+        if problem.errno not in _CANNOT_PRINT:
+            raise
+        _close_stdout()
+        raise CannotWriteError(
+            f"the answer cannot be written: {problem.strerror}", next="make room, then run it again"
+        ) from None
     if status:
         raise typer.Exit(status)

@@ -27,7 +27,8 @@ from rfctl.cli.arguments import (
 )
 from rfctl.cli.context import Invocation, invocation, run_async
 from rfctl.cli.output import format_rfc3339, format_time_of_day
-from rfctl.cli.steps import Steps, counting
+from rfctl.cli.steps import Steps, counting, passing_over
+from rfctl.errors import ANSWER_IS_NO
 from rfctl.model.stored import as_strict_json, decode_item
 from rfctl.store import Store
 from rfctl.text import counted
@@ -66,14 +67,16 @@ def discard(
         run_async(_discard(run, parse_person(phone), chat))
 
 
-async def _discard_all(run: Invocation, *, yes: bool) -> None:
+async def _discard_all(run: Invocation, *, yes: bool) -> int:
     async with run.store() as (store, _):
         count = await store.pending_keys.count()
         ask(f"throw away {counted(count, 'pending batch')}", yes=yes)
         steps = Steps("batch", "discarded")
         with counting(run.out, steps), _printing_all(run, steps) as show:
             async for batch_key in store.pending_keys.iterate():
-                steps.add(await _discard_batch(store, batch_key, show) > 0)
+                with passing_over(run.out, steps, batch_key):
+                    steps.add(await _discard_batch(store, batch_key, show) > 0)
+    return ANSWER_IS_NO if steps.left else 0
 
 
 @contextmanager

@@ -19,7 +19,8 @@ from rfctl.cli.arguments import (
 )
 from rfctl.cli.context import Invocation, invocation, run_async
 from rfctl.cli.daemon_options import use_daemon_options
-from rfctl.cli.steps import Steps, counting
+from rfctl.cli.steps import Steps, counting, passing_over
+from rfctl.errors import ANSWER_IS_NO
 from rfctl.store import Store
 from rfctl.text import counted
 
@@ -57,21 +58,22 @@ def flush(
         run_async(_flush(run, parse_person(phone), chat))
 
 
-async def _flush_all(run: Invocation, *, yes: bool) -> None:
+async def _flush_all(run: Invocation, *, yes: bool) -> int:
     async with run.store() as (store, configuration):
         count = await store.pending_keys.count()
         ask(f"hand over {counted(count, 'pending batch')}", yes=yes)
         await use_daemon_options(run, store, configuration.settings)
         steps = Steps("batch", "handed over")
         with counting(run.out, steps):
-            await _hand_over_all(store, count, steps)
+            await _hand_over_all(run, store, count, steps)
     if run.is_json:
         run.out.json({"batches": steps.count, "done": "handed over"})
     else:
         run.out.text(steps.line())
+    return ANSWER_IS_NO if steps.left else 0
 
 
-async def _hand_over_all(store: Store, count: int, steps: Steps) -> None:
+async def _hand_over_all(run: Invocation, store: Store, count: int, steps: Steps) -> None:
     """Hand over what is pending now, and end however many messages come in meanwhile."""
     began_ms = await store.now_ms()
     while steps.count < count:
@@ -81,9 +83,10 @@ async def _hand_over_all(store: Store, count: int, steps: Steps) -> None:
             return
     # What is due late stands behind what has come since.
     async for batch_key in store.pending_keys.iterate():
-        batch = await store.batches.peek(batch_key)
-        if batch is not None and batch.messages[0].receivedAt < began_ms:
-            steps.add(await store.batches.flush(batch_key) is not None)
+        with passing_over(run.out, steps, batch_key):
+            batch = await store.batches.peek(batch_key)
+            if batch is not None and batch.messages[0].receivedAt < began_ms:
+                steps.add(await store.batches.flush(batch_key) is not None)
 
 
 async def _flush(run: Invocation, person: str, chat: str | None) -> None:

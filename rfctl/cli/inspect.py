@@ -1,9 +1,10 @@
-"""`rfctl inspect PHONE`: what is pending for a person, message by message, and what waits for a sink."""
+"""`rfctl inspect PHONE`: every place where something of a person is, from the pending batch to the dead letters."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import msgspec
@@ -12,10 +13,11 @@ import typer
 from rfctl.assembly.sinks import list_forwarded_sinks
 from rfctl.cli.arguments import Chat, Phone, find_batch_keys, is_batch_key, nothing_pending, parse_person
 from rfctl.cli.context import Invocation, invocation, run_async
+from rfctl.cli.inspect_view import describe_state, dues, undelivered_as_json
 from rfctl.cli.output import format_rfc3339, format_time_of_day
 from rfctl.model.company import format_company
 from rfctl.model.stored import Batch, as_strict_json
-from rfctl.store import Pause, PendingDelivery, Store, batch_key_of, is_hashed
+from rfctl.store import DeadLetter, Person, Store, is_hashed
 from rfctl.text import duration
 
 _NEVER = "~"
@@ -23,52 +25,47 @@ _NEVER = "~"
 
 
 @dataclass(frozen=True, slots=True)
-class _Pending:
-    """A person's pending batches by their keys, and what waits for sinks, some of them paused."""
+class _Findings:
+    """A person's pending batches by their keys, and where else something of them is (None: not asked for)."""
 
-    person: str
+    name: str
     now_ms: int
     batches: Mapping[str, Batch]
-    deliveries: Sequence[PendingDelivery]
-    paused: Mapping[str, Pause]
+    person: Person | None
 
 
 def inspect(ctx: typer.Context, phone: Phone, chat: Chat = None) -> None:
-    """Show all that is pending for a person: the messages in order, when they are due, and why then.
+    """Show everything of a person, wherever it is: pending, unread, before a sink that fails or is paused, dead.
 
-    Without --chat, also show messages that wait for a failing sink.
+    With --chat or a batch key, show the pending messages alone: in order, when they are due, and why then.
 
     Examples:  rfctl inspect 79001234567  |  rfctl inspect "+7 900 123-45-67" -o json
     """
     run_async(_inspect(invocation(ctx), parse_person(phone), chat))
 
 
-async def _inspect(run: Invocation, person: str, chat: str | None) -> None:
+async def _inspect(run: Invocation, name: str, chat: str | None) -> None:
     async with run.store() as (store, configuration):
-        with_sinks = chat is None and not is_batch_key(person)
-        sinks = list(list_forwarded_sinks(configuration.settings)) if with_sinks else []
-        pending = await _read_pending(store, person, chat, sinks)
-        if not pending.batches and not pending.deliveries:
-            raise nothing_pending(person, chat, store.address)
+        sinks = list(list_forwarded_sinks(configuration.settings))
+        everywhere = chat is None and not is_batch_key(name)
+        seen = await _read(store, name, chat, sinks if everywhere else None)
+        if not seen.batches and (seen.person is None or seen.person.is_nowhere):
+            raise nothing_pending(name, chat, store.address, everywhere=everywhere)
     if run.is_json:
-        run.out.json(_as_json(pending))
-        return
-    for key, batch in pending.batches.items():
-        _print_batch(run, key, batch)
-    if pending.deliveries:
-        _print_deliveries(run, pending)
+        run.out.json(_as_json(seen))
+    else:
+        _print(run, seen)
+    if seen.person is not None and not seen.person.complete:
+        run.out.note("a stream was too long to be searched to its end: there may be more")
 
 
-async def _read_pending(store: Store, person: str, chat: str | None, sinks: Sequence[str]) -> _Pending:
-    batches = {key: await store.batches.peek(key) for key in await find_batch_keys(store, person, chat)}
-    deliveries = await store.pending_deliveries(sinks, batch_key_of(person)) if sinks else []
-    return _Pending(
-        person,
-        await store.now_ms(),
-        {key: batch for key, batch in batches.items() if batch is not None},
-        deliveries,
-        await store.paused_sinks.list(),
-    )
+async def _read(store: Store, name: str, chat: str | None, sinks: Sequence[str] | None) -> _Findings:
+    """Read from the front to the back, so that what moves on meanwhile is seen in one place at least."""
+    batch_keys = await find_batch_keys(store, name, chat)
+    batches = {key: await store.batches.peek(key) for key in batch_keys}
+    pending = {key: batch for key, batch in batches.items() if batch is not None}
+    person = None if sinks is None else await store.find_person(sinks, name, list(pending))
+    return _Findings(name, await store.now_ms(), pending, person)
 
 
 def _why(batch: Batch) -> str:
@@ -77,22 +74,38 @@ def _why(batch: Batch) -> str:
     last = batch.messages[-1]
     if last.receivedAt + last.waitMs <= batch.due_ms:
         return f"{duration(last.waitMs)} of silence after the last message"
-    return f"the first message will have waited {duration(batch.due_ms - batch.messages[0].receivedAt)}"
+    return (
+        f"the first message will have waited {duration(max(0, batch.due_ms - batch.messages[0].receivedAt))}"
+    )
 
 
-def _as_json(pending: _Pending) -> dict[str, Any]:
+def _as_json(seen: _Findings) -> dict[str, Any]:
     """Return each batch, and before them all their messages together, due as the soonest of them."""
-    batches = [_batch_as_json(key, batch) for key, batch in pending.batches.items()]
+    batches = [_batch_as_json(key, batch) for key, batch in seen.batches.items()]
     soonest = min(batches, key=lambda batch: batch["due"] or _NEVER, default={})
     return {
-        "phone": next((batch.phone for batch in pending.batches.values()), pending.person),
+        "phone": next((batch.phone for batch in seen.batches.values()), seen.name),
         "size": sum(batch["size"] for batch in batches),
         "due": soonest.get("due"),
         "due_in_ms": soonest.get("due_in_ms"),
         "why": soonest.get("why"),
         "messages": [raw for batch in batches for raw in batch["messages"]],
         "batches": batches,
-        "deliveries": [_delivery_as_json(delivery, pending) for delivery in pending.deliveries],
+        **_elsewhere_as_json(seen),
+    }
+
+
+def _elsewhere_as_json(seen: _Findings) -> dict[str, Any]:
+    if seen.person is None:
+        return {"deliveries": [], "unread": [], "dead": [], "complete": True}
+    return {
+        "deliveries": undelivered_as_json(seen.person.whereabouts.undelivered, seen.now_ms),
+        "unread": [
+            {"group": message.group, "id": message.id, "state": message.state}
+            for message in seen.person.unread
+        ],
+        "dead": [_letter_as_json(letter) for letter in seen.person.whereabouts.dead],
+        "complete": seen.person.complete,
     }
 
 
@@ -112,23 +125,33 @@ def _batch_as_json(key: str, batch: Batch) -> dict[str, Any]:
     }
 
 
-def _delivery_as_json(delivery: PendingDelivery, pending: _Pending) -> dict[str, Any]:
-    next_ms, last = delivery.next_retry_ms, delivery.last
+def _letter_as_json(letter: DeadLetter) -> dict[str, Any]:
     return {
-        "sink": delivery.sink,
-        "messages": delivery.messages,
-        "id": delivery.id,
-        "attempts": delivery.attempts,
-        "last_error": None if last is None else last.error,
-        "last_error_at": None if last is None else format_rfc3339(last.at_ms),
-        "next_retry": format_rfc3339(next_ms),
-        "next_retry_in_ms": None if next_ms is None else max(0, next_ms - pending.now_ms),
-        "paused": delivery.sink in pending.paused,
+        "id": letter.id,
+        "since": format_rfc3339(letter.died_ms),
+        "sink": letter.sink,
+        "message_id": letter.message_id,
+        "attempts": len(letter.attempts),
+        "last_error": letter.attempts[-1].error if letter.attempts else None,
+        "text": letter.entry.merged.text,
     }
 
 
+def _print(run: Invocation, seen: _Findings) -> None:
+    for key, batch in seen.batches.items():
+        _print_batch(run, key, batch)
+    if seen.person is None:
+        return
+    if seen.person.whereabouts.undelivered:
+        _print_undelivered(run, seen.person, seen.now_ms)
+    if seen.person.unread:
+        _print_unread(run, seen.person)
+    if seen.person.whereabouts.dead:
+        _print_dead(run, seen.person)
+
+
 def _print_batch(run: Invocation, key: str, batch: Batch) -> None:
-    due = "not in the index" if batch.due_ms is None else f"in {duration(batch.due_ms - batch.now_ms)}"
+    due = "not in the index" if batch.due_ms is None else dues(batch.due_ms - batch.now_ms)
     first = batch.messages[0]
     labels = [
         ("source", first.channel),
@@ -151,25 +174,37 @@ def _print_batch(run: Invocation, key: str, batch: Batch) -> None:
     run.out.table(("received", "company", "type", "id", "message"), rows)
 
 
-def _print_deliveries(run: Invocation, pending: _Pending) -> None:
+def _print_undelivered(run: Invocation, person: Person, now_ms: int) -> None:
     rows = [
         (
-            delivery.sink,
-            str(delivery.messages),
-            delivery.id,
-            str(delivery.attempts),
-            _next_retry(delivery, pending),
-            "-" if delivery.last is None else f"{format_rfc3339(delivery.last.at_ms)} {delivery.last.error}",
+            message.sink,
+            message.id,
+            str(message.attempts),
+            describe_state(message, now_ms),
+            "-" if message.last is None else f"{format_rfc3339(message.last.at_ms)} {message.last.error}",
         )
-        for delivery in pending.deliveries
+        for message in person.whereabouts.undelivered
     ]
-    headings = ("waits for", "messages", "first", "attempts", "next retry", "last error")
-    run.out.table(headings, rows, right=frozenset({1, 3}))
+    headings = ("for sink", "message id", "attempts", "state", "last error")
+    run.out.table(headings, rows, right=frozenset({2}))
 
 
-def _next_retry(delivery: PendingDelivery, pending: _Pending) -> str:
-    if delivery.sink in pending.paused:
-        return f"paused: {pending.paused[delivery.sink].why}"
-    if delivery.next_retry_ms is None or delivery.next_retry_ms <= pending.now_ms:
-        return "now"
-    return f"in {duration(delivery.next_retry_ms - pending.now_ms)}"
+def _print_unread(run: Invocation, person: Person) -> None:
+    by_group = groupby(
+        sorted(person.unread, key=lambda message: message.group), key=lambda message: message.group
+    )
+    rows = [(group, message.id, message.state) for group, messages in by_group for message in messages]
+    run.out.table(("for group", "message id", "state"), rows)
+
+
+def _print_dead(run: Invocation, person: Person) -> None:
+    rows = [
+        (
+            letter.id,
+            format_rfc3339(letter.died_ms) or "",
+            letter.sink,
+            letter.attempts[-1].error if letter.attempts else "",
+        )
+        for letter in person.whereabouts.dead
+    ]
+    run.out.table(("dead letter", "since", "sink", "last error"), rows)

@@ -12,7 +12,7 @@ import typer
 
 from rfctl.cli.arguments import ask, check_id
 from rfctl.cli.context import Invocation, invocation, run_async
-from rfctl.cli.steps import Steps, counting
+from rfctl.cli.steps import Steps, counting, passing_over
 from rfctl.config.loader import Configuration
 from rfctl.errors import ANSWER_IS_NO, NothingFoundError, UsageError
 from rfctl.store import RedisAddress, Store
@@ -78,11 +78,12 @@ class Shelf(ABC, Generic[Head, Whole, Outcome]):
         steps, is_any_left = Steps(self.noun, "tried again"), False
         with counting(self.run.out, steps), self.printing_outcomes() as add:
             async for head in self._choose(ids, to_retry=True):
-                outcome = await self.try_again(head)
-                add(outcome)
-                is_any_left = is_any_left or self.is_left(outcome)
-                steps.add()
-        return ANSWER_IS_NO if is_any_left else 0
+                with passing_over(self.run.out, steps, head.id):
+                    outcome = await self.try_again(head)
+                    add(outcome)
+                    is_any_left = is_any_left or self.is_left(outcome)
+                    steps.add()
+        return ANSWER_IS_NO if is_any_left or steps.left else 0
 
     async def drop(self, ids: Sequence[str]) -> None:
         """Print the items that the ids name, without ids all, and delete each as soon as it is printed.

@@ -7,15 +7,15 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import typer
 
 from rfctl.assembly.sources import list_source_configs
-from rfctl.assembly.store import build_batch_options
 from rfctl.batching import Batcher, BatchingRules, Policy, Timers
 from rfctl.cli.context import Invocation, invocation, run_async
+from rfctl.cli.daemon_options import use_daemon_options
 from rfctl.cli.output import merged_as_json, open_console
 from rfctl.config.loader import Configuration
 from rfctl.errors import ANSWER_IS_NO, KeyTakenError, NoDaemonError, RedisCannotNowError, UsageError
@@ -96,8 +96,11 @@ async def _simulate(run: Invocation, plan: _Plan) -> int:
         daemon = await _choose_daemon(store, via)
         timers = Timers(daemon.quiet_ms, daemon.max_size, daemon.max_wait_ms)
         messages = plan.messages(timers)
-        build_send = _via_redis if via == "redis" else _via_webhook
-        send = build_send(store, configuration, daemon)
+        if via == "redis":
+            await use_daemon_options(run, store, configuration.settings)
+            send = _via_redis(store, configuration, timers)
+        else:
+            send = _via_webhook(configuration, daemon)
         follower = await Follower.open(store, [message.id for message in messages])
         run.out.note(f"{len(messages)} messages to {store.address.shown()} via {via}")
         began_ms = await store.now_ms()
@@ -140,18 +143,16 @@ async def _check_writes(store: Store) -> None:
         raise RedisCannotNowError(fact, set_by=address.set_by, next=refusals[0].next)
 
 
-def _via_webhook(_: Store, configuration: Configuration, daemon: DaemonRecord) -> Send:
+def _via_webhook(configuration: Configuration, daemon: DaemonRecord) -> Send:
     generic = list_source_configs(configuration.settings).get(GENERIC)
     if generic is None or not generic.answers_in_words:
         raise UsageError("there is no source generic that takes simulated messages", next="use --via redis")
     return Client(base_url(daemon), generic.secrets[0] if generic.secrets else "").send
 
 
-def _via_redis(store: Store, configuration: Configuration, daemon: DaemonRecord) -> Send:
-    settings = configuration.settings
-    timers = Timers(daemon.quiet_ms, daemon.max_size, daemon.max_wait_ms)
-    store.reconfigure(replace(build_batch_options(settings), separator=daemon.separator))
-    batcher = Batcher(store, BatchingRules(Policy(timers), dedupe_s=settings.batching.dedupe_s))
+def _via_redis(store: Store, configuration: Configuration, timers: Timers) -> Send:
+    dedupe_s = configuration.settings.batching.dedupe_s
+    batcher = Batcher(store, BatchingRules(Policy(timers), dedupe_s=dedupe_s))
 
     async def send(phone: str, text: str, message_id: str) -> None:
         [result] = await batcher.add(

@@ -188,7 +188,7 @@ def _batch_table(batches: Sequence[PendingBatch], now_ms: int) -> Any:
 
 
 def _due(in_ms: int) -> str:
-    return duration(in_ms) if in_ms >= 0 else f"overdue {duration(-in_ms)}"
+    return duration(in_ms) if in_ms >= 0 else f"{duration(-in_ms)} overdue"
 
 
 def _lines(snapshot: Snapshot) -> list[tuple[str, str]]:

@@ -7,15 +7,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rfctl.cli.output import Output
-from rfctl.errors import RfctlError
+from rfctl.errors import KeyTakenError, ReplyError, RfctlError
 from rfctl.text import counted
 
 
 class Steps:
-    """How many steps a command has done, and what one is: `3 batches discarded`."""
+    """How many steps a command has done, and what one is: `3 batches discarded`. `left` counts those that failed."""
 
     def __init__(self, noun: str, verb: str) -> None:
         self.count = 0
+        self.left = 0
         self._noun = noun
         self._verb = verb
 
@@ -26,6 +27,16 @@ class Steps:
     def line(self) -> str:
         """Return what was done so far, for a person."""
         return f"{counted(self.count, self._noun)} {self._verb}"
+
+
+@contextmanager
+def passing_over(out: Output, steps: Steps, name: str) -> Iterator[None]:
+    """Go on behind a step that Redis refuses for its own sake, such as a key of another kind; a note names it."""
+    try:
+        yield
+    except (KeyTakenError, ReplyError) as problem:
+        steps.left += 1
+        out.note(f"{name} is left as it is: {problem.fact}")
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from rfctl.cli.context import Invocation, invocation, run_async
 from rfctl.cli.output import format_rfc3339, format_time_of_day
 from rfctl.errors import UsageError
 from rfctl.model.message import normalize_phone
-from rfctl.observe import BatchHandedOver, Event, MessageReceived, follow_events, read_past_events
+from rfctl.observe import BatchHandedOver, Event, MessageReceived, follow_events, follow_on
 from rfctl.store import Store
 from rfctl.text import duration, visible
 
@@ -56,33 +56,34 @@ def _parse_seconds(text: str) -> int:
 
 async def _tail(run: Invocation, phone: str | None, back_s: int | None, forward_to: str | None) -> None:
     async with run.store() as (store, _), _relay(store, forward_to) as relay:
-        async for event in _events(store, back_s):
+        async for event in _events(run, store, back_s):
             if phone is not None and event.phone != phone:
                 continue
             if run.is_json:
                 run.out.json_line(as_json(event))
             else:
                 typer.echo(render_line(event))
-            if relay is not None and isinstance(event, BatchHandedOver):
+            if relay is not None and isinstance(event, BatchHandedOver) and event.id:
                 relay.take(event)
 
 
-async def _events(store: Store, back_s: int | None) -> AsyncIterator[Event]:
-    if back_s is not None:
-        for event in await read_past_events(store, await store.now_ms() - back_s * 1000):
-            yield event
+async def _events(run: Invocation, store: Store, back_s: int | None) -> AsyncIterator[Event]:
     subscribed = asyncio.Event()
-    announcing = asyncio.create_task(_announce(store, subscribed))
+    announcing = asyncio.create_task(_announce(run, store, subscribed))
+    if back_s is None:
+        events = follow_events(store, subscribed)
+    else:
+        events = follow_on(store, await store.now_ms() - back_s * 1000, subscribed)
     try:
-        async for event in follow_events(store, subscribed):
+        async for event in events:
             yield event
     finally:
         announcing.cancel()
 
 
-async def _announce(store: Store, subscribed: asyncio.Event) -> None:
+async def _announce(run: Invocation, store: Store, subscribed: asyncio.Event) -> None:
     await subscribed.wait()
-    typer.echo(f"rfctl: following {store.address.shown()} (Ctrl-C ends)", err=True)
+    run.out.note(f"following {store.address.shown()} (Ctrl-C ends)")
 
 
 @asynccontextmanager
@@ -107,17 +108,21 @@ def as_json(event: Event) -> dict[str, Any]:
             "simulated": message.simulated,
         }  # fmt: skip
     return {
-        "event": "out", **shared, "id": event.id, "reason": event.reason, "count": event.count,
+        "event": "out" if event.id else "dropped", **shared, "id": event.id or None, "reason": event.reason, "count": event.count,
         "waited_ms": event.waited_ms, "late_ms": event.late_ms, "text": event.text,
     }  # fmt: skip
 
 
 def render_line(event: Event) -> str:
-    """Return an event for a person, on one line."""
-    at, phone = format_time_of_day(event.at_ms), visible(event.phone)
+    """Return an event for a person, on one line; strangers wrote parts of it, and may have named what they like."""
+    return visible(f"{format_time_of_day(event.at_ms)} {_describe(event)}")
+
+
+def _describe(event: Event) -> str:
     if isinstance(event, MessageReceived):
         due = f", due in {duration(event.due_in_ms)}" if event.due_in_ms else ""
-        return f"{at} --> {phone}  {event.size} pending{due}  {visible(event.message.text)}"
+        return f"--> {event.phone}  {event.size} pending{due}  {event.message.text}"
     late = f", {duration(event.late_ms)} late" if event.late_ms else ""
-    what = f"{event.count} as one ({event.reason}), waited {duration(event.waited_ms)}{late}"
-    return f"{at} <-- {phone}  {what}  {visible(event.text)}"
+    how = "as one" if event.id else "dropped"
+    what = f"{event.count} {how} ({event.reason}), waited {duration(event.waited_ms)}{late}"
+    return f"<-- {event.phone}  {what}  {event.text}"

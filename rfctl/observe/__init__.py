@@ -1,6 +1,6 @@
 """What is going on, for every reader: command line, HTTP, log."""
 
-from rfctl.observe.events import BatchHandedOver, Event, MessageReceived, follow_events, read_past_events
+from rfctl.observe.events import BatchHandedOver, Event, MessageReceived, follow_events, follow_on
 from rfctl.observe.health import Finding, findings
 from rfctl.observe.snapshot import Snapshot, take_snapshot
 
@@ -12,6 +12,6 @@ __all__ = [
     "Snapshot",
     "findings",
     "follow_events",
-    "read_past_events",
+    "follow_on",
     "take_snapshot",
 ]

@@ -6,12 +6,16 @@ Nothing is published when nobody listens, and nothing here is needed for a messa
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 
 import msgspec
 
 from rfctl.model.stored import Merged, StoredMessage, decode_item
-from rfctl.store import Store
+from rfctl.store import ShardKeys, Store
+from rfctl.store.stream_pages import merge
+
+_LAST = 2**64 - 1
+"""The highest number of an id within a millisecond."""
 
 
 class MessageReceived(msgspec.Struct, frozen=True):
@@ -25,7 +29,7 @@ class MessageReceived(msgspec.Struct, frozen=True):
 
 
 class BatchHandedOver(msgspec.Struct, frozen=True):
-    """A merged message was written to the output stream."""
+    """A merged message was written to the output stream; or it said nothing and was dropped, then `id` is ""."""
 
     id: str
     phone: str
@@ -36,11 +40,12 @@ class BatchHandedOver(msgspec.Struct, frozen=True):
     text: str
     discarded: int = 0
     """How many messages before it a rule has thrown away."""
+    left_ms: int = 0
 
     @property
     def at_ms(self) -> int:
-        """When: the time in its id."""
-        return int(self.id.partition("-")[0])
+        """When, Unix ms: the time in its id, if it has an id."""
+        return int(self.id.partition("-")[0] or self.left_ms)
 
 
 Event = MessageReceived | BatchHandedOver
@@ -55,6 +60,7 @@ class _Wire(msgspec.Struct):
     waited_ms: int = 0
     late_ms: int = 0
     discarded: int = 0
+    at_ms: int = 0
     text: str = ""
     size: int = 0
     due_in_ms: int = 0
@@ -72,8 +78,9 @@ def decode_event(raw: bytes) -> Event:
         phone = message.phone or wire.phone
         return MessageReceived(phone, message.receivedAt, wire.size, wire.due_in_ms, message)
     return BatchHandedOver(
-        wire.id, wire.phone, wire.reason, wire.count, wire.waited_ms, wire.late_ms, wire.text, wire.discarded
-    )
+        wire.id, wire.phone, wire.reason, wire.count, wire.waited_ms, wire.late_ms, wire.text, wire.discarded,
+        wire.at_ms,
+    )  # fmt: skip
 
 
 def list_events(merged: Merged) -> list[Event]:
@@ -89,10 +96,57 @@ def list_events(merged: Merged) -> list[Event]:
     return [*received, handed_over]
 
 
-async def read_past_events(store: Store, since_ms: int) -> list[Event]:
-    """Return the events behind the merged messages since then (Unix ms), in their order."""
-    events = [event async for merged in store.output.read_since(since_ms) for event in list_events(merged)]
-    return sorted(events, key=lambda event: event.at_ms)
+class PastEvents:
+    """The events behind the merged messages since a time (Unix ms); each `read` goes on where the last one ended."""
+
+    def __init__(self, store: Store, since_ms: int) -> None:
+        self._store = store
+        self._last_ids = dict.fromkeys(store.shards, f"{max(0, since_ms - 1)}-{_LAST}")
+
+    async def read(self) -> AsyncIterator[Event]:
+        """Yield the events in the order of the hand-overs, and before each those of its own messages.
+
+        So no more than a page is in memory. Raises RfctlError.
+        """
+        shards = [self._read_on(shard) for shard in self._last_ids]
+        async for merged in merge(shards, lambda merged: merged.handed_ms):
+            for event in list_events(merged):
+                yield event
+
+    async def _read_on(self, shard: ShardKeys) -> AsyncIterator[Merged]:
+        async for merged in self._store.output.read_on(shard, self._last_ids[shard]):
+            self._last_ids[shard] = merged.id
+            yield merged
+
+
+async def follow_on(store: Store, since_ms: int, subscribed: asyncio.Event) -> AsyncGenerator[Event]:
+    """Yield the events since then (Unix ms), and without a gap or a repeat those that come live.
+
+    `subscribed` is set once none can be missed any more. Raises RfctlError when Redis goes away.
+    """
+    past, live = PastEvents(store, since_ms), follow_events(store, subscribed)
+    async for event in past.read():
+        yield event
+    first = asyncio.ensure_future(anext(live))
+    waiting = asyncio.create_task(subscribed.wait())
+    try:
+        await asyncio.wait([first, waiting], return_when=asyncio.FIRST_COMPLETED)
+        seen = set()
+        async for event in past.read():  # what was handed over before anybody listened
+            seen.add(_identify(event))
+            yield event
+        event = await first
+        while True:
+            if _identify(event) not in seen:
+                yield event
+            event = await anext(live)
+    finally:
+        waiting.cancel()
+        first.cancel()
+
+
+def _identify(event: Event) -> tuple[str, str]:
+    return event.phone, event.id if isinstance(event, BatchHandedOver) else event.message.messageId
 
 
 async def follow_events(store: Store, subscribed: asyncio.Event | None = None) -> AsyncIterator[Event]:

@@ -35,8 +35,7 @@ class Follower:
         """Read what is new, and return how many messages of the run are in it for the first time. Raises RfctlError."""
         count = 0
         for number, shard in enumerate(self._store.shards):
-            page = await self._store.output.read_after(shard, self._last_ids[number])
-            for merged in page:
+            async for merged in self._store.output.read_on(shard, self._last_ids[number]):
                 self._last_ids[number] = merged.id
                 count += self._take(merged)
         return count

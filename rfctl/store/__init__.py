@@ -9,12 +9,14 @@ from rfctl.store.keys import Keyspace, ShardKeys, batch_key_of, dedupe_key, is_h
 from rfctl.store.output_stream import ConsumerGroup
 from rfctl.store.paused_sinks import Pause
 from rfctl.store.pending import PendingBatch, PendingSummary
+from rfctl.store.person import Person, UnreadMessage
 from rfctl.store.quarantine import QuarantinedHead, QuarantinedRequest
-from rfctl.store.retry_queue import PendingDelivery, RetryCause
+from rfctl.store.retry_queue import RetryCause
 from rfctl.store.server_info import ServerInfo, WriteRefusal
 from rfctl.store.sink_status import ConfiguredSink, OrphanedGroup, SinkStatus
 from rfctl.store.store import Store
 from rfctl.store.stream_entry import StreamEntry
+from rfctl.store.whereabouts import UndeliveredMessage, Whereabouts
 
 __all__ = [
     "Addition",
@@ -30,8 +32,8 @@ __all__ = [
     "OrphanedGroup",
     "Pause",
     "PendingBatch",
-    "PendingDelivery",
     "PendingSummary",
+    "Person",
     "QuarantinedHead",
     "QuarantinedRequest",
     "RedisAddress",
@@ -41,6 +43,9 @@ __all__ = [
     "SinkStatus",
     "Store",
     "StreamEntry",
+    "UndeliveredMessage",
+    "UnreadMessage",
+    "Whereabouts",
     "WriteRefusal",
     "batch_key_of",
     "dedupe_key",

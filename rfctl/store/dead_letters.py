@@ -101,6 +101,13 @@ class DeadLetters:
         async for entry in StreamPages(self._connection, shard.dead, measured=_ORIGINALS).newest_first():
             yield _decode(shard, *_without_originals(entry), is_whole=False)
 
+    async def read(self, shard: ShardKeys, entry_ids: Sequence[str]) -> list[DeadLetter]:
+        """Return the letters of a shard that have these entry ids."""
+        answers = [
+            await self._connection.call("XRANGE", shard.dead, entry_id, entry_id) for entry_id in entry_ids
+        ]
+        return [_decode(shard, *entry) for answer in answers for entry in replies.stream_entries(answer)]
+
     async def iterate(self, sink: str = "", *, with_delivery_ids: bool = False) -> AsyncIterator[DeadLetter]:
         """Yield the letters of this moment without their messages, shard by shard, oldest first.
 
@@ -135,9 +142,7 @@ class DeadLetters:
 
     async def read_whole(self, letter: DeadLetter) -> DeadLetter | None:
         """Return a letter with its whole message, None when it is no longer there."""
-        reply = await self._connection.call("XRANGE", letter.shard.dead, letter.entry_id, letter.entry_id)
-        entries = replies.stream_entries(reply)
-        return _decode(letter.shard, *entries[0]) if entries else None
+        return next(iter(await self.read(letter.shard, [letter.entry_id])), None)
 
     async def retry(self, letter: DeadLetter) -> bool:
         """Send a letter to its sink again and remove it, in one step. Returns whether it was still there."""

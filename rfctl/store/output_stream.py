@@ -16,7 +16,7 @@ from rfctl.model.stored import Merged, decode_merged
 from rfctl.store import replies
 from rfctl.store.keys import ShardKeys
 from rfctl.store.stream_entry import StreamEntry, split_message_id
-from rfctl.store.stream_pages import StreamPages, merge
+from rfctl.store.stream_pages import StreamPages
 
 if TYPE_CHECKING:
     from rfctl.store.connection import Connection
@@ -52,15 +52,10 @@ class OutputStream:
         reply = await self._connection.call("XRANGE", shard.out, f"({entry_id}", "+", "COUNT", limit)
         return [decode_merged(raw_id, replies.fields(flat)) for raw_id, flat in replies.stream_entries(reply)]
 
-    async def read_since(self, since_ms: int) -> AsyncIterator[Merged]:
-        """Yield every merged message since then (Unix ms) in the order of their ids, also over several shards."""
-        shards = [self._read_since(shard, since_ms) for shard in self._shards]
-        async for merged in merge(shards, lambda merged: merged.handed_ms):
-            yield merged
-
-    async def _read_since(self, shard: ShardKeys, since_ms: int) -> AsyncIterator[Merged]:
-        async for entry_id, flat in StreamPages(self._connection, shard.out).oldest_first(f"{since_ms}-0"):
-            yield decode_merged(entry_id, replies.fields(flat))
+    async def read_on(self, shard: ShardKeys, entry_id: str) -> AsyncIterator[Merged]:
+        """Yield every merged message of a shard behind an entry id, oldest first, page by page."""
+        async for raw_id, flat in StreamPages(self._connection, shard.out).oldest_first(f"({entry_id}"):
+            yield decode_merged(raw_id, replies.fields(flat))
 
     async def last_id(self, shard: ShardKeys) -> str:
         """Return the id of the newest merged message, or `0-0`."""

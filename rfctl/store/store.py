@@ -20,8 +20,8 @@ from rfctl.store.output_stream import ConsumerGroup, OutputStream
 from rfctl.store.paused_sinks import PausedSinks
 from rfctl.store.pending import PendingSummary, read_pending
 from rfctl.store.pending_keys import PendingKeys
+from rfctl.store.person import Person, find_person
 from rfctl.store.quarantine import Quarantine
-from rfctl.store.retry_queue import PendingDelivery, read_pending_deliveries
 from rfctl.store.server_info import ServerInfo, WriteRefusal
 from rfctl.store.sink_status import (
     ConfiguredSink,
@@ -147,9 +147,10 @@ class Store:
         """Return the consumer groups of sinks that are not in the settings."""
         return await read_orphaned_groups(self._connection, self.shards, groups, sinks)
 
-    async def pending_deliveries(self, sinks: Sequence[str], batch_key: str) -> list[PendingDelivery]:
-        """Return the messages of one phone that wait for each of these sinks on each shard."""
-        return await read_pending_deliveries(self._connection, self.shards, sinks, batch_key)
+    async def find_person(self, sinks: Sequence[str], phone: str, batch_keys: Sequence[str]) -> Person:
+        """Return where everything of a phone is. `batch_keys` are its pending batches."""
+        paused = await self.paused_sinks.list()
+        return await find_person(self._connection, self.shards, sinks, phone, batch_keys, paused)
 
     async def server_info(self) -> ServerInfo:
         """Return which Redis this is."""

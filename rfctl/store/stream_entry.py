@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -72,7 +74,23 @@ def split_message_id(message_id: str) -> tuple[str, str | None]:
     return match[1], match[2]
 
 
+def build_waiting_member(batch_key: str, entry_id: str) -> str:
+    """Return the member of `waiting` for a message: its id has zeros before it, by which it sorts."""
+    ms, _, seq = entry_id.partition("-")
+    return f"{batch_key}\0{int(ms):015}-{int(seq):010}"
+
+
 def parse_waiting_member(member: str) -> str:
     """Return the entry id in a member of `waiting`, `batch key NUL id`, without the zeros by which it sorts."""
     ms, _, seq = member.rpartition("\0")[2].partition("-")
     return f"{int(ms)}-{int(seq)}"
+
+
+def encode_fields(fields: Sequence[bytes]) -> str:
+    """Return an entry's fields as one JSON text. Another program may have written bytes that are no UTF-8."""
+    return json.dumps([field.decode(errors="surrogateescape") for field in fields])
+
+
+def decode_fields(text: bytes) -> list[bytes]:
+    """Return the fields of `encode_fields`. Raises ValueError."""
+    return [str(field).encode(errors="surrogateescape") for field in json.loads(text)]

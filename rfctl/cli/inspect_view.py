@@ -1,0 +1,54 @@
+"""How `inspect` shows a message that a sink has not finished."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rfctl.cli.output import format_rfc3339
+from rfctl.store import UndeliveredMessage
+from rfctl.text import duration
+
+
+def dues(in_ms: int) -> str:
+    """Return when something is due, for a person; what is in the past is overdue."""
+    return f"in {duration(in_ms)}" if in_ms >= 0 else f"{duration(-in_ms)} overdue"
+
+
+def undelivered_as_json(messages: Sequence[UndeliveredMessage], now_ms: int) -> list[dict[str, Any]]:
+    """Return the messages of each sink, state and batch key together, as its first message stands there."""
+    parts: dict[tuple[str, str, str], list[UndeliveredMessage]] = {}
+    for message in messages:
+        parts.setdefault((message.sink, message.state, message.batch_key), []).append(message)
+    return [_as_json(part, now_ms) for part in parts.values()]
+
+
+def _as_json(messages: Sequence[UndeliveredMessage], now_ms: int) -> dict[str, Any]:
+    first = messages[0]
+    return {
+        "sink": first.sink,
+        "state": first.state,
+        "batch_key": first.batch_key,
+        "messages": len(messages),
+        "id": first.id,
+        "ids": [message.id for message in messages],
+        "attempts": first.attempts,
+        "last_error": None if first.last is None else first.last.error,
+        "last_error_at": None if first.last is None else format_rfc3339(first.last.at_ms),
+        "next_retry": format_rfc3339(first.next_retry_ms),
+        "next_retry_in_ms": None if first.next_retry_ms is None else max(0, first.next_retry_ms - now_ms),
+        "paused": first.paused is not None,
+        "paused_why": None if first.paused is None else first.paused.why,
+    }
+
+
+def describe_state(message: UndeliveredMessage, now_ms: int) -> str:
+    """Return where a message stands, for a person."""
+    if message.paused is not None:
+        return f"the sink is paused: {message.paused.why}"
+    if message.state == "unread":
+        return "unread"
+    if message.state == "unacknowledged" or message.next_retry_ms is None:
+        return "on its way"
+    in_ms = message.next_retry_ms - now_ms
+    return f"next retry in {duration(in_ms)}" if in_ms > 0 else "next retry now"

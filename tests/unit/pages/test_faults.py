@@ -1,0 +1,78 @@
+"""docs/FAULTS.md: every row names tests, and every test that it names exists."""
+
+from __future__ import annotations
+
+import ast
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+PAGE = ROOT / "docs" / "FAULTS.md"
+_TEST = re.compile(r"`(tests/[\w/]+\.py)::(test_\w+)`")
+_OPEN = "open"
+"""Stands in a row whose kind no test holds yet, or not wholly."""
+
+
+def read_rows() -> dict[str, list[str]]:
+    """Return the other cells of each row, by its name."""
+    lines = [line for line in PAGE.read_text().splitlines() if line.startswith("| ")]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    return {row[0]: row[1:] for row in rows if row[0] != "row"}
+
+
+ROWS = read_rows()
+
+
+@cache
+def list_tests(file: str) -> frozenset[str]:
+    """Return the names of the test functions of a file; none for a file that is not there."""
+    path = ROOT / file
+    body = ast.parse(path.read_text()).body if path.exists() else []
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+    return frozenset(node.name for node in body if isinstance(node, functions))
+
+
+def find_faults(cells: list[str]) -> list[str]:
+    """Return what is wrong with a row: it is open, names no test, or one that does not exist."""
+    must, tests = cells
+    named = _TEST.findall(tests)
+    faults = [f"{file}::{name} does not exist" for file, name in named if name not in list_tests(file)]
+    rest = _TEST.sub("", tests).replace("<br>", "").strip()
+    if rest == _OPEN or not (named or rest):
+        faults.append("it is open")
+    if not must:
+        faults.append("it does not say what must be true")
+    return faults
+
+
+def test_every_numbered_row_is_on_the_page() -> None:
+    names = {name.partition(",")[0] for name in ROWS}
+    numbered = [
+        f"{letter}{number}"
+        for letter, last in (("A", 29), ("B", 8), ("C", 12))
+        for number in range(1, last + 1)
+    ]
+    assert {*numbered, "D", "E", "F"} == names
+
+
+@pytest.mark.parametrize(
+    ("cells", "faulty"),
+    [
+        (["it holds", "`tests/unit/pages/test_faults.py::test_every_numbered_row_is_on_the_page`"], False),
+        (["it holds", "decided otherwise: see adr/0001"], False),
+        (["it holds", "`tests/unit/pages/test_faults.py::test_that_nobody_wrote`"], True),
+        (["it holds", "`tests/nowhere.py::test_every_row_names_a_test`"], True),
+        (["it holds", "open"], True),
+        (["it holds", ""], True),
+        (["", "`tests/unit/pages/test_faults.py::test_every_numbered_row_is_on_the_page`"], True),
+        (
+            ["it holds", "`tests/unit/pages/test_faults.py::test_every_numbered_row_is_on_the_page`<br>open"],
+            True,
+        ),
+    ],
+)
+def test_row_without_a_test_is_noticed(cells: list[str], faulty: bool) -> None:
+    assert bool(find_faults(cells)) == faulty
