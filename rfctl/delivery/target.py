@@ -9,6 +9,9 @@ from rfctl.errors import RfctlError
 from rfctl.sinks.contract import Sink
 from rfctl.sinks.redis import RedisSink
 
+LEASE_MS = 3000
+"""After a crash the other daemons wait so long."""
+
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
@@ -21,7 +24,7 @@ class RetryPolicy:
     retry_delays_ms: tuple[int, ...]
     concurrency: int = 16
     max_sleep_ms: int = 1000
-    lease_ms: int = 3000
+    lease_ms: int = LEASE_MS
     finish_ms: int = 3000
 
 

@@ -6,6 +6,7 @@ Each letter leaves once: it is sent again in the step that removes it, or it is 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -14,9 +15,9 @@ import msgspec
 
 from rfctl.model.delivery import build_message_id
 from rfctl.store import replies
-from rfctl.store.deliveries import DeliveryQueue
+from rfctl.store.deliveries import ALL_FIELDS, DeliveryQueue
 from rfctl.store.keys import ShardKeys
-from rfctl.store.stream_entry import StreamEntry
+from rfctl.store.stream_entry import StreamEntry, decode_fields
 
 if TYPE_CHECKING:
     from rfctl.store.connection import Connection
@@ -100,6 +101,13 @@ class DeadLetters:
         reply = await self._connection.call(command, shard.dead, start, end, "COUNT", _PAGE)
         return [_decode(shard, *entry) for entry in replies.stream_entries(reply)]
 
+    async def read(self, shard: ShardKeys, entry_ids: Sequence[str]) -> list[DeadLetter]:
+        """Return the letters of a shard that have these entry ids."""
+        answers = [
+            await self._connection.call("XRANGE", shard.dead, entry_id, entry_id) for entry_id in entry_ids
+        ]
+        return [_decode(shard, *entry) for answer in answers for entry in replies.stream_entries(answer)]
+
     async def iterate(self, sink: str = "") -> AsyncIterator[DeadLetter]:
         """Yield all letters, shard by shard, oldest first; the caller may remove them meanwhile."""
         for shard in self._shards:
@@ -130,10 +138,19 @@ def _is_of(letter: DeadLetter, sink: str) -> bool:
 
 def _decode(shard: ShardKeys, entry_id: str, flat: list[bytes]) -> DeadLetter:
     about = replies.fields(flat[:_ABOUT])
-    entry = StreamEntry(replies.text(about.get("id")) or "0-0", flat[_ABOUT:], shard.number)
+    entry = StreamEntry(replies.text(about.get("id")) or "0-0", _fields_of(flat), shard.number)
     return DeadLetter(
         entry_id, shard, replies.text(about.get("sink")), entry, decode_attempts(about.get("tries", b""))
     )
+
+
+def _fields_of(flat: list[bytes]) -> list[bytes]:
+    """Return the fields of the message; all of them are in a single one where there were too many."""
+    fields = flat[_ABOUT:]
+    if len(fields) == 2 and fields[0] == ALL_FIELDS.encode():
+        with contextlib.suppress(ValueError, TypeError):
+            return decode_fields(fields[1])
+    return fields
 
 
 def decode_attempts(raw: bytes) -> tuple[Attempt, ...]:

@@ -16,19 +16,15 @@ from rfctl.store.dead_letters import DeadLetters
 from rfctl.store.deliveries import DeliveryQueue
 from rfctl.store.keys import Keyspace, ShardKeys
 from rfctl.store.layout import check_layout, claim_layout, ensure_instance_id
+from rfctl.store.orphaned_groups import OrphanedGroup, read_orphaned_groups
 from rfctl.store.output_stream import ConsumerGroup, OutputStream
 from rfctl.store.paused_sinks import PausedSinks
 from rfctl.store.pending import PendingSummary, read_pending
 from rfctl.store.quarantine import Quarantine
 from rfctl.store.retry_queue import PendingDelivery, read_pending_deliveries
 from rfctl.store.server_info import ServerInfo, WriteRefusal
-from rfctl.store.sink_status import (
-    ConfiguredSink,
-    OrphanedGroup,
-    SinkStatus,
-    read_orphaned_groups,
-    read_sink_statuses,
-)
+from rfctl.store.sink_status import ConfiguredSink, SinkStatus, read_sink_statuses
+from rfctl.store.whereabouts import Whereabouts, find_whereabouts
 
 if TYPE_CHECKING:
     from rfctl.store.clock import Clock
@@ -144,6 +140,12 @@ class Store:
     async def pending_deliveries(self, sinks: Sequence[str], batch_key: str) -> list[PendingDelivery]:
         """Return the messages of one phone that wait for each of these sinks on each shard."""
         return await read_pending_deliveries(self._connection, self.shards, sinks, batch_key)
+
+    async def find_whereabouts(self, phone: str, sinks: Sequence[str]) -> Whereabouts:
+        """Return every place where something of a phone is; `sinks` are those that rfctl delivers to."""
+        batch_keys = await self.batches.find_batches(phone)
+        paused = await self.paused_sinks.list()
+        return await find_whereabouts(self._connection, self.shards, sinks, phone, batch_keys, paused)
 
     async def server_info(self) -> ServerInfo:
         """Return which Redis this is."""

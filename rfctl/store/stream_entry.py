@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from rfctl.model.delivery import Delivery, build_message_id
 from rfctl.model.stored import Merged, decode_merged
 from rfctl.store import replies
-from rfctl.store.keys import batch_key_of
+from rfctl.store.keys import batch_key_of, is_batch_key
 
 _ID = re.compile(r"(\d{1,20}-\d{1,20})(?:-(\d{1,4}))?", re.ASCII)
 
@@ -18,13 +20,20 @@ _ID = re.compile(r"(\d{1,20}-\d{1,20})(?:-(\d{1,4}))?", re.ASCII)
 class StreamEntry:
     """One merged message on its way to a sink. `fields` are flat, and None when somebody deleted it from the stream.
 
-    `id` is the stream's, `shard` the number of its shard or "", `attempts` counts the attempts before.
+    `id` is the stream's, `shard` the number of its shard or "", `attempts` counts the attempts before. `queue` is the
+    batch key under which it waits, if it was read from there.
     """
 
     id: str
     fields: list[bytes] | None
     shard: str = ""
     attempts: int = 0
+    queue: str = ""
+
+    @cached_property
+    def size(self) -> int:
+        """How many bytes its fields have."""
+        return sum(map(len, self.fields or ()))
 
     @cached_property
     def merged(self) -> Merged:
@@ -42,7 +51,10 @@ class StreamEntry:
 
         An entry of layout 1 does not have it. There all batches of a phone were one queue.
         """
-        return replies.text(replies.fields(self.fields).get("batch_key")) or batch_key_of(self.phone)
+        if self.queue:
+            return self.queue
+        written = replies.text(replies.fields(self.fields).get("batch_key"))
+        return written if is_batch_key(written) else batch_key_of(written or self.phone)
 
     @property
     def message_id(self) -> str:
@@ -72,7 +84,23 @@ def split_message_id(message_id: str) -> tuple[str, str | None]:
     return match[1], match[2]
 
 
+def build_waiting_member(batch_key: str, entry_id: str) -> str:
+    """Return the member of `waiting` for a message: its id has zeros before it, by which it sorts."""
+    ms, _, seq = entry_id.partition("-")
+    return f"{batch_key}\0{int(ms):015}-{int(seq):010}"
+
+
 def parse_waiting_member(member: str) -> str:
     """Return the entry id in a member of `waiting`, `batch key NUL id`, without the zeros by which it sorts."""
     ms, _, seq = member.rpartition("\0")[2].partition("-")
     return f"{int(ms)}-{int(seq)}"
+
+
+def encode_fields(fields: Sequence[bytes]) -> str:
+    """Return an entry's fields as one JSON text. Another program may have written bytes that are no UTF-8."""
+    return json.dumps([field.decode(errors="surrogateescape") for field in fields])
+
+
+def decode_fields(text: bytes) -> list[bytes]:
+    """Return the fields of `encode_fields`. Raises ValueError."""
+    return [str(field).encode(errors="surrogateescape") for field in json.loads(text)]
