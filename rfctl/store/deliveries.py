@@ -180,6 +180,7 @@ class DeliveryQueue:
 
         The caller asks because `find_due` named the phone. Meanwhile the retry may have failed and wait again.
         """
+        await self._run("defer")  # it moves nothing: a right that is missing is found before the attempt
         span = (f"[{batch_key}\0", f"({batch_key}\1", "LIMIT", 0, 1)
         now = await self._connection.now_ms(self._shard)
         first, due_ms = await self._connection.calls(
@@ -199,8 +200,7 @@ class DeliveryQueue:
         )
         stored = [flat for _, flat in replies.stream_entries(entries)]
         fields = decode_fields(replies.data(body)) if body else next(iter(stored), None)
-        count = len(msgspec.json.decode(replies.data(attempts))) if attempts else 0
-        return StreamEntry(entry_id, fields, self._shard.number, count, batch_key)
+        return StreamEntry(entry_id, fields, self._shard.number, _count_attempts(attempts), batch_key)
 
     async def retry_now(self, *, fixed_too: bool = True) -> int:
         """Make every later retry due now; fixed waits only if `fixed_too`. Returns how many phones."""
@@ -230,6 +230,14 @@ def parse_lease(value: object, now_ms: int) -> str:
     """Return the daemon that has a lease at this time (steady Unix ms), or ""."""
     daemon_id, _, until_ms = replies.text(value).partition(" ")
     return daemon_id if until_ms.isdigit() and int(until_ms) > now_ms else ""
+
+
+def _count_attempts(history: object) -> int:
+    """Return how many attempts a history has; 0 for what another program wrote there."""
+    try:
+        return len(msgspec.json.decode(replies.data(history) or b"[]", type=list[msgspec.Raw]))
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return 0
 
 
 def _encode_error(error: str) -> str:

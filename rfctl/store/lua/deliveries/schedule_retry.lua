@@ -11,7 +11,9 @@
 -- Returns 1.
 local batch_key, id = ARGV[3], ARGV[8]
 local before = redis.call('HGET', ATTEMPTS, id)
-if ARGV[5] ~= '' and (before and #cjson.decode(before) or 0) == tonumber(ARGV[6]) then
+local ok, attempts = pcall(cjson.decode, before or '[]')
+if not (ok and type(attempts) == 'table') then before = nil end -- another program wrote it
+if ARGV[5] ~= '' and (before and #attempts or 0) == tonumber(ARGV[6]) then
   redis.call('HSET', ATTEMPTS, id, history(id, ARGV[5]))
   count('failures')
 end

@@ -62,7 +62,7 @@ local function take(batch_key, id)
 end
 
 local function history(id, problem)
-  local before = redis.call('HGET', ATTEMPTS, id)
+  local before = string.match(redis.call('HGET', ATTEMPTS, id) or '', '^%[{.*}%]$')
   local attempt = '{"at_ms":' .. whole(WALL) .. ',"error":' .. problem .. '}'
   return (before and string.sub(before, 1, -2) .. ',' or '[') .. attempt .. ']'
 end
