@@ -10,7 +10,8 @@ local batch = {
   "DUE", "BATCH", "LAST", "OVERDUE_MS", "FOLLOWED", "count", "write_counts", "publish", "clear", "hand_over",
 }
 local delivery = {
-  "SINK", "RETRY", "ATTEMPTS", "BODIES", "FIXED", "is_fixed", "count", "wait_in_line", "next_of", "take", "history",
+  "SINK", "RETRY", "ATTEMPTS", "BODIES", "FIXED", "is_fixed", "count", "note", "wait_in_line", "next_of",
+  "is_left", "take", "history",
 }
 
 local function join(...)

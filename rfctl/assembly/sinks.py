@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from rfctl.assembly.sources import list_source_configs
 from rfctl.config.settings import Settings
-from rfctl.delivery import RetryPolicy, Target
+from rfctl.delivery import LEASE_MS, RetryPolicy, Target
 from rfctl.errors import SettingsError
 from rfctl.sinks.config import SinkConfig
 from rfctl.sinks.redis import RedisSink
@@ -25,14 +25,14 @@ def list_configured_sinks(settings: Settings) -> list[ConfiguredSink]:
     return [
         ConfiguredSink(name, config.type, config.worker_group, forwarded=False)
         if config.is_read_by_workers
-        else ConfiguredSink(name, config.type, group_name(name))
+        else ConfiguredSink(name, config.type, group_name(name), patience_ms=3 * LEASE_MS + config.timeout_ms)
         for name, config in settings.sinks.items()
     ]
 
 
-def list_worker_groups(settings: Settings) -> list[str]:
-    """Return the consumer groups that the output stream needs for workers."""
-    return [config.worker_group for config in settings.sinks.values() if config.worker_group]
+def list_groups(settings: Settings) -> list[str]:
+    """Return the consumer groups of all configured sinks, those of workers too."""
+    return list(dict.fromkeys(sink.group for sink in list_configured_sinks(settings) if sink.group))
 
 
 def list_notices(settings: Settings) -> list[str]:

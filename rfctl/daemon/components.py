@@ -13,7 +13,7 @@ from functools import partial
 import structlog
 
 from rfctl.assembly.batching import build_rules
-from rfctl.assembly.sinks import list_forwarded_sinks, list_notices, list_worker_groups, open_targets
+from rfctl.assembly.sinks import list_forwarded_sinks, list_groups, list_notices, open_targets
 from rfctl.assembly.sources import build_sources, check_exposure, list_insecure_sources
 from rfctl.assembly.store import build_batch_options
 from rfctl.batching import Batcher, Scheduler
@@ -59,7 +59,6 @@ class Components:
         self.settings = settings
         self.store = store
         self._readiness = readiness
-        self._groups: set[str] = set()
         self.batcher = Batcher(store, build_rules(settings))
         self.scheduler = Scheduler(
             self.batcher, max_sleep_ms=self._max_sleep_ms(), on_turn=readiness.record_turn
@@ -100,7 +99,9 @@ class Components:
 
     def create_loops(self, stopping: asyncio.Event) -> list[Awaitable[None]]:
         """Return the loops of this daemon's role, which run until `stopping` is set."""
-        return [self._schedule(stopping), self._trim(stopping)] if self.has_role("processor") else []
+        if not self.has_role("processor"):
+            return [self._ensure_groups(stopping)]
+        return [self._schedule(stopping), self._trim(stopping)]
 
     async def _schedule(self, stopping: asyncio.Event) -> None:
         wait = asyncio.ensure_future(wait_for_any(self.preflight.usable, stopping))
@@ -111,19 +112,26 @@ class Components:
 
     async def _trim(self, stopping: asyncio.Event) -> None:
         """Trim now and then, but only while every consumer group of the settings exists: it may read old entries."""
+        await wait_for_any(self.preflight.usable, stopping)
         while not stopping.is_set():
-            output = self.settings.output
+            output, groups = self.settings.output, list_groups(self.settings)
             with contextlib.suppress(RfctlError):
-                await self._ensure_worker_groups()
+                await self.store.output.ensure_groups(groups)
                 await self.store.output.trim(
-                    retention_s=output.retention_s, retention_entries=output.retention_entries
+                    retention_s=output.retention_s,
+                    retention_entries=output.retention_entries,
+                    groups=groups,
                 )
             await sleep_or_stop(stopping, _TRIM_EVERY_S)
 
-    async def _ensure_worker_groups(self) -> None:
-        for group in set(list_worker_groups(self.settings)) - self._groups:
-            await self.store.output.ensure_group(group)
-            self._groups.add(group)
+    async def _ensure_groups(self, stopping: asyncio.Event) -> None:
+        """Make the groups of the settings. The daemon that trims may have older settings, without a new sink."""
+        await wait_for_any(self.preflight.usable, stopping)
+        while not stopping.is_set():
+            with contextlib.suppress(RfctlError):
+                await self.store.output.ensure_groups(list_groups(self.settings))
+                break
+            await sleep_or_stop(stopping, _TRIM_EVERY_S)
 
     async def record_turn_without_scheduler(self) -> None:
         """Count a heartbeat as a turn, in a daemon that runs no scheduler."""
@@ -161,7 +169,8 @@ class Components:
         self.receiver.reconfigure(sources, new.batching.placeholder)
         self.scheduler.reconfigure(max_sleep_ms=self._max_sleep_ms())
         with contextlib.suppress(RfctlError):
-            await self._ensure_worker_groups()  # the trimmer makes them otherwise, before it trims
+            # The daemon that trims makes them too, before it does; but its settings may be older.
+            await self.store.output.ensure_groups(list_groups(self.settings))
         return [
             option.name
             for option in list_options()

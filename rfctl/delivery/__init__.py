@@ -3,12 +3,12 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from rfctl.delivery.target import RetryPolicy, Target
+from rfctl.delivery.target import LEASE_MS, RetryPolicy, Target
 
 if TYPE_CHECKING:
     from rfctl.delivery.supervisor import Supervisor
 
-__all__ = ["RetryPolicy", "Supervisor", "Target"]
+__all__ = ["LEASE_MS", "RetryPolicy", "Supervisor", "Target"]
 
 
 def __getattr__(name: str) -> Any:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Awaitable
 
 import structlog
 
 from rfctl.delivery.attempt import PauseRequested
+from rfctl.delivery.budget import ByteBudget
 from rfctl.delivery.lease import Lease, LeaseLostError, retry_while_leased
 from rfctl.delivery.phone_queues import PhoneQueues
 from rfctl.delivery.state import LeaseLost, Report, SinkState
@@ -25,43 +27,56 @@ from rfctl.timing import sleep_or_stop
 
 _log = structlog.get_logger("delivery")
 _MAX_BACKOFF_S = 2.0
+_QUIET_S = 30.0
+"""After a failure, so long without another one is a recovery."""
 _FROM_THE_START = "0-0"
 _RECOVERY_PAGE = 256
 """Entries. After a long outage most of them only take their places behind phones that wait in Redis."""
 
 
+class StartedOverError(RfctlError):
+    """A phone's queue failed, and the forwarder begins again with unacknowledged entries. It is logged already."""
+
+
 class Forwarder:
     """Delivers one shard's output stream to one sink. Only the forwarder changes the sink's state.
 
-    `daemon_id` tells this daemon from all others.
+    `daemon_id` tells this daemon from all others. `budget` is that of the sink in this daemon. With `retry_at_start` all
+    that waits is tried at once: the old settings may be why deliveries failed.
     """
 
     def __init__(
-        self, deliveries: DeliveryQueue, sink: Sink | RedisSink, policy: RetryPolicy, daemon_id: str
+        self,
+        deliveries: DeliveryQueue,
+        sink: Sink | RedisSink,
+        policy: RetryPolicy,
+        daemon_id: str,
+        budget: ByteBudget | None = None,
+        *,
+        retry_at_start: bool = False,
     ) -> None:
         self._deliveries = deliveries
         self._policy = policy
         self._daemon_id = daemon_id
         self._lease = Lease(deliveries, daemon_id, policy.lease_ms)
         self._state = SinkState()
-        self._queues = PhoneQueues(deliveries, sink, policy, self._read_state, self._on_report)
-        self._is_open = False
-        self._recover_after: str | None = None
+        self._queues = PhoneQueues(deliveries, sink, policy, self._read_state, self._on_report, budget)
+        self._opened_term = 0
+        self._recover_after: str | None = _FROM_THE_START
+        self._retry_at_start = retry_at_start
+        self._stopping = asyncio.Event()
         self._log = _log.bind(sink=deliveries.sink)
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Take turns until `stopping` is set. Then wait a while for deliveries on their way, and release the lease."""
-        failures = 0
+        self._stopping = stopping
+        failures = _Failures(self._log, stalled_s=3 * self._policy.lease_ms / 1000)
         try:
             while not stopping.is_set():
                 try:
                     await self.step()
-                    failures = 0
                 except RfctlError as problem:
-                    if not failures:
-                        self._log.error("redis_unavailable", component="forwarder", problem=problem.fact)
-                    failures += 1
-                    await sleep_or_stop(stopping, min(_MAX_BACKOFF_S, 0.05 * 2 ** min(failures, 6)))
+                    await sleep_or_stop(stopping, failures.record(problem))
         finally:
             self._state = self._state.drain()
             await self._queues.wait_until_drained(self._policy.finish_ms)
@@ -75,14 +90,19 @@ class Forwarder:
         """
         if (failure := self._state.failure) is not None:
             self._start_over()
-            raise RfctlError(f"a phone's queue failed: {failure!r}")
+            crash = None if isinstance(failure, RfctlError) else failure
+            self._log.error("deliveries_restarted", problem=str(failure), exc_info=crash)
+            raise StartedOverError(f"a phone's queue failed: {failure}")
         if not await self._take_or_renew_lease():
             self._queues.cancel_all()
-            await asyncio.sleep(min(self._policy.max_sleep_ms, self._policy.lease_ms / 6) / 1000)
+            await self._sleep(min(self._policy.max_sleep_ms, self._policy.lease_ms / 6))
         elif await self._read_pause():
-            await asyncio.sleep(self._policy.max_sleep_ms / 1000)
+            await self._sleep(self._policy.max_sleep_ms)
         else:
             await self._read_and_start()
+
+    async def _sleep(self, ms: float) -> None:
+        await sleep_or_stop(self._stopping, ms / 1000)
 
     # --- the state
 
@@ -120,15 +140,21 @@ class Forwarder:
     # --- one turn
 
     async def _take_or_renew_lease(self) -> bool:
-        was_ours = self._lease.is_ours
+        """Say whether the lease is ours. After it was taken anew everything begins with unacknowledged entries.
+
+        That is noted before the calls that may fail: the next turn makes up for them.
+        """
         if not await self._lease.take_or_renew():
             return False
-        self._is_open = self._is_open and was_ours
-        if not self._is_open:
+        term = self._lease.term
+        if term != self._opened_term:
             self._queues.cancel_all()
-            await self._deliveries.open()
             self._recover_after = _FROM_THE_START
-            self._is_open = True
+            await self._deliveries.open(self._policy.longest_wait_ms)
+            if self._retry_at_start:
+                await self._deliveries.retry_now()
+                self._retry_at_start = False
+            self._opened_term = term
         return True
 
     async def _read_and_start(self) -> None:
@@ -178,3 +204,28 @@ class Forwarder:
         except GroupMissingError:  # somebody has deleted the group, or everything: begin with what is kept
             await self._deliveries.open()
             return []
+
+
+class _Failures:
+    """The failures of one forwarder's turns: the first of a series is logged, and that it does not end, once."""
+
+    def __init__(self, log: structlog.stdlib.BoundLogger, *, stalled_s: float) -> None:
+        self._log = log
+        self._stalled_s = stalled_s
+        self._count = 0
+        self._first_at = self._last_at = float("-inf")
+        self._is_stalled = False
+
+    def record(self, problem: RfctlError) -> float:
+        """Record a failure. Returns how long to wait, s."""
+        now = time.monotonic()
+        if now - self._last_at > _QUIET_S:
+            self._count, self._first_at, self._is_stalled = 0, now, False
+        self._last_at = now
+        if not self._count and not isinstance(problem, StartedOverError):
+            self._log.error("redis_unavailable", component="forwarder", problem=problem.fact)
+        if now - self._first_at > self._stalled_s and not self._is_stalled:
+            self._is_stalled = True
+            self._log.error("sink_stalled", problem=problem.fact, next=problem.next or "rfctl stats")
+        self._count += 1
+        return float(min(_MAX_BACKOFF_S, 0.05 * 2 ** min(self._count, 6)))

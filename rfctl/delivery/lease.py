@@ -17,7 +17,7 @@ T = TypeVar("T")
 class Lease:
     """The lease of `daemon_id`, for `lease_ms` at a time. After a crash the other daemons wait so long.
 
-    `clock` counts seconds.
+    `clock` counts seconds. `term` counts how often the lease was taken anew: in between another daemon may have had it.
     """
 
     def __init__(
@@ -32,6 +32,7 @@ class Lease:
         self._lease_ms = lease_ms
         self._clock = clock
         self._ours_until = float("-inf")
+        self.term = 0
 
     @property
     def is_ours(self) -> bool:
@@ -40,10 +41,11 @@ class Lease:
 
     async def take_or_renew(self) -> bool:
         """Take the lease, or renew it. Returns whether it is ours. Raises RfctlError; then it runs on as before."""
-        asked_at = (
-            self._clock()
-        )  # it counts from the question: Redis may have answered long before we read it
+        # It counts from the question: Redis may have answered long before we read it.
+        asked_at = self._clock()
         is_taken = await self._deliveries.lease(self._daemon_id, self._lease_ms)
+        if is_taken and not self.is_ours:  # it may have run out before Redis got the question
+            self.term += 1
         self._ours_until = asked_at + self._lease_ms / 1000 if is_taken else float("-inf")
         return is_taken
 

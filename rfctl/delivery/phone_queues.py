@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
 from typing import TypeVar
 
 import structlog
@@ -21,33 +19,26 @@ from rfctl.delivery.attempt import (
     Delivered,
     Failed,
     Missing,
+    Outcome,
     PauseRequested,
     SinkCrashedError,
     attempt_delivery,
+    judge_failure,
 )
+from rfctl.delivery.budget import ByteBudget
 from rfctl.delivery.lease import LeaseLostError, retry_while_leased
-from rfctl.delivery.outage import OutageDetector
+from rfctl.delivery.outage import OutageDetector, Recovery
+from rfctl.delivery.phone_queue import PhoneQueue
+from rfctl.delivery.sending import send
 from rfctl.delivery.state import Crashed, LeaseLost, Report, SinkState
 from rfctl.delivery.target import RetryPolicy
-from rfctl.errors import KeyTakenError, RfctlError
-from rfctl.model.delivery import Delivery
+from rfctl.errors import CredentialsRefusedError, GroupMissingError, RfctlError
 from rfctl.sinks.contract import DeliveryError, Sink
 from rfctl.sinks.redis import RedisSink
 from rfctl.store import DeliveryQueue, StreamEntry
 
 _log = structlog.get_logger("delivery")
-_MAX_DEPTH = 8
-"""Later messages of a phone wait in Redis, so that nobody fills the memory."""
 _T = TypeVar("_T")
-
-
-@dataclass(slots=True)
-class _PhoneQueue:
-    """One phone: its entries that were read and not yet attempted, and the task that delivers them."""
-
-    batch_key: str
-    entries: deque[StreamEntry] = field(default_factory=deque)
-    task: asyncio.Task[None] | None = None
 
 
 class PhoneQueues:
@@ -63,17 +54,21 @@ class PhoneQueues:
         policy: RetryPolicy,
         read_state: Callable[[], SinkState],
         report: Callable[[Report], Awaitable[None]],
+        budget: ByteBudget | None = None,
     ) -> None:
         self._deliveries = deliveries
         self._sink = sink
         self._policy = policy
         self._read_state = read_state
         self._report = report
-        self._queues: dict[str, _PhoneQueue] = {}
+        self._queues: dict[str, PhoneQueue] = {}
         self._slots = asyncio.Semaphore(policy.concurrency)
         self._enqueueing = asyncio.Lock()
         self._has_ended = asyncio.Event()
+        self._budget = budget or ByteBudget()
+        self._budget.call_when_free(self._has_ended.set)
         self._outage = OutageDetector()
+        self._recovery: Recovery | None = None
         self._log = _log.bind(sink=deliveries.sink)
 
     def __len__(self) -> int:
@@ -82,7 +77,7 @@ class PhoneQueues:
     @property
     def is_full(self) -> bool:
         """Whether nothing should be read until a queue has ended."""
-        return len(self._queues) >= 2 * self._policy.concurrency
+        return len(self._queues) >= 2 * self._policy.concurrency or self._budget.is_full
 
     async def wait_for_slot(self, within_ms: float) -> None:
         """Wait until a queue ends, but no longer than `within_ms`."""
@@ -108,7 +103,7 @@ class PhoneQueues:
     def start_due(self, batch_key: str) -> None:
         """Start the queue of a phone that waited in Redis, and whose next attempt is due."""
         if batch_key not in self._queues and not self.is_full:
-            self._start(_PhoneQueue(batch_key))
+            self._start(PhoneQueue(batch_key, self._budget))
 
     async def enqueue(self, entries: Sequence[StreamEntry]) -> None:
         """Append each entry to its phone's queue, or leave it in Redis if its phone waits there.
@@ -130,22 +125,19 @@ class PhoneQueues:
         """Append an entry to its phone's queue. Returns False when that queue is as deep as it may be."""
         queue = self._queues.get(entry.batch_key)
         if queue is None:
-            self._start(_PhoneQueue(entry.batch_key, deque([entry])))
-        elif len(queue.entries) < _MAX_DEPTH:
-            queue.entries.append(entry)
-        else:
-            return False
-        return True
+            queue = PhoneQueue(entry.batch_key, self._budget)
+            self._start(queue)
+        return queue.append(entry)
 
-    def _start(self, queue: _PhoneQueue) -> None:
+    def _start(self, queue: PhoneQueue) -> None:
         self._queues[queue.batch_key] = queue
         queue.task = asyncio.create_task(self._work(queue))
-        queue.task.add_done_callback(lambda _: self._has_ended.set())
+        queue.task.add_done_callback(lambda _: queue.clear())  # it wakes `wait_for_slot`
 
-    async def _work(self, queue: _PhoneQueue) -> None:
+    async def _work(self, queue: PhoneQueue) -> None:
         """Deliver until the queue is empty, or nothing may start any more."""
         try:
-            await self._deliver_all(queue)
+            await self._deliver_or_set_aside(queue)
         except LeaseLostError:
             await self._report(LeaseLost())
         except Exception as failure:
@@ -154,81 +146,101 @@ class PhoneQueues:
             if self._queues.get(queue.batch_key) is queue:
                 del self._queues[queue.batch_key]
 
-    async def _deliver_all(self, queue: _PhoneQueue) -> None:
-        following: str | None = ""
+    async def _deliver_or_set_aside(self, queue: PhoneQueue) -> None:
+        """Deliver; what fails for another reason than its receiver counts as an attempt, and holds up nobody else.
+
+        Raises what concerns every phone: LeaseLostError, and what Redis refuses whatever the message.
+        """
+        try:
+            await self._deliver_all(queue)
+        except (LeaseLostError, GroupMissingError, CredentialsRefusedError):
+            raise
+        except Exception as failure:
+            if queue.current is None:
+                raise
+            entry, problem = queue.current, DeliveryError(f"{type(failure).__name__}: {failure}")
+            crash = None if isinstance(failure, RfctlError) else failure
+            self._log.error("phone_queue_failed", id=entry.id, problem=problem.fact, exc_info=crash)
+            await self._store(queue, entry, judge_failure(entry.attempts, problem, self._policy))
+
+    async def _deliver_all(self, queue: PhoneQueue) -> None:
         if not queue.entries:
-            following = await self._retry_while_leased(
+            queue.following = await self._retry_while_leased(
                 lambda: self._deliveries.find_first_due(queue.batch_key)
             )
-        while (queue.entries or following) and not self._read_state().draining:
-            async with self._slots:
-                if not await self._may_start(queue):
-                    return
-                entry = queue.entries.popleft() if queue.entries else await self._fetch(following or "")
-                following = await self._deliver(queue, entry)
+        while (queue.entries or queue.following) and not self._read_state().draining:
+            entry = await self._take_next(queue)
+            outcome = await self._retry_while_leased(lambda: self._attempt(entry))  # noqa: B023 - awaited here
+            if outcome is None:
+                if self._read_state().paused and not self._read_state().draining:
+                    await self._put_back(queue, 0)
+                return
+            queue.following = await self._store(queue, entry, outcome)
 
-    async def _may_start(self, queue: _PhoneQueue) -> bool:
-        """Say whether the next delivery may start. A queue waits long for its slot: the state may have changed."""
-        state = self._read_state()
-        if not state.leased:
-            raise LeaseLostError
-        if state.paused and not state.draining:
-            await self._put_back(queue, [], 0)
-        return state.may_start
+    async def _take_next(self, queue: PhoneQueue) -> StreamEntry:
+        """Return the next entry: one that was read, or the one that waits in Redis."""
+        if queue.entries:
+            return queue.begin()
+        async with self._budget.reading():
+            entry = await self._retry_while_leased(
+                lambda: self._deliveries.fetch(queue.following, queue.batch_key)
+            )
+            return queue.begin(entry)
 
-    async def _fetch(self, entry_id: str) -> StreamEntry:
-        return await self._retry_while_leased(lambda: self._deliveries.fetch(entry_id))
+    async def _attempt(self, entry: StreamEntry) -> Outcome | None:
+        """Attempt one delivery in a slot of its own. Returns None if it may not start now.
 
-    async def _deliver(self, queue: _PhoneQueue, entry: StreamEntry) -> str | None:
-        """Attempt one delivery, and store its outcome.
-
-        Returns the id of the phone's next entry in Redis, "" if none waits there, None if the phone has to wait.
+        A queue waits long for its slot, and the state may have changed. While Redis is away no slot is taken.
         """
-        outcome = await attempt_delivery(
-            lambda delivery: self._send(entry, delivery), entry, self._policy, self._deliveries.instance_id
-        )
+        async with self._slots:
+            state = self._read_state()
+            if not state.leased:
+                raise LeaseLostError
+            if not state.may_start:
+                return None
+            return await attempt_delivery(
+                lambda delivery: send(self._sink, self._deliveries, entry, delivery),
+                entry,
+                self._policy,
+                self._deliveries.instance_id,
+            )
+
+    async def _store(self, queue: PhoneQueue, entry: StreamEntry, outcome: Outcome) -> str:
+        """Store the outcome of an attempt.
+
+        Returns the id of the phone's next entry in Redis, "" if none waits there or the phone has to wait.
+        """
+        following = ""
         match outcome:
-            case Delivered(following):
-                return await self._on_delivered(entry, following)
+            case Delivered(acknowledged):
+                following = await self._on_delivered(queue, entry, acknowledged)
             case Failed():
                 await self._on_failed(queue, entry, outcome)
             case PauseRequested(problem):
                 await self._report(outcome)
-                await self._put_back(queue, [entry], 0, problem.fact)
+                await self._put_back(queue, 0, problem.fact)
             case DeadLettered(problem):
-                return await self._on_dead_lettered(entry, problem)
+                following = await self._on_dead_lettered(entry, problem)
             case Missing():
-                return await self._on_missing(queue.batch_key, entry.id)
-        return None
+                following = await self._on_missing(queue.batch_key, entry.id)
+        queue.finish(entry)
+        return following
 
-    async def _send(self, entry: StreamEntry, delivery: Delivery) -> str | None:
-        if isinstance(self._sink, RedisSink):
-            write = self._sink.build_write(delivery, entry.fields or [])
-            try:
-                return await self._retry_while_leased(
-                    lambda: self._deliveries.write_and_acknowledge(entry, write)
-                )
-            except KeyTakenError as problem:
-                raise DeliveryError(problem.fact) from None
-        try:
-            await self._sink.deliver(delivery)
-        except DeliveryError:
-            raise
-        except RfctlError as problem:  # of a sink it says nothing about our Redis
-            raise DeliveryError(problem.fact) from problem
-        return None
-
-    async def _on_delivered(self, entry: StreamEntry, following: str | None) -> str:
+    async def _on_delivered(self, queue: PhoneQueue, entry: StreamEntry, following: str | None) -> str:
         if following is None:
             following = await self._retry_while_leased(
-                lambda: self._deliveries.acknowledge(entry.batch_key, entry.id)
+                lambda: self._deliveries.acknowledge(queue.batch_key, entry.id)
             )
-        if recovery := self._outage.record_success(entry.batch_key):
+        # From here on it is delivered: what fails now must not deliver it again.
+        queue.finish(entry)
+        self._recovery = self._outage.record_success(entry.batch_key) or self._recovery
+        if recovery := self._recovery:
             count = await self._retry_while_leased(lambda: self._deliveries.retry_now(fixed_too=False))
+            self._recovery = None
             self._log.info("sink_recovered", phones_tried_at_once=count, first=recovery.first)
         return following
 
-    async def _on_failed(self, queue: _PhoneQueue, entry: StreamEntry, outcome: Failed) -> None:
+    async def _on_failed(self, queue: PhoneQueue, entry: StreamEntry, outcome: Failed) -> None:
         problem = outcome.problem
         self._log_crash(entry, problem)
         self._log.warning(
@@ -236,7 +248,7 @@ class PhoneQueues:
             problem=problem.fact, again_in_ms=outcome.wait_ms,
         )  # fmt: skip
         fixed = self._outage.record_failure(entry.batch_key, receiver_set_wait=problem.retry_after_ms > 0)
-        await self._put_back(queue, [entry], outcome.wait_ms, problem.fact, fixed=fixed)
+        await self._put_back(queue, outcome.wait_ms, problem.fact, fixed=fixed)
 
     async def _on_dead_lettered(self, entry: StreamEntry, problem: DeliveryError) -> str:
         self._log_crash(entry, problem)
@@ -249,32 +261,27 @@ class PhoneQueues:
 
     async def _on_missing(self, batch_key: str, entry_id: str) -> str:
         self._log.error("message_missing", id=entry_id, why="somebody deleted it from the output stream")
-        return await self._retry_while_leased(lambda: self._deliveries.acknowledge(batch_key, entry_id))
+        return await self._retry_while_leased(
+            lambda: self._deliveries.acknowledge_missing(batch_key, entry_id)
+        )
 
     def _log_crash(self, entry: StreamEntry, problem: DeliveryError) -> None:
         if isinstance(problem, SinkCrashedError):
             self._log.error("sink_crashed", id=entry.id, problem=problem.fact, exc_info=problem.__cause__)
 
     async def _put_back(
-        self,
-        queue: _PhoneQueue,
-        attempted: list[StreamEntry],
-        wait_ms: int,
-        error: str = "",
-        *,
-        fixed: bool = False,
+        self, queue: PhoneQueue, wait_ms: int, error: str = "", *, fixed: bool = False
     ) -> None:
-        """Let a phone wait in Redis, with all entries of its queue; the entry that was attempted comes first."""
+        """Let a phone wait in Redis, with all entries of its queue; the entry at hand comes first."""
         async with self._enqueueing:  # new entries would overtake these
-            ids = [entry.id for entry in (*attempted, *queue.entries)]
-            queue.entries.clear()
-            if ids:
-                attempts = attempted[0].attempts if attempted else 0
+            if entries := queue.list_unfinished():
                 await self._retry_while_leased(
                     lambda: self._deliveries.schedule_retry(
-                        queue.batch_key, ids, wait_ms=wait_ms, error=error, attempts=attempts, fixed=fixed
+                        queue.batch_key, [entry.id for entry in entries],
+                        wait_ms=wait_ms, error=error, attempts=entries[0].attempts, fixed=fixed,
                     )
-                )
+                )  # fmt: skip
+            queue.clear()
 
     async def _retry_while_leased(self, call: Callable[[], Awaitable[_T]]) -> _T:
         return await retry_while_leased(lambda: self._read_state().leased, call)

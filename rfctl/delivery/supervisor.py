@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import structlog
 
+from rfctl.delivery.budget import ByteBudget
 from rfctl.delivery.forwarder import Forwarder
 from rfctl.delivery.target import Target
-from rfctl.errors import RfctlError
-from rfctl.store import DeliveryQueue, Store
+from rfctl.store import Store
 from rfctl.timing import wait_for_any
 
 if TYPE_CHECKING:
@@ -73,24 +72,21 @@ class Supervisor:
 
     def _start(self, name: str, config: SinkConfig, target: Target, *, retry_now: bool) -> None:
         running = self._running[name] = _Running(config, target)
+        budget = ByteBudget()
         for shard in self._store.shards:
             store = self._store.reopen()
             running.stores.append(store)
             deliveries = store.deliveries(name, shard)
-            forwarder = Forwarder(deliveries, target.sink, target.policy, self._daemon_id)
-            to_retry = deliveries if retry_now else None
-            task = asyncio.create_task(self._run(forwarder, running.stopping, to_retry))
+            forwarder = Forwarder(
+                deliveries, target.sink, target.policy, self._daemon_id, budget, retry_at_start=retry_now
+            )
+            task = asyncio.create_task(self._run(forwarder, running.stopping))
             task.add_done_callback(self._on_end)
             running.tasks.append(task)
         _log.info("sink_started", sink=name, type=target.type)
 
-    async def _run(
-        self, forwarder: Forwarder, stopping: asyncio.Event, to_retry: DeliveryQueue | None
-    ) -> None:
+    async def _run(self, forwarder: Forwarder, stopping: asyncio.Event) -> None:
         await wait_for_any(self._usable, stopping)
-        if to_retry is not None and self._usable.is_set():
-            with contextlib.suppress(RfctlError):
-                await to_retry.retry_now()  # the old settings may be why deliveries failed
         await forwarder.run(stopping)
 
     async def _stop(self, name: str) -> None:

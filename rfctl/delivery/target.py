@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass
+
+import structlog
 
 from rfctl.errors import RfctlError
 from rfctl.sinks.contract import Sink
 from rfctl.sinks.redis import RedisSink
+
+_log = structlog.get_logger("delivery")
+
+LEASE_MS = 3000
+"""After a crash the other daemons wait so long."""
+_DAY_MS = 86_400_000
+"""A receiver may ask for a wait of a day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +29,13 @@ class RetryPolicy:
     retry_delays_ms: tuple[int, ...]
     concurrency: int = 16
     max_sleep_ms: int = 1000
-    lease_ms: int = 3000
+    lease_ms: int = LEASE_MS
     finish_ms: int = 3000
+
+    @property
+    def longest_wait_ms(self) -> int:
+        """The longest wait before an attempt: that of the schedule, or what a receiver may ask for."""
+        return max(_DAY_MS, *self.retry_delays_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +48,14 @@ class Target:
     policy: RetryPolicy
 
     async def close(self) -> None:
-        """Close the sink. Errors of it are ignored: the target is gone anyway."""
-        if not isinstance(self.sink, RedisSink):
-            with contextlib.suppress(RfctlError):
-                await self.sink.close()
+        """Close the sink. Errors of it are logged at most: the target is gone anyway, and others must be closed too."""
+        if isinstance(self.sink, RedisSink):
+            return
+        try:
+            await self.sink.close()
+        except RfctlError:
+            return
+        except Exception as crash:
+            _log.error(
+                "sink_crashed", sink=self.name, problem=f"it cannot be closed: {crash}", exc_info=crash
+            )

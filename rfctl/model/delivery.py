@@ -22,9 +22,16 @@ class Delivery:
     instance_id: str = ""
 
 
+MAX_VALUES = 7000
+"""So many values a script can pass on to one command; Lua ends at 7,999."""
+
+
 @dataclass(frozen=True, slots=True)
 class RedisWrite:
-    """What one message writes into the same Redis: a list's value, or a stream entry's names and values in turn."""
+    """What one message writes into the same Redis: a list's value, or a stream entry's names and values in turn.
+
+    There are at most `MAX_VALUES`.
+    """
 
     kind: RedisType
     key: str

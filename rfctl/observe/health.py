@@ -133,7 +133,7 @@ def _removal(orphan: OrphanedGroup) -> str:
     return where + "; ".join(
         [
             _redis_cli("XGROUP", "DESTROY", shard.out, group_name(orphan.sink)),
-            _redis_cli("DEL", keys.waiting, keys.retry, keys.attempts, keys.bodies, keys.lease),
+            _redis_cli("DEL", *keys.all),
             _redis_cli("HDEL", shard.common.paused, orphan.sink),
         ]
     )

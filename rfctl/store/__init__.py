@@ -6,6 +6,7 @@ from rfctl.store.daemons import DaemonRecord, Daemons
 from rfctl.store.dead_letters import Attempt, DeadLetter
 from rfctl.store.deliveries import DeliveryQueue, group_name
 from rfctl.store.keys import Keyspace, ShardKeys, batch_key_of, dedupe_key, is_hashed
+from rfctl.store.orphaned_groups import OrphanedGroup
 from rfctl.store.output_stream import ConsumerGroup
 from rfctl.store.paused_sinks import Pause
 from rfctl.store.pending import PendingBatch, PendingSummary
@@ -13,7 +14,7 @@ from rfctl.store.person import Person, UnreadMessage
 from rfctl.store.quarantine import QuarantinedHead, QuarantinedRequest
 from rfctl.store.retry_queue import RetryCause
 from rfctl.store.server_info import ServerInfo, WriteRefusal
-from rfctl.store.sink_status import ConfiguredSink, OrphanedGroup, SinkStatus
+from rfctl.store.sink_status import ConfiguredSink, SinkStatus
 from rfctl.store.store import Store
 from rfctl.store.stream_entry import StreamEntry
 from rfctl.store.whereabouts import UndeliveredMessage, Whereabouts

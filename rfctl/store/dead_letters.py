@@ -6,6 +6,7 @@ Each letter leaves once: it is sent again in the step that removes it, or it is 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -15,9 +16,9 @@ import msgspec
 
 from rfctl.model.delivery import build_message_id
 from rfctl.store import replies
-from rfctl.store.deliveries import DeliveryQueue
+from rfctl.store.deliveries import ALL_FIELDS, DeliveryQueue
 from rfctl.store.keys import ShardKeys
-from rfctl.store.stream_entry import StreamEntry
+from rfctl.store.stream_entry import StreamEntry, decode_fields
 from rfctl.store.stream_pages import RawEntry, StreamPages, is_delivery_id, merge
 
 if TYPE_CHECKING:
@@ -175,9 +176,18 @@ def _without_originals(entry: RawEntry) -> RawEntry:
 
 def _decode(shard: ShardKeys, entry_id: str, flat: list[bytes], *, is_whole: bool = True) -> DeadLetter:
     about = replies.fields(flat[:_ABOUT])
-    entry = StreamEntry(replies.text(about.get("id")) or "0-0", flat[_ABOUT:], shard.number)
+    entry = StreamEntry(replies.text(about.get("id")) or "0-0", _fields_of(flat), shard.number)
     attempts = decode_attempts(about.get("tries", b""))
     return DeadLetter(entry_id, shard, replies.text(about.get("sink")), entry, attempts, is_whole)
+
+
+def _fields_of(flat: list[bytes]) -> list[bytes]:
+    """Return the fields of the message; all of them are in a single one where there were too many."""
+    fields = flat[_ABOUT:]
+    if len(fields) == 2 and fields[0] == ALL_FIELDS.encode():
+        with contextlib.suppress(ValueError, TypeError):
+            return decode_fields(fields[1])
+    return fields
 
 
 def decode_attempts(raw: bytes) -> tuple[Attempt, ...]:

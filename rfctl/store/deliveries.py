@@ -13,19 +13,24 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from rfctl.model.delivery import RedisWrite
+from rfctl.model.delivery import MAX_VALUES, RedisWrite
 from rfctl.store import replies
 from rfctl.store.keys import ShardKeys
 from rfctl.store.layout import ensure_instance_id
-from rfctl.store.output_stream import ensure_group
+from rfctl.store.output_stream import ensure_groups
 from rfctl.store.paused_sinks import PausedSinks
-from rfctl.store.stream_entry import StreamEntry, parse_waiting_member
+from rfctl.store.stream_entry import StreamEntry, decode_fields, encode_fields, parse_waiting_member
 
 if TYPE_CHECKING:
     from rfctl.store.connection import Connection
 
 _CONSUMER = "forwarder"
 """All daemons read under this name: only the one with the lease reads, and goes on where the last one stopped."""
+_PAGE_BYTES = 1_048_576
+"""A read ends with the entry by which it has so many bytes: one entry may be as large as a thousand others."""
+_MAX_ERROR_CHARS = 2_000
+ALL_FIELDS = "rfctl:fields"
+"""The only field of a dead letter whose message has more fields than a script can pass on: all of them, as JSON."""
 
 
 class DeliveryQueue:
@@ -45,22 +50,31 @@ class DeliveryQueue:
         """How long a read may wait: well within the time that an answer may take."""
         return max(1, min(1000, self._connection.address.timeout_ms // 2))
 
-    async def _run(self, verb: str, *args: bytes | str | int, seventh_key: str = "") -> object:
-        keys = self._keys
-        six = [self._shard.out, keys.waiting, keys.retry, keys.attempts, keys.bodies, self._shard.totals]
-        reply: object = await self._connection.run(
-            verb, self._shard, [*six, *([seventh_key] if seventh_key else [])], [self.group, self.sink, *args]
-        )
+    async def _run(self, verb: str, *args: bytes | str | int, last_key: str = "") -> object:
+        sink, shard = self._keys, self._shard
+        keys = [shard.out, sink.waiting, sink.retry, sink.attempts, sink.bodies, shard.totals, sink.progress]
+        if last_key:
+            keys.append(last_key)
+        reply: object = await self._connection.run(verb, shard, keys, [self.group, self.sink, *args])
         return reply
 
-    async def open(self) -> None:
-        """Make the group if it is missing; it begins with the oldest entry that is kept."""
+    async def open(self, longest_wait_ms: int | None = None) -> None:
+        """Make the group if it is missing; it begins with the oldest entry that is kept.
+
+        No retry stays further away than `longest_wait_ms`: it was written at another time.
+        """
         self.instance_id = await ensure_instance_id(self._connection, self._shard.common)
-        await ensure_group(self._connection, self._shard.out, self.group)
+        await ensure_groups(self._connection, self._shard, [self.group])
+        if longest_wait_ms is not None:
+            while await self._connection.run(
+                "clamp_retries", self._shard, [self._keys.retry], [longest_wait_ms]
+            ):
+                pass
 
     async def lease(self, daemon_id: str, ms: int) -> bool:
         """Take or renew the right to deliver, for so many ms; 0 gives it back. Returns whether it is ours."""
-        return bool(await self._connection.run("lease", self._shard, [self._keys.lease], [daemon_id, ms]))
+        keys = [self._keys.lease, self._keys.progress]
+        return bool(await self._connection.run("lease", self._shard, keys, [daemon_id, ms]))
 
     async def is_paused(self) -> bool:
         """Say whether the sink is paused."""
@@ -71,7 +85,7 @@ class DeliveryQueue:
         await PausedSinks(self._connection, self._shard).pause(self.sink, why)
 
     async def read_new(self, limit: int, block_ms: int, daemon_id: str) -> list[StreamEntry] | None:
-        """Read new messages, waiting up to `block_ms` for the first.
+        """Read new messages, waiting up to `block_ms` for the first: up to `limit`, and about a megabyte.
 
         Returns None when `daemon_id` no longer has the lease. Raises GroupMissingError when somebody deleted the
         group: `open` makes it again.
@@ -96,7 +110,7 @@ class DeliveryQueue:
             "read_leased",
             self._shard,
             [self._shard.out, self._keys.lease],
-            [self.group, _CONSUMER, daemon_id, limit, where],
+            [self.group, _CONSUMER, daemon_id, limit, where, _PAGE_BYTES],
         )
         ours, last, *rest = replies.array(reply)
         entries = [StreamEntry(*replies.stream_entry(entry), self._shard.number) for entry in rest]
@@ -124,23 +138,30 @@ class DeliveryQueue:
         `error` is what went wrong; `attempts` counts the attempts before it, so that the same call twice counts one.
         A `fixed` wait is not shortened when the receiver is back.
         """
-        cause = json.dumps(error) if error else ""
+        cause = _encode_error(error) if error else ""
         await self._run("schedule_retry", batch_key, wait_ms, cause, attempts, "fixed" if fixed else "", *ids)
 
     async def acknowledge(self, batch_key: str, entry_id: str) -> str:
         """Acknowledge a delivered message. Returns the id of the next message that waits for this phone, or ""."""
-        return replies.text(await self._run("acknowledge", batch_key, entry_id))
+        return replies.text(await self._run("acknowledge", batch_key, entry_id, "delivered"))
+
+    async def acknowledge_missing(self, batch_key: str, entry_id: str) -> str:
+        """Acknowledge a message that somebody deleted from the output stream. Returns as `acknowledge`."""
+        return replies.text(await self._run("acknowledge", batch_key, entry_id, "missing"))
 
     async def write_and_acknowledge(self, entry: StreamEntry, write: RedisWrite) -> str:
         """Deliver into this Redis and acknowledge, in one step. Returns as `acknowledge`."""
         args: list[bytes | str | int] = [entry.batch_key, entry.id, write.kind, *write.values]
         key = self._shard.destination(write.key)
-        return replies.text(await self._run("write_and_acknowledge", *args, seventh_key=key))
+        return replies.text(await self._run("write_and_acknowledge", *args, last_key=key))
 
     async def dead_letter(self, entry: StreamEntry, error: str) -> str:
         """Make a message a dead letter. Returns as `acknowledge`."""
-        args: list[bytes | str | int] = [entry.batch_key, entry.id, json.dumps(error), *(entry.fields or [])]
-        return replies.text(await self._run("dead_letter", *args, seventh_key=self._shard.dead))
+        fields: Sequence[bytes | str] = entry.fields or []
+        if len(fields) > MAX_VALUES:
+            fields = [ALL_FIELDS, encode_fields(entry.fields or [])]
+        args: list[bytes | str | int] = [entry.batch_key, entry.id, _encode_error(error), *fields]
+        return replies.text(await self._run("dead_letter", *args, last_key=self._shard.dead))
 
     async def find_due(self, limit: int) -> tuple[list[str], int | None]:
         """Return up to `limit` phones whose retry is due, and in how many ms the next one is due (None: no other)."""
@@ -159,6 +180,7 @@ class DeliveryQueue:
 
         The caller asks because `find_due` named the phone. Meanwhile the retry may have failed and wait again.
         """
+        await self._run("defer")  # it moves nothing: a right that is missing is found before the attempt
         span = (f"[{batch_key}\0", f"({batch_key}\1", "LIMIT", 0, 1)
         now = await self._connection.now_ms(self._shard)
         first, due_ms = await self._connection.calls(
@@ -167,8 +189,8 @@ class DeliveryQueue:
         is_due = due_ms is not None and float(due_ms) <= now
         return next((parse_waiting_member(member) for member in replies.texts(first)), "") if is_due else ""
 
-    async def fetch(self, entry_id: str) -> StreamEntry:
-        """Read a waiting message, with the number of attempts so far."""
+    async def fetch(self, entry_id: str, batch_key: str = "") -> StreamEntry:
+        """Read a message that waits under a batch key, with the number of attempts so far."""
         body, entries, attempts = await self._connection.calls(
             [
                 ("HGET", self._keys.bodies, entry_id),
@@ -177,28 +199,26 @@ class DeliveryQueue:
             ]
         )
         stored = [flat for _, flat in replies.stream_entries(entries)]
-        fields = _fields(replies.data(body)) if body else next(iter(stored), None)
-        count = len(msgspec.json.decode(replies.data(attempts))) if attempts else 0
-        return StreamEntry(entry_id, fields, self._shard.number, count)
+        fields = decode_fields(replies.data(body)) if body else next(iter(stored), None)
+        return StreamEntry(entry_id, fields, self._shard.number, _count_attempts(attempts), batch_key)
 
     async def retry_now(self, *, fixed_too: bool = True) -> int:
         """Make every later retry due now; fixed waits only if `fixed_too`. Returns how many phones."""
-        total = total_passed = 0
-        while True:
-            reply = await self._run("retry_now", "all" if fixed_too else "", total_passed)
-            due, passed = map(replies.integer, replies.array(reply))
-            if not due and not passed:
-                return total
-            total, total_passed = total + due, total_passed + passed
+        total, score, passed, seen = 0, "", 0, 1
+        while seen:
+            reply = await self._run("retry_now", "all" if fixed_too else "", score, passed)
+            due, last_score, *counts = replies.array(reply)
+            total, score = total + replies.integer(due), replies.text(last_score)
+            passed, seen = map(replies.integer, counts)
+        return total
 
     async def requeue(self, entry: StreamEntry, dead_entry: str = "") -> bool:
         """Send a message again, before all others of its phone, due now; its dead letter is removed in the same step.
 
         Returns False when `dead_entry` is no longer there.
         """
-        fields = [field.decode() for field in entry.fields or []]
-        args = (entry.batch_key, entry.id, json.dumps(fields), dead_entry)
-        return bool(await self._run("requeue", *args, seventh_key=self._shard.dead))
+        args = (entry.batch_key, entry.id, encode_fields(entry.fields or []), dead_entry)
+        return bool(await self._run("requeue", *args, last_key=self._shard.dead))
 
 
 def group_name(sink: str) -> str:
@@ -206,5 +226,19 @@ def group_name(sink: str) -> str:
     return f"rfctl:{sink}"
 
 
-def _fields(body: bytes) -> list[bytes]:
-    return [field.encode() for field in msgspec.json.decode(body, type=list[str])]
+def parse_lease(value: object, now_ms: int) -> str:
+    """Return the daemon that has a lease at this time (steady Unix ms), or ""."""
+    daemon_id, _, until_ms = replies.text(value).partition(" ")
+    return daemon_id if until_ms.isdigit() and int(until_ms) > now_ms else ""
+
+
+def _count_attempts(history: object) -> int:
+    """Return how many attempts a history has; 0 for what another program wrote there."""
+    try:
+        return len(msgspec.json.decode(replies.data(history) or b"[]", type=list[msgspec.Raw]))
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return 0
+
+
+def _encode_error(error: str) -> str:
+    return json.dumps(error[:_MAX_ERROR_CHARS])

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import cache
 
 _PLAIN = re.compile(r"[A-Za-z0-9._+@-]{1,64}")
+_HASHED = re.compile(r"[#&][0-9a-f]{32}")
 _SLOTS = 16384
 DEFAULT_STREAM = "rfctl:out"
 RESERVED_PREFIXES = ("rapid-fire:", "last-msg:", "rfctl:")
@@ -39,6 +40,11 @@ def batch_key_of(phone: str, *, chat: str = "", account: str = "", company: str 
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:32]
+
+
+def is_batch_key(text: str) -> bool:
+    """Say whether a text has one of the forms of a batch key."""
+    return is_plain(text) or _HASHED.fullmatch(text) is not None
 
 
 def is_hashed(batch_key: str) -> bool:
@@ -201,7 +207,7 @@ class ShardKeys:
 
 @dataclass(frozen=True, slots=True)
 class SinkKeys:
-    """The keys of one sink on one shard. Only the lease expires."""
+    """The keys of one sink on one shard. None of them expires."""
 
     prefix: str
 
@@ -227,8 +233,18 @@ class SinkKeys:
 
     @property
     def lease(self) -> str:
-        """Which daemon delivers now. It expires, and has no message in it."""
+        """Which daemon delivers now, and until when: `id ms`, by the steady clock. It has no message in it."""
         return f"{self.prefix}:lease"
+
+    @property
+    def progress(self) -> str:
+        """Hash: when an attempt ended last (`ended_ms`), and when a message was missing (`missing_ms`), steady ms."""
+        return f"{self.prefix}:progress"
+
+    @property
+    def all(self) -> list[str]:
+        """Every key of the sink."""
+        return [self.waiting, self.retry, self.attempts, self.bodies, self.lease, self.progress]
 
 
 @dataclass(frozen=True, slots=True)

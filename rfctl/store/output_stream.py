@@ -6,11 +6,11 @@ nothing is trimmed.
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rfctl.errors import ReplyError
 from rfctl.model.delivery import build_message_id
 from rfctl.model.stored import Merged, decode_merged
 from rfctl.store import replies
@@ -96,37 +96,32 @@ class OutputStream:
             for group, answer in zip(groups, answers, strict=True)
         ]
 
-    async def ensure_group(self, group: str) -> None:
-        """Make a consumer group on every shard where it is missing; it begins with the oldest entry that is there."""
+    async def ensure_groups(self, groups: Sequence[str]) -> None:
+        """Make these consumer groups on every shard where they are missing; each begins with the oldest entry there."""
         for shard in self._shards:
-            await ensure_group(self._connection, shard.out, group)
+            await ensure_groups(self._connection, shard, groups)
 
-    async def trim(self, *, retention_s: int, retention_entries: int) -> int:
-        """Remove entries that every group has acknowledged, and that are too old or too many.
+    async def trim(self, *, retention_s: int, retention_entries: int, groups: Sequence[str] = ()) -> int:
+        """Remove entries that every group has acknowledged, and that are too old or too many over all shards.
 
-        Returns how many entries it removed.
+        Nothing is removed from a shard where one of these `groups` is missing. Each call takes a few ms, so that Redis
+        serves others in between. Returns how many entries it removed.
         """
-        removed = 0
-        for shard in self._shards:
-            more = 1
-            while more:
-                reply = await self._connection.run(
-                    "trim", shard, [shard.out], [retention_s * 1000, retention_entries]
-                )
-                count, more = map(replies.integer, replies.array(reply))
-                removed += count
+        limits = (retention_s * 1000, math.ceil(retention_entries / len(self._shards)))
+        return sum([await self._trim(shard, *limits, *groups) for shard in self._shards])
+
+    async def _trim(self, shard: ShardKeys, *args: int | str) -> int:
+        removed, more = 0, 1
+        while more:
+            reply = await self._connection.run("trim", shard, [shard.out], args)
+            count, more = map(replies.integer, replies.array(reply))
+            removed += count
         return removed
 
 
-async def ensure_group(connection: Connection, stream: str, group: str) -> None:
-    """Make a consumer group that begins with the oldest entry; an existing group stays as it is."""
-    if await _has_group(connection, stream, group):  # a full Redis refuses to make also what is there
-        return
-    try:
-        await connection.call("XGROUP", "CREATE", stream, group, "0", "MKSTREAM")
-    except ReplyError as problem:
-        if problem.code != "BUSYGROUP":  # another daemon made it meanwhile
-            raise
+async def ensure_groups(connection: Connection, shard: ShardKeys, groups: Sequence[str]) -> None:
+    """Make consumer groups that begin with the oldest entry; an existing group stays as it is."""
+    await connection.run("ensure_groups", shard, [shard.out], groups)
 
 
 async def read_group_facts(connection: Connection, stream: str) -> list[replies.Facts]:
@@ -134,10 +129,6 @@ async def read_group_facts(connection: Connection, stream: str) -> list[replies.
     if not await connection.call("EXISTS", stream):
         return []
     return [replies.facts(group) for group in replies.array(await connection.call("XINFO", "GROUPS", stream))]
-
-
-async def _has_group(connection: Connection, stream: str, group: str) -> bool:
-    return any(replies.text(facts["name"]) == group for facts in await read_group_facts(connection, stream))
 
 
 def _group(stream: str, facts: replies.Facts, consumers: Sequence[replies.Facts]) -> ConsumerGroup:

@@ -41,7 +41,8 @@ class PausedSinks:
     async def pause(self, sink: str, why: str) -> None:
         """Pause a sink on every daemon."""
         now = await self._connection.now_ms(self._shard)
-        await self._connection.call("HSET", self._keys.paused, sink, json.dumps({"why": why, "at_ms": now}))
+        pause = json.dumps({"why": why, "at_ms": now})
+        await self._connection.run("pause", self._shard, [self._keys.paused], [sink, pause])
 
     async def resume(self, sink: str) -> bool:
         """Let a sink go on. Returns whether it was paused."""

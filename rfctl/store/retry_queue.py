@@ -25,7 +25,7 @@ END = 25
 
 @dataclass(frozen=True, slots=True)
 class RetryCause:
-    """Why phones wait for a retry: the latest error and its time, and when the first of the errors was (Unix ms)."""
+    """Why phones wait for a retry: the latest error, its time, and when the first of the errors was (steady Unix ms)."""
 
     error: str
     at_ms: int
@@ -47,8 +47,13 @@ class PendingDelivery:
     next_retry_ms: int | None
 
 
-async def read_retry_cause(connection: Connection, shard: ShardKeys, sink: str) -> RetryCause | None:
-    """Return why phones of a sink wait on one shard; None when no error is stored."""
+async def read_retry_cause(
+    connection: Connection, shard: ShardKeys, sink: str, step_ms: int = 0
+) -> RetryCause | None:
+    """Return why phones of a sink wait on one shard; None when no error is stored.
+
+    The server's clock, by which attempts are written down, is `step_ms` ahead of the steady clock.
+    """
     keys = shard.sink(sink)
     soonest, latest = await connection.calls(
         [("ZRANGE", keys.retry, 0, END - 1), ("ZRANGE", keys.retry, -END, -1)]
@@ -60,15 +65,16 @@ async def read_retry_cause(connection: Connection, shard: ShardKeys, sink: str) 
         return None
     histories = replies.array(await connection.call("HMGET", keys.attempts, *ids))
     return _find_cause(
-        [attempt for history in histories for attempt in decode_attempts(replies.data(history))]
+        [attempt for history in histories for attempt in decode_attempts(replies.data(history))], step_ms
     )
 
 
-def _find_cause(attempts: Sequence[Attempt]) -> RetryCause | None:
+def _find_cause(attempts: Sequence[Attempt], step_ms: int) -> RetryCause | None:
     if not attempts:
         return None
     last = max(attempts, key=lambda attempt: attempt.at_ms)
-    return RetryCause(last.error, last.at_ms, min(attempt.at_ms for attempt in attempts))
+    first_ms = min(attempt.at_ms for attempt in attempts)
+    return RetryCause(last.error, last.at_ms - step_ms, first_ms - step_ms)
 
 
 def merge_causes(causes: Iterable[RetryCause | None]) -> RetryCause | None:

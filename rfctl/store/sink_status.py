@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rfctl.store import replies
-from rfctl.store.deliveries import group_name
+from rfctl.store.deliveries import parse_lease
 from rfctl.store.keys import ShardKeys
 from rfctl.store.output_stream import ConsumerGroup
 from rfctl.store.paused_sinks import Pause
@@ -25,12 +25,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ConfiguredSink:
-    """One configured sink. `group` reads the output stream for it ("": none does); `forwarded`: rfctl delivers."""
+    """One configured sink. `group` reads the output stream for it ("": none does); `forwarded`: rfctl delivers.
+
+    `patience_ms` is how long nothing may come to an end while something is left.
+    """
 
     name: str
     type: str
     group: str
     forwarded: bool = True
+    patience_ms: int = 9000
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,9 @@ class SinkStatus:
     finished. `phones_waiting` counts phones that wait for a retry. `messages_waiting` counts their messages: failed,
     behind a failed message, or sent again. `oldest_ms` (Unix ms) is when the oldest message that the group has not
     finished was handed over. `leased_by` are the ids of the daemons that deliver; on `unserved_shards` none does.
-    `retry_cause` is why phones wait.
+    `retry_cause` is why phones wait. `missing` counts messages that vanished from the output stream, the last
+    `missing_ago_ms` ago. `stalled_ms` is how long something could be delivered while no attempt has ended (None: nothing
+    could be, or nobody delivers).
     """
 
     sink: ConfiguredSink
@@ -58,20 +64,9 @@ class SinkStatus:
     leased_by: tuple[str, ...]
     unserved_shards: int
     retry_cause: RetryCause | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class OrphanedGroup:
-    """A sink that is not in the settings and whose consumer group is still there, on these shards.
-
-    `pending` counts the messages that its group has not finished (None: Redis cannot say). It is `served` while a
-    daemon with other settings delivers to it.
-    """
-
-    sink: str
-    pending: int | None
-    shards: tuple[ShardKeys, ...]
-    served: bool
+    missing: int = 0
+    missing_ago_ms: int | None = None
+    stalled_ms: int | None = None
 
 
 async def read_sink_statuses(
@@ -84,35 +79,13 @@ async def read_sink_statuses(
     """Return the status of each sink over all shards; `pending` has the totals and the groups."""
     if not sinks:
         return []
-    by_shard = [await _read_shard(connection, shard, sinks, pending.groups) for shard in shards]
+    by_shard = [
+        await _read_shard(connection, shard, sinks, pending.groups, pending.now_ms) for shard in shards
+    ]
     return [
         _sum(sink, [parts[place] for parts in by_shard], pending.totals, paused.get(sink.name))
         for place, sink in enumerate(sinks)
     ]
-
-
-async def read_orphaned_groups(
-    connection: Connection,
-    shards: Sequence[ShardKeys],
-    groups: Sequence[ConsumerGroup],
-    sinks: Sequence[ConfiguredSink],
-) -> list[OrphanedGroup]:
-    """Return the sinks that are not in the settings, by their consumer groups, which are still there."""
-    shard_of = {shard.out: shard for shard in shards}
-    configured = {sink.group for sink in sinks}
-    by_sink: dict[str, list[ConsumerGroup]] = {}
-    for group in groups:
-        if group.name.startswith(group_name("")) and group.name not in configured:
-            by_sink.setdefault(group.name.removeprefix(group_name("")), []).append(group)
-    return [await _read_orphan(connection, sink, own, shard_of) for sink, own in by_sink.items()]
-
-
-async def _read_orphan(
-    connection: Connection, sink: str, groups: list[ConsumerGroup], shard_of: Mapping[str, ShardKeys]
-) -> OrphanedGroup:
-    shards = tuple(shard_of[group.stream] for group in groups)
-    leases = await connection.calls([("EXISTS", shard.sink(sink).lease) for shard in shards])
-    return OrphanedGroup(sink, count_pending(groups), shards, any(leases))
 
 
 def count_pending(groups: Sequence[ConsumerGroup]) -> int | None:
@@ -132,12 +105,14 @@ def _sum_or_none(lags: Iterable[int | None]) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class _Queue:
-    """What one shard keeps for one sink."""
+    """What one shard keeps for one sink. `ended_ms` is when an attempt ended last (steady Unix ms)."""
 
     phones_waiting: int
     messages_waiting: int
     next_retry_ms: int | None
     leased_by: str
+    ended_ms: int
+    missing_ms: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,10 +126,37 @@ class _Reader:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
+    """What one shard says about one sink at `now_ms`; the server's clock is `step_ms` ahead of that."""
+
     queue: _Queue
     reader: _Reader
     oldest_ms: int | None
     retry_cause: RetryCause | None
+    now_ms: int
+    step_ms: int
+
+    @property
+    def stalled_ms(self) -> int | None:
+        """How long something could be delivered while no attempt has ended."""
+        since_ms = self._deliverable_since_ms
+        if since_ms is None or not self.queue.leased_by:
+            return None
+        return max(0, self.now_ms - max(since_ms, self.queue.ended_ms))
+
+    @property
+    def _deliverable_since_ms(self) -> int | None:
+        """Since when something could be delivered: it is unread or on its way, or its retry is due (steady Unix ms)."""
+        if self.oldest_ms is None and not self.queue.messages_waiting:
+            return None
+        if not self.reader.lag and self.reader.unacknowledged <= self.queue.messages_waiting:
+            due_ms = self.queue.next_retry_ms
+            return due_ms if due_ms is not None and due_ms <= self.now_ms else None
+        return None if self.oldest_ms is None else self.oldest_ms - self.step_ms
+
+    @property
+    def missing_ago_ms(self) -> int | None:
+        """How long ago a message was missing."""
+        return None if self.queue.missing_ms is None else max(0, self.now_ms - self.queue.missing_ms)
 
 
 def _sum(
@@ -171,15 +173,20 @@ def _sum(
         unacknowledged=sum(part.reader.unacknowledged for part in parts),
         phones_waiting=sum(part.queue.phones_waiting for part in parts),
         messages_waiting=sum(part.queue.messages_waiting for part in parts),
-        oldest_ms=min((part.oldest_ms for part in parts if part.oldest_ms is not None), default=None),
-        next_retry_ms=min(
-            (part.queue.next_retry_ms for part in parts if part.queue.next_retry_ms is not None), default=None
-        ),
+        oldest_ms=min(_present(part.oldest_ms for part in parts), default=None),
+        next_retry_ms=min(_present(part.queue.next_retry_ms for part in parts), default=None),
         paused=paused,
         leased_by=tuple(dict.fromkeys(daemon_id for daemon_id in daemon_ids if daemon_id)),
         unserved_shards=daemon_ids.count("") if sink.forwarded else 0,
         retry_cause=merge_causes(part.retry_cause for part in parts),
+        missing=totals.get(prefix + "missing", 0),
+        missing_ago_ms=min(_present(part.missing_ago_ms for part in parts), default=None),
+        stalled_ms=max(_present(part.stalled_ms for part in parts), default=None),
     )
+
+
+def _present(numbers: Iterable[int | None]) -> list[int]:
+    return [number for number in numbers if number is not None]
 
 
 async def _read_shard(
@@ -187,22 +194,27 @@ async def _read_shard(
     shard: ShardKeys,
     sinks: Sequence[ConfiguredSink],
     groups_of_all: Sequence[ConsumerGroup],
+    now_ms: int,
 ) -> list[_Part]:
-    length, queues = await _read_queues(connection, shard, sinks)
+    length, step_ms, queues = await _read_queues(connection, shard, sinks, now_ms)
     groups = {group.name: _as_reader(group) for group in groups_of_all if group.stream == shard.out}
     readers = [_find_reader(sink, groups, length) for sink in sinks]
     oldest = await _read_oldest(connection, shard, sinks, readers, groups)
     causes = [
-        await read_retry_cause(connection, shard, sink.name) if queue.phones_waiting else None
+        await read_retry_cause(connection, shard, sink.name, step_ms) if queue.phones_waiting else None
         for sink, queue in zip(sinks, queues, strict=True)
     ]
-    return [_Part(*parts) for parts in zip(queues, readers, oldest, causes, strict=True)]
+    return [
+        _Part(*parts, now_ms=now_ms, step_ms=step_ms)
+        for parts in zip(queues, readers, oldest, causes, strict=True)
+    ]
 
 
 async def _read_queues(
-    connection: Connection, shard: ShardKeys, sinks: Sequence[ConfiguredSink]
-) -> tuple[int, list[_Queue]]:
-    commands: list[Command] = [("XLEN", shard.out)]
+    connection: Connection, shard: ShardKeys, sinks: Sequence[ConfiguredSink], now_ms: int
+) -> tuple[int, int, list[_Queue]]:
+    """Return the length of the output stream, how far the server's clock is ahead (ms), and the queue of each sink."""
+    commands: list[Command] = [("XLEN", shard.out), ("HGET", shard.clock, "step")]
     for sink in sinks:
         keys = shard.sink(sink.name)
         commands += [
@@ -210,14 +222,25 @@ async def _read_queues(
             ("ZCARD", keys.waiting),
             ("ZRANGE", keys.retry, 0, 0, "WITHSCORES"),
             ("GET", keys.lease),
+            ("HMGET", keys.progress, "ended_ms", "missing_ms"),
         ]
-    length, *flat = await connection.calls(commands)
-    return replies.integer(length), [_decode_queue(*flat[i : i + 4]) for i in range(0, len(flat), 4)]
+    length, step, *flat = await connection.calls(commands)
+    queues = [_decode_queue(now_ms, *flat[i : i + 5]) for i in range(0, len(flat), 5)]
+    return replies.integer(length), replies.integer(step or 0), queues
 
 
-def _decode_queue(phones: object, messages: object, soonest: object, daemon_id: object) -> _Queue:
-    next_retry_ms = next((score for _, score in replies.scores(soonest)), None)
-    return _Queue(replies.integer(phones), replies.integer(messages), next_retry_ms, replies.text(daemon_id))
+def _decode_queue(
+    now_ms: int, phones: object, messages: object, soonest: object, lease: object, progress: object
+) -> _Queue:
+    ended_ms, missing_ms = replies.array(progress)
+    return _Queue(
+        replies.integer(phones),
+        replies.integer(messages),
+        next((score for _, score in replies.scores(soonest)), None),
+        parse_lease(lease, now_ms),
+        replies.integer(ended_ms or 0),
+        None if missing_ms is None else replies.integer(missing_ms),
+    )
 
 
 def _as_reader(group: ConsumerGroup) -> _Reader:

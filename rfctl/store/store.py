@@ -16,6 +16,7 @@ from rfctl.store.dead_letters import DeadLetters
 from rfctl.store.deliveries import DeliveryQueue
 from rfctl.store.keys import Keyspace, ShardKeys
 from rfctl.store.layout import check_layout, claim_layout, ensure_instance_id
+from rfctl.store.orphaned_groups import OrphanedGroup, read_orphaned_groups
 from rfctl.store.output_stream import ConsumerGroup, OutputStream
 from rfctl.store.paused_sinks import PausedSinks
 from rfctl.store.pending import PendingSummary, read_pending
@@ -23,13 +24,8 @@ from rfctl.store.pending_keys import PendingKeys
 from rfctl.store.person import Person, find_person
 from rfctl.store.quarantine import Quarantine
 from rfctl.store.server_info import ServerInfo, WriteRefusal
-from rfctl.store.sink_status import (
-    ConfiguredSink,
-    OrphanedGroup,
-    SinkStatus,
-    read_orphaned_groups,
-    read_sink_statuses,
-)
+from rfctl.store.sink_status import ConfiguredSink, SinkStatus, read_sink_statuses
+from rfctl.store.whereabouts import Whereabouts, find_whereabouts
 
 if TYPE_CHECKING:
     from rfctl.store.clock import Clock
@@ -151,6 +147,12 @@ class Store:
         """Return where everything of a phone is. `batch_keys` are its pending batches."""
         paused = await self.paused_sinks.list()
         return await find_person(self._connection, self.shards, sinks, phone, batch_keys, paused)
+
+    async def find_whereabouts(self, phone: str, sinks: Sequence[str]) -> Whereabouts:
+        """Return every place where something of a phone is; `sinks` are those that rfctl delivers to."""
+        batch_keys = await self.batches.find_batches(phone)
+        paused = await self.paused_sinks.list()
+        return await find_whereabouts(self._connection, self.shards, sinks, phone, batch_keys, paused)
 
     async def server_info(self) -> ServerInfo:
         """Return which Redis this is."""

@@ -11,7 +11,7 @@ from functools import cached_property
 from rfctl.model.delivery import Delivery, build_message_id
 from rfctl.model.stored import Merged, decode_merged
 from rfctl.store import replies
-from rfctl.store.keys import batch_key_of
+from rfctl.store.keys import batch_key_of, is_batch_key
 
 _ID = re.compile(r"(\d{1,20}-\d{1,20})(?:-(\d{1,4}))?", re.ASCII)
 
@@ -20,13 +20,20 @@ _ID = re.compile(r"(\d{1,20}-\d{1,20})(?:-(\d{1,4}))?", re.ASCII)
 class StreamEntry:
     """One merged message on its way to a sink. `fields` are flat, and None when somebody deleted it from the stream.
 
-    `id` is the stream's, `shard` the number of its shard or "", `attempts` counts the attempts before.
+    `id` is the stream's, `shard` the number of its shard or "", `attempts` counts the attempts before. `queue` is the
+    batch key under which it waits, if it was read from there.
     """
 
     id: str
     fields: list[bytes] | None
     shard: str = ""
     attempts: int = 0
+    queue: str = ""
+
+    @cached_property
+    def size(self) -> int:
+        """How many bytes its fields have."""
+        return sum(map(len, self.fields or ()))
 
     @cached_property
     def merged(self) -> Merged:
@@ -44,7 +51,10 @@ class StreamEntry:
 
         An entry of layout 1 does not have it. There all batches of a phone were one queue.
         """
-        return replies.text(replies.fields(self.fields).get("batch_key")) or batch_key_of(self.phone)
+        if self.queue:
+            return self.queue
+        written = replies.text(replies.fields(self.fields).get("batch_key"))
+        return written if is_batch_key(written) else batch_key_of(written or self.phone)
 
     @property
     def message_id(self) -> str:

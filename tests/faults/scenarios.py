@@ -145,7 +145,7 @@ async def trim(life: Life) -> None:
     await life.hand_over(BORIS, "b1")
     life.plan.arm("operator")
     output = life.store("operator").output
-    await call_until_answered(lambda: output.ensure_group("workers"))
+    await call_until_answered(lambda: output.ensure_groups(["workers"]))
     await call_until_answered(lambda: output.trim(retention_s=0, retention_entries=0))
     life.plan.arm()
     assert "a4" in await life.read_entries(), "an entry that the workers have not read was trimmed"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from rfctl.model.delivery import Delivery, RedisWrite
+from rfctl.model.delivery import MAX_VALUES, Delivery, RedisWrite
+from rfctl.sinks.contract import DeliveryError
 from rfctl.sinks.payload import Shape, encode_payload, render_template
 from rfctl.sinks.redis.config import ListConfig, StreamConfig
 
@@ -21,10 +22,16 @@ class RedisSink:
         self._raw = raw
 
     def build_write(self, delivery: Delivery, fields: list[bytes]) -> RedisWrite:
-        """Return what one message writes; the delivery queue writes it and acknowledges, in one step."""
+        """Return what one message writes; the delivery queue writes it and acknowledges, in one step.
+
+        Raises a final DeliveryError for an entry of another program with more fields than one step can copy.
+        """
         key = render_template(self._key, delivery)
         if self._kind == "list":
             return RedisWrite("list", key, [encode_payload(delivery, self._shape, raw=self._raw)])
+        if len(fields) + 2 > MAX_VALUES:
+            fact = f"it has {len(fields) // 2} fields, and a stream sink copies at most {MAX_VALUES // 2 - 1}"
+            raise DeliveryError(fact, final=True)
         return RedisWrite("stream", key, ["id", delivery.id, *fields])
 
 

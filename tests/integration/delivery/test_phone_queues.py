@@ -108,7 +108,7 @@ async def test_forwarder_without_lease_starts_no_delivery(
     gated = Gated()
     running = await begin_two_of_six(connection, gated)
     is_lost = notice_answer(monkeypatch, "lease", answer=False)
-    await connection.call("SET", "rfctl:sink:bot:lease", "another", "PX", 60_000)
+    await connection.call("SET", "rfctl:sink:bot:lease", f"another {10**15}")
     await is_lost.wait()
     gated.gate.set()
     await running.stop()

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from rfctl.errors import GroupMissingError
 from rfctl.store.connection import Connection
-from rfctl.store.output_stream import ensure_group
+from rfctl.store.output_stream import ensure_groups
 from tests.support.clock import VirtualClock
 from tests.support.forwarding import deliveries, hand_over
+from tests.support.keys import SHARD
 
 
 async def test_deleted_group_is_named_and_opening_begins_with_what_is_kept(connection: Connection) -> None:
@@ -27,18 +26,14 @@ async def test_deleted_group_is_named_and_opening_begins_with_what_is_kept(conne
     assert [entry.id for entry in await queue.read_new(10, 1, "test") or []] == [entry_id]
 
 
-async def test_group_that_another_daemon_made_meanwhile_stays_as_it_is(
-    connection: Connection, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def misses_it(*_: Any) -> bool:
-        return False
-
+async def test_group_that_is_there_stays_as_it_is_also_in_a_full_redis(connection: Connection) -> None:
     await hand_over(connection, ("7", "a"))
-    await ensure_group(connection, "rfctl:out", "g")
+    await ensure_groups(connection, SHARD, ["g"])
     await connection.call("XGROUP", "SETID", "rfctl:out", "g", "$")
-    monkeypatch.setattr("rfctl.store.output_stream._has_group", misses_it)
-    await ensure_group(connection, "rfctl:out", "g")
+    await connection.call("CONFIG", "SET", "maxmemory", 1)
+    await ensure_groups(connection, SHARD, ["g", "new"])
     assert await connection.call("XREADGROUP", "GROUP", "g", "w", "STREAMS", "rfctl:out", ">") is None
+    assert await connection.call("XREADGROUP", "GROUP", "new", "w", "STREAMS", "rfctl:out", ">")
 
 
 async def test_retry_is_due_by_the_clock_of_the_scripts(timed: Connection, clock: VirtualClock) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from rfctl.delivery import RetryPolicy
 from rfctl.delivery.forwarder import Forwarder
-from rfctl.errors import RedisUnreachableError
+from rfctl.errors import RedisUnreachableError, ReplyError
 from rfctl.model.delivery import Delivery
 from rfctl.sinks.contract import DeliveryError
 from rfctl.store import DeliveryQueue, StreamEntry
@@ -34,15 +36,25 @@ class FakeQueue(DeliveryQueue):
         self.pauses, self.reads = asyncio.Event(), asyncio.Event()
         self.pauses.set()
         self.reads.set()
-        self.open_problems: list[Exception] = []
+        self.problems: dict[str, list[Exception]] = {}
+        self.retried = 0
+        self.pause_was_read = False
         self.has_pause = False
         self.reading = self.pausing = False
         self.put_back: list[str] = []
         self.acknowledged: list[str] = []
 
-    async def open(self) -> None:
-        if self.open_problems:
-            raise self.open_problems.pop()
+    async def open(self, longest_wait_ms: int | None = None) -> None:
+        self._fail("open")
+
+    def _fail(self, verb: str) -> None:
+        if self.problems.get(verb):
+            raise self.problems[verb].pop()
+
+    async def retry_now(self, *, fixed_too: bool = True) -> int:
+        self._fail("retry_now")
+        self.retried += 1
+        return 0
 
     async def lease(self, daemon_id: str, ms: int) -> bool:
         return True
@@ -50,7 +62,7 @@ class FakeQueue(DeliveryQueue):
     async def is_paused(self) -> bool:
         has_pause, self.reading = self.has_pause, True
         await self.reads.wait()
-        self.reading = False
+        self.reading, self.pause_was_read = False, True
         return has_pause
 
     async def pause(self, why: str) -> None:
@@ -164,7 +176,7 @@ async def test_pause_that_is_requested_while_its_absence_is_read_counts() -> Non
 
 async def test_unacknowledged_entries_come_first_also_when_the_first_turn_failed() -> None:
     queue = FakeQueue(unacknowledged=[entry(1)], unread=[entry(2)])
-    queue.open_problems = [RedisUnreachableError("cut")]
+    queue.problems = {"open": [RedisUnreachableError("cut")]}
     sink = TakingSink()
     forwarder = Forwarder(queue, sink, POLICY, "daemon")
     with pytest.raises(RedisUnreachableError):
@@ -175,20 +187,67 @@ async def test_unacknowledged_entries_come_first_also_when_the_first_turn_failed
     assert sink.texts == ["1", "2"]
 
 
-async def test_error_of_a_queue_that_is_not_its_messages_starts_over() -> None:
-    class CrashingQueue(FakeQueue):
-        async def acknowledge(self, batch_key: str, entry_id: str) -> str:
-            if not self.acknowledged:
-                self.acknowledged.append("crash")
-                self.pending = [entry(1)]
-                raise ZeroDivisionError("a bug")
-            return await super().acknowledge(batch_key, entry_id)
+class CrashingQueue(FakeQueue):
+    """Fails with a bug when message 1 is acknowledged; and when it is put back, as often as `refuses` says."""
 
-    queue = CrashingQueue(unread=[entry(1)])
-    sink = TakingSink()
+    refuses = 0
+
+    async def acknowledge(self, batch_key: str, entry_id: str) -> str:
+        if entry_id == "1-0" and "crash" not in self.acknowledged:
+            self.acknowledged.append("crash")
+            raise ZeroDivisionError("a bug")
+        return await super().acknowledge(batch_key, entry_id)
+
+    async def schedule_retry(self, batch_key: str, ids: Sequence[str], **how: Any) -> None:
+        if self.refuses:
+            self.refuses -= 1
+            self.pending = [entry(1)]
+            raise ReplyError("no", code="ERR")
+        await super().schedule_retry(batch_key, ids, **how)
+
+
+async def run_until(queue: FakeQueue, sink: TakingSink, done: Callable[[], bool]) -> None:
     stopping = asyncio.Event()
     task = asyncio.create_task(Forwarder(queue, sink, POLICY, "daemon").run(stopping))
-    await until(lambda: queue.acknowledged == ["crash", "1-0"])
+    await until(done)
     stopping.set()
     await task
+
+
+async def test_bug_with_one_message_counts_as_its_attempt_and_holds_up_nobody() -> None:
+    queue, sink = CrashingQueue(unread=[entry(1), entry(2), entry(3)]), TakingSink()
+    await run_until(queue, sink, lambda: len(queue.acknowledged) == 3 and bool(queue.put_back))
+    assert queue.put_back == ["1-0"]
+    assert sorted(sink.texts) == ["1", "2", "3"]
+
+
+async def test_queue_whose_failure_cannot_be_stored_starts_everything_over() -> None:
+    queue, sink = CrashingQueue(unread=[entry(1)]), TakingSink()
+    queue.refuses = 1
+    await run_until(queue, sink, lambda: queue.acknowledged == ["crash", "1-0"])
     assert sink.texts == ["1", "1"], "at least once, under the same id"
+
+
+async def test_paused_forwarder_stops_at_once() -> None:
+    queue = FakeQueue()
+    queue.has_pause = True
+    forwarder = Forwarder(queue, TakingSink(), replace(POLICY, max_sleep_ms=3_600_000), "daemon")
+    stopping = asyncio.Event()
+    task = asyncio.create_task(forwarder.run(stopping))
+    await until(lambda: queue.pause_was_read)
+    stopping.set()
+    await task
+
+
+@pytest.mark.parametrize("failing", ["open", "retry_now"])
+async def test_recovery_is_made_up_for_after_a_call_of_the_take_over_failed(failing: str) -> None:
+    queue, sink = FakeQueue(unacknowledged=[entry(1)], unread=[entry(2)]), TakingSink()
+    queue.problems = {failing: [RedisUnreachableError("cut"), RedisUnreachableError("cut")]}
+    forwarder = Forwarder(queue, sink, POLICY, "daemon", retry_at_start=True)
+    for _ in range(2):
+        with pytest.raises(RedisUnreachableError):
+            await forwarder.step()
+    for _ in range(3):
+        await forwarder.step()
+    await until(lambda: queue.acknowledged == ["1-0", "2-0"])
+    assert (sink.texts, queue.retried) == (["1", "2"], 1)

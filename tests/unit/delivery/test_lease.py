@@ -74,6 +74,15 @@ async def test_lease_is_not_ours_after_a_refusal_an_expiry_or_its_release(
     assert queue.calls[-1] == ("daemon", 0)
 
 
+async def test_lease_that_ran_out_before_the_answer_is_a_new_term(lease: Lease, queue: FakeQueue) -> None:
+    terms = []
+    for answer_s in (0.0, 1.0, 2.5, 0.0):
+        queue.answer_s = answer_s
+        await lease.take_or_renew()
+        terms.append(lease.term)
+    assert terms == [1, 1, 2, 2], "another daemon may have had it, and given it back"
+
+
 async def test_call_is_repeated_while_redis_is_away_and_the_lease_is_ours(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -92,7 +92,7 @@ def test_includes_stand_before_the_verb_in_their_order() -> None:
 
 
 def test_script_for_redis_6_has_no_flags_and_writes_first() -> None:
-    text = ScriptLibrary().script("lease").without_shebang().text
+    text = ScriptLibrary().script("pause").without_shebang().text
     assert text.startswith("redis.call('UNLINK', KEYS[1] .. ':')\n-- flags=allow-oom")
 
 

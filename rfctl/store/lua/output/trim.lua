@@ -1,11 +1,14 @@
 -- flags=allow-oom: it frees memory
 -- include: shared/clock
 -- Removes from the output stream what every consumer group has acknowledged and is old, or is more than is kept.
+-- It takes about 2 ms, and is called again for the rest: meanwhile Redis serves others.
 -- KEYS  1 output stream
--- ARGV  1 keep, ms   2 keep, entries
+-- ARGV  1 keep, ms   2 keep, entries   3… groups without which nothing is removed
 -- Returns how many entries were removed, and 1 when more could be.
 -- Without a group rfctl knows nothing of the readers, and nothing is removed.
-local MOST = 1000
+local MOST_S, NODE = 0.002, 100 -- Redis keeps up to 100 entries in one piece of memory
+local started, removed = os.clock(), 0
+local function is_late() return os.clock() - started > MOST_S end
 
 local function parts(id)
   local ms, seq = string.match(id, '^(%d+)%-(%d+)$')
@@ -23,32 +26,61 @@ local function behind(id)
   return whole(ms) .. '-' .. whole(seq + 1)
 end
 
--- The first entry that some group still needs: unread, or read and not acknowledged.
-local function first_needed()
-  local needed
+local function read_groups()
+  local groups = {}
   for _, flat in ipairs(redis.call('XINFO', 'GROUPS', KEYS[1])) do
     local group = {}
     for i = 1, #flat, 2 do group[flat[i]] = flat[i + 1] end
+    groups[group['name']] = group
+  end
+  return groups
+end
+
+-- The first entry that some group still needs: unread, or read and not acknowledged.
+local function first_needed(groups)
+  local needed
+  for name, group in pairs(groups) do
     local its = behind(group['last-delivered-id'])
-    if group['pending'] > 0 then its = redis.call('XPENDING', KEYS[1], group['name'])[2] end
+    if group['pending'] > 0 then its = redis.call('XPENDING', KEYS[1], name)[2] end
     if not needed or before(its, needed) then needed = its end
   end
   return needed
 end
 
--- The first entry that is kept for its age; and, if there are too many, the first that is kept for its place.
-local function first_kept()
-  local kept = whole(math.max(0, NOW - tonumber(ARGV[1]))) .. '-0'
-  local excess = redis.call('XLEN', KEYS[1]) - tonumber(ARGV[2])
-  if excess <= 0 then return kept, 0 end
-  local oldest = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', math.min(excess, MOST))
-  local placed = behind(oldest[#oldest][1])
-  return before(kept, placed) and placed or kept, excess > MOST and 1 or 0
+-- Whole pieces first, a few at a time; what is left before the id is within one piece.
+local function remove_before(id)
+  while not is_late() do
+    local count = redis.call('XTRIM', KEYS[1], 'MINID', '~', id, 'LIMIT', 2 * NODE)
+    removed = removed + count
+    if count == 0 then
+      removed = removed + redis.call('XTRIM', KEYS[1], 'MINID', id)
+      return true
+    end
+  end
+  return false
+end
+
+-- The oldest entries beyond the number that is kept: their ids are read with them, few at a time if they are large.
+local function remove_excess(needed)
+  local size = 1
+  while not is_late() do
+    local excess = redis.call('XLEN', KEYS[1]) - tonumber(ARGV[2])
+    local oldest = excess > 0 and redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', math.min(excess, size)) or {}
+    if #oldest == 0 or not before(oldest[1][1], needed) then return true end
+    local last = behind(oldest[#oldest][1])
+    removed = removed + redis.call('XTRIM', KEYS[1], 'MINID', before(needed, last) and needed or last)
+    size = math.min(2 * size, NODE)
+  end
+  return false
 end
 
 if redis.call('EXISTS', KEYS[1]) == 0 then return { 0, 0 } end
-local needed = first_needed()
+local groups = read_groups()
+for i = 3, #ARGV do
+  if not groups[ARGV[i]] then return { 0, 0 } end
+end
+local needed = first_needed(groups)
 if not needed then return { 0, 0 } end
-local kept, more = first_kept()
-local removed = redis.call('XTRIM', KEYS[1], 'MINID', before(needed, kept) and needed or kept)
-return { removed, removed > 0 and more or 0 }
+local kept = whole(math.max(0, math.min(NOW, WALL) - tonumber(ARGV[1]))) .. '-0'
+local is_done = remove_before(before(needed, kept) and needed or kept) and remove_excess(needed)
+return { removed, is_done and 0 or 1 }
