@@ -18,7 +18,7 @@ from rfctl.store.keys import Keyspace, ShardKeys
 from rfctl.store.layout import check_layout, claim_layout, ensure_instance_id
 from rfctl.store.output_stream import ConsumerGroup, OutputStream
 from rfctl.store.paused_sinks import PausedSinks
-from rfctl.store.pending import PendingSummary, read_pending
+from rfctl.store.pending import PendingCounts, PendingSummary, read_counts, read_pending
 from rfctl.store.quarantine import Quarantine
 from rfctl.store.retry_queue import PendingDelivery, read_pending_deliveries
 from rfctl.store.server_info import ServerInfo, WriteRefusal
@@ -127,6 +127,10 @@ class Store:
     async def pending(self, *, limit: int = 20) -> PendingSummary:
         """Return what is pending and what has been; list the `limit` batches that are due soonest."""
         return await read_pending(self._connection, self.shards, self.output, limit=limit)
+
+    async def pending_counts(self, *, limit: int = 10) -> PendingCounts:
+        """Return what is pending without a look at any message, and the `limit` batches that are due soonest."""
+        return await read_counts(self._connection, self.shards, limit=limit)
 
     async def sink_statuses(
         self, sinks: Sequence[ConfiguredSink], pending: PendingSummary
