@@ -5,9 +5,12 @@ max_line_length = 120
 read_globals = { "KEYS", "ARGV", "redis", "cjson" }
 
 local clock = { "CLOCK", "STEP", "SEEN", "NOW", "WALL", "whole" }
+local rights = { "ASKS_RIGHTS", "refuse", "allow", "is_taken", "must", "take_fault" }
+local ids = { "open_ids", "is_seen", "make_place", "remember", "free_ids" }
 local item = { "read_item", "head_of", "company_of" }
 local batch = {
-  "DUE", "BATCH", "LAST", "OVERDUE_MS", "FOLLOWED", "count", "write_counts", "publish", "clear", "hand_over",
+  "DUE", "ASIDE", "BATCH", "LAST", "OVERDUE_MS", "FOLLOWED", "bytes_read", "count", "write_counts", "publish",
+  "remember_phone", "clear", "set_aside", "hand_over",
 }
 local delivery = {
   "SINK", "RETRY", "ATTEMPTS", "BODIES", "FIXED", "is_fixed", "count", "note", "wait_in_line", "next_of",
@@ -31,9 +34,12 @@ end
 
 files["rfctl/store/lua/shared/clock.lua"] = { ignore = exported(clock) }
 files["rfctl/store/lua/shared/item.lua"] = { read_globals = clock, ignore = exported(item) }
-files["rfctl/store/lua/shared/batch.lua"] = { read_globals = join(clock, item), ignore = exported(batch) }
+files["rfctl/store/lua/shared/rights.lua"] = { ignore = exported(rights) }
+files["rfctl/store/lua/shared/ids.lua"] = { read_globals = join(clock, rights), ignore = exported(ids) }
+files["rfctl/store/lua/shared/batch.lua"] = { read_globals = join(clock, rights, item), ignore = exported(batch) }
 files["rfctl/store/lua/shared/delivery.lua"] = { read_globals = clock, ignore = exported(delivery) }
-files["rfctl/store/lua/batches"] = { read_globals = join(clock, item, batch) }
+files["rfctl/store/lua/batches"] = { read_globals = join(clock, rights, item, ids, batch) }
 files["rfctl/store/lua/deliveries"] = { read_globals = join(clock, delivery) }
 files["rfctl/store/lua/clock"] = {}
+files["rfctl/store/lua/layout"] = {}
 files["rfctl/store/lua/output"] = { read_globals = clock }

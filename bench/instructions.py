@@ -10,6 +10,7 @@ Needs valgrind and redis-server. The hash seed is fixed; start-up is taken off b
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import os
 import re
@@ -74,8 +75,8 @@ class AnsweringRedis:
 
     db = 0
 
-    async def run(self, _verb: str, _keys: list[str], args: list[Any]) -> list[int]:
-        return [1, 1, 5000] * ((len(args) - 8) // 9)
+    async def run(self, _verb: str, _shard: Any, _keys: list[str], args: list[Any]) -> list[int]:
+        return [1, 1, 5000] * ((len(args) - 8) // 12)
 
 
 def request(number: int) -> Any:
@@ -148,10 +149,18 @@ def call_add(path: Path, calls: int, each: int) -> None:
                 "rfctl:seen:",
                 86_400_000,
             ]
-            for number in range(call * each, (call + 1) * each):
+            keys = ["rfctl:due", "rfctl:out", "rfctl:totals", "rfctl:phones", "rfctl:set-aside", "rfctl:ids"]
+            phones = [f"7900{number % 500:07d}" for number in range(call * each, (call + 1) * each)]
+            for phone in dict.fromkeys(phones):
+                keys += [f"rapid-fire:{phone}", f"last-msg:{phone}"]
+            keys.append("rfctl:clock")
+            for number, phone in enumerate(phones, start=call * each):
+                mark = hashlib.blake2b(b"%d" % number, digest_size=11).digest()
                 args += [
-                    f"7900{number % 500:07d}",
-                    b"%016d" % number,
+                    phone,
+                    int.from_bytes(mark[:8], signed=True),
+                    int.from_bytes(mark[8:]),
+                    "",
                     86_400,
                     5_000,
                     10,
@@ -159,8 +168,9 @@ def call_add(path: Path, calls: int, each: int) -> None:
                     "",
                     item(number),
                     "",
+                    phone,
                 ]
-            client.evalsha(sha, 3, "rfctl:due", "rfctl:out", "rfctl:totals", *args)
+            client.evalsha(sha, len(keys), *keys, *args, "", "")
 
 
 def item(number: int) -> str:

@@ -20,12 +20,12 @@ async def log_stats(store: Store, every_s: float, stopping: asyncio.Event) -> No
     await sleep_or_stop(stopping, every_s)
     while not stopping.is_set():
         with contextlib.suppress(RfctlError):
-            pending = await store.pending(limit=_MAX_BATCHES)
+            counts = await store.pending_counts(limit=_MAX_BATCHES)
             _log.info(
-                "stats_reported", batches=pending.batches, messages=pending.messages, totals=pending.totals,
+                "stats_reported", batches=counts.batches, messages=counts.messages, totals=counts.totals,
                 pending=[
-                    {"phone": batch.phone, "size": batch.size, "due_in_ms": batch.due_ms - pending.now_ms}
-                    for batch in pending.next_due
+                    {"phone": batch_key, "size": size, "due_in_ms": due_in_ms}
+                    for batch_key, size, due_in_ms in counts.next_due
                 ],
             )  # fmt: skip
         await sleep_or_stop(stopping, every_s)

@@ -14,11 +14,12 @@ batch, and the batch leaves. discard_batch: the pending batch is thrown away (an
 DrainReason = Literal["flush", "shutdown"]
 """Why a batch is handed over before it is due: an operator asks for it, or the last scheduler stops."""
 
-Reason = Literal["quiet", "max-wait", "size", "bypass", "company", "source", "flush", "shutdown"]
+Reason = Literal["quiet", "max-wait", "size", "bypass", "company", "source", "flush", "shutdown", "empty"]
 """Why a batch was handed over, as the output stream has it.
 
 quiet, max-wait and size are the three timers. bypass is a rule's action. company: the next message is another
 company's. source: it differs in its source, platform, account or chat, or only one of the two is simulated.
+empty: the batch said nothing, and was dropped; the output stream has no such entry.
 """
 
 Order = Literal["arrival", "sent"]

@@ -131,6 +131,8 @@ class HandedOver(msgspec.Struct, frozen=True):
     more: bool
     overdue: list[tuple[str, int]]
     """(phone, late_ms) of each batch that was overdue by more than `overdue_ms`."""
+    set_aside: int = 0
+    """How many batches could not be handed over, and are tried again later."""
 
 
 class Batch(msgspec.Struct, frozen=True):

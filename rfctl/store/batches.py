@@ -14,19 +14,20 @@ import msgspec
 
 from rfctl.model.closed_sets import Action, DrainReason, Order
 from rfctl.model.message import Message
-from rfctl.model.stored import Added, Batch, HandedOver, StoredMessage, decode_item, encode_item
+from rfctl.model.stored import Added, Batch, HandedOver, decode_item, encode_item
 from rfctl.store import replies
-from rfctl.store.keys import Keyspace, ShardKeys, batch_key_of, is_hashed
+from rfctl.store.batch_heads import BatchHead, read_heads
+from rfctl.store.keys import Keyspace, ShardKeys, batch_key_of, is_hashed, phone_range, split_phone_entry
 
 if TYPE_CHECKING:
     from rfctl.store.connection import Connection
 
 _LAST_MSG_LIVES_MS = 86_400_000
-_HIDDEN = "&*"
-"""Matches the batch keys that do not follow from a phone alone: an account, company or chat is in them."""
-_INDEX_PAGE = 1000
-_FIRSTS_PAGE = 100
-"""How many batch keys, and how many first messages, a call reads; messages may be long."""
+_INDEX_PAGE = 500
+_REJECTED = {
+    -1: "its key in Redis holds another kind of value",
+    -2: "the batch before it cannot be handed over, and must not be mixed with it",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Addition(msgspec.Struct, frozen=True, gc=False):
     """One message with the decisions about it.
 
     `batch_key` names its batch. Its id is remembered by `dedupe_key` (16 bytes) for `dedupe_s` seconds. `action` is
-    what becomes of the batch at once ("" lets it wait).
+    what becomes of the batch at once ("" lets it wait). `older_key` is the id's key in the sets of layout 1, b"" for none.
     """
 
     message: Message
@@ -53,13 +54,16 @@ class Addition(msgspec.Struct, frozen=True, gc=False):
     max_size: int
     max_wait_ms: int
     action: Action = ""
+    older_key: bytes = b""
 
     def args(self) -> list[bytes | str | int]:
         """Return its arguments for the script `add`."""
         message = self.message
         return [
             self.batch_key,
-            self.dedupe_key,
+            int.from_bytes(self.dedupe_key[:8], signed=True),
+            int.from_bytes(self.dedupe_key[8:11]),
+            self.older_key,
             self.dedupe_s,
             self.quiet_ms,
             self.max_size,
@@ -67,6 +71,7 @@ class Addition(msgspec.Struct, frozen=True, gc=False):
             self.action,
             encode_item(message, with_phone=is_hashed(self.batch_key)),
             "" if message.sent_ms is None else message.sent_ms,
+            message.phone,
         ]
 
 
@@ -85,7 +90,10 @@ class Batches:
         self._options = options
 
     def _keys(self, shard: ShardKeys) -> list[str]:
-        return [shard.due, shard.out, shard.totals]
+        return [shard.due, shard.out, shard.totals, shard.phones, shard.set_aside]
+
+    def _keys_of(self, shard: ShardKeys, batch_key: str) -> list[str]:
+        return [*self._keys(shard), shard.batch_prefix + batch_key, shard.last_prefix + batch_key]
 
     def _args(self, shard: ShardKeys) -> list[bytes | str | int]:
         options = self._options
@@ -115,9 +123,12 @@ class Batches:
 
     async def _add(self, shard: ShardKeys, additions: Sequence[Addition]) -> list[Added]:
         args = [*self._args(shard), shard.seen_prefix, _LAST_MSG_LIVES_MS]
+        keys = [*self._keys(shard), shard.ids]
+        for batch_key in dict.fromkeys(addition.batch_key for addition in additions):
+            keys += [shard.batch_prefix + batch_key, shard.last_prefix + batch_key]
         for addition in additions:
             args += addition.args()
-        flat = replies.integers(await self._connection.run("add", shard, self._keys(shard), args))
+        flat = replies.integers(await self._connection.run("add", shard, keys, args))
         return [_added(addition.message, *flat[i * 3 : i * 3 + 3]) for i, addition in enumerate(additions)]
 
     async def hand_over(self, *, longest_ms: int, limit: int = 100) -> HandedOver:
@@ -136,24 +147,29 @@ class Batches:
     ) -> HandedOver:
         args = [*self._args(shard), limit, longest_ms, drain_reason or ""]
         reply = replies.array(await self._connection.run("hand_over", shard, self._keys(shard), args))
-        batches, messages, next_due, now, clamped, more = map(replies.integer, reply[:6])
-        overdue = [(replies.text(phone), replies.integer(late)) for phone, late in replies.pairs(reply[6:])]
+        batches, messages, next_due, now, clamped, more, aside = map(replies.integer, reply[:7])
+        overdue = [(replies.text(phone), replies.integer(late)) for phone, late in replies.pairs(reply[7:])]
         return HandedOver(
-            batches, messages, None if next_due < 0 else next_due, now, clamped, bool(more), overdue
+            batches, messages, None if next_due < 0 else next_due, now, clamped, bool(more), overdue, aside
         )
 
     async def flush(self, batch_key: str) -> tuple[str, int] | None:
-        """Hand one batch over now. Returns the merged message's id and its count, or None when there is no batch."""
+        """Hand one batch over now. Returns the merged message's id and its count, or None when there is no batch.
+
+        The id is "" where the messages said nothing: then they were dropped, and counted.
+        """
         shard = self._home(batch_key)
         args = [*self._args(shard), batch_key, "flush"]
-        reply = replies.array(await self._connection.run("flush", shard, self._keys(shard), args))
+        reply = replies.array(
+            await self._connection.run("flush", shard, self._keys_of(shard, batch_key), args)
+        )
         return (replies.text(reply[0]), replies.integer(reply[1])) if reply else None
 
     async def discard(self, batch_key: str) -> list[bytes]:
         """Clear one batch. Returns its raw items, oldest first; empty when there was none."""
         shard = self._home(batch_key)
         args = [*self._args(shard), batch_key]
-        items = await self._connection.run("discard", shard, self._keys(shard), args)
+        items = await self._connection.run("discard", shard, self._keys_of(shard, batch_key), args)
         return [replies.data(item) for item in replies.array(items)]
 
     async def peek(self, batch_key: str) -> Batch | None:
@@ -171,37 +187,31 @@ class Batches:
     async def find_batches(self, phone: str, chat: str | None = None) -> list[str]:
         """Return the keys of a phone's pending batches, the oldest first; `chat` narrows, "" is the one-to-one chat.
 
-        Some batches are kept apart by account, company or chat. Only their first message tells whose they are: it
-        reads the whole index for them, page by page.
+        The key of a batch that is kept apart by account, company or chat does not follow from the phone: an index has it.
         """
-        plain = batch_key_of(phone)
-        firsts = await self._firsts(self._home(plain), [plain])
+        heads: dict[str, BatchHead] = {}
         for shard in self._shards:
-            async for batch_keys in self._hidden(shard):
-                page = await self._firsts(shard, batch_keys)
-                firsts |= {key: first for key, first in page.items() if first.phone == phone}
-        matches = [key for key, first in firsts.items() if chat is None or first.chat == chat]
-        return sorted(matches, key=lambda key: firsts[key].receivedAt)
+            batch_keys = await self._find_hidden(shard, phone)
+            if shard is self._home(batch_key_of(phone)):
+                batch_keys.append(batch_key_of(phone))
+            heads |= await read_heads(self._connection, shard, batch_keys)
+        matches = [key for key, head in heads.items() if head.size and chat in (None, head.chat)]
+        return sorted(matches, key=lambda key: heads[key].received_ms)
 
-    async def _hidden(self, shard: ShardKeys) -> AsyncIterator[list[str]]:
-        """Yield the hidden batch keys of the index, page by page, by cursor: places in it change meanwhile."""
-        cursor = "0"
-        while True:
-            command = ("ZSCAN", shard.due, cursor, "MATCH", _HIDDEN, "COUNT", _INDEX_PAGE)
-            position, page = replies.array(await self._connection.call(*command))
-            cursor, keys = replies.text(position), [batch_key for batch_key, _ in replies.scores(page)]
-            for start in range(0, len(keys), _FIRSTS_PAGE):
-                yield keys[start : start + _FIRSTS_PAGE]
-            if cursor == "0":
-                return
+    async def _find_hidden(self, shard: ShardKeys, phone: str) -> list[str]:
+        entries = await self._connection.call("ZRANGEBYLEX", shard.phones, *phone_range(phone))
+        pairs = [split_phone_entry(entry) for entry in replies.texts(entries)]
+        return [batch_key for owner, batch_key in pairs if owner == phone]
 
-    async def _firsts(self, shard: ShardKeys, batch_keys: list[str]) -> dict[str, StoredMessage]:
-        items = await self._connection.calls([("LINDEX", shard.batch_prefix + key, 0) for key in batch_keys])
-        return {
-            batch_key: decode_item(replies.data(item))
-            for batch_key, item in zip(batch_keys, items, strict=True)
-            if item is not None
-        }
+
+async def scan_members(connection: Connection, key: str) -> AsyncIterator[list[str]]:
+    """Yield the members of a sorted set, page by page, by cursor: places in it change meanwhile."""
+    cursor, is_begun = "0", False
+    while cursor != "0" or not is_begun:
+        reply = await connection.call("ZSCAN", key, cursor, "COUNT", _INDEX_PAGE)
+        position, page = replies.array(reply)
+        cursor, is_begun = replies.text(position), True
+        yield replies.texts(replies.array(page)[::2])
 
 
 def _sum(answers: list[HandedOver]) -> HandedOver:
@@ -214,9 +224,9 @@ def _sum(answers: list[HandedOver]) -> HandedOver:
         clamped=sum(answer.clamped for answer in answers),
         more=any(answer.more for answer in answers),
         overdue=[batch for answer in answers for batch in answer.overdue],
+        set_aside=sum(answer.set_aside for answer in answers),
     )
 
 
 def _added(message: Message, state: int, size: int, due_in_ms: int) -> Added:
-    rejected = "its key in Redis holds another kind of value" if state < 0 else ""
-    return Added(message.phone, state == 1, size, due_in_ms, rejected)
+    return Added(message.phone, state == 1, size, due_in_ms, _REJECTED.get(state, ""))

@@ -52,6 +52,17 @@ def is_hashed(batch_key: str) -> bool:
     return batch_key.startswith(("#", "&"))
 
 
+def phone_range(phone: str) -> tuple[str, str]:
+    """Return the bounds, by bytes, of a phone's entries in the index of phones."""
+    return f"[{phone}\0&", f"({phone}\0'"
+
+
+def split_phone_entry(entry: str) -> tuple[str, str]:
+    """Return the phone and the batch key of an entry of the index of phones. A phone may have any character."""
+    phone, _, batch_key = entry.rpartition("\0")
+    return phone, batch_key
+
+
 def dedupe_key(batch_key: str, *scope: str) -> bytes:
     """Return the 16 bytes by which an id is remembered. `scope` is whose id it is, and last the id itself.
 
@@ -115,6 +126,16 @@ class CommonKeys:
         """Hash of the sinks that an operator or a receiver paused: name → why, as JSON."""
         return f"{self.prefix}rfctl:paused"
 
+    @property
+    def sweep(self) -> str:
+        """Hash of what the last sweep found: its time, and what an operator should know of."""
+        return f"{self.prefix}rfctl:sweep"
+
+    @property
+    def sweep_lease(self) -> str:
+        """Which daemon sweeps now. It expires, and has no message in it."""
+        return f"{self.prefix}rfctl:sweep:lease"
+
     def alias(self, channel: str, alias: str) -> str:
         """Return the key that has the phone of a sender's second id."""
         return f"{self.prefix}rfctl:alias:" + _digest(json.dumps([channel, alias]))
@@ -168,8 +189,23 @@ class ShardKeys:
 
     @property
     def seen_prefix(self) -> str:
-        """`rfctl:seen:<window>:<n>` are the sets of ids seen. They expire, and have no message in them."""
+        """`rfctl:seen:<window>:<n>` are the sets of ids of layout 1. They expire, and have no message in them."""
         return self._own("rfctl:seen:")
+
+    @property
+    def ids(self) -> str:
+        """Hash of the segments of ids seen, by window (s); `…:<window>:<segment>:<part>` are the sets of ids."""
+        return self._own("rfctl:ids")
+
+    @property
+    def phones(self) -> str:
+        """Sorted set without scores of `phone NUL batch key`: the batches whose key does not follow from a phone alone."""
+        return self._own("rfctl:phones")
+
+    @property
+    def set_aside(self) -> str:
+        """Hash of the batches that could not be handed over: batch key → why, as JSON."""
+        return self._own("rfctl:set-aside")
 
     @property
     def due(self) -> str:

@@ -10,13 +10,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from rfctl.model.stored import decode_item
 from rfctl.store import replies
+from rfctl.store.batch_heads import read_heads, read_oldest
 from rfctl.store.keys import ShardKeys, is_hashed
 from rfctl.store.output_stream import ConsumerGroup, OutputStream
 
 if TYPE_CHECKING:
-    from rfctl.store.connection import Command, Connection
+    from rfctl.store.connection import Connection
 
 OLDEST_AMONG = 1000
 """`PendingSummary.oldest_ms` is exact up to so many pending batches a shard, else among the soonest due."""
@@ -100,7 +100,7 @@ async def _of_shard(
         batches=replies.integer(batches),
         messages=_messages(totals),
         overdue=replies.integer(overdue),
-        oldest_ms=await _oldest(connection, shard, [batch_key for batch_key, _ in dues]),
+        oldest_ms=await read_oldest(connection, shard, [batch_key for batch_key, _ in dues]),
         next_due_ms=dues[0][1] if dues else None,
         totals=totals,
         out_length=replies.integer(out_length),
@@ -114,39 +114,56 @@ def _messages(totals: Mapping[str, int]) -> int:
     return max(0, totals.get("messages_in", 0) - gone)
 
 
-async def _oldest(connection: Connection, shard: ShardKeys, batch_keys: list[str]) -> int | None:
-    if not batch_keys:
-        return None
-    firsts = await connection.calls(
-        [("LINDEX", shard.batch_prefix + batch_key, 0) for batch_key in batch_keys]
-    )
-    times = [decode_item(replies.data(first)).receivedAt for first in firsts if first is not None]
-    return min((time for time in times if time), default=None)
-
-
 async def _next_due(
     connection: Connection, shard: ShardKeys, dues: list[tuple[str, int]]
 ) -> list[PendingBatch]:
     if not dues:
         return []
-    commands: list[Command] = []
-    for batch_key, _ in dues:
-        key = shard.batch_prefix + batch_key
-        commands += [("LLEN", key), ("GET", shard.last_prefix + batch_key), ("LINDEX", key, 0)]
-    flat = await connection.calls(commands)
+    lasts = await connection.calls([("GET", shard.last_prefix + batch_key) for batch_key, _ in dues])
+    heads = await read_heads(connection, shard, [batch_key for batch_key, _ in dues])
     batches = []
-    for place, (batch_key, due) in enumerate(dues):
-        size, last, first = flat[place * 3 : place * 3 + 3]
-        if size:  # else it has left since the index was read
-            phone, chat = _sender(batch_key, first)
+    for (batch_key, due), last in zip(dues, lasts, strict=True):
+        head = heads[batch_key]
+        if head.size:  # else it has left since the index was read
+            phone, chat = (head.phone or batch_key, head.chat) if is_hashed(batch_key) else (batch_key, "")
             last_ms = replies.integer(last) if last else None
-            batches.append(PendingBatch(phone, replies.integer(size), due, last_ms, batch_key, chat))
+            batches.append(PendingBatch(phone, head.size, due, last_ms, batch_key, chat))
     return batches
 
 
-def _sender(batch_key: str, first_item: object) -> tuple[str, str]:
-    """Return the phone and the chat behind a batch key; behind a hash only the message tells them."""
-    if is_hashed(batch_key) and first_item is not None:
-        first = decode_item(replies.data(first_item))
-        return first.phone or batch_key, first.chat
-    return batch_key, ""
+@dataclass(frozen=True, slots=True)
+class PendingCounts:
+    """How much is pending, and the totals so far, over all shards. `next_due` has batch key, size and due in ms."""
+
+    batches: int
+    messages: int
+    totals: dict[str, int]
+    next_due: list[tuple[str, int, int]]
+
+
+async def read_counts(
+    connection: Connection, shards: Sequence[ShardKeys], *, limit: int = 10
+) -> PendingCounts:
+    """Return what is pending without a look at any message; it lists the `limit` batches that are due soonest."""
+    now = await connection.now_ms(shards[0])
+    batches, all_totals, next_due = 0, [], []
+    for shard in shards:
+        count, flat, head = await connection.calls(
+            [
+                ("ZCARD", shard.due),
+                ("HGETALL", shard.totals),
+                ("ZRANGE", shard.due, 0, limit - 1, "WITHSCORES"),
+            ]
+        )
+        batches += replies.integer(count)
+        all_totals.append(replies.counts(flat))
+        next_due += [(due - now, batch_key, shard) for batch_key, due in replies.scores(head)]
+    soonest = sorted(next_due, key=lambda batch: batch[0])[:limit]
+    sizes = await connection.calls([("LLEN", shard.batch_prefix + key) for _, key, shard in soonest])
+    totals = _sum(all_totals)
+    return PendingCounts(
+        batches,
+        _messages(totals),
+        totals,
+        [(key, replies.integer(size), due) for (due, key, _), size in zip(soonest, sizes, strict=True)],
+    )

@@ -19,7 +19,7 @@ from rfctl.store.layout import check_layout, claim_layout, ensure_instance_id
 from rfctl.store.orphaned_groups import OrphanedGroup, read_orphaned_groups
 from rfctl.store.output_stream import ConsumerGroup, OutputStream
 from rfctl.store.paused_sinks import PausedSinks
-from rfctl.store.pending import PendingSummary, read_pending
+from rfctl.store.pending import PendingCounts, PendingSummary, read_counts, read_pending
 from rfctl.store.pending_keys import PendingKeys
 from rfctl.store.person import Person, find_person
 from rfctl.store.quarantine import Quarantine
@@ -129,6 +129,10 @@ class Store:
     async def pending(self, *, limit: int = 20) -> PendingSummary:
         """Return what is pending and what has been; list the `limit` batches that are due soonest."""
         return await read_pending(self._connection, self.shards, self.output, limit=limit)
+
+    async def pending_counts(self, *, limit: int = 10) -> PendingCounts:
+        """Return what is pending without a look at any message, and the `limit` batches that are due soonest."""
+        return await read_counts(self._connection, self.shards, limit=limit)
 
     async def sink_statuses(
         self, sinks: Sequence[ConfiguredSink], pending: PendingSummary

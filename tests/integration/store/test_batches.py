@@ -392,14 +392,6 @@ async def test_same_id_of_another_account_or_source_is_another_message(connectio
     assert (await batches.add([Message(phone=PHONE, text="a", id="1", channel="other")]))[0].added
 
 
-async def test_a_source_remembers_its_ids_for_its_own_time(connection: Connection) -> None:
-    batches = make_rig(connection, dedupe_s=50, source_dedupe_s={"slow": 700_000})
-    await batches.add([message("a"), Message(phone="7", text="b", id="1", channel="slow")])
-    keys = [key.decode() for key in await connection.call("KEYS", "rfctl:seen:*")]
-    lives = {key.split(":")[2]: await connection.call("TTL", key) for key in keys}
-    assert lives == {"50": 100, "700000": 1_400_000}
-
-
 async def test_edit_and_deletion_change_the_text_and_keep_the_originals(connection: Connection) -> None:
     batches = make_rig(connection, separator="|")
     await batches.add(

@@ -1,39 +1,50 @@
 -- flags=allow-oom: it frees memory, and must work when there is none left
--- include: shared/clock, shared/item, shared/batch
+-- include: shared/clock, shared/rights, shared/item, shared/batch
 -- Hands over what is due, or everything, up to a limit a call so that a call stays short.
--- KEYS  1 index of due times (zset)   2 output stream   3 totals (hash)
+-- KEYS  1 index of due times (zset)   2 output stream   3 totals (hash)   4 phones of hashed batch keys (zset)
+--       5 batches set aside (hash)
 -- ARGV  1 batch prefix   2 last-msg prefix   3 separator   4 order: arrival|sent   5 overdue_ms   6 events channel
 --       7 most batches   8 longest wait, ms: a due time further away is clamped (the clock jumped back)
 --       9 '' for what is due | a reason: everything, and this one for what was not due yet
--- Returns batches, messages, next due (Unix ms, -1: nothing pending), now (Unix ms), clamped, more is due (0|1),
---         then phone and late_ms of each batch that was overdue by more than overdue_ms.
+-- Returns batches, messages, next due (Unix ms, -1: nothing pending), now (Unix ms), clamped, more is due (0|1), set
+--         aside, then phone and late_ms of each batch that was overdue by more than overdue_ms.
+-- A batch that cannot be handed over holds up no other. What Redis refused is the answer, after the others have left.
 local LIMIT, LONGEST_MS, ALL = tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[9] ~= ''
 local SEEN_EVERY_MS, SLEWED_MS = 5000, 60000
-local MOST_MESSAGES = 2000  -- a call's length goes by messages too
-local batches, messages, clamped, overdue = 0, 0, 0, {}
+local MOST_MESSAGES, MOST_BYTES = 2000, 1000000  -- a call's length goes by messages and by bytes too
+local MOST_FAULTS = 3
+local batches, messages, clamped, aside, overdue = 0, 0, 0, 0, {}
+if ASKS_RIGHTS then
+  allow('ZADD', DUE)
+else
+  redis.call('ZADD', DUE, 'XX', 0, '')
+end
 
 local function last_wait(batch_key)
   local item = redis.pcall('LINDEX', BATCH .. batch_key, -1)
-  return type(item) == 'string' and read_item(item) or { at = NOW, wait = 0 }
+  if type(item) ~= 'string' then return { at = NOW, wait = 0 } end
+  local ok, last = pcall(read_item, item)
+  return ok and last or { at = NOW, wait = 0 }
 end
 
-local function reason_of(batch_key, due)
-  if due > NOW then return ARGV[9] end
-  local last = last_wait(batch_key)
-  return last.at + last.wait <= due and 'quiet' or 'max-wait'
-end
-
--- Another daemon may know a rule that lets a message wait longer than all that this one knows: the item says so.
+-- Another daemon may know a rule that lets a message wait longer than all that this one knows: the item says so. Many
+-- such batches fill a page: then the pages are looked at in turn, one a second.
+-- Returns whether a whole page was clamped, so that there may be more.
 local function clamp()
   local furthest = '(' .. whole(NOW + LONGEST_MS)
-  local far = redis.call('ZREVRANGEBYSCORE', DUE, '+inf', furthest, 'WITHSCORES', 'LIMIT', 0, LIMIT)
+  local pages = math.ceil(redis.call('ZCOUNT', DUE, furthest, '+inf') / LIMIT)
+  if pages == 0 then return false end
+  local skipped = math.floor(NOW / 1000) % pages * LIMIT
+  local far = redis.call('ZREVRANGEBYSCORE', DUE, '+inf', furthest, 'WITHSCORES', 'LIMIT', skipped, LIMIT)
   for i = 1, #far, 2 do
     local last = last_wait(far[i])
-    if last.at > NOW or tonumber(far[i + 1]) > last.at + last.wait then
+    local is_wrong = last.at > NOW or tonumber(far[i + 1]) > last.at + last.wait
+    if is_wrong and redis.call('HEXISTS', ASIDE, far[i]) == 0 then
       redis.call('ZADD', DUE, whole(NOW + last.wait), far[i])
       clamped = clamped + 1
     end
   end
+  return clamped > 0 and pages > 1
 end
 
 -- The latest time is written down now and then, for a daemon that starts later. Behind a jump the steady clock runs 2 %
@@ -41,27 +52,40 @@ end
 local function keep_clock()
   local since = SEEN and NOW - SEEN
   if since and since < SEEN_EVERY_MS then return end
-  redis.call('HSET', CLOCK, 'seen', whole(NOW))
+  redis.pcall('HSET', CLOCK, 'seen', whole(NOW))
   if since and STEP ~= 0 then
     local most = math.floor(math.min(since, SLEWED_MS) / 50)
-    redis.call('HSET', CLOCK, 'step', whole(STEP - math.max(-most, math.min(most, STEP))))
+    redis.pcall('HSET', CLOCK, 'step', whole(STEP - math.max(-most, math.min(most, STEP))))
   end
 end
 
-if not ALL then clamp() end
+local gone, faults, first_fault = 0, 0, nil
+local function leave(batch_key, due)
+  local ok, id, size, late, phone = pcall(hand_over, batch_key, due > NOW and ARGV[9] or '', math.min(due, NOW))
+  local fault = take_fault()
+  if ok then gone = gone + 1 end
+  if ok and id then
+    batches, messages = batches + 1, messages + size
+    if late > OVERDUE_MS then table.insert(overdue, phone); table.insert(overdue, late) end
+  elseif fault then
+    faults, first_fault = faults + 1, first_fault or fault
+  elseif not ok then
+    aside = aside + 1
+    pcall(set_aside, batch_key, id)
+    first_fault = first_fault or take_fault()
+  end
+end
+
+local clamps_more = not ALL and clamp()
 local till = ALL and '+inf' or whole(NOW)
 local names = redis.call('ZRANGEBYSCORE', DUE, '-inf', till, 'WITHSCORES', 'LIMIT', 0, LIMIT)
 for i = 1, #names, 2 do
-  if messages >= MOST_MESSAGES then break end
-  local batch_key, due = names[i], tonumber(names[i + 1])
-  local id, size, late, phone = hand_over(batch_key, reason_of(batch_key, due), math.min(due, NOW))
-  if id then
-    batches, messages = batches + 1, messages + size
-    if late > OVERDUE_MS then table.insert(overdue, phone); table.insert(overdue, late) end
-  end
+  if messages >= MOST_MESSAGES or bytes_read() >= MOST_BYTES or faults >= MOST_FAULTS then break end
+  leave(names[i], tonumber(names[i + 1]))
 end
 write_counts()
 keep_clock()
+if first_fault then return redis.error_reply(first_fault) end
 local next_due = tonumber(redis.call('ZRANGE', DUE, 0, 0, 'WITHSCORES')[2] or -1)
-local more = next_due ~= -1 and (ALL or next_due <= NOW) and 1 or 0
-return { batches, messages, next_due, NOW, clamped, more, unpack(overdue) }
+local is_left = next_due ~= -1 and (next_due <= NOW or (ALL and gone > 0))
+return { batches, messages, next_due, NOW, clamped, (is_left or clamps_more) and 1 or 0, aside, unpack(overdue) }

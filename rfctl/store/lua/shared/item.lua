@@ -1,7 +1,7 @@
 -- How one stored message is read. Needs shared/clock.
 -- Gives: read_item(item), head_of(part), company_of(part).
 -- A part is one message: json and text (both JSON), sent, at and wait (ms), and for an item that we wrote also
--- belongs (whose it is, as JSON), company (as JSON), id, and stop (where its text ends).
+-- belongs (whose it is besides its company, as JSON), company (as JSON), id, and stop (where its text ends).
 
 -- cjson also takes NaN, Infinity and hexadecimal numbers, which no reader behind us does.
 local function is_json(item)
@@ -17,9 +17,8 @@ local function read_item(item)
   local stop = string.find(item, '","companyId":', 1, true)
   local sent, at, wait = string.match(item, ',"timestamp":(%d+),"receivedAt":(%d+),"waitMs":(%d+)}$')
   if stop and at and string.sub(item, 1, 12) == '{"message":"' then
-    return { json = item, text = string.sub(item, 12, stop),
-      belongs = string.match(item, '^(.-),"messageId":', stop + 1),
-      company = string.match(item, '^,"companyId":(.-),"channel":', stop + 1),
+    local company, belongs = string.match(item, '^,"companyId":(.-)(,"channel":.-),"messageId":', stop + 1)
+    return { json = item, text = string.sub(item, 12, stop), belongs = belongs, company = company,
       id = string.match(item, ',"messageId":"(.-)","', stop),
       sent = tonumber(sent), at = tonumber(at), wait = tonumber(wait), stop = stop }
   end
@@ -37,7 +36,7 @@ local function head_of(part)
   return cjson.decode('{"_":0' .. string.sub(part.json, part.stop + 1, till - 1) .. '}')
 end
 
--- The company as the output stream has it: text, '' for none.
+-- The company as the output stream has it: text, '' for none. Two are the same when their text is.
 local function company_of(part)
   if not part.company or part.company == 'null' then return '' end
   local is_text = string.sub(part.company, 1, 1) == '"'
