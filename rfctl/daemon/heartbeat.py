@@ -12,6 +12,8 @@ from collections.abc import Awaitable, Callable, Sequence
 import msgspec
 
 from rfctl import __version__
+from rfctl.assembly.rights import build_keyspace
+from rfctl.assembly.sinks import list_forwarded_sinks
 from rfctl.config.settings import Settings
 from rfctl.errors import RfctlError
 from rfctl.store import DaemonRecord, Daemons
@@ -20,7 +22,9 @@ from rfctl.timing import sleep_or_stop
 BEAT_S = 2.0
 
 
-def build_record(settings: Settings, daemon_id: str, listener: str) -> DaemonRecord:
+def build_record(
+    settings: Settings, daemon_id: str, listener: str = "", *, is_rolling_out: bool = False
+) -> DaemonRecord:
     """Return the record of this process; `listener` is its URL, or ""."""
     batching = settings.batching
     return DaemonRecord(
@@ -35,11 +39,20 @@ def build_record(settings: Settings, daemon_id: str, listener: str) -> DaemonRec
         max_size=batching.max_size,
         max_wait_ms=batching.max_wait_ms,
         separator=batching.separator,
+        order=batching.order,
+        split_by=tuple(batching.split_by),
+        output=build_keyspace(settings).output_stream,
+        sinks={name: sink.type for name, sink in list_forwarded_sinks(settings).items()},
+        is_rolling_out=is_rolling_out,
     )
 
 
 class Heartbeat:
-    """Writes a daemon's record. `turn_age_ms` returns the age of the last turn; `after` runs after each beat."""
+    """Writes a daemon's record, and deletes those of the dead.
+
+    `turn_age_ms` returns the age of the last turn. `after` runs after each beat, `on_death` with the id of each daemon
+    whose record was deleted.
+    """
 
     def __init__(
         self,
@@ -47,11 +60,13 @@ class Heartbeat:
         record: DaemonRecord,
         turn_age_ms: Callable[[], int],
         after: Sequence[Callable[[], Awaitable[None]]] = (),
+        on_death: Callable[[str], Awaitable[None]] | None = None,
     ) -> None:
         self._daemons = daemons
         self._record = record
         self._turn_age_ms = turn_age_ms
         self._after = after
+        self._on_death = on_death
 
     def reconfigure(self, record: DaemonRecord) -> None:
         """Write another record from now on; the time of the start stays."""
@@ -60,10 +75,15 @@ class Heartbeat:
     async def _write_record(self) -> None:
         self._record = await self._daemons.write(self._record, age_ms=self._turn_age_ms())
 
+    async def _forget_dead(self) -> None:
+        for daemon_id in await self._daemons.forget_dead():
+            if self._on_death is not None:
+                await self._on_death(daemon_id)
+
     async def run(self, stopping: asyncio.Event) -> None:
         """Beat until `stopping` is set. It logs no failure of Redis: the scheduler does."""
         while not stopping.is_set():
-            for step in (self._write_record, self._daemons.forget_dead, *self._after):
+            for step in (self._write_record, self._forget_dead, *self._after):
                 with contextlib.suppress(RfctlError):
                     await step()
             await sleep_or_stop(stopping, BEAT_S)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from rfctl.errors import BadRequestError, RfctlError
-from rfctl.ingest.access import is_allowed
+from rfctl.ingest.access import is_allowed, is_local
 from rfctl.ingest.receiver import Receiver, SignatureRejectedError
 from rfctl.ingest.responses import make_error_response, make_json_response
 from rfctl.model.message import normalize_phone
@@ -30,13 +30,14 @@ RETRY_AFTER_S = "5"
 class Webhook:
     """The HTTP endpoints. `admin_token` opens the statistics and the deletion of batches.
 
-    `check_readiness` returns whether the daemon can do its work, and facts about it.
+    `check_readiness` returns the word why the daemon cannot do its work ("" if it can), and facts about it that are for
+    this machine or the bearer of the token alone.
     """
 
     receiver: Receiver
     store: Store
     admin_token: str
-    check_readiness: Callable[[], Awaitable[tuple[bool, dict[str, Any]]]]
+    check_readiness: Callable[[], tuple[str, dict[str, Any]]]
 
     def create_app(self) -> Starlette:
         """Return the ASGI app."""
@@ -115,12 +116,13 @@ class Webhook:
         """Answer that the process is alive."""
         return make_json_response({"status": "ok"})
 
-    async def report_readiness(self, request: Request) -> Response:  # noqa: ARG002
-        """Answer whether this daemon can do its work, and on which Redis."""
-        ready, facts = await self.check_readiness()
-        return make_json_response(
-            {"status": "ready" if ready else "not ready", **facts}, 200 if ready else 503
-        )
+    async def report_readiness(self, request: Request) -> Response:
+        """Answer whether this daemon can do its work; strangers get one word why not, and no fact."""
+        reason, facts = self.check_readiness()
+        answer = {"status": "not ready", "reason": reason} if reason else {"status": "ready"}
+        if is_allowed(request, self.admin_token) or is_local(request):
+            answer |= facts
+        return make_json_response(answer, 503 if reason else 200)
 
 
 async def _answer_bad_request(request: Request, problem: Exception) -> Response:

@@ -1,0 +1,54 @@
+"""Keys apart from all others, on which the very scripts that carry messages can be tried."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rfctl.store.keys import Keyspace, ShardKeys
+
+if TYPE_CHECKING:
+    from rfctl.store.connection import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class _ScratchShard(ShardKeys):
+    """A shard whose clock is that of a real shard: a jump of the server's clock is one jump."""
+
+    real_clock: str = ""
+
+    @property
+    def clock(self) -> str:
+        """The real shard's clock."""
+        return self.real_clock
+
+
+@dataclass(frozen=True, slots=True)
+class ScratchKeyspace(Keyspace):
+    """The scratch keys of one shard: a keyspace of a single shard, in the slot of the real one."""
+
+    shard: ShardKeys | None = None
+
+    @classmethod
+    def beside(cls, shard: ShardKeys, name: str) -> ScratchKeyspace:
+        """Return the keys for a name, beside those of a shard."""
+        prefix = f"{shard.prefix}rfctl:{name}:"
+        scratch = _ScratchShard(shard.tag, f"{prefix}out", prefix, shard.number, shard.clock)
+        return cls(0, scratch.stream, prefix, scratch)
+
+    def all(self) -> list[ShardKeys]:
+        """Return the one shard."""
+        assert self.shard is not None  # noqa: S101 - `beside` makes it
+        return [self.shard]
+
+
+async def delete_scratch_keys(
+    connection: Connection, shard: ShardKeys, sink: str, batch_keys: Sequence[str]
+) -> None:
+    """Delete every key that stays behind when something on a scratch shard was broken off. Raises RfctlError."""
+    keys = shard.sink(sink)
+    own = [shard.due, shard.out, shard.totals, shard.dead, shard.common.instance_id]
+    of_sink = [keys.waiting, keys.retry, keys.attempts, keys.bodies, keys.lease]
+    of_batches = [prefix + key for key in batch_keys for prefix in (shard.batch_prefix, shard.last_prefix)]
+    await connection.calls([("DEL", key) for key in own + of_sink + of_batches])
