@@ -40,7 +40,7 @@ _REASONS_BY_CODE = {
     "NOREPLICAS": "no-replicas", "MASTERDOWN": "read-only", "CLUSTERDOWN": "cluster", "TRYAGAIN": "cluster",
 }  # fmt: skip
 _REASONS_BY_FINDING = {
-    "processor_missing": "no-processor", "sink_unserved": "no-forwarder", "delivery_stalled": "stalled-sink",
+    "processor_missing": "no-processor", "sink_unserved": "no-forwarder", "delivery_stalled": "stalled-sink", "sink_stalled": "stalled-sink",
     "eviction_enabled": "evicting",
 }  # fmt: skip
 """Findings that make a daemon not ready. A receiver that fails is not among them: its messages wait in Redis."""

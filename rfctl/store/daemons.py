@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -43,7 +43,7 @@ class DaemonRecord(msgspec.Struct, frozen=True, kw_only=True):
     max_size: int = 0
     max_wait_ms: int = 0
     separator: str = " "
-    order: str = ""
+    order: Order = "arrival"
     split_by: tuple[str, ...] = ()
     output: str = ""
     sinks: dict[str, str] = {}
@@ -110,8 +110,8 @@ def choose_batch_options(records: Sequence[DaemonRecord], own: BatchOptions) -> 
     Without one, or with one of an earlier version, they are the caller's `own`.
     """
     for record in records:
-        if record.is_scheduler and record.order:
-            return replace(own, separator=record.separator, order=cast("Order", record.order))
+        if record.is_scheduler and record.output:
+            return replace(own, separator=record.separator, order=record.order)
     return own
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -47,8 +47,18 @@ async def delete_scratch_keys(
     connection: Connection, shard: ShardKeys, sink: str, batch_keys: Sequence[str]
 ) -> None:
     """Delete every key that stays behind when something on a scratch shard was broken off. Raises RfctlError."""
-    keys = shard.sink(sink)
-    own = [shard.due, shard.out, shard.totals, shard.dead, shard.common.instance_id]
-    of_sink = [keys.waiting, keys.retry, keys.attempts, keys.bodies, keys.lease]
-    of_batches = [prefix + key for key in batch_keys for prefix in (shard.batch_prefix, shard.last_prefix)]
-    await connection.calls([("DEL", key) for key in own + of_sink + of_batches])
+    keys = [key for owner in (shard, shard.common, shard.sink(sink)) for key in _list_keys(owner, batch_keys)]
+    ours = [key for key in keys if key.startswith(shard.prefix)]  # the clock is a real shard's
+    await connection.calls([("DEL", key) for key in ours])
+
+
+def _list_keys(owner: object, batch_keys: Sequence[str]) -> Iterator[str]:
+    """Yield each key that an object of keys names: what ends in a colon has a key for each batch."""
+    for name in dir(type(owner)):
+        if name.startswith("_") or not isinstance(getattr(type(owner), name), property):
+            continue
+        key = getattr(owner, name)
+        if isinstance(key, str) and key.endswith(":"):
+            yield from (key + batch_key for batch_key in batch_keys)
+        elif isinstance(key, str):
+            yield key

@@ -220,7 +220,7 @@ async def test_message_is_deferred_while_redis_is_away_and_stored_afterwards(
         assert int(answer.headers["Retry-After"]) > 0
 
         async def away() -> bool:
-            return (await http.get("/readyz")).json().get("reason") == "redis-away"
+            return bool((await http.get("/readyz")).json().get("reason") == "redis-away")
 
         await until(away)
         server.start()

@@ -53,14 +53,18 @@ async def finds(http: httpx.AsyncClient, code: str, *, there: bool = True) -> bo
     return (code in {finding["code"] for finding in findings}) is there
 
 
+def send(client: Redis, *command: str | int) -> Any:
+    return client.execute_command(*command)  # type: ignore[no-untyped-call]
+
+
 def fill(client: Redis) -> Callable[[], Any]:
     client.config_set("maxmemory", 1)
     return lambda: client.config_set("maxmemory", 0)
 
 
 def make_replica(client: Redis) -> Callable[[], Any]:
-    client.execute_command("REPLICAOF", "127.0.0.1", 1)
-    return lambda: client.execute_command("REPLICAOF", "NO", "ONE")
+    send(client, "REPLICAOF", "127.0.0.1", 1)
+    return lambda: send(client, "REPLICAOF", "NO", "ONE")
 
 
 def take_key(client: Redis) -> Callable[[], Any]:
@@ -71,9 +75,9 @@ def take_key(client: Redis) -> Callable[[], Any]:
 
 def deny(*rules: str) -> Callable[[Redis], Callable[[], Any]]:
     def take_away(client: Redis) -> Callable[[], Any]:
-        client.execute_command("ACL", "SETUSER", "rfctl", *rules)
+        send(client, "ACL", "SETUSER", "rfctl", *rules)
         given_back = RIGHTS.grant("rfctl", password="password").split(" ")
-        return lambda: client.execute_command(*given_back)
+        return lambda: send(client, *given_back)
 
     return take_away
 
@@ -200,7 +204,7 @@ async def test_cluster_node_is_refused_before_anything_is_written(
     assert "cluster" in problem.fact
     assert "cluster_enabled" in problem.next
     with server.client() as client:
-        assert client.execute_command("DBSIZE") == 0
+        assert send(client, "DBSIZE") == 0
 
 
 async def test_user_without_a_right_is_refused_before_anything_is_written(
