@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 from urllib.parse import unquote, urlsplit
 
+from rfctl.assembly.store import build_keyspace
 from rfctl.config.settings import Settings
-from rfctl.store import Keyspace
 from rfctl.store.rights import Rights, build_rights
 
 _KINDS = ("list", "stream")
@@ -23,15 +23,15 @@ _QUEUES: dict[str, tuple[str, ...]] = {
 """The commands that the libraries of queues send when they fill one."""
 
 
-def build_keyspace(settings: Settings) -> Keyspace:
-    """Return the keys of these settings."""
-    return Keyspace(settings.redis.shards, settings.output.stream, settings.redis.prefix)
-
-
 def list_destinations(settings: Settings) -> list[str]:
     """Return the templates of the keys that sinks fill in our Redis."""
     keys = [getattr(sink, "key", "") for sink in settings.sinks.values() if sink.type in _KINDS]
     return [key for key in keys if key]
+
+
+def build_store_rights(settings: Settings, db: int) -> Rights:
+    """Return the rights without which rfctl itself, but no library of a queue, cannot do its work in this database."""
+    return build_rights(build_keyspace(settings), db, list_destinations(settings))
 
 
 def build_all_rights(settings: Settings) -> Rights:

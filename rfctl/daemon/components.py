@@ -13,7 +13,7 @@ from functools import partial
 import structlog
 
 from rfctl.assembly.batching import build_rules
-from rfctl.assembly.rights import build_keyspace, list_destinations
+from rfctl.assembly.rights import build_store_rights
 from rfctl.assembly.sinks import list_configured_sinks, list_forwarded_sinks, list_worker_groups, open_targets
 from rfctl.assembly.sources import build_sources, check_exposure, list_insecure_sources
 from rfctl.assembly.store import build_batch_options
@@ -34,7 +34,6 @@ from rfctl.observe import Snapshot, take_snapshot
 from rfctl.sources.generic.node_form import BATCHED
 from rfctl.sources.registry import GENERIC
 from rfctl.store import ConfiguredSink, DaemonRecord, Store
-from rfctl.store.rights import build_rights
 from rfctl.timing import sleep_or_stop, wait_for_any
 
 _log = structlog.get_logger("daemon")
@@ -73,7 +72,7 @@ class Components:
             on_turn=readiness.record_turn,
             on_failure=readiness.record_failed_turn,
         )
-        self.rights = build_rights(build_keyspace(settings), store.db, list_destinations(settings))
+        self.rights = build_store_rights(settings, store.db)
         self.preflight = Preflight(
             store, allow_eviction=settings.redis.allow_eviction, rights=self.rights,
             sinks=list(list_forwarded_sinks(settings)), record=record,

@@ -12,8 +12,8 @@ from collections.abc import Awaitable, Callable, Sequence
 import msgspec
 
 from rfctl import __version__
-from rfctl.assembly.rights import build_keyspace
 from rfctl.assembly.sinks import list_forwarded_sinks
+from rfctl.assembly.store import build_keyspace
 from rfctl.config.settings import Settings
 from rfctl.errors import RfctlError
 from rfctl.store import DaemonRecord, Daemons

@@ -77,6 +77,7 @@ class Watch:
             raise
         except RfctlError as problem:
             self._readiness.record_round(problem)
+            self._look_at = float("-inf")  # whatever ends it, Redis may be another afterwards
             return
         self._readiness.record_round()
         if self._clock() >= self._look_at:

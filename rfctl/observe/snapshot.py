@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from rfctl.errors import RightsMissingError
 from rfctl.store import (
     ConfiguredSink,
     ConsumerGroup,
@@ -77,8 +78,18 @@ async def take_snapshot(
         quarantine=await store.quarantine.count(),
         unread=None if pending.groups or not pending.out_length else await store.read_unread_stream(),
         last_run=await store.read_server_run(),
-        missing_rights=[] if rights is None else await store.find_missing_rights(rights),
+        missing_rights=await _find_missing_rights(store, rights),
         allow_eviction=allow_eviction,
         user=find_user(store.address.url),
         totals_key=store.shards[0].totals,
     )
+
+
+async def _find_missing_rights(store: Store, rights: Rights | None) -> list[MissingRight]:
+    """Return the rights that our user lacks; none if it may not even ask, as a user for reading may not."""
+    if rights is None:
+        return []
+    try:
+        return await store.find_missing_rights(rights)
+    except RightsMissingError:
+        return []
