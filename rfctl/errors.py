@@ -91,9 +91,24 @@ class RedisUnreachableError(RfctlError):
 
 
 class RedisCannotNowError(RfctlError):
-    """Redis answers and cannot serve a call now: it loads its data, is read-only or busy, or has no room."""
+    """Redis answers and cannot serve a call now: it loads its data, is read-only or busy, or has no room.
+
+    `code` is the word with which Redis begins that answer, or "".
+    """
 
     exit_status = TEMPORARY
+
+    def __init__(
+        self,
+        fact: str,
+        *,
+        code: str = "",
+        next: str = "",  # noqa: A002
+        set_by: str = "",
+        overrides: str = "",
+    ) -> None:
+        super().__init__(fact, next=next, set_by=set_by, overrides=overrides)
+        self.code = code
 
 
 class ReplyError(RfctlError):
@@ -112,6 +127,22 @@ class CredentialsRefusedError(RfctlError):
     """Redis wants another password or user than ours, or our user may not do this."""
 
     exit_status = REFUSED_CREDENTIALS
+
+
+class RightsMissingError(CredentialsRefusedError):
+    """Our user of Redis may not do something that messages depend on."""
+
+
+class ClusterNodeError(RfctlError):
+    """This Redis is one node of a cluster, and a URL names one server."""
+
+    exit_status = BAD_SETTINGS
+
+
+class SettingsConflictError(RfctlError):
+    """A living daemon on this Redis runs on settings that ours do not go with."""
+
+    exit_status = BAD_SETTINGS
 
 
 class EvictingRedisError(RfctlError):

@@ -104,6 +104,16 @@ def duration(ms: float) -> str:
     return f"{hours} h {minutes} min"
 
 
+def human_bytes(count: int) -> str:
+    """Return a number of bytes for a person: 12 kB."""
+    size, unit = float(count), "B"
+    for next_unit in ("kB", "MB", "GB", "TB"):
+        if size < 1000:
+            break
+        size, unit = size / 1000, next_unit
+    return f"{size:.0f} {unit}" if size >= 10 or unit == "B" else f"{size:.1f} {unit}"
+
+
 def counted(number: int, what: str) -> str:
     """Return a number with its noun: `1 batch`, `2 batches`, `3 entries`, `0 messages`."""
     if number == 1:

@@ -10,6 +10,11 @@ from rfctl.store import BatchOptions, Keyspace, Store
 from rfctl.store.embedded import find_embedded
 
 
+def build_keyspace(settings: Settings) -> Keyspace:
+    """Return the keys of these settings."""
+    return Keyspace(settings.redis.shards, settings.output.stream, settings.redis.prefix)
+
+
 def build_batch_options(settings: Settings) -> BatchOptions:
     """Return the options that the batch scripts get besides the messages."""
     batching = settings.batching
@@ -30,6 +35,7 @@ def open_store(configuration: Configuration, url: str | None = None, *, max_conn
     settings = configuration.settings
     if url is None and settings.redis.url == EMBEDDED:
         url = find_embedded(find_embedded_folder(configuration)).url
-    keyspace = Keyspace(settings.redis.shards, settings.output.stream, settings.redis.prefix)
     address = configuration.address(url)
-    return Store.open(address, keyspace, build_batch_options(settings), max_connections=max_connections)
+    return Store.open(
+        address, build_keyspace(settings), build_batch_options(settings), max_connections=max_connections
+    )

@@ -25,7 +25,8 @@ _MAX_BACKOFF_S = 2.0
 class Scheduler:
     """Hands over due batches.
 
-    `on_turn` is called after each turn, also after one that Redis did not answer. `clock` counts seconds.
+    `on_turn` is called after each turn, `on_failure` in its place after one that Redis did not serve. `clock` counts
+    seconds.
     """
 
     def __init__(
@@ -34,11 +35,13 @@ class Scheduler:
         *,
         max_sleep_ms: int,
         on_turn: Callable[[], None] = lambda: None,
+        on_failure: Callable[[RfctlError], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._batcher = batcher
         self._max_sleep_ms = max_sleep_ms
         self._on_turn = on_turn
+        self._report_failure = on_failure
         self._clock = clock
         self._woken = asyncio.Event()
         self._asleep_until = 0.0
@@ -80,7 +83,7 @@ class Scheduler:
         try:
             handed_over = await self.step()
         except RfctlError as problem:
-            self._on_turn()
+            self._report_failure(problem)
             return self._on_failure(problem)
         if self._failures:
             _log.info("redis_recovered", failures=self._failures)

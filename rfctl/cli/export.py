@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from importlib import resources
 from pathlib import Path
+from typing import Annotated
 
 import typer
+
+from rfctl.cli.context import invocation
+from rfctl.errors import UsageError
 
 app = typer.Typer(help="Print files for other programs.", no_args_is_help=True)
 
@@ -27,3 +31,38 @@ def export() -> None:
 def unit() -> None:
     """Print the systemd unit: rfctl export unit > /etc/systemd/system/rfctl.service."""
     typer.echo(_unit(), nl=False)
+
+
+@app.command("acl")
+def acl(
+    ctx: typer.Context,
+    user: Annotated[str, typer.Option(help="Name of the user in Redis.")] = "rfctl",
+    server: Annotated[str, typer.Option(help="Version of Redis: 6.2, 7.0, 7.2 or later.")] = "7.0",
+) -> None:
+    """Print the line that makes a user of Redis with the rights that these settings need, and no others.
+
+    Nothing is sent to Redis. Put a password in the place of PASSWORD.
+
+    Examples:  rfctl export acl  |  rfctl export acl --user chat --server 7.2
+    """
+    from rfctl.assembly.rights import build_all_rights
+
+    if not user or any(character.isspace() or character == "\0" for character in user):
+        raise UsageError(f"{user!r} is no name of a user", next="use a name without spaces")
+    run = invocation(ctx)
+    line = build_all_rights(run.configuration(notify=True).settings).grant(user)
+    typer.echo(" ".join([line, *_list_rules_of(server)]))
+
+
+def _list_rules_of(server: str) -> list[str]:
+    """Return what a version of Redis needs besides. Raises UsageError."""
+    major, _, rest = server.partition(".")
+    minor = rest.partition(".")[0] or "0"
+    if not (major.isdigit() and minor.isdigit()):
+        raise UsageError(f"{server!r} is no version of Redis", next="write it as 7.2")
+    version = (int(major), int(minor))
+    if version < (6, 2):
+        raise UsageError(f"rfctl does not work with Redis {server}", next="use Redis 6.2 or later, or Valkey")
+    if version < (7, 0):
+        return ["+unlink"]  # it stands for a flag that such a server does not know
+    return ["+client|setinfo"] if version >= (7, 2) else []

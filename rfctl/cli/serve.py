@@ -19,6 +19,9 @@ def serve(
     ] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")] = None,
+    rollout: Annotated[
+        bool, typer.Option("--rollout", help="Start beside daemons whose settings do not go with these.")
+    ] = False,
 ) -> None:
     """Run the daemon: the webhook takes messages in, the processor hands batches over, the forwarder delivers.
 
@@ -39,4 +42,4 @@ def serve(
     configuration = run.configuration(flags)
     log = configuration.settings.log
     logs.configure(level=log.level, format=log.format, mask=log.mask)
-    run_loop(run_process(configuration, lambda: run.configuration(flags)))
+    run_loop(run_process(configuration, lambda: run.configuration(flags), is_rolling_out=rollout))

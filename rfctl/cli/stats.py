@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from rfctl.assembly.rights import build_store_rights
 from rfctl.assembly.sinks import list_configured_sinks
 from rfctl.cli.context import Invocation, invocation, run_async
 from rfctl.cli.stats_view import as_json, draw
@@ -30,7 +31,11 @@ def stats(
 
 async def _stats(run: Invocation, *, watch: bool, limit: int) -> None:
     async with run.store() as (store, configuration):
-        take = partial(take_snapshot, store, list_configured_sinks(configuration.settings), limit=limit)
+        settings = configuration.settings
+        take = partial(
+            take_snapshot, store, list_configured_sinks(settings), limit=limit,
+            rights=build_store_rights(settings, store.db), allow_eviction=settings.redis.allow_eviction,
+        )  # fmt: skip
         if watch:
             await _watch(run, take)
         elif run.is_json:

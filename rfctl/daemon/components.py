@@ -13,13 +13,21 @@ from functools import partial
 import structlog
 
 from rfctl.assembly.batching import build_rules
-from rfctl.assembly.sinks import list_forwarded_sinks, list_groups, list_notices, open_targets
+from rfctl.assembly.rights import build_store_rights
+from rfctl.assembly.sinks import (
+    list_configured_sinks,
+    list_forwarded_sinks,
+    list_groups,
+    list_notices,
+    open_targets,
+)
 from rfctl.assembly.sources import build_sources, check_exposure, list_insecure_sources
 from rfctl.assembly.store import build_batch_options
 from rfctl.batching import Batcher, Scheduler
 from rfctl.config.options import list_options, value_of
 from rfctl.config.settings import Settings
-from rfctl.daemon.preflight import Preflight
+from rfctl.daemon.canary import Canary
+from rfctl.daemon.preflight import Preflight, check_peers
 from rfctl.daemon.readiness import Readiness
 from rfctl.delivery import Supervisor
 from rfctl.errors import RedisUnreachableError, RfctlError
@@ -29,9 +37,10 @@ from rfctl.ingest.receiver import Receiver
 from rfctl.model.closed_sets import Role
 from rfctl.model.message import Message
 from rfctl.model.stored import Added
+from rfctl.observe import Snapshot, take_snapshot
 from rfctl.sources.generic.node_form import BATCHED
 from rfctl.sources.registry import GENERIC
-from rfctl.store import Store
+from rfctl.store import ConfiguredSink, DaemonRecord, Store
 from rfctl.timing import sleep_or_stop, wait_for_any
 
 _log = structlog.get_logger("daemon")
@@ -55,15 +64,26 @@ class Components:
         daemon_id: str,
         redis_url: str,
         on_end: Callable[[asyncio.Task[None]], None],
+        record: DaemonRecord | None = None,
     ) -> None:
         self.settings = settings
         self.store = store
         self._readiness = readiness
+        self.run_id = "?"
+        """The run id of the server at the last snapshot."""
         self.batcher = Batcher(store, build_rules(settings))
         self.scheduler = Scheduler(
-            self.batcher, max_sleep_ms=self._max_sleep_ms(), on_turn=readiness.record_turn
+            self.batcher,
+            max_sleep_ms=self._max_sleep_ms(),
+            on_turn=readiness.record_turn,
+            on_failure=readiness.record_failed_turn,
         )
-        self.preflight = Preflight(store, allow_eviction=settings.redis.allow_eviction)
+        self.rights = build_store_rights(settings, store.db)
+        self.preflight = Preflight(
+            store, allow_eviction=settings.redis.allow_eviction, rights=self.rights,
+            sinks=list(list_forwarded_sinks(settings)), record=record,
+        )  # fmt: skip
+        self.canary = Canary(store, daemon_id, self.preflight, list(list_forwarded_sinks(settings)))
         self.receiver = Receiver(
             build_sources(settings),
             GroupCommit(self._add),
@@ -138,6 +158,26 @@ class Components:
         if not self.has_role("processor"):
             self._readiness.record_turn()
 
+    async def take_snapshot(self) -> Snapshot:
+        """Return what is going on, for the findings. Raises RfctlError."""
+        snapshot = await take_snapshot(
+            self.store, self.list_sinks(), limit=0, rights=self.rights,
+            allow_eviction=self.settings.redis.allow_eviction,
+        )  # fmt: skip
+        self.run_id = snapshot.server.run_id
+        return snapshot
+
+    async def check_peers(self, new: Settings, build_record: Callable[[Settings], DaemonRecord]) -> None:
+        """Raise SettingsConflictError if a living daemon does not go with new settings."""
+        alive: list[DaemonRecord] = []
+        with contextlib.suppress(RfctlError):  # Redis is away: the watch looks again
+            alive = await self.store.daemons.list_alive()
+        check_peers(build_record(keep_fixed_settings(self.settings, new)), alive)
+
+    def list_sinks(self) -> list[ConfiguredSink]:
+        """Return the sinks of the settings in force."""
+        return list_configured_sinks(self.settings)
+
     def log_notices(self) -> None:
         """Log what an operator should know of the sources and sinks, at every start and every reload."""
         for notice in list_notices(self.settings):
@@ -163,10 +203,11 @@ class Components:
         sources = build_sources(new)
         if self.has_role("forwarder"):
             await self.supervisor.reconfigure(list_forwarded_sinks(new))
-        self.settings = _keep_fixed_settings(old, new)
+        self.settings = keep_fixed_settings(old, new)
         self.batcher.reconfigure(build_rules(self.settings))
         self.store.reconfigure(build_batch_options(self.settings))
         self.receiver.reconfigure(sources, new.batching.placeholder)
+        self.canary.reconfigure(list(list_forwarded_sinks(self.settings)))
         self.scheduler.reconfigure(max_sleep_ms=self._max_sleep_ms())
         with contextlib.suppress(RfctlError):
             # The daemon that trims makes them too, before it does; but its settings may be older.
@@ -179,7 +220,8 @@ class Components:
         ]
 
 
-def _keep_fixed_settings(old: Settings, new: Settings) -> Settings:
+def keep_fixed_settings(old: Settings, new: Settings) -> Settings:
+    """Return the new settings with the old ones of a running daemon where those stay until a restart."""
     output = new.output.model_copy(update={"stream": old.output.stream})
     return new.model_copy(
         update={"redis": old.redis, "http": old.http, "daemon": old.daemon, "output": output}

@@ -20,7 +20,7 @@ from rfctl import __version__
 from rfctl.assembly.sources import check_exposure
 from rfctl.assembly.store import open_store
 from rfctl.config.loader import Configuration
-from rfctl.config.settings import EMBEDDED
+from rfctl.config.settings import EMBEDDED, Settings
 from rfctl.daemon.components import Components
 from rfctl.daemon.embedded import build_server, start_server, watch_server
 from rfctl.daemon.exit_limit import LIMIT_S, limit_exit
@@ -32,6 +32,7 @@ from rfctl.daemon.listener import bind_socket, remove_file
 from rfctl.daemon.readiness import Readiness
 from rfctl.daemon.stats_log import log_stats
 from rfctl.daemon.systemd import Notifier
+from rfctl.daemon.watch import Watch
 from rfctl.errors import (
     INTERRUPTED,
     RedisCannotNowError,
@@ -60,13 +61,15 @@ class Daemon:
         load: Callable[[], Configuration] | None = None,
         *,
         drain_s: float = _DRAIN_S,
+        is_rolling_out: bool = False,
     ) -> None:
         self._drain_s = drain_s
         self._configuration = configuration
         self._settings = configuration.settings
         self._load = load
+        self._is_rolling_out = is_rolling_out
         self._notifier = Notifier(configuration.environment.variables)
-        self._readiness = Readiness(self._notifier)
+        self._readiness = Readiness(self._notifier, self._settings.daemon.max_sleep_ms)
         self._tasks: list[asyncio.Task[None]] = []
         self._exit_stack = contextlib.AsyncExitStack()
         self._embedded: EmbeddedServer | None = None
@@ -118,7 +121,13 @@ class Daemon:
 
     async def _build(self, listening: socket.socket | None) -> None:
         self._components = Components(
-            self._settings, self._store, self._readiness, self.id, self._redis_url, self._on_end
+            self._settings,
+            self._store,
+            self._readiness,
+            self.id,
+            self._redis_url,
+            self._on_end,
+            build_record(self._settings, self.id, is_rolling_out=self._is_rolling_out),
         )
         self._exit_stack.push_async_callback(self._components.supervisor.stop)
         preflight = self._components.preflight
@@ -131,9 +140,6 @@ class Daemon:
             self._components.log_notices()
             await self._listen(listening)
         self._start_loops()
-        self._notifier.notify_ready(
-            f"listening on {self.url or 'nothing'}, Redis {self._store.address.shown()}"
-        )
         role = self._settings.daemon.role
         _log.info(
             "daemon_started", listener=self.url or None, role=role, pid=os.getpid(), version=__version__
@@ -160,7 +166,10 @@ class Daemon:
                 self._store.counters.write,
                 host_file.write,
             ),
+            on_death=self._components.canary.forget,
         )
+        watch = Watch(self._components, self._readiness, self._build_record, self._notifier)
+        self._start_task(watch.run(self._stopping))
         self._start_task(self._heartbeat.run(self._stopping))
         for loop in self._components.create_loops(self._stopping):
             self._start_task(loop)
@@ -169,8 +178,10 @@ class Daemon:
         if self._settings.daemon.stats_log_s:
             self._start_task(log_stats(self._store, self._settings.daemon.stats_log_s, self._stopping))
 
-    def _build_record(self) -> DaemonRecord:
-        return build_record(self._components.settings, self.id, self.url, self._configuration.file_hashes)
+    def _build_record(self, settings: Settings | None = None) -> DaemonRecord:
+        settings = settings or self._components.settings
+        files = self._configuration.file_hashes
+        return build_record(settings, self.id, self.url, files, is_rolling_out=self._is_rolling_out)
 
     def _start_task(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)
@@ -187,11 +198,8 @@ class Daemon:
                 next="the daemon stops, to be started again",
             )  # fmt: skip
 
-    async def _check_readiness(self) -> tuple[bool, dict[str, Any]]:
-        is_turning, facts = await self._readiness.check(
-            self._store, max_sleep_ms=self._settings.daemon.max_sleep_ms
-        )
-        return is_turning and self._components.preflight.passed, facts
+    def _check_readiness(self) -> tuple[str, dict[str, Any]]:
+        return self._readiness.answer(self._store, self._components.run_id)
 
     def install_signal_handlers(self) -> None:
         """Handle SIGTERM, SIGINT and SIGHUP. Call it before the start: until then a signal ends the process."""
@@ -229,6 +237,7 @@ class Daemon:
                 _log.error("settings_rejected", problem=problem.fact, next=step)
 
     async def _apply(self, configuration: Configuration, heartbeat: Heartbeat) -> None:
+        await self._components.check_peers(configuration.settings, self._build_record)
         after_a_restart = await self._components.reconfigure(configuration.settings)
         self._configuration = configuration
         heartbeat.reconfigure(self._build_record())
@@ -280,6 +289,7 @@ class Daemon:
         await self._store.counters.write()
         if self._heartbeat is not None:
             await self._heartbeat.remove_record()
+        await self._components.canary.forget(self.id)
 
     async def _hand_over_rest(self) -> None:
         turn = await self._components.scheduler.step()

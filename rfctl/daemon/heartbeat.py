@@ -12,6 +12,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 import msgspec
 
 from rfctl import __version__
+from rfctl.assembly.sinks import list_forwarded_sinks
+from rfctl.assembly.store import build_keyspace
 from rfctl.config.fingerprint import compute_fingerprint
 from rfctl.config.settings import Settings
 from rfctl.errors import RfctlError
@@ -24,7 +26,12 @@ BEAT_S = 2.0
 
 
 def build_record(
-    settings: Settings, daemon_id: str, listener: str, files: Mapping[str, str] | None = None
+    settings: Settings,
+    daemon_id: str,
+    listener: str = "",
+    files: Mapping[str, str] | None = None,
+    *,
+    is_rolling_out: bool = False,
 ) -> DaemonRecord:
     """Return the record of this process; `listener` is its URL, or "". `files` has the hashes of its settings files."""
     batching = settings.batching
@@ -43,11 +50,19 @@ def build_record(
         settings_hash=compute_fingerprint(settings),
         files=dict(files or {}),
         order=batching.order,
+        split_by=tuple(batching.split_by),
+        output=build_keyspace(settings).output_stream,
+        sinks={name: sink.type for name, sink in list_forwarded_sinks(settings).items()},
+        is_rolling_out=is_rolling_out,
     )
 
 
 class Heartbeat:
-    """Writes a daemon's record. `turn_age_ms` returns the age of the last turn; `after` runs after each beat."""
+    """Writes a daemon's record, and deletes those of the dead.
+
+    `turn_age_ms` returns the age of the last turn. `after` runs after each beat, `on_death` with the id of each daemon
+    whose record was deleted.
+    """
 
     def __init__(
         self,
@@ -55,11 +70,13 @@ class Heartbeat:
         record: DaemonRecord,
         turn_age_ms: Callable[[], int],
         after: Sequence[Callable[[], Awaitable[None]]] = (),
+        on_death: Callable[[str], Awaitable[None]] | None = None,
     ) -> None:
         self._daemons = daemons
         self._record = record
         self._turn_age_ms = turn_age_ms
         self._after = after
+        self._on_death = on_death
 
     def reconfigure(self, record: DaemonRecord) -> None:
         """Write another record from now on: that of a reload. The time of the start stays."""
@@ -79,10 +96,15 @@ class Heartbeat:
             self._record, started_ms=written.started_ms, beat_ms=written.beat_ms
         )
 
+    async def _forget_dead(self) -> None:
+        for daemon_id in await self._daemons.forget_dead():
+            if self._on_death is not None:
+                await self._on_death(daemon_id)
+
     async def run(self, stopping: asyncio.Event) -> None:
         """Beat until `stopping` is set. It logs no failure of Redis: the scheduler does."""
         while not stopping.is_set():
-            for step in (self._write_record, self._daemons.forget_dead, *self._after):
+            for step in (self._write_record, self._forget_dead, *self._after):
                 with contextlib.suppress(RfctlError):
                     await step()
             await sleep_or_stop(stopping, BEAT_S)

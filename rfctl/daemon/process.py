@@ -41,14 +41,18 @@ async def _exit_if_something_hangs() -> None:
         os._exit(0)
 
 
-async def run_process(configuration: Configuration, load: Callable[[], Configuration]) -> None:
+async def run_process(
+    configuration: Configuration, load: Callable[[], Configuration], *, is_rolling_out: bool = False
+) -> None:
     """Run a daemon until a signal stops it; `load` reads the settings anew on SIGHUP.
+
+    With `is_rolling_out` it starts also beside daemons whose settings do not go with its own.
 
     Raises RfctlError when it cannot start, and what a component raised.
     """
     bridge_library_logs()
     return_large_blocks()
-    daemon = Daemon(configuration, load)
+    daemon = Daemon(configuration, load, is_rolling_out=is_rolling_out)
     daemon.install_signal_handlers()
     try:
         await daemon.start()

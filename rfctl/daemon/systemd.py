@@ -8,6 +8,8 @@ from __future__ import annotations
 import socket
 from collections.abc import Mapping
 
+from rfctl.text import visible
+
 
 class Notifier:
     """Sends notices to the service manager that started this process, if it asks for them."""
@@ -27,9 +29,13 @@ class Notifier:
         except OSError:
             return
 
-    def notify_ready(self, status: str) -> None:
-        """Tell the manager that the daemon serves."""
-        self._send("READY=1", f"STATUS={status}")
+    def notify_ready(self) -> None:
+        """Tell the manager that the start is over."""
+        self._send("READY=1")
+
+    def notify_status(self, status: str) -> None:
+        """Tell the manager in a line how the daemon is, for `systemctl status`."""
+        self._send(f"STATUS={visible(status)}")
 
     def feed_watchdog(self) -> None:
         """Tell the manager that the work goes on. The scheduler's own turn calls it, so that a stuck loop is noticed."""

@@ -70,10 +70,17 @@ class Gate:
         if not self.admin_token:
             self.check_local(request, "this", "set http.admin_token to allow it")
             return
-        credentials = request.headers.get("authorization", "").encode("latin-1")
-        if not hmac.compare_digest(credentials, b"Bearer " + self.admin_token.encode()):
+        if not self._has_token(request):
             fact = "this is not served to you: send Authorization: Bearer <http.admin_token>"
             raise RejectedError(fact, 401, "token")
+
+    def may_see_facts(self, request: Request) -> bool:
+        """Say whether a request may see the facts behind a word: from the bearer of the token, or this machine."""
+        return (bool(self.admin_token) and self._has_token(request)) or self.find_doubt(request) is None
+
+    def _has_token(self, request: Request) -> bool:
+        credentials = request.headers.get("authorization", "").encode("latin-1")
+        return hmac.compare_digest(credentials, b"Bearer " + self.admin_token.encode())
 
     def check_local(self, request: Request, what: str, hint: str, *, source: str = "") -> None:
         """Let in this machine only. `hint` says what would allow others. Raises RejectedError."""

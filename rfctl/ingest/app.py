@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,12 +32,13 @@ CUT = "rfctl.cut"
 class Webhook:
     """The HTTP endpoints. The receiver's gate opens the statistics and the deletion of batches.
 
-    `check_readiness` returns whether the daemon can do its work, and facts about it.
+    `check_readiness` returns the word why the daemon cannot do its work ("" if it can), and facts about it that are for
+    this machine or the bearer of the token alone.
     """
 
     receiver: Receiver
     store: Store
-    check_readiness: Callable[[], Awaitable[tuple[bool, dict[str, Any]]]]
+    check_readiness: Callable[[], tuple[str, dict[str, Any]]]
 
     def create_app(self) -> Starlette:
         """Return the ASGI app."""
@@ -112,12 +113,13 @@ class Webhook:
         """Answer that the process is alive."""
         return make_json_response({"status": "ok"})
 
-    async def report_readiness(self, request: Request) -> Response:  # noqa: ARG002
-        """Answer whether this daemon can do its work, and on which Redis."""
-        ready, facts = await self.check_readiness()
-        return make_json_response(
-            {"status": "ready" if ready else "not ready", **facts}, 200 if ready else 503
-        )
+    async def report_readiness(self, request: Request) -> Response:
+        """Answer whether this daemon can do its work; strangers get one word why not, and no fact."""
+        reason, facts = self.check_readiness()
+        answer = {"status": "not ready", "reason": reason} if reason else {"status": "ready"}
+        if self.receiver.gate.may_see_facts(request):
+            answer |= facts
+        return make_json_response(answer, 503 if reason else 200)
 
     async def _answer_bad_request(self, request: Request, problem: Exception) -> Response:
         assert isinstance(problem, BadRequestError)  # noqa: S101 - starlette's handlers are typed for any

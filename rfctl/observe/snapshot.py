@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from rfctl.errors import RightsMissingError
 from rfctl.store import (
     ConfiguredSink,
     ConsumerGroup,
@@ -17,6 +18,9 @@ from rfctl.store import (
     WriteRefusal,
     group_name,
 )
+from rfctl.store.probe import MissingRight, find_user
+from rfctl.store.rights import Rights
+from rfctl.store.unread import UnreadStream
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +30,7 @@ class Snapshot:
     `last_times` says of some totals when they last grew, Unix ms by the clock of Redis.
     `orphaned` are sinks that are not in the settings any more, or not in ours.
     If there are `write_refusals` (why Redis refuses writes), a missing daemon means nothing: a daemon shows that it
-    is alive by writing.
+    is alive by writing. `last_run` is the server's run id when a daemon last looked. `unread` is the output stream if no group reads it; `missing_rights` are those that our `user` lacks.
     """
 
     server: ServerInfo
@@ -38,6 +42,12 @@ class Snapshot:
     dead: int
     quarantine: int
     last_times: Mapping[str, int] = field(default_factory=dict)
+    unread: UnreadStream | None = None
+    last_run: str = ""
+    missing_rights: list[MissingRight] = field(default_factory=list)
+    allow_eviction: bool = False
+    user: str = "default"
+    totals_key: str = "rfctl:totals"
 
     def workers(self) -> Sequence[ConsumerGroup]:
         """Return the groups of the output stream that rfctl does not deliver for: workers read them, or nobody."""
@@ -46,8 +56,18 @@ class Snapshot:
         return [group for group in self.pending.groups if group.name not in ours | orphaned]
 
 
-async def take_snapshot(store: Store, sinks: Sequence[ConfiguredSink], *, limit: int = 20) -> Snapshot:
-    """Read the state once, in a few short calls; `next_due` has the `limit` soonest batches. Raises RfctlError."""
+async def take_snapshot(
+    store: Store,
+    sinks: Sequence[ConfiguredSink],
+    *,
+    limit: int = 20,
+    rights: Rights | None = None,
+    allow_eviction: bool = False,
+) -> Snapshot:
+    """Read the state once, in a few short calls; `next_due` has the `limit` soonest batches. Raises RfctlError.
+
+    It finds out which of these `rights` are missing. `allow_eviction` says that the operator has agreed to an evicting Redis.
+    """
     pending = await store.pending(limit=limit)
     return Snapshot(
         server=await store.server_info(),
@@ -59,4 +79,20 @@ async def take_snapshot(store: Store, sinks: Sequence[ConfiguredSink], *, limit:
         dead=await store.dead_letters.count(),
         quarantine=await store.quarantine.count(),
         last_times=await store.counters.read_last_times(),
+        unread=None if pending.groups or not pending.out_length else await store.read_unread_stream(),
+        last_run=await store.read_server_run(),
+        missing_rights=await _find_missing_rights(store, rights),
+        allow_eviction=allow_eviction,
+        user=find_user(store.address.url),
+        totals_key=store.shards[0].totals,
     )
+
+
+async def _find_missing_rights(store: Store, rights: Rights | None) -> list[MissingRight]:
+    """Return the rights that our user lacks; none if it may not even ask, as a user for reading may not."""
+    if rights is None:
+        return []
+    try:
+        return await store.find_missing_rights(rights)
+    except RightsMissingError:
+        return []

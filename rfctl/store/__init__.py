@@ -2,7 +2,7 @@
 
 from rfctl.store.address import RedisAddress
 from rfctl.store.batches import Addition, BatchOptions
-from rfctl.store.daemons import DaemonRecord, Daemons
+from rfctl.store.daemons import DaemonRecord, Daemons, choose_batch_options
 from rfctl.store.dead_letters import Attempt, DeadLetter
 from rfctl.store.deliveries import DeliveryQueue, group_name
 from rfctl.store.keys import Keyspace, ShardKeys, batch_key_of, dedupe_key, is_hashed
@@ -49,6 +49,7 @@ __all__ = [
     "Whereabouts",
     "WriteRefusal",
     "batch_key_of",
+    "choose_batch_options",
     "dedupe_key",
     "group_name",
     "is_hashed",

@@ -24,7 +24,7 @@ from rfctl.store.clock import CLOCK_STEP, Clock, ServerClock
 from rfctl.store.keys import ShardKeys
 from rfctl.store.redis_url import FORM, check_tls_files, parse_redis_url
 from rfctl.store.reply_errors import explain_failure, is_not_the_master
-from rfctl.store.scripts import Script, ScriptLibrary
+from rfctl.store.scripts import Script, ScriptLibrary, list_verbs
 from rfctl.store.server_info import (
     REDIS_SETTINGS,
     ServerInfo,
@@ -152,6 +152,16 @@ class Connection:
     async def _set_step(self, shard: ShardKeys, before_ms: int, step_ms: int) -> Any:
         return await self._run("set_step", [shard.clock], [before_ms, step_ms])
 
+    async def ask_script(self, verb: str, args: Sequence[bytes | str | int]) -> Any:
+        """Run a script that has no key and reads no clock. Returns and raises as `run`."""
+        return await self._run(verb, [], args)
+
+    async def load_scripts(self) -> None:
+        """Load every script, so that one that the server does not take is seen before a message needs it."""
+        for verb in list_verbs():
+            async with self._naming_failures():
+                await self._load(verb)
+
     async def _run(self, verb: str, keys: Sequence[str], args: Sequence[bytes | str | int]) -> Any:
         async with self._naming_failures():
             return await self._evalsha(verb, keys, args)
@@ -183,22 +193,40 @@ class Connection:
         return await self.clock.now_ms(self.calls, shard.clock)
 
     async def read_server_info(self) -> ServerInfo:
-        """Return which Redis this is, by its INFO."""
-        info = parse_info(await self.call("INFO"))
+        """Return which Redis this is, as far as it tells us. Raises RfctlError."""
+        info = await self._read_info()
+        if "maxmemory_policy" not in info:
+            info |= await self._read_settings(["maxmemory-policy"])
+            info["maxmemory_policy"] = info.pop("maxmemory-policy", "?")
         address = self.address
         return build_server_info(
             info, where=address.shown(), db=self.db, set_by=address.set_by, overrides=address.overrides
         )
 
     async def read_write_refusals(self) -> list[WriteRefusal]:
-        """Return why writes are refused now; nothing is written to find it out."""
+        """Return why writes are refused now, as far as Redis tells; nothing is written to find it out."""
+        settings = await self._read_settings(REDIS_SETTINGS)
+        return find_write_refusals(await self._read_info(), settings)
+
+    async def _read_info(self) -> dict[str, str]:
+        """Return the fields of INFO; none where a hosted Redis forbids it."""
+        try:
+            return parse_info(await self.call("INFO"))
+        except errors.RightsMissingError:
+            return {}
+        except errors.ReplyError as problem:
+            if "unknown command" not in problem.fact:
+                raise
+            return {}
+
+    async def _read_settings(self, names: Sequence[str]) -> dict[str, str]:
+        """Return settings of Redis by name; a hosted Redis may keep them to itself."""
         answers: list[object] = []
-        with contextlib.suppress(errors.RfctlError):  # a hosted Redis may keep its settings to itself
-            answers = await self.calls([("CONFIG", "GET", name) for name in REDIS_SETTINGS])
-        settings = {
+        with contextlib.suppress(errors.RightsMissingError, errors.ReplyError):
+            answers = await self.calls([("CONFIG", "GET", name) for name in names])
+        return {
             name: replies.text(value) for answer in answers for name, value in replies.fields(answer).items()
         }
-        return find_write_refusals(parse_info(await self.call("INFO")), settings)
 
     async def follow_channel(
         self, channel: str, subscribed: asyncio.Event | None = None

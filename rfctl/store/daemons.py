@@ -5,19 +5,23 @@ A record says what another shell needs: where the daemon listens, how long it wa
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from rfctl.model.closed_sets import Order, Role
 from rfctl.store import replies
+from rfctl.store.batches import BatchOptions
 from rfctl.store.keys import ShardKeys
 
 if TYPE_CHECKING:
     from rfctl.store.connection import Connection
 
 ALIVE_MS = 10_000
-FORGET_MS = 86_400_000
+FORGET_MS = 600_000
+"""A daemon that starts every second must not fill Redis with its records."""
 
 
 class DaemonRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,6 +29,9 @@ class DaemonRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     `settings_hash` is that of the settings in force, `files` has the hash of each settings file as it was read.
     `reloaded_ms` is the last reload, 0 for none. `reload_refused` says why the last one was refused, "" if it was not.
+    `output` is its output stream, `split_by` what keeps a phone's batches apart, `sinks` the type of each sink that it
+    would deliver to. A daemon of an earlier version leaves these empty. `is_rolling_out` is set while an operator
+    changes the settings of all daemons one after another.
     """
 
     id: str
@@ -44,6 +51,10 @@ class DaemonRecord(msgspec.Struct, frozen=True, kw_only=True):
     reload_refused: str = ""
     lost_log_lines: int = 0
     order: Order = "arrival"
+    split_by: tuple[str, ...] = ()
+    output: str = ""
+    sinks: dict[str, str] = {}
+    is_rolling_out: bool = False
     started_ms: int = 0
     turned_ms: int = 0
     beat_ms: int = 0
@@ -54,9 +65,61 @@ class DaemonRecord(msgspec.Struct, frozen=True, kw_only=True):
         return self.role in ("all", "processor")
 
     @property
+    def is_forwarder(self) -> bool:
+        """Whether it delivers to its sinks."""
+        return self.role in ("all", "forwarder")
+
+    def is_older_than(self, other: DaemonRecord) -> bool:
+        """Whether this daemon started first; of two that started at once, one is the older by its id."""
+        return (self.started_ms, self.id) < (other.started_ms, other.id)
+
+    def find_conflicts(self, other: DaemonRecord) -> list[str]:
+        """Return what two daemons on one Redis must have in common and do not, in words: ours, then the other's."""
+        if not (self.output and other.output):
+            return []  # an earlier version did not say
+        facts = [
+            ("output.stream", self.output, other.output),
+            ("batching.order", self.order, other.order),
+            ("batching.split_by", _join(self.split_by), _join(other.split_by)),
+        ]
+        return [f"{name} is {ours} here and {theirs} there" for name, ours, theirs in facts if ours != theirs]
+
+    def find_differences(self, other: DaemonRecord) -> list[str]:
+        """Return what two daemons had better have in common and do not, in words."""
+        if not (self.output and other.output):
+            return []
+        facts: list[tuple[str, object, object]] = [
+            ("batching.quiet_ms", self.quiet_ms, other.quiet_ms),
+            ("batching.max_size", self.max_size, other.max_size),
+            ("batching.max_wait_ms", self.max_wait_ms, other.max_wait_ms),
+            ("batching.separator", repr(self.separator), repr(other.separator)),
+            ("sinks", _name_sinks(self.sinks), _name_sinks(other.sinks)),
+        ]
+        return [f"{name} is {ours} and {theirs}" for name, ours, theirs in facts if ours != theirs]
+
+    @property
     def is_listening(self) -> bool:
         """Whether it receives messages."""
         return bool(self.listener)
+
+
+def _join(names: tuple[str, ...]) -> str:
+    return "+".join(sorted(names)) or "empty"
+
+
+def _name_sinks(sinks: dict[str, str]) -> str:
+    return ", ".join(f"{name} ({kind})" for name, kind in sorted(sinks.items())) or "none"
+
+
+def choose_batch_options(records: Sequence[DaemonRecord], own: BatchOptions) -> BatchOptions:
+    """Return the options by which a command merges as the daemons do: those of the processor that lives longest.
+
+    Without one, or with one of an earlier version, they are the caller's `own`.
+    """
+    for record in records:
+        if record.is_scheduler and record.output:
+            return replace(own, separator=record.separator, order=record.order)
+    return own
 
 
 _decode = msgspec.json.Decoder(DaemonRecord).decode
@@ -87,12 +150,14 @@ class Daemons:
                 continue  # a later version's record
         return records
 
-    async def forget_dead(self) -> None:
-        """Delete the records that were not written for a day."""
+    async def forget_dead(self) -> list[str]:
+        """Delete the records that were not written for `FORGET_MS`. Returns the ids of those that this call deleted."""
         now = await self._connection.now_ms(self._shard)
         dead = [daemon_id for daemon_id, record in await self._records() if now - record.beat_ms > FORGET_MS]
-        if dead:
-            await self._connection.call("HDEL", self._keys.daemons, *dead)
+        answers = await self._connection.calls(
+            [("HDEL", self._keys.daemons, daemon_id) for daemon_id in dead]
+        )
+        return [daemon_id for daemon_id, count in zip(dead, answers, strict=True) if count]
 
     async def write(self, record: DaemonRecord, *, age_ms: int) -> DaemonRecord:
         """Write a record that is alive now and last turned `age_ms` ago. Returns the record that it wrote."""

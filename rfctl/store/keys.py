@@ -117,6 +117,11 @@ class CommonKeys:
         return f"{self.prefix}rfctl:id"
 
     @property
+    def server_run(self) -> str:
+        """The run id of the server when a daemon last looked: another one means that Redis has started again."""
+        return f"{self.prefix}rfctl:run"
+
+    @property
     def quarantine(self) -> str:
         """Stream of authentic requests that their source could not read."""
         return f"{self.prefix}rfctl:quarantine"

@@ -37,20 +37,22 @@ _WITHOUT_CODE: dict[type[Exception], str] = {
     rx.TryAgainError: "TRYAGAIN",
 }
 """The errors whose code redis-py takes out of the message."""
-_CREDENTIALS = ("NOAUTH", "WRONGPASS", "NOPERM")
+_CREDENTIALS = ("NOAUTH", "WRONGPASS")
 _REFUSALS = ("invalid username-password", "Authentication required")
 _NOT_THE_MASTER = ("READONLY", "MASTERDOWN", "UNBLOCKED")
 _OF_A_SCRIPT = re.compile(r": -([A-Z]+) ")
 """Where Redis 6.2 has the code of an error that a command inside a script was answered."""
-_SCRIPT_DENIED = "user executing the script can't"
-"""How Redis 7.0 says, without a code, that a script's user may not run a command or reach a key."""
+_DENIED = re.compile(
+    r"ACL failure in script|The user executing the script can't (?:run|access|publish)|NOPERM"
+)
+"""How Redis 7.0, later versions and Valkey deny a command inside a script; 6.2 has the code in the middle."""
 
 
 def code_of(problem: Exception) -> str:
     """Return the code with which Redis begins an error; for any other failure its first word."""
     message = _message_of(problem)
     inside = _OF_A_SCRIPT.search(message)
-    if _SCRIPT_DENIED in message:
+    if _DENIED.search(message):
         return "NOPERM"
     return inside[1] if inside else _WITHOUT_CODE.get(type(problem)) or message.split(" ", 1)[0]
 
@@ -62,21 +64,28 @@ def is_not_the_master(problem: Exception) -> bool:
 
 def explain_failure(problem: Exception, address: RedisAddress) -> errors.RfctlError:
     """Return our error for what redis-py or the socket raised."""
-    message, code, where = _message_of(problem), code_of(problem), address.shown()
-    denied = isinstance(problem, rx.AuthenticationError | rx.AuthorizationError | rx.NoPermissionError)
-    if denied or code in _CREDENTIALS or any(sign in message for sign in _REFUSALS):
+    message, code = _message_of(problem), code_of(problem)
+    if isinstance(problem, rx.NoPermissionError) or _DENIED.search(message):
+        return _denied(address, message)
+    rejected = code in _CREDENTIALS or any(sign in message for sign in _REFUSALS)
+    if rejected or isinstance(problem, rx.AuthenticationError | rx.AuthorizationError):
         return _rejected(address, message)
     if code in CANNOT_NOW:
-        fact = f"Redis at {where} cannot serve this now: {message}"
-        return errors.RedisCannotNowError(fact, set_by=address.set_by, next=CANNOT_NOW[code])
+        fact = f"Redis at {address.shown()} cannot serve this now: {message}"
+        return errors.RedisCannotNowError(fact, code=code, set_by=address.set_by, next=CANNOT_NOW[code])
     if isinstance(problem, rx.ConnectionError | rx.TimeoutError | rx.InvalidResponse | OSError):
         return _unreachable(problem, message, address)
+    return _explain_answer(message, code, address)
+
+
+def _explain_answer(message: str, code: str, address: RedisAddress) -> errors.RfctlError:
     if "DB index is out of range" in message:
         return _no_database(address)
     if "wrong kind of value" in message:
         return _key_taken(address, message)
     error_class = errors.GroupMissingError if code == "NOGROUP" else errors.ReplyError
-    return error_class(f"Redis at {where} answered an error: {message}", code=code, set_by=address.set_by)
+    fact = f"Redis at {address.shown()} answered an error: {message}"
+    return error_class(fact, code=code, set_by=address.set_by)
 
 
 def _message_of(problem: Exception) -> str:
@@ -87,7 +96,15 @@ def _rejected(address: RedisAddress, message: str) -> errors.RfctlError:
     return errors.CredentialsRefusedError(
         f"Redis at {address.shown()} refused us: {message}",
         set_by=address.set_by,
-        next="put the right user and password into redis.url, or allow the commands to that user",
+        next="put the right user and password into redis.url",
+    )
+
+
+def _denied(address: RedisAddress, message: str) -> errors.RfctlError:
+    return errors.RightsMissingError(
+        f"Redis at {address.shown()} does not allow us a command, key or channel (NOPERM): {message}",
+        set_by=address.set_by,
+        next="`rfctl export acl` prints the line that grants all that rfctl needs",
     )
 
 

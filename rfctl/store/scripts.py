@@ -1,6 +1,7 @@
 """Reads the scripts in lua/ and assembles each as Redis is to run it.
 
-A verb is a file in lua/batches, lua/clock, lua/deliveries, lua/layout or lua/output. Its head is two lines of comment:
+A verb is a file in lua/batches, lua/clock, lua/deliveries, lua/layout, lua/output or
+lua/probe. Its head is two lines of comment:
 
     -- flags=allow-oom: why          goes into the `#!lua` line
     -- include: shared/clock, …      puts these files before it, in this order
@@ -21,7 +22,7 @@ from importlib.resources.abc import Traversable
 
 CLOCK = "shared/clock"
 """The include that reads the clock, which a `ScriptLibrary` may be given another text for."""
-_FOLDERS = ("batches", "clock", "deliveries", "layout", "output")
+_FOLDERS = ("batches", "clock", "deliveries", "layout", "output", "probe")
 _ALLOW_OOM = "redis.call('UNLINK', KEYS[1] .. ':')\n"
 """What flags=allow-oom is to Redis 6.2: it lets everything through behind a first write that takes no memory."""
 _FLAGS = re.compile(r"-- flags=([a-z,-]+)")

@@ -13,12 +13,17 @@ from rfctl.store import replies
 REDIS_SETTINGS = ("save", "stop-writes-on-bgsave-error", "min-replicas-to-write")
 """The settings that `write_refusals` needs and INFO leaves out. CONFIG GET has them; a hosted Redis may forbid it."""
 
+_RIGHT_VALKEY = (9, 1)
+"""The first Valkey that cuts an append-only file before a torn transaction. No Redis was seen that does."""
+
 
 @dataclass(frozen=True, slots=True)
 class ServerInfo:
     """Which Redis this is. `run_id` changes with every start of the server; memory policy as it says.
 
     `set_by` is who set its address, `overrides` the values that lost against it, "" for none.
+    What Redis does not tell (a hosted one may forbid INFO, or leave fields out) is "?", and None for `aof`.
+    `master` is host:port of the master if this is a replica, else "".
     """
 
     where: str
@@ -27,9 +32,21 @@ class ServerInfo:
     product: str
     version: str
     eviction: str
-    aof: bool
+    aof: bool | None
     set_by: str
     overrides: str = ""
+    master: str = ""
+    is_cluster_node: bool = False
+
+    @property
+    def may_evict_messages(self) -> bool:
+        """Whether it deletes keys that do not expire when its memory is full. Those that expire hold no message."""
+        return self.eviction.startswith("allkeys-")
+
+    @property
+    def replays_torn_aof(self) -> bool:
+        """Whether it replays half a script at its second start after a crash, unless the file is rewritten between."""
+        return self.aof is True and (self.product != "Valkey" or _as_numbers(self.version) < _RIGHT_VALKEY)
 
     def line(self) -> str:
         """Return it for a person."""
@@ -68,10 +85,24 @@ def build_server_info(
         product="Valkey" if "valkey_version" in info else "Redis",
         version=info.get("valkey_version") or info.get("redis_version", "?"),
         eviction=info.get("maxmemory_policy", "?"),
-        aof=info.get("aof_enabled") == "1",
+        aof={"1": True, "0": False}.get(info.get("aof_enabled", "")),
         set_by=set_by,
         overrides=overrides,
+        master=_master(info),
+        is_cluster_node=info.get("cluster_enabled") == "1",
     )
+
+
+def _master(info: Mapping[str, str]) -> str:
+    return (
+        f"{info.get('master_host', '?')}:{info.get('master_port', '?')}"
+        if info.get("role") == "slave"
+        else ""
+    )
+
+
+def _as_numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".") if part.isdigit())
 
 
 def find_write_refusals(info: Mapping[str, str], settings: Mapping[str, str]) -> list[WriteRefusal]:
@@ -85,7 +116,7 @@ def _replica(info: Mapping[str, str]) -> str:
     if info.get("role") != "slave" or info.get("slave_read_only") == "0":
         return ""
     lost = ", which it has lost" if info.get("master_link_status") == "down" else ""
-    return f"it is a replica of {info.get('master_host', '?')}:{info.get('master_port', '?')}{lost}"
+    return f"it is a replica of {_master(info)}{lost}"
 
 
 def _full(info: Mapping[str, str]) -> str:

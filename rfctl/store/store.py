@@ -22,9 +22,14 @@ from rfctl.store.paused_sinks import PausedSinks
 from rfctl.store.pending import PendingCounts, PendingSummary, read_counts, read_pending
 from rfctl.store.pending_keys import PendingKeys
 from rfctl.store.person import Person, find_person
+from rfctl.store.probe import MissingRight, check_key_types, find_missing_rights
 from rfctl.store.quarantine import Quarantine
+from rfctl.store.restarts import ServerRestart, notice_emptying, notice_restart, read_server_run
+from rfctl.store.rights import Rights
+from rfctl.store.scratch import ScratchKeyspace, delete_scratch_keys
 from rfctl.store.server_info import ServerInfo, WriteRefusal
 from rfctl.store.sink_status import ConfiguredSink, SinkStatus, read_sink_statuses
+from rfctl.store.unread import UnreadStream, read_unread_stream
 from rfctl.store.whereabouts import Whereabouts, find_whereabouts
 
 if TYPE_CHECKING:
@@ -158,6 +163,10 @@ class Store:
         paused = await self.paused_sinks.list()
         return await find_whereabouts(self._connection, self.shards, sinks, phone, batch_keys, paused)
 
+    async def read_unread_stream(self) -> UnreadStream:
+        """Return how much is in the output stream, for a stream that nobody reads."""
+        return await read_unread_stream(self._connection, self.shards)
+
     async def server_info(self) -> ServerInfo:
         """Return which Redis this is."""
         return await self._connection.read_server_info()
@@ -181,6 +190,45 @@ class Store:
     async def claim_layout(self) -> None:
         """Write the layout down at the first start. Raises OtherLayoutError when there is another."""
         await claim_layout(self._connection, self._keyspace)
+
+    async def load_scripts(self) -> None:
+        """Load every script, so that one that the server does not take is seen before a message needs it."""
+        await self._connection.load_scripts()
+
+    async def find_missing_rights(self, rights: Rights) -> list[MissingRight]:
+        """Return which of these rights our user lacks, as far as Redis tells."""
+        return await find_missing_rights(self._connection, rights)
+
+    async def check_key_types(self, sinks: Sequence[str] = (), shard: ShardKeys | None = None) -> None:
+        """Check the kind of value of each key, of one shard or of all. Raises KeyTakenError."""
+        for checked in self.shards if shard is None else [shard]:
+            await check_key_types(self._connection, checked, sinks)
+
+    async def notice_emptying(self) -> bool:
+        """Lay this Redis out again if somebody has emptied it. Returns whether this call did so, and counts it."""
+        return await notice_emptying(self._connection, self._keyspace)
+
+    async def read_server_run(self) -> str:
+        """Return the run id of the server when a daemon last looked, "" before the first time."""
+        return await read_server_run(self._connection, self._keyspace.common)
+
+    async def notice_restart(self, server: ServerInfo) -> ServerRestart | None:
+        """Return whether Redis has started since the last call of any daemon, and rewrite its file where that helps."""
+        return await notice_restart(self._connection, self._keyspace.common, server)
+
+    @property
+    def db(self) -> int:
+        """The number of the database."""
+        return self._connection.db
+
+    def open_scratch(self, name: str, shard: ShardKeys) -> Store:
+        """Return a store on the same sockets and shard, whose keys are apart from all others. It goes by the same clock."""
+        keyspace = ScratchKeyspace.beside(shard, name)
+        return Store(self._connection, keyspace, self._batch_options)
+
+    async def delete_scratch(self, sink: str, batch_keys: Sequence[str]) -> None:
+        """Delete the keys of a scratch store, with those of a sink and of some batches."""
+        await delete_scratch_keys(self._connection, self.shards[0], sink, batch_keys)
 
     def events(self, subscribed: asyncio.Event | None = None) -> AsyncIterator[bytes]:
         """Yield the events that the scripts publish, as JSON; `subscribed` is set once none can be missed."""

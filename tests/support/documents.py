@@ -1,4 +1,4 @@
-"""The files that are generated from the settings models: config.example.toml, and the lists of rfctl.toml(5).
+"""What is generated: config.example.toml, the lists of rfctl.toml(5), and the line of rights in rfctl(7).
 
 `python -m tests.support.documents --write` writes them anew; a test fails when one of them is out of date.
 """
@@ -8,16 +8,28 @@ from __future__ import annotations
 import json
 import re
 import sys
+import textwrap
 from pathlib import Path
 
 from rfctl.config.example import render_example
 from rfctl.config.options import Option, list_options
+from rfctl.store.keys import Keyspace
+from rfctl.store.rights import build_rights
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "config.example.toml"
 MANUAL = ROOT / "man" / "rfctl.toml.5"
+CONCEPTS = ROOT / "man" / "rfctl.7"
+_RIGHTS = re.compile(r"(?s)(\.Ss Rights in Redis\n.*?\.Bd -literal -offset 2n\n).*?(\.Ed\n)")
 _LIST = ".Bl -tag -width Ds\n"
 _SECTION = re.compile(r"(?ms)^\.Sh \[([^]]+)\]\n(.*?)(?=^\.Sh )")
+
+
+def rights_text(page: str) -> str:
+    """Return the page with the line of rights made anew, folded so that it fits a terminal."""
+    line = build_rights(Keyspace(), 0).grant("rfctl").replace("-@", "\\-@")
+    folded = "\n".join(textwrap.wrap(line, 76, break_long_words=False, break_on_hyphens=False))
+    return _RIGHTS.sub(lambda match: f"{match[1]}{folded}\n{match[2]}", page)
 
 
 def manual_text(page: str) -> str:
@@ -57,7 +69,11 @@ def default_of(option: Option) -> str:
 
 def documents() -> dict[Path, str]:
     """Return each generated file with the text that it should have."""
-    return {EXAMPLE: render_example(), MANUAL: manual_text(MANUAL.read_text())}
+    return {
+        EXAMPLE: render_example(),
+        MANUAL: manual_text(MANUAL.read_text()),
+        CONCEPTS: rights_text(CONCEPTS.read_text()),
+    }
 
 
 def main(arguments: list[str]) -> int:

@@ -138,6 +138,12 @@ class RedisServer:
             for name, value in changed.items():
                 client.config_set(name, value)
 
+    def read_version(self) -> tuple[int, int]:
+        """Return the version of Redis that it is compatible with."""
+        with self.client() as client:
+            major, minor, *_ = str(client.info("server")["redis_version"]).split(".")
+        return int(major), int(minor)
+
     def empty(self) -> None:
         """Delete all that is stored."""
         with self.client() as client:

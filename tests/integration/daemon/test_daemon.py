@@ -198,10 +198,14 @@ async def test_batches_are_shown_and_deleted_only_with_access(server: RedisServe
         ).status_code == 401
 
 
+async def is_ready(http: httpx.AsyncClient) -> bool:
+    return (await http.get("/readyz")).status_code == 200
+
+
 async def test_readyz_names_the_redis(server: RedisServer, connection: Connection, tmp_path: Path) -> None:
     async with running(configure(server.url, tmp_path)) as service, client(service) as http:
+        await until(partial(is_ready, http))
         answer = await http.get("/readyz")
-        assert answer.status_code == 200
         assert answer.json()["run_id"] == (await connection.read_server_info()).run_id
         assert answer.json()["set_by"] == "variable RFCTL_REDIS__URL"
 
@@ -221,7 +225,11 @@ async def test_message_is_deferred_while_redis_is_away_and_stored_afterwards(
         answer = await http.post(BATCHED, json={**body, "messageId": "2"}, timeout=PATIENCE_S)
         assert answer.status_code == 503
         assert int(answer.headers["Retry-After"]) > 0
-        assert (await http.get("/readyz")).status_code == 503
+
+        async def away() -> bool:
+            return bool((await http.get("/readyz")).json().get("reason") == "redis-away")
+
+        await until(away)
         server.start()
         assert (await http.post(BATCHED, json={**body, "messageId": "2"})).status_code == 200
         connection = Connection.open(RedisAddress(server.url, "the test"))
@@ -241,11 +249,7 @@ async def test_daemon_that_starts_before_redis_waits_for_it(own_server: ServerMa
     async with running(configure(server.url, tmp_path, **QUICK)) as service, client(service) as http:
         assert (await http.get("/healthz")).status_code == 200
         server.start()
-
-        async def ready() -> bool:
-            return (await http.get("/readyz")).status_code == 200
-
-        await until(ready)
+        await until(partial(is_ready, http))
         assert (await http.post(BATCHED, json={"from": PHONE, "message": "x"})).status_code == 200
 
 
@@ -446,12 +450,8 @@ async def test_daemon_waits_for_a_redis_that_is_still_loading(
 
     monkeypatch.setattr(Preflight, "check", loading)
     async with running(configure(server.url, tmp_path)) as service, client(service) as http:
-
-        async def ready() -> bool:
-            return (await http.get("/readyz")).status_code == 200
-
-        assert not await ready()
-        await until(ready)
+        assert not await is_ready(http)
+        await until(partial(is_ready, http))
 
 
 async def test_stop_hands_over_no_longer_than_it_may(own_server: ServerMaker, tmp_path: Path) -> None:

@@ -179,6 +179,7 @@ READS_SETTINGS = {
     "resend": ["1-0"], "discard": ["1"], "simulate": [], "dead list": [], "dead show": ["1-0"], "dead retry": ["1-0"],
     "dead drop": ["1-0"], "quarantine list": [], "quarantine show": ["1-0"], "quarantine retry": ["1-0"],
     "quarantine drop": ["1-0"], "config show": [], "config explain": ["http.port"], "config check": [],
+    "export acl": [],
 }  # fmt: skip
 READS_NONE = {"demo", "export unit", "config init", "config path"}
 

@@ -36,7 +36,7 @@ def notifier() -> CountingNotifier:
 
 @pytest.fixture
 def readiness(notifier: CountingNotifier, clock: Clock) -> Readiness:
-    return Readiness(notifier, clock)
+    return Readiness(notifier, clock=clock)
 
 
 def test_turn_age_is_measured_from_the_last_turn(readiness: Readiness, clock: Clock) -> None:

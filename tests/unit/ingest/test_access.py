@@ -85,8 +85,8 @@ def build_app(where: str) -> Any:
     async def store_nothing(_: Any) -> Any:
         return []
 
-    async def check() -> tuple[bool, dict[str, Any]]:
-        return True, {}
+    def check() -> tuple[str, dict[str, Any]]:
+        return "", {"redis": "redis://secret.internal"}
 
     store: Any = FakeStore()
     gate = Gate("good" if where == "http.admin_token" else "", frozenset({"bot.internal"}))

@@ -16,7 +16,8 @@ from rfctl.cli.app import load_all_commands
 from rfctl.config.options import list_options
 from rfctl.errors import EXIT_STATUSES
 from rfctl.sources.registry import SPECS as SOURCES
-from rfctl.store.keys import ShardKeys
+from rfctl.store.keys import Keyspace, ShardKeys
+from rfctl.store.rights import build_rights
 from tests.support.documents import default_of
 from tests.support.keys import COMMON
 
@@ -114,7 +115,7 @@ def test_every_key_stands_there() -> None:
     for key in (
         shard.due, shard.out, shard.totals, shard.last_times, shard.seen_prefix, shard.batch_prefix, shard.last_prefix, shard.dead,
         sink.waiting, sink.retry, sink.attempts, sink.bodies, sink.lease,
-        COMMON.daemons, COMMON.layout, COMMON.quarantine, COMMON.paused, COMMON.events_channel(0)[:-1],
+        COMMON.daemons, COMMON.layout, COMMON.server_run, COMMON.quarantine, COMMON.paused, COMMON.events_channel(0)[:-1],
     ):  # fmt: skip
         assert f".It {key}" in page, key
 
@@ -133,3 +134,10 @@ def test_every_field_of_a_merged_message_stands_there() -> None:
     assert {"phone", "text", "messages"} < set(fields)
     for field in fields:
         assert re.search(rf"\b{field}\b", entry), field
+
+
+def test_line_of_rights_is_the_one_that_is_printed() -> None:
+    printed = build_rights(Keyspace(), 0).grant("rfctl")
+    part = text("rfctl.7").partition(".Ss Rights in Redis\n")[2]
+    shown = part.partition(".Bd -literal -offset 2n\n")[2].partition(".Ed\n")[0]
+    assert " ".join(shown.replace("\\-", "-").split()) == printed, "python -m tests.support.documents --write"

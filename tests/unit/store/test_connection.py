@@ -6,11 +6,11 @@ import pytest
 import redis.exceptions as rx
 
 from rfctl.errors import (
-    CredentialsRefusedError,
     GroupMissingError,
     RedisCannotNowError,
     ReplyError,
     RfctlError,
+    RightsMissingError,
 )
 from rfctl.store.address import RedisAddress
 from rfctl.store.reply_errors import explain_failure
@@ -24,7 +24,7 @@ IN_A_SCRIPT = "Error running script (call to f_d0197): @user_script:203: @user_s
     [
         (f"{IN_A_SCRIPT}OOM command not allowed when used memory > 'maxmemory'.", RedisCannotNowError),
         (f"{IN_A_SCRIPT}READONLY You can't write against a read only replica.", RedisCannotNowError),
-        (f"{IN_A_SCRIPT}NOPERM this user has no permissions", CredentialsRefusedError),
+        (f"{IN_A_SCRIPT}NOPERM this user has no permissions", RightsMissingError),
         ("OOM command not allowed", RedisCannotNowError),
         ("ERR something - ELSE", ReplyError),
         (f"{IN_A_SCRIPT}NOGROUP No such key 'rfctl:out' or consumer group", GroupMissingError),

@@ -1,0 +1,58 @@
+"""Findings about workers: groups that nobody reads, and a stream without any reader."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rfctl.observe.finding import Finding
+from rfctl.observe.sinks import describe_left, redis_cli
+from rfctl.observe.snapshot import Snapshot
+from rfctl.store import ConsumerGroup
+from rfctl.store.sink_status import count_pending
+from rfctl.text import counted, duration, human_bytes
+
+_SILENT_MS = 300_000
+"""A worker asks for more when it is done with what it has; without a question for so long it is gone, or hangs."""
+
+
+def find_unread_groups(snapshot: Snapshot) -> Iterator[Finding]:
+    """Find the groups of workers that ask for nothing while something is left: they block trimming too."""
+    silent: dict[str, list[ConsumerGroup]] = {}
+    for group in snapshot.workers():
+        if _is_silent(group, snapshot.pending.out_length):
+            silent.setdefault(group.name, []).append(group)
+    for name, groups in silent.items():
+        yield _about_unread(name, groups, snapshot.server.where)
+
+
+def _is_silent(group: ConsumerGroup, entries: int) -> bool:
+    """Say whether nobody asks for what is left. Where Redis knows no lag, a worker may just have nothing to ask for."""
+    if group.idle_ms is None:
+        return count_pending([group]) != 0 and entries > 0
+    return group.idle_ms > _SILENT_MS and bool(group.lag or group.pending)
+
+
+def _about_unread(name: str, groups: Sequence[ConsumerGroup], redis: str) -> Finding:
+    idle = [group.idle_ms for group in groups if group.idle_ms is not None]
+    how = f"no worker has asked for {duration(min(idle))}" if idle else "it has no worker"
+    fact = f"group {name}: nobody reads it, {how}: {describe_left(count_pending(groups), 'left')}"
+    where = f", on each of {len(groups)} shards" if len(groups) > 1 else ""
+    command = redis_cli("XGROUP", "DESTROY", groups[0].stream, name)
+    fix = f"start its workers; or give them up{where}, in {redis}: {command}"
+    return Finding("group_unread", "warning", name, fact, fix)
+
+
+def find_unread_stream(snapshot: Snapshot) -> Iterator[Finding]:
+    """Find an output stream that no consumer group reads: nothing in it is ever trimmed."""
+    unread = snapshot.unread
+    if unread is None:
+        return
+    age = (
+        ""
+        if unread.oldest_ms is None
+        else f", the oldest {duration(max(0, snapshot.pending.now_ms - unread.oldest_ms))} old"
+    )
+    size = "" if unread.bytes is None else f", about {human_bytes(unread.bytes)}"
+    fact = f"nobody reads the output stream: {counted(unread.entries, 'merged message')}{age}{size}; it grows for ever"
+    fix = 'add a sink; or, for workers of your own, [sinks.NAME] with type = "stream" and their group'
+    yield Finding("stream_unread", "warning", "", fact, fix)

@@ -1,0 +1,51 @@
+"""The output stream that no consumer group reads: how much is in it. Nothing of it is trimmed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rfctl.errors import ReplyError, RightsMissingError
+from rfctl.store import replies
+from rfctl.store.keys import ShardKeys
+
+if TYPE_CHECKING:
+    from rfctl.store.connection import Connection
+
+_SAMPLES = 5
+"""How many parts of a stream Redis measures; the size is an estimate from these."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadStream:
+    """All shards of a stream without a reader. `oldest_ms` is Unix ms; `bytes` is None where Redis does not tell."""
+
+    entries: int
+    oldest_ms: int | None
+    bytes: int | None
+
+
+async def read_unread_stream(connection: Connection, shards: Sequence[ShardKeys]) -> UnreadStream:
+    """Measure the output stream of every shard, in two short pipelines. Raises RfctlError."""
+    commands = [
+        command
+        for shard in shards
+        for command in (("XLEN", shard.out), ("XRANGE", shard.out, "-", "+", "COUNT", 1))
+    ]
+    answers = await connection.calls(commands)
+    firsts = [entry_id for answer in answers[1::2] for entry_id, _ in replies.stream_entries(answer)]
+    return UnreadStream(
+        entries=sum(map(replies.integer, answers[::2])),
+        oldest_ms=min((int(entry_id.partition("-")[0]) for entry_id in firsts), default=None),
+        bytes=await _measure(connection, shards),
+    )
+
+
+async def _measure(connection: Connection, shards: Sequence[ShardKeys]) -> int | None:
+    commands = [("MEMORY", "USAGE", shard.out, "SAMPLES", _SAMPLES) for shard in shards]
+    try:
+        sizes = await connection.calls(commands)
+    except (RightsMissingError, ReplyError):
+        return None
+    return sum(replies.integer(size) for size in sizes if size is not None)
