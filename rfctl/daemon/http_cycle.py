@@ -1,10 +1,12 @@
-"""One request and its answer: uvicorn's cycle, which answers 503 when it is cancelled."""
+"""One request: its target, its flow control, and its answer, which is 503 when the request is cancelled."""
 
 from __future__ import annotations
 
 import asyncio
+from urllib.parse import unquote
 
-from uvicorn._types import ASGI3Application
+import httptools
+from uvicorn._types import ASGI3Application, HTTPScope
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
@@ -51,3 +53,18 @@ class Cycle(RequestResponseCycle):
         ]
         await self.send({"type": "http.response.start", "status": status, "headers": headers})
         await self.send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+def read_target(target: bytes, scope: HTTPScope, headers: list[tuple[bytes, bytes]]) -> None:
+    """Put the target of a request into its scope, and the host that it names into the headers. Raises an error of httptools.
+
+    RFC 9112, 3.2.2: a target that names a host counts, whatever the header says.
+    """
+    url = httptools.parse_url(target)
+    if url.host is not None:
+        authority = url.host if url.port is None else b"%b:%d" % (url.host, url.port)
+        headers[:] = [*(field for field in headers if field[0] != b"host"), (b"host", authority)]
+    scope["raw_path"] = raw_path = url.path or b"/"
+    path = raw_path.decode("ascii")
+    scope["path"] = unquote(path) if "%" in path else path
+    scope["query_string"] = url.query or b""

@@ -13,14 +13,13 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any, cast
-from urllib.parse import unquote
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from rfctl.daemon.deadline import Deadline
 from rfctl.daemon.http_bounds import Fault, Limits, OnReject
-from rfctl.daemon.http_cycle import Cycle, Flow
+from rfctl.daemon.http_cycle import Cycle, Flow, read_target
 from rfctl.ingest.app import CUT
 
 SMALL_READ, LARGE_READ = 16_384, 65_536
@@ -47,7 +46,7 @@ class Protocol(HttpToolsProtocol, asyncio.BufferedProtocol):
         super().__init__(*arguments, **options)
         self._deadline = Deadline(self.loop, self._on_late)
         self._header_bytes = self._body_left = 0
-        self._in_message = self._in_body = self._has_cycle = self._is_rejected = False
+        self._in_message = self._in_body = self._has_cycle = self._is_rejected = self._is_raw = False
         self._fault: Fault | None = None
         self._rest = b""
 
@@ -127,24 +126,25 @@ class Protocol(HttpToolsProtocol, asyncio.BufferedProtocol):
                 self.flow.pause_reading()
                 return
             end = self._find_end(data, place, size)
-            self._parse(view[place:end])
-            place = size if self._is_rejected else end
+            place += self._take_raw(view[place:end]) if self._is_raw else self._parse(view[place:end])
+            if self._is_rejected:
+                return
 
     def _find_end(self, data: bytes | bytearray, place: int, size: int) -> int:
         if self._body_left > 0:
-            end = min(size, place + self._body_left)
-            self._body_left -= end - place
-            return end
+            return min(size, place + self._body_left)
         end = data.find(_END, place, size) + len(_END)  # so ends a header, and also a chunked body
         end = end if end >= len(_END) else size
         self._header_bytes += end - place
         return end
 
-    def _parse(self, part: memoryview) -> None:
+    def _parse(self, part: memoryview) -> int:
+        """Parse a part, and return how much of it that was."""
+        parsed = len(part)
         try:
             self.parser.feed_data(part)
-        except httptools.HttpParserUpgrade:
-            pass  # nobody has to change the protocol: the request is answered as it stands
+        except httptools.HttpParserUpgrade as offer:
+            parsed = offer.args[0]  # nobody has to change the protocol: the request is answered as it stands
         except httptools.HttpParserError as problem:
             self._fault = self._fault or Fault(
                 "invalid-http", 400, f"this is no valid HTTP request: {problem}"
@@ -153,6 +153,15 @@ class Protocol(HttpToolsProtocol, asyncio.BufferedProtocol):
             self._fault = self._build_size_fault()
         if self._fault is not None:
             self._reject(self._fault)
+        return parsed
+
+    def _take_raw(self, part: memoryview) -> int:
+        """Take a part of the body past the parser, which ends a request with an offer at its header."""
+        self.on_body(bytes(part))
+        if not self._body_left:
+            self._is_raw = False
+            self.on_message_complete()
+        return len(part)
 
     def _build_size_fault(self) -> Fault:
         fact = f"the header is larger than {self.limits.header_bytes} bytes (http.max_header_bytes)"
@@ -191,30 +200,18 @@ class Protocol(HttpToolsProtocol, asyncio.BufferedProtocol):
         self._in_body = True
         if self._fault is None and self._header_bytes > self.limits.header_bytes:
             self._fault = self._build_size_fault()
-        if self._fault is None and self._body_left and self.parser.should_upgrade():
-            fact = "a request that asks for another protocol cannot have a body here"
-            self._fault = Fault("invalid-http", 400, fact)
+        if self._fault is None and self.parser.should_upgrade():
+            self._is_raw = self._body_left > 0
+            if any(name == b"transfer-encoding" for name, _ in self.headers):
+                fact = "a request that offers another protocol must name the length of its body"
+                self._fault = Fault("invalid-http", 400, fact)
         if self._fault is None:
             self._header_bytes = 0
             self._deadline.set(self.limits.body_s, "body-timeout")
-            self._read_target()
+            self.scope["method"] = self.parser.get_method().decode("ascii")
+            self.scope["http_version"] = self.parser.get_http_version()
+            read_target(self.url, self.scope, self.headers)
             self._start_cycle()
-
-    def _read_target(self) -> None:
-        scope, url = self.scope, httptools.parse_url(self.url)
-        scope["method"] = self.parser.get_method().decode("ascii")
-        scope["http_version"] = self.parser.get_http_version()
-        if url.host is not None:
-            # RFC 9112, 3.2.2: such a target names the host, whatever the header says.
-            authority = url.host if url.port is None else b"%b:%d" % (url.host, url.port)
-            self.headers[:] = [
-                *(field for field in self.headers if field[0] != b"host"),
-                (b"host", authority),
-            ]
-        scope["raw_path"] = url.path or b"/"
-        path = scope["raw_path"].decode("ascii")
-        scope["path"] = unquote(path) if "%" in path else path
-        scope["query_string"] = url.query or b""
 
     def _start_cycle(self) -> None:
         before, self._has_cycle = self.cycle, True
@@ -242,6 +239,7 @@ class Protocol(HttpToolsProtocol, asyncio.BufferedProtocol):
     def on_body(self, body: bytes) -> None:
         """Keep a part of the body for the app; only that of a POST is read by it."""
         self._header_bytes = 0
+        self._body_left = max(0, self._body_left - len(body))
         if self._fault is not None or self.cycle.response_complete or self.scope["method"] != "POST":
             return
         self.cycle.body += body
@@ -251,6 +249,8 @@ class Protocol(HttpToolsProtocol, asyncio.BufferedProtocol):
 
     def on_message_complete(self) -> None:
         """End the request: from here on the app has the time that it needs."""
+        if self._is_raw:
+            return
         self._header_bytes = self._body_left = 0
         self._in_message = self._in_body = False
         if self._fault is not None:

@@ -63,6 +63,19 @@ async def test_connection_has_one_request_in_hand_and_reads_no_further() -> None
         assert not connection.transport.paused
 
 
+async def test_body_behind_a_split_header_does_not_let_requests_in_hand() -> None:
+    app = EchoApp(is_open=False)
+    with connected(app) as connection:
+        first = post(b"\r\n\r\n" + b"z" * 8000)
+        place = first.index(b"\r\n\r\n") + 3
+        connection.read(first[:place])
+        connection.read(first[place:] + GET * 1000)
+        await connection.settle()
+        assert len(connection.protocol.pipeline) + len(app.calls) <= 2
+        app.gate.set()
+        await until(lambda: len(app.calls) > 200)
+
+
 async def test_pipelined_request_with_a_large_body_is_not_read_before_its_turn() -> None:
     app = EchoApp(is_open=False)
     with connected(app) as connection:
@@ -158,7 +171,7 @@ async def test_header_of_a_hundred_fields_is_served_and_another_field_is_too_man
         b"POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
         b"POST / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
         b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
-        b"POST / HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: h2c\r\nContent-Length: 9\r\n\r\n",
+        b"POST / HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: h2c\r\nTransfer-Encoding: chunked\r\n\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
     ],
 )
@@ -203,6 +216,25 @@ async def test_request_that_offers_another_protocol_is_served_as_it_stands() -> 
         upgrade = b"GET /a HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"
         await connection.read_all(upgrade + GET)
         assert connection.answers == [OK, b"GET /a "] * 2
+
+
+async def test_body_of_a_request_that_offers_another_protocol_is_read() -> None:
+    """Java's client offers HTTP/2 with every request, also with a POST."""
+    offer = post(b"a\r\n\r\nbc").replace(b"Host: x", b"Connection: Upgrade\r\nUpgrade: h2c")
+    stream = offer + GET + offer
+    for place in range(1, len(stream)):
+        with connected(EchoApp()) as connection:
+            await connection.read_all(stream[:place])
+            await connection.read_all(stream[place:])
+            assert connection.answers == [
+                OK,
+                b"POST /b a\r\n\r\nbc",
+                OK,
+                b"GET /a ",
+                OK,
+                b"POST /b a\r\n\r\nbc",
+            ]
+            assert connection.rejected == []
 
 
 async def test_target_with_a_host_overrides_the_header() -> None:
