@@ -85,7 +85,7 @@ async def test_fragments_over_http_become_one_merged_message(
         await clock.advance(5000)
         [merged] = await collect(make_rig(connection, shards), 1)
         assert merged.text == "Привет, запишите меня на стрижку"
-        assert merged.company == "962302"
+        assert merged.company == 962302
         assert merged.reason == "quiet"
 
 
