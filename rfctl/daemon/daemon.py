@@ -219,12 +219,10 @@ class Daemon:
         async with self._reloading:
             try:
                 await self._apply(self._load(), self._heartbeat)
-            except SettingsError as problem:
-                self._heartbeat.refuse_reload("; ".join(problem.problems))
-                _log.error("settings_rejected", problems=problem.problems, next=step)
             except RfctlError as problem:
-                self._heartbeat.refuse_reload(problem.fact)
-                _log.error("settings_rejected", problem=problem.fact, next=step)
+                why = problem.problems if isinstance(problem, SettingsError) else [problem.fact]
+                self._heartbeat.refuse_reload("; ".join(why))
+                _log.error("settings_rejected", problems=why, next=step)
 
     async def _apply(self, configuration: Configuration, heartbeat: Heartbeat) -> None:
         after_a_restart = await self._components.reconfigure(configuration.settings)
