@@ -249,14 +249,11 @@ class Daemon:
             async with asyncio.timeout(self._drain_s):
                 await self._drain()
         except TimeoutError:
-            _log.warning(
-                "drain_incomplete", next="the rest is in Redis, and is handed over at the next start"
-            )
+            step = "the rest is in Redis, and is handed over at the next start"
+            _log.warning("drain_incomplete", next=step)
         except RfctlError as problem:
-            _log.warning(
-                "redis_unavailable", component="stop",
-                problem=problem.fact, next="pending batches are handed over at the next start",
-            )  # fmt: skip
+            step = "pending batches are handed over at the next start"
+            _log.warning("redis_unavailable", component="stop", problem=problem.fact, next=step)
         finally:
             await self._close()
         if self._failure is not None:
