@@ -229,12 +229,10 @@ class Daemon:
         async with self._reloading:
             try:
                 await self._apply(self._load(), self._heartbeat)
-            except SettingsError as problem:
-                self._heartbeat.refuse_reload("; ".join(problem.problems))
-                _log.error("settings_rejected", problems=problem.problems, next=step)
             except RfctlError as problem:
-                self._heartbeat.refuse_reload(problem.fact)
-                _log.error("settings_rejected", problem=problem.fact, next=step)
+                why = problem.problems if isinstance(problem, SettingsError) else [problem.fact]
+                self._heartbeat.refuse_reload("; ".join(why))
+                _log.error("settings_rejected", problems=why, next=step)
 
     async def _apply(self, configuration: Configuration, heartbeat: Heartbeat) -> None:
         await self._components.check_peers(configuration.settings, self._build_record)
@@ -262,14 +260,11 @@ class Daemon:
             async with asyncio.timeout(self._drain_s):
                 await self._drain()
         except TimeoutError:
-            _log.warning(
-                "drain_incomplete", next="the rest is in Redis, and is handed over at the next start"
-            )
+            step = "the rest is in Redis, and is handed over at the next start"
+            _log.warning("drain_incomplete", next=step)
         except RfctlError as problem:
-            _log.warning(
-                "redis_unavailable", component="stop",
-                problem=problem.fact, next="pending batches are handed over at the next start",
-            )  # fmt: skip
+            step = "pending batches are handed over at the next start"
+            _log.warning("redis_unavailable", component="stop", problem=problem.fact, next=step)
         finally:
             await self._close()
         if self._failure is not None:
