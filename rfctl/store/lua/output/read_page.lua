@@ -5,7 +5,6 @@
 --       4 most entries   5 bytes: the entry that reaches them is the last   6 how many items of each entry, 0: all
 --       7 a field whose value is replaced by its length, '' for none
 -- Returns the entries in the form of XRANGE.
-local COMMAND = ARGV[3] == 'newest' and 'XREVRANGE' or 'XRANGE'
 local LIMIT, MOST_BYTES, ITEMS, MEASURED = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7]
 local start, bytes, page = ARGV[1], 0, {}
 
@@ -18,8 +17,13 @@ local function shorten(flat)
   return short
 end
 
+local function read_entry()
+  if ARGV[3] == 'newest' then return redis.call('XREVRANGE', KEYS[1], start, ARGV[2], 'COUNT', 1)[1] end
+  return redis.call('XRANGE', KEYS[1], start, ARGV[2], 'COUNT', 1)[1]
+end
+
 while #page < LIMIT and bytes < MOST_BYTES do
-  local entry = redis.call(COMMAND, KEYS[1], start, ARGV[2], 'COUNT', 1)[1]
+  local entry = read_entry()
   if not entry then break end
   for _, item in ipairs(entry[2]) do bytes = bytes + #item end
   table.insert(page, { entry[1], shorten(entry[2]) })

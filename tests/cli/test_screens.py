@@ -1,0 +1,119 @@
+"""A terminal of 80 columns: what strangers typed acts on nothing there, and no table is wider, in any command."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import json
+import os
+import pty
+import re
+import struct
+import subprocess
+import termios
+from pathlib import Path
+
+import pytest
+
+from rfctl.model.message import Message, Unparsed
+from rfctl.store import DaemonRecord
+from rfctl.store.connection import Connection
+from tests.support.batching import make_rig
+from tests.support.processes import RFCTL, environment
+from tests.support.servers import RedisServer
+from tests.support.waiting import PATIENCE_S
+
+HOSTILE = "a\x1b[2J\x9b2J\u202eb\u2066c\U000e0041\x07\r\nd"
+PHONE = "79001234567"
+_ACTIVE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\U000e0000-\U000e007f]")
+_STYLE = re.compile(r"\x1b\[[0-9;]*m")
+
+COMMANDS = [
+    ["stats"], ["inspect", PHONE], ["dead", "list"], ["dead", "show", "7-7"], ["quarantine", "list"],
+    ["dead", "drop", "--all", "--yes"], ["quarantine", "drop", "--all", "--yes"], ["discard", "--all", "--yes"],
+    ["discard", PHONE], ["quarantine", "retry", "--all"], ["dead", "retry", "--all", "--yes"],
+]  # fmt: skip
+
+
+def run_on_terminal(tmp_path: Path, url: str, *line: str) -> str:
+    """Run a command on a terminal of its own, and return all that the terminal got."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    variables = environment(tmp_path, RFCTL_REDIS__URL=url, TERM="xterm")
+    del variables["COLUMNS"]
+    command = [RFCTL, *line]
+    with subprocess.Popen(
+        command, stdin=theirs, stdout=theirs, stderr=subprocess.DEVNULL, env=variables
+    ) as process:
+        os.close(theirs)
+        screen = bytearray()
+        try:
+            while part := _read(ours):
+                screen += part
+            process.wait(PATIENCE_S)
+        finally:
+            process.kill()
+            os.close(ours)
+    return screen.decode().replace("\r\n", "\n")
+
+
+def _read(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 65536)
+    except OSError:  # the command has ended
+        return b""
+
+
+async def fill(connection: Connection) -> None:
+    """Put strangers' text wherever it may be."""
+    rig = make_rig(connection, quiet_ms=600_000, max_wait_ms=3_600_000)
+    for phone in (PHONE, HOSTILE):
+        message = Message(
+            phone=phone, text=HOSTILE * 9, id=HOSTILE, channel=HOSTILE, company=HOSTILE, type="text"
+        )
+        await rig.add([message])
+    await rig.store.quarantine.add(HOSTILE, "telegram", [Unparsed(HOSTILE.encode() * 9, HOSTILE * 9)])
+    tries = json.dumps([{"at_ms": 1, "error": HOSTILE * 9}])
+    letter = (
+        "sink",
+        HOSTILE,
+        "id",
+        "7-7",
+        "tries",
+        tries,
+        "phone",
+        PHONE,
+        "text",
+        HOSTILE * 9,
+        "reason",
+        HOSTILE,
+    )
+    await connection.call("XADD", "rfctl:dead", "*", *letter, "messages", json.dumps([{"message": HOSTILE}]))
+    await connection.call("HSET", "rfctl:totals", f"skipped:{HOSTILE}", 1)
+    record = DaemonRecord(id="d", host=HOSTILE, pid=1, version="1", role="all", listener=HOSTILE)
+    await rig.store.daemons.write(record, age_ms=0)
+
+
+def find_active(screen: str) -> list[str]:
+    """Return what acts on a terminal, but for our own styles and line feeds."""
+    return _ACTIVE.findall(_STYLE.sub("", screen))
+
+
+def test_active_characters_are_noticed() -> None:
+    assert find_active("\x1b[1mbold\x1b[0m\nplain") == []
+    assert len(find_active(HOSTILE)) == 7
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+async def test_text_of_strangers_acts_on_nothing_and_fits(
+    server: RedisServer, connection: Connection, tmp_path: Path, line: list[str]
+) -> None:
+    await fill(connection)
+    screen = await asyncio.to_thread(run_on_terminal, tmp_path, server.url, *line)
+    assert "\\x1b[2J" in screen or "\\x9b2J" in screen, screen
+    assert find_active(screen) == []
+    lines = [_STYLE.sub("", text) for text in screen.splitlines()]
+    if (
+        line[0] != "discard" or "--all" not in line
+    ):  # these lines are for a file, and the terminal breaks them
+        assert max(map(len, lines)) <= 80
