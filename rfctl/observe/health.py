@@ -4,41 +4,18 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Literal
 
+from rfctl.observe.deliveries import find_delivery_faults
+from rfctl.observe.finding import Code, Finding, Severity
 from rfctl.observe.snapshot import Snapshot
 from rfctl.store import ConsumerGroup, OrphanedGroup, SinkStatus, group_name
 from rfctl.store.sink_status import count_pending
 from rfctl.text import counted, duration
 
+__all__ = ["Code", "Finding", "Severity", "findings"]
+
 _SILENT_MS = 300_000
 """A worker asks for more when it is done with what it has; without a question for so long it is gone, or hangs."""
-
-Code = Literal[
-    "writes_refused", "daemons_unknown", "processor_missing", "sink_unserved", "sink_paused", "sink_failing",
-    "sink_foreign", "group_orphaned", "group_unread", "dead_letters", "quarantined_requests",
-]  # fmt: skip
-Severity = Literal["error", "warning"]
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that an operator should look at.
-
-    `code` is its kind, and stays the same. With severity `error` messages do not get through; a `warning` can wait.
-    `subject` is the sink or the group that it is about, "" for all of rfctl. `fix` is what to do next, in one line.
-    """
-
-    code: Code
-    severity: Severity
-    subject: str
-    fact: str
-    fix: str
-
-    def line(self) -> str:
-        """Return it for a person: the fact, then what to do."""
-        return f"{self.fact} ({self.fix})"
 
 
 def findings(snapshot: Snapshot) -> list[Finding]:
@@ -47,6 +24,7 @@ def findings(snapshot: Snapshot) -> list[Finding]:
         *_refusals(snapshot),
         *(_unknown_daemons(snapshot) if snapshot.write_refusals else _missing_daemons(snapshot)),
         *(finding for sink in snapshot.sinks for finding in _about_sink(sink, snapshot.pending.now_ms)),
+        *(finding for sink in snapshot.sinks for finding in find_delivery_faults(sink)),
         *(_about_orphan(group, snapshot.server.where) for group in snapshot.orphaned),
         *_unread_groups(snapshot),
         *_for_the_operator(snapshot),
