@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from rfctl.errors import CredentialsRefusedError, KeyTakenError, RfctlError
+from rfctl.errors import (
+    CredentialsRefusedError,
+    GroupMissingError,
+    KeyTakenError,
+    ReplyError,
+    RfctlError,
+)
 from rfctl.model.delivery import Delivery
 from rfctl.sinks.contract import DeliveryError, Sink
 from rfctl.sinks.redis import RedisSink
@@ -21,7 +27,13 @@ async def send(
         write = sink.build_write(delivery, entry.fields or [])
         try:
             return await deliveries.write_and_acknowledge(entry, write)
-        except (KeyTakenError, CredentialsRefusedError) as problem:  # another message may have another key
+        except GroupMissingError:
+            raise
+        except (
+            KeyTakenError,
+            CredentialsRefusedError,
+            ReplyError,
+        ) as problem:  # another may have another key
             raise DeliveryError(problem.fact) from None
     try:
         await sink.deliver(delivery)

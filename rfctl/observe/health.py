@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rfctl.observe.daemons import find_daemon_faults, find_settings_differences
+from rfctl.observe.deliveries import find_delivery_faults
 from rfctl.observe.finding import Code, Finding, Severity
 from rfctl.observe.server import (
     find_emptying,
@@ -32,6 +33,7 @@ def findings(snapshot: Snapshot) -> list[Finding]:
         *find_daemon_faults(snapshot),
         *find_settings_differences(snapshot.daemons),
         *(finding for sink in snapshot.sinks for finding in find_sink_faults(sink, snapshot.pending.now_ms)),
+        *(finding for sink in snapshot.sinks for finding in find_delivery_faults(sink)),
         *(describe_orphan(group, snapshot.server.where) for group in snapshot.orphaned),
         *find_unread_groups(snapshot),
         *find_unread_stream(snapshot),
