@@ -14,7 +14,7 @@ from rfctl.store.keys import ShardKeys
 Mode = Literal["before", "after", "refused", "late"]
 """The call fails before Redis got it; or Redis did it, and its answer is lost; or Redis refuses it; or the answer comes
 late, when every lease has run out."""
-MODES: tuple[Mode, ...] = ("before", "after", "refused")
+MODES: tuple[Mode, ...] = ("before", "after", "refused", "late")
 LATE_S = 0.6
 T = TypeVar("T")
 

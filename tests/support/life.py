@@ -74,7 +74,7 @@ class Life:
     """One empty Redis database, the parts of a daemon on it, and all that went in."""
 
     def __init__(self, address: RedisAddress, plan: FaultPlan, kind: SinkKind) -> None:
-        self.plan, self.kind = plan, kind
+        self.plan, self.kind, self.policy = plan, kind, POLICY
         self.receiver = ScriptedReceiver()
         self.sent: dict[str, list[str]] = defaultdict(list)
         """Of each phone the texts that were accepted, in their order."""
@@ -119,7 +119,8 @@ class Life:
 
     def start_forwarder(self, daemon_id: str = "daemon") -> None:
         sink = self.receiver if self.kind == "receiver" else RedisSink(self.kind, "inbox")
-        policy = replace(POLICY, lease_ms=SHORT_LEASE_MS) if self.plan.mode == "late" else POLICY
+        is_late = self.plan.mode == "late"
+        policy = replace(self.policy, lease_ms=SHORT_LEASE_MS) if is_late else self.policy
         self._start(Forwarder(self.queue("forwarder"), sink, policy, daemon_id).run(self._stopping))
 
     def _start(self, work: Awaitable[None]) -> None:

@@ -19,10 +19,14 @@ def message(text: str) -> Message:
 
 
 class FakeStore:
-    """Records each call's texts, then waits for `gate` and raises the next of `failures`, if any is left."""
+    """Records each call's texts, then waits for `gate` and raises the next of `failures`, if any is left.
+
+    What a failing call brought is stored all the same: its answer is lost.
+    """
 
     def __init__(self, *failures: Exception, is_open: bool = True) -> None:
         self.calls: list[list[str]] = []
+        self.stored: set[str] = set()
         self.failures = list(failures)
         self.gate = asyncio.Event()
         if is_open:
@@ -31,9 +35,11 @@ class FakeStore:
     async def __call__(self, messages: Sequence[Message]) -> list[Added]:
         self.calls.append([message.text for message in messages])
         await self.gate.wait()
+        before = frozenset(self.stored)
+        self.stored |= {message.text for message in messages}
         if self.failures:
             raise self.failures.pop(0)
-        return [Added(message.text, True, 1, 5) for message in messages]
+        return [Added(message.text, message.text not in before, 1, 5) for message in messages]
 
 
 async def begin(group_commit: GroupCommit, *requests: list[str]) -> list[asyncio.Task[list[Added]]]:

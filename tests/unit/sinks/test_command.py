@@ -51,7 +51,7 @@ class Watch:
         loop, ready = asyncio.get_running_loop(), asyncio.Event()
         loop.add_reader(self.reader, ready.set)
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE_S):
                 await ready.wait()
         finally:
             loop.remove_reader(self.reader)
@@ -223,7 +223,7 @@ async def test_a_delivery_that_is_cancelled_twice_kills_its_program_at_once(
 
 
 async def test_children_of_a_program_end_with_the_delivery(watch: Watch) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         await shell(f"exec 3> {watch.path}; echo up >&3; sleep 60 & exit 0").deliver(message())
     assert await watch.next() == b"up\n"
     assert await watch.next() == b""
@@ -237,7 +237,7 @@ async def test_detached_child_with_our_pipe_does_not_delay_the_delivery(
     os.mkfifo(started)
     os.mkfifo(go)
     daemon = f"echo x > {started}; read x < {go}"
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         await shell(f"exec 3> {watch.path}; setsid sh -c '{daemon}' & read x < {started}; exit 0").deliver(
             message()
         )

@@ -31,6 +31,7 @@ from rfctl.sinks.http.sink import Http, parse_retry_after_ms, sign
 from rfctl.sinks.payload import encode_payload
 from tests.support.certificates import self_signed
 from tests.support.receivers import Answer, HttpReceiver, tcp_receiver
+from tests.support.waiting import PATIENCE_S
 
 KEYS = [bytes(range(24)), bytes(range(100, 164))]
 SECRETS = ["whsec_" + base64.b64encode(key).decode() for key in KEYS]
@@ -232,7 +233,7 @@ async def test_slow_body_is_cut_off_and_the_status_counts(
 
     monkeypatch.setattr(http, "REST_MS", 100)
     async with tcp_receiver(trickle) as port, sink(f"http://127.0.0.1:{port}/", timeout_ms=60_000) as built:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             if taken:
                 await built.deliver(message())
             else:
@@ -400,7 +401,11 @@ async def test_a_cancelled_delivery_leaves_no_connection() -> None:
         await reader.read()
         gone.set()
 
-    async with tcp_receiver(play) as port, sink(f"http://127.0.0.1:{port}/") as built, asyncio.timeout(10):
+    async with (
+        tcp_receiver(play) as port,
+        sink(f"http://127.0.0.1:{port}/") as built,
+        asyncio.timeout(PATIENCE_S),
+    ):
         delivery = asyncio.create_task(built.deliver(message()))
         await heard.wait()
         delivery.cancel()
