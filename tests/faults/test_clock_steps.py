@@ -134,7 +134,11 @@ async def test_retry_and_what_waits_behind_it_come_in_time_after_a_step(
         life.receiver.answers = {"a1": [DeliveryError("down")]}
         await life.hand_over(ANNA, "a1", "a2")
         life.start_forwarder()
-        await until(lambda: life.store().pending_deliveries(["bot"], ANNA))
+
+        async def waits() -> bool:
+            return bool((await life.store().find_whereabouts(ANNA, ["bot"])).undelivered)
+
+        await until(waits)
         await stepped_server.step(step_ms)
         await life.hand_over(ANNA, "a3")
         await life.hand_over(BORIS, "b1")

@@ -19,7 +19,7 @@ import httpx
 import pytest
 
 from rfctl.daemon.daemon import Daemon
-from rfctl.store.keys import events_channel
+from rfctl.store.keys import CommonKeys
 from tests.conftest import configure, running
 from tests.support.receivers import HttpReceiver
 from tests.support.restricted_user import RestrictedUser, Right, parse_rights, read_printed_rules
@@ -89,7 +89,7 @@ class Lane:
     async def _watching(self) -> AsyncIterator[None]:
         """Somebody follows the events: only then are they published."""
         with self._server.client() as client, client.pubsub() as follower:
-            follower.subscribe(events_channel(self._number))
+            follower.subscribe(CommonKeys().events_channel(self._number))
             yield
 
     async def _deprive(
