@@ -110,7 +110,8 @@ class OutputSettings(Section):
         100_000,
         ge=0,
         le=100_000_000,
-        description="Most entries of a shard that rfctl keeps after every consumer group has acknowledged them.",
+        description="Most entries that rfctl keeps after every consumer group has acknowledged them. With shards, each of "
+        "them keeps its part of that number.",
     )
 
     @field_validator("stream")

@@ -228,4 +228,4 @@ class _Failures:
             self._is_stalled = True
             self._log.error("sink_stalled", problem=problem.fact, next=problem.next or "rfctl stats")
         self._count += 1
-        return float(min(_MAX_BACKOFF_S, 0.05 * 2 ** min(self._count, 6)))
+        return min(_MAX_BACKOFF_S, 0.05 * 2.0 ** min(self._count, 6))

@@ -1,4 +1,4 @@
-"""The queue of one phone: what was read for it and is not finished, and how many bytes that is."""
+"""The queue of one batch key: what was read for it and is not finished, and how many bytes that is."""
 
 from __future__ import annotations
 

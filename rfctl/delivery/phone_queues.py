@@ -1,4 +1,4 @@
-"""The deliveries of one sink: a queue for each phone. A phone's messages go one after another, phones side by side.
+"""The deliveries of one sink: a queue for each batch key. A queue goes in order; the queues go side by side.
 
 After a failure the phone waits in Redis for its next attempt, with every later message of it. Other phones go on. A
 message is acknowledged after the sink has taken it. If it cannot be acknowledged (Redis does not answer, the lease has

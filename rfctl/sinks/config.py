@@ -38,8 +38,8 @@ class SinkConfig(Section):
         16,
         ge=1,
         le=1000,
-        description="Number of people whose messages are delivered at a time. The messages of one person go one after "
-        "another.",
+        description="Number of batch keys whose messages are delivered at a time. A batch key is mostly a person; its "
+        "messages go one after another.",
     )
     timeout_ms: int = Field(
         15_000, ge=10, le=3_600_000, description="How long one attempt may take in all, ms."

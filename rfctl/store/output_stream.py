@@ -7,6 +7,7 @@ nothing is trimmed.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from rfctl.store.connection import Connection
 
 _PAGE = 1000
+_FIRST_STEP, _LAST_STEP = 100, 3200
+"""Entries that one call trims. They may be small or large: it is measured."""
+_SHORT_S = 0.003
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,14 +112,18 @@ class OutputStream:
         serves others in between. Returns how many entries it removed.
         """
         limits = (retention_s * 1000, math.ceil(retention_entries / len(self._shards)))
-        return sum([await self._trim(shard, *limits, *groups) for shard in self._shards])
+        return sum([await self._trim(shard, limits, groups) for shard in self._shards])
 
-    async def _trim(self, shard: ShardKeys, *args: int | str) -> int:
-        removed, more = 0, 1
+    async def _trim(self, shard: ShardKeys, limits: tuple[int, int], groups: Sequence[str]) -> int:
+        """Trim one shard. How much one call removes follows from how long the last one took."""
+        removed, step, more = 0, _FIRST_STEP, 1
         while more:
-            reply = await self._connection.run("trim", shard, [shard.out], args)
+            started = time.monotonic()
+            reply = await self._connection.run("trim", shard, [shard.out], [*limits, step, *groups])
             count, more = map(replies.integer, replies.array(reply))
             removed += count
+            is_short = time.monotonic() - started < _SHORT_S
+            step = min(2 * step, _LAST_STEP) if is_short else max(step // 2, _FIRST_STEP)
         return removed
 
 

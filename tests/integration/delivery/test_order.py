@@ -15,8 +15,10 @@ from rfctl.sinks.contract import DeliveryError
 from rfctl.store.address import RedisAddress
 from rfctl.store.connection import Connection
 from rfctl.store.deliveries import DeliveryQueue
+from rfctl.store.keys import batch_key_of
 from tests.support.batching import make_rig
 from tests.support.forwarding import hand_over, settled
+from tests.support.keys import SHARD
 from tests.support.servers import ServerMaker
 from tests.support.waiting import until
 
@@ -123,6 +125,36 @@ async def test_entries_read_while_redis_fails_are_delivered_first_and_soon(
     await hand_over(connection, ("7", "A"))
     await deliver_all(Failing(connection, make_rig(connection).shards[0], "bot"), Sink(), done)
     assert (order, failed) == (["A", "B"], [verb])
+
+
+async def test_company_whose_receiver_fails_does_not_hold_up_another_of_the_same_person(
+    connection: Connection,
+) -> None:
+    delivered: list[str] = []
+
+    class Sink:
+        async def deliver(self, delivery: Delivery) -> None:
+            if delivery.merged.company == "1":
+                raise DeliveryError("no")
+            delivered.append(delivery.merged.text)
+
+    async def done() -> bool:
+        return len(delivered) == 2
+
+    for company, text in (("1", "a"), ("2", "b"), ("1", "c"), ("2", "d")):
+        fields = (
+            "phone",
+            "7",
+            "company",
+            company,
+            "text",
+            text,
+            "batch_key",
+            batch_key_of("7", company=company),
+        )
+        await connection.call("XADD", SHARD.out, "*", *fields)
+    await deliver_all(DeliveryQueue(connection, SHARD, "bot"), Sink(), done)
+    assert delivered == ["b", "d"]
 
 
 async def test_full_redis_still_delivers_its_messages(own_server: ServerMaker) -> None:

@@ -18,6 +18,7 @@ from rfctl.store.retry_queue import END, read_pending_deliveries
 from rfctl.store.sink_status import ConfiguredSink, SinkStatus, read_sink_statuses
 from rfctl.store.stream_entry import StreamEntry
 from tests.conftest import configure
+from tests.support.clock import VirtualClock
 from tests.support.keys import COMMON, SHARD
 from tests.support.waiting import until
 
@@ -227,6 +228,41 @@ async def test_phone_without_an_attempt_has_no_error(connection: Connection, sha
     assert (await look(connection, shards)).retry_cause is None
     [pending] = await read_pending_deliveries(connection, shards, ["crm"], "a")
     assert (pending.attempts, pending.last) == (0, None)
+
+
+async def test_sink_is_stalled_while_something_is_left_and_no_attempt_ends(
+    timed: Connection, clock: VirtualClock, shards: list[ShardKeys]
+) -> None:
+    assert (await look(timed, shards)).stalled_ms is None
+    await leave(timed, shards[0], "a")
+    await clock.advance(5000)
+    assert (await look(timed, shards)).stalled_ms is None, "nobody delivers: that is another finding"
+    deliveries, [entry] = await read(timed, shards[0])
+    assert (await look(timed, shards)).stalled_ms == 0, "a daemon has begun just now"
+    await clock.advance(5000)
+    assert (await look(timed, shards)).stalled_ms == 5000
+    await deliveries.schedule_retry("a", [entry.id], wait_ms=60_000 - 5000, error="no")
+    await clock.advance(50_000)
+    assert (await look(timed, shards)).stalled_ms is None, "everything waits for its time"
+    await clock.advance(7000)
+    assert (await look(timed, shards)).stalled_ms is None, "its lease ran out meanwhile"
+    await deliveries.lease("test", 60_000)
+    await clock.advance(2500)
+    assert (await look(timed, shards)).stalled_ms == 2500
+    await deliveries.acknowledge("a", entry.id)
+    assert (await look(timed, shards)).stalled_ms is None
+
+
+async def test_missing_message_is_counted_apart(
+    timed: Connection, clock: VirtualClock, shards: list[ShardKeys]
+) -> None:
+    await leave(timed, shards[-1], "a")
+    deliveries, [entry] = await read(timed, shards[-1])
+    await timed.call("XDEL", shards[-1].out, entry.id)
+    await deliveries.acknowledge_missing("a", entry.id)
+    await clock.advance(1234)
+    seen = await look(timed, shards)
+    assert (seen.delivered, seen.missing, seen.missing_ago_ms) == (0, 1, 1234)
 
 
 async def test_group_of_a_sink_that_is_not_configured_is_orphaned(

@@ -4,7 +4,7 @@
 -- KEYS  1 retry (zset, batch key → when, Unix ms)
 -- ARGV  1 the longest wait, ms
 -- Returns how many were clamped, up to 1000 a call.
-local latest = whole(NOW + tonumber(ARGV[1]))
-local later = redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. latest .. '.9', '+inf', 'LIMIT', 0, 1000)
-for _, batch_key in ipairs(later) do redis.call('ZADD', KEYS[1], latest, batch_key) end
+local last_due = whole(NOW + tonumber(ARGV[1]))
+local later = redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. last_due .. '.9', '+inf', 'LIMIT', 0, 1000)
+for _, batch_key in ipairs(later) do redis.call('ZADD', KEYS[1], last_due, batch_key) end
 return #later

@@ -17,5 +17,5 @@ if holder and holder ~= ARGV[1] and tonumber(till) > NOW then
 end
 if ms == 0 then redis.call('DEL', KEYS[1]); return 1 end
 redis.call('SET', KEYS[1], ARGV[1] .. ' ' .. whole(NOW + ms))
-if holder ~= ARGV[1] then redis.pcall('HSET', KEYS[2], 'ended_ms', whole(NOW)) end
+if holder ~= ARGV[1] or tonumber(till) <= NOW then redis.pcall('HSET', KEYS[2], 'ended_ms', whole(NOW)) end
 return 1

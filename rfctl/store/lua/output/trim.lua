@@ -1,14 +1,14 @@
 -- flags=allow-oom: it frees memory
 -- include: shared/clock
 -- Removes from the output stream what every consumer group has acknowledged and is old, or is more than is kept.
--- It takes about 2 ms, and is called again for the rest: meanwhile Redis serves others.
+-- It removes a limited number, and is called again for the rest: meanwhile Redis serves others.
 -- KEYS  1 output stream
--- ARGV  1 keep, ms   2 keep, entries   3… groups without which nothing is removed
+-- ARGV  1 keep, ms   2 keep, entries   3 remove about so many, at most   4… groups without which nothing is removed
 -- Returns how many entries were removed, and 1 when more could be.
 -- Without a group rfctl knows nothing of the readers, and nothing is removed.
-local MOST_S, NODE = 0.002, 100 -- Redis keeps up to 100 entries in one piece of memory
-local started, removed = os.clock(), 0
-local function is_late() return os.clock() - started > MOST_S end
+local MOST, PIECE = tonumber(ARGV[3]), 100 -- Redis keeps up to 100 entries in one piece of memory
+local removed, read_bytes, MOST_BYTES = 0, 0, 262144
+local function is_enough() return removed >= MOST or read_bytes >= MOST_BYTES end
 
 local function parts(id)
   local ms, seq = string.match(id, '^(%d+)%-(%d+)$')
@@ -49,8 +49,8 @@ end
 
 -- Whole pieces first, a few at a time; what is left before the id is within one piece.
 local function remove_before(id)
-  while not is_late() do
-    local count = redis.call('XTRIM', KEYS[1], 'MINID', '~', id, 'LIMIT', 2 * NODE)
+  while not is_enough() do
+    local count = redis.call('XTRIM', KEYS[1], 'MINID', '~', id, 'LIMIT', PIECE)
     removed = removed + count
     if count == 0 then
       removed = removed + redis.call('XTRIM', KEYS[1], 'MINID', id)
@@ -60,23 +60,30 @@ local function remove_before(id)
   return false
 end
 
+local function count_bytes(entries)
+  for _, entry in ipairs(entries) do
+    for _, field in ipairs(entry[2]) do read_bytes = read_bytes + #field end
+  end
+end
+
 -- The oldest entries beyond the number that is kept: their ids are read with them, few at a time if they are large.
 local function remove_excess(needed)
   local size = 1
-  while not is_late() do
+  while not is_enough() do
     local excess = redis.call('XLEN', KEYS[1]) - tonumber(ARGV[2])
     local oldest = excess > 0 and redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', math.min(excess, size)) or {}
     if #oldest == 0 or not before(oldest[1][1], needed) then return true end
+    count_bytes(oldest)
     local last = behind(oldest[#oldest][1])
     removed = removed + redis.call('XTRIM', KEYS[1], 'MINID', before(needed, last) and needed or last)
-    size = math.min(2 * size, NODE)
+    size = math.min(2 * size, PIECE)
   end
   return false
 end
 
 if redis.call('EXISTS', KEYS[1]) == 0 then return { 0, 0 } end
 local groups = read_groups()
-for i = 3, #ARGV do
+for i = 4, #ARGV do
   if not groups[ARGV[i]] then return { 0, 0 } end
 end
 local needed = first_needed(groups)
