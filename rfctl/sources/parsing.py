@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hmac
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
 
 from rfctl.model.company import format_company
-from rfctl.model.message import MAX_COMPANY_CHARS, MAX_ID_CHARS, MAX_PHONE_CHARS, Message, is_blank
+from rfctl.model.message import MAX_COMPANY_CHARS, MAX_ID_CHARS, MAX_PHONE_CHARS, Message, Unparsed, is_blank
 from rfctl.model.strict_json import find_json_fault
 from rfctl.sources.contract import UnparsedError
 
@@ -19,6 +19,7 @@ SECONDS_BELOW = 100_000_000_000
 """A time since 1970 below this number is in seconds, one above it in milliseconds."""
 
 _DEEPEST = 32
+_MAX_COPIED_BYTES = 1 << 21
 _NOT_OF_A_TYPE = re.compile(r"[^a-z0-9_-]+")
 _ESCAPE = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
@@ -127,6 +128,22 @@ def check_limits(message: Message, max_text_bytes: int) -> Message:
     if message.text and is_blank(message.text):
         return msgspec.structs.replace(message, text="")
     return message
+
+
+def build_unparsed(
+    parts: Sequence[tuple[bytes, str]], build_body: Callable[[Sequence[bytes]], bytes]
+) -> list[Unparsed]:
+    """Return the unparsed messages of a request, each of `parts` with its reason.
+
+    `build_body` makes a request of some of them. Each gets its own, unless copies of what is around them would be large.
+    """
+    if not parts:
+        return []
+    alone = build_body([parts[0][0]])
+    if len(parts) * len(alone) <= _MAX_COPIED_BYTES:
+        return [Unparsed(build_body([raw]), why) for raw, why in parts]
+    why = parts[0][1] + (f"; and {len(parts) - 1} more" if len(parts) > 1 else "")
+    return [Unparsed(build_body([raw for raw, _ in parts]), why)]
 
 
 def build_id_scope(provider: str, account: str, id_scope: str, *narrower: str) -> tuple[str, ...]:

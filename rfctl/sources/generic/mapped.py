@@ -12,14 +12,15 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import msgspec
 
 from rfctl.model.company import Company, decode_company, format_company
-from rfctl.model.message import Media, Message, Unparsed, normalize_phone
+from rfctl.model.message import Media, Message, normalize_phone
 from rfctl.sources.contract import ParseResult, Request, Source, UnparsedError
 from rfctl.sources.generic import node_form
 from rfctl.sources.generic.config import GenericConfig
@@ -29,6 +30,7 @@ from rfctl.sources.parsing import (
     any_secret,
     build_id_scope,
     build_metadata,
+    build_unparsed,
     check_limits,
     constant_time_equal,
     decode_json,
@@ -75,13 +77,13 @@ class Mapped(Source):
         repaired = repair_surrogates(self.redact(body))
         top = decode_json(repaired, _decode)
         result = ParseResult()
+        refused: list[tuple[bytes, str]] = []
         for place, raw in enumerate(self._elements(repaired)):
             try:
                 self._read(decode_part(raw, _decode), top, raw, result)
             except UnparsedError as problem:
-                result.unparsed.append(
-                    Unparsed(self._alone(repaired, raw), _where(self._each, place, problem))
-                )
+                refused.append((raw, _where(self._each, place, problem)))
+        result.unparsed.extend(build_unparsed(refused, partial(self._alone, repaired)))
         return result
 
     def _elements(self, body: bytes) -> list[bytes]:
@@ -92,9 +94,10 @@ class Mapped(Source):
             raise UnparsedError("there is no list of messages at `each`")
         return [bytes(element) for element in decode_part(elements, _decode_list)]
 
-    def _alone(self, body: bytes, element: bytes) -> bytes:
-        """Return the body with only this message in it, so that it can be parsed again."""
-        return body if self._each is None else replace_raw(body, self._each.steps, b"[" + element + b"]")
+    def _alone(self, body: bytes, elements: Sequence[bytes]) -> bytes:
+        """Return the body with only these messages in it, so that they can be parsed again."""
+        listed = b"[" + b",".join(elements) + b"]"
+        return body if self._each is None else replace_raw(body, self._each.steps, listed)
 
     def _read(self, element: Any, top: Any, raw: bytes, result: ParseResult) -> None:
         facts = {

@@ -15,7 +15,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -28,6 +29,7 @@ from rfctl.sources.parsing import (
     any_secret,
     build_id_scope,
     build_metadata,
+    build_unparsed,
     check_limits,
     constant_time_equal,
     decode_json,
@@ -172,6 +174,7 @@ class WhatsAppCloud(Source):
 
     def _read_value(self, entry: _Entry, value: _Value, account: _Account, result: ParseResult) -> None:
         contacts = _contacts(value.contacts or [])
+        refused: list[tuple[bytes, str]] = []
         for raw in value.messages or []:
             try:
                 if is_event(bytes(raw)):
@@ -179,12 +182,13 @@ class WhatsAppCloud(Source):
                     continue
                 message = self._message(bytes(raw), contacts, account)
             except UnparsedError as problem:
-                result.unparsed.append(Unparsed(_only(entry, value, raw), problem.fact))
+                refused.append((bytes(raw), problem.fact))
                 continue
             if message.phone == normalize_phone(str(account.display_phone_number)):
                 result.skip("own")
             else:
                 result.messages.append(message)
+        result.unparsed.extend(build_unparsed(refused, partial(_only, entry, value)))
         for _ in value.statuses or []:
             result.skip("status")
         for _ in value.errors or []:
@@ -279,12 +283,12 @@ def _envelope(entry: _Entry, change: bytes) -> bytes:
     return _request({"id": entry.id, "changes": [msgspec.Raw(change)]})
 
 
-def _only(entry: _Entry, value: _Value, message: msgspec.Raw) -> bytes:
-    """Return a body that holds just this message, with what belongs to it."""
+def _only(entry: _Entry, value: _Value, messages: Sequence[bytes]) -> bytes:
+    """Return a body that holds just these messages, with what belongs to them."""
     alone = {
         "messaging_product": "whatsapp",
         "metadata": value.metadata,
         "contacts": value.contacts or [],
-        "messages": [message],
+        "messages": [msgspec.Raw(message) for message in messages],
     }
     return _envelope(entry, msgspec.json.encode({"field": "messages", "value": alone}))

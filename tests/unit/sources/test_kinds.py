@@ -15,6 +15,8 @@ from rfctl.errors import BadRequestError
 from rfctl.model.message import Message, with_placeholder
 from rfctl.section import build_section
 from rfctl.sources.contract import ParseResult, Source, UnparsedError
+from rfctl.sources.generic.config import GenericConfig
+from rfctl.sources.generic.mapped import Mapped
 from rfctl.sources.registry import SPECS
 from tests.support.recorded import body
 
@@ -418,3 +420,24 @@ def test_text_without_anything_to_read_is_no_text(kind: str, text: str) -> None:
     }
     item = read(kind, sent[kind])
     assert with_placeholder(item, "[{type}]").text == ""
+
+
+@pytest.mark.parametrize("kind", ["mapped", "whatsapp-cloud"])
+def test_many_unreadable_messages_are_kept_without_a_copy_of_the_rest_for_each(kind: str) -> None:
+    around, bad = "x y " * 25_000, [{"n": number} for number in range(1_000)]
+    if kind == "mapped":
+        mapping = {"each": "list", "phone": "from", "text": "text"}
+        config = build_section(GenericConfig, {"type": "generic", "map": mapping}, "")
+        source: Source = Mapped("here", config)
+        sent = json.dumps({"around": around, "list": bad}).encode()
+    else:
+        source = source_of(kind)
+        value = {"metadata": {"phone_number_id": "1"}, "contacts": [{"around": around}], "messages": bad}
+        sent = json.dumps(
+            {"entry": [{"id": "1", "changes": [{"field": "messages", "value": value}]}]}
+        ).encode()
+    [kept] = source.parse(sent).unparsed
+    assert kept.why.endswith("; and 999 more")
+    assert len(kept.body) <= len(sent) + 200
+    assert kept.body.count(b'"n":') == 1_000
+    assert [again.body for again in source.parse(kept.body).unparsed] == [kept.body]
