@@ -6,7 +6,7 @@ from rfctl.assembly.sinks import list_forwarded_sinks, open_targets
 from rfctl.assembly.sources import build_sources, check_exposure
 from rfctl.config.settings import EMBEDDED, Settings
 from rfctl.errors import SettingsError
-from rfctl.store.redis_url import check_tls_files, parse_redis_url
+from rfctl.store.redis_url import TlsFileError, check_tls_files, parse_redis_url
 
 _ANY_REDIS = "redis://127.0.0.1:6379/0"
 """In place of the embedded server, which has no address before it runs."""
@@ -16,8 +16,9 @@ def _tls_problems(settings: Settings) -> list[str]:
     if settings.redis.url != EMBEDDED:
         try:
             check_tls_files(parse_redis_url(settings.redis.full_url()))
-        except ValueError as problem:
-            return [f"redis.url: {problem}"]
+        except TlsFileError as problem:
+            settings_of = {option: name for name, option in settings.redis.list_tls_files()}
+            return [f"redis.{settings_of.get(problem.option, 'url')}: {problem}"]
     return []
 
 

@@ -77,6 +77,10 @@ class Configuration:
             timeout_ms=redis.timeout_ms,
             overrides="; ".join(self.overrides(find_option("redis.url"))),
             shards_set_by=self.set_by("redis.shards"),
+            tls_origins={
+                option: (f"redis.{name}", self.set_by(f"redis.{name}"))
+                for name, option in redis.list_tls_files()
+            },
         )
 
 

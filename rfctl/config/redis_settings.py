@@ -109,6 +109,10 @@ class RedisSettings(Section):
             "tls_key": ("ssl_keyfile", self.tls_key),
         }
 
+    def list_tls_files(self) -> list[tuple[str, str]]:
+        """Return the settings of TLS that are set, and what a URL calls each."""
+        return [(name, option) for name, (option, path) in self._tls_files().items() if path]
+
     def full_url(self) -> str:
         """Return the URL with the TLS files in its query, in the form that every library understands."""
         if self.url == EMBEDDED:

@@ -31,14 +31,17 @@ class DaemonFile(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_alive(self) -> bool:
-        """Whether its process lives."""
+        """Whether its process lives. After a crash another program may have its number."""
         try:
             os.kill(self.pid, 0)
         except ProcessLookupError:
             return False
         except OSError:
             return True  # another user's
-        return True
+        try:
+            return b"rfctl" in Path(f"/proc/{self.pid}/cmdline").read_bytes()
+        except OSError:
+            return True  # no Linux, or hidden from us
 
     def uses(self, run_id: str, db: int, prefix: str) -> bool:
         """Say whether it uses this Redis; the URL may be spelled in many ways."""

@@ -22,7 +22,7 @@ from rfctl.store import replies
 from rfctl.store.address import RedisAddress
 from rfctl.store.clock import CLOCK_STEP, Clock, ServerClock
 from rfctl.store.keys import ShardKeys
-from rfctl.store.redis_url import FORM, check_tls_files, parse_redis_url
+from rfctl.store.redis_url import FORM, TlsFileError, check_tls_files, parse_redis_url
 from rfctl.store.reply_errors import explain_failure, is_not_the_master
 from rfctl.store.scripts import Script, ScriptLibrary, list_verbs
 from rfctl.store.server_info import (
@@ -40,6 +40,10 @@ _SETTLED_AT_MOST = 3
 
 
 def _wrong_url(address: RedisAddress, problem: ValueError) -> errors.SettingsError:
+    if isinstance(problem, TlsFileError):
+        setting, set_by = address.tls_origins.get(problem.option, ("redis.url", address.set_by))
+        step = "name another file, or let this user read it"
+        return errors.wrong_settings([f"{setting}: {problem} (set by {set_by})"], [set_by], next=step)
     lines = [f"redis.url: {problem} (set by {address.set_by})"]
     return errors.wrong_settings(lines, [address.set_by], next=FORM)
 

@@ -73,12 +73,20 @@ def add_options(url: str, options: dict[str, str]) -> str:
     return f"{url}{'&' if '?' in url.rpartition('@')[2] else '?'}{added}" if added else url
 
 
+class TlsFileError(ValueError):
+    """A certificate or key cannot be used; `option` is the name that the URL has for it."""
+
+    def __init__(self, option: str, fact: str) -> None:
+        super().__init__(fact)
+        self.option = option
+
+
 def check_tls_files(url: RedisUrl) -> None:
-    """Read the certificates and the key that a URL names. Raises ValueError with the file that cannot be used."""
+    """Read the certificates and the key that a URL names. Raises TlsFileError with the file that cannot be used."""
+    for option in ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile"):
+        if path := url.options.get(option):
+            _check_readable(option, path)
     authorities, certificate = url.options.get("ssl_ca_certs"), url.options.get("ssl_certfile")
-    key = url.options.get("ssl_keyfile")
-    for path in filter(None, (authorities, certificate, key)):
-        _check_readable(path)
     if not (authorities or certificate):
         return
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -86,25 +94,26 @@ def check_tls_files(url: RedisUrl) -> None:
         try:
             context.load_verify_locations(authorities)
         except ssl.SSLError:
-            raise ValueError(
-                f"{authorities} holds no certificate of an authority: it must be a PEM file"
-            ) from None
+            fact = f"{authorities} holds no certificate of an authority: it must be a PEM file"
+            raise TlsFileError("ssl_ca_certs", fact) from None
     if certificate:
+        key = url.options.get("ssl_keyfile")
         try:
             context.load_cert_chain(certificate, key, password=lambda: "")
         except (ssl.SSLError, ValueError):
-            raise ValueError(
+            fact = (
                 f"{certificate} and {key or certificate} are no certificate with its key: they must be PEM files that "
                 "belong together, the key without a password"
-            ) from None
+            )
+            raise TlsFileError("ssl_certfile", fact) from None
 
 
-def _check_readable(path: str) -> None:
+def _check_readable(option: str, path: str) -> None:
     try:
         with Path(path).open("rb"):
             return
     except OSError as problem:
-        raise ValueError(f"{path} cannot be read: {problem.strerror}") from None
+        raise TlsFileError(option, f"{path} cannot be read: {problem.strerror}") from None
 
 
 def _explain_scheme(scheme: str) -> str:

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from rfctl.assembly.check import find_problems
 from rfctl.assembly.sinks import build_target
+from rfctl.config.environment import Environment
+from rfctl.config.loader import load
 from rfctl.config.redis_settings import RedisSettings
 from rfctl.errors import RedisUnreachableError, SettingsError
 from rfctl.sinks.redis import RedisSink
@@ -82,6 +85,16 @@ async def test_client_certificate_that_is_asked_for_is_named(server: RedisServer
         connection = Connection.open(RedisAddress(settings.full_url(), "the test"))
         assert await connection.call("PING") == b"PONG"
         await connection.close()
+
+
+async def test_file_of_a_setting_is_named_by_the_setting_and_who_set_it(tmp_path: Path) -> None:
+    variables = {"RFCTL_REDIS__URL": "rediss://h", "RFCTL_REDIS__TLS_CA": str(tmp_path / "none.pem")}
+    configuration = load(Environment(variables, tmp_path / "none.toml"))
+    with pytest.raises(SettingsError) as problem:
+        Connection.open(configuration.address())
+    words = f"redis.tls_ca: {tmp_path}/none.pem cannot be read: No such file or directory"
+    assert problem.value.problems == [f"{words} (set by variable RFCTL_REDIS__TLS_CA)"]
+    assert words in await find_problems(configuration.settings)
 
 
 async def test_missing_ca_file_is_named_before_anything_is_sent(tls_url: str) -> None:
