@@ -35,16 +35,15 @@ COMMANDS = [
 ]  # fmt: skip
 
 
-def run_on_terminal(tmp_path: Path, url: str, *line: str) -> str:
+def run_on_terminal(tmp_path: Path, url: str, *line: str, with_stderr: bool = True) -> str:
     """Run a command on a terminal of its own, and return all that the terminal got."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
     variables = environment(tmp_path, RFCTL_REDIS__URL=url, TERM="xterm")
     del variables["COLUMNS"]
     command = [RFCTL, *line]
-    with subprocess.Popen(
-        command, stdin=theirs, stdout=theirs, stderr=subprocess.DEVNULL, env=variables
-    ) as process:
+    stderr = theirs if with_stderr else subprocess.DEVNULL
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=stderr, env=variables) as process:
         os.close(theirs)
         screen = bytearray()
         try:

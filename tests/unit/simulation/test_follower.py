@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -20,8 +21,9 @@ class Output:
     async def last_id(self, shard: str) -> str:
         return self.entries[-1].id if self.entries else "0-0"
 
-    async def read_after(self, shard: str, entry_id: str) -> list[Merged]:
-        return [entry for entry in self.entries if entry.id > entry_id]
+    async def read_on(self, shard: str, entry_id: str) -> AsyncIterator[Merged]:
+        for entry in [entry for entry in self.entries if entry.id > entry_id]:
+            yield entry
 
     def append(self, *ids: str) -> None:
         raw = [json.dumps({"message": "x", "messageId": message_id}).encode() for message_id in ids]
