@@ -36,4 +36,6 @@ def open_store(configuration: Configuration, url: str | None = None, *, max_conn
     if url is None and settings.redis.url == EMBEDDED:
         url = find_embedded(find_embedded_folder(configuration)).url
     address = configuration.address(url)
-    return Store.open(address, build_keyspace(settings), build_batch_options(settings), max_connections=max_connections)
+    return Store.open(
+        address, build_keyspace(settings), build_batch_options(settings), max_connections=max_connections
+    )
