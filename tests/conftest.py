@@ -17,6 +17,7 @@ from rfctl.daemon.daemon import Daemon
 from rfctl.observe import logging as logs
 from rfctl.store.address import RedisAddress
 from rfctl.store.connection import Connection
+from tests.support.least_rights import connecting_with_least_rights
 from tests.support.leftovers import leaving_nothing
 from tests.support.processes import killing_what_runs
 from tests.support.servers import KINDS, RedisServer, ServerMaker
@@ -55,6 +56,13 @@ def bytecode_is_kept_for_the_run(tmp_path_factory: pytest.TempPathFactory) -> It
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("PYTHONPYCACHEPREFIX", str(folder / "bytecode"))
         patched.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def user_has_least_rights() -> Iterator[None]:
+    """With TEST_REDIS_ACL=1 rfctl's own connections are those of the user that `rfctl export acl` prints."""
+    with connecting_with_least_rights():
         yield
 
 

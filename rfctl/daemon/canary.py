@@ -14,6 +14,7 @@ from rfctl.daemon.preflight import Preflight, check_needed_rights
 from rfctl.errors import GroupMissingError, RfctlError
 from rfctl.model.message import Message
 from rfctl.store import DeliveryQueue, ShardKeys, Store
+from rfctl.store.probe import MissingRight
 
 _PHONE = _SOURCE = _SINK = "canary"
 _MINUTE_MS = 60_000
@@ -36,16 +37,21 @@ class Canary:
         """Look at the keys of other sinks from now on."""
         self._sinks = sinks
 
-    async def run_round(self) -> None:
-        """Send one message all the way, and look at the keys of real messages. Raises RfctlError when it cannot go."""
+    async def run_round(self) -> list[MissingRight]:
+        """Send one message all the way, and look at the keys of real messages. Raises RfctlError when it cannot go.
+
+        Returns the rights that our user lacks, and that no message depends on.
+        """
         shard = self._store.shards[self._rounds % len(self._store.shards)]
         self._rounds += 1
-        check_needed_rights(self._store, await self._preflight.find_missing_rights())
+        missing = await self._preflight.find_missing_rights()
+        check_needed_rights(self._store, missing)
         await self._store.check_key_types(self._sinks, shard)
         scratch = self._open_scratch(self._daemon_id, shard)
         await self._send(scratch)
         await self._receive(scratch, shard)
         await scratch.output.trim(retention_s=0, retention_entries=0)
+        return missing
 
     def _open_scratch(self, daemon_id: str, shard: ShardKeys) -> Store:
         return self._store.open_scratch(f"canary:{daemon_id}", shard)

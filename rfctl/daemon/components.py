@@ -69,8 +69,6 @@ class Components:
         self.settings = settings
         self.store = store
         self._readiness = readiness
-        self.run_id = "?"
-        """The run id of the server at the last snapshot."""
         self.batcher = Batcher(store, build_rules(settings))
         self.scheduler = Scheduler(
             self.batcher,
@@ -164,7 +162,7 @@ class Components:
             self.store, self.list_sinks(), limit=0, rights=self.rights,
             allow_eviction=self.settings.redis.allow_eviction,
         )  # fmt: skip
-        self.run_id = snapshot.server.run_id
+        self.preflight.run_id = snapshot.server.run_id
         return snapshot
 
     async def check_peers(self, new: Settings, build_record: Callable[[Settings], DaemonRecord]) -> None:

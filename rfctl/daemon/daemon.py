@@ -199,7 +199,7 @@ class Daemon:
             )  # fmt: skip
 
     def _check_readiness(self) -> tuple[str, dict[str, Any]]:
-        return self._readiness.answer(self._store, self._components.run_id)
+        return self._readiness.answer(self._store, self._components.preflight.run_id)
 
     def install_signal_handlers(self) -> None:
         """Handle SIGTERM, SIGINT and SIGHUP. Call it before the start: until then a signal ends the process."""

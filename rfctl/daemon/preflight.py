@@ -90,6 +90,8 @@ class Preflight:
         self._sinks = sinks
         self._record = record
         self.usable = asyncio.Event()
+        self.run_id = "?"
+        """The run id of the server, as it was seen last."""
         self.problem: RfctlError | None = None
         """Why it has not passed; None before the first check, and since it has passed."""
 
@@ -106,6 +108,7 @@ class Preflight:
             self.problem = problem
             raise
         self.problem = None
+        self.run_id = server.run_id
         self.usable.set()
         overrides = self._store.address.overrides
         _log.info("redis_connected", redis=server.line(), set_by=server.set_by, overrides=overrides)

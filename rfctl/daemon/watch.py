@@ -20,6 +20,7 @@ from rfctl.errors import RfctlError, SettingsConflictError
 from rfctl.observe import Finding, findings
 from rfctl.observe.daemons import find_missing_roles
 from rfctl.store import DaemonRecord
+from rfctl.store.probe import MissingRight
 from rfctl.timing import sleep_or_stop
 
 _log = structlog.get_logger("daemon")
@@ -57,6 +58,7 @@ class Watch:
         self._findings: dict[tuple[str, str], Finding] = {}
         self._verdict: Verdict | None = None
         self._is_start_over = False
+        self._missing_rights: list[MissingRight] = []
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Watch until `stopping` is set. Raises SettingsConflictError if an older daemon runs on other settings."""
@@ -71,7 +73,7 @@ class Watch:
     async def _take_round(self) -> None:
         try:
             await self._notice_emptying()
-            await self._canary.run_round()
+            self._note_rights(await self._canary.run_round())
             await self._look_at_daemons()
         except SettingsConflictError:
             raise
@@ -84,6 +86,12 @@ class Watch:
             self._look_at = self._clock() + _LOOK_S
             with contextlib.suppress(RfctlError):
                 await self.look()
+
+    def _note_rights(self, missing: Sequence[MissingRight]) -> None:
+        """Take a look at once when a right that is only useful is gone, or is back."""
+        if list(missing) != self._missing_rights:
+            self._look_at = float("-inf")
+        self._missing_rights = list(missing)
 
     async def _notice_emptying(self) -> None:
         """Lay an emptied Redis out again, and count it: nobody would know otherwise that messages are lost."""

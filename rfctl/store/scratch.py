@@ -48,8 +48,7 @@ async def delete_scratch_keys(
 ) -> None:
     """Delete every key that stays behind when something on a scratch shard was broken off. Raises RfctlError."""
     keys = [key for owner in (shard, shard.common, shard.sink(sink)) for key in _list_keys(owner, batch_keys)]
-    ours = [key for key in keys if key.startswith(shard.prefix)]  # the clock is a real shard's
-    await connection.calls([("DEL", key) for key in ours])
+    await connection.calls([("DEL", key) for key in keys if key != shard.clock])  # that one is a real shard's
 
 
 def _list_keys(owner: object, batch_keys: Sequence[str]) -> Iterator[str]:

@@ -16,8 +16,8 @@ from rfctl.store.rights import build_rights
 from tests.support.batching import make_rig
 from tests.support.keys import COMMON
 from tests.support.processes import rfctl
-from tests.support.rights import list_denials, make_user
 from tests.support.servers import RedisServer
+from tests.support.users import list_denials, make_user
 from tests.support.waiting import PATIENCE_S
 
 READING = [

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 import redis
 
 from rfctl.store.embedded import find_binary
+from tests.support.least_rights import user_option
 from tests.support.parents import tie_to_parent
 from tests.support.waiting import PATIENCE_S, wait_until
 
@@ -103,7 +104,7 @@ class RedisServer:
         return [
             program(self.kind), "--bind", "127.0.0.1", "--port", str(self.port), "--unixsocket", self.socket,
             "--dir", str(self.folder), "--save", "", "--appendonly", self.appendonly, "--appendfsync", "always",
-            *self.options,
+            *user_option(), *self.options,
         ]  # fmt: skip
 
     def _answers(self) -> bool:

@@ -21,8 +21,8 @@ from rfctl.store.keys import Keyspace
 from rfctl.store.rights import build_rights
 from tests.conftest import configure, running
 from tests.support.receivers import HttpReceiver
-from tests.support.rights import make_user
 from tests.support.servers import RedisServer, ServerMaker
+from tests.support.users import make_user
 from tests.support.waiting import until
 
 RIGHTS = build_rights(Keyspace(), 0)

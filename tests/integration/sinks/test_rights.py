@@ -9,8 +9,8 @@ import pytest
 from rfctl.assembly.rights import build_all_rights
 from tests.conftest import configure
 from tests.integration.sinks.test_queues import TASKS, TEMPLATE, TYPES, build, delivery
-from tests.support.rights import list_denials, make_user
 from tests.support.servers import RedisServer
+from tests.support.users import list_denials, make_user
 
 
 def settings(type_: str) -> dict[str, str]:

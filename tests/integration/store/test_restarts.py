@@ -14,8 +14,8 @@ from rfctl.store.connection import Connection
 from rfctl.store.rights import build_rights
 from tests.support.batching import make_rig
 from tests.support.keys import COMMON
-from tests.support.rights import make_user
 from tests.support.servers import RedisServer
+from tests.support.users import make_user
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.skipif(

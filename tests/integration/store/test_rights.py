@@ -15,8 +15,8 @@ from rfctl.store.keys import Keyspace
 from rfctl.store.probe import MissingRight, check_needed, find_missing_rights
 from rfctl.store.rights import CALLS, Rights, build_rights, grant_command, list_needed, list_useful
 from rfctl.store.scripts import ScriptLibrary, list_verbs
-from tests.support.rights import find_calls, list_denials, make_user
 from tests.support.servers import RedisServer
+from tests.support.users import find_calls, list_denials, make_user
 
 RIGHTS = build_rights(Keyspace(), 0, ["bot:{company}"])
 

@@ -1,0 +1,75 @@
+"""The canary by itself: what a round does to Redis, on every shard, and what it leaves."""
+
+from __future__ import annotations
+
+import pytest
+
+from rfctl.daemon.canary import Canary
+from rfctl.daemon.preflight import Preflight
+from rfctl.store import Keyspace, Store
+from rfctl.store.connection import Connection
+from tests.support.servers import RedisServer
+
+COMMANDS_A_ROUND = 30
+"""A round is cheap: so many calls at most, a script as one of them."""
+
+
+def make_canary(connection: Connection, keyspace: Keyspace, daemon_id: str = "d") -> Canary:
+    store = Store(connection, keyspace)
+    return Canary(store, daemon_id, Preflight(store, allow_eviction=False), ["crm"])
+
+
+@pytest.mark.parametrize("keyspace", [Keyspace(), Keyspace(3, "out", "staging-")])
+async def test_rounds_go_through_on_each_shard_and_leave_real_keys_alone(
+    server: RedisServer, connection: Connection, keyspace: Keyspace
+) -> None:
+    canary = make_canary(connection, keyspace)
+    for _ in range(7):
+        assert await canary.run_round() == []
+    with server.client() as client:
+        clocks = {shard.clock for shard in keyspace.all()}
+        others = [key for key in client.scan_iter() if "canary:d:" not in key and key not in clocks]
+        assert others == []
+        await canary.forget("d")
+        assert [key for key in client.scan_iter() if "canary:d:" in key and client.ttl(key) == -1] == []
+
+
+async def test_keys_of_a_dead_daemons_canary_are_deleted_by_another(
+    server: RedisServer, connection: Connection
+) -> None:
+    await make_canary(connection, Keyspace(), "dead").run_round()
+    await make_canary(connection, Keyspace(), "alive").forget("dead")
+    with server.client() as client:
+        assert [key for key in client.scan_iter() if ":dead:" in key and client.ttl(key) == -1] == []
+
+
+async def test_round_that_was_broken_off_does_not_break_the_next(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    canary = make_canary(connection, Keyspace())
+    await canary.run_round()
+    with monkeypatch.context() as patched:
+        patched.setattr(canary, "_receive", _break_off)
+        with pytest.raises(ZeroDivisionError):
+            await canary.run_round()
+    await canary.run_round()
+    await canary.run_round()
+
+
+async def _break_off(*_: object) -> None:
+    raise ZeroDivisionError
+
+
+async def test_a_round_is_cheap(connection: Connection) -> None:
+    canary = make_canary(connection, Keyspace())
+    await canary.run_round()
+    sent: list[object] = []
+    execute = connection._execute
+
+    async def count(*command: object) -> object:
+        sent.append(command)
+        return await execute(*command)
+
+    connection._execute = count
+    await canary.run_round()
+    assert 5 < len(sent) <= COMMANDS_A_ROUND

@@ -1,0 +1,89 @@
+"""Runs a whole test run as the user that `rfctl export acl` prints: TEST_REDIS_ACL=1 scripts/test tests/integration.
+
+Every server knows that user. What rfctl sends inside the test's process goes out under its name. What a test asks or sets
+itself does not: then the caller of `Connection.call` is no module of rfctl.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from rfctl.store.address import RedisAddress
+from rfctl.store.connection import Connection
+from rfctl.store.keys import Keyspace
+from rfctl.store.rights import build_rights
+
+IS_ASKED_FOR = os.environ.get("TEST_REDIS_ACL") == "1"
+USER, PASSWORD = "least", "least"
+DESTINATIONS = [
+    "rfctl-test:now",
+    "jobs",
+    "messages:{company}",
+    "queue:{company}",
+    "out",
+    "crm",
+    "bot:{phone}",
+    "pushed",
+]
+"""The key of the tests' own clock, and keys that sinks of tests fill."""
+
+
+def user_option() -> list[str]:
+    """Return the option of a server that makes the user at its start, if the run asks for it."""
+    if not IS_ASKED_FOR:
+        return []
+    line = build_rights(Keyspace(), 0, DESTINATIONS).grant(USER, password=PASSWORD)
+    rules = line.removeprefix(f"ACL SETUSER {USER} reset ").split(" ")
+    return ["--user", USER, *rules]
+
+
+@contextmanager
+def connecting_with_least_rights() -> Iterator[None]:
+    """Let every connection of rfctl be that user's, while the run asks for it."""
+    if not IS_ASKED_FOR:
+        yield
+        return
+    with pytest.MonkeyPatch.context() as patched:
+        _patch(patched)
+        yield
+
+
+def _patch(patched: pytest.MonkeyPatch) -> None:
+    originals: dict[str, Any] = {
+        name: getattr(Connection, name) for name in ("open", "call", "calls", "close")
+    }
+
+    def open_as_user(address: RedisAddress, **more: Any) -> Connection:
+        if "@" in address.url or not address.url.startswith("redis://127.0.0.1"):
+            return originals["open"](address, **more)
+        own = replace(address, url=address.url.replace("//", f"//{USER}:{PASSWORD}@"))
+        connection = originals["open"](own, **more)
+        connection.address = address
+        connection.as_test = originals["open"](address)
+        return connection
+
+    def choose(name: str) -> Any:
+        def send(connection: Connection, *args: Any) -> Any:
+            is_ours = str(sys._getframe(1).f_globals["__name__"]).startswith("rfctl.")
+            other = None if is_ours else getattr(connection, "as_test", None)
+            return originals[name](other or connection, *args)
+
+        return send
+
+    async def close(connection: Connection) -> None:
+        other = getattr(connection, "as_test", None)
+        if other is not None:
+            await originals["close"](other)
+        await originals["close"](connection)
+
+    patched.setattr(Connection, "open", staticmethod(open_as_user))
+    patched.setattr(Connection, "call", choose("call"))
+    patched.setattr(Connection, "calls", choose("calls"))
+    patched.setattr(Connection, "close", close)
