@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import structlog
-
 from rfctl.errors import RfctlError
 from rfctl.sinks.contract import Sink
 from rfctl.sinks.redis import RedisSink
-
-_log = structlog.get_logger("delivery")
 
 LEASE_MS = 3000
 """After a crash the other daemons wait so long."""
@@ -56,6 +52,11 @@ class Target:
         except RfctlError:
             return
         except Exception as crash:
-            _log.error(
-                "sink_crashed", sink=self.name, problem=f"it cannot be closed: {crash}", exc_info=crash
-            )
+            _log_crash(self.name, crash)
+
+
+def _log_crash(sink: str, crash: Exception) -> None:
+    import structlog  # noqa: PLC0415 - commands that only read never need it
+
+    log = structlog.get_logger("delivery")
+    log.error("sink_crashed", sink=sink, problem=f"it cannot be closed: {crash}", exc_info=crash)

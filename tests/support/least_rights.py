@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -62,12 +62,12 @@ def _patch(patched: pytest.MonkeyPatch) -> None:
 
     def open_as_user(address: RedisAddress, **more: Any) -> Connection:
         if "@" in address.url or not address.url.startswith("redis://127.0.0.1"):
-            return originals["open"](address, **more)
+            return cast(Connection, originals["open"](address, **more))
         own = replace(address, url=address.url.replace("//", f"//{USER}:{PASSWORD}@"))
-        connection = originals["open"](own, **more)
+        connection: Any = originals["open"](own, **more)
         connection.address = address
         connection.as_test = originals["open"](address)
-        return connection
+        return cast(Connection, connection)
 
     def choose(name: str) -> Any:
         def send(connection: Connection, *args: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rfctl.model.message import Message
-from rfctl.store import Store
+from rfctl.store import DeliveryQueue, Store
 from rfctl.store.connection import Connection
 from rfctl.store.keys import Keyspace, batch_key_of
 from tests.support.batching import make_rig
@@ -28,7 +28,7 @@ async def leave(
     return str((await connection.call("XADD", shard.out, "*", *fields)).decode())
 
 
-async def read_all(store: Store, sink: str, limit: int = 100) -> list[tuple[object, str, str]]:
+async def read_all(store: Store, sink: str, limit: int = 100) -> list[tuple[DeliveryQueue, str, str]]:
     """Read everything for a sink; returns its queue, batch key and id of each message."""
     read = []
     for shard in store.shards:
