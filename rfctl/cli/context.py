@@ -114,7 +114,7 @@ class Invocation:
             note(describe_other_redis(daemons, store.address, server))
             raise
         if server is not None:
-            prefix = getattr(configuration.settings.redis, "prefix", "")
+            prefix = configuration.settings.redis.prefix
             note(describe_other_redis(daemons, store.address, server, prefix))
 
 

@@ -154,7 +154,7 @@ class Daemon:
         await self._http_server.start()
 
     def _start_loops(self) -> None:
-        environment, prefix = self._configuration.environment, getattr(self._settings.redis, "prefix", "")
+        environment, prefix = self._configuration.environment, self._settings.redis.prefix
         host_file = HostFile(environment.runtime_dir, self._store, self.id, prefix)
         self._exit_stack.callback(host_file.remove)
         self._heartbeat = Heartbeat(
