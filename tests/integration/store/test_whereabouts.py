@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rfctl.model.message import Message
-from rfctl.store import Store
+from rfctl.store import DeliveryQueue, Store
 from rfctl.store.connection import Connection
 from rfctl.store.keys import Keyspace, batch_key_of
 from tests.support.batching import make_rig
@@ -28,7 +28,7 @@ async def leave(
     return str((await connection.call("XADD", shard.out, "*", *fields)).decode())
 
 
-async def read_all(store: Store, sink: str, limit: int = 100) -> list[tuple[object, str, str]]:
+async def read_all(store: Store, sink: str, limit: int = 100) -> list[tuple[DeliveryQueue, str, str]]:
     """Read everything for a sink; returns its queue, batch key and id of each message."""
     read = []
     for shard in store.shards:
@@ -62,8 +62,8 @@ async def test_unread_unacknowledged_and_waiting_messages_are_told_apart(
         (queue, entry_id) for queue, batch_key, entry_id in await read_all(store, "crm") if batch_key == key
     ]
     queue = mine[0][0]
-    await queue.acknowledge(key, mine[0][1])  # type: ignore[attr-defined]
-    await queue.schedule_retry(key, [mine[1][1]], wait_ms=60_000, error="no")  # type: ignore[attr-defined]
+    await queue.acknowledge(key, mine[0][1])
+    await queue.schedule_retry(key, [mine[1][1]], wait_ms=60_000, error="no")
     await store.paused_sinks.pause("crm", "lunch")
     whereabouts = await store.find_whereabouts(PHONE, ["crm"])
     waiting, behind = whereabouts.undelivered
@@ -80,9 +80,9 @@ async def test_pending_batches_and_dead_letters_of_every_batch_key_are_there(
     for company in ("", "7", "8"):
         await leave(connection, store, f"of {company}", company=company)
     for queue, _, entry_id in await read_all(store, "crm"):
-        entry = await queue.fetch(entry_id)  # type: ignore[attr-defined]
+        entry = await queue.fetch(entry_id)
         if entry.merged.text != "of 8":
-            await queue.dead_letter(entry, "no")  # type: ignore[attr-defined]
+            await queue.dead_letter(entry, "no")
     rig = make_rig(connection, len(store.shards) if len(store.shards) > 1 else 0)
     await rig.add([Message(phone=PHONE, text="new", id="1", channel="generic")])
     whereabouts = await store.find_whereabouts(PHONE, ["crm"])
@@ -96,11 +96,11 @@ async def test_message_that_is_sent_again_is_found_when_the_stream_has_it_no_mor
 ) -> None:
     await leave(connection, store, "a", company="7")
     [(queue, batch_key, entry_id)] = await read_all(store, "crm")
-    entry = await queue.fetch(entry_id)  # type: ignore[attr-defined]
-    await queue.acknowledge(batch_key, entry_id)  # type: ignore[attr-defined]
+    entry = await queue.fetch(entry_id)
+    await queue.acknowledge(batch_key, entry_id)
     for shard in store.shards:
         await connection.call("XTRIM", shard.out, "MAXLEN", 0)
     assert (await store.find_whereabouts(PHONE, ["crm"])).undelivered == ()
-    await queue.requeue(entry)  # type: ignore[attr-defined]
+    await queue.requeue(entry)
     [message] = (await store.find_whereabouts(PHONE, ["crm"])).undelivered
     assert (message.state, message.batch_key) == ("waiting", batch_key)
