@@ -37,8 +37,8 @@ class BatchingRules:
             company=message.company or "" if "company" in self.split_by else "",
         )
 
-    def build_addition(self, message: Message) -> Addition:
-        """Return the message with every decision about it."""
+    def build_addition(self, message: Message, *, with_older_key: bool = False) -> Addition:
+        """Return the message with every decision about it; the older key is asked for in data of layout 1."""
         decision = self.policy.decide(message)
         batch_key = self.build_batch_key(message)
         return Addition(
@@ -50,7 +50,13 @@ class BatchingRules:
             decision.max_size,
             decision.max_wait_ms,
             decision.action,
+            _build_older_key(batch_key, message) if with_older_key else b"",
         )
+
+
+def _build_older_key(batch_key: str, message: Message) -> bytes:
+    """Return the key by which layout 1 remembered an id."""
+    return dedupe_key(batch_key, message.channel, message.account, message.company or "", message.id)
 
 
 class Batcher:
@@ -61,8 +67,8 @@ class Batcher:
         self._rules = rules
 
     @property
-    def shortest_quiet_ms(self) -> int:
-        """The shortest silence after which a batch is due, under any rule."""
+    def shortest_wait_ms(self) -> int:
+        """The shortest time after which a batch is due, under any rule."""
         return self._rules.policy.shortest_ms
 
     def reconfigure(self, rules: BatchingRules) -> None:
@@ -72,7 +78,10 @@ class Batcher:
     async def add(self, messages: Sequence[Message]) -> list[Added]:
         """Store messages. Returns what became of each, in their order. Raises RfctlError, as `Batches.add`."""
         resolved = await self._store.aliases.learn_and_resolve(messages)
-        return await self._store.batches.add([self._rules.build_addition(message) for message in resolved])
+        older = self._store.asks_older_ids
+        return await self._store.batches.add(
+            [self._rules.build_addition(message, with_older_key=older) for message in resolved]
+        )
 
     async def hand_over(self, *, limit: int = 100) -> HandedOver:
         """Hand over what is due, up to `limit` batches a shard; `more` says if anything due is left."""

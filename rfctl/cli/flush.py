@@ -85,6 +85,6 @@ def _report(run: Invocation, person: str, batches: list[_Flushed]) -> None:
         as_json = [asdict(batch) for batch in batches]
         run.out.json({"phone": person, "id": batches[0].id, "count": count, "batches": as_json})
         return
-    ids = ", ".join(batch.id for batch in batches)
+    ids = ", ".join(batch.id or "nothing: they say nothing, and were dropped" for batch in batches)
     several = f" in {counted(len(batches), 'batch')}" if len(batches) > 1 else ""
     run.out.text(f"{person}: {counted(count, 'message')}{several} handed over as {ids}")

@@ -63,7 +63,7 @@ async def _tail(run: Invocation, phone: str | None, back_s: int | None, forward_
                 run.out.json_line(as_json(event))
             else:
                 typer.echo(render_line(event))
-            if relay is not None and isinstance(event, BatchHandedOver):
+            if relay is not None and isinstance(event, BatchHandedOver) and event.id:
                 relay.take(event)
 
 
@@ -118,6 +118,8 @@ def render_line(event: Event) -> str:
     if isinstance(event, MessageReceived):
         due = f", due in {duration(event.due_in_ms)}" if event.due_in_ms else ""
         return f"{at} --> {phone}  {event.size} pending{due}  {visible(event.message.text)}"
+    if not event.id:
+        return f"{at} <-- {phone}  {event.count} dropped: nothing to say ({event.reason})"
     late = f", {duration(event.late_ms)} late" if event.late_ms else ""
     what = f"{event.count} as one ({event.reason}), waited {duration(event.waited_ms)}{late}"
     return f"{at} <-- {phone}  {what}  {visible(event.text)}"

@@ -16,7 +16,7 @@ from rfctl.assembly.batching import build_rules
 from rfctl.assembly.sinks import list_forwarded_sinks, list_worker_groups, open_targets
 from rfctl.assembly.sources import build_sources, check_exposure, list_insecure_sources
 from rfctl.assembly.store import build_batch_options
-from rfctl.batching import Batcher, Scheduler
+from rfctl.batching import Batcher, Caretaker, Scheduler
 from rfctl.config.options import list_options, value_of
 from rfctl.config.settings import Settings
 from rfctl.daemon.preflight import Preflight
@@ -63,6 +63,7 @@ class Components:
         self.scheduler = Scheduler(
             self.batcher, max_sleep_ms=self._max_sleep_ms(), on_turn=readiness.record_turn
         )
+        self.caretaker = Caretaker(store, daemon_id)
         self.preflight = Preflight(store, allow_eviction=settings.redis.allow_eviction)
         self.receiver = Receiver(
             build_sources(settings),
@@ -82,8 +83,8 @@ class Components:
         return self.settings.daemon.role in ("all", role)
 
     def _max_sleep_ms(self) -> int:
-        # Another daemon may open a batch right after a turn. It is due after its quiet_ms: wake by then.
-        return max(_MIN_SLEEP_MS, min(self.settings.daemon.max_sleep_ms, self.batcher.shortest_quiet_ms))
+        # Another daemon may open a batch right after a turn. It is due after its quiet_ms or max_wait_ms: wake by then.
+        return max(_MIN_SLEEP_MS, min(self.settings.daemon.max_sleep_ms, self.batcher.shortest_wait_ms))
 
     async def _add(self, messages: Sequence[Message]) -> list[Added]:
         if not self.preflight.passed:
@@ -97,7 +98,13 @@ class Components:
 
     def create_loops(self, stopping: asyncio.Event) -> list[Awaitable[None]]:
         """Return the loops of this daemon's role, which run until `stopping` is set."""
-        return [self._schedule(stopping), self._trim(stopping)] if self.has_role("processor") else []
+        if not self.has_role("processor"):
+            return []
+        return [self._schedule(stopping), self._trim(stopping), self._care(stopping)]
+
+    async def _care(self, stopping: asyncio.Event) -> None:
+        await wait_for_any(self.preflight.usable, stopping)
+        await self.caretaker.run(stopping)
 
     async def _schedule(self, stopping: asyncio.Event) -> None:
         wait = asyncio.ensure_future(wait_for_any(self.preflight.usable, stopping))

@@ -14,7 +14,7 @@ import msgspec
 from rfctl import __version__
 from rfctl.config.settings import Settings
 from rfctl.errors import RfctlError
-from rfctl.store import DaemonRecord, Daemons
+from rfctl.store import LAYOUT_VERSION, DaemonRecord, Daemons
 from rfctl.timing import sleep_or_stop
 
 BEAT_S = 2.0
@@ -35,6 +35,7 @@ def build_record(settings: Settings, daemon_id: str, listener: str) -> DaemonRec
         max_size=batching.max_size,
         max_wait_ms=batching.max_wait_ms,
         separator=batching.separator,
+        layout=LAYOUT_VERSION,
     )
 
 

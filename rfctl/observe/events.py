@@ -25,7 +25,7 @@ class MessageReceived(msgspec.Struct, frozen=True):
 
 
 class BatchHandedOver(msgspec.Struct, frozen=True):
-    """A merged message was written to the output stream."""
+    """A merged message was written to the output stream, or dropped as it said nothing."""
 
     id: str
     phone: str
@@ -36,11 +36,13 @@ class BatchHandedOver(msgspec.Struct, frozen=True):
     text: str
     discarded: int = 0
     """How many messages before it a rule has thrown away."""
+    dropped_ms: int = 0
+    """When it was dropped, Unix ms, as it said nothing: then its id is ""."""
 
     @property
     def at_ms(self) -> int:
         """When: the time in its id."""
-        return int(self.id.partition("-")[0])
+        return int(self.id.partition("-")[0]) if self.id else self.dropped_ms
 
 
 Event = MessageReceived | BatchHandedOver
@@ -58,6 +60,7 @@ class _Wire(msgspec.Struct):
     text: str = ""
     size: int = 0
     due_in_ms: int = 0
+    at_ms: int = 0
     item: msgspec.Raw = msgspec.Raw(b"{}")
 
 
@@ -72,7 +75,15 @@ def decode_event(raw: bytes) -> Event:
         phone = message.phone or wire.phone
         return MessageReceived(phone, message.receivedAt, wire.size, wire.due_in_ms, message)
     return BatchHandedOver(
-        wire.id, wire.phone, wire.reason, wire.count, wire.waited_ms, wire.late_ms, wire.text, wire.discarded
+        wire.id,
+        wire.phone,
+        wire.reason,
+        wire.count,
+        wire.waited_ms,
+        wire.late_ms,
+        wire.text,
+        wire.discarded,
+        0 if wire.id else wire.at_ms,
     )
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Literal
 
+from rfctl.observe.batches import find_batch_problems
+from rfctl.observe.finding import Code, Finding, Severity
 from rfctl.observe.snapshot import Snapshot
 from rfctl.store import ConsumerGroup, OrphanedGroup, SinkStatus, group_name
 from rfctl.store.sink_status import count_pending
@@ -15,30 +15,7 @@ from rfctl.text import counted, duration
 _SILENT_MS = 300_000
 """A worker asks for more when it is done with what it has; without a question for so long it is gone, or hangs."""
 
-Code = Literal[
-    "writes_refused", "daemons_unknown", "processor_missing", "sink_unserved", "sink_paused", "sink_failing",
-    "sink_foreign", "group_orphaned", "group_unread", "dead_letters", "quarantined_requests",
-]  # fmt: skip
-Severity = Literal["error", "warning"]
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that an operator should look at.
-
-    `code` is its kind, and stays the same. With severity `error` messages do not get through; a `warning` can wait.
-    `subject` is the sink or the group that it is about, "" for all of rfctl. `fix` is what to do next, in one line.
-    """
-
-    code: Code
-    severity: Severity
-    subject: str
-    fact: str
-    fix: str
-
-    def line(self) -> str:
-        """Return it for a person: the fact, then what to do."""
-        return f"{self.fact} ({self.fix})"
+__all__ = ["Code", "Finding", "Severity", "findings"]
 
 
 def findings(snapshot: Snapshot) -> list[Finding]:
@@ -49,6 +26,7 @@ def findings(snapshot: Snapshot) -> list[Finding]:
         *(finding for sink in snapshot.sinks for finding in _about_sink(sink, snapshot.pending.now_ms)),
         *(_about_orphan(group, snapshot.server.where) for group in snapshot.orphaned),
         *_unread_groups(snapshot),
+        *find_batch_problems(snapshot),
         *_for_the_operator(snapshot),
     ]
 

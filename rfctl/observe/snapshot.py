@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rfctl.store import (
+    AsideBatches,
     ConfiguredSink,
     ConsumerGroup,
     DaemonRecord,
@@ -14,6 +15,7 @@ from rfctl.store import (
     ServerInfo,
     SinkStatus,
     Store,
+    SweepReport,
     WriteRefusal,
     group_name,
 )
@@ -36,6 +38,10 @@ class Snapshot:
     orphaned: list[OrphanedGroup]
     dead: int
     quarantine: int
+    aside: AsideBatches = field(default_factory=AsideBatches)
+    """The batches that could not be handed over."""
+    sweep: SweepReport = field(default_factory=SweepReport)
+    """What the last sweep found."""
 
     def workers(self) -> Sequence[ConsumerGroup]:
         """Return the groups of the output stream that rfctl does not deliver for: workers read them, or nobody."""
@@ -56,4 +62,6 @@ async def take_snapshot(store: Store, sinks: Sequence[ConfiguredSink], *, limit:
         orphaned=await store.orphaned_groups(sinks, pending.groups),
         dead=await store.dead_letters.count(),
         quarantine=await store.quarantine.count(),
+        aside=await store.batches_aside(),
+        sweep=await store.sweep.read_report(),
     )

@@ -34,6 +34,8 @@ class DaemonRecord(msgspec.Struct, frozen=True, kw_only=True):
     max_size: int = 0
     max_wait_ms: int = 0
     separator: str = " "
+    layout: int = 1
+    """The version of the layout that it reads and writes; a daemon of layout 1 does not name it."""
     started_ms: int = 0
     turned_ms: int = 0
     beat_ms: int = 0

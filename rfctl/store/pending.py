@@ -16,7 +16,7 @@ from rfctl.store.keys import ShardKeys, is_hashed
 from rfctl.store.output_stream import ConsumerGroup, OutputStream
 
 if TYPE_CHECKING:
-    from rfctl.store.connection import Command, Connection
+    from rfctl.store.connection import Connection
 
 OLDEST_AMONG = 1000
 """`PendingSummary.oldest_ms` is exact up to so many pending batches a shard, else among the soonest due."""

@@ -1,0 +1,34 @@
+"""One thing that an operator should look at. The rules that make findings are beside, a module for each topic."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Code = Literal[
+    "writes_refused", "redis_unseen", "right_missing", "eviction_enabled", "eviction_partial", "persistence_disabled",
+    "aof_torn", "redis_emptied", "daemons_unknown", "processor_missing", "settings_conflict", "settings_differ",
+    "sink_unserved", "sink_paused", "sink_failing", "sink_foreign", "group_orphaned", "group_unread", "stream_unread",
+    "dead_letters", "quarantined_requests", "reload_refused", "settings_edited", "log_lines_lost",
+    "sink_stalled", "messages_missing", "batch_set_aside", "batches_missing", "lists_unclaimed",
+]  # fmt: skip
+Severity = Literal["error", "warning"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that an operator should look at.
+
+    `code` is its kind, and stays the same. With severity `error` messages do not get through; a `warning` can wait.
+    `subject` is the sink or the group that it is about, "" for all of rfctl. `fix` is what to do next, in one line.
+    """
+
+    code: Code
+    severity: Severity
+    subject: str
+    fact: str
+    fix: str
+
+    def line(self) -> str:
+        """Return it for a person: the fact, then what to do."""
+        return f"{self.fact} ({self.fix})"
