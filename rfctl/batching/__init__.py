@@ -7,13 +7,15 @@ from rfctl.batching.policy import Policy, Rule, Timers
 
 if TYPE_CHECKING:
     from rfctl.batching.batcher import Batcher, BatchingRules
+    from rfctl.batching.caretaker import Caretaker
     from rfctl.batching.scheduler import Scheduler
 
-__all__ = ["Batcher", "BatchingRules", "Policy", "Rule", "Scheduler", "Timers"]
+__all__ = ["Batcher", "BatchingRules", "Caretaker", "Policy", "Rule", "Scheduler", "Timers"]
 
 _LAZY = {
     "Batcher": "rfctl.batching.batcher",
     "BatchingRules": "rfctl.batching.batcher",
+    "Caretaker": "rfctl.batching.caretaker",
     "Scheduler": "rfctl.batching.scheduler",
 }
 

@@ -49,7 +49,7 @@ class BatchingRules:
         # As JSON it has no NUL, so that no other scope and id run together to the same text.
         return dedupe_key(json.dumps(scope), message.id)
 
-    def legacy_dedupe_key(self, message: Message) -> bytes:
+    def build_older_dedupe_key(self, message: Message) -> bytes:
         """Return the 16 bytes by which layout 1 remembered a message's id.
 
         Only for ids that were stored under layout 1: an upgrade looks for these too, and then no message comes twice.
@@ -62,8 +62,8 @@ class BatchingRules:
             message.older_id or message.id,
         )
 
-    def build_addition(self, message: Message) -> Addition:
-        """Return the message with every decision about it."""
+    def build_addition(self, message: Message, *, with_older_key: bool = False) -> Addition:
+        """Return the message with every decision about it; the older key is asked for in data of layout 1."""
         decision = self.policy.decide(message)
         return Addition(
             message,
@@ -74,6 +74,7 @@ class BatchingRules:
             decision.max_size,
             decision.max_wait_ms,
             decision.action,
+            self.build_older_dedupe_key(message) if with_older_key else b"",
         )
 
 
@@ -85,8 +86,8 @@ class Batcher:
         self._rules = rules
 
     @property
-    def shortest_quiet_ms(self) -> int:
-        """The shortest silence after which a batch is due, under any rule."""
+    def shortest_wait_ms(self) -> int:
+        """The shortest time after which a batch is due, under any rule."""
         return self._rules.policy.shortest_ms
 
     def reconfigure(self, rules: BatchingRules) -> None:
@@ -96,7 +97,10 @@ class Batcher:
     async def add(self, messages: Sequence[Message]) -> list[Added]:
         """Store messages. Returns what became of each, in their order. Raises RfctlError, as `Batches.add`."""
         resolved = await self._store.aliases.learn_and_resolve(messages)
-        return await self._store.batches.add([self._rules.build_addition(message) for message in resolved])
+        older = self._store.asks_older_ids
+        return await self._store.batches.add(
+            [self._rules.build_addition(message, with_older_key=older) for message in resolved]
+        )
 
     async def hand_over(self, *, limit: int = 100) -> HandedOver:
         """Hand over what is due, up to `limit` batches a shard; `more` says if anything due is left."""

@@ -147,10 +147,11 @@ class Policy:
 
     @property
     def shortest_ms(self) -> int:
-        """The shortest silence after which a batch is due, under any rule."""
-        return min(
-            [self.timers.quiet_ms, *(rule.quiet_ms for rule in self.rules if rule.quiet_ms is not None)]
-        )
+        """The shortest time after which a batch is due, under any rule: by its silence, or by its longest wait."""
+        waits = [
+            wait for rule in self.rules for wait in (rule.quiet_ms, rule.max_wait_ms) if wait is not None
+        ]
+        return min([self.timers.quiet_ms, self.timers.max_wait_ms, *waits])
 
     def decide(self, message: Message) -> Decision:
         """Return how long this message's batch waits for the next message, and what happens to it at once."""

@@ -110,5 +110,9 @@ def _log_turn(handed_over: HandedOver) -> None:
         _log.warning("batch_overdue", phone=phone, late_ms=late_ms)
     if handed_over.clamped:
         _log.warning("due_times_clamped", batches=handed_over.clamped, why="the clock of Redis jumped back")
+    if handed_over.set_aside:
+        _log.error(
+            "batch_set_aside", batches=handed_over.set_aside, next="it is tried again; rfctl stats says why"
+        )
     if handed_over.batches:
         _log.debug("batches_handed_over", batches=handed_over.batches, messages=handed_over.messages)

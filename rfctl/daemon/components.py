@@ -23,7 +23,7 @@ from rfctl.assembly.sinks import (
 )
 from rfctl.assembly.sources import build_sources, check_exposure, list_insecure_sources
 from rfctl.assembly.store import build_batch_options
-from rfctl.batching import Batcher, Scheduler
+from rfctl.batching import Batcher, Caretaker, Scheduler
 from rfctl.config.options import list_options, value_of
 from rfctl.config.settings import Settings
 from rfctl.daemon.canary import Canary
@@ -82,6 +82,7 @@ class Components:
             sinks=list(list_forwarded_sinks(settings)), record=record,
         )  # fmt: skip
         self.canary = Canary(store, daemon_id, self.preflight, list(list_forwarded_sinks(settings)))
+        self.caretaker = Caretaker(store, daemon_id)
         self.receiver = Receiver(
             build_sources(settings),
             GroupCommit(self._add),
@@ -102,8 +103,8 @@ class Components:
         return self.settings.daemon.role in ("all", role)
 
     def _max_sleep_ms(self) -> int:
-        # Another daemon may open a batch right after a turn. It is due after its quiet_ms: wake by then.
-        return max(_MIN_SLEEP_MS, min(self.settings.daemon.max_sleep_ms, self.batcher.shortest_quiet_ms))
+        # Another daemon may open a batch right after a turn. It is due after its quiet_ms or max_wait_ms: wake by then.
+        return max(_MIN_SLEEP_MS, min(self.settings.daemon.max_sleep_ms, self.batcher.shortest_wait_ms))
 
     async def _add(self, messages: Sequence[Message]) -> list[Added]:
         if not self.preflight.passed:
@@ -119,7 +120,11 @@ class Components:
         """Return the loops of this daemon's role, which run until `stopping` is set."""
         if not self.has_role("processor"):
             return [self._ensure_groups(stopping)]
-        return [self._schedule(stopping), self._trim(stopping)]
+        return [self._schedule(stopping), self._trim(stopping), self._care(stopping)]
+
+    async def _care(self, stopping: asyncio.Event) -> None:
+        await wait_for_any(self.preflight.usable, stopping)
+        await self.caretaker.run(stopping)
 
     async def _schedule(self, stopping: asyncio.Event) -> None:
         wait = asyncio.ensure_future(wait_for_any(self.preflight.usable, stopping))

@@ -18,7 +18,7 @@ from rfctl.config.fingerprint import compute_fingerprint
 from rfctl.config.settings import Settings
 from rfctl.errors import RfctlError
 from rfctl.observe import logging as logs
-from rfctl.store import DaemonRecord, Daemons
+from rfctl.store import LAYOUT_VERSION, DaemonRecord, Daemons
 from rfctl.text import mask_urls
 from rfctl.timing import sleep_or_stop
 
@@ -54,6 +54,7 @@ def build_record(
         output=build_keyspace(settings).output_stream,
         sinks={name: sink.type for name, sink in list_forwarded_sinks(settings).items()},
         is_rolling_out=is_rolling_out,
+        layout=LAYOUT_VERSION,
     )
 
 

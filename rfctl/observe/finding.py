@@ -10,7 +10,7 @@ Code = Literal[
     "aof_torn", "redis_emptied", "daemons_unknown", "processor_missing", "settings_conflict", "settings_differ",
     "sink_unserved", "sink_paused", "sink_failing", "sink_foreign", "group_orphaned", "group_unread", "stream_unread",
     "dead_letters", "quarantined_requests", "reload_refused", "settings_edited", "log_lines_lost",
-    "sink_stalled", "messages_missing",
+    "sink_stalled", "messages_missing", "batch_set_aside", "batches_missing", "lists_unclaimed",
 ]  # fmt: skip
 Severity = Literal["error", "warning"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from rfctl.observe.batches import find_batch_problems
 from rfctl.observe.daemons import find_daemon_faults, find_settings_differences
 from rfctl.observe.deliveries import find_delivery_faults
 from rfctl.observe.finding import Code, Finding, Severity
@@ -37,6 +38,7 @@ def findings(snapshot: Snapshot) -> list[Finding]:
         *(describe_orphan(group, snapshot.server.where) for group in snapshot.orphaned),
         *find_unread_groups(snapshot),
         *find_unread_stream(snapshot),
+        *find_batch_problems(snapshot),
         *find_missing_rights(snapshot.missing_rights, snapshot.user),
         *_for_the_operator(snapshot),
         *(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from rfctl.errors import RightsMissingError
 from rfctl.store import (
+    AsideBatches,
     ConfiguredSink,
     ConsumerGroup,
     DaemonRecord,
@@ -15,6 +16,7 @@ from rfctl.store import (
     ServerInfo,
     SinkStatus,
     Store,
+    SweepReport,
     WriteRefusal,
     group_name,
 )
@@ -48,6 +50,10 @@ class Snapshot:
     allow_eviction: bool = False
     user: str = "default"
     totals_key: str = "rfctl:totals"
+    aside: AsideBatches = field(default_factory=AsideBatches)
+    """The batches that could not be handed over."""
+    sweep: SweepReport = field(default_factory=SweepReport)
+    """What the last sweep found."""
 
     def workers(self) -> Sequence[ConsumerGroup]:
         """Return the groups of the output stream that rfctl does not deliver for: workers read them, or nobody."""
@@ -85,6 +91,8 @@ async def take_snapshot(
         allow_eviction=allow_eviction,
         user=find_user(store.address.url),
         totals_key=store.shards[0].totals,
+        aside=await store.batches_aside(),
+        sweep=await store.sweep.read_report(),
     )
 
 

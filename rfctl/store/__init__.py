@@ -1,11 +1,12 @@
 """Everything that speaks to Redis, behind one door: `Store`. redis-py is imported when the first store is opened."""
 
 from rfctl.store.address import RedisAddress
+from rfctl.store.aside import AsideBatch, AsideBatches
 from rfctl.store.batches import Addition, BatchOptions
 from rfctl.store.daemons import DaemonRecord, Daemons, choose_batch_options
 from rfctl.store.dead_letters import Attempt, DeadLetter
 from rfctl.store.deliveries import DeliveryQueue, group_name
-from rfctl.store.keys import Keyspace, ShardKeys, batch_key_of, dedupe_key, is_hashed
+from rfctl.store.keys import LAYOUT_VERSION, Keyspace, ShardKeys, batch_key_of, dedupe_key, is_hashed
 from rfctl.store.orphaned_groups import OrphanedGroup
 from rfctl.store.output_stream import ConsumerGroup
 from rfctl.store.paused_sinks import Pause
@@ -17,10 +18,14 @@ from rfctl.store.server_info import ServerInfo, WriteRefusal
 from rfctl.store.sink_status import ConfiguredSink, SinkStatus
 from rfctl.store.store import Store
 from rfctl.store.stream_entry import StreamEntry
+from rfctl.store.sweep import SweepReport
 from rfctl.store.whereabouts import UndeliveredMessage, Whereabouts
 
 __all__ = [
+    "LAYOUT_VERSION",
     "Addition",
+    "AsideBatch",
+    "AsideBatches",
     "Attempt",
     "BatchOptions",
     "ConfiguredSink",
@@ -44,6 +49,7 @@ __all__ = [
     "SinkStatus",
     "Store",
     "StreamEntry",
+    "SweepReport",
     "UndeliveredMessage",
     "UnreadMessage",
     "Whereabouts",

@@ -4,6 +4,9 @@ WhatsApp hides the number of people who chose a user name, and then sends a busi
 names an `@lid` with the number or without it. Sources put that id into `Message.alias`. An alias expires a month
 after its last use. No message is lost with it, but the person then has two batches. A message that comes twice, and whose
 sender's phone becomes known in between, is stored twice.
+
+A number gets a new owner now and then. So each phone has the second id by which it was named last, of each kind. An
+alias counts only while its phone still has it: whoever writes by the older id alone is never put under the new owner.
 """
 
 from __future__ import annotations
@@ -44,19 +47,50 @@ class Aliases:
 
         Returns the messages in their order, each under its sender's phone where that is known. Raises RfctlError.
         """
-        pairs = {self._key(message): message.phone for message in messages if _names_both(message)}
-        new = {key: phone for key, phone in pairs.items() if not self._is_fresh(key, phone)}
-        missing = list({self._key(message) for message in messages if _has_no_phone(message)})
+        pairs = [
+            (key, value)
+            for message in messages
+            if _names_both(message)
+            for key, value in self._links(message)
+        ]
+        new = {key: value for key, value in dict(pairs).items() if not self._is_fresh(key, value)}
+        missing = {self._key(message): message for message in messages if _has_no_phone(message)}
         if not new and not missing:
             return messages
-        commands: list[Command] = [("SET", key, phone, "EX", _LIFETIME_S) for key, phone in new.items()]
-        commands += [("GETEX", key, "EX", _LIFETIME_S) for key in missing]
+        commands: list[Command] = [("SET", key, value, "EX", _LIFETIME_S) for key, value in new.items()]
+        commands += [("GET", key) for key in missing]
         answers = await self._connection.calls(commands)
         self._remember(new)
         phones = {
-            key: replies.text(phone) for key, phone in zip(missing, answers[len(new) :], strict=True) if phone
+            key: replies.text(phone)
+            for key, phone in zip(missing, answers[len(new) :], strict=True)
+            if phone is not None
         }
-        return [self._under_phone(message, phones) for message in messages]
+        known = await self._without_ended(missing, phones)
+        return [self._under_phone(message, known) for message in messages]
+
+    async def _without_ended(self, messages: dict[str, Message], phones: dict[str, str]) -> dict[str, str]:
+        """Return the phones that still have the second id by which a message names them; and let these live on."""
+        if not phones:
+            return phones
+        owners = {key: self._owner_key(messages[key], phone) for key, phone in phones.items()}
+        answers = await self._connection.calls([("GET", owner) for owner in owners.values()])
+        valid = {
+            key: phones[key]
+            for key, alias in zip(owners, answers, strict=True)
+            if alias is None or replies.text(alias) == messages[key].alias
+        }
+        if valid:
+            lasting = [key for alias_key in valid for key in (owners[alias_key], alias_key)]
+            await self._connection.calls([("EXPIRE", key, _LIFETIME_S) for key in lasting])
+        return valid
+
+    def _links(self, message: Message) -> list[tuple[str, str]]:
+        """Return what a message with both ids says, the owner first: cut off there, nobody is put under another."""
+        return [(self._owner_key(message, message.phone), message.alias), (self._key(message), message.phone)]
+
+    def _owner_key(self, message: Message, phone: str) -> str:
+        return self._keys.alias_owner(message.channel, phone, _kind_of(message.alias))
 
     def _under_phone(self, message: Message, phones: dict[str, str]) -> Message:
         if not _has_no_phone(message):
@@ -66,16 +100,21 @@ class Aliases:
     def _key(self, message: Message) -> str:
         return self._keys.alias(message.channel, message.alias)
 
-    def _is_fresh(self, key: str, phone: str) -> bool:
+    def _is_fresh(self, key: str, value: str) -> bool:
         written, at = self._fresh.get(key, ("", 0.0))
-        return written == phone and self._clock() - at < _FRESH_S
+        return written == value and self._clock() - at < _FRESH_S
 
-    def _remember(self, phones: dict[str, str]) -> None:
-        for key, phone in phones.items():
-            self._fresh[key] = (phone, self._clock())
+    def _remember(self, links: dict[str, str]) -> None:
+        for key, value in links.items():
+            self._fresh[key] = (value, self._clock())
             self._fresh.move_to_end(key)
         while len(self._fresh) > _MAX_FRESH:
             self._fresh.popitem(last=False)
+
+
+def _kind_of(alias: str) -> str:
+    """Return what a second id is: `lid`, or "" for the provider's own user id. A person may have one of each."""
+    return alias.rpartition("@")[2] if "@" in alias else ""
 
 
 def _names_both(message: Message) -> bool:

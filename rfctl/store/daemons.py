@@ -55,6 +55,8 @@ class DaemonRecord(msgspec.Struct, frozen=True, kw_only=True):
     output: str = ""
     sinks: dict[str, str] = {}
     is_rolling_out: bool = False
+    layout: int = 1
+    """The version of the layout that it reads and writes; a daemon of layout 1 does not name it."""
     started_ms: int = 0
     turned_ms: int = 0
     beat_ms: int = 0

@@ -8,17 +8,20 @@ message itself has the phone.
 
 from __future__ import annotations
 
-import binascii
 import hashlib
 import json
 import re
 from dataclasses import dataclass
-from functools import cache
+
+from rfctl.store.slots import crc16, shard_tags
 
 _PLAIN = re.compile(r"[A-Za-z0-9._+@-]{1,64}")
 _HASHED = re.compile(r"[#&][0-9a-f]{32}")
-_SLOTS = 16384
 DEFAULT_STREAM = "rfctl:out"
+LAYOUT_VERSION = 2
+"""The version of the layout that this code reads and writes."""
+LAYOUT_VERSION = 2
+"""The version of the layout that this code reads and writes."""
 RESERVED_PREFIXES = ("rapid-fire:", "last-msg:", "rfctl:")
 
 
@@ -52,17 +55,6 @@ def is_hashed(batch_key: str) -> bool:
     return batch_key.startswith(("#", "&"))
 
 
-def phone_range(phone: str) -> tuple[str, str]:
-    """Return the bounds, by bytes, of a phone's entries in the index of phones."""
-    return f"[{phone}\0&", f"({phone}\0'"
-
-
-def split_phone_entry(entry: str) -> tuple[str, str]:
-    """Return the phone and the batch key of an entry of the index of phones. A phone may have any character."""
-    phone, _, batch_key = entry.rpartition("\0")
-    return phone, batch_key
-
-
 def dedupe_key(batch_key: str, *scope: str) -> bytes:
     """Return the 16 bytes by which an id is remembered. `scope` is whose id it is, and last the id itself.
 
@@ -70,24 +62,6 @@ def dedupe_key(batch_key: str, *scope: str) -> bytes:
     """
     text = "\0".join((batch_key, *scope))
     return hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=16).digest()
-
-
-@cache
-def shard_tags(shards: int) -> tuple[str, ...]:
-    """Return the hash tag of each shard: the smallest number whose slot lies in the shard's part of all slots.
-
-    So the shards spread over the servers of a cluster as their slots do.
-    """
-    tags: dict[int, str] = {}
-    number = 0
-    while len(tags) < shards:
-        tags.setdefault(_crc16(str(number)) % _SLOTS * shards // _SLOTS, str(number))
-        number += 1
-    return tuple(tags[place] for place in range(shards))
-
-
-def _crc16(text: str) -> int:
-    return binascii.crc_hqx(text.encode(), 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +118,10 @@ class CommonKeys:
     def alias(self, channel: str, alias: str) -> str:
         """Return the key that has the phone of a sender's second id."""
         return f"{self.prefix}rfctl:alias:" + _digest(json.dumps([channel, alias]))
+
+    def alias_owner(self, channel: str, phone: str, kind: str) -> str:
+        """Return the key that has the second id, of one kind, by which a phone was named last."""
+        return f"{self.prefix}rfctl:alias:" + _digest(json.dumps([channel, phone, kind, "owner"]))
 
     def events_channel(self, db: int) -> str:
         """Return the channel that `tail` follows. Channels span a server's databases; ours must not."""
@@ -321,4 +299,4 @@ class Keyspace:
 
     def index_of(self, batch_key: str) -> int:
         """Return the index in `all()` of the shard that has a batch: crc16 of its key, mod `shards`."""
-        return _crc16(batch_key) % self.shards if self.shards else 0
+        return crc16(batch_key) % self.shards if self.shards else 0

@@ -13,22 +13,28 @@ from typing import TYPE_CHECKING
 
 from rfctl.errors import OtherLayoutError
 from rfctl.store import replies
-from rfctl.store.keys import CommonKeys, Keyspace
+from rfctl.store.keys import LAYOUT_VERSION, CommonKeys, Keyspace
+from rfctl.store.migration import BEGUN, PARKING, PLACING, take_along
 
 if TYPE_CHECKING:
     from rfctl.store.connection import Connection
 
-VERSION = 2
-"""The version of the layout that this code reads and writes."""
-
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How a Redis is laid out. `stream` is the name of its output stream, "" where it was not written down."""
+    """How a Redis is laid out. `stream` is the name of its output stream, "" where it was not written down.
+
+    `version` is a number, or a step on the way to it.
+    """
 
     shards: int
-    version: int
+    version: str
     stream: str = ""
+
+    @property
+    def is_older(self) -> bool:
+        """Whether it is one that can be taken along."""
+        return self.version in (BEGUN, PARKING, PLACING)
 
 
 async def ensure_instance_id(connection: Connection, keys: CommonKeys) -> str:
@@ -46,40 +52,57 @@ async def read_layout(connection: Connection, keys: CommonKeys) -> Layout | None
     if stored is None:
         return None
     shards, _, version = replies.text(stored).partition("/")
-    if not shards.isdigit() or not (version or "1").isdigit():
+    if not shards.isdigit() or not (version or BEGUN)[0].isdigit():
         raise OtherLayoutError(
             f"{keys.layout} at {connection.address.shown()} is {replies.text(stored)!r}, which is no layout of rfctl",
             set_by=connection.address.set_by,
             next="find out who writes it; or use another database, or redis.prefix",
         )
-    return Layout(int(shards), int(version or 1), replies.text(stream))
+    return Layout(int(shards), version or BEGUN, replies.text(stream))
 
 
 async def check_layout(connection: Connection, keyspace: Keyspace) -> None:
     """Check that this Redis is laid out as our settings say, or not yet laid out. Raises OtherLayoutError."""
     layout = await read_layout(connection, keyspace.common)
     if layout is not None:
+        _compare_version(connection, layout)
         _compare(connection, keyspace, layout)
 
 
 async def claim_layout(connection: Connection, keyspace: Keyspace) -> None:
-    """Write the layout down at the first start. Raises OtherLayoutError when there is another."""
+    """Write the layout down at the first start, and take older data along.
+
+    Raises OtherLayoutError when there is another layout, and RedisCannotNowError while an older daemon is alive.
+    """
     keys = keyspace.common
-    if await read_layout(connection, keys) is None:  # a full Redis refuses also a SET that changes nothing
-        await connection.call("SET", keys.layout, f"{keyspace.shards}/{VERSION}", "NX")
+    layout = await read_layout(connection, keys)
+    if layout is None:  # a full Redis refuses also a SET that changes nothing
+        await connection.call("SET", keys.layout, f"{keyspace.shards}/{LAYOUT_VERSION}", "NX")
+    elif layout.is_older:
+        _compare(connection, keyspace, layout)
+        await take_along(connection, keyspace, layout.version)
+        await connection.call("SET", keys.layout, f"{keyspace.shards}/{LAYOUT_VERSION}")
     await check_layout(connection, keyspace)
     if not await connection.call("EXISTS", keys.stream_name):
         await connection.call("SET", keys.stream_name, keyspace.output_stream, "NX")
 
 
+def _compare_version(connection: Connection, layout: Layout) -> None:
+    if layout.version == str(LAYOUT_VERSION):
+        return
+    step = "start `rfctl serve` of this version once: it takes the data along"
+    if not layout.is_older:
+        step = "use the rfctl that wrote it (`rfctl stats` of that one shows what is pending)"
+    raise OtherLayoutError(
+        f"Redis at {connection.address.shown()} has layout {layout.version} of rfctl's data, and this rfctl has "
+        f"layout {LAYOUT_VERSION}",
+        set_by=connection.address.set_by,
+        next=step,
+    )
+
+
 def _compare(connection: Connection, keyspace: Keyspace, layout: Layout) -> None:
     where, set_by, key = connection.address.shown(), connection.address.set_by, keyspace.common.layout
-    if layout.version != VERSION:
-        raise OtherLayoutError(
-            f"Redis at {where} has layout {layout.version} of rfctl's data, and this rfctl has layout {VERSION}",
-            set_by=set_by,
-            next="use the rfctl that wrote it (`rfctl stats` of that one shows what is pending)",
-        )
     if layout.shards != keyspace.shards:
         raise OtherLayoutError(
             f"Redis at {where} is laid out for redis.shards = {layout.shards}, not {keyspace.shards}",

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from rfctl.errors import ReplyError, RightsMissingError
 from rfctl.store import replies
-from rfctl.store.keys import CommonKeys, Keyspace
-from rfctl.store.layout import VERSION, check_layout, claim_layout, ensure_instance_id
+from rfctl.store.keys import LAYOUT_VERSION, CommonKeys, Keyspace
+from rfctl.store.layout import check_layout, claim_layout, ensure_instance_id
 from rfctl.store.server_info import ServerInfo
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ async def notice_emptying(connection: Connection, keyspace: Keyspace) -> bool:
     if await connection.call("EXISTS", keys.layout):
         await check_layout(connection, keyspace)
         return False
-    is_first = bool(await connection.call("SET", keys.layout, f"{keyspace.shards}/{VERSION}", "NX"))
+    is_first = bool(await connection.call("SET", keys.layout, f"{keyspace.shards}/{LAYOUT_VERSION}", "NX"))
     await claim_layout(connection, keyspace)
     await ensure_instance_id(connection, keys)
     if is_first:

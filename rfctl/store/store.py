@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from rfctl.store.address import RedisAddress
 from rfctl.store.aliases import Aliases
+from rfctl.store.aside import AsideBatches, read_aside
 from rfctl.store.batches import Batches, BatchOptions
 from rfctl.store.counters import Counters
 from rfctl.store.daemons import Daemons
@@ -29,6 +30,7 @@ from rfctl.store.rights import Rights
 from rfctl.store.scratch import ScratchKeyspace, delete_scratch_keys
 from rfctl.store.server_info import ServerInfo, WriteRefusal
 from rfctl.store.sink_status import ConfiguredSink, SinkStatus, read_sink_statuses
+from rfctl.store.sweep import Sweep
 from rfctl.store.unread import UnreadStream, read_unread_stream
 from rfctl.store.whereabouts import Whereabouts, find_whereabouts
 
@@ -49,6 +51,8 @@ class Store:
         self._connection = connection
         self._keyspace = keyspace
         self._batch_options = batch_options or BatchOptions()
+        self.asks_older_ids = False
+        """Whether ids of layout 1 are still remembered, in its own sets."""
 
     @classmethod
     def open(
@@ -135,6 +139,15 @@ class Store:
         """Return what is pending and what has been; list the `limit` batches that are due soonest."""
         return await read_pending(self._connection, self.shards, self.output, limit=limit)
 
+    @cached_property
+    def sweep(self) -> Sweep:
+        """The sweep that compares lists and index."""
+        return Sweep(self._connection, self._keyspace)
+
+    async def batches_aside(self) -> AsideBatches:
+        """Return the batches that could not be handed over, and are tried again."""
+        return await read_aside(self._connection, self.shards)
+
     async def pending_counts(self, *, limit: int = 10) -> PendingCounts:
         """Return what is pending without a look at any message, and the `limit` batches that are due soonest."""
         return await read_counts(self._connection, self.shards, limit=limit)
@@ -188,8 +201,9 @@ class Store:
         await check_layout(self._connection, self._keyspace)
 
     async def claim_layout(self) -> None:
-        """Write the layout down at the first start. Raises OtherLayoutError when there is another."""
+        """Write the layout down at the first start, and take older data along. Raises RfctlError when it cannot."""
         await claim_layout(self._connection, self._keyspace)
+        self.asks_older_ids = bool(await self._connection.call("HEXISTS", self.shards[0].ids, "older"))
 
     async def load_scripts(self) -> None:
         """Load every script, so that one that the server does not take is seen before a message needs it."""

@@ -81,10 +81,67 @@ async def test_alias_expires_a_month_after_its_last_use(connection: Connection) 
 async def test_memory_of_written_aliases_is_bounded(
     connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rfctl.store.aliases._MAX_FRESH", 2)
+    monkeypatch.setattr("rfctl.store.aliases._MAX_FRESH", 4)
     aliases = Aliases(connection, COMMON)
     await aliases.learn_and_resolve([message(f"{n}", f"7{n}", alias=f"id{n}") for n in range(3)])
     await connection.call("FLUSHDB")
     await aliases.learn_and_resolve([message(f"{n}", f"7{n}", alias=f"id{n}") for n in range(3)])
     assert await connection.call("EXISTS", COMMON.alias("salon", "id0")) == 1, "the oldest was forgotten"
     assert await connection.call("EXISTS", COMMON.alias("salon", "id2")) == 0
+
+
+async def test_number_with_a_new_owner_ends_the_older_alias(connection: Connection) -> None:
+    rig = make_rig(connection)
+    await rig.add([message("hello from A", PHONE)])
+    await rig.drain()
+    await rig.add([message("hello from B", PHONE, "US.2")])
+    await rig.add([message("A again", BSUID)])
+    await rig.add([message("B again", "US.2", "US.2")])
+    await rig.drain()
+    assert sorted((merged.phone, merged.text) for merged in await rig.collect()) == [
+        (PHONE, "hello from A"),
+        (PHONE, "hello from B B again"),
+        (BSUID, "A again"),
+    ]
+
+
+async def test_second_ids_of_two_kinds_lead_to_one_phone(connection: Connection) -> None:
+    aliases = Aliases(connection, COMMON)
+    await phones(aliases, message("a", PHONE), message("b", PHONE, "123@lid"))
+    assert await phones(aliases, message("c", BSUID), message("d", "123@lid", "123@lid")) == [PHONE, PHONE]
+    await phones(aliases, message("e", PHONE, "456@lid"))
+    assert await phones(aliases, message("f", BSUID), message("g", "123@lid", "123@lid")) == [
+        PHONE,
+        "123@lid",
+    ]
+
+
+async def test_number_that_comes_back_to_its_owner_is_theirs_again(connection: Connection) -> None:
+    aliases = Aliases(connection, COMMON)
+    for alias in (BSUID, "US.2", BSUID):
+        await phones(aliases, message("x", PHONE, alias))
+        assert await phones(aliases, message("y", alias, alias)) == [PHONE]
+    assert await phones(aliases, message("z", "US.2", "US.2")) == ["US.2"]
+
+
+async def test_use_of_an_ended_alias_does_not_keep_it(connection: Connection) -> None:
+    aliases = Aliases(connection, COMMON)
+    await phones(aliases, message("a", PHONE))
+    await phones(aliases, message("b", PHONE, "US.2"))
+    key = COMMON.alias("salon", BSUID)
+    await connection.call("EXPIRE", key, 60)
+    await phones(aliases, message("c", BSUID))
+    assert await connection.call("TTL", key) <= 60
+
+
+async def test_two_daemons_agree_who_has_a_number(connection: Connection) -> None:
+    first, second = Aliases(connection, COMMON), Aliases(connection, COMMON)
+    await phones(first, message("a", PHONE))
+    await phones(second, message("b", PHONE, "US.2"))
+    assert await phones(first, message("c", BSUID)) == [BSUID]
+    assert await phones(first, message("d", "US.2", "US.2")) == [PHONE]
+
+
+async def test_alias_of_layout_1_still_leads_to_its_phone(connection: Connection) -> None:
+    await connection.call("SET", COMMON.alias("salon", BSUID), PHONE)
+    assert await phones(Aliases(connection, COMMON), message("a", BSUID)) == [PHONE]

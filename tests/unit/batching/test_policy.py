@@ -208,3 +208,5 @@ def test_first_matching_rule_that_sets_a_timer_wins() -> None:
 def test_longest_and_shortest_wait_include_every_rule() -> None:
     policy = Policy(TIMERS, (Rule("a", quiet_ms=100), Rule("b", max_wait_ms=90_000)))
     assert (policy.longest_ms, policy.shortest_ms) == (90_000, 100)
+    hasty = Policy(TIMERS, (Rule("a", quiet_ms=100), Rule("b", max_wait_ms=90)))
+    assert hasty.shortest_ms == 90, "a batch may be due by its longest wait first"

@@ -163,7 +163,7 @@ def test_older_key_is_that_of_layout_1() -> None:
     message = Message(
         phone="79001", text="", id="A", channel="wa", account="s", company=7, older_id="false_7_A"
     )
-    assert RULES.legacy_dedupe_key(message).hex() == LAYOUT_1_KEY
+    assert RULES.build_older_dedupe_key(message).hex() == LAYOUT_1_KEY
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,49 @@
+"""Findings about pending batches: what could not be handed over, and what another program did to their data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rfctl.observe.finding import Finding
+from rfctl.observe.snapshot import Snapshot
+from rfctl.text import counted, duration
+
+_SHOWN_MS = 86_400_000
+"""How long something that happened once is shown."""
+
+
+def find_batch_problems(snapshot: Snapshot) -> Iterator[Finding]:
+    """Yield what is wrong with pending batches, or was lately."""
+    yield from _set_aside(snapshot)
+    yield from _changed_by_others(snapshot)
+    yield from _unclaimed(snapshot)
+
+
+def _set_aside(snapshot: Snapshot) -> Iterator[Finding]:
+    if not snapshot.aside.count:
+        return
+    first = snapshot.aside.some[0] if snapshot.aside.some else None
+    example = f", the first is {first.batch_key}: {first.why}" if first else ""
+    fact = f"{counted(snapshot.aside.count, 'batch')} could not be handed over{example}"
+    fix = "it is tried again every 30 s; rfctl inspect shows it, and please report this as a bug"
+    yield Finding("batch_set_aside", "error", first.batch_key if first else "", fact, fix)
+
+
+def _changed_by_others(snapshot: Snapshot) -> Iterator[Finding]:
+    sweep, now = snapshot.sweep, snapshot.pending.now_ms
+    if sweep.missing_at_ms and now - sweep.missing_at_ms < _SHOWN_MS:
+        ago = duration(max(0, now - sweep.missing_at_ms))
+        fact = f"{counted(sweep.missing, 'batch')} had vanished when due, the last {ago} ago"
+        fix = "another program deletes or renames keys of rfctl: give it another database, or rfctl a redis.prefix"
+        yield Finding("batches_missing", "error", "", fact, fix)
+
+
+def _unclaimed(snapshot: Snapshot) -> Iterator[Finding]:
+    sweep = snapshot.sweep
+    if not sweep.unclaimed:
+        return
+    vanishing = f", and {sweep.expiring} of them will expire" if sweep.expiring else ""
+    phones = ", ".join(sweep.phones)
+    fact = f"{counted(sweep.unclaimed, 'list')} of messages that another program wrote: nobody hands them over{vanishing}"
+    fix = f"stop that program, if it still runs; the next message of the same phone takes its list in; keys: {phones}"
+    yield Finding("lists_unclaimed", "warning", "", fact, fix)
