@@ -76,3 +76,14 @@ def test_every_numbered_row_is_on_the_page() -> None:
 )
 def test_row_without_a_test_is_noticed(cells: list[str], faulty: bool) -> None:
     assert bool(find_faults(cells)) == faulty
+
+
+def test_every_test_that_is_named_exists() -> None:
+    named = [pair for cells in ROWS.values() for pair in _TEST.findall(cells[1])]
+    assert len(named) > 50
+    assert [f"{file}::{name}" for file, name in named if name not in list_tests(file)] == []
+
+
+@pytest.mark.parametrize("row", sorted(ROWS))
+def test_every_row_names_a_test(row: str) -> None:
+    assert find_faults(ROWS[row]) == []
