@@ -22,6 +22,7 @@ from rfctl.assembly.store import open_store
 from rfctl.config.loader import Configuration
 from rfctl.config.settings import EMBEDDED, Settings
 from rfctl.daemon.components import Components
+from rfctl.daemon.drain import hand_over_rest
 from rfctl.daemon.embedded import build_server, start_server, watch_server
 from rfctl.daemon.exit_limit import LIMIT_S, limit_exit
 from rfctl.daemon.heartbeat import Heartbeat, build_record
@@ -280,25 +281,11 @@ class Daemon:
         await asyncio.wait([*self._tasks, asyncio.ensure_future(self._components.supervisor.stop())])
         failed = [task for task in self._tasks if not task.cancelled() and task.exception() is not None]
         if self._components.has_role("processor") and self._components.preflight.passed and not failed:
-            await self._hand_over_rest()
+            await hand_over_rest(self._components, self.id)
         await self._store.counters.write()
         if self._heartbeat is not None:
             await self._heartbeat.remove_record()
         await self._components.canary.forget(self.id)
-
-    async def _hand_over_rest(self) -> None:
-        turn = await self._components.scheduler.step()
-        alive = await self._store.daemons.list_alive()
-        others = [record for record in alive if record.is_scheduler and record.id != self.id]
-        if self._components.settings.daemon.drain == "due" or others:
-            left_pending = turn.next_due_ms is not None
-            _log.info("daemon_stopped", left_pending=left_pending, other_schedulers=len(others))
-            return
-        count, more = 0, True
-        while more:
-            drained = await self._store.batches.drain("shutdown")
-            count, more = count + drained.batches, drained.more
-        _log.info("daemon_stopped", handed_over=count)
 
     async def _close(self) -> None:
         for task in self._tasks:

@@ -2,11 +2,12 @@
 
 from rfctl.store.address import RedisAddress
 from rfctl.store.aside import AsideBatch, AsideBatches
+from rfctl.store.batch_keys import batch_key_of, dedupe_key, is_hashed
 from rfctl.store.batches import Addition, BatchOptions
 from rfctl.store.daemons import DaemonRecord, Daemons, choose_batch_options
 from rfctl.store.dead_letters import Attempt, DeadLetter
 from rfctl.store.deliveries import DeliveryQueue, group_name
-from rfctl.store.keys import LAYOUT_VERSION, Keyspace, ShardKeys, batch_key_of, dedupe_key, is_hashed
+from rfctl.store.keys import LAYOUT_VERSION, Keyspace, ShardKeys
 from rfctl.store.orphaned_groups import OrphanedGroup
 from rfctl.store.output_stream import ConsumerGroup
 from rfctl.store.paused_sinks import Pause

@@ -17,7 +17,8 @@ from rfctl.model.message import Message
 from rfctl.model.stored import Added, Batch, HandedOver, decode_item, encode_item
 from rfctl.store import replies
 from rfctl.store.batch_heads import BatchHead, read_heads
-from rfctl.store.keys import Keyspace, ShardKeys, batch_key_of, is_hashed
+from rfctl.store.batch_keys import batch_key_of, is_hashed
+from rfctl.store.keys import Keyspace, ShardKeys
 from rfctl.store.phone_index import phone_range, split_phone_entry
 
 if TYPE_CHECKING:

@@ -1,67 +1,17 @@
-"""The name of every key in Redis.
-
-A phone is whatever a stranger sent. It must not name a key of ours, break out of a cluster's hash tag or act as a
-pattern. A plain phone stands in its keys as it is, any other as a hash: `#` and 32 hex digits. A batch of a group,
-an account or a company has `&` and 32 hex digits. Neither sign is plain, so the three forms never collide. The
-message itself has the phone.
-"""
+"""The name of every key in Redis. Behind its prefix and its tag stands a batch key (batch_keys.py)."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-import re
 from dataclasses import dataclass
 
+from rfctl.store.batch_keys import digest_text
 from rfctl.store.slots import crc16, shard_tags
 
-_PLAIN = re.compile(r"[A-Za-z0-9._+@-]{1,64}")
-_HASHED = re.compile(r"[#&][0-9a-f]{32}")
 DEFAULT_STREAM = "rfctl:out"
 LAYOUT_VERSION = 2
 """The version of the layout that this code reads and writes."""
-LAYOUT_VERSION = 2
-"""The version of the layout that this code reads and writes."""
 RESERVED_PREFIXES = ("rapid-fire:", "last-msg:", "rfctl:")
-
-
-def is_plain(phone: str) -> bool:
-    """Say whether a phone stands in its keys as it is."""
-    return _PLAIN.fullmatch(phone) is not None
-
-
-def batch_key_of(phone: str, *, chat: str = "", account: str = "", company: str = "") -> str:
-    """Return the key of a batch: it stands for the batch in Redis keys and in the index.
-
-    `chat` is the group or thread, "" in a one-to-one chat. `account` and `company` are "" unless the settings keep
-    batches apart by them.
-    """
-    if chat or account or company:
-        return "&" + _digest(json.dumps([phone, chat, account, company]))
-    return phone if is_plain(phone) else "#" + _digest(phone)
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:32]
-
-
-def is_batch_key(text: str) -> bool:
-    """Say whether a text has one of the forms of a batch key."""
-    return is_plain(text) or _HASHED.fullmatch(text) is not None
-
-
-def is_hashed(batch_key: str) -> bool:
-    """Say whether a batch key is a hash; then only the messages have the phone."""
-    return batch_key.startswith(("#", "&"))
-
-
-def dedupe_key(batch_key: str, *scope: str) -> bytes:
-    """Return the 16 bytes by which an id is remembered. `scope` is whose id it is, and last the id itself.
-
-    In a wider scope, a tenant that counts its ids ("1", "2", …) would suppress the messages of another.
-    """
-    text = "\0".join((batch_key, *scope))
-    return hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=16).digest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +67,11 @@ class CommonKeys:
 
     def alias(self, channel: str, alias: str) -> str:
         """Return the key that has the phone of a sender's second id."""
-        return f"{self.prefix}rfctl:alias:" + _digest(json.dumps([channel, alias]))
+        return f"{self.prefix}rfctl:alias:" + digest_text(json.dumps([channel, alias]))
 
     def alias_owner(self, channel: str, phone: str, kind: str) -> str:
         """Return the key that has the second id, of one kind, by which a phone was named last."""
-        return f"{self.prefix}rfctl:alias:" + _digest(json.dumps([channel, phone, kind, "owner"]))
+        return f"{self.prefix}rfctl:alias:" + digest_text(json.dumps([channel, phone, kind, "owner"]))
 
     def events_channel(self, db: int) -> str:
         """Return the channel that `tail` follows. Channels span a server's databases; ours must not."""

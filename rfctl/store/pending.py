@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from rfctl.store import replies
 from rfctl.store.batch_heads import read_heads, read_oldest
-from rfctl.store.keys import ShardKeys, is_hashed
+from rfctl.store.batch_keys import is_hashed
+from rfctl.store.keys import ShardKeys
 from rfctl.store.output_stream import ConsumerGroup, OutputStream
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from functools import cached_property
 from rfctl.model.delivery import Delivery, build_message_id
 from rfctl.model.stored import Merged, decode_merged
 from rfctl.store import replies
-from rfctl.store.keys import batch_key_of, is_batch_key
+from rfctl.store.batch_keys import batch_key_of, is_batch_key
 
 _ID = re.compile(r"(\d{1,20}-\d{1,20})(?:-(\d{1,4}))?", re.ASCII)
 

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from rfctl.store import replies
+from rfctl.store.batch_keys import is_hashed, is_plain
 from rfctl.store.batches import scan_members
-from rfctl.store.keys import Keyspace, ShardKeys, is_hashed, is_plain
+from rfctl.store.keys import Keyspace, ShardKeys
 from rfctl.store.phone_index import split_phone_entry
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from rfctl.errors import RedisUnreachableError
 from rfctl.model.delivery import Delivery
 from rfctl.sinks.contract import DeliveryError
 from rfctl.store.address import RedisAddress
+from rfctl.store.batch_keys import batch_key_of
 from rfctl.store.connection import Connection
 from rfctl.store.deliveries import DeliveryQueue
-from rfctl.store.keys import batch_key_of
 from tests.support.batching import make_rig
 from tests.support.forwarding import hand_over, settled
 from tests.support.keys import SHARD

@@ -12,8 +12,8 @@ from rfctl.batching.policy import Rule
 from rfctl.errors import RedisCannotNowError, RedisUnreachableError
 from rfctl.model.message import Media, Message
 from rfctl.store.address import RedisAddress
+from rfctl.store.batch_keys import batch_key_of
 from rfctl.store.connection import Connection
-from rfctl.store.keys import batch_key_of
 from tests.support.batching import make_rig
 from tests.support.clock import VirtualClock
 from tests.support.keys import SHARD

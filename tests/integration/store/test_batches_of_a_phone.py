@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from rfctl.model.message import Message
+from rfctl.store.batch_keys import batch_key_of
 from rfctl.store.connection import Connection
-from rfctl.store.keys import batch_key_of
 from tests.support.batching import Rig, make_rig
 from tests.support.clock import VirtualClock
 from tests.support.keys import SHARD

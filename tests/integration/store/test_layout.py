@@ -11,8 +11,8 @@ from rfctl.errors import OtherLayoutError, RedisCannotNowError, RedisUnreachable
 from rfctl.model.message import Message
 from rfctl.store import DaemonRecord, Keyspace, Store, replies
 from rfctl.store.address import RedisAddress
+from rfctl.store.batch_keys import dedupe_key
 from rfctl.store.connection import Connection
-from rfctl.store.keys import dedupe_key
 from rfctl.store.slots import shard_tags
 from tests.support.batching import Rig, make_rig
 from tests.support.keys import COMMON

@@ -6,8 +6,8 @@ import pytest
 
 from rfctl.model.message import Message
 from rfctl.store import Person
+from rfctl.store.batch_keys import batch_key_of
 from rfctl.store.connection import Connection
-from rfctl.store.keys import batch_key_of
 from tests.support.batching import Rig, make_rig
 
 PHONE, OTHER = "79001234567", "79990000000"

@@ -11,8 +11,8 @@ from rfctl.batching import Caretaker
 from rfctl.model.message import Message
 from rfctl.observe import findings, take_snapshot
 from rfctl.store import Keyspace
+from rfctl.store.batch_keys import batch_key_of
 from rfctl.store.connection import Connection
-from rfctl.store.keys import batch_key_of
 from rfctl.store.sweep import Sweep
 from tests.support.batching import Rig, make_rig
 from tests.support.clock import VirtualClock

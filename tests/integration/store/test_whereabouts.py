@@ -6,8 +6,9 @@ import pytest
 
 from rfctl.model.message import Message
 from rfctl.store import DeliveryQueue, Store
+from rfctl.store.batch_keys import batch_key_of
 from rfctl.store.connection import Connection
-from rfctl.store.keys import Keyspace, batch_key_of
+from rfctl.store.keys import Keyspace
 from tests.support.batching import make_rig
 
 PHONE = "+7 900 (123)"

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from rfctl.model.company import Company, decode_company, encode_company, format_company, restore_company
 from rfctl.model.message import Message, is_blank, normalize_phone, with_placeholder
 from rfctl.model.stored import as_strict_json, decode_item, decode_merged, encode_item
-from rfctl.store.keys import Keyspace, batch_key_of, dedupe_key, is_plain
+from rfctl.store.batch_keys import batch_key_of, dedupe_key, is_plain
+from rfctl.store.keys import Keyspace
 
 
 @pytest.mark.parametrize(
