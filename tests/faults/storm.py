@@ -191,9 +191,12 @@ class Storm:
             self.own_ends.append(f"status {daemon.process.returncode}: {lines[-600:]}")
 
     async def _start_again(self, daemon: Serve) -> None:
-        if daemon.process.returncode is not None:
+        while daemon.process.returncode is not None:
             daemon.ready.clear()
-            await daemon.start()
+            try:
+                await daemon.start()
+            except AssertionError as problem:
+                self.own_ends.append(f"it did not start: {str(problem)[-600:]}")
 
 
 def sinks_toml(receiver: HttpReceiver) -> str:
@@ -240,7 +243,8 @@ async def run_storm(*, seconds: float, seed: int, kind: str, evidence: Path) -> 
 async def serving(daemons: list[Serve]) -> AsyncIterator[None]:
     """Run these daemons until the end of the block, and end each, also after a failure."""
     try:
-        await asyncio.gather(*(daemon.start() for daemon in daemons))
+        for daemon in daemons:  # one after another: the first of a run compiles all that they import
+            await daemon.start()
         yield
     finally:
         for daemon in daemons:
