@@ -114,7 +114,6 @@ class Forwarder:
         match report:
             case LeaseLost():
                 self._lease.expire()
-                self._is_open = False  # a renewal on its way may yet succeed: then too, start with what was left
             case PauseRequested(problem):
                 await self._store_pause(problem)
 
