@@ -20,6 +20,7 @@ from rfctl.ingest.receiver import Receiver, SignatureRejectedError
 from rfctl.ingest.rejections import Reason, RejectedError, Rejections
 from rfctl.ingest.responses import make_error_response, make_json_response
 from rfctl.model.message import normalize_phone
+from rfctl.model.stored import as_strict_json
 from rfctl.sources.generic.node_form import BATCHED
 from rfctl.store import Store
 
@@ -104,7 +105,7 @@ class Webhook:
         if not items:
             raise RejectedError(f"{phone} has no batch", 404, "no-batch")
         _log.warning("batch_discarded", phone=phone, messages=len(items), by="http")
-        messages = [msgspec.Raw(item) for item in items]
+        messages = [msgspec.Raw(as_strict_json(item)) for item in items]
         return make_json_response(
             {"success": True, "phone": phone, "removed": len(items), "messages": messages}
         )
