@@ -82,8 +82,8 @@ class Watch:
 
     async def _take_round(self) -> None:
         try:
-            await self._notice_emptying()
             self._note_rights(await self._canary.run_round())
+            await self._notice_emptying()
             await self._look_at_daemons()
         except SettingsConflictError:
             raise
