@@ -109,7 +109,11 @@ class Components:
     async def _add(self, messages: Sequence[Message]) -> list[Added]:
         if not self.preflight.passed:
             raise RedisUnreachableError("Redis has not answered yet")
-        return await self.batcher.add(messages)
+        try:
+            return await self.batcher.add(messages)
+        except RfctlError:
+            self._readiness.doubted.set()
+            raise
 
     async def start_sinks(self) -> None:
         """Begin to deliver to the sinks of the settings. Raises SettingsError; then none is started."""

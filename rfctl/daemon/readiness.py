@@ -9,6 +9,7 @@ nothing: such turns feed it. A turn that fails although the canary comes through
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -91,6 +92,8 @@ class Readiness:
         self._turned_at = clock()
         self._notified_at = float("-inf")
         self._came_through_at = float("-inf")
+        self.doubted = asyncio.Event()
+        """Set when Redis has refused something: the canary is to go at once."""
         self._turn_problem: errors.RfctlError | None = None
         self._round_problem: errors.RfctlError | None = None
         self._findings: Sequence[Finding] = ()
@@ -105,6 +108,7 @@ class Readiness:
     def record_failed_turn(self, problem: errors.RfctlError) -> None:
         """Record a turn that Redis did not serve. It feeds the watchdog unless Redis serves the canary."""
         self._turn_problem = problem
+        self.doubted.set()
         if self._round_problem is not None or not self._has_fresh_canary():
             self._feed_watchdog()
 

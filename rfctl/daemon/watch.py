@@ -21,12 +21,12 @@ from rfctl.observe import Finding, findings
 from rfctl.observe.daemons import find_missing_roles
 from rfctl.store import DaemonRecord
 from rfctl.store.probe import MissingRight
-from rfctl.timing import sleep_or_stop
+from rfctl.timing import sleep_or_stop, wait_for_any
 
 _log = structlog.get_logger("daemon")
 ROUND_S = 3.0
 _LOOK_S = 60.0
-_USABLE_S = 0.2
+_USABLE_S = 0.5
 _SYSTEMD_WAITS_S = 10.0
 
 
@@ -68,12 +68,22 @@ class Watch:
             elif self._preflight.problem is not None:
                 self._readiness.record_round(self._preflight.problem)
             self._report()
-            await sleep_or_stop(stopping, ROUND_S if self._preflight.passed else _USABLE_S)
+            await self._sleep(stopping)
+
+    async def _sleep(self, stopping: asyncio.Event) -> None:
+        """Sleep until the next round, which comes sooner once Redis has refused something."""
+        await sleep_or_stop(stopping, min(ROUND_S, _USABLE_S))
+        doubted = self._readiness.doubted
+        if self._preflight.passed and not stopping.is_set() and not doubted.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(ROUND_S - _USABLE_S):
+                    await wait_for_any(stopping, doubted)
+        doubted.clear()
 
     async def _take_round(self) -> None:
         try:
-            await self._notice_emptying()
             self._note_rights(await self._canary.run_round())
+            await self._notice_emptying()
             await self._look_at_daemons()
         except SettingsConflictError:
             raise

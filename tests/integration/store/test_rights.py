@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -146,7 +147,7 @@ async def test_denial_is_called_a_denial_wherever_it_happens(
 def test_every_command_of_a_script_is_a_literal() -> None:
     """A computed name would be in no list."""
     for verb in list_verbs():
-        text = ScriptLibrary().script(verb).text
+        text = re.sub("--.*", "", ScriptLibrary().script(verb).text)
         calls = text.count("redis.call") + text.count("redis.pcall")
         literal = text.count("redis.call('") + text.count("redis.pcall('")
         assert calls == literal, verb
@@ -161,5 +162,5 @@ def test_a_command_is_needed_or_useful_and_not_both() -> None:
 async def test_asking_leaves_no_denial_behind(server: RedisServer) -> None:
     with server.client() as client:
         client.execute_command("ACL", "LOG", "RESET")
-    await find_missing(server, "-hset", "-client")
-    assert [entry for entry in list_denials(server) if not entry.startswith("client")] == []
+    await find_missing(server, "-hset", "-bgrewriteaof", "resetchannels", "resetkeys", "~rfctl:*")
+    assert list_denials(server) == []
