@@ -115,7 +115,7 @@ class BatchingSettings(Section):
         ge=1,
         le=2_592_000,
         description="rfctl adds a message id of one phone, source, account and company only once within this time, s. "
-        "Changing this setting forgets all ids seen so far.",
+        "An id stays known when this setting changes.",
     )
     overdue_ms: int = Field(
         10_000,
