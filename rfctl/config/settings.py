@@ -62,7 +62,7 @@ class BatchingSettings(Section):
         ge=1,
         le=2_592_000,
         description="rfctl adds a message id of one account (or of one source, where a request names no account) only once within this time, s. "
-        "Changing this setting forgets all ids seen so far.",
+        "An id stays known when this setting changes.",
     )
     overdue_ms: int = Field(
         10_000,
@@ -183,7 +183,7 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _sections_fit_together(self) -> Self:
-        raise_faults([*self._circles(), *self._unknown_sources()])
+        raise_faults([*self._circles(), *self._own_keys(), *self._unknown_sources()])
         return self
 
     def _circles(self) -> Iterator[Fault]:
@@ -193,6 +193,16 @@ class Settings(Section):
             if key and self.output.stream not in ("", DEFAULT_STREAM) and can_render(key, self.output.stream):
                 yield f"sinks.{name}.key", f"{key} could be output.stream: what it delivers would come again"
 
+    def _own_keys(self) -> Iterator[Fault]:
+        """Yield the stream and each sink's key that could be a key of rfctl's own, behind redis.prefix."""
+        own = [self.redis.prefix + name for name in RESERVED_PREFIXES]
+        keys = {f"sinks.{name}.key": getattr(sink, "key", "") for name, sink in self.sinks.items()}
+        if self.output.stream not in (DEFAULT_STREAM, self.redis.prefix + DEFAULT_STREAM):
+            keys["output.stream"] = self.output.stream
+        for name, key in keys.items():
+            if key and any(_can_begin(key, prefix) for prefix in own):
+                yield name, f"{key} could be a key of rfctl's own: those begin with {', '.join(own)}"
+
     def _unknown_sources(self) -> Iterator[Fault]:
         """Yield each source that a rule names and that is not there; without any there is generic."""
         there = list(self.sources) or [GENERIC]
@@ -201,3 +211,9 @@ class Settings(Section):
                 if source not in there:
                     near = did_you_mean(source, there) or f"; there is {', '.join(there)}"
                     yield f"rules.{name}.sources", f"there is no [sources.{source}]{near}"
+
+
+def _can_begin(key: str, prefix: str) -> bool:
+    """Say whether a key, once its places are filled in, can begin with a prefix."""
+    head, place, _ = key.partition("{")
+    return head.startswith(prefix) or bool(place and prefix.startswith(head))

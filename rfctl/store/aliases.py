@@ -66,8 +66,8 @@ class Aliases:
             for key, phone in zip(missing, answers[len(new) :], strict=True)
             if phone is not None
         }
-        known = await self._without_ended(missing, phones)
-        return [self._under_phone(message, known) for message in messages]
+        lasting = await self._without_ended(missing, phones)
+        return [self._under_phone(message, lasting) for message in messages]
 
     async def _without_ended(self, messages: dict[str, Message], phones: dict[str, str]) -> dict[str, str]:
         """Return the phones that still have the second id by which a message names them; and let these live on."""

@@ -51,9 +51,9 @@ async def limited(
         plain = ScriptLibrary.script
 
         def script(library: ScriptLibrary, verb: str) -> Script:
-            found = plain(library, verb)
-            shebang, _, rest = found.text.partition("\n")
-            return scripts.Script(verb, f"{shebang}\n{NO_QUESTIONS}{rest}", found.reads_clock)
+            plain_script = plain(library, verb)
+            shebang, _, rest = plain_script.text.partition("\n")
+            return scripts.Script(verb, f"{shebang}\n{NO_QUESTIONS}{rest}", plain_script.reads_clock)
 
         monkeypatch.setattr(ScriptLibrary, "script", script)
     url = server.url.replace("redis://", "redis://limited:pw@")
@@ -164,12 +164,12 @@ async def test_odd_batch_is_set_aside_and_the_others_leave(
     plain = ScriptLibrary.script
 
     def script(library: ScriptLibrary, verb: str) -> Script:
-        found = plain(library, verb)
-        text = found.text.replace(
+        plain_script = plain(library, verb)
+        text = plain_script.text.replace(
             "local function text_of(parts)\n",
             "local function text_of(parts)\nif parts[1].text == '\"13\"' then error('odd') end\n",
         )
-        return scripts.Script(verb, text, found.reads_clock)
+        return scripts.Script(verb, text, plain_script.reads_clock)
 
     monkeypatch.setattr(ScriptLibrary, "script", script)
     rig = make_rig(timed, max_size=2)

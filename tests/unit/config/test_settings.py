@@ -672,3 +672,26 @@ queue = "company-{company}-messages"
     ]
     named = text.replace("[sources.salon]", "company = 8\n[sources.salon]")
     assert loaded(tmp_path, named).notices == []
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ('[redis]\nprefix = "prod:"\n[output]\nstream = "prod:rfctl:due"\n', "output.stream"),
+        ('[redis]\nprefix = "prod:"\n[sinks.a]\ntype = "list"\nkey = "prod:rapid-fire:x"\n', "sinks.a.key"),
+        ('[redis]\nprefix = "prod:"\n[sinks.a]\ntype = "list"\nkey = "prod:{company}"\n', "sinks.a.key"),
+        ('[redis]\nprefix = "prod:"\n[sinks.a]\ntype = "stream"\nkey = "prod:rfctl:out"\n', "sinks.a.key"),
+        ('[redis]\nprefix = "prod:"\n[sinks.a]\ntype = "list"\nkey = "prod:messages:{company}"\n', None),
+        ('[redis]\nprefix = "prod:"\n[output]\nstream = "prod:merged"\n', None),
+        ('[redis]\nprefix = "prod:"\n[output]\nstream = "prod:rfctl:out"\n', None),
+    ],
+)
+def test_key_that_could_be_a_key_behind_the_prefix_is_refused(
+    tmp_path: Path, text: str, name: str | None
+) -> None:
+    if name is None:
+        loaded(tmp_path, text)
+    else:
+        [line] = problems(tmp_path, text)
+        assert line.startswith(f"{name}: ")
+        assert "could be a key of rfctl's own" in line

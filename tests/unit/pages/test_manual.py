@@ -113,16 +113,17 @@ def test_every_key_stands_there() -> None:
     shard = ShardKeys("", "rfctl:out")
     sink = shard.sink("NAME")
     for key in (
-        shard.due, shard.out, shard.totals, shard.last_times, shard.seen_prefix, shard.batch_prefix, shard.last_prefix, shard.dead,
+        shard.due, shard.out, shard.totals, shard.last_times, shard.ids, shard.phones, shard.set_aside, shard.clock, shard.batch_prefix, shard.last_prefix, shard.dead,
         sink.waiting, sink.retry, sink.attempts, sink.bodies, sink.lease,
         COMMON.daemons, COMMON.layout, COMMON.server_run, COMMON.quarantine, COMMON.paused, COMMON.events_channel(0)[:-1],
+        COMMON.sweep, COMMON.sweep_lease,
     ):  # fmt: skip
         assert f".It {key}" in page, key
 
 
 def test_every_reason_stands_there() -> None:
     listed = text("rfctl.7").partition(".Ss Reasons\n")[2].partition(".El")[0]
-    reasons = {"quiet", "max-wait", "flush", "shutdown", "size", "bypass", "company", "source"}
+    reasons = {"quiet", "max-wait", "flush", "shutdown", "size", "bypass", "company", "source", "empty"}
     assert set(re.findall(r"(?m)^\.It (\S+)$", listed)) == reasons
 
 

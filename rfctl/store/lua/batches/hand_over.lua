@@ -10,7 +10,7 @@
 --         aside, then phone and late_ms of each batch that was overdue by more than overdue_ms.
 -- A batch that cannot be handed over holds up no other. What Redis refused is the answer, after the others have left.
 local LIMIT, LONGEST_MS, ALL = tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[9] ~= ''
-local SEEN_EVERY_MS, SLEWED_MS = 5000, 60000
+local SEEN_EVERY_MS, SLEWED_MS = 5000, 20000
 local MOST_MESSAGES, MOST_BYTES = 2000, 1000000  -- a call's length goes by messages and by bytes too
 local MOST_FAULTS = 3
 local batches, messages, clamped, aside, overdue = 0, 0, 0, 0, {}
@@ -48,7 +48,7 @@ local function clamp()
 end
 
 -- The latest time is written down now and then, for a daemon that starts later. Behind a jump the steady clock runs 2 %
--- slower or faster, until it shows the server's time again.
+-- slower or faster, until it shows the server's time again. One step of that is far below what counts as a jump.
 local function keep_clock()
   local since = SEEN and NOW - SEEN
   if since and since < SEEN_EVERY_MS then return end
