@@ -228,7 +228,7 @@ def group_name(sink: str) -> str:
 
 def parse_lease(value: object, now_ms: int) -> str:
     """Return the daemon that has a lease at this time (steady Unix ms), or ""."""
-    daemon_id, _, until_ms = replies.text(value).partition(" ")
+    daemon_id, _, until_ms = replies.text(value).rpartition(" ")
     return daemon_id if until_ms.isdigit() and int(until_ms) > now_ms else ""
 
 

@@ -12,7 +12,7 @@ from rfctl.model.delivery import MAX_VALUES, RedisWrite
 from rfctl.store.address import RedisAddress
 from rfctl.store.connection import Connection
 from rfctl.store.dead_letters import DeadLetters
-from rfctl.store.deliveries import DeliveryQueue
+from rfctl.store.deliveries import DeliveryQueue, parse_lease
 from rfctl.store.output_stream import OutputStream, ensure_groups
 from rfctl.store.paused_sinks import PausedSinks
 from rfctl.store.stream_entry import StreamEntry
@@ -181,6 +181,16 @@ async def test_lease_ends_by_the_steady_clock_alone(timed: Connection, clock: Vi
     assert not await queue.lease("first", 3000)
     await queue.lease("second", 0)
     assert await queue.lease("first", 3000)
+
+
+async def test_any_name_of_a_daemon_has_the_lease_that_it_took(connection: Connection) -> None:
+    await hand_over(connection, ("7", "a"))
+    queue = deliveries(connection)
+    await queue.open()
+    assert await queue.lease("a name 7", 60_000)
+    assert not await queue.lease("another", 60_000)
+    assert len(await queue.read_new(10, 1, "a name 7") or []) == 1
+    assert parse_lease(await connection.call("GET", SHARD.sink("bot").lease), 0) == "a name 7"
 
 
 @pytest.mark.parametrize("value", ["layout-one", "", "first x", "a b c"])

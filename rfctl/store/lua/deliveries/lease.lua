@@ -7,7 +7,7 @@
 -- Returns 1 when it is ours, 0 when another has it. A value of another form is nobody's lease.
 local JITTER_MS = 1000 -- so much the steady clock may jump unseen
 local ms = tonumber(ARGV[2])
-local holder, till = string.match(redis.call('GET', KEYS[1]) or '', '^(%S+) (%d+)$')
+local holder, till = string.match(redis.call('GET', KEYS[1]) or '', '^(.+) (%d+)$')
 if holder and holder ~= ARGV[1] and tonumber(till) > NOW then
   -- No lease is longer than ours: this one is from another time.
   if ms > 0 and tonumber(till) > NOW + ms + JITTER_MS then

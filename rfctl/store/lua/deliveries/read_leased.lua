@@ -6,7 +6,7 @@
 -- ARGV  1 consumer group   2 consumer   3 daemon id   4 most
 --       5 > for what is new | an id: what was read before, behind it   6 so many bytes are enough
 -- Returns 1 or 0 (the lease is another's), the id behind which the next new entry will be, then the entries.
-local holder, till = string.match(redis.call('GET', KEYS[2]) or '', '^(%S+) (%d+)$')
+local holder, till = string.match(redis.call('GET', KEYS[2]) or '', '^(.+) (%d+)$')
 if holder ~= ARGV[3] or tonumber(till) <= NOW then return { 0, '0-0' } end
 
 local function size_of(entry)
