@@ -49,7 +49,9 @@ def choose_options(own: BatchOptions, daemons: list[DaemonRecord]) -> tuple[Batc
 
 
 def _options_of(own: BatchOptions, daemon: DaemonRecord) -> BatchOptions:
-    return replace(own, separator=daemon.separator, order=daemon.order)
+    """Return the options of a daemon; one of an earlier version, without `output`, does not tell its order."""
+    order = daemon.order if daemon.output else own.order
+    return replace(own, separator=daemon.separator, order=order)
 
 
 def _describe(options: BatchOptions) -> str:

@@ -117,8 +117,12 @@ def open_console(*, stderr: bool = False) -> Console:
 
 def _print_json(value: Any, *, pretty: bool) -> None:
     raw = _encode(value)
-    text = (msgspec.json.format(raw, indent=2) if pretty else raw).decode()
-    sys.stdout.write((visible_in_json(text) if sys.stdout.isatty() else text) + "\n")
+    _write_json((msgspec.json.format(raw, indent=2) if pretty else raw).decode() + "\n")
+
+
+def _write_json(text: str) -> None:
+    """Write JSON, or a part of it; on a terminal nothing in it acts."""
+    sys.stdout.write(visible_in_json(text) if sys.stdout.isatty() else text)
     sys.stdout.flush()
 
 
@@ -157,8 +161,7 @@ class _Array:
         return f",\n  {name.decode()}: {text}"
 
     def _write(self, text: str) -> None:
-        sys.stdout.write(text if self._is_begun else self._head + text)
-        sys.stdout.flush()
+        _write_json(text if self._is_begun else self._head + text)
         self._is_begun = True
 
 

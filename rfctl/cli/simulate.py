@@ -156,8 +156,12 @@ def _via_redis(store: Store, configuration: Configuration, timers: Timers) -> Se
 
     async def send(phone: str, text: str, message_id: str) -> None:
         [result] = await batcher.add(
-            [Message(phone=phone, text=text, id=message_id, channel="generic", simulated=True)]
-        )
+            [
+                Message(
+                    phone=phone, text=text, id=message_id, id_scope=("simulated", phone), channel="generic", simulated=True
+                )
+            ]
+        )  # fmt: skip
         if result.rejected:
             step = "find out who writes that key, or use another database"
             raise KeyTakenError(f"{phone}: {result.rejected}", next=step)

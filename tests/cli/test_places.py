@@ -48,7 +48,14 @@ async def write(rig: Rig, *texts: str, phone: str = PHONE, sent_ms: int | None =
 async def living(rig: Rig, separator: str, order: Order = "arrival") -> AsyncIterator[None]:
     """A daemon with these settings shows that it is alive."""
     record = DaemonRecord(
-        id=f"d{separator}", host="prod", pid=7, version="1", role="all", separator=separator, order=order
+        id=f"d{separator}",
+        host="prod",
+        pid=7,
+        version="1",
+        role="all",
+        separator=separator,
+        order=order,
+        output="rfctl:out",
     )
     await rig.store.daemons.write(record, age_ms=0)
     yield

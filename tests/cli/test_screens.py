@@ -118,3 +118,16 @@ async def test_text_of_strangers_acts_on_nothing_and_fits(
         line[0] != "discard" or "--all" not in line
     ):  # these lines are for a file, and the terminal breaks them
         assert max(map(len, lines), default=0) <= 80
+
+
+@pytest.mark.parametrize("output", ["json", "jsonl"])
+@pytest.mark.parametrize("line", COMMANDS)
+async def test_json_on_a_terminal_acts_on_nothing_and_says_the_same(
+    server: RedisServer, connection: Connection, tmp_path: Path, line: list[str], output: str
+) -> None:
+    await fill(connection)
+    command = (*line, "-o", output)
+    screen = await asyncio.to_thread(run_on_terminal, tmp_path, server.url, *command, with_stderr=False)
+    assert find_active(screen) == []
+    values = [json.loads(screen)] if output == "json" else list(map(json.loads, screen.splitlines()))
+    assert repr(HOSTILE)[1:-1] in repr(values)

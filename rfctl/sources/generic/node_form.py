@@ -174,10 +174,10 @@ def _parse(body: bytes) -> _Request:
 def _message(item: _Item, request: _Item, limits: Limits, make_id: Callable[[], str], where: str) -> Message:
     id_ = item.messageId if item.messageId not in (None, "") else item.id
     phone, company = _phone(item.sender, where), _company(item, request, where)
-    # Anybody's ids may be small numbers: they are each sender's own, and each tenant's.
-    id_scope = build_id_scope(
-        "generic", "", limits.id_scope or limits.channel, format_company(company), phone
-    )
+    is_simulated = item.simulated or request.simulated
+    # Anybody's ids may be small numbers: they are each sender's own, and each tenant's. Simulated ones hide no real one.
+    sender = (format_company(company), phone, *(["simulated"] if is_simulated else []))
+    id_scope = build_id_scope("generic", "", limits.id_scope or limits.channel, *sender)
     return Message(
         phone=phone,
         text=_text(item, limits.max_text_bytes, where),
@@ -189,7 +189,7 @@ def _message(item: _Item, request: _Item, limits: Limits, make_id: Callable[[], 
         sent_ms=_sent_ms(item.timestamp, where),
         type=_short(item.type, 64, "type", where) or "text",
         metadata=_metadata(item.metadata, where),
-        simulated=item.simulated or request.simulated,
+        simulated=is_simulated,
     )
 
 

@@ -12,12 +12,19 @@ OWN = BatchOptions(" ", "arrival", 4321)
 
 
 def daemon(pid: int, role: Role = "all", **fields: Any) -> DaemonRecord:
-    return DaemonRecord(id=str(pid), host="prod", pid=pid, version="1", role=role, **fields)
+    return DaemonRecord(
+        id=str(pid), host="prod", pid=pid, version="1", role=role, **({"output": "rfctl:out"} | fields)
+    )
 
 
 def test_options_of_the_daemons_hide_those_of_the_shell() -> None:
     options, note = choose_options(OWN, [daemon(1, separator="\n", order="sent")] * 2)
     assert (options, note) == (BatchOptions("\n", "sent", 4321), "")
+
+
+def test_daemon_of_an_earlier_version_does_not_tell_its_order() -> None:
+    own = BatchOptions(" ", "sent")
+    assert choose_options(own, [daemon(1, separator="|", output="")]) == (BatchOptions("|", "sent"), "")
 
 
 def test_without_a_daemon_the_shell_says_that_its_own_are_used() -> None:
