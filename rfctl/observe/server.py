@@ -36,8 +36,8 @@ def find_server_faults(server: ServerInfo, *, allow_eviction: bool = False) -> I
         )
     elif server.eviction.startswith("volatile-"):
         fact = (
-            f"Redis may forget which ids it has seen when its memory is full: maxmemory-policy is {server.eviction}; "
-            "messages have no expiry, and stay"
+            f"Redis forgets what expires when its memory is full: maxmemory-policy is {server.eviction}; so the second ids "
+            "of people may go, and ids that an earlier rfctl has seen; messages do not expire, and stay"
         )
         yield Finding("eviction_partial", "warning", "", fact, "CONFIG SET maxmemory-policy noeviction")
     if server.aof is False:
