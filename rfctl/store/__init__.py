@@ -4,7 +4,7 @@ from rfctl.store.address import RedisAddress
 from rfctl.store.aside import AsideBatch, AsideBatches
 from rfctl.store.batch_keys import batch_key_of, dedupe_key, is_hashed
 from rfctl.store.batches import Addition, BatchOptions
-from rfctl.store.daemons import DaemonRecord, Daemons, choose_batch_options
+from rfctl.store.daemons import DaemonRecord, Daemons
 from rfctl.store.dead_letters import Attempt, DeadLetter
 from rfctl.store.deliveries import DeliveryQueue, group_name
 from rfctl.store.keys import LAYOUT_VERSION, Keyspace, ShardKeys
@@ -56,7 +56,6 @@ __all__ = [
     "Whereabouts",
     "WriteRefusal",
     "batch_key_of",
-    "choose_batch_options",
     "dedupe_key",
     "group_name",
     "is_hashed",

@@ -5,15 +5,12 @@ A record says what another shell needs: where the daemon listens, how long it wa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from rfctl.model.closed_sets import Order, Role
 from rfctl.store import replies
-from rfctl.store.batches import BatchOptions
 from rfctl.store.keys import ShardKeys
 
 if TYPE_CHECKING:
@@ -111,17 +108,6 @@ def _join(names: tuple[str, ...]) -> str:
 
 def _name_sinks(sinks: dict[str, str]) -> str:
     return ", ".join(f"{name} ({kind})" for name, kind in sorted(sinks.items())) or "none"
-
-
-def choose_batch_options(records: Sequence[DaemonRecord], own: BatchOptions) -> BatchOptions:
-    """Return the options by which a command merges as the daemons do: those of the processor that lives longest.
-
-    Without one, or with one of an earlier version, they are the caller's `own`.
-    """
-    for record in records:
-        if record.is_scheduler and record.output:
-            return replace(own, separator=record.separator, order=record.order)
-    return own
 
 
 _decode = msgspec.json.Decoder(DaemonRecord).decode

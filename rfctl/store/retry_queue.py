@@ -1,7 +1,7 @@
 """Reads for an operator which messages wait for another attempt at a sink, and why.
 
-The keys are those that lua/shared/delivery.lua writes. For a sink a few waiting phones are read, for a phone everything
-that waits. The cost does not grow with the queue.
+The keys are those that lua/shared/delivery.lua writes. A few waiting phones are read: the cost does not grow with the
+queue.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rfctl.model.delivery import build_message_id
 from rfctl.store import replies
 from rfctl.store.dead_letters import Attempt, decode_attempts
 from rfctl.store.keys import ShardKeys, SinkKeys
@@ -30,21 +29,6 @@ class RetryCause:
     error: str
     at_ms: int
     since_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class PendingDelivery:
-    """The messages of one phone that wait for one sink: their number, and the id and attempts of the first.
-
-    `last` is None before the first attempt, `next_retry_ms` (Unix ms) when the phone waits no longer.
-    """
-
-    sink: str
-    messages: int
-    id: str
-    attempts: int
-    last: Attempt | None
-    next_retry_ms: int | None
 
 
 async def read_retry_cause(
@@ -84,47 +68,6 @@ def merge_causes(causes: Iterable[RetryCause | None]) -> RetryCause | None:
         return None
     last = max(present, key=lambda cause: cause.at_ms)
     return RetryCause(last.error, last.at_ms, min(cause.since_ms for cause in present))
-
-
-async def read_pending_deliveries(
-    connection: Connection, shards: Sequence[ShardKeys], sinks: Sequence[str], batch_key: str
-) -> list[PendingDelivery]:
-    """Return what waits for each of these sinks on each shard, of the phone that `batch_key` stands for."""
-    places = [(shard, sink) for shard in shards for sink in sinks]
-    commands = [command for shard, sink in places for command in _commands_for(shard.sink(sink), batch_key)]
-    flat = await connection.calls(commands)
-    answers = [flat[i : i + 3] for i in range(0, len(flat), 3)]
-    waits = [
-        (place, replies.integer(count), parse_waiting_member(member), score)
-        for place, (count, first, score) in zip(places, answers, strict=True)
-        for member in replies.texts(first)
-    ]
-    histories = await connection.calls(
-        [("HGET", shard.sink(sink).attempts, entry_id) for (shard, sink), _, entry_id, _ in waits]
-    )
-    return [
-        _build_pending(*place, count, entry_id, score, decode_attempts(replies.data(history)))
-        for (place, count, entry_id, score), history in zip(waits, histories, strict=True)
-    ]
-
-
-def _commands_for(keys: SinkKeys, batch_key: str) -> list[Command]:
-    low, high = _lex_range(batch_key)
-    return [
-        ("ZLEXCOUNT", keys.waiting, low, high),
-        _first_command(keys, batch_key),
-        ("ZSCORE", keys.retry, batch_key),
-    ]
-
-
-def _build_pending(
-    shard: ShardKeys, sink: str, count: int, entry_id: str, score: object, attempts: tuple[Attempt, ...]
-) -> PendingDelivery:
-    next_retry_ms = None if score is None else replies.score(score)
-    last = attempts[-1] if attempts else None
-    return PendingDelivery(
-        sink, count, build_message_id(entry_id, shard.number), len(attempts), last, next_retry_ms
-    )
 
 
 def _first_command(keys: SinkKeys, batch_key: str) -> Command:

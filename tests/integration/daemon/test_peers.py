@@ -15,7 +15,7 @@ import structlog
 from rfctl.daemon.daemon import Daemon
 from rfctl.errors import SettingsConflictError
 from rfctl.observe import logging as logs
-from rfctl.store import BatchOptions, DaemonRecord, choose_batch_options
+from rfctl.store import DaemonRecord
 from rfctl.store.connection import Connection
 from rfctl.store.daemons import FORGET_MS, Daemons
 from tests.conftest import configure, running
@@ -154,33 +154,16 @@ async def test_other_timers_are_a_finding_and_no_end(
             await until(differ)
 
 
-def record(**parts: Any) -> DaemonRecord:
-    base: dict[str, Any] = {
-        "id": "a",
-        "host": "h",
-        "pid": 1,
-        "version": "0",
-        "role": "all",
-        "output": "rfctl:out",
-    }
-    return DaemonRecord(**(base | parts))
-
-
-def test_command_merges_as_the_processor_that_lives_longest() -> None:
-    own = BatchOptions("|", "arrival", 7)
-    webhook = record(role="webhook", separator="w")
-    older, younger = record(separator="\n", order="sent"), record(separator="y")
-    assert choose_batch_options([webhook, older, younger], own) == BatchOptions("\n", "sent", 7)
-    assert choose_batch_options([webhook], own) == own
-    assert choose_batch_options([record(output="")], own) == own, "an earlier version does not say"
+def record(name: str) -> DaemonRecord:
+    return DaemonRecord(id=name, host="h", pid=1, version="0", role="all", output="rfctl:out")
 
 
 async def test_records_of_the_dead_are_deleted_after_minutes(
     server: RedisServer, connection: Connection
 ) -> None:
     daemons = Daemons(connection, SHARD)
-    written = await daemons.write(record(id="dead"), age_ms=0)
-    await daemons.write(record(id="alive"), age_ms=0)
+    written = await daemons.write(record("dead"), age_ms=0)
+    await daemons.write(record("alive"), age_ms=0)
     assert await daemons.forget_dead() == []
     old = msgspec.structs.replace(written, beat_ms=written.beat_ms - FORGET_MS - 1)
     await connection.call("HSET", SHARD.common.daemons, "dead", msgspec.json.encode(old))
