@@ -168,3 +168,14 @@ async def test_layout_of_a_later_version_is_refused(connection: Connection, stor
     await connection.call("SET", COMMON.layout, stored)
     with pytest.raises(OtherLayoutError, match="has layout"):
         await Store(connection, Keyspace(int(stored[0]))).claim_layout()
+
+
+async def test_other_output_stream_is_refused(connection: Connection) -> None:
+    """What waits for another attempt at a sink is found by its place in the stream that was there first."""
+    await Store(connection, Keyspace(0, "merged")).claim_layout()
+    other = Store(connection, Keyspace(0, "elsewhere"))
+    for check in (other.claim_layout, other.check_layout):
+        with pytest.raises(OtherLayoutError, match="in merged, not in elsewhere") as refused:
+            await check()
+        assert refused.value.next.startswith("set output.stream to merged")
+    await Store(connection, Keyspace(0, "merged")).claim_layout()
