@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
 
 from redis import exceptions as rx
 from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
@@ -35,6 +37,12 @@ from rfctl.store.server_info import (
 )
 
 Command = Sequence[bytes | str | int | float]
+_ANONYMOUS: dict[str, Any] = (
+    {"driver_info": None}
+    if "driver_info" in inspect.signature(AbstractConnection.__init__).parameters
+    else {"lib_name": None, "lib_version": None}
+)
+"""Lets redis-py send no CLIENT SETINFO: a user with few rights may not, and each socket would ask twice."""
 _SETTLED_AT_MOST = 3
 """A call that is late again and again goes without bounds at last."""
 
@@ -91,6 +99,7 @@ class Connection:
             socket_timeout=address.timeout_ms / 1000,
             retry=Retry(NoBackoff(), 0),
             protocol=2,
+            **_ANONYMOUS,
         )
         return cls(Redis(connection_pool=pool), address, clock=clock)
 

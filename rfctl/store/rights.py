@@ -15,10 +15,11 @@ from rfctl.store.keys import Keyspace, ShardKeys
 from rfctl.store.scripts import ScriptLibrary, list_verbs
 
 CALLS = frozenset({
-    "BGREWRITEAOF", "CONFIG GET", "DEL", "EVALSHA", "EXISTS", "GET", "GETEX", "HDEL", "HEXISTS", "HGET", "HGETALL",
-    "HINCRBY", "HMGET", "HSET", "INFO", "LINDEX", "LLEN", "MEMORY USAGE", "SCRIPT LOAD", "SELECT", "SET", "SUBSCRIBE",
-    "TIME", "TYPE", "XADD", "XDEL", "XGROUP CREATE", "XINFO CONSUMERS", "XINFO GROUPS", "XLEN", "XPENDING", "XRANGE",
-    "XREAD", "XREVRANGE", "ZCARD", "ZCOUNT", "ZLEXCOUNT", "ZRANGE", "ZRANGEBYLEX", "ZRANGEBYSCORE", "ZSCAN", "ZSCORE",
+    "BGREWRITEAOF", "CONFIG GET", "DEL", "EVALSHA", "EXISTS", "EXPIRE", "GET", "HDEL", "HEXISTS", "HGET", "HGETALL",
+    "HINCRBY", "HLEN", "HMGET", "HSCAN", "HSET", "INFO", "LLEN", "MEMORY USAGE", "PTTL", "SCAN", "SCRIPT LOAD",
+    "SELECT", "SET", "SUBSCRIBE", "TIME", "TYPE", "XADD", "XDEL", "XINFO CONSUMERS", "XINFO GROUPS", "XLEN",
+    "XPENDING", "XRANGE", "XREAD", "XREVRANGE", "ZADD", "ZCARD", "ZCOUNT", "ZRANGE", "ZRANGEBYLEX",
+    "ZRANGEBYSCORE", "ZSCAN", "ZSCORE",
 })  # fmt: skip
 """The commands that Python sends itself; redis-py sends SELECT and SUBSCRIBE."""
 
@@ -27,6 +28,7 @@ USEFUL: Mapping[str, str] = {
     "CONFIG GET": "why Redis refuses writes is seen in part only",
     "MEMORY USAGE": "the size of a stream that nobody reads is not seen",
     "BGREWRITEAOF": "a torn append-only file is not rewritten after a restart of Redis",
+    "SCAN": "batches that stand in no index are not found",
     "SUBSCRIBE": "`rfctl tail` cannot follow",
     "PUBLISH": "`rfctl tail` sees nothing",
     "PUBSUB NUMSUB": "`rfctl tail` sees nothing",
@@ -37,6 +39,8 @@ _FORMS: Mapping[str, tuple[str, ...]] = {
     "CONFIG GET": ("maxmemory",),
     "EVALSHA": ("", "1", "\1"),
     "PUBSUB NUMSUB": (),
+    "RENAMENX": ("\1", "\1"),
+    "SCAN": ("0",),
     "SCRIPT LOAD": ("return 1",),
     "SELECT": ("0",),
     "XREAD": ("COUNT", "1", "STREAMS", "\1", "0"),

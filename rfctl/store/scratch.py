@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from rfctl.store import replies
 from rfctl.store.keys import Keyspace, ShardKeys
 
 if TYPE_CHECKING:
@@ -48,7 +49,24 @@ async def delete_scratch_keys(
 ) -> None:
     """Delete every key that stays behind when something on a scratch shard was broken off. Raises RfctlError."""
     keys = [key for owner in (shard, shard.common, shard.sink(sink)) for key in _list_keys(owner, batch_keys)]
+    keys += await _find_parts_of_ids(connection, shard.ids)
     await connection.calls([("DEL", key) for key in keys if key != shard.clock])  # that one is a real shard's
+
+
+async def _find_parts_of_ids(connection: Connection, ids: str) -> list[str]:
+    """Return the sets of ids that the hash of segments names (lua/shared/ids.lua)."""
+    windows = replies.fields(await connection.call("HGETALL", ids))
+    segments = [
+        (window, *segment.split(":"))
+        for window, line in windows.items()
+        for segment in replies.text(line).split(";")
+        if segment.count(":") == 3
+    ]
+    return [
+        f"{ids}:{window}:{number}:{part}"
+        for window, number, _, parts, _ in segments
+        for part in range(int(parts))
+    ]
 
 
 def _list_keys(owner: object, batch_keys: Sequence[str]) -> Iterator[str]:

@@ -19,7 +19,7 @@ def make_canary(connection: Connection, keyspace: Keyspace, daemon_id: str = "d"
     return Canary(store, daemon_id, Preflight(store, allow_eviction=False), ["crm"])
 
 
-@pytest.mark.parametrize("keyspace", [Keyspace(), Keyspace(3, "out", "staging-")])
+@pytest.mark.parametrize("keyspace", [Keyspace(), Keyspace(3, "", "staging-")])
 async def test_rounds_go_through_on_each_shard_and_leave_real_keys_alone(
     server: RedisServer, connection: Connection, keyspace: Keyspace
 ) -> None:

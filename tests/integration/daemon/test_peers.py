@@ -123,7 +123,7 @@ async def test_reload_that_would_conflict_is_refused(
         with structlog.testing.capture_logs() as lines:
             await daemon.reload()
     [line] = [line for line in lines if line["event"] == "settings_rejected"]
-    assert "batching.order is sent here and arrival there" in line["problem"]
+    assert "batching.order is sent here and arrival there" in line["problems"][0]
 
 
 async def test_reload_of_the_only_daemon_may_change_what_others_would_need(
