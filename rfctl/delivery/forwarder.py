@@ -65,6 +65,8 @@ class Forwarder:
         self._recover_after: str | None = _FROM_THE_START
         self._retry_at_start = retry_at_start
         self._stopping = asyncio.Event()
+        self._pause_to_store = ""
+        self._pauses_on_their_way = 0
         self._log = _log.bind(sink=deliveries.sink)
 
     async def run(self, stopping: asyncio.Event) -> None:
@@ -93,6 +95,8 @@ class Forwarder:
             crash = None if isinstance(failure, RfctlError) else failure
             self._log.error("deliveries_restarted", problem=str(failure), exc_info=crash)
             raise StartedOverError(f"a phone's queue failed: {failure}")
+        if not self._pauses_on_their_way:
+            await self._settle_pauses()
         if not await self._take_or_renew_lease():
             self._queues.cancel_all()
             await self._sleep(min(self._policy.max_sleep_ms, self._policy.lease_ms / 6))
@@ -119,12 +123,21 @@ class Forwarder:
 
     async def _store_pause(self, problem: DeliveryError) -> None:
         self._log.error("sink_paused", problem=problem.fact, next=f"rfctl resume {self._deliveries.sink}")
+        self._pause_to_store = problem.fact
+        self._pauses_on_their_way += 1
         try:
-            await retry_while_leased(
-                lambda: self._lease.is_ours, lambda: self._deliveries.pause(problem.fact)
-            )
+            await retry_while_leased(lambda: self._lease.is_ours, self._settle_pauses)
         finally:
-            self._state = self._state.after_pause_settled()
+            self._pauses_on_their_way -= 1
+
+    async def _settle_pauses(self) -> None:
+        """Store the pause that a receiver asked for. Until that has succeeded, each turn begins with it."""
+        if self._pause_to_store:
+            requested = self._state.pauses_requested
+            await self._deliveries.pause(self._pause_to_store)
+            self._state = self._state.after_pauses_settled(requested)
+            if requested == self._state.pauses_requested:
+                self._pause_to_store = ""
 
     async def _read_pause(self) -> bool:
         asked_in = self._state

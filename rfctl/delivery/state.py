@@ -29,7 +29,7 @@ class SinkState:
 
     A paused sink starts nothing, and what was read goes back to Redis. A draining sink starts nothing either, and leaves
     what was read unacknowledged. `failure` is why the forwarder has to start over. `pauses_requested` counts the pauses that
-    receivers asked for, `pauses_settled` those that are in Redis, or were given up with the lease.
+    receivers asked for, `pauses_settled` those that are in Redis.
     """
 
     leased: bool = False
@@ -58,9 +58,9 @@ class SinkState:
             case Crashed(failure):
                 return replace(self, failure=failure)
 
-    def after_pause_settled(self) -> SinkState:
-        """Return the state after a requested pause is in Redis, or was given up with the lease."""
-        return replace(self, pauses_settled=self.pauses_settled + 1)
+    def after_pauses_settled(self, count: int) -> SinkState:
+        """Return the state after the first `count` of the requested pauses are in Redis."""
+        return replace(self, pauses_settled=max(self.pauses_settled, count))
 
     def after_pause_read(self, *, is_paused: bool, asked_in: SinkState) -> SinkState:
         """Return the state after Redis answered whether the sink is paused; it was asked in the state `asked_in`.

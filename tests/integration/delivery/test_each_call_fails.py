@@ -126,8 +126,7 @@ async def serve(connection: Connection, cut: Cut) -> Fickle:
     sink = Fickle()
     running = Running(cut, sink, POLICY, "daemon")
     await until(lambda: _is_paused(connection))
-    await PausedSinks(connection, SHARD).resume("bot")
-    await until(lambda: settled(connection))
+    await until(lambda: _is_settled_once_resumed(connection))
     letters = DeadLetters(cut, [SHARD])
     [letter] = await insist(lambda: letters.list_newest())
     assert letter.entry.merged.text == "c1"
@@ -143,6 +142,12 @@ async def serve(connection: Connection, cut: Cut) -> Fickle:
 
 async def _is_paused(connection: Connection) -> bool:
     return "bot" in await PausedSinks(connection, SHARD).list()
+
+
+async def _is_settled_once_resumed(connection: Connection) -> bool:
+    """An operator looks again: a pause whose answer was lost is stored once more."""
+    await PausedSinks(connection, SHARD).resume("bot")
+    return await settled(connection)
 
 
 async def _is_delivered(connection: Connection, sink: Fickle, text: str) -> bool:

@@ -67,6 +67,7 @@ class FakeQueue(DeliveryQueue):
 
     async def pause(self, why: str) -> None:
         self.pausing = True
+        self._fail("pause")
         await self.pauses.wait()
         self.has_pause = True
 
@@ -226,6 +227,16 @@ async def test_queue_whose_failure_cannot_be_stored_starts_everything_over() -> 
     queue.refuses = 1
     await run_until(queue, sink, lambda: queue.acknowledged == ["crash", "1-0"])
     assert sink.texts == ["1", "1"], "at least once, under the same id"
+
+
+async def test_pause_that_could_not_be_stored_is_stored_by_a_later_turn() -> None:
+    """The receiver says it once; the lease runs out before Redis has it."""
+    queue, sink = FakeQueue(), GoneSink()
+    sink.is_gone.set()
+    queue.problems = {"pause": [RedisUnreachableError("cut"), ReplyError("no", code="ERR")]}
+    queue.new = [entry(0)]
+    await run_until(queue, sink, lambda: queue.has_pause)
+    assert sink.texts == ["0"]
 
 
 async def test_paused_forwarder_stops_at_once() -> None:

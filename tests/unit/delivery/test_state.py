@@ -16,7 +16,7 @@ GONE = PauseRequested(DeliveryError("410 Gone", pause=True))
 
 EVENTS: dict[str, Callable[[SinkState, SinkState], SinkState]] = {
     "pause requested": lambda state, _: state.after(GONE),
-    "pause settled": lambda state, _: state.after_pause_settled(),
+    "pause settled": lambda state, _: state.after_pauses_settled(state.pauses_settled + 1),
     "ask": lambda state, _: state,
     "answer: paused": lambda state, asked_in: state.after_pause_read(is_paused=True, asked_in=asked_in),
     "answer: not paused": lambda state, asked_in: state.after_pause_read(is_paused=False, asked_in=asked_in),
@@ -93,6 +93,6 @@ def test_new_state_has_no_lease_and_starts_nothing() -> None:
 
 def test_pause_holds_until_redis_was_asked_after_it_was_stored() -> None:
     requested = SinkState(leased=True).after(GONE)
-    stored = requested.after_pause_settled()
+    stored = requested.after_pauses_settled(1)
     assert stored.after_pause_read(is_paused=False, asked_in=requested).paused
     assert not stored.after_pause_read(is_paused=False, asked_in=stored).paused, "an operator resumed it"
