@@ -40,15 +40,15 @@ _CREDENTIALS = ("NOAUTH", "WRONGPASS", "NOPERM")
 _NOT_THE_MASTER = ("READONLY", "MASTERDOWN", "UNBLOCKED")
 _OF_A_SCRIPT = re.compile(r": -([A-Z]+) ")
 """Where Redis 6.2 has the code of an error that a command inside a script was answered."""
-_SCRIPT_DENIED = "user executing the script can't"
-"""How Redis 7.0 says, without a code, that a script's user may not run a command or reach a key."""
+_SCRIPT_DENIED = ("user executing the script can't", "ACL failure in script")
+"""How Redis 7 and Valkey say, without a code, that a script's user may not run a command or reach a key."""
 
 
 def code_of(problem: Exception) -> str:
     """Return the code with which Redis begins an error; for any other failure its first word."""
     message = _message_of(problem)
     inside = _OF_A_SCRIPT.search(message)
-    if _SCRIPT_DENIED in message:
+    if any(words in message for words in _SCRIPT_DENIED):
         return "NOPERM"
     return inside[1] if inside else _WITHOUT_CODE.get(type(problem)) or message.split(" ", 1)[0]
 
