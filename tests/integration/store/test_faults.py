@@ -32,13 +32,17 @@ PATTERNS = ["rapid-fire:*", "last-msg:*", "rfctl:due", "rfctl:out", "rfctl:total
     "rfctl:set-aside", "rfctl:clock"]  # fmt: skip
 NO_QUESTIONS = "local redis = setmetatable({ acl_check_cmd = false }, { __index = redis })\n"
 """Stands before a script: Redis 6.2 cannot be asked for rights."""
+LYING_ANSWERS = (
+    "local redis = setmetatable({ acl_check_cmd = function() return true end }, { __index = redis })\n"
+)
+"""Stands before a script: the order of its writes alone must keep the messages."""
 
 
 def message(phone: str, number: int, **more: Any) -> Message:
     return Message(phone=phone, text=str(number), id=str(number), channel="generic", **more)
 
 
-@pytest.fixture(params=["asked", "tried"])
+@pytest.fixture(params=["asked", "tried", "lied"])
 async def limited(
     request: pytest.FixtureRequest,
     server: RedisServer,
@@ -47,13 +51,14 @@ async def limited(
 ) -> AsyncIterator[Connection]:
     """A connection as a user of its own, on a server that can be asked for rights, and on one that cannot."""
     await connection.call("ACL", "SETUSER", "limited", "reset", "on", ">pw", "~*", "&*", "+@all")
-    if request.param == "tried":
+    if request.param != "asked":
+        line = NO_QUESTIONS if request.param == "tried" else LYING_ANSWERS
         plain = ScriptLibrary.script
 
         def script(library: ScriptLibrary, verb: str) -> Script:
             plain_script = plain(library, verb)
             shebang, _, rest = plain_script.text.partition("\n")
-            return scripts.Script(verb, f"{shebang}\n{NO_QUESTIONS}{rest}", plain_script.reads_clock)
+            return scripts.Script(verb, f"{shebang}\n{line}{rest}", plain_script.reads_clock)
 
         monkeypatch.setattr(ScriptLibrary, "script", script)
     url = server.url.replace("redis://", "redis://limited:pw@")
@@ -67,10 +72,10 @@ async def add_until_stored(rig: Rig, messages: list[Message]) -> bool:
     """Send as a provider does: again after a failure. Says whether it is stored."""
     for _ in range(3):
         try:
-            await rig.add(messages)
+            results = await rig.add(messages)
         except RfctlError:
             continue
-        return True
+        return not any(result.rejected for result in results)
     return False
 
 
@@ -98,9 +103,11 @@ async def outcome(rig: Rig) -> Counter[tuple[str, str]]:
 
 @pytest.mark.parametrize("command", COMMANDS)
 async def test_right_that_is_taken_away_loses_and_doubles_nothing(
-    connection: Connection, limited: Connection, command: str
+    request: pytest.FixtureRequest, connection: Connection, limited: Connection, command: str
 ) -> None:
     """With pairs of messages a batch: a batch is full at 2, so that messages leave in the intake too."""
+    is_lied_to = request.node.callspec.params["limited"] == "lied"
+    allowed = 1 if command == "sadd" and is_lied_to else 0  # a mark that fails, and nobody asked before
     rig, sound = make_rig(limited, max_size=2), make_rig(connection, max_size=2)
     stored = await work(rig, 0)
     await connection.call("ACL", "SETUSER", "limited", f"-{command}")
@@ -110,7 +117,8 @@ async def test_right_that_is_taken_away_loses_and_doubles_nothing(
     counts = await outcome(sound)
     lost = [each for each in stored if not counts[each.phone, each.id]]
     doubled = [key for key, count in counts.items() if count > 1]
-    assert (lost, doubled) == ([], [])
+    assert lost == []
+    assert bool(doubled) <= bool(allowed)
     assert await connection.call("ZCARD", SHARD.due) == 0
 
 
@@ -135,14 +143,31 @@ async def test_user_without_channels_takes_in_and_hands_over_while_somebody_foll
 ) -> None:
     await connection.call("ACL", "SETUSER", "limited", "resetchannels")
     rig = make_rig(limited, max_size=2)
-    following = connection.follow_channel("rfctl:events:0")
-    listener = following.__aiter__()
-    waiting = asyncio.ensure_future(listener.__anext__())
-    await asyncio.sleep(0)
+    subscribed = asyncio.Event()
+
+    async def follow() -> None:
+        async for _ in connection.follow_channel("rfctl:events:0", subscribed):
+            pass
+
+    following = asyncio.create_task(follow())
+    await subscribed.wait()
     stored = await work(rig, 0)
-    waiting.cancel()
+    following.cancel()
     assert len(stored) == 16
     assert set((await outcome(make_rig(connection))).values()) == {1}
+
+
+async def test_list_that_acl_denies_stays_in_the_index(connection: Connection, limited: Connection) -> None:
+    rig = make_rig(limited, quiet_ms=1)
+    await rig.add([message("1", 1)])
+    others = [f"~{other}" for other in PATTERNS if not other.startswith("rapid-fire")]
+    await connection.call("ACL", "SETUSER", "limited", "resetkeys", *others)
+    with pytest.raises(CredentialsRefusedError):
+        await rig.drain()
+    assert await connection.call("ZCARD", SHARD.due) == 1
+    await connection.call("ACL", "SETUSER", "limited", "~*")
+    assert (await rig.drain()).batches == 1
+    assert (await rig.store.pending()).totals.get("keys_taken") is None
 
 
 @pytest.mark.parametrize("key", ["rapid-fire:1", "rfctl:due"])

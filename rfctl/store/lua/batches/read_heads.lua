@@ -1,5 +1,5 @@
 -- flags=no-writes: it only looks
--- include: shared/clock, shared/item
+-- include: shared/timeless, shared/item
 -- Reads whose some batches are, without their messages.
 -- KEYS  1… the batches (lists)
 -- ARGV  1 most bytes: it stops behind the item that reaches them, and the caller goes on from there

@@ -1,4 +1,4 @@
--- How one stored message is read. Needs shared/clock.
+-- How one stored message is read. Needs shared/clock, or shared/timeless.
 -- Gives: read_item(item), head_of(part), company_of(part).
 -- A part is one message: json and text (both JSON), sent, at and wait (ms), and for an item that we wrote also
 -- belongs (whose it is besides its company, as JSON), company (as JSON), id, and stop (where its text ends).
