@@ -115,13 +115,13 @@ class Forwarder:
             case LeaseLost():
                 self._lease.expire()
             case PauseRequested(problem):
-                await self._store_pause(problem)
+                await self._store_pause(problem, self._state.pauses_requested)
 
-    async def _store_pause(self, problem: DeliveryError) -> None:
+    async def _store_pause(self, problem: DeliveryError, number: int) -> None:
         self._log.error("sink_paused", problem=problem.fact, next=f"rfctl resume {self._deliveries.sink}")
         try:
             await retry_while_leased(
-                lambda: self._lease.is_ours, lambda: self._deliveries.pause(problem.fact)
+                lambda: self._lease.is_ours, lambda: self._deliveries.pause(problem.fact, number)
             )
         finally:
             self._state = self._state.after_pause_settled()

@@ -65,7 +65,7 @@ class FakeQueue(DeliveryQueue):
         self.reading, self.pause_was_read = False, True
         return has_pause
 
-    async def pause(self, why: str) -> None:
+    async def pause(self, why: str, number: int) -> None:
         self.pausing = True
         await self.pauses.wait()
         self.has_pause = True
