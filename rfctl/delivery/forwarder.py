@@ -134,7 +134,7 @@ class Forwarder:
         """Store the pause that a receiver asked for. Until that has succeeded, each turn begins with it."""
         if self._pause_to_store:
             requested = self._state.pauses_requested
-            await self._deliveries.pause(self._pause_to_store)
+            await self._deliveries.pause(self._pause_to_store, requested)
             self._state = self._state.after_pauses_settled(requested)
             if requested == self._state.pauses_requested:
                 self._pause_to_store = ""

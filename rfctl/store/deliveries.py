@@ -8,6 +8,7 @@ pending list. A message that waits for another attempt, and all behind it, is al
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -42,6 +43,7 @@ class DeliveryQueue:
         self._keys = shard.sink(sink)
         self.sink = sink
         self.group = group_name(sink)
+        self._name = secrets.token_hex(6)
         self.instance_id = ""
         """The instance id of this Redis; `open` reads it."""
 
@@ -80,9 +82,10 @@ class DeliveryQueue:
         """Say whether the sink is paused."""
         return await PausedSinks(self._connection, self._shard).contains(self.sink)
 
-    async def pause(self, why: str) -> None:
-        """Pause the sink on every daemon."""
-        await PausedSinks(self._connection, self._shard).pause(self.sink, why)
+    async def pause(self, why: str, number: int) -> None:
+        """Pause the sink on every daemon. `number` counts the requests of this queue, from 1: each pauses once."""
+        pauses = PausedSinks(self._connection, self._shard)
+        await pauses.pause(self.sink, why, asked_by=self._name, number=number)
 
     async def read_new(self, limit: int, block_ms: int, daemon_id: str) -> list[StreamEntry] | None:
         """Read new messages, waiting up to `block_ms` for the first: up to `limit`, and about a megabyte.

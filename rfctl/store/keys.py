@@ -207,7 +207,10 @@ class SinkKeys:
 
     @property
     def progress(self) -> str:
-        """Hash: when an attempt ended last (`ended_ms`), and when a message was missing (`missing_ms`), steady ms."""
+        """Hash: when an attempt ended last (`ended_ms`) and a message was missing (`missing_ms`), steady ms.
+
+        `pause` is the last request of a receiver for a pause: who asked, and its number.
+        """
         return f"{self.prefix}:progress"
 
     @property

@@ -38,11 +38,16 @@ class PausedSinks:
         """Say whether a sink is paused."""
         return bool(await self._connection.call("HEXISTS", self._keys.paused, sink))
 
-    async def pause(self, sink: str, why: str) -> None:
-        """Pause a sink on every daemon."""
+    async def pause(self, sink: str, why: str, *, asked_by: str = "", number: int = 0) -> None:
+        """Pause a sink on every daemon.
+
+        Who may have to ask again, as an answer was lost, names himself and counts his requests from 1. A request that
+        came before changes nothing: an operator may have resumed the sink in between.
+        """
         now = await self._connection.now_ms(self._shard)
         pause = json.dumps({"why": why, "at_ms": now})
-        await self._connection.run("pause", self._shard, [self._keys.paused], [sink, pause])
+        keys = [self._keys.paused, self._shard.sink(sink).progress]
+        await self._connection.run("pause", self._shard, keys, [sink, pause, asked_by, number])
 
     async def resume(self, sink: str) -> bool:
         """Let a sink go on. Returns whether it was paused."""

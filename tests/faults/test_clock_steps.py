@@ -158,7 +158,7 @@ async def test_another_daemon_takes_over_when_the_clock_steps_and_the_holder_die
         await life.hand_over(ANNA, "a1")
         queue = life.queue()
         await queue.open()
-        assert await queue.lease("the dead daemon", 2000)
+        assert await queue.lease("the-dead-daemon", 2000)
         await stepped_server.step(step_ms)
         life.start_forwarder()
         assert await measure_s(until(life.read_deliveries)) < 3 * 2 + SLACK_S

@@ -89,6 +89,15 @@ class FailingConnection(Connection):
         send = super().run
         return await self.plan.call(self.part, verb, lambda: send(verb, shard, keys, args))
 
+    async def ask_script(self, verb: str, args: Sequence[bytes | str | int]) -> Any:
+        """Run a script that has no key."""
+        send = super().ask_script
+        return await self.plan.call(self.part, verb, lambda: send(verb, args))
+
+    async def load_scripts(self) -> None:
+        """Load every script: they fail together."""
+        await self.plan.call(self.part, "SCRIPT LOAD", super().load_scripts)
+
 
 def _name(command: Command) -> str:
     return str(command[0])

@@ -271,3 +271,21 @@ async def test_each_call_of_a_long_trim_removes_a_limited_number(connection: Con
     await timed.close()
     assert sum(counts) == 5000
     assert max(counts) < 700, "Redis serves others in between"
+
+
+async def test_pause_asked_for_again_does_not_undo_a_resume(connection: Connection) -> None:
+    queue, pauses = deliveries(connection), PausedSinks(connection, SHARD)
+    await queue.pause("gone", 1)
+    await pauses.resume("bot")
+    await queue.pause("gone", 1)
+    assert not await pauses.contains("bot")
+    await queue.pause("gone again", 2)
+    assert await pauses.contains("bot")
+
+
+async def test_pause_of_another_daemon_counts_by_itself(connection: Connection) -> None:
+    pauses = PausedSinks(connection, SHARD)
+    await deliveries(connection).pause("gone", 2)
+    await pauses.resume("bot")
+    await deliveries(connection).pause("gone", 1)
+    assert await pauses.contains("bot")

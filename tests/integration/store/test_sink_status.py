@@ -121,7 +121,7 @@ async def test_pause_has_a_reason_and_a_time_and_ends_once(
     connection: Connection, shards: list[ShardKeys]
 ) -> None:
     assert (await look(connection, shards)).paused is None
-    await DeliveryQueue(connection, shards[0], "crm").pause("it moves")
+    await DeliveryQueue(connection, shards[0], "crm").pause("it moves", 1)
     paused = (await look(connection, shards)).paused
     assert paused is not None
     assert paused.why == "it moves"

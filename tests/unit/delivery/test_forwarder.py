@@ -65,7 +65,7 @@ class FakeQueue(DeliveryQueue):
         self.reading, self.pause_was_read = False, True
         return has_pause
 
-    async def pause(self, why: str) -> None:
+    async def pause(self, why: str, number: int) -> None:
         self.pausing = True
         self._fail("pause")
         await self.pauses.wait()
