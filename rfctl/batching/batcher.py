@@ -102,6 +102,6 @@ class Batcher:
             [self._rules.build_addition(message, with_older_key=older) for message in resolved]
         )
 
-    async def hand_over(self, *, limit: int = 100) -> HandedOver:
+    async def hand_over(self, *, limit: int = 50) -> HandedOver:
         """Hand over what is due, up to `limit` batches a shard; `more` says if anything due is left."""
         return await self._store.batches.hand_over(longest_ms=self._rules.policy.longest_ms, limit=limit)

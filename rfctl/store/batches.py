@@ -6,7 +6,7 @@ and names their answers. It decides nothing: how long to wait comes with each me
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 _LAST_MSG_LIVES_MS = 86_400_000
 _INDEX_PAGE = 500
+MOST_MESSAGES, MOST_BYTES = 64, 262_144
+"""What one call stores at most, or a single larger message: Redis serves nobody else meanwhile."""
+_HANDED_A_CALL = 50
 _REJECTED = {
     -1: "its key in Redis holds another kind of value",
     -2: "the batch before it cannot be handed over, and must not be mixed with it",
@@ -107,9 +110,9 @@ class Batches:
         return self._shards[self._keyspace.index_of(batch_key)]
 
     async def add(self, additions: Sequence[Addition]) -> list[Added]:
-        """Store messages, one script call a shard. Returns the results in the order of the messages.
+        """Store messages, in short calls. Returns the results in the order of the messages.
 
-        Raises RfctlError when a call failed. Some shards may have stored theirs then; it is safe to send all of the
+        Raises RfctlError when a call failed. Others may have stored theirs then; it is safe to send all of the
         messages again, by their ids.
         """
         if len(self._shards) == 1:
@@ -124,6 +127,10 @@ class Batches:
         return [results[place] for place in range(len(additions))]
 
     async def _add(self, shard: ShardKeys, additions: Sequence[Addition]) -> list[Added]:
+        """Store the messages of one shard, in short calls: a request may have thousands, and others wait meanwhile."""
+        return [added for page in _split(additions) for added in await self._add_page(shard, page)]
+
+    async def _add_page(self, shard: ShardKeys, additions: Sequence[Addition]) -> list[Added]:
         args = [*self._args(shard), shard.seen_prefix, _LAST_MSG_LIVES_MS]
         keys = [*self._keys(shard), shard.ids]
         for batch_key in dict.fromkeys(addition.batch_key for addition in additions):
@@ -133,14 +140,14 @@ class Batches:
         flat = replies.integers(await self._connection.run("add", shard, keys, args))
         return [_added(addition.message, *flat[i * 3 : i * 3 + 3]) for i, addition in enumerate(additions)]
 
-    async def hand_over(self, *, longest_ms: int, limit: int = 100) -> HandedOver:
+    async def hand_over(self, *, longest_ms: int, limit: int = _HANDED_A_CALL) -> HandedOver:
         """Hand over what is due, up to `limit` batches a shard; `more` says if anything due is left.
 
         A due time further away than `longest_ms` is clamped: the clock jumped back.
         """
         return _sum([await self._hand_over(shard, limit, longest_ms, None) for shard in self._shards])
 
-    async def drain(self, reason: DrainReason, *, limit: int = 100) -> HandedOver:
+    async def drain(self, reason: DrainReason, *, limit: int = _HANDED_A_CALL) -> HandedOver:
         """Hand over also what is not due yet, for this reason (shutdown, flush), up to `limit` batches a shard."""
         return _sum([await self._hand_over(shard, limit, 0, reason) for shard in self._shards])
 
@@ -214,6 +221,20 @@ async def scan_members(connection: Connection, key: str) -> AsyncIterator[list[s
         position, page = replies.array(reply)
         cursor, is_begun = replies.text(position), True
         yield replies.texts(replies.array(page)[::2])
+
+
+def _split(additions: Sequence[Addition]) -> Iterator[list[Addition]]:
+    """Yield the messages in their order, as many at a time as one call stores."""
+    page, size = [], 0
+    for addition in additions:
+        length = len(addition.message.text) + len(addition.message.metadata)
+        if page and (len(page) == MOST_MESSAGES or size + length > MOST_BYTES):
+            yield page
+            page, size = [], 0
+        page.append(addition)
+        size += length
+    if page:
+        yield page
 
 
 def _sum(answers: list[HandedOver]) -> HandedOver:

@@ -11,7 +11,7 @@
 -- A batch that cannot be handed over holds up no other. What Redis refused is the answer, after the others have left.
 local LIMIT, LONGEST_MS, ALL = tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[9] ~= ''
 local SEEN_EVERY_MS, SLEWED_MS = 5000, 20000
-local MOST_MESSAGES, MOST_BYTES = 2000, 1000000  -- a call's length goes by messages and by bytes too
+local MOST_MESSAGES, MOST_BYTES = 2000, 262144  -- a call's length goes by messages and by bytes too
 local MOST_FAULTS = 3
 local batches, messages, clamped, aside, overdue = 0, 0, 0, 0, {}
 if ASKS_RIGHTS then

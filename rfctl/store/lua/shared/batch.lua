@@ -115,9 +115,15 @@ local function define_leaving()
     return not string.find(text, '[^%s]')
   end
 
+  -- Most texts have no escape, and to copy one is much faster than to decode it.
+  local function text_of_part(part)
+    if not string.find(part.text, '\\', 1, true) then return string.sub(part.text, 2, -2) end
+    return cjson.decode('[' .. part.text .. ']')[1]
+  end
+
   -- A text, an edit or a deletion without a text says nothing. Anything else is something: a picture, a place.
   local function says_something(part)
-    if not is_blank(cjson.decode('[' .. part.text .. ']')[1]) then return true end
+    if not is_blank(text_of_part(part)) then return true end
     if part.only_text then return false end
     if not part.stop then return true end
     local kind = string.match(part.json, '","type":"(%a+)"', part.stop)
@@ -134,7 +140,7 @@ local function define_leaving()
   local function text_of(parts)
     local texts = {}
     for _, part in ipairs(parts) do
-      if part.text ~= '""' then table.insert(texts, cjson.decode('[' .. part.text .. ']')[1]) end
+      if part.text ~= '""' then table.insert(texts, text_of_part(part)) end
     end
     return table.concat(texts, SEPARATOR)
   end
@@ -199,7 +205,11 @@ local function define_leaving()
     if not items then return nil, 0 end
     local parts, first, last, last_at = parts_of(items)
     local jsons, head = {}, head_of(first)
-    for i, part in ipairs(parts) do jsons[i] = part.json end
+    for i, part in ipairs(parts) do
+      jsons[2 * i - 1] = i == 1 and '[' or ','
+      jsons[2 * i] = part.json
+    end
+    table.insert(jsons, ']')
     apply_changes(parts)
     local text, phone, late = text_of(parts), head.phone or batch_key, math.max(0, NOW - due)
     if reason == '' then reason = last.at + last.wait <= due and 'quiet' or 'max-wait' end
@@ -210,7 +220,7 @@ local function define_leaving()
         'channel', head.channel or '', 'platform', head.platform or '', 'account', head.account or '',
         'chat', head.chat or '', 'simulated', head.simulated and '1' or '0', 'discarded', discarded or 0,
         'batch_key', batch_key, 'delivery_id', delivery_id(batch_key, parts, first),
-        'messages', '[' .. table.concat(jsons, ',') .. ']')
+        'messages', table.concat(jsons))
       count('merged', 1)
     else
       must(delete_batch(batch_key))
