@@ -6,12 +6,11 @@ from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING
 
 from rfctl.store import replies
+from rfctl.store.batches import scan_members
 from rfctl.store.keys import ShardKeys
 
 if TYPE_CHECKING:
     from rfctl.store.connection import Connection
-
-_PAGE = 100
 
 
 class PendingKeys:
@@ -37,12 +36,6 @@ class PendingKeys:
         many messages come in.
         """
         for shard in self._shards:
-            cursor = "0"
-            while True:
-                reply = await self._connection.call("ZSCAN", shard.due, cursor, "COUNT", _PAGE)
-                position, page = replies.array(reply)
-                for batch_key, _ in replies.scores(page):
+            async for page in scan_members(self._connection, shard.due):
+                for batch_key in page:
                     yield batch_key
-                cursor = replies.text(position)
-                if cursor == "0":
-                    break
