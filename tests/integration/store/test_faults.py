@@ -321,10 +321,10 @@ async def test_right_batches_far_away_hide_no_wrong_one(timed: Connection, clock
     assert clamped == 1
 
 
-async def test_call_ends_behind_a_megabyte_of_messages(timed: Connection, clock: VirtualClock) -> None:
+async def test_call_ends_behind_a_quarter_of_a_megabyte(timed: Connection, clock: VirtualClock) -> None:
     rig = make_rig(timed)
     for phone in PHONES:
-        await rig.add([Message(phone=phone, text="x" * 700_000, id="1", channel="g")])
+        await rig.add([Message(phone=phone, text="x" * 140_000, id="1", channel="g")])
     await clock.advance(5000)
     answer = await rig.hand_over()
     assert (answer.batches, answer.more) == (2, True)
