@@ -168,3 +168,12 @@ async def test_layout_of_a_later_version_is_refused(connection: Connection, stor
     await connection.call("SET", COMMON.layout, stored)
     with pytest.raises(OtherLayoutError, match="has layout"):
         await Store(connection, Keyspace(int(stored[0]))).claim_layout()
+
+
+async def test_other_name_of_the_output_stream_is_refused(connection: Connection) -> None:
+    await Store(connection, Keyspace()).claim_layout()
+    renamed = Store(connection, Keyspace(stream="merged"))
+    for look in (renamed.check_layout, renamed.claim_layout):
+        with pytest.raises(OtherLayoutError, match="has its merged messages in rfctl:out, not in merged"):
+            await look()
+    assert await connection.call("GET", COMMON.stream_name) == b"rfctl:out"
