@@ -143,14 +143,16 @@ async def test_user_without_channels_takes_in_and_hands_over_while_somebody_foll
     following = asyncio.create_task(follow(connection, subscribed, events.append))
     await subscribed.wait()
     rig = make_rig(limited, max_size=2)
-    await rig.add([message("9", 1)])
-    await until(lambda: events)
-    await connection.call("ACL", "SETUSER", "limited", "resetchannels")
-    for number in range(4):
-        added = await rig.add([message(phone, number) for phone in PHONES])
-        assert [(each.added, each.rejected) for each in added] == [(True, "")] * 4
-    await rig.drain()
-    following.cancel()
+    try:
+        await rig.add([message("9", 1)])
+        await until(lambda: events)
+        await connection.call("ACL", "SETUSER", "limited", "resetchannels")
+        for number in range(4):
+            added = await rig.add([message(phone, number) for phone in PHONES])
+            assert [(each.added, each.rejected) for each in added] == [(True, "")] * 4
+        await rig.drain()
+    finally:
+        following.cancel()
     assert [merged.count for merged in await rig.collect()] == [2] * 8 + [1]
 
 
