@@ -95,8 +95,17 @@ def test_sample_goes_by_the_seed() -> None:
     assert choose(mutants, None, seed=1) == mutants
 
 
-def test_table_can_be_read_and_names_existing_tests() -> None:
+@pytest.mark.parametrize("each", read_table(), ids=lambda each: f"{each.file}: {each.breaks}")
+def test_bug_of_the_table_applies_and_names_existing_tests(each: Mutant) -> None:
     root = Path(__file__).parents[2]
-    for each in read_table():
-        assert each.tests
-        assert [test for test in each.tests if not (root / test.partition("::")[0]).is_file()] == []
+    assert (root / each.file).read_text().count(each.old) == 1
+    assert each.old != each.new
+    assert each.tests
+    for test in each.tests:
+        file, _, name = test.partition("::")
+        assert not name or f"def {name.partition('[')[0]}(" in (root / file).read_text(), test
+
+
+def test_no_promise_is_broken_twice_by_the_table() -> None:
+    promises = [each.breaks for each in read_table()]
+    assert len(promises) == len(set(promises)) >= 48

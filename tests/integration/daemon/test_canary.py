@@ -6,6 +6,7 @@ import pytest
 
 from rfctl.daemon.canary import Canary
 from rfctl.daemon.preflight import Preflight
+from rfctl.errors import KeyTakenError
 from rfctl.store import Keyspace, Store
 from rfctl.store.connection import Connection
 from tests.support.servers import RedisServer
@@ -73,3 +74,19 @@ async def test_a_round_is_cheap(connection: Connection) -> None:
     connection._execute = count
     await canary.run_round()
     assert 5 < len(sent) <= COMMANDS_A_ROUND
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+async def test_key_of_another_kind_is_found_on_whichever_shard(connection: Connection, number: int) -> None:
+    keyspace = Keyspace(3)
+    canary = make_canary(connection, keyspace)
+    taken = keyspace.all()[number].out
+    await connection.call("SET", taken, "another program's")
+    problems = []
+    for _ in range(3):
+        try:
+            await canary.run_round()
+        except KeyTakenError as problem:
+            problems.append(problem.fact)
+    assert len(problems) == 1
+    assert taken in problems[0]

@@ -485,3 +485,42 @@ async def test_scripts_and_the_connection_go_by_one_clock(timed: Connection, clo
     assert batch is not None
     assert (batch.now_ms, batch.due_ms) == (1_700_000_000_000, 1_700_000_005_000)
     assert batch.messages[0].receivedAt == await timed.now_ms(SHARD) == (await rig.hand_over()).now_ms
+
+
+async def test_first_message_of_a_time_to_come_does_not_lengthen_the_wait(
+    timed: Connection, clock: VirtualClock
+) -> None:
+    rig = make_rig(timed, quiet_ms=5000, max_wait_ms=1000)
+    await rig.add([message("a")])
+    await clock.advance(-3_600_000)
+    [added] = await rig.add([message("b")])
+    assert added.due_in_ms == 1000
+
+
+async def test_message_that_was_stored_twice_is_handed_over_once(connection: Connection) -> None:
+    rig = make_rig(connection)
+    await rig.add([message("a"), message("b")])
+    [first, _] = await connection.call("LRANGE", f"rapid-fire:{PHONE}", 0, -1)
+    await connection.call("RPUSH", f"rapid-fire:{PHONE}", first)  # the call that broke came again
+    await rig.batches.flush(PHONE)
+    [merged] = await rig.collect()
+    assert (merged.text, merged.count) == ("a b", 2)
+    assert (await rig.store.pending()).totals["repeats_dropped"] == 1
+
+
+async def test_delivery_id_follows_from_the_messages_and_nothing_else(
+    connection: Connection, timed: Connection, clock: VirtualClock
+) -> None:
+    """A hand-over that a failover has lost is made again under its id; another merged message has another."""
+    now = await timed.now_ms(SHARD)
+    rig, ids = make_rig(timed), list[str]()
+    for texts in (["a", "b"], ["a", "b"], ["a", "c"], ["b", "a"]):
+        await connection.call("FLUSHALL")
+        await clock.set(now)
+        await rig.add([message(text) for text in texts])
+        await clock.advance(len(ids))  # when it is handed over is not in it
+        await rig.batches.flush(PHONE)
+        [merged] = await rig.collect()
+        ids.append(merged.delivery_id)
+    assert ids[0] == ids[1]
+    assert len(set(ids[1:])) == 3

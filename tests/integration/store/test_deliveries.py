@@ -60,3 +60,27 @@ async def test_fixed_wait_is_not_shortened_unless_asked_for(timed: Connection, c
     assert await queue.find_due(10) == (["8"], 60_000)
     assert await queue.retry_now() == 1
     assert await queue.find_due(10) == (["7", "8"], None)
+
+
+async def test_messages_of_one_ms_wait_in_their_order(connection: Connection) -> None:
+    queue = deliveries(connection)
+    await queue.open()
+    for entry_id in ("5-10", "5-9", "12-0", "5-100"):
+        await queue.schedule_retry("7", [entry_id], wait_ms=0)
+    order = [await queue.find_first_due("7")]
+    while order[-1]:
+        order.append(await queue.acknowledge("7", order[-1]))
+    assert order == ["5-9", "5-10", "5-100", "12-0", ""]
+
+
+async def test_message_of_a_waiting_batch_key_goes_behind_those_that_wait(connection: Connection) -> None:
+    first, second, other = await hand_over(connection, ("7", "a"), ("7", "b"), ("8", "c"))
+    queue = deliveries(connection)
+    await queue.open()
+    await queue.lease("test", 60_000)
+    entries = await queue.read_new(10, 1, "test") or []
+    await queue.schedule_retry("7", [first], wait_ms=0, error="no")
+    assert await queue.defer(entries[1:]) == [True, False]
+    assert await queue.find_first_due("7") == first
+    assert await queue.acknowledge("7", first) == second
+    assert await queue.acknowledge("8", other) == ""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rfctl.errors import CredentialsRefusedError, ReplyError
+from rfctl.errors import CredentialsRefusedError, KeyTakenError, ReplyError
 from rfctl.model.delivery import MAX_VALUES, RedisWrite
 from rfctl.store.address import RedisAddress
 from rfctl.store.connection import Connection
@@ -114,12 +114,19 @@ async def test_counters_fail_no_delivery(connection: Connection, poor: Connectio
     assert (await left(connection))[0] == 0
 
 
-async def test_message_of_another_batch_key_is_delivered_while_a_key_is_taken(connection: Connection) -> None:
+@pytest.mark.parametrize("key", ["waiting", "retry", "attempts", "bodies"])
+async def test_key_of_another_kind_leaves_the_message_where_it_was(connection: Connection, key: str) -> None:
     [entry] = await read_one(connection)
-    await connection.call("SET", "rfctl:sink:bot:tries", "x")
-    with pytest.raises(Exception, match="another kind of value"):
-        await deliveries(connection).write_and_acknowledge(entry, RedisWrite("list", "inbox", ["a"]))
-    assert await connection.call("LLEN", "inbox") == 0
+    queue = deliveries(connection)
+    taken = getattr(SHARD.sink("bot"), key)
+    await connection.call("SET", taken, "x")
+    with pytest.raises(KeyTakenError):
+        await queue.write_and_acknowledge(entry, RedisWrite("list", "inbox", ["a"]))
+    with pytest.raises(KeyTakenError):
+        await queue.dead_letter(entry, "no")
+    assert await connection.call("EXISTS", "inbox", SHARD.dead) == 0
+    await connection.call("DEL", taken)
+    assert (await left(connection))[0] == 1
 
 
 async def test_entry_with_too_many_fields_for_a_script_becomes_a_dead_letter_and_comes_back(
@@ -167,7 +174,35 @@ async def test_full_redis_takes_everything_that_lets_deliveries_go_on(connection
     assert await PausedSinks(connection, SHARD).contains("bot")
 
 
+async def test_message_that_is_sent_again_is_written_once(connection: Connection) -> None:
+    [entry] = await read_one(connection)
+    queue = deliveries(connection)
+    await queue.dead_letter(entry, "no")
+    room = DeadLetters(connection, [SHARD])
+    [letter] = await room.list_newest()
+    assert await room.retry(letter)
+    again = await queue.fetch(entry.id, "7")
+    for _ in range(2):  # the second is a call whose first answer was lost
+        await queue.write_and_acknowledge(again, RedisWrite("list", "inbox", ["a"]))
+    assert await connection.call("LRANGE", "inbox", 0, -1) == [b"a"]
+    assert await left(connection) == (0, 0, 0, 0, 0)
+
+
 # --- the lease and the retries, by the steady clock
+
+
+async def test_nothing_is_read_when_the_lease_has_run_out(timed: Connection, clock: VirtualClock) -> None:
+    await hand_over(timed, ("7", "a"), ("8", "b"))
+    queue = deliveries(timed)
+    await queue.open()
+    await queue.lease("test", 3000)
+    await clock.advance(2999)
+    [entry] = await queue.read_new(1, 1, "test") or []
+    await clock.advance(1)
+    assert await queue.read_new(10, 1, "test") is None
+    assert await queue.read_unacknowledged("0-0", 10, "test") is None
+    await queue.lease("test", 3000)
+    assert await queue.read_unacknowledged("0-0", 10, "test") == [entry]
 
 
 async def test_lease_ends_by_the_steady_clock_alone(timed: Connection, clock: VirtualClock) -> None:

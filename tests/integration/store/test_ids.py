@@ -153,11 +153,15 @@ async def test_lookups_stay_few_when_the_traffic_is_steady(timed: Connection, cl
     assert int(asked) <= 5, segments
 
 
-async def test_ids_of_layout_1_are_asked_while_they_exist(timed: Connection, clock: VirtualClock) -> None:
+@pytest.mark.parametrize("buckets_ago", [0, 1])
+async def test_ids_of_layout_1_are_asked_while_they_exist(
+    timed: Connection, clock: VirtualClock, buckets_ago: int
+) -> None:
     rig = make_rig(timed, dedupe_s=WINDOW_S)
-    now = await timed.now_ms(SHARD)
+    now = await timed.now_ms(SHARD) // WINDOW_MS * WINDOW_MS
+    await clock.set(now)
     older = b"0123456789abcdef"
-    await timed.call("SADD", f"{SHARD.seen_prefix}{WINDOW_S}:{now // WINDOW_MS}", older)
+    await timed.call("SADD", f"{SHARD.seen_prefix}{WINDOW_S}:{now // WINDOW_MS - buckets_ago}", older)
 
     def addition(number: int) -> Addition:
         key = dedupe_key("7", str(number))

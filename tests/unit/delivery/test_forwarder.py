@@ -14,107 +14,10 @@ from rfctl.delivery.forwarder import Forwarder
 from rfctl.errors import RedisUnreachableError, ReplyError
 from rfctl.model.delivery import Delivery
 from rfctl.sinks.contract import DeliveryError
-from rfctl.store import DeliveryQueue, StreamEntry
+from tests.support.delivery_in_memory import FakeQueue, TakingSink, entry
 from tests.support.waiting import until
 
 POLICY = RetryPolicy(retry_delays_ms=(60_000,), concurrency=2, max_sleep_ms=1, lease_ms=60_000)
-
-
-def entry(number: int) -> StreamEntry:
-    return StreamEntry(f"{number}-0", [b"phone", b"%d" % number, b"text", b"%d" % number])
-
-
-class FakeQueue(DeliveryQueue):
-    """A queue in memory. `pauses` is open while pauses can be stored; `reads` while the pause is answered."""
-
-    def __init__(
-        self, *, unacknowledged: Sequence[StreamEntry] = (), unread: Sequence[StreamEntry] = ()
-    ) -> None:
-        self.sink = "bot"
-        self.instance_id = "redis"
-        self.pending, self.new = list(unacknowledged), list(unread)
-        self.pauses, self.reads = asyncio.Event(), asyncio.Event()
-        self.pauses.set()
-        self.reads.set()
-        self.problems: dict[str, list[Exception]] = {}
-        self.retried = 0
-        self.pause_was_read = False
-        self.has_pause = False
-        self.reading = self.pausing = False
-        self.put_back: list[str] = []
-        self.acknowledged: list[str] = []
-
-    async def open(self, longest_wait_ms: int | None = None) -> None:
-        self._fail("open")
-
-    def _fail(self, verb: str) -> None:
-        if self.problems.get(verb):
-            raise self.problems[verb].pop()
-
-    async def retry_now(self, *, fixed_too: bool = True) -> int:
-        self._fail("retry_now")
-        self.retried += 1
-        return 0
-
-    async def lease(self, daemon_id: str, ms: int) -> bool:
-        return True
-
-    async def is_paused(self) -> bool:
-        has_pause, self.reading = self.has_pause, True
-        await self.reads.wait()
-        self.reading, self.pause_was_read = False, True
-        return has_pause
-
-    async def pause(self, why: str, number: int) -> None:
-        self.pausing = True
-        self._fail("pause")
-        await self.pauses.wait()
-        self.has_pause = True
-
-    async def read_unacknowledged(self, after: str, limit: int, daemon_id: str) -> list[StreamEntry] | None:
-        entries, self.pending = self.pending, []
-        return entries
-
-    async def read_new(self, limit: int, block_ms: int, daemon_id: str) -> list[StreamEntry] | None:
-        await asyncio.sleep(0)  # like a read, it lets others run
-        entries, self.new = self.new, []
-        return entries
-
-    async def find_due(self, limit: int) -> tuple[list[str], int | None]:
-        return [], None
-
-    async def defer(self, entries: Sequence[StreamEntry]) -> list[bool]:
-        return [False for _ in entries]
-
-    async def schedule_retry(
-        self,
-        batch_key: str,
-        ids: Sequence[str],
-        *,
-        wait_ms: int,
-        error: str = "",
-        attempts: int = 0,
-        fixed: bool = False,
-    ) -> None:
-        self.put_back += ids
-
-    async def acknowledge(self, batch_key: str, entry_id: str) -> str:
-        self.acknowledged.append(entry_id)
-        return ""
-
-
-class TakingSink:
-    """Takes everything; `texts` are the messages that it was given."""
-
-    def __init__(self) -> None:
-        self.texts: list[str] = []
-
-    async def open(self) -> None: ...
-
-    async def close(self) -> None: ...
-
-    async def deliver(self, delivery: Delivery) -> None:
-        self.texts.append(delivery.merged.text)
 
 
 class GoneSink(TakingSink):
@@ -262,3 +165,32 @@ async def test_recovery_is_made_up_for_after_a_call_of_the_take_over_failed(fail
         await forwarder.step()
     await until(lambda: queue.acknowledged == ["1-0", "2-0"])
     assert (sink.texts, queue.retried) == (["1", "2"], 1)
+
+
+class HeldSink(TakingSink):
+    """Takes nothing, for ever; `cancelled` are the messages that it was told to leave."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cancelled: list[str] = []
+
+    async def deliver(self, delivery: Delivery) -> None:
+        await super().deliver(delivery)
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            self.cancelled.append(delivery.merged.text)
+            raise
+
+
+async def test_lost_lease_ends_what_is_on_its_way() -> None:
+    """Another daemon delivers the same messages now: ours must not arrive behind theirs."""
+    queue, sink = FakeQueue(unread=[entry(1), entry(2)]), HeldSink()
+    forwarder = Forwarder(queue, sink, POLICY, "daemon")
+    for _ in range(2):
+        await forwarder.step()
+    await until(lambda: sink.texts == ["1", "2"])
+    queue.has_lease = False
+    await forwarder.step()
+    assert sorted(sink.cancelled) == ["1", "2"]
+    assert (queue.acknowledged, queue.put_back) == ([], [])

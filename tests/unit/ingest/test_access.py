@@ -122,6 +122,9 @@ CALLERS: dict[str, tuple[dict[str, Any], set[str]]] = {
     "a stranger with a token": (
         {"peer": "203.0.113.9", "headers": BEARER}, {"anybody", "the bearer of the token"},
     ),
+    "a stranger with another token": (
+        {"peer": "203.0.113.9", "headers": {"Authorization": "Bearer goo"}}, {"anybody"},
+    ),
     "a stranger who names the token": (
         {"peer": "203.0.113.9", "params": NAMED}, {"anybody", "who names the token"},
     ),
@@ -190,6 +193,7 @@ def test_request_of_this_machine_raises_no_doubt(request_: Request) -> None:
         (build_request(("Host", "")), "host", 403),
         (build_request(("Host", "localhost.evil.example")), "host", 403),
         (build_request(("Host", "localhost@evil.example")), "host", 403),
+        (build_request(("Host", "evil.example@localhost")), "host", 403),
         (build_request(("Host", "evil.example#localhost")), "host", 403),
         (build_request(("Host", "evil.example, localhost")), "host", 403),
         (build_request(("Host", "localhost:x")), "host", 403),
@@ -198,6 +202,7 @@ def test_request_of_this_machine_raises_no_doubt(request_: Request) -> None:
         (build_request(HOST, ("Origin", "null")), "origin", 403),
         (build_request(HOST, ("Origin", "https://evil.example")), "origin", 403),
         (build_request(HOST, ("Origin", "file://localhost")), "origin", 403),
+        (build_request(HOST, ("Origin", "https://evil.example@localhost")), "origin", 403),
         (
             build_request(HOST, ("Origin", "http://localhost"), ("Origin", "http://evil.example")),
             "origin",

@@ -43,7 +43,7 @@ async def test_body_is_read_whole_and_its_room_is_let_go(length: int | None, siz
 async def test_body_that_is_announced_too_large_is_not_read() -> None:
     request, waiting = build_request([b"x"], length=2001)
     budget = BodyBudget(MB)
-    with HeldBody(request, budget, 2000, "salon") as held, pytest.raises(RejectedError) as problem:
+    with pytest.raises(RejectedError) as problem, HeldBody(request, budget, 2000, "salon") as held:
         await held.read()
     assert (problem.value.status, problem.value.reason, problem.value.source) == (
         413,
@@ -57,7 +57,7 @@ async def test_body_that_is_announced_too_large_is_not_read() -> None:
 async def test_body_without_length_is_rejected_as_soon_as_it_is_too_large() -> None:
     request, waiting = build_request([b"x" * 1000] * 9)
     budget = BodyBudget(MB)
-    with HeldBody(request, budget, 2000, "salon") as held, pytest.raises(RejectedError) as problem:
+    with pytest.raises(RejectedError) as problem, HeldBody(request, budget, 2000, "salon") as held:
         await held.read()
     assert (problem.value.status, len(waiting), budget.used_bytes) == (413, 6, 0)
 
@@ -67,7 +67,7 @@ async def test_body_without_room_gets_503_before_it_is_read(length: int | None) 
     budget = BodyBudget(MB)
     assert budget.take(700_000)
     request, waiting = build_request([b"x" * 100_000] * 5, length)
-    with HeldBody(request, budget, MB, "salon") as held, pytest.raises(RejectedError) as problem:
+    with pytest.raises(RejectedError) as problem, HeldBody(request, budget, MB, "salon") as held:
         await held.read()
     assert (problem.value.status, problem.value.headers) == (503, {"Retry-After": "5"})
     assert len(waiting) == (5 if length else 3)
@@ -88,8 +88,8 @@ async def test_large_bodies_leave_room_for_small_bodies() -> None:
 async def test_body_that_could_never_have_room_is_413_and_names_the_bound() -> None:
     request, _ = build_request([b"x"], length=900_000)
     with (
-        HeldBody(request, BodyBudget(MB), 33_000_000, "evo") as held,
         pytest.raises(RejectedError) as problem,
+        HeldBody(request, BodyBudget(MB), 33_000_000, "evo") as held,
     ):
         await held.read()
     assert problem.value.status == 413
@@ -99,6 +99,6 @@ async def test_body_that_could_never_have_room_is_413_and_names_the_bound() -> N
 async def test_client_that_leaves_lets_its_room_go() -> None:
     request, _ = build_request([b"more"], length=300_000)
     budget = BodyBudget(MB)
-    with HeldBody(request, budget, MB, "salon") as held, pytest.raises(ClientDisconnect):
+    with pytest.raises(ClientDisconnect), HeldBody(request, budget, MB, "salon") as held:
         await held.read()
     assert budget.used_bytes == 0

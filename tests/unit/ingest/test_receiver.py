@@ -1,0 +1,89 @@
+"""A request with a part that is read and a part that is not: what is stored where, and in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import pytest
+from starlette.requests import Request as HttpRequest
+
+from rfctl.errors import ReplyError
+from rfctl.ingest.group_commit import GroupCommit
+from rfctl.ingest.receiver import Receiver
+from rfctl.model.message import Message, Unparsed
+from rfctl.model.stored import Added
+from rfctl.sources.contract import ParseResult, Request, ServedSource, Source
+
+
+class HalfRead(Source):
+    """Reads one message of each body, and leaves a part unparsed."""
+
+    def verify(self, request: Request, now_ms: int) -> bool:
+        return True
+
+    def parse(self, body: bytes) -> ParseResult:
+        message = Message(phone="7", text="hello", id="1", channel="salon")
+        return ParseResult([message], [Unparsed(body, "unknown")])
+
+    def redact(self, body: bytes) -> bytes:
+        return body.replace(b"sesame", b"")
+
+
+class FakeStore:
+    """Stores messages unless there is a problem, and is the quarantine too; `done` is what was stored, in order."""
+
+    def __init__(self, problem: Exception | None = None) -> None:
+        self.problem = problem
+        self.done: list[str] = []
+
+    async def store_messages(self, messages: Sequence[Message]) -> list[Added]:
+        if self.problem is not None:
+            raise self.problem
+        self.done += [message.text for message in messages]
+        return [Added(message.phone, added=True, size=1, due_in_ms=0) for message in messages]
+
+    async def add(self, source: str, source_type: str, unparsed: Sequence[Unparsed]) -> None:
+        self.done += [part.body.decode() for part in unparsed]
+
+
+class FakeCounters:
+    def add(self, counts: Any) -> None: ...
+
+    def mark(self, name: str) -> None: ...
+
+
+def build_receiver(store: FakeStore) -> Receiver:
+    served = {"salon": ServedSource("salon", "generic", HalfRead())}
+    commit = GroupCommit(store.store_messages)
+    return Receiver(served, commit, cast(Any, store), cast(Any, FakeCounters()))
+
+
+def build_request(body: bytes) -> HttpRequest:
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "headers": [],
+        "raw_path": b"/webhook/salon",
+        "query_string": b"",
+    }
+    return HttpRequest(scope, receive)
+
+
+async def test_request_that_will_come_again_is_not_in_quarantine() -> None:
+    store = FakeStore(ReplyError("no", code="ERR"))
+    receiver = build_receiver(store)
+    for _ in range(3):
+        with pytest.raises(ReplyError):
+            await receiver.receive("salon", build_request(b"{}"))
+    assert store.done == []
+
+
+async def test_messages_are_stored_first_and_the_rest_without_secrets() -> None:
+    store = FakeStore()
+    answer = await build_receiver(store).receive("salon", build_request(b'{"key":"sesame"}'))
+    assert answer.status_code == 200
+    assert store.done == ["hello", '{"key":""}']
