@@ -44,6 +44,9 @@ class Clock(Protocol):
     async def now_ms(self, calls: Calls, key: str) -> int:
         """Return the time, Unix ms; `key` is the clock of a shard."""
 
+    async def keep_fresh(self, calls: Calls, key: str) -> None:
+        """Read the clock if that was long ago: without a reading there are no bounds. Raises RfctlError."""
+
     def bounds(self, key: str) -> Bounds:
         """Return within which bounds the time must be now, for the scripts."""
 
@@ -113,6 +116,14 @@ class ServerClock:
             return expected
         self._readings[key] = _Reading(state.now_ms, asked_at, answered_at)
         return state.now_ms
+
+    async def keep_fresh(self, calls: Calls, key: str) -> None:
+        """Read the clock if that was long ago: the first script too must notice a jump. Raises RfctlError.
+
+        It is read while the last reading still counts, so that no jump is taken for the time that has passed.
+        """
+        if self._fresh_reading(key, self._host_clock() + _FRESH_S / 2) is None:
+            await self.now_ms(calls, key)
 
     def bounds(self, key: str) -> Bounds:
         """Return within which bounds the steady clock must be now."""

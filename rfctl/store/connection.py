@@ -153,6 +153,7 @@ class Connection:
         if not self._script(verb).reads_clock:
             return await self._run(verb, keys, args)
         all_keys = [*keys, shard.clock]
+        await self.clock.keep_fresh(self.calls, shard.clock)
         for _ in range(_SETTLED_AT_MOST):
             try:
                 return await self._run(verb, all_keys, [*args, *self.clock.bounds(shard.clock)])

@@ -69,6 +69,9 @@ class VirtualClock:
         [shown] = await calls([("GET", KEY)])
         return replies.integer(shown)
 
+    async def keep_fresh(self, calls: Calls, key: str) -> None:
+        """Do nothing: it has no bounds."""
+
     def bounds(self, key: str) -> Bounds:
         """None: the test moves this clock as it likes."""
         return "", ""

@@ -37,6 +37,7 @@ class Server:
 
     async def script(self, clock: ServerClock) -> int:
         """Do what `Connection.run` does: ask within bounds, and settle until they hold."""
+        await clock.keep_fresh(self.calls, KEY)
         for _ in range(10):
             earliest, latest = clock.bounds(KEY)
             now = self.wall_ms - self.step_ms
@@ -78,3 +79,17 @@ async def test_host_that_stood_still_is_set_right_by_the_other(
         await server.script(clocks[0])
     assert server.step_ms == 0
     assert server.steps_written == 2, "the wrong step and its correction, and no more of them"
+
+
+@pytest.mark.parametrize("after_s", [1, 45, 59, 600])
+async def test_process_that_only_runs_scripts_notices_a_jump_forward(
+    server: Server, clocks: list[ServerClock], after_s: int
+) -> None:
+    """A scheduler reads no clock besides: without this it would hand over everything at once."""
+    await server.script(clocks[0])
+    for _ in range(after_s):
+        server.pass_time(1)
+        before = await server.script(clocks[0])
+    server.wall_ms += 86_400_000
+    assert await server.script(clocks[0]) == before
+    assert server.step_ms == 86_400_000
