@@ -118,7 +118,7 @@ class Preflight:
         server = await self._store.server_info()
         check_role(server)
         check_eviction(server, allowed=self._allow_eviction)
-        await self._store.check_layout()
+        await self._store.check_claimable_layout()
         check_needed_rights(self._store, await self.find_missing_rights())
         await self._store.load_scripts()
         await self._store.check_key_types(self._sinks)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from rfctl.errors import OtherLayoutError
 from rfctl.store import replies
 from rfctl.store.keys import LAYOUT_VERSION, CommonKeys, Keyspace
-from rfctl.store.migration import BEGUN, PARKING, PLACING, take_along
+from rfctl.store.migration import BEGUN, PARKING, PLACING, refuse_beside_older_daemons, take_along
 
 if TYPE_CHECKING:
     from rfctl.store.connection import Connection
@@ -67,6 +67,16 @@ async def check_layout(connection: Connection, keyspace: Keyspace) -> None:
     if layout is not None:
         _compare_version(connection, layout)
         _compare(connection, keyspace, layout)
+
+
+async def check_claimable_layout(connection: Connection, keyspace: Keyspace) -> None:
+    """Check what `claim_layout` would refuse, and write nothing. Raises what it raises."""
+    layout = await read_layout(connection, keyspace.common)
+    if layout is None or not layout.is_older:
+        await check_layout(connection, keyspace)
+        return
+    _compare(connection, keyspace, layout)
+    await refuse_beside_older_daemons(connection, keyspace)
 
 
 async def claim_layout(connection: Connection, keyspace: Keyspace) -> None:

@@ -16,7 +16,7 @@ from rfctl.store.daemons import Daemons
 from rfctl.store.dead_letters import DeadLetters
 from rfctl.store.deliveries import DeliveryQueue
 from rfctl.store.keys import Keyspace, ShardKeys
-from rfctl.store.layout import check_layout, claim_layout, ensure_instance_id
+from rfctl.store.layout import check_claimable_layout, check_layout, claim_layout, ensure_instance_id
 from rfctl.store.orphaned_groups import OrphanedGroup, read_orphaned_groups
 from rfctl.store.output_stream import ConsumerGroup, OutputStream
 from rfctl.store.paused_sinks import PausedSinks
@@ -199,6 +199,10 @@ class Store:
     async def check_layout(self) -> None:
         """Check that this Redis is laid out as our settings say. Raises OtherLayoutError."""
         await check_layout(self._connection, self._keyspace)
+
+    async def check_claimable_layout(self) -> None:
+        """Check what `claim_layout` would refuse, and write nothing. Raises as that."""
+        await check_claimable_layout(self._connection, self._keyspace)
 
     async def claim_layout(self) -> None:
         """Write the layout down at the first start, and take older data along. Raises RfctlError when it cannot."""
