@@ -233,10 +233,10 @@ def test_redis_url_of_the_environment_is_ignored_with_a_notice(
 
 
 def test_an_evicting_redis_stops_serve_with_78(own_server: ServerMaker, tmp_path: Path) -> None:
-    server = own_server("--maxmemory-policy", "volatile-lru")
+    server = own_server("--maxmemory-policy", "allkeys-lru")
     result = rfctl(tmp_path, "serve", "--port", "0", RFCTL_REDIS__URL=server.url)
     assert result.returncode == 78
-    assert "maxmemory-policy is volatile-lru" in result.stderr
+    assert "maxmemory-policy is allkeys-lru" in result.stderr
     assert "CONFIG SET maxmemory-policy noeviction" in result.stderr
 
 

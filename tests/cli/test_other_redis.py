@@ -105,7 +105,7 @@ def test_settings_that_are_not_what_runs_are_said(tmp_path: Path, server: RedisS
 
 def test_other_number_of_shards_is_blamed_on_who_set_it(tmp_path: Path, server: RedisServer) -> None:
     with server.client() as client:
-        client.set("rfctl:shards", 2)
+        client.set("rfctl:shards", "2/2")
     variables: dict[str, Any] = {"RFCTL_REDIS__SHARDS": "4"}
     done = rfctl(tmp_path, "stats", "--redis", server.url, **variables)
     assert done.returncode == 78

@@ -478,7 +478,8 @@ async def test_daemon_without_the_lease_reads_nothing(connection: Connection) ->
     await hand_over(connection, ("7", "a"))
     assert await delivery.lease("one", 60_000)
     assert len(await delivery.read_new(10, 1, "one") or []) == 1
-    await connection.call("SET", "rfctl:sink:bot:lease", "two")
+    await connection.call("DEL", "rfctl:sink:bot:lease")
+    assert await delivery.lease("two", 60_000)
     await hand_over(connection, ("7", "b"))
     assert await delivery.read_new(10, 1, "one") is None
     assert await delivery.read_unacknowledged("0-0", 10, "one") is None
