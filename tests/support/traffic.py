@@ -222,5 +222,5 @@ async def delivering(connection: Connection, sink: str, daemons: Sequence[Serve]
     """The one of these daemons that delivers to the sink now."""
     holder = await connection.call("GET", ShardKeys("", "").sink(sink).lease)
     alive = await Daemons(connection, SHARD).list_alive()
-    [pid] = [record.pid for record in alive if record.id == holder.decode()]
+    [pid] = [record.pid for record in alive if record.id == holder.decode().partition(" ")[0]]
     return next(daemon for daemon in daemons if daemon.process.pid == pid)
