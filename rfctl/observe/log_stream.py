@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import sys
 import threading
 import time
 from collections import deque
@@ -42,7 +43,13 @@ class LogStream:
         self._reported = 0
 
     def write(self, line: str | bytes) -> None:
-        """Take a line without its line feed. Never raises, never waits for the reader."""
+        """Take a line without its line feed. Never raises, never waits for the reader.
+
+        While the interpreter ends it takes none: no thread runs any more, and a new one would never begin.
+        """
+        if sys.is_finalizing():
+            self.lost += 1
+            return
         text = line if isinstance(line, str) else line.decode(errors="backslashreplace")
         if not isinstance(self._target, int):
             self._write_to_memory(self._target, text)
