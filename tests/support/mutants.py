@@ -134,10 +134,11 @@ def run(mutants: Sequence[Mutant], root: Path = ROOT, *, parallel: int = 2) -> b
     if (failure := find_failing_tests(mutants, root)) is not None:
         print(f"without any bug, the tests of these mutants fail ({failure}): mend them first")
         return False
+    verdicts: list[Verdict] = []
     with ThreadPoolExecutor(parallel) as pool:
-        verdicts = list(pool.map(partial(judge, root=root), mutants))
-    for mutant, verdict in zip(mutants, verdicts, strict=True):
-        print(f"{verdict:<16}  {mutant.file}: {mutant.breaks}")
+        for mutant, verdict in zip(mutants, pool.map(partial(judge, root=root), mutants), strict=True):
+            print(f"{verdict:<18}  {mutant.file}: {mutant.breaks}", flush=True)
+            verdicts.append(verdict)
     count = verdicts.count("caught")
     print(f"{count} of {len(mutants)} caught")
     return count == len(mutants)

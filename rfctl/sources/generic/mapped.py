@@ -83,7 +83,8 @@ class Mapped(Source):
                 self._read(decode_part(raw, _decode), top, raw, result)
             except UnparsedError as problem:
                 refused.append((raw, _where(self._each, place, problem)))
-        result.unparsed.extend(build_unparsed(refused, partial(self._alone, repaired)))
+        if refused:
+            result.unparsed.extend(build_unparsed(refused, partial(self._alone, self._around(repaired))))
         return result
 
     def _elements(self, body: bytes) -> list[bytes]:
@@ -94,10 +95,14 @@ class Mapped(Source):
             raise UnparsedError("there is no list of messages at `each`")
         return [bytes(element) for element in decode_part(elements, _decode_list)]
 
-    def _alone(self, body: bytes, elements: Sequence[bytes]) -> bytes:
-        """Return the body with only these messages in it, so that they can be parsed again."""
+    def _around(self, body: bytes) -> bytes:
+        """Return the body without its messages: to make many of it must not read all of them each time."""
+        return body if self._each is None else replace_raw(body, self._each.steps, b"[]")
+
+    def _alone(self, around: bytes, elements: Sequence[bytes]) -> bytes:
+        """Return a body with only these messages in it, so that they can be parsed again."""
         listed = b"[" + b",".join(elements) + b"]"
-        return body if self._each is None else replace_raw(body, self._each.steps, listed)
+        return around if self._each is None else replace_raw(around, self._each.steps, listed)
 
     def _read(self, element: Any, top: Any, raw: bytes, result: ParseResult) -> None:
         facts = {

@@ -353,7 +353,7 @@ async def test_refused_message_leaves_no_list_without_its_index(
 async def test_message_whose_id_may_not_be_marked_is_not_stored(
     connection: Connection, limited: Connection
 ) -> None:
-    """Redis 6.2 cannot be asked about a key: there it is stored, and handed over once at most."""
+    """Of Redis 7: before, no user may read a key and not write it, and so the look at the ids is refused first."""
     others = [f"~{other}" for other in PATTERNS if other != "rfctl:ids*"]
     await connection.call("ACL", "SETUSER", "limited", "resetkeys", *others, "~rfctl:ids", "%R~rfctl:ids:*")
     with pytest.raises(CredentialsRefusedError):

@@ -11,6 +11,7 @@ from starlette.requests import Request as HttpRequest
 from rfctl.errors import ReplyError
 from rfctl.ingest.group_commit import GroupCommit
 from rfctl.ingest.receiver import Receiver
+from rfctl.ingest.rejections import RejectedError
 from rfctl.model.message import Message, Unparsed
 from rfctl.model.stored import Added
 from rfctl.sources.contract import ParseResult, Request, ServedSource, Source
@@ -80,6 +81,15 @@ async def test_request_that_will_come_again_is_not_in_quarantine() -> None:
         with pytest.raises(ReplyError):
             await receiver.receive("salon", build_request(b"{}"))
     assert store.done == []
+
+
+@pytest.mark.parametrize("part", [b"{}", b"[]", b"[{}]"])
+async def test_body_of_a_hundred_thousand_parts_is_not_parsed(part: bytes) -> None:
+    store = FakeStore()
+    body = b"[" + b",".join([part] * 100_001) + b"]"
+    with pytest.raises(RejectedError, match="objects and arrays") as problem:
+        await build_receiver(store).receive("salon", build_request(body))
+    assert (problem.value.status, store.done) == (413, [])
 
 
 async def test_messages_are_stored_first_and_the_rest_without_secrets() -> None:

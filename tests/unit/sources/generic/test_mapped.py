@@ -16,6 +16,7 @@ from rfctl.sources.contract import ParseResult, Request, Source, UnparsedError
 from rfctl.sources.generic.config import GenericConfig, check_mapping
 from rfctl.sources.generic.mapped import Mapped
 from rfctl.sources.generic.node_form import sign
+from rfctl.sources.parsing import decode_part
 from tests.support.recorded import ANY_JSON, Case, cases, survived
 
 CASES = cases("mapped")
@@ -260,3 +261,18 @@ def test_a_strange_header_is_refused_and_never_a_crash(auth: str, header: bytes)
 def test_a_get_is_refused_and_nothing_needs_to_be_hidden() -> None:
     assert source().handshake(Request("GET", "/", "", {}, b"")) is None
     assert source().redact(b'{"a": 1}') == b'{"a": 1}'
+
+
+def test_many_unreadable_messages_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is kept by itself, and to build its body costs nothing by the others."""
+    sizes: list[int] = []
+
+    def decode(raw: bytes, decoder: Any) -> Any:
+        sizes.append(len(raw))
+        return decode_part(raw, decoder)
+
+    monkeypatch.setattr("rfctl.sources.generic.json_path.decode_part", decode)
+    body = b'{"line":"l1","data":{"list":[' + b",".join([b"[]"] * 2000) + b"]}}"
+    kept = source(LISTED).parse(body).unparsed
+    assert [each.body for each in kept] == [b'{"line":"l1","data":{"list":[[]]}}'] * 2000
+    assert sum(sizes) < 30 * len(body)
