@@ -12,6 +12,8 @@ from rfctl.sinks.contract import DeliveryError
 from tests.support.life import ANNA, BORIS, SINK, Life, SinkKind, call_until_answered
 from tests.support.waiting import until
 
+OFTEN = 100
+"""More answers of a kind than any scene asks for: an answer counts again when the lease ran out before it was stored."""
 ALL_KINDS: tuple[SinkKind, ...] = ("receiver", "list", "stream")
 
 
@@ -112,7 +114,7 @@ async def retry(life: Life) -> None:
 
 
 async def dead_letter(life: Life) -> None:
-    life.receiver.answers = {"a1": [DeliveryError("never", final=True) for _ in range(3)]}
+    life.receiver.answers = {"a1": [DeliveryError("never", final=True) for _ in range(OFTEN)]}
     await life.hand_over(ANNA, "a1", "a2")
     life.plan.arm("forwarder")
     life.start_forwarder()
@@ -122,10 +124,11 @@ async def dead_letter(life: Life) -> None:
 
 
 async def requeue(life: Life) -> None:
-    life.receiver.answers = {"a1": [DeliveryError("never", final=True)]}
+    life.receiver.answers = {"a1": [DeliveryError("never", final=True) for _ in range(OFTEN)]}
     await life.hand_over(ANNA, "a1")
     life.start_forwarder()
     await until(life.read_dead)
+    life.receiver.answers = {}
     life.plan.arm("operator", "forwarder")
     [letter] = await call_until_answered(life.store("operator").dead_letters.list_newest)
     await call_until_answered(lambda: life.store("operator").dead_letters.retry(letter))
@@ -155,7 +158,7 @@ async def trim(life: Life) -> None:
 async def pause(life: Life) -> None:
     """The receiver asks for a pause until it has one; the operator resumes the sink, once."""
     paused, pauses = life.store("operator").paused_sinks, life.store().paused_sinks
-    life.receiver.answers = {"a1": [DeliveryError("gone", pause=True) for _ in range(100)]}
+    life.receiver.answers = {"a1": [DeliveryError("gone", pause=True) for _ in range(OFTEN)]}
     await life.hand_over(ANNA, "a1", "a2")
     life.plan.arm("forwarder")
     life.start_forwarder()

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import os
 from collections import Counter
 from collections.abc import Sequence
 
@@ -19,6 +18,7 @@ import pytest
 
 from rfctl.store.address import RedisAddress
 from rfctl.store.connection import Connection
+from tests.faults.extent import IS_WHOLE, group_modes
 from tests.faults.scenarios import SCENARIOS, Scenario
 from tests.support.failing import MODES, FailingConnection, FaultPlan, Mode
 from tests.support.life import SinkKind, living
@@ -29,8 +29,6 @@ CASES = [(scenario, kind) for scenario in SCENARIOS for kind in scenario.kinds]
 
 
 PLACES_OF_A_CALL = 2
-IS_WHOLE = os.environ.get("TEST_FAULTS") == "all"
-MODE_GROUPS: tuple[tuple[Mode, ...], ...] = tuple((mode,) for mode in MODES) if IS_WHOLE else (MODES,)
 
 
 def choose_positions(calls: Sequence[str], *, is_whole: bool = IS_WHOLE) -> list[int]:
@@ -86,7 +84,7 @@ class Stage:
 
 
 @pytest.mark.parametrize(("scenario", "kind"), CASES, ids=[f"{case.name}-{kind}" for case, kind in CASES])
-@pytest.mark.parametrize("modes", MODE_GROUPS, ids="-".join)
+@pytest.mark.parametrize("modes", group_modes(MODES), ids="-".join)
 @pytest.mark.timeout(900)
 async def test_failure_of_any_call_loses_doubles_and_stops_nothing(
     server: RedisServer, scenario: Scenario, kind: SinkKind, modes: tuple[Mode, ...]

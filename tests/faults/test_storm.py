@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.extent import IS_WHOLE
 from tests.faults.storm import print_report, run_storm
 from tests.faults.verdict import Arrivals, Row, judge, take_once
 from tests.support.servers import KINDS
 from tests.support.traffic import SentMessage
 
 SENT = {"7": [SentMessage("7", id_, "t") for id_ in ("a", "b", "c")]}
-SECONDS, SEED = 20, 8
+SECONDS, SEED = 30 if IS_WHOLE else 10, 8
 
 
 @pytest.mark.timeout(300)

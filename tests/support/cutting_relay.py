@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, Self
@@ -83,7 +82,11 @@ class CuttingRelay:
         await self._server.wait_closed()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there, back = await asyncio.open_connection("127.0.0.1", self._port)
+        try:
+            there, back = await asyncio.open_connection("127.0.0.1", self._port)
+        except BaseException:
+            writer.transport.abort()
+            raise
         line = _Line(self._cut, writer, back)
         for work in (line.pass_requests(reader), line.pass_answers(there)):
             task = asyncio.create_task(work)
@@ -107,13 +110,16 @@ class _Line:
 
     async def _pass(self, reader: asyncio.StreamReader, pass_on: Callable[[bytes], None]) -> None:
         buffer = b""
-        with contextlib.suppress(OSError):
+        try:
             while data := await reader.read(65_536):
                 buffer += data
                 while (end := find_end(buffer)) is not None:
                     pass_on(buffer[:end])
                     buffer = buffer[end:]
-        self._close()
+        except OSError:
+            pass
+        finally:
+            self._close()
 
     def _pass_request(self, request: bytes) -> None:
         self._requests += 1
