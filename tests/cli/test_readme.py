@@ -146,7 +146,7 @@ def test_a_sink_of_ones_own_delivers(server: RedisServer, tmp_path: Path) -> Non
             wait_until(out.read_text)
         finally:
             daemon.end()
-    assert re.fullmatch(r"now \d+-\d+ QUIETLY\n", out.read_text())
+    assert re.fullmatch(r"now msg_[0-9a-f]{24} QUIETLY\n", out.read_text())
 
 
 def test_readme_payload_is_the_one_of_the_http_sink() -> None:
