@@ -225,7 +225,8 @@ async def scan_members(connection: Connection, key: str) -> AsyncIterator[list[s
 
 def _split(additions: Sequence[Addition]) -> Iterator[list[Addition]]:
     """Yield the messages in their order, as many at a time as one call stores."""
-    page, size = [], 0
+    page: list[Addition] = []
+    size = 0
     for addition in additions:
         length = len(addition.message.text) + len(addition.message.metadata)
         if page and (len(page) == MOST_MESSAGES or size + length > MOST_BYTES):
