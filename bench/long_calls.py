@@ -69,13 +69,13 @@ async def trim_by_number(store: Store, connection: Connection) -> str:
     return await _trim(store, connection, retention_s=86_400, retention_entries=0)
 
 
-async def _trim(store: Store, connection: Connection, **limits: int) -> str:
+async def _trim(store: Store, connection: Connection, *, retention_s: int, retention_entries: int) -> str:
     for _ in range(60):
         await connection.call("EVAL", FILL_STREAM, 0, 10_000)
     await connection.call("XGROUP", "CREATE", store.shards[0].out, "bot", "$")
     await asyncio.sleep(0.01)
     await reset_times(connection)
-    return f"{await store.output.trim(**limits)} entries"
+    return f"{await store.output.trim(retention_s=retention_s, retention_entries=retention_entries)} entries"
 
 
 async def discard_pages(store: Store, connection: Connection) -> str:
