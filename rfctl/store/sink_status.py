@@ -1,7 +1,7 @@
 """The status of each sink: what was delivered, what waits, whether it is paused and why, and which daemon delivers.
 
-Nothing is scanned: it takes three short pipelines a shard, and three more for each sink that fails there. The facts are
-those of the consumer groups, and of the keys that lua/shared/delivery.lua writes. Redis cannot always tell the lag of a
+Nothing is scanned, and no message is read: it takes two short pipelines a shard, a call for each sink there, and three more
+for one that fails. The facts are those of the consumer groups, and of the keys that lua/shared/delivery.lua writes. Redis cannot always tell the lag of a
 group (after deletions, and before version 7); it is None then, never a guess.
 """
 
@@ -18,6 +18,7 @@ from rfctl.store.output_stream import ConsumerGroup
 from rfctl.store.paused_sinks import Pause
 from rfctl.store.pending import PendingSummary
 from rfctl.store.retry_queue import RetryCause, merge_causes, read_retry_cause
+from rfctl.store.stream_pages import StreamPages
 
 if TYPE_CHECKING:
     from rfctl.store.connection import Command, Connection
@@ -259,21 +260,17 @@ async def _read_oldest(
     readers: Sequence[_Reader],
     groups: Mapping[str, _Reader],
 ) -> list[int | None]:
-    """Return for each sink when the oldest entry that it has not finished was handed over, Unix ms."""
-    commands: list[Command] = []
+    """Return for each sink when the oldest entry that it has not finished was handed over, Unix ms.
+
+    Only ids are read: an entry may be long.
+    """
+    firsts: list[str | None] = []
     for sink, reader in zip(sinks, readers, strict=True):
-        if reader.unacknowledged and sink.group in groups:
-            commands.append(("XPENDING", shard.out, sink.group))
+        if not sink.group:
+            firsts.append(None)
+        elif reader.unacknowledged and sink.group in groups:
+            _, smallest, *_ = replies.array(await connection.call("XPENDING", shard.out, sink.group))
+            firsts.append(replies.text(smallest))
         else:
-            commands.append(("XRANGE", shard.out, f"({reader.last}", "+", "COUNT", 1))
-    answers = await connection.calls(commands)
-    return [_first_ms(answer) if sink.group else None for sink, answer in zip(sinks, answers, strict=True)]
-
-
-def _first_ms(reply: object) -> int | None:
-    """Return the time in the first id of XPENDING's [count, smallest id, …] or XRANGE's [[id, fields]]."""
-    items = replies.array(reply)
-    if not items:
-        return None
-    first = replies.text(items[1] if isinstance(items[0], int) else replies.stream_entry(items[0])[0])
-    return int(first.partition("-")[0]) if first else None
+            firsts.append(await StreamPages(connection, shard.out, items=2).find_first_id(f"({reader.last}"))
+    return [int(first.partition("-")[0]) if first else None for first in firsts]

@@ -61,6 +61,11 @@ class StreamPages:
             async for entry in self.oldest_first(end=newest[0][0]):
                 yield entry
 
+    async def find_first_id(self, start: str = "-") -> str | None:
+        """Return the id of the first entry from `start` on, None at the end. Raises RfctlError."""
+        page = await self._read(start, "+", "oldest", limit=1)
+        return page[0][0] if page else None
+
     async def _read(self, start: str, end: str, order: str, limit: int = _MOST_ENTRIES) -> list[RawEntry]:
         args: list[bytes | str | int] = [start, end, order, limit, _MOST_BYTES, self.items, self.measured]
         no_clock = ShardKeys("", self.key)  # the script reads none, so any shard will do

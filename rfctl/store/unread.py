@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rfctl.errors import ReplyError, RightsMissingError
 from rfctl.store import replies
 from rfctl.store.keys import ShardKeys
+from rfctl.store.stream_pages import StreamPages
 
 if TYPE_CHECKING:
     from rfctl.store.connection import Connection
@@ -27,17 +28,12 @@ class UnreadStream:
 
 
 async def read_unread_stream(connection: Connection, shards: Sequence[ShardKeys]) -> UnreadStream:
-    """Measure the output stream of every shard, in two short pipelines. Raises RfctlError."""
-    commands = [
-        command
-        for shard in shards
-        for command in (("XLEN", shard.out), ("XRANGE", shard.out, "-", "+", "COUNT", 1))
-    ]
-    answers = await connection.calls(commands)
-    firsts = [entry_id for answer in answers[1::2] for entry_id, _ in replies.stream_entries(answer)]
+    """Measure the output stream of every shard; no entry is read. Raises RfctlError."""
+    lengths = await connection.calls([("XLEN", shard.out) for shard in shards])
+    firsts = [await StreamPages(connection, shard.out, items=2).find_first_id() for shard in shards]
     return UnreadStream(
-        entries=sum(map(replies.integer, answers[::2])),
-        oldest_ms=min((int(entry_id.partition("-")[0]) for entry_id in firsts), default=None),
+        entries=sum(map(replies.integer, lengths)),
+        oldest_ms=min((int(first.partition("-")[0]) for first in firsts if first), default=None),
         bytes=await _measure(connection, shards),
     )
 

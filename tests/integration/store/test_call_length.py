@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from rfctl.model.message import Message
+from rfctl.observe.snapshot import take_snapshot
+from rfctl.store import ConfiguredSink, replies
 from rfctl.store.address import RedisAddress
 from rfctl.store.connection import Connection
 from rfctl.store.keys import ShardKeys
@@ -74,3 +76,28 @@ async def test_hand_over_of_large_batches_takes_few_a_call(timed: Connection, cl
         more = handed_over.more
     assert counts == [1] * 5
     assert len(await rig.collect()) == 5
+
+
+async def test_snapshot_reads_no_message(connection: Connection) -> None:
+    """A daemon takes one every minute: it must not hold what waits there, however large."""
+    rig = make_rig(connection, max_size=2)
+    await rig.add([message(0, "x" * 1_000_000), message(1, "x" * 1_000_000)])
+    await rig.add([message(2, "x" * 1_000_000, "79000000000")])
+    for sinks in (
+        [],
+        [ConfiguredSink("crm", "http", "rfctl:crm"), ConfiguredSink("other", "http", "rfctl:other")],
+    ):
+        before = await read_bytes_out(connection)
+        snapshot = await take_snapshot(rig.store, sinks)
+        await rig.store.pending_counts(limit=10)
+        assert await read_bytes_out(connection) - before < 200_000
+        assert (snapshot.pending.batches, snapshot.pending.out_length) == (1, 1)
+        assert [status.oldest_ms is not None for status in snapshot.sinks] == [True] * len(sinks)
+        await rig.store.output.ensure_groups(["rfctl:crm"])
+    assert snapshot.unread is None
+
+
+async def read_bytes_out(connection: Connection) -> int:
+    """Return how many bytes the server has sent to its clients."""
+    lines = replies.text(await connection.call("INFO", "stats")).splitlines()
+    return next(int(line.partition(":")[2]) for line in lines if line.startswith("total_net_output_bytes:"))
