@@ -62,7 +62,7 @@ def _removal(orphan: OrphanedGroup) -> str:
     return where + "; ".join(
         [
             redis_cli("XGROUP", "DESTROY", shard.out, group_name(orphan.sink)),
-            redis_cli("DEL", keys.waiting, keys.retry, keys.attempts, keys.bodies, keys.lease),
+            redis_cli("DEL", *keys.all),
             redis_cli("HDEL", shard.common.paused, orphan.sink),
         ]
     )
