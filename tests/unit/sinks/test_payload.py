@@ -43,7 +43,7 @@ def delivery(*messages: Message, text: str = "") -> Delivery:
     entry = {name: value.encode() for name, value in fields.items()} | {
         "messages": b"[" + b",".join(items) + b"]"
     }
-    return Delivery("1790000005001-0", decode_merged("1790000005001-0", entry))
+    return Delivery("msg_5f0c9a2e41d7b36a8c20e9f4", decode_merged("1790000005001-0", entry))
 
 
 TWO = delivery(message("Hello,", "wamid.1"), message("a haircut please", "wamid.2"))
