@@ -31,6 +31,9 @@ DESTINATIONS = [
     "crm",
     "bot:{phone}",
     "pushed",
+    "s",
+    "inbox",
+    "copy",
 ]
 """The key of the tests' own clock, and keys that sinks of tests fill."""
 
@@ -56,17 +59,16 @@ def connecting_with_least_rights() -> Iterator[None]:
 
 
 def _patch(patched: pytest.MonkeyPatch) -> None:
-    originals: dict[str, Any] = {
-        name: getattr(Connection, name) for name in ("open", "call", "calls", "close")
-    }
+    originals: dict[str, Any] = {name: getattr(Connection, name) for name in ("call", "calls", "close")}
+    open_any: Any = Connection.__dict__["open"].__func__
 
-    def open_as_user(address: RedisAddress, **more: Any) -> Connection:
+    def open_as_user(cls: type[Connection], address: RedisAddress, **more: Any) -> Connection:
         if "@" in address.url or not address.url.startswith("redis://127.0.0.1"):
-            return cast(Connection, originals["open"](address, **more))
+            return cast(Connection, open_any(cls, address, **more))
         own = replace(address, url=address.url.replace("//", f"//{USER}:{PASSWORD}@"))
-        connection: Any = originals["open"](own, **more)
+        connection: Any = open_any(cls, own, **more)
         connection.address = address
-        connection.as_test = originals["open"](address)
+        connection.as_test = open_any(Connection, address)
         return cast(Connection, connection)
 
     def choose(name: str) -> Any:
@@ -83,7 +85,7 @@ def _patch(patched: pytest.MonkeyPatch) -> None:
             await originals["close"](other)
         await originals["close"](connection)
 
-    patched.setattr(Connection, "open", staticmethod(open_as_user))
+    patched.setattr(Connection, "open", classmethod(open_as_user))
     patched.setattr(Connection, "call", choose("call"))
     patched.setattr(Connection, "calls", choose("calls"))
     patched.setattr(Connection, "close", close)

@@ -119,7 +119,7 @@ async def test_key_that_a_slower_daemon_would_move_back_stays(connection: Connec
     store = Store(connection, Keyspace(4))
     await store.claim_layout()
     with pytest.raises(Exception, match="the layout is not 4/1a any more"):
-        await connection.run("move_key", rig.shards[0], [COMMON.layout, "a", "b"], ["4/1a"])
+        await connection.run("move_key", rig.shards[0], [COMMON.layout, "rfctl:a", "rfctl:b"], ["4/1a"])
     await check(rig, store)
 
 
