@@ -62,7 +62,7 @@ def _patch(patched: pytest.MonkeyPatch) -> None:
     originals: dict[str, Any] = {name: getattr(Connection, name) for name in ("call", "calls", "close")}
     open_any: Any = Connection.__dict__["open"].__func__
 
-    def open_as_user(cls: type[Connection], address: RedisAddress, **more: Any) -> Connection:
+    def open_as_user(cls: type[Connection], address: RedisAddress, /, **more: Any) -> Connection:
         if "@" in address.url or not address.url.startswith("redis://127.0.0.1"):
             return cast(Connection, open_any(cls, address, **more))
         own = replace(address, url=address.url.replace("//", f"//{USER}:{PASSWORD}@"))
