@@ -67,8 +67,8 @@ async def test_message_behind_a_paused_sink_is_shown_until_it_is_delivered(
 ) -> None:
     async with HttpReceiver() as receiver:
         operator = Operator(tmp_path, server.url, **crm(receiver.url))
+        await operator.run("pause", "crm", "--why", "it moves")  # a turn that has begun would still deliver
         async with operator.daemon() as daemon:
-            await operator.run("pause", "crm", "--why", "it moves")
             await say(daemon, "where is it?")
             await until(lambda: connection.call("XLEN", "rfctl:out"))
             shown = await operator.run("inspect", PHONE)

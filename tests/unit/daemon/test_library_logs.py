@@ -39,6 +39,7 @@ async def main():
     await asyncio.sleep(0.01)
 
 asyncio.run(main())
+logs.flush(30)
 """
 
 
