@@ -125,6 +125,7 @@ class Storm:
     def __init__(self, server: RedisServer, relay: Relay, daemons: list[Serve], dice: random.Random) -> None:
         self._server, self._relay, self._daemons, self._dice = server, relay, daemons, dice
         self._locks = {daemon.port: asyncio.Lock() for daemon in daemons} | {0: asyncio.Lock()}
+        self._slots = asyncio.Semaphore(2)
         self.counts: Counter[str] = Counter()
         self.own_ends: list[str] = []
 
@@ -136,13 +137,17 @@ class Storm:
         ]  # fmt: skip
         async with asyncio.TaskGroup() as raging:
             while time.monotonic() < until:
+                await self._slots.acquire()  # on a slow machine more and more faults would wait for their turn
                 raging.create_task(self._count(self._dice.choice(faults)))
                 await asyncio.sleep(0.4 + self._dice.random() * 2)
         for daemon in self._daemons:
             await self._start_again(daemon)
 
     async def _count(self, fault: Callable[[], Awaitable[None]]) -> None:
-        await fault()
+        try:
+            await fault()
+        finally:
+            self._slots.release()
         self.counts[fault.__name__.strip("_").replace("_", " ")] += 1
 
     async def _kill_daemon(self) -> None:
