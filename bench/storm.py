@@ -31,7 +31,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 
 async def bounded(options: argparse.Namespace, evidence: Path) -> int:
-    async with asyncio.timeout(options.seconds + 2 * SETTLING_S + 60):
+    async with asyncio.timeout(2 * options.seconds + 5 * SETTLING_S):
         report = await run_storm(
             seconds=options.seconds, seed=options.seed, kind=KINDS[options.server], evidence=evidence
         )

@@ -137,7 +137,9 @@ class Storm:
         ]  # fmt: skip
         async with asyncio.TaskGroup() as raging:
             while time.monotonic() < until:
-                await self._slots.acquire()  # on a slow machine more and more faults would wait for their turn
+                await (
+                    self._slots.acquire()
+                )  # on a slow machine more and more faults would wait for their turn
                 raging.create_task(self._count(self._dice.choice(faults)))
                 await asyncio.sleep(0.4 + self._dice.random() * 2)
         for daemon in self._daemons:
@@ -269,12 +271,15 @@ async def connected(server: RedisServer) -> AsyncIterator[Connection]:
 
 
 async def settle(connection: Connection, people: People, crm: Crm, receiver: HttpReceiver) -> Arrivals:
-    """Return what has come once nothing is missing, or when the time to settle is over."""
-    deadline = time.monotonic() + SETTLING_S
+    """Return what has come once nothing is missing, or when nothing more has come for the time to settle."""
+    deadline, count = time.monotonic() + SETTLING_S, 0
     while True:
         receiver.seen.clear()
         receiver.taken.clear()
         arrivals = await read_arrivals(connection, crm.taken)
+        before, count = count, sum(map(len, arrivals.sinks.values()))
+        if count > before:
+            deadline = time.monotonic() + SETTLING_S
         if Verdict(people.sent, arrivals).is_complete() or time.monotonic() > deadline:
             return arrivals
         await asyncio.sleep(1)
