@@ -41,10 +41,7 @@ def findings(snapshot: Snapshot) -> list[Finding]:
         *find_batch_problems(snapshot),
         *find_missing_rights(snapshot.missing_rights, snapshot.user),
         *_for_the_operator(snapshot),
-        *(
-            Finding(drift.code, "warning", "", drift.fact, drift.fix)
-            for drift in find_drift(snapshot.daemons)
-        ),
+        *find_drift(snapshot.daemons),
     ]
 
 

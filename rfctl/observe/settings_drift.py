@@ -6,20 +6,12 @@ import hashlib
 import socket
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
 
+from rfctl.observe.finding import Finding
 from rfctl.store import DaemonRecord
 from rfctl.text import counted
 
 _HASH_CHARS = 12
-
-
-class Drift(NamedTuple):
-    """What a finding says: its code, its fact and its fix."""
-
-    code: Literal["reload_refused", "settings_edited", "log_lines_lost"]
-    fact: str
-    fix: str
 
 
 def hash_file(text: bytes) -> str:
@@ -27,7 +19,7 @@ def hash_file(text: bytes) -> str:
     return hashlib.sha256(text).hexdigest()[:_HASH_CHARS]
 
 
-def find_drift(daemons: Sequence[DaemonRecord], host: str | None = None) -> Iterator[Drift]:
+def find_drift(daemons: Sequence[DaemonRecord], host: str | None = None) -> Iterator[Finding]:
     """Yield what is wrong between the settings and the daemons; files are compared for those of this host alone."""
     host = host or socket.gethostname()
     for daemon in daemons:
@@ -35,14 +27,20 @@ def find_drift(daemons: Sequence[DaemonRecord], host: str | None = None) -> Iter
         reload_it = f"kill -HUP {daemon.pid}, or systemctl reload rfctl"
         if daemon.reload_refused:
             fact = f"{name} has refused its new settings, and runs on the old ones: {daemon.reload_refused}"
-            yield Drift("reload_refused", fact, f"mend them (rfctl config check), then {reload_it}")
+            yield Finding(
+                "reload_refused", "warning", "", fact, f"mend them (rfctl config check), then {reload_it}"
+            )
         elif daemon.host == host and (edited := _list_edited(daemon.files)):
             fact = f"{name} runs on older settings: {', '.join(edited)} has changed since it was read"
-            yield Drift("settings_edited", fact, f"rfctl config check, then {reload_it}")
+            yield Finding("settings_edited", "warning", "", fact, f"rfctl config check, then {reload_it}")
         if daemon.lost_log_lines:
             fact = f"{name} has lost {counted(daemon.lost_log_lines, 'line')} of its log"
-            yield Drift(
-                "log_lines_lost", fact, "see who reads its stderr, and whether the disk of the log is full"
+            yield Finding(
+                "log_lines_lost",
+                "warning",
+                "",
+                fact,
+                "see who reads its stderr, and whether the disk of the log is full",
             )
 
 
