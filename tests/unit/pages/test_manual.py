@@ -14,6 +14,7 @@ import pytest
 import rfctl
 from rfctl.cli.app import load_all_commands
 from rfctl.config.options import list_options
+from rfctl.daemon.readiness import list_reasons
 from rfctl.errors import EXIT_STATUSES
 from rfctl.sources.registry import SPECS as SOURCES
 from rfctl.store.keys import Keyspace, ShardKeys
@@ -125,6 +126,12 @@ def test_every_reason_stands_there() -> None:
     listed = text("rfctl.7").partition(".Ss Reasons\n")[2].partition(".El")[0]
     reasons = {"quiet", "max-wait", "flush", "shutdown", "size", "bypass", "company", "source", "empty"}
     assert set(re.findall(r"(?m)^\.It (\S+)$", listed)) == reasons
+
+
+def test_every_word_why_a_daemon_is_not_ready_stands_there() -> None:
+    listed = text("rfctl.7").partition(".Ss Why a daemon is not ready\n")[2].partition(".El")[0]
+    words = [word for line in re.findall(r"(?m)^\.It (.+)$", listed) for word in line.split(" , ")]
+    assert sorted(words) == sorted(list_reasons())
 
 
 def test_every_field_of_a_merged_message_stands_there() -> None:
