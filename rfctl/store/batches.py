@@ -182,16 +182,17 @@ class Batches:
         return [replies.data(item) for item in replies.array(items)]
 
     async def peek(self, batch_key: str) -> Batch | None:
-        """Read one batch at one moment; None when there is none."""
+        """Read one batch at one moment; None when there is none. It writes nothing, also after a jump of the clock."""
         shard = self._home(batch_key)
         keys = [shard.due, shard.batch_prefix + batch_key]
-        now, due, *items = replies.array(await self._connection.run("peek", shard, keys, [batch_key]))
+        due, *items = replies.array(await self._connection.run("peek", shard, keys, [batch_key]))
         if not items:
             return None
         raw, due_ms = [replies.data(item) for item in items], replies.integer(due)
         messages = [decode_item(item) for item in raw]
         phone = messages[0].phone or batch_key
-        return Batch(phone, messages, raw, None if due_ms < 0 else due_ms, replies.integer(now))
+        now_ms = await self._connection.now_ms(shard)
+        return Batch(phone, messages, raw, None if due_ms < 0 else due_ms, now_ms)
 
     async def find_batches(self, phone: str, chat: str | None = None) -> list[str]:
         """Return the keys of a phone's pending batches, the oldest first; `chat` narrows, "" is the one-to-one chat.
