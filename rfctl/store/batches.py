@@ -6,7 +6,7 @@ and names their answers. It decides nothing: how long to wait comes with each me
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from rfctl.store.connection import Connection
 
 _LAST_MSG_LIVES_MS = 86_400_000
-_INDEX_PAGE = 500
 MOST_MESSAGES, MOST_BYTES = 64, 262_144
 """What one call stores at most, or a single larger message: Redis serves nobody else meanwhile."""
 _HANDED_A_CALL = 50
@@ -212,16 +211,6 @@ class Batches:
         entries = await self._connection.call("ZRANGEBYLEX", shard.phones, *phone_range(phone))
         pairs = [split_phone_entry(entry) for entry in replies.texts(entries)]
         return [batch_key for owner, batch_key in pairs if owner == phone]
-
-
-async def scan_members(connection: Connection, key: str) -> AsyncIterator[list[str]]:
-    """Yield the members of a sorted set, page by page, by cursor: places in it change meanwhile."""
-    cursor, is_begun = "0", False
-    while cursor != "0" or not is_begun:
-        reply = await connection.call("ZSCAN", key, cursor, "COUNT", _INDEX_PAGE)
-        position, page = replies.array(reply)
-        cursor, is_begun = replies.text(position), True
-        yield replies.texts(replies.array(page)[::2])
 
 
 def _split(additions: Sequence[Addition]) -> Iterator[list[Addition]]:
