@@ -111,6 +111,16 @@ class RedisCannotNowError(RfctlError):
         self.code = code
 
 
+class OlderDaemonError(RedisCannotNowError):
+    """A daemon of an older layout is alive: the data cannot be taken along before it ends."""
+
+
+class CanaryError(RfctlError):
+    """The canary's message did not come through, although Redis has answered no error."""
+
+    exit_status = TEMPORARY
+
+
 class ReplyError(RfctlError):
     """Redis answered an error for which there is no class of its own. `code` is the word that it begins with."""
 

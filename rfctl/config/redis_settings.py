@@ -39,7 +39,8 @@ class RedisSettings(Section):
         ge=0,
         le=1024,
         description="Number of hash tags over which rfctl spreads its keys; 0 means plain names. Every process on one Redis "
-        "needs the same number. Change it only while nothing is pending.",
+        "needs the same number. Change it only while nothing is pending. With shards, an id is remembered in one of them: "
+        "see Ids of messages in rfctl(7).",
     )
     prefix: str = Field(
         "",

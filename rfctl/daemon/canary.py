@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from rfctl.batching import Batcher, BatchingRules, Policy, Timers
 from rfctl.daemon.preflight import Preflight, check_needed_rights
-from rfctl.errors import GroupMissingError, RfctlError
+from rfctl.errors import CanaryError, GroupMissingError
 from rfctl.model.message import Message
 from rfctl.store import DeliveryQueue, ShardKeys, Store
 from rfctl.store.probe import MissingRight
@@ -61,7 +61,7 @@ class Canary:
         [added] = await Batcher(scratch, _RULES).add([message])
         handed_over = await scratch.batches.drain("flush")
         if not (added.added and handed_over.batches):
-            raise RfctlError("a message that was stored on keys of its own was not handed over")
+            raise CanaryError("a message that was stored on keys of its own was not handed over")
 
     async def _receive(self, scratch: Store, shard: ShardKeys) -> None:
         queue = scratch.deliveries(_SINK)
@@ -74,12 +74,12 @@ class Canary:
             await queue.open()
             count = await self._deliver(queue)
         if not count:
-            raise RfctlError("a message that was handed over on keys of its own could not be read")
+            raise CanaryError("a message that was handed over on keys of its own could not be read")
 
     async def _deliver(self, queue: DeliveryQueue) -> int:
         """Acknowledge what is there; returns how many messages."""
         if not await queue.lease(self._daemon_id, _LEASE_MS):
-            raise RfctlError("another daemon has the lease of this daemon's own canary")
+            raise CanaryError("another daemon has the lease of this daemon's own canary")
         entries = await queue.read_new(10, 1, self._daemon_id) or []
         for entry in entries:
             await queue.acknowledge(entry.batch_key, entry.id)

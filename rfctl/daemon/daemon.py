@@ -168,6 +168,7 @@ class Daemon:
                 host_file.write,
             ),
             on_death=self._components.canary.forget,
+            read_requests=self._components.receiver.rejections.tally.read,
         )
         watch = Watch(self._components, self._readiness, self._build_record, self._notifier)
         self._start_task(watch.run(self._stopping))

@@ -18,7 +18,7 @@ from rfctl.config.fingerprint import compute_fingerprint
 from rfctl.config.settings import Settings
 from rfctl.errors import RfctlError
 from rfctl.observe import logging as logs
-from rfctl.store import LAYOUT_VERSION, DaemonRecord, Daemons
+from rfctl.store import LAYOUT_VERSION, DaemonRecord, Daemons, RecentRequests
 from rfctl.text import mask_urls
 from rfctl.timing import sleep_or_stop
 
@@ -61,8 +61,8 @@ def build_record(
 class Heartbeat:
     """Writes a daemon's record, and deletes those of the dead.
 
-    `turn_age_ms` returns the age of the last turn. `after` runs after each beat, `on_death` with the id of each daemon
-    whose record was deleted.
+    `turn_age_ms` returns the age of the last turn, `read_requests` what became of the last requests. `after` runs after
+    each beat, `on_death` with the id of each daemon whose record was deleted.
     """
 
     def __init__(
@@ -72,12 +72,14 @@ class Heartbeat:
         turn_age_ms: Callable[[], int],
         after: Sequence[Callable[[], Awaitable[None]]] = (),
         on_death: Callable[[str], Awaitable[None]] | None = None,
+        read_requests: Callable[[], dict[str, RecentRequests]] = dict,
     ) -> None:
         self._daemons = daemons
         self._record = record
         self._turn_age_ms = turn_age_ms
         self._after = after
         self._on_death = on_death
+        self._read_requests = read_requests
 
     def reconfigure(self, record: DaemonRecord) -> None:
         """Write another record from now on: that of a reload. The time of the start stays."""
@@ -90,7 +92,9 @@ class Heartbeat:
         self._record = msgspec.structs.replace(self._record, reload_refused=mask_urls(why))
 
     async def _write_record(self) -> None:
-        record = msgspec.structs.replace(self._record, lost_log_lines=logs.lost_lines())
+        record = msgspec.structs.replace(
+            self._record, lost_log_lines=logs.lost_lines(), recent_requests=self._read_requests()
+        )
         written = await self._daemons.write(record, age_ms=self._turn_age_ms())
         # A reload may have changed the record meanwhile.
         self._record = msgspec.structs.replace(

@@ -33,12 +33,15 @@ _REASONS: tuple[tuple[type[errors.RfctlError], str], ...] = (
     (errors.ClusterNodeError, "cluster-node"),
     (errors.EvictingRedisError, "evicting"),
     (errors.OtherLayoutError, "layout"),
+    (errors.OlderDaemonError, "layout"),
     (errors.SettingsConflictError, "settings-conflict"),
+    (errors.SettingsError, "settings"),
+    (errors.CanaryError, "canary"),
     (errors.RedisUnreachableError, "redis-away"),
 )
 _REASONS_BY_CODE = {
     "OOM": "full", "READONLY": "read-only", "MISCONF": "disk", "LOADING": "loading", "BUSY": "busy",
-    "NOREPLICAS": "no-replicas", "MASTERDOWN": "read-only", "CLUSTERDOWN": "cluster", "TRYAGAIN": "cluster",
+    "NOREPLICAS": "no-replicas", "MASTERDOWN": "read-only", "UNBLOCKED": "read-only", "CLUSTERDOWN": "cluster", "TRYAGAIN": "cluster",
 }  # fmt: skip
 _REASONS_BY_FINDING = {
     "processor_missing": "no-processor", "sink_unserved": "no-forwarder", "delivery_stalled": "stalled-sink", "sink_stalled": "stalled-sink",
@@ -51,9 +54,15 @@ _ROLES = ("processor_missing", "sink_unserved")
 
 def name_reason(problem: errors.RfctlError) -> str:
     """Return the word for a failure of Redis, as strangers get it."""
-    if isinstance(problem, errors.RedisCannotNowError):
-        return _REASONS_BY_CODE.get(problem.code, "redis-error")
+    if isinstance(problem, errors.RedisCannotNowError) and problem.code:
+        return _REASONS_BY_CODE.get(problem.code, UNKNOWN)
     return next((word for kind, word in _REASONS if isinstance(problem, kind)), UNKNOWN)
+
+
+def list_reasons() -> set[str]:
+    """Return every word by which a daemon says that it is not ready."""
+    words = {word for _, word in _REASONS}
+    return {STARTING, STALLED, UNKNOWN, *words, *_REASONS_BY_CODE.values(), *_REASONS_BY_FINDING.values()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,7 +89,9 @@ class Receiver:
             self._check_unverified_sender(served, http)
         max_bytes = max(served.max_body_bytes, self._max_body_bytes)
         with HeldBody(http, self._budget, max_bytes, served.name) as held:
-            return await self._receive_body(served, _build_request(http, await held.read()))
+            response = await self._receive_body(served, _build_request(http, await held.read()))
+        self.rejections.tally.count_accepted(served.name)
+        return response
 
     async def _receive_body(self, served: ServedSource, request: Request) -> Response:
         if served.verified and not served.source.verify(request, self._now_ms()):

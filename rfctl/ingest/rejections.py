@@ -14,6 +14,7 @@ from typing import Any, Literal
 import structlog
 
 from rfctl.errors import BadRequestError
+from rfctl.ingest.tally import Tally
 from rfctl.store.counters import Counters
 
 _log = structlog.get_logger("ingest")
@@ -85,10 +86,14 @@ class Rejections:
         self._counters = counters
         self._clock = clock
         self._logged: dict[tuple[str, str], _Logged] = {}
+        self.tally = Tally(clock)
+        """How many requests of each source were accepted and rejected lately."""
 
     def record(self, reason: Reason, problem: str, *, source: str = "", **fields: Any) -> None:
         """Count a rejected request, and log it unless the log has it. `problem` is one line; `fields` are of the log."""
         self._counters.mark(f"rejected:{reason}:{source}" if source else f"rejected:{reason}")
+        if source:
+            self.tally.count_rejected(source, reason)
         logged = self._logged.get((reason, source))
         now = self._clock()
         if logged is None or now - logged.since_s >= _WINDOW_S:

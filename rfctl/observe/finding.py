@@ -9,7 +9,7 @@ Code = Literal[
     "writes_refused", "redis_unseen", "right_missing", "eviction_enabled", "eviction_partial", "persistence_disabled",
     "aof_torn", "redis_emptied", "daemons_unknown", "processor_missing", "settings_conflict", "settings_differ",
     "sink_unserved", "sink_paused", "sink_failing", "sink_foreign", "group_orphaned", "group_unread", "stream_unread",
-    "dead_letters", "quarantined_requests", "reload_refused", "settings_edited", "log_lines_lost",
+    "dead_letters", "quarantined_requests", "requests_rejected", "reload_refused", "settings_edited", "log_lines_lost",
     "sink_stalled", "messages_missing", "batch_set_aside", "batches_missing", "lists_unclaimed",
 ]  # fmt: skip
 Severity = Literal["error", "warning"]
@@ -20,7 +20,7 @@ class Finding:
     """One thing that an operator should look at.
 
     `code` is its kind, and stays the same. With severity `error` messages do not get through; a `warning` can wait.
-    `subject` is the sink or the group that it is about, "" for all of rfctl. `fix` is what to do next, in one line.
+    `subject` is the sink, the group or the source that it is about, "" for all of rfctl. `fix` is what to do next, in one line.
     """
 
     code: Code

@@ -8,6 +8,7 @@ from rfctl.observe.batches import find_batch_problems
 from rfctl.observe.daemons import find_daemon_faults, find_settings_differences
 from rfctl.observe.deliveries import find_delivery_faults
 from rfctl.observe.finding import Code, Finding, Severity
+from rfctl.observe.requests import find_rejected_requests
 from rfctl.observe.server import (
     find_emptying,
     find_missing_rights,
@@ -40,6 +41,7 @@ def findings(snapshot: Snapshot) -> list[Finding]:
         *find_unread_stream(snapshot),
         *find_batch_problems(snapshot),
         *find_missing_rights(snapshot.missing_rights, snapshot.user),
+        *find_rejected_requests(snapshot.daemons),
         *_for_the_operator(snapshot),
         *find_drift(snapshot.daemons),
     ]

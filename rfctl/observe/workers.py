@@ -22,7 +22,7 @@ def find_unread_groups(snapshot: Snapshot) -> Iterator[Finding]:
         if _is_silent(group, snapshot.pending.out_length):
             silent.setdefault(group.name, []).append(group)
     for name, groups in silent.items():
-        yield _about_unread(name, groups, snapshot.server.where)
+        yield _about_unread(name, groups, snapshot)
 
 
 def _is_silent(group: ConsumerGroup, entries: int) -> bool:
@@ -32,14 +32,23 @@ def _is_silent(group: ConsumerGroup, entries: int) -> bool:
     return group.idle_ms > _SILENT_MS and bool(group.lag or group.pending)
 
 
-def _about_unread(name: str, groups: Sequence[ConsumerGroup], redis: str) -> Finding:
+def _about_unread(name: str, groups: Sequence[ConsumerGroup], snapshot: Snapshot) -> Finding:
     idle = [group.idle_ms for group in groups if group.idle_ms is not None]
     how = f"no worker has asked for {duration(min(idle))}" if idle else "it has no worker"
     fact = f"group {name}: nobody reads it, {how}: {describe_left(count_pending(groups), 'left')}"
     where = f", on each of {len(groups)} shards" if len(groups) > 1 else ""
     command = redis_cli("XGROUP", "DESTROY", groups[0].stream, name)
-    fix = f"start its workers; or give them up{where}, in {redis}: {command}"
+    sinks = [status.sink.name for status in snapshot.sinks if status.sink.group == name]
+    fix = f"start its workers; or give them up{_first(sinks)}{where}, in {snapshot.server.where}: {command}"
     return Finding("group_unread", "warning", name, fact, fix)
+
+
+def _first(sinks: Sequence[str]) -> str:
+    """Say what comes before the group is destroyed: the group of a sink in the settings is made again within seconds."""
+    if not sinks:
+        return ""
+    names = " and ".join(f"sinks.{name}" for name in sinks)
+    return f": take {names} out of the settings of every daemon and reload, then"
 
 
 def find_unread_stream(snapshot: Snapshot) -> Iterator[Finding]:

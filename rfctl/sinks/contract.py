@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from rfctl.errors import ANSWER_IS_NO, RfctlError
 from rfctl.model.delivery import Delivery
+from rfctl.text import mask_urls
 
 if TYPE_CHECKING:
     from rfctl.section import Example
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
 
 
 class DeliveryError(RfctlError):
-    """The receiver has not taken the message. `fact` says why, in one line without secrets; operators read it.
+    """The receiver has not taken the message. `fact` says why, in one line; operators read it.
+
+    It is kept in Redis, and shown by `stats` and `dead`. A library, a program or a receiver may have put a URL into it:
+    the secrets of each URL are masked here, where a failure becomes text, as the log masks them.
 
     `retry_after_ms` is the wait that the receiver asked for. `final` makes the message a dead letter, because no later
     attempt can succeed. `pause` stops all deliveries of the sink until `rfctl resume`: the receiver wants no message any
@@ -40,7 +44,7 @@ class DeliveryError(RfctlError):
         pause: bool = False,
         next: str = "",  # noqa: A002
     ) -> None:
-        super().__init__(fact, next=next)
+        super().__init__(mask_urls(fact), next=next)
         self.retry_after_ms = retry_after_ms
         self.final = final
         self.pause = pause

@@ -4,7 +4,7 @@ from rfctl.store.address import RedisAddress
 from rfctl.store.aside import AsideBatch, AsideBatches
 from rfctl.store.batch_keys import batch_key_of, dedupe_key, is_hashed
 from rfctl.store.batches import Addition, BatchOptions
-from rfctl.store.daemons import DaemonRecord, Daemons
+from rfctl.store.daemons import DaemonRecord, Daemons, RecentRequests
 from rfctl.store.dead_letters import Attempt, DeadLetter
 from rfctl.store.deliveries import DeliveryQueue, group_name
 from rfctl.store.keys import LAYOUT_VERSION, Keyspace, ShardKeys
@@ -43,6 +43,7 @@ __all__ = [
     "Person",
     "QuarantinedHead",
     "QuarantinedRequest",
+    "RecentRequests",
     "RedisAddress",
     "RetryCause",
     "ServerInfo",

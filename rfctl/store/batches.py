@@ -6,7 +6,7 @@ and names their answers. It decides nothing: how long to wait comes with each me
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from rfctl.store.connection import Connection
 
 _LAST_MSG_LIVES_MS = 86_400_000
-_INDEX_PAGE = 500
 MOST_MESSAGES, MOST_BYTES = 64, 262_144
 """What one call stores at most, or a single larger message: Redis serves nobody else meanwhile."""
 _HANDED_A_CALL = 50
@@ -182,16 +181,17 @@ class Batches:
         return [replies.data(item) for item in replies.array(items)]
 
     async def peek(self, batch_key: str) -> Batch | None:
-        """Read one batch at one moment; None when there is none."""
+        """Read one batch at one moment; None when there is none. It writes nothing, also after a jump of the clock."""
         shard = self._home(batch_key)
         keys = [shard.due, shard.batch_prefix + batch_key]
-        now, due, *items = replies.array(await self._connection.run("peek", shard, keys, [batch_key]))
+        due, *items = replies.array(await self._connection.run("peek", shard, keys, [batch_key]))
         if not items:
             return None
         raw, due_ms = [replies.data(item) for item in items], replies.integer(due)
         messages = [decode_item(item) for item in raw]
         phone = messages[0].phone or batch_key
-        return Batch(phone, messages, raw, None if due_ms < 0 else due_ms, replies.integer(now))
+        now_ms = await self._connection.now_ms(shard)
+        return Batch(phone, messages, raw, None if due_ms < 0 else due_ms, now_ms)
 
     async def find_batches(self, phone: str, chat: str | None = None) -> list[str]:
         """Return the keys of a phone's pending batches, the oldest first; `chat` narrows, "" is the one-to-one chat.
@@ -211,16 +211,6 @@ class Batches:
         entries = await self._connection.call("ZRANGEBYLEX", shard.phones, *phone_range(phone))
         pairs = [split_phone_entry(entry) for entry in replies.texts(entries)]
         return [batch_key for owner, batch_key in pairs if owner == phone]
-
-
-async def scan_members(connection: Connection, key: str) -> AsyncIterator[list[str]]:
-    """Yield the members of a sorted set, page by page, by cursor: places in it change meanwhile."""
-    cursor, is_begun = "0", False
-    while cursor != "0" or not is_begun:
-        reply = await connection.call("ZSCAN", key, cursor, "COUNT", _INDEX_PAGE)
-        position, page = replies.array(reply)
-        cursor, is_begun = replies.text(position), True
-        yield replies.texts(replies.array(page)[::2])
 
 
 def _split(additions: Sequence[Addition]) -> Iterator[list[Addition]]:

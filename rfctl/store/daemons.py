@@ -21,6 +21,13 @@ FORGET_MS = 600_000
 """A daemon that starts every second must not fill Redis with its records."""
 
 
+class RecentRequests(msgspec.Struct, frozen=True):
+    """How many requests of a source were accepted within the last ten minutes, and how many rejected, by reason."""
+
+    accepted: int
+    rejected: dict[str, int]
+
+
 class DaemonRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One daemon as it describes itself. Times are Unix ms by the clock of Redis; waits in ms.
 
@@ -28,7 +35,7 @@ class DaemonRecord(msgspec.Struct, frozen=True, kw_only=True):
     `reloaded_ms` is the last reload, 0 for none. `reload_refused` says why the last one was refused, "" if it was not.
     `output` is its output stream, `split_by` what keeps a phone's batches apart, `sinks` the type of each sink that it
     would deliver to. A daemon of an earlier version leaves these empty. `is_rolling_out` is set while an operator
-    changes the settings of all daemons one after another.
+    changes the settings of all daemons one after another. `recent_requests` has the sources with rejected requests.
     """
 
     id: str
@@ -52,6 +59,7 @@ class DaemonRecord(msgspec.Struct, frozen=True, kw_only=True):
     output: str = ""
     sinks: dict[str, str] = {}
     is_rolling_out: bool = False
+    recent_requests: dict[str, RecentRequests] = {}
     layout: int = 1
     """The version of the layout that it reads and writes; a daemon of layout 1 does not name it."""
     started_ms: int = 0

@@ -82,7 +82,7 @@ async def check_claimable_layout(connection: Connection, keyspace: Keyspace) -> 
 async def claim_layout(connection: Connection, keyspace: Keyspace) -> None:
     """Write the layout down at the first start, and take older data along.
 
-    Raises OtherLayoutError when there is another layout, and RedisCannotNowError while an older daemon is alive.
+    Raises OtherLayoutError when there is another layout, and OlderDaemonError while an older daemon is alive.
     """
     keys = keyspace.common
     layout = await read_layout(connection, keys)

@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from rfctl.errors import OtherLayoutError, RedisCannotNowError
+from rfctl.errors import OlderDaemonError, OtherLayoutError
 from rfctl.store import replies
 from rfctl.store.batch_heads import read_heads
-from rfctl.store.batches import scan_members
 from rfctl.store.daemons import Daemons
 from rfctl.store.keys import Keyspace, ShardKeys
+from rfctl.store.scans import scan_members
 from rfctl.store.slots import shard_tags
 
 if TYPE_CHECKING:
@@ -31,12 +31,12 @@ _NAMES = ("rapid-fire:", "last-msg:", "rfctl:")
 
 
 async def refuse_beside_older_daemons(connection: Connection, keyspace: Keyspace) -> None:
-    """Raise RedisCannotNowError while a daemon of layout 1 is alive: it would go on writing to the old places."""
+    """Raise OlderDaemonError while a daemon of layout 1 is alive: it would go on writing to the old places."""
     alive = await Daemons(connection, keyspace.all()[0]).list_alive()
     older = [record for record in alive if record.layout < 2]
     if older:
         who = ", ".join(f"{record.host} (pid {record.pid}, version {record.version})" for record in older)
-        raise RedisCannotNowError(
+        raise OlderDaemonError(
             f"an older rfctl still runs on Redis at {connection.address.shown()}: {who}",
             set_by=connection.address.set_by,
             next="stop it: then its batches, messages and ids are taken along",

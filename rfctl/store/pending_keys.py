@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING
 
 from rfctl.store import replies
-from rfctl.store.batches import scan_members
 from rfctl.store.keys import ShardKeys
+from rfctl.store.scans import scan_members
 
 if TYPE_CHECKING:
     from rfctl.store.connection import Connection

@@ -16,9 +16,9 @@ import msgspec
 
 from rfctl.store import replies
 from rfctl.store.batch_keys import is_hashed, is_plain
-from rfctl.store.batches import scan_members
 from rfctl.store.keys import Keyspace, ShardKeys
 from rfctl.store.phone_index import split_phone_entry
+from rfctl.store.scans import scan_members
 
 if TYPE_CHECKING:
     from rfctl.store.connection import Connection

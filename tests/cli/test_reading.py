@@ -14,7 +14,7 @@ from rfctl.store.address import RedisAddress
 from rfctl.store.connection import Connection
 from rfctl.store.rights import build_rights
 from tests.support.batching import make_rig
-from tests.support.keys import COMMON
+from tests.support.keys import COMMON, SHARD
 from tests.support.processes import rfctl
 from tests.support.servers import RedisServer
 from tests.support.users import list_denials, make_user
@@ -63,6 +63,16 @@ def test_reading_command_tries_no_write(
     assert (result.returncode, result.stderr) == (0, "")
     assert [what for what in list_denials(server) if not what.startswith("client")] == []
     assert read_all(server) == before
+
+
+@pytest.mark.parametrize("line", READING[:5], ids=lambda line: " ".join(line))
+def test_reading_command_leaves_a_jump_of_the_clock_to_others(
+    server: RedisServer, tmp_path: Path, reader: str, line: list[str]
+) -> None:
+    with server.client() as client:
+        seconds, _ = client.time()
+        client.hset(SHARD.clock, "seen", (int(seconds) + 3600) * 1000)
+    test_reading_command_tries_no_write(server, tmp_path, reader, line)
 
 
 def read_all(server: RedisServer) -> dict[str, bytes]:

@@ -1,4 +1,4 @@
-"""What is generated: config.example.toml, the lists of rfctl.toml(5), and the line of rights in rfctl(7).
+"""What is generated: config.example.toml, the lists of rfctl.toml(5), and in rfctl(7) the line of rights and the findings.
 
 `python -m tests.support.documents --write` writes them anew; a test fails when one of them is out of date.
 """
@@ -13,6 +13,7 @@ from pathlib import Path
 
 from rfctl.config.example import render_example
 from rfctl.config.options import Option, list_options
+from rfctl.observe.catalogue import CATALOGUE
 from rfctl.store.keys import Keyspace
 from rfctl.store.rights import build_rights
 
@@ -21,6 +22,7 @@ EXAMPLE = ROOT / "config.example.toml"
 MANUAL = ROOT / "man" / "rfctl.toml.5"
 CONCEPTS = ROOT / "man" / "rfctl.7"
 _RIGHTS = re.compile(r"(?s)(\.Ss Rights in Redis\n.*?\.Bd -literal -offset 2n\n).*?(\.Ed\n)")
+_FINDINGS = re.compile(r"(?s)(\.Ss Findings\n.*?\.Bl -tag -width Ds\n).*?(\.El\n)")
 _LIST = ".Bl -tag -width Ds\n"
 _SECTION = re.compile(r"(?ms)^\.Sh \[([^]]+)\]\n(.*?)(?=^\.Sh )")
 
@@ -30,6 +32,16 @@ def rights_text(page: str) -> str:
     line = build_rights(Keyspace(), 0).grant("rfctl").replace("-@", "\\-@")
     folded = "\n".join(textwrap.wrap(line, 76, break_long_words=False, break_on_hyphens=False))
     return _RIGHTS.sub(lambda match: f"{match[1]}{folded}\n{match[2]}", page)
+
+
+def findings_text(page: str) -> str:
+    """Return the page with the list of findings made anew."""
+    entries = [
+        f".It {code} Pq {meaning.severity}\n"
+        + "".join(f"{line}\n" for line in _lines(f"{meaning.what} {meaning.remedy}"))
+        for code, meaning in CATALOGUE.items()
+    ]
+    return _FINDINGS.sub(lambda match: f"{match[1]}{''.join(entries)}{match[2]}", page)
 
 
 def manual_text(page: str) -> str:
@@ -46,12 +58,17 @@ def _with_list(text: str, section: str) -> str:
 
 def _entry(option: Option) -> str:
     lines = [f".It {option.name.rpartition('.')[2]}"]
-    lines += [_escape(sentence) for sentence in re.split(r"(?<=[.!?]) ", option.about)]
+    lines += _lines(option.about)
     lines.append(".br")
     if option.only:
         lines.append(f"For: {', '.join(option.only)}.")
     lines += [f"Type: {option.kind}.", f"Default: {default_of(option)}."]
     return "\n".join(lines)
+
+
+def _lines(text: str) -> list[str]:
+    """Return each sentence on a line of its own, as mdoc wants it."""
+    return [_escape(sentence) for sentence in re.split(r"(?<=[.!?]) ", text)]
 
 
 def _escape(line: str) -> str:
@@ -72,7 +89,7 @@ def documents() -> dict[Path, str]:
     return {
         EXAMPLE: render_example(),
         MANUAL: manual_text(MANUAL.read_text()),
-        CONCEPTS: rights_text(CONCEPTS.read_text()),
+        CONCEPTS: findings_text(rights_text(CONCEPTS.read_text())),
     }
 
 

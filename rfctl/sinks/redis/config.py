@@ -36,7 +36,7 @@ class ListConfig(PayloadSection, SinkConfig):
         validate_default=True,
         description="Key in the same Redis; rfctl fills in {company}, {phone}, {channel} and {account}. For stream, empty "
         "means the output stream itself, for workers with a consumer group of their own. With redis.shards every shard has "
-        "a key of its own: KEY:{0}, KEY:{1} and so on.",
+        "a key of its own: KEY:{3} or, where KEY is a:b, a:{3}:b. rfctl(7) has the numbers.",
         examples=["messages:{company}"],
     )
 

@@ -131,6 +131,8 @@ async def test_daemon_beside_a_living_older_one_waits_and_says_so(
             assert "an older rfctl still runs" in waiting["problem"]
             assert "h (pid 7, version 0.1.0)" in waiting["problem"]
             assert client.get("rfctl:shards") == str(shards)
+            lost = await asyncio.to_thread(daemon.wait_for_event, "readiness_lost")
+            assert lost["reason"] == "layout", "an operator looks for an error of Redis otherwise"
             client.hdel("rfctl:daemons", "old")
             await asyncio.to_thread(daemon.wait_for_event, "readiness_gained")
         assert client.get("rfctl:shards") == f"{shards}/2"

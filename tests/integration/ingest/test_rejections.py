@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from rfctl.daemon.daemon import Daemon
+from rfctl.observe import Finding, findings
 from rfctl.sources.generic.node_form import BATCHED
 from rfctl.store.connection import Connection
 from tests.conftest import configure, running
@@ -115,6 +116,37 @@ async def test_every_rejected_request_is_counted_with_the_time_of_the_last(
         ended = await connection.now_ms(SHARD)
         assert [name for name in expected if not began - 1 <= times[name] <= ended] == []
         assert {name for name in totals if name.startswith("rejected:")} == expected
+
+
+async def test_source_whose_requests_are_all_rejected_is_a_finding(
+    server: RedisServer, tmp_path: Path
+) -> None:
+    sources = '[sources.tg]\ntype = "telegram"\nsecrets = ["hush"]\n[sources.generic]\n'
+    async with running(configuration(server.url, tmp_path, sources)) as service, client(service) as http:
+
+        async def find() -> list[Finding]:
+            return [
+                finding
+                for finding in findings(await service._components.take_snapshot())
+                if finding.code == "requests_rejected"
+            ]
+
+        for number in range(20):
+            body = {"from": "7", "message": "x", "messageId": str(number)}
+            assert (await http.post(BATCHED, json=body)).status_code == 200
+            assert (await http.post("/webhook/tg", content=b"{}")).status_code == 401
+            assert (await http.post("/webhook/nobody", content=b"{}")).status_code == 404
+
+        token = {**JSON, "X-Telegram-Bot-Api-Secret-Token": "hush"}
+        poll = await http.post("/webhook/tg", content=b'{"update_id": 1, "poll": {}}', headers=token)
+        assert poll.status_code == 200
+
+        async def is_found() -> bool:
+            return bool(current := await find()) and "20 of 21 requests" in current[0].fact
+
+        await until(is_found)
+        [finding] = await find()
+        assert (finding.subject, "signature 20" in finding.fact) == ("tg", True)
 
 
 async def test_half_bodies_leave_a_bounded_room_which_comes_back(server: RedisServer, tmp_path: Path) -> None:

@@ -96,6 +96,18 @@ async def test_open_batch_keeps_its_remaining_wait_over_a_jump(
 
 
 @pytest.mark.parametrize("jump_s", JUMPS_S)
+async def test_look_at_a_batch_shows_the_remaining_wait_and_settles_no_jump(
+    daemons: list[Rig], times: Times, jump_s: int
+) -> None:
+    first, _ = daemons
+    await say(first, "a")
+    await times.jump(jump_s)
+    before = await times.step_ms()
+    assert 0 < await remaining_ms(first) <= WAIT_MS + 2000
+    assert await times.step_ms() == before
+
+
+@pytest.mark.parametrize("jump_s", JUMPS_S)
 async def test_ids_stay_known_over_a_jump(daemons: list[Rig], times: Times, jump_s: int) -> None:
     first, second = daemons
     assert await say(first, "a")

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from rfctl.model.message import Message
-from rfctl.store import Addition, batch_key_of, dedupe_key, replies
+from rfctl.store import Addition, Keyspace, batch_key_of, dedupe_key, replies
 from rfctl.store.connection import Connection
 from tests.support.batching import Rig, make_rig
 from tests.support.clock import VirtualClock
@@ -51,6 +51,27 @@ async def test_id_is_remembered_for_the_whole_window(
         await rig.add([message(number)])
     await clock.advance(age_ms - age_ms // 8 * 8)
     assert not await is_taken(rig, 1)
+
+
+@pytest.mark.parametrize("shards", [0, 4])
+async def test_id_whose_phone_becomes_another_is_taken_once_in_each_shard(
+    connection: Connection, shards: int
+) -> None:
+    """A script writes in one slot alone: the mark of an id lies in the shard of its batch. So it comes twice at most."""
+    rig = make_rig(connection, shards)
+    phones = ["7", next(str(number) for number in range(8, 99) if is_elsewhere(rig, "7", str(number)))]
+    ids = [
+        Message(phone=phone, text="x", id="1", channel="generic", id_scope=("shop",))
+        for phone in [*phones, *phones]
+    ]
+    taken = [(await rig.add([message]))[0].added for message in ids]
+    assert taken == [True, bool(shards), False, False]
+
+
+def is_elsewhere(rig: Rig, phone: str, other: str) -> bool:
+    """Say whether two phones lie in two shards; without shards, any two will do."""
+    keyspace = Keyspace(len(rig.shards))
+    return not rig.shards[1:] or keyspace.index_of(phone) != keyspace.index_of(other)
 
 
 async def test_id_is_forgotten_and_its_memory_freed_behind_the_window(

@@ -89,7 +89,11 @@ def test_findings_by_which_no_message_gets_through_make_it_unready(
 
 def test_every_failure_of_redis_has_a_word_of_its_own() -> None:
     words = {code: name_reason(errors.RedisCannotNowError("x", code=code)) for code in CANNOT_NOW}
-    assert {code for code, word in words.items() if word == "redis-error"} == {"UNBLOCKED"}
+    assert "redis-error" not in words.values(), words
+    assert name_reason(errors.OlderDaemonError("x")) == "layout"
+    assert name_reason(errors.OtherLayoutError("x")) == "layout"
+    assert name_reason(errors.CanaryError("x")) == "canary"
+    assert name_reason(errors.SettingsError(["redis.url: it has no such database"])) == "settings"
     assert name_reason(errors.RightsMissingError("x")) == "rights"
     assert name_reason(errors.CredentialsRefusedError("x")) == "credentials"
     assert name_reason(errors.KeyTakenError("x")) == "wrong-type"

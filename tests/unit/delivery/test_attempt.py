@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections.abc import Callable
 
 import pytest
 
@@ -23,6 +24,7 @@ from rfctl.errors import RedisUnreachableError
 from rfctl.model.delivery import Delivery
 from rfctl.sinks.contract import DeliveryError
 from rfctl.store import StreamEntry
+from rfctl.text import mask_url
 
 POLICY = RetryPolicy(retry_delays_ms=(100, 200, 300))
 FIELDS = [b"phone", b"7", b"text", b"hello"]
@@ -77,6 +79,29 @@ def test_outcome_of_every_failure_follows_the_policy(
         assert outcome == DeadLettered(problem)
     else:
         assert outcome == Failed(problem, max(100 * (attempts + 1), retry_after_ms))
+
+
+@pytest.mark.parametrize(
+    "problem",
+    [
+        lambda text: DeliveryError(text),
+        lambda text: DeliveryError(text, final=True),
+        lambda text: DeliveryError(text, pause=True),
+        lambda text: OSError(text),
+    ],
+)
+@pytest.mark.parametrize(
+    "url", ["amqp://bot:hunter2@mq/x", "https://h.example/hook?token=abcdef0123456789abcdef"]
+)
+async def test_password_in_a_url_is_in_no_outcome(problem: Callable[[str], Exception], url: str) -> None:
+    """What is kept of a failure is read by everybody who may see `stats` and `dead`."""
+    outcome = await attempt_delivery(raising(problem(f"no route to {url}, again")), entry(), POLICY, "")
+    assert isinstance(outcome, Failed | DeadLettered | PauseRequested)
+    for text in (outcome.problem.fact, str(outcome.problem)):
+        assert "no route to" in text
+        assert mask_url(url) in text
+        assert "hunter2" not in text
+        assert "abcdef" not in text
 
 
 async def test_error_of_the_sink_is_judged_by_the_attempts_before() -> None:

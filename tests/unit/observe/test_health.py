@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
 
 from rfctl.observe import findings
 from rfctl.observe.snapshot import Snapshot
+from rfctl.observe.workers import find_unread_groups
 from rfctl.store import (
     ConfiguredSink,
     ConsumerGroup,
@@ -57,6 +59,18 @@ def test_unread_group_on_several_shards_is_one_finding_with_the_sum() -> None:
     assert "on each of 3 shards, in redis://127.0.0.1:1/0: redis-cli XGROUP DESTROY" in line
 
 
+def test_group_of_a_sink_in_the_settings_is_given_up_there_first() -> None:
+    pending = PendingSummary(
+        0, 0, 0, 0, None, None, {}, 3, groups=[ConsumerGroup("rfctl:out", "bots", 3, 0, None)]
+    )
+    configured = ConfiguredSink("workers", "stream", "bots", forwarded=False)
+    [finding] = find_unread_groups(dataclasses.replace(look(sinks=[crm(sink=configured)]), pending=pending))
+    assert finding.fix == (
+        "start its workers; or give them up: take sinks.workers out of the settings of every daemon and reload, then, "
+        "in redis://127.0.0.1:1/0: redis-cli XGROUP DESTROY rfctl:out bots"
+    )
+
+
 def test_a_name_that_a_shell_would_act_on_is_quoted() -> None:
     [line] = about(ConsumerGroup("rfctl:out", "b; rm x", 1, 0, None))
     assert "XGROUP DESTROY rfctl:out 'b; rm x'" in line
@@ -75,7 +89,7 @@ def crm(**parts: Any) -> SinkStatus:
         "delivered": 0, "failures": 0, "dead": 0, "lag": 0, "unacknowledged": 0, "phones_waiting": 0, "messages_waiting": 0,
         "oldest_ms": None, "next_retry_ms": None, "paused": None, "leased_by": ("d",), "unserved_shards": 0,
     }  # fmt: skip
-    return SinkStatus(ConfiguredSink("crm", "http", "rfctl:crm"), **(quiet | parts))
+    return SinkStatus(**({"sink": ConfiguredSink("crm", "http", "rfctl:crm")} | quiet | parts))
 
 
 ALIVE = DaemonRecord(id="d", host="h", pid=1, version="0", role="all")

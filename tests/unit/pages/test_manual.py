@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 import rfctl
 from rfctl.cli.app import load_all_commands
 from rfctl.config.options import list_options
+from rfctl.daemon.readiness import list_reasons
 from rfctl.errors import EXIT_STATUSES
+from rfctl.observe.finding import Code
 from rfctl.sources.registry import SPECS as SOURCES
 from rfctl.store.keys import Keyspace, ShardKeys
 from rfctl.store.rights import build_rights
@@ -125,6 +128,33 @@ def test_every_reason_stands_there() -> None:
     listed = text("rfctl.7").partition(".Ss Reasons\n")[2].partition(".El")[0]
     reasons = {"quiet", "max-wait", "flush", "shutdown", "size", "bypass", "company", "source", "empty"}
     assert set(re.findall(r"(?m)^\.It (\S+)$", listed)) == reasons
+
+
+def test_every_word_why_a_daemon_is_not_ready_stands_there() -> None:
+    listed = text("rfctl.7").partition(".Ss Why a daemon is not ready\n")[2].partition(".El")[0]
+    words = [word for line in re.findall(r"(?m)^\.It (.+)$", listed) for word in line.split(" , ")]
+    assert sorted(words) == sorted(list_reasons())
+
+
+def test_every_finding_stands_there_with_its_severity() -> None:
+    listed = text("rfctl.7").partition(".Ss Findings\n")[2].partition(".El")[0]
+    entries = dict(re.findall(r"(?m)^\.It (\S+) Pq (\S+)$", listed))
+    assert set(entries) == set(get_args(Code))
+    assert made_findings() == entries.items(), "the rules say something else than the manual"
+
+
+def made_findings() -> set[tuple[str, str]]:
+    """Return code and severity of each finding that a rule makes."""
+    return {
+        (argument(call, 0), argument(call, 1))
+        for path in (Path(rfctl.__file__).parent / "observe").glob("*.py")
+        for call in ast.walk(ast.parse(path.read_text()))
+        if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "Finding"
+    }
+
+
+def argument(call: ast.Call, place: int) -> str:
+    return str(ast.literal_eval(call.args[place]))
 
 
 def test_every_field_of_a_merged_message_stands_there() -> None:

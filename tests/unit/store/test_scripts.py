@@ -79,6 +79,12 @@ def test_only_the_clock_reads_the_time() -> None:
     assert readers == [f"{CLOCK}.lua"]
 
 
+def test_verb_that_only_reads_goes_by_no_clock(verb: str) -> None:
+    """After a jump of the server's clock a verb with a clock is run again after a write, which readers may not do."""
+    script = ScriptLibrary().script(verb)
+    assert not (script.reads_clock and "no-writes" in script.text.partition("\n")[0])
+
+
 def test_another_clock_takes_the_place_of_the_servers(verb: str) -> None:
     text = ScriptLibrary(INCLUDE).script(verb).text
     assert "'TIME'" not in text
