@@ -9,7 +9,7 @@ import errno
 import gc
 import os
 import sys
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,6 +21,8 @@ import typer
 from rfctl.errors import INTERRUPTED, CannotWriteError, UsageError
 
 if TYPE_CHECKING:
+    import asyncio
+
     from rfctl.cli.output import Output
     from rfctl.config.environment import Environment
     from rfctl.config.loader import Configuration
@@ -133,14 +135,20 @@ def invocation(ctx: typer.Context) -> Invocation:
     return run
 
 
-def run_loop(work: Coroutine[Any, Any, Result]) -> Result:
-    """Run a coroutine to its end, with the garbage collector that `main` has stopped for the start."""
+def run_loop(
+    work: Coroutine[Any, Any, Result], loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None
+) -> Result:
+    """Run a coroutine to its end, with the garbage collector that `main` has stopped for the start.
+
+    `loop_factory` makes another event loop than asyncio's.
+    """
     import asyncio
 
     if not gc.isenabled():
         gc.freeze()  # what was imported stays to the end
         gc.enable()
-    return asyncio.run(work)
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        return runner.run(work)
 
 
 def _close_stdout() -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from rfctl.cli.context import invocation, run_loop
-from rfctl.daemon import run_process
+from rfctl.daemon import find_loop_factory, run_process
 from rfctl.observe import logging as logs
 
 
@@ -42,4 +42,5 @@ def serve(
     configuration = run.configuration(flags)
     log = configuration.settings.log
     logs.configure(level=log.level, format=log.format, mask=log.mask)
-    run_loop(run_process(configuration, lambda: run.configuration(flags), is_rolling_out=rollout))
+    work = run_process(configuration, lambda: run.configuration(flags), is_rolling_out=rollout)
+    run_loop(work, find_loop_factory())

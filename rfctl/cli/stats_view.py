@@ -116,11 +116,14 @@ def _daemon_table(daemons: Sequence[DaemonRecord], now_ms: int) -> Any:
             str(daemon.pid),
             daemon.role,
             daemon.listener or "-",
+            daemon.event_loop.partition(" ")[0] or "-",
             duration(max(0, now_ms - daemon.turned_ms)),
         )
         for daemon in daemons
     ]
-    return build_table(("daemon", "pid", "role", "listener", "last turn"), rows, right=frozenset({1, 4}))
+    return build_table(
+        ("daemon", "pid", "role", "listener", "loop", "last turn"), rows, right=frozenset({1, 5})
+    )
 
 
 def _sink_table(snapshot: Snapshot) -> Any:

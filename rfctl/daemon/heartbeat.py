@@ -16,6 +16,7 @@ from rfctl.assembly.sinks import list_forwarded_sinks
 from rfctl.assembly.store import build_keyspace
 from rfctl.config.fingerprint import compute_fingerprint
 from rfctl.config.settings import Settings
+from rfctl.daemon.event_loop import name_event_loop
 from rfctl.errors import RfctlError
 from rfctl.observe import logging as logs
 from rfctl.store import LAYOUT_VERSION, DaemonRecord, Daemons, RecentRequests
@@ -55,6 +56,7 @@ def build_record(
         sinks={name: sink.type for name, sink in list_forwarded_sinks(settings).items()},
         is_rolling_out=is_rolling_out,
         layout=LAYOUT_VERSION,
+        event_loop=name_event_loop(asyncio.get_running_loop()),
     )
 
 

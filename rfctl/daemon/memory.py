@@ -1,9 +1,10 @@
-"""How the C library keeps memory that is free again."""
+"""How memory is kept: by the C library, and by Python's garbage collector."""
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 
 _M_MMAP_THRESHOLD = -3
 _MMAP_FROM_BYTES = 131_072
@@ -17,3 +18,12 @@ def return_large_blocks() -> None:
     """
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _MMAP_FROM_BYTES)
+
+
+def exempt_from_collection() -> None:
+    """Exempt all that is there now from the search for garbage: a daemon that is ready keeps it to its end.
+
+    Each full search would look at it again, and no message is taken in meanwhile.
+    """
+    gc.collect()
+    gc.freeze()

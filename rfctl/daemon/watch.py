@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from rfctl.daemon.components import Components
+from rfctl.daemon.memory import exempt_from_collection
 from rfctl.daemon.preflight import check_peers
 from rfctl.daemon.readiness import Readiness, Verdict
 from rfctl.daemon.systemd import Notifier
@@ -155,6 +156,7 @@ class Watch:
             verdict.is_ready or self._clock() - self._started_at > _SYSTEMD_WAITS_S
         ):
             self._is_start_over = True
+            exempt_from_collection()
             self._notifier.notify_ready()
 
 

@@ -33,7 +33,7 @@ class DaemonRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     `settings_hash` is that of the settings in force, `files` has the hash of each settings file as it was read.
     `reloaded_ms` is the last reload, 0 for none. `reload_refused` says why the last one was refused, "" if it was not.
-    `output` is its output stream, `split_by` what keeps a phone's batches apart, `sinks` the type of each sink that it
+    `event_loop` is the library of its event loop. `output` is its output stream, `split_by` what keeps a phone's batches apart, `sinks` the type of each sink that it
     would deliver to. A daemon of an earlier version leaves these empty. `is_rolling_out` is set while an operator
     changes the settings of all daemons one after another. `recent_requests` has the sources with rejected requests.
     """
@@ -54,6 +54,7 @@ class DaemonRecord(msgspec.Struct, frozen=True, kw_only=True):
     reloaded_ms: int = 0
     reload_refused: str = ""
     lost_log_lines: int = 0
+    event_loop: str = ""
     order: Order = "arrival"
     split_by: tuple[str, ...] = ()
     output: str = ""
