@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 
 import pytest
@@ -139,3 +140,94 @@ async def test_messages_of_an_answered_request_are_not_held_while_redis_is_silen
         await first
     store.gate.set()
     await group_commit.wait_until_idle()
+
+
+def collect_reports() -> list[dict[str, object]]:
+    """Return a list to which the loop appends what goes wrong in a callback."""
+    reports: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, report: reports.append(report))
+    return reports
+
+
+async def test_submitted_request_is_answered_once_after_redis_has_it() -> None:
+    store = FakeStore(is_open=False)
+    group_commit = GroupCommit(store)
+    answers: list[list[Added] | Exception] = []
+    group_commit.submit([message("a"), message("b")], answers.append)
+    await until(lambda: store.calls)
+    assert not answers
+    store.gate.set()
+    await group_commit.wait_until_idle()
+    assert answers == [[Added("a", True, 1, 5), Added("b", True, 1, 5)]]
+    await group_commit.close()
+    assert len(answers) == 1
+
+
+async def test_submitted_request_that_cannot_be_taken_in_is_answered_at_once() -> None:
+    group_commit = GroupCommit(FakeStore(), Bounds(pending=0))
+    answers: list[list[Added] | Exception] = []
+    group_commit.submit([message("a")], answers.append)
+    await group_commit.close()
+    group_commit.submit([message("b")], answers.append)
+    assert [type(answer) for answer in answers] == [OverloadedError, RedisUnreachableError]
+
+
+async def test_answer_that_fails_takes_no_other_answer_with_it() -> None:
+    reports = collect_reports()
+    group_commit = GroupCommit(FakeStore())
+    answers: list[list[Added] | Exception] = []
+
+    def fail(_answer: object) -> None:
+        raise ZeroDivisionError
+
+    group_commit.submit([message("a")], fail)
+    group_commit.submit([message("b")], answers.append)
+    await until(lambda: answers)
+    assert [type(report["exception"]) for report in reports] == [ZeroDivisionError]
+    assert (await group_commit.add([message("c")]))[0].added
+    await group_commit.close()
+    group_commit.submit([message("d")], fail)
+    assert len(reports) == 2
+
+
+async def test_each_request_waits_as_long_as_any_other() -> None:
+    store = FakeStore(is_open=False)
+    group_commit = GroupCommit(store, Bounds(timeout_s=0.05))
+    loop = asyncio.get_running_loop()
+    waits: dict[str, float] = {}
+
+    def submit(text: str) -> None:
+        begun = loop.time()
+        group_commit.submit([message(text)], lambda _: waits.update({text: loop.time() - begun}))
+
+    for text in ("a", "b", "c"):
+        submit(text)
+        await asyncio.sleep(0.02)
+    await until(lambda: len(waits) == 3)
+    assert min(waits.values()) >= 0.05 - time.get_clock_info("monotonic").resolution
+    assert list(waits) == ["a", "b", "c"]
+    store.gate.set()
+    await group_commit.wait_until_idle()
+
+
+async def test_request_whose_task_was_cancelled_is_not_sent() -> None:
+    store = FakeStore(is_open=False)
+    group_commit = GroupCommit(store)
+    first, second, third = await begin(group_commit, ["a"], ["b"], ["c"])
+    await until(lambda: store.calls)
+    [fourth] = await begin(group_commit, ["d"])
+    fourth.cancel()
+    await asyncio.wait({fourth})
+    store.gate.set()
+    await asyncio.gather(first, second, third)
+    await group_commit.wait_until_idle()
+    assert store.calls == [["a", "b", "c"]]
+
+
+async def test_bug_of_the_store_is_reported_and_the_next_request_is_served() -> None:
+    reports = collect_reports()
+    group_commit = GroupCommit(FakeStore(ZeroDivisionError()))
+    with pytest.raises(ZeroDivisionError):
+        await group_commit.add([message("a")])
+    assert (await group_commit.add([message("b")]))[0].added
+    assert [type(report["exception"]) for report in reports] == [ZeroDivisionError]
