@@ -1,44 +1,41 @@
 """Group commit: requests that wait at the same time share one call to Redis.
 
-While a call is on its way, the next messages gather. Each request is answered after its own result. If the answer of a
+While calls are on their way, the next messages gather. Each request is answered after its own result. If the answer of a
 call is lost, the call is sent again with the same ids. That is safe: a message id is stored once. Only messages that
 Redis acknowledged are acknowledged. A request that cannot wait any longer gets an error; it is never forgotten.
+
+`ingest.request_queue` says which requests may go: a phone has its messages in one call at a time.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import takewhile
 
 from rfctl.errors import OverloadedError, RedisUnreachableError, RfctlError
+from rfctl.ingest.request_queue import OnAnswer, Request, RequestQueue
 from rfctl.model.message import Message
 from rfctl.model.stored import Added
 
 StoreMessages = Callable[[Sequence[Message]], Awaitable[list[Added]]]
 """Stores messages and returns what became of each. Raises RfctlError."""
-OnAnswer = Callable[[list[Added] | Exception], None]
-"""Gets what became of each message of a request, or why Redis has not confirmed them (RfctlError, or a bug)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How many messages a call carries and may be pending, how long a request waits, and when a call is repeated (s)."""
+    """How many messages a call carries and may be pending, how long a request waits, and when a call is repeated (s).
+
+    So many `calls` are on their way at once.
+    """
 
     call: int = 128
+    calls: int = 4
     pending: int = 20_000
     timeout_s: float = 3.0
     retry_delay_s: float = 0.05
-
-
-@dataclass(eq=False, slots=True)
-class _Request:
-    messages: Sequence[Message]
-    on_answer: OnAnswer
-    is_sent: bool = False
 
 
 class GroupCommit:
@@ -47,12 +44,12 @@ class GroupCommit:
     def __init__(self, store: StoreMessages, bounds: Bounds | None = None) -> None:
         self._store = store
         self._bounds = bounds or Bounds()
-        self._queue: deque[_Request] = deque()
-        self._pending = 0
-        self._waiting: dict[_Request, float] = {}
+        self._queue = RequestQueue()
+        self._waiting: dict[Request, float] = {}
         """The requests without an answer, the oldest first, and until when each waits (time of the loop, s)."""
         self._timer: asyncio.TimerHandle | None = None
-        self._sender: asyncio.Task[None] | None = None
+        self._senders: set[asyncio.Task[None]] = set()
+        self._is_beginning = False
         self._is_closed = False
 
     def submit(self, messages: Sequence[Message], on_answer: OnAnswer) -> None:
@@ -62,7 +59,7 @@ class GroupCommit:
         """
         refusal = self._find_refusal(len(messages))
         if refusal is None:
-            self._take_in(_Request(messages, on_answer))
+            self._take_in(Request(messages, on_answer))
         else:
             _call(on_answer, refusal)
 
@@ -71,7 +68,7 @@ class GroupCommit:
         answer: asyncio.Future[list[Added]] = asyncio.get_running_loop().create_future()
         if (refusal := self._find_refusal(len(messages))) is not None:
             raise refusal
-        request = _Request(messages, partial(_set_answer, answer))
+        request = Request(messages, partial(_set_answer, answer))
         self._take_in(request)
         try:
             return await answer
@@ -81,22 +78,20 @@ class GroupCommit:
     def _find_refusal(self, count: int) -> RfctlError | None:
         if self._is_closed:
             return _stopping()
-        if self._pending + count > self._bounds.pending:
+        if self._queue.count + count > self._bounds.pending:
             return OverloadedError(
-                f"{self._pending} messages already wait for Redis",
+                f"{self._queue.count} messages already wait for Redis",
                 next="it is slow, or does not answer: `rfctl stats` says which, and the sender must try again",
             )
         return None
 
-    def _take_in(self, request: _Request) -> None:
+    def _take_in(self, request: Request) -> None:
         loop = asyncio.get_running_loop()
         until = self._waiting[request] = loop.time() + self._bounds.timeout_s
         self._queue.append(request)
-        self._pending += len(request.messages)
         if self._timer is None:
             self._timer = loop.call_at(until, self._give_up)
-        if self._sender is None or self._sender.done():
-            self._sender = loop.create_task(self._send_all())
+        self._begin_call()
 
     def _give_up(self) -> None:
         """Answer the requests whose time is up. One timer serves all: it waits for the oldest."""
@@ -108,26 +103,23 @@ class GroupCommit:
         oldest = next(iter(self._waiting.values()), None)
         self._timer = None if oldest is None else loop.call_at(oldest, self._give_up)
 
-    def _answer(self, request: _Request, answer: list[Added] | Exception) -> None:
+    def _answer(self, request: Request, answer: list[Added] | Exception) -> None:
         if self._let_go(request):
             _call(request.on_answer, answer)
 
-    def _let_go(self, request: _Request) -> bool:
-        """Return whether a request still waited; it does not any more.
-
-        Its messages are forgotten, unless a call has them: Redis may be silent for long.
-        """
-        if self._waiting.pop(request, None) is None:
+    def _let_go(self, request: Request) -> bool:
+        """Return whether a request still waited; it does not any more."""
+        if not request.is_waiting:
             return False
-        if not request.is_sent:
-            self._pending -= len(request.messages)
-            request.messages = ()
+        request.is_waiting = False
+        del self._waiting[request]
+        self._queue.forget(request)
         return True
 
     async def wait_until_idle(self) -> None:
         """Wait until no call is on its way."""
-        while self._sender is not None and not self._sender.done():
-            await asyncio.wait({self._sender})
+        while self._senders:
+            await asyncio.wait(self._senders)
 
     async def close(self) -> None:
         """Answer every request: those that Redis has not confirmed get an error, and so do all later ones.
@@ -140,29 +132,29 @@ class GroupCommit:
         self._queue.clear()
         if self._timer is not None:
             self._timer.cancel()
-        if self._sender is not None and not self._sender.done():
-            self._sender.cancel()
-            await asyncio.wait({self._sender})
+        for sender in self._senders:
+            sender.cancel()
+        await self.wait_until_idle()
+
+    def _begin_call(self) -> None:
+        """Make a call in the next turn of the loop, unless enough are on their way. What comes until then goes with it."""
+        if self._queue and not self._is_beginning and len(self._senders) < self._bounds.calls:
+            self._is_beginning = True
+            sender = asyncio.get_running_loop().create_task(self._send_all())
+            self._senders.add(sender)
+            sender.add_done_callback(self._senders.discard)
 
     async def _send_all(self) -> None:
-        while self._queue:
-            if requests := self._take_requests():
+        """Make one call after another, as long as a request may go."""
+        self._is_beginning = False
+        while requests := self._queue.take(self._bounds.call):
+            self._begin_call()
+            try:
                 await self._send(requests)
+            finally:
+                self._queue.finish(requests)
 
-    def _take_requests(self) -> list[_Request]:
-        """Take the requests that fit into one call, without those that nobody waits for any more."""
-        requests: list[_Request] = []
-        size = 0
-        while self._queue and (not requests or size + len(self._queue[0].messages) <= self._bounds.call):
-            request = self._queue.popleft()
-            if request in self._waiting:
-                self._pending -= len(request.messages)
-                request.is_sent = True
-                requests.append(request)
-                size += len(request.messages)
-        return requests
-
-    async def _send(self, requests: Sequence[_Request]) -> None:
+    async def _send(self, requests: Sequence[Request]) -> None:
         messages = [message for request in requests for message in request.messages]
         try:
             results = await self._store_until_answered(messages, requests)
@@ -179,7 +171,7 @@ class GroupCommit:
             start = end
 
     async def _store_until_answered(
-        self, messages: list[Message], requests: Sequence[_Request]
+        self, messages: list[Message], requests: Sequence[Request]
     ) -> list[Added]:
         """Repeat the call while a request waits. Messages that a lost call had stored count as added."""
         is_repeated = False
@@ -189,7 +181,7 @@ class GroupCommit:
             except (
                 RedisUnreachableError
             ):  # other errors do not pass in seconds: the request gets them at once
-                if not any(request in self._waiting for request in requests):
+                if not any(request.is_waiting for request in requests):
                     raise
                 is_repeated = True
                 await asyncio.sleep(self._bounds.retry_delay_s)

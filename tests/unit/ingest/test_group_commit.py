@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from functools import partial
 
 import pytest
 
@@ -15,8 +16,8 @@ from rfctl.model.stored import Added
 from tests.support.waiting import until
 
 
-def message(text: str) -> Message:
-    return Message(phone="p", text=text, id=text, channel="generic")
+def message(text: str, phone: str = "p") -> Message:
+    return Message(phone=phone, text=text, id=text, channel="generic")
 
 
 class FakeStore:
@@ -32,6 +33,9 @@ class FakeStore:
         self.gate = asyncio.Event()
         if is_open:
             self.gate.set()
+
+    def has_calls(self, count: int) -> bool:
+        return len(self.calls) == count
 
     async def __call__(self, messages: Sequence[Message]) -> list[Added]:
         self.calls.append([message.text for message in messages])
@@ -135,7 +139,7 @@ async def test_messages_of_an_answered_request_are_not_held_while_redis_is_silen
     for number in range(5):  # each waits, is answered, and leaves its room to the next
         with pytest.raises(RedisUnreachableError, match="did not confirm"):
             await group_commit.add([message(f"{number}"), message(f"{number}+")])
-    assert sum(len(request.messages) for request in group_commit._queue) == 0
+    assert sum(len(request.messages) for request in group_commit._queue._requests) == 0
     with pytest.raises(RedisUnreachableError):
         await first
     store.gate.set()
@@ -231,3 +235,33 @@ async def test_bug_of_the_store_is_reported_and_the_next_request_is_served() -> 
         await group_commit.add([message("a")])
     assert (await group_commit.add([message("b")]))[0].added
     assert [type(report["exception"]) for report in reports] == [ZeroDivisionError]
+
+
+async def test_several_calls_are_on_their_way_and_a_phone_is_in_one_of_them() -> None:
+    store = FakeStore(is_open=False)
+    group_commit = GroupCommit(store, Bounds(calls=3))
+    for number, phone in enumerate("abcd", start=1):
+        group_commit.submit([message(f"{phone}1", phone)], lambda _: None)
+        group_commit.submit([message(f"{phone}2", phone)], lambda _: None)
+        await until(partial(store.has_calls, min(3, number)))
+        group_commit.submit([message(f"{phone}3", phone)], lambda _: None)
+    assert store.calls == [["a1", "a2"], ["b1", "b2"], ["c1", "c2"]]
+    store.gate.set()
+    await group_commit.wait_until_idle()
+    order = [text for call in store.calls for text in call]
+    assert [[text for text in order if text[0] == phone] for phone in "abcd"] == [
+        [f"{phone}{number}" for number in (1, 2, 3)] for phone in "abcd"
+    ]
+
+
+async def test_later_message_of_a_phone_waits_while_its_call_is_repeated() -> None:
+    store = FakeStore(RedisUnreachableError("cut"))
+    group_commit = GroupCommit(store, Bounds(retry_delay_s=0.03))
+    first = asyncio.create_task(group_commit.add([message("a1", "a")]))
+    await until(lambda: store.calls)
+    others = await begin(group_commit, ["b"])
+    later = asyncio.create_task(group_commit.add([message("a2", "a")]))
+    await asyncio.gather(*others)
+    assert store.calls == [["a1"], ["b"]]
+    await asyncio.gather(first, later)
+    assert store.calls == [["a1"], ["b"], ["a1"], ["a2"]]
