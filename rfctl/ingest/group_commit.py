@@ -1,18 +1,22 @@
 """Group commit: requests that wait at the same time share one call to Redis.
 
-While a call is on its way, the next messages gather. Each request is answered after its own result. If the answer of a
+While calls are on their way, the next messages gather. Each request is answered after its own result. If the answer of a
 call is lost, the call is sent again with the same ids. That is safe: a message id is stored once. Only messages that
 Redis acknowledged are acknowledged. A request that cannot wait any longer gets an error; it is never forgotten.
+
+`ingest.request_queue` says which requests may go: a phone has its messages in one call at a time.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import takewhile
 
 from rfctl.errors import OverloadedError, RedisUnreachableError, RfctlError
+from rfctl.ingest.request_queue import OnAnswer, Request, RequestQueue
 from rfctl.model.message import Message
 from rfctl.model.stored import Added
 
@@ -22,18 +26,16 @@ StoreMessages = Callable[[Sequence[Message]], Awaitable[list[Added]]]
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How many messages a call carries and may be pending, how long a request waits, and when a call is repeated (s)."""
+    """How many messages a call carries and may be pending, how long a request waits, and when a call is repeated (s).
+
+    So many `calls` are on their way at once.
+    """
 
     call: int = 128
+    calls: int = 4
     pending: int = 20_000
     timeout_s: float = 3.0
     retry_delay_s: float = 0.05
-
-
-@dataclass(eq=False, slots=True)
-class _Request:
-    messages: Sequence[Message]
-    answer: asyncio.Future[list[Added]]
 
 
 class GroupCommit:
@@ -42,45 +44,82 @@ class GroupCommit:
     def __init__(self, store: StoreMessages, bounds: Bounds | None = None) -> None:
         self._store = store
         self._bounds = bounds or Bounds()
-        self._queue: deque[_Request] = deque()
-        self._pending = 0
-        self._sender: asyncio.Task[None] | None = None
-        self._sent: Sequence[_Request] = ()
+        self._queue = RequestQueue()
+        self._waiting: dict[Request, float] = {}
+        """The requests without an answer, the oldest first, and until when each waits (time of the loop, s)."""
+        self._timer: asyncio.TimerHandle | None = None
+        self._senders: set[asyncio.Task[None]] = set()
+        self._is_beginning = False
         self._is_closed = False
+
+    def submit(self, messages: Sequence[Message], on_answer: OnAnswer) -> None:
+        """Store a request's messages; `on_answer` is called once, with the results or an error.
+
+        It is called at once when the request cannot be taken in. Nothing is raised here.
+        """
+        refusal = self._find_refusal(len(messages))
+        if refusal is None:
+            self._take_in(Request(messages, on_answer))
+        else:
+            _call(on_answer, refusal)
 
     async def add(self, messages: Sequence[Message]) -> list[Added]:
         """Store a request's messages. Raises RfctlError unless Redis confirmed all of them."""
+        answer: asyncio.Future[list[Added]] = asyncio.get_running_loop().create_future()
+        if (refusal := self._find_refusal(len(messages))) is not None:
+            raise refusal
+        request = Request(messages, partial(_set_answer, answer))
+        self._take_in(request)
+        try:
+            return await answer
+        finally:
+            self._let_go(request)  # nobody waits for it if this was cancelled
+
+    def _find_refusal(self, count: int) -> RfctlError | None:
         if self._is_closed:
-            raise _stopping()
-        if self._pending + len(messages) > self._bounds.pending:
-            raise OverloadedError(
-                f"{self._pending} messages already wait for Redis",
+            return _stopping()
+        if self._queue.count + count > self._bounds.pending:
+            return OverloadedError(
+                f"{self._queue.count} messages already wait for Redis",
                 next="it is slow, or does not answer: `rfctl stats` says which, and the sender must try again",
             )
-        request = _Request(messages, asyncio.get_running_loop().create_future())
-        self._queue.append(request)
-        self._pending += len(messages)
-        if self._sender is None or self._sender.done():
-            self._sender = asyncio.create_task(self._send_all())
-        try:
-            async with asyncio.timeout(self._bounds.timeout_s):
-                return await request.answer
-        except TimeoutError:
-            self._let_go(request)
-            raise RedisUnreachableError(
-                f"Redis did not confirm within {self._bounds.timeout_s:g} s"
-            ) from None
+        return None
 
-    def _let_go(self, request: _Request) -> None:
-        """Forget the messages of a request that has its answer: Redis may be silent for long."""
-        if request not in self._sent:
-            self._pending -= len(request.messages)
-            request.messages = ()
+    def _take_in(self, request: Request) -> None:
+        loop = asyncio.get_running_loop()
+        until = self._waiting[request] = loop.time() + self._bounds.timeout_s
+        self._queue.append(request)
+        if self._timer is None:
+            self._timer = loop.call_at(until, self._give_up)
+        self._begin_call()
+
+    def _give_up(self) -> None:
+        """Answer the requests whose time is up. One timer serves all: it waits for the oldest."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        for request, _ in list(takewhile(lambda entry: entry[1] <= now, self._waiting.items())):
+            fact = f"Redis did not confirm within {self._bounds.timeout_s:g} s"
+            self._answer(request, RedisUnreachableError(fact))
+        oldest = next(iter(self._waiting.values()), None)
+        self._timer = None if oldest is None else loop.call_at(oldest, self._give_up)
+
+    def _answer(self, request: Request, answer: list[Added] | Exception) -> None:
+        if self._let_go(request):
+            _call(request.on_answer, answer)
+
+    def _let_go(self, request: Request) -> bool:
+        """Return whether a request still waited; it does not any more."""
+        if not request.is_waiting:
+            return False
+        request.is_waiting = False
+        del self._waiting[request]
+        self._queue.forget(request)
+        return True
 
     async def wait_until_idle(self) -> None:
         """Wait until no call is on its way."""
-        while self._sender is not None and not self._sender.done():
-            await asyncio.wait({self._sender})
+        while self._senders:
+            await asyncio.wait(self._senders)
 
     async def close(self) -> None:
         """Answer every request: those that Redis has not confirmed get an error, and so do all later ones.
@@ -88,50 +127,51 @@ class GroupCommit:
         A provider that is answered so sends its request again, to the next start.
         """
         self._is_closed = True
-        _fail([*self._sent, *self._queue], _stopping())
+        for request in list(self._waiting):
+            self._answer(request, _stopping())
         self._queue.clear()
-        if self._sender is not None and not self._sender.done():
-            self._sender.cancel()
-            await asyncio.wait({self._sender})
+        if self._timer is not None:
+            self._timer.cancel()
+        for sender in self._senders:
+            sender.cancel()
+        await self.wait_until_idle()
+
+    def _begin_call(self) -> None:
+        """Make a call in the next turn of the loop, unless enough are on their way. What comes until then goes with it."""
+        if self._queue and not self._is_beginning and len(self._senders) < self._bounds.calls:
+            self._is_beginning = True
+            sender = asyncio.get_running_loop().create_task(self._send_all())
+            self._senders.add(sender)
+            sender.add_done_callback(self._senders.discard)
 
     async def _send_all(self) -> None:
-        while self._queue:
-            self._sent = self._take_requests()
-            if self._sent:
-                await self._send(self._sent)
-            self._sent = ()
+        """Make one call after another, as long as a request may go."""
+        self._is_beginning = False
+        while requests := self._queue.take(self._bounds.call):
+            self._begin_call()
+            try:
+                await self._send(requests)
+            finally:
+                self._queue.finish(requests)
 
-    def _take_requests(self) -> list[_Request]:
-        """Take the requests that fit into one call, without those that nobody waits for any more."""
-        requests: list[_Request] = []
-        size = 0
-        while self._queue and (not requests or size + len(self._queue[0].messages) <= self._bounds.call):
-            request = self._queue.popleft()
-            self._pending -= len(request.messages)
-            if not request.answer.done():
-                requests.append(request)
-                size += len(request.messages)
-        return requests
-
-    async def _send(self, requests: Sequence[_Request]) -> None:
+    async def _send(self, requests: Sequence[Request]) -> None:
         messages = [message for request in requests for message in request.messages]
         try:
             results = await self._store_until_answered(messages, requests)
-        except RfctlError as problem:
-            _fail(requests, problem)
-            return
         except Exception as problem:
-            _fail(requests, problem)
-            raise
+            for request in requests:
+                self._answer(request, problem)
+            if not isinstance(problem, RfctlError):
+                _report("messages could not be stored", problem)
+            return
         start = 0
         for request in requests:
             end = start + len(request.messages)
-            if not request.answer.done():
-                request.answer.set_result(results[start:end])
+            self._answer(request, results[start:end])
             start = end
 
     async def _store_until_answered(
-        self, messages: list[Message], requests: Sequence[_Request]
+        self, messages: list[Message], requests: Sequence[Request]
     ) -> list[Added]:
         """Repeat the call while a request waits. Messages that a lost call had stored count as added."""
         is_repeated = False
@@ -141,7 +181,7 @@ class GroupCommit:
             except (
                 RedisUnreachableError
             ):  # other errors do not pass in seconds: the request gets them at once
-                if all(request.answer.done() for request in requests):
+                if not any(request.is_waiting for request in requests):
                     raise
                 is_repeated = True
                 await asyncio.sleep(self._bounds.retry_delay_s)
@@ -159,7 +199,23 @@ def _stopping() -> RedisUnreachableError:
     return RedisUnreachableError("the daemon stops, and Redis has not confirmed this yet")
 
 
-def _fail(requests: Sequence[_Request], problem: Exception) -> None:
-    for request in requests:
-        if not request.answer.done():
-            request.answer.set_exception(problem)
+def _set_answer(future: asyncio.Future[list[Added]], answer: list[Added] | Exception) -> None:
+    if future.done():
+        return
+    if isinstance(answer, Exception):
+        future.set_exception(answer)
+    else:
+        future.set_result(answer)
+
+
+def _call(on_answer: OnAnswer, answer: list[Added] | Exception) -> None:
+    """Call `on_answer`; a bug there must not take the answers of other requests with it."""
+    try:
+        on_answer(answer)
+    except Exception as problem:
+        _report("a request could not be answered", problem)
+
+
+def _report(what: str, problem: Exception) -> None:
+    """Have a bug logged, as the loop logs a bug of any callback."""
+    asyncio.get_running_loop().call_exception_handler({"message": what, "exception": problem})

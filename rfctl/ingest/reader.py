@@ -42,11 +42,11 @@ class Reader:
 
     async def store(self, messages: Sequence[Message]) -> list[Added]:
         """Store messages. Returns what became of each, in their order. Raises RfctlError."""
-        if not messages:
-            return []
-        return await self._store_messages(
-            [with_placeholder(message, self._placeholder) for message in messages]
-        )
+        return await self._store_messages(self.prepare(messages)) if messages else []
+
+    def prepare(self, messages: Sequence[Message]) -> list[Message]:
+        """Return the messages as they are to be stored: what has no words gets the placeholder."""
+        return [with_placeholder(message, self._placeholder) for message in messages]
 
     async def quarantine(self, served: ServedSource, unparsed: Sequence[Unparsed]) -> None:
         """Store the unparsed parts without the provider's secrets. Raises RfctlError: then nothing was stored."""

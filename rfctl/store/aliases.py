@@ -54,7 +54,7 @@ class Aliases:
             for key, value in self._links(message)
         ]
         new = {key: value for key, value in dict(pairs).items() if not self._is_fresh(key, value)}
-        missing = {self._key(message): message for message in messages if _has_no_phone(message)}
+        missing = {self._key(message): message for message in messages if has_no_phone(message)}
         if not new and not missing:
             return messages
         commands: list[Command] = [("SET", key, value, "EX", _LIFETIME_S) for key, value in new.items()]
@@ -93,7 +93,7 @@ class Aliases:
         return self._keys.alias_owner(message.channel, phone, _kind_of(message.alias))
 
     def _under_phone(self, message: Message, phones: dict[str, str]) -> Message:
-        if not _has_no_phone(message):
+        if not has_no_phone(message):
             return message
         return msgspec.structs.replace(message, phone=phones.get(self._key(message), message.phone))
 
@@ -121,5 +121,6 @@ def _names_both(message: Message) -> bool:
     return bool(message.alias) and message.alias != message.phone
 
 
-def _has_no_phone(message: Message) -> bool:
+def has_no_phone(message: Message) -> bool:
+    """Say whether a message names its sender by a second id alone."""
     return bool(message.alias) and message.alias == message.phone

@@ -44,8 +44,11 @@ class Clock(Protocol):
     async def now_ms(self, calls: Calls, key: str) -> int:
         """Return the time, Unix ms; `key` is the clock of a shard."""
 
+    def is_fresh(self, key: str) -> bool:
+        """Say whether the clock was read lately: without a reading there are no bounds."""
+
     async def keep_fresh(self, calls: Calls, key: str) -> None:
-        """Read the clock if that was long ago: without a reading there are no bounds. Raises RfctlError."""
+        """Read the clock if it is not fresh. Raises RfctlError."""
 
     def bounds(self, key: str) -> Bounds:
         """Return within which bounds the time must be now, for the scripts."""
@@ -117,12 +120,16 @@ class ServerClock:
         self._readings[key] = _Reading(state.now_ms, asked_at, answered_at)
         return state.now_ms
 
-    async def keep_fresh(self, calls: Calls, key: str) -> None:
-        """Read the clock if that was long ago: the first script too must notice a jump. Raises RfctlError.
+    def is_fresh(self, key: str) -> bool:
+        """Say whether the clock was read lately: in half the time for which a reading counts.
 
         It is read while the last reading still counts, so that no jump is taken for the time that has passed.
         """
-        if self._fresh_reading(key, self._host_clock() + _FRESH_S / 2) is None:
+        return self._fresh_reading(key, self._host_clock() + _FRESH_S / 2) is not None
+
+    async def keep_fresh(self, calls: Calls, key: str) -> None:
+        """Read the clock if it is not fresh: the first script too must notice a jump. Raises RfctlError."""
+        if not self.is_fresh(key):
             await self.now_ms(calls, key)
 
     def bounds(self, key: str) -> Bounds:

@@ -24,6 +24,7 @@ from rfctl.store import replies
 from rfctl.store.address import RedisAddress
 from rfctl.store.clock import CLOCK_STEP, Clock, ServerClock
 from rfctl.store.keys import ShardKeys
+from rfctl.store.pipe import PIPED_VERBS, Pipe
 from rfctl.store.redis_url import FORM, TlsFileError, check_tls_files, parse_redis_url
 from rfctl.store.reply_errors import explain_failure, is_not_the_master
 from rfctl.store.scripts import Script, ScriptLibrary, list_verbs
@@ -37,6 +38,9 @@ from rfctl.store.server_info import (
 )
 
 Command = Sequence[bytes | str | int | float]
+Execute = Callable[..., Awaitable[Any]]
+"""Sends one command, whose parts are the arguments, and returns its answer."""
+_FAILURES = (rx.RedisError, OSError, TimeoutError)
 _ANONYMOUS: dict[str, Any] = (
     {"driver_info": None}
     if "driver_info" in inspect.signature(AbstractConnection.__init__).parameters
@@ -65,16 +69,24 @@ def _obey_cancellation() -> None:
 class Connection:
     """A few sockets to one Redis. Its answers are read by `store.replies`; its failures are RfctlErrors.
 
-    The scripts and `now_ms` go by `clock`. `shebang` is False for a server that does not know the `#!lua` line.
+    The scripts and `now_ms` go by `clock`. `shebang` is False for a server that does not know the `#!lua` line. A client
+    without a socket, as a test may have, has no `pipe` either: all its calls are the client's.
     """
 
     def __init__(
-        self, client: Redis, address: RedisAddress, *, clock: Clock | None = None, shebang: bool = True
+        self,
+        client: Redis,
+        address: RedisAddress,
+        *,
+        pipe: Pipe | None = None,
+        clock: Clock | None = None,
+        shebang: bool = True,
     ) -> None:
         # Answers as Redis sends them: redis-py's own forms differ between its releases, and in pipelines.
         client.response_callbacks.clear()
         self._client = client
-        self._execute: Callable[..., Awaitable[Any]] = client.execute_command
+        self._execute: Execute = client.execute_command
+        self._pipe = pipe
         self.address = address
         self.clock = clock or ServerClock()
         self._library = ScriptLibrary(self.clock.include)
@@ -101,7 +113,8 @@ class Connection:
             protocol=2,
             **_ANONYMOUS,
         )
-        return cls(Redis(connection_pool=pool), address, clock=clock)
+        pipe = Pipe(pool.make_connection, address.timeout_ms / 1000)
+        return cls(Redis(connection_pool=pool), address, pipe=pipe, clock=clock)
 
     @property
     def db(self) -> int:
@@ -113,15 +126,20 @@ class Connection:
         """Give a failure our name; and a cancellation its effect, which redis-py swallows while it connects."""
         try:
             yield
-        except (rx.RedisError, OSError, TimeoutError) as problem:
-            _obey_cancellation()
-            if is_not_the_master(problem):
-                await self._hang_up()
-            raise explain_failure(problem, self.address) from problem
+        except _FAILURES as problem:
+            raise await self._name_failure(problem) from problem
         _obey_cancellation()
 
+    async def _name_failure(self, problem: Exception) -> errors.RfctlError:
+        _obey_cancellation()
+        if is_not_the_master(problem):
+            await self._hang_up()
+        return explain_failure(problem, self.address)
+
     async def _hang_up(self) -> None:
-        """Close the idle sockets: after a failover they lead to the old server, and the same address to another."""
+        """Use new sockets from now on: after a failover the old ones lead to the old server, and the address elsewhere."""
+        if self._pipe is not None:
+            self._pipe.hang_up()
         with contextlib.suppress(rx.RedisError, OSError):
             await self._client.connection_pool.disconnect(inuse_connections=False)
 
@@ -152,15 +170,16 @@ class Connection:
         """
         if not self._script(verb).reads_clock:
             return await self._run(verb, keys, args)
-        all_keys = [*keys, shard.clock]
-        await self.clock.keep_fresh(self.calls, shard.clock)
+        clock, all_keys = self.clock, [*keys, shard.clock]
+        if not clock.is_fresh(shard.clock):
+            await clock.keep_fresh(self.calls, shard.clock)
         for _ in range(_SETTLED_AT_MOST):
             try:
-                return await self._run(verb, all_keys, [*args, *self.clock.bounds(shard.clock)])
+                return await self._run(verb, all_keys, [*args, *clock.bounds(shard.clock)])
             except errors.ReplyError as problem:
                 if problem.code != CLOCK_STEP:
                     raise
-                await self.clock.settle(self.calls, partial(self._set_step, shard), shard.clock)
+                await clock.settle(self.calls, partial(self._set_step, shard), shard.clock)
         return await self._run(verb, all_keys, [*args, "", ""])
 
     async def _set_step(self, shard: ShardKeys, before_ms: int, step_ms: int) -> Any:
@@ -174,32 +193,40 @@ class Connection:
         """Load every script, so that one that the server does not take is seen before a message needs it."""
         for verb in list_verbs():
             async with self._naming_failures():
-                await self._load(verb)
+                await self._load(verb, self._execute)
 
     async def _run(self, verb: str, keys: Sequence[str], args: Sequence[bytes | str | int]) -> Any:
-        async with self._naming_failures():
-            return await self._evalsha(verb, keys, args)
-
-    async def _evalsha(self, verb: str, keys: Sequence[str], args: Sequence[bytes | str | int]) -> Any:
+        # Every message passes here: a context manager would cost more than the call.
+        pipe = self._pipe
+        execute = pipe.execute if pipe is not None and verb in PIPED_VERBS else self._execute
         try:
-            return await self._execute("EVALSHA", self._script(verb).sha, len(keys), *keys, *args)
+            answer = await self._evalsha(execute, verb, keys, args)
+        except _FAILURES as problem:
+            raise await self._name_failure(problem) from problem
+        _obey_cancellation()
+        return answer
+
+    async def _evalsha(
+        self, execute: Execute, verb: str, keys: Sequence[str], args: Sequence[bytes | str | int]
+    ) -> Any:
+        try:
+            return await execute("EVALSHA", self._script(verb).sha, len(keys), *keys, *args)
         except rx.NoScriptError:
-            script = await self._load(verb)
-        return await self._execute("EVALSHA", script.sha, len(keys), *keys, *args)
+            script = await self._load(verb, execute)  # the same way, so that calls keep their order
+        return await execute("EVALSHA", script.sha, len(keys), *keys, *args)
 
     def _script(self, verb: str) -> Script:
-        script = self._library.script(verb)
-        return script if self._shebang else script.without_shebang()
+        return self._library.script(verb) if self._shebang else self._library.plain_script(verb)
 
-    async def _load(self, verb: str) -> Script:
+    async def _load(self, verb: str, execute: Execute) -> Script:
         shebang = self._shebang  # another call may find out meanwhile that there is none
         try:
-            await self._execute("SCRIPT LOAD", self._script(verb).text)
+            await execute("SCRIPT", "LOAD", self._script(verb).text)
         except rx.ResponseError as problem:
             if not shebang or "compil" not in str(problem):
                 raise
             self._shebang = False  # Redis 6.2; a real mistake in the script fails again, and is raised
-            await self._execute("SCRIPT LOAD", self._script(verb).text)
+            await execute("SCRIPT", "LOAD", self._script(verb).text)
         return self._script(verb)
 
     async def now_ms(self, shard: ShardKeys) -> int:
@@ -264,6 +291,8 @@ class Connection:
     async def close(self) -> None:
         """Close every socket; a server that is gone is no reason to fail."""
         try:
+            if self._pipe is not None:
+                await self._pipe.close()
             await self._client.aclose()
             await self._client.connection_pool.disconnect()
         except (rx.RedisError, OSError, asyncio.CancelledError):

@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -37,11 +37,12 @@ class Script:
     text: str
     reads_clock: bool = False
     """Whether it takes the clock's key and the bounds of the time as its last key and arguments."""
+    sha: str = field(init=False)
+    """The name that EVALSHA knows it by."""
 
-    @property
-    def sha(self) -> str:
-        """The name that EVALSHA knows it by."""
-        return hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
+    def __post_init__(self) -> None:
+        sha = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
+        object.__setattr__(self, "sha", sha)
 
     def without_shebang(self) -> Script:
         """Return it for Redis 6.2."""
@@ -55,12 +56,19 @@ class ScriptLibrary:
     def __init__(self, clock: str | None = None) -> None:
         self._clock = clock
         self._scripts: dict[str, Script] = {}
+        self._plain_scripts: dict[str, Script] = {}
 
     def script(self, verb: str) -> Script:
         """Return the script of a verb. Raises KeyError for a verb without a file."""
         if verb not in self._scripts:
             self._scripts[verb] = self._assemble(verb)
         return self._scripts[verb]
+
+    def plain_script(self, verb: str) -> Script:
+        """Return the script of a verb for Redis 6.2. Raises as `script`."""
+        if verb not in self._plain_scripts:
+            self._plain_scripts[verb] = self.script(verb).without_shebang()
+        return self._plain_scripts[verb]
 
     def _assemble(self, verb: str) -> Script:
         text = _read(_files()[verb])

@@ -13,7 +13,9 @@ PATIENCE_S = 45.0
 _PAUSE_S = 0.02
 
 
-async def until(condition: Callable[[], Awaitable[Any] | Any], within_s: float = PATIENCE_S) -> Any:
+async def until(
+    condition: Callable[[], Awaitable[Any] | Any], within_s: float = PATIENCE_S, *, pause_s: float = _PAUSE_S
+) -> Any:
     """Ask again and again, and return the first answer that counts as true. Raises AssertionError in the end."""
     try:
         async with asyncio.timeout(within_s):
@@ -23,7 +25,7 @@ async def until(condition: Callable[[], Awaitable[Any] | Any], within_s: float =
                     answer = await answer
                 if answer:
                     return answer
-                await asyncio.sleep(_PAUSE_S)
+                await asyncio.sleep(pause_s)
     except TimeoutError:
         raise AssertionError(f"not true within {within_s:.0f} s: {_describe(condition)}") from None
 

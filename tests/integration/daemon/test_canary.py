@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 import pytest
 
 from rfctl.daemon.canary import Canary
@@ -61,17 +63,21 @@ async def _break_off(*_: object) -> None:
     raise ZeroDivisionError
 
 
-async def test_a_round_is_cheap(connection: Connection) -> None:
+async def test_a_round_is_cheap(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
     canary = make_canary(connection, Keyspace())
     await canary.run_round()
     sent: list[object] = []
-    execute = connection._execute
 
-    async def count(*command: object) -> object:
-        sent.append(command)
-        return await execute(*command)
+    def count(execute: Callable[..., Awaitable[object]]) -> Callable[..., Awaitable[object]]:
+        def note(*command: object) -> Awaitable[object]:
+            sent.append(command)
+            return execute(*command)
 
-    connection._execute = count
+        return note
+
+    assert connection._pipe is not None
+    for way, name in ((connection, "_execute"), (connection._pipe, "execute")):
+        monkeypatch.setattr(way, name, count(getattr(way, name)))
     await canary.run_round()
     assert 5 < len(sent) <= COMMANDS_A_ROUND
 

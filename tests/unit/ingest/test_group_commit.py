@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
+from functools import partial
 
 import pytest
 
@@ -14,8 +16,8 @@ from rfctl.model.stored import Added
 from tests.support.waiting import until
 
 
-def message(text: str) -> Message:
-    return Message(phone="p", text=text, id=text, channel="generic")
+def message(text: str, phone: str = "p") -> Message:
+    return Message(phone=phone, text=text, id=text, channel="generic")
 
 
 class FakeStore:
@@ -31,6 +33,9 @@ class FakeStore:
         self.gate = asyncio.Event()
         if is_open:
             self.gate.set()
+
+    def has_calls(self, count: int) -> bool:
+        return len(self.calls) == count
 
     async def __call__(self, messages: Sequence[Message]) -> list[Added]:
         self.calls.append([message.text for message in messages])
@@ -134,8 +139,129 @@ async def test_messages_of_an_answered_request_are_not_held_while_redis_is_silen
     for number in range(5):  # each waits, is answered, and leaves its room to the next
         with pytest.raises(RedisUnreachableError, match="did not confirm"):
             await group_commit.add([message(f"{number}"), message(f"{number}+")])
-    assert sum(len(request.messages) for request in group_commit._queue) == 0
+    assert sum(len(request.messages) for request in group_commit._queue._requests) == 0
     with pytest.raises(RedisUnreachableError):
         await first
     store.gate.set()
     await group_commit.wait_until_idle()
+
+
+def collect_reports() -> list[dict[str, object]]:
+    """Return a list to which the loop appends what goes wrong in a callback."""
+    reports: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, report: reports.append(report))
+    return reports
+
+
+async def test_submitted_request_is_answered_once_after_redis_has_it() -> None:
+    store = FakeStore(is_open=False)
+    group_commit = GroupCommit(store)
+    answers: list[list[Added] | Exception] = []
+    group_commit.submit([message("a"), message("b")], answers.append)
+    await until(lambda: store.calls)
+    assert not answers
+    store.gate.set()
+    await group_commit.wait_until_idle()
+    assert answers == [[Added("a", True, 1, 5), Added("b", True, 1, 5)]]
+    await group_commit.close()
+    assert len(answers) == 1
+
+
+async def test_submitted_request_that_cannot_be_taken_in_is_answered_at_once() -> None:
+    group_commit = GroupCommit(FakeStore(), Bounds(pending=0))
+    answers: list[list[Added] | Exception] = []
+    group_commit.submit([message("a")], answers.append)
+    await group_commit.close()
+    group_commit.submit([message("b")], answers.append)
+    assert [type(answer) for answer in answers] == [OverloadedError, RedisUnreachableError]
+
+
+async def test_answer_that_fails_takes_no_other_answer_with_it() -> None:
+    reports = collect_reports()
+    group_commit = GroupCommit(FakeStore())
+    answers: list[list[Added] | Exception] = []
+
+    def fail(_answer: object) -> None:
+        raise ZeroDivisionError
+
+    group_commit.submit([message("a")], fail)
+    group_commit.submit([message("b")], answers.append)
+    await until(lambda: answers)
+    assert [type(report["exception"]) for report in reports] == [ZeroDivisionError]
+    assert (await group_commit.add([message("c")]))[0].added
+    await group_commit.close()
+    group_commit.submit([message("d")], fail)
+    assert len(reports) == 2
+
+
+async def test_each_request_waits_as_long_as_any_other() -> None:
+    store = FakeStore(is_open=False)
+    group_commit = GroupCommit(store, Bounds(timeout_s=0.05))
+    loop = asyncio.get_running_loop()
+    waits: dict[str, float] = {}
+
+    def submit(text: str) -> None:
+        begun = loop.time()
+        group_commit.submit([message(text)], lambda _: waits.update({text: loop.time() - begun}))
+
+    for text in ("a", "b", "c"):
+        submit(text)
+        await asyncio.sleep(0.02)
+    await until(lambda: len(waits) == 3)
+    assert min(waits.values()) >= 0.05 - time.get_clock_info("monotonic").resolution
+    assert list(waits) == ["a", "b", "c"]
+    store.gate.set()
+    await group_commit.wait_until_idle()
+
+
+async def test_request_whose_task_was_cancelled_is_not_sent() -> None:
+    store = FakeStore(is_open=False)
+    group_commit = GroupCommit(store)
+    first, second, third = await begin(group_commit, ["a"], ["b"], ["c"])
+    await until(lambda: store.calls)
+    [fourth] = await begin(group_commit, ["d"])
+    fourth.cancel()
+    await asyncio.wait({fourth})
+    store.gate.set()
+    await asyncio.gather(first, second, third)
+    await group_commit.wait_until_idle()
+    assert store.calls == [["a", "b", "c"]]
+
+
+async def test_bug_of_the_store_is_reported_and_the_next_request_is_served() -> None:
+    reports = collect_reports()
+    group_commit = GroupCommit(FakeStore(ZeroDivisionError()))
+    with pytest.raises(ZeroDivisionError):
+        await group_commit.add([message("a")])
+    assert (await group_commit.add([message("b")]))[0].added
+    assert [type(report["exception"]) for report in reports] == [ZeroDivisionError]
+
+
+async def test_several_calls_are_on_their_way_and_a_phone_is_in_one_of_them() -> None:
+    store = FakeStore(is_open=False)
+    group_commit = GroupCommit(store, Bounds(calls=3))
+    for number, phone in enumerate("abcd", start=1):
+        group_commit.submit([message(f"{phone}1", phone)], lambda _: None)
+        group_commit.submit([message(f"{phone}2", phone)], lambda _: None)
+        await until(partial(store.has_calls, min(3, number)))
+        group_commit.submit([message(f"{phone}3", phone)], lambda _: None)
+    assert store.calls == [["a1", "a2"], ["b1", "b2"], ["c1", "c2"]]
+    store.gate.set()
+    await group_commit.wait_until_idle()
+    order = [text for call in store.calls for text in call]
+    assert [[text for text in order if text[0] == phone] for phone in "abcd"] == [
+        [f"{phone}{number}" for number in (1, 2, 3)] for phone in "abcd"
+    ]
+
+
+async def test_later_message_of_a_phone_waits_while_its_call_is_repeated() -> None:
+    store = FakeStore(RedisUnreachableError("cut"))
+    group_commit = GroupCommit(store, Bounds(retry_delay_s=0.03))
+    first = asyncio.create_task(group_commit.add([message("a1", "a")]))
+    await until(lambda: store.calls)
+    others = await begin(group_commit, ["b"])
+    later = asyncio.create_task(group_commit.add([message("a2", "a")]))
+    await asyncio.gather(*others)
+    assert store.calls == [["a1"], ["b"]]
+    await asyncio.gather(first, later)
+    assert store.calls == [["a1"], ["b"], ["a1"], ["a2"]]
