@@ -150,7 +150,8 @@ class Daemon:
         http, receiver = self._settings.http, self._components.receiver
         webhook = Webhook(receiver, self._store, self._check_readiness)
         limits = Limits(http.header_timeout_ms / 1000, http.body_timeout_ms / 1000, http.max_header_bytes)
-        self._http_server = HttpServer(webhook.create_app(), listening, limits, receiver.rejections.record)
+        app, on_reject = webhook.create_app(), receiver.rejections.record
+        self._http_server = HttpServer(app, listening, limits, on_reject, receiver)
         self._exit_stack.callback(listening.close)  # also where the drain has no time to stop the server
         await self._http_server.start()
 

@@ -1,20 +1,56 @@
-"""Responses in JSON; every error has the same shape."""
+"""Answers as plain values, which any transport can write; every error has the same shape."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
 from starlette.responses import Response
 
 _encode = msgspec.json.Encoder().encode
+RETRY_AFTER_S = "5"
+RETRY: Mapping[str, str] = {"Retry-After": RETRY_AFTER_S}
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
-def make_json_response(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """Return a response in JSON."""
-    return Response(_encode(content), status, headers, "application/json")
+class Answer(msgspec.Struct, frozen=True):
+    """The answer to one request. The body is JSON, or empty; `headers` are fields besides its length and type."""
+
+    status: int = 200
+    body: bytes = b""
+    headers: Mapping[str, str] = _NO_HEADERS
+
+    def list_fields(self) -> list[tuple[bytes, bytes]]:
+        """Return the fields of the header, names in lower case, in the order in which they are sent."""
+        fields = [(name.lower().encode(), value.encode("latin-1")) for name, value in self.headers.items()]
+        fields.append((b"content-length", b"%d" % len(self.body)))
+        if self.body:
+            fields.append((b"content-type", b"application/json"))
+        return fields
+
+    def build_response(self) -> Response:
+        """Return the answer as a response of the ASGI app."""
+        response = Response(self.body, self.status)
+        response.raw_headers = self.list_fields()
+        return response
 
 
-def make_error_response(fact: str, status: int, headers: dict[str, str] | None = None) -> Response:
-    """Return the response that says why a request failed."""
-    return make_json_response({"success": False, "error": fact}, status, headers)
+def make_json_answer(content: Any, status: int = 200, headers: Mapping[str, str] = _NO_HEADERS) -> Answer:
+    """Return an answer in JSON."""
+    return Answer(status, _encode(content), headers)
+
+
+def make_error_answer(fact: str, status: int, headers: Mapping[str, str] = _NO_HEADERS) -> Answer:
+    """Return the answer that says why a request failed."""
+    return make_json_answer({"success": False, "error": fact}, status, headers)
+
+
+STOPPING = make_error_answer("the daemon stops; nothing was acknowledged, send it again", 503, RETRY)
+"""The answer to a request that a stop cuts short: nothing of it is acknowledged."""
+
+
+def make_json_response(content: Any, status: int = 200) -> Response:
+    """Return a response of the ASGI app in JSON."""
+    return make_json_answer(content, status).build_response()
