@@ -54,7 +54,7 @@ class HotProtocol(Protocol):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._coming: HotRequest | None = None
-        self._in_hand: HotRequest | None = None
+        self._request: HotRequest | None = None
         self._leaving: asyncio.Future[None] | None = None
 
     def _begin_request(self) -> None:
@@ -70,10 +70,11 @@ class HotProtocol(Protocol):
         target = _TARGET.fullmatch(self.url)
         if target is None:
             return None
-        path, name, query = (part.decode() if part else "" for part in target.groups())
-        peer, version = self.client[0] if self.client else "", parser.get_http_version()
-        head = Head("POST", path, path, query, version, self.headers, peer)
-        served = self.receiver.claim_place(GENERIC if path == BATCHED else name, head, size)
+        raw_path, name, query = target.groups(b"")
+        path, version = raw_path.decode(), parser.get_http_version()
+        peer = self.client[0] if self.client else ""
+        head = Head("POST", path, path, query.decode(), version, self.headers, peer)
+        served = self.receiver.claim_place(GENERIC if path == BATCHED else name.decode(), head, size)
         if served is None:
             return None
         return HotRequest(served, head, size, can_stay=version != "1.0" and parser.should_keep_alive())
@@ -100,7 +101,7 @@ class HotProtocol(Protocol):
         self._header_bytes = self._body_left = 0
         self._in_message = self._in_body = False
         self._deadline.clear()
-        self._in_hand = request
+        self._request, self._in_hand = request, True
         body, request.body = request.body, b""
         task = self.receiver.begin(
             request.served, request.head, bytes(body), lambda answer: self._answer(request, answer)
@@ -112,24 +113,20 @@ class HotProtocol(Protocol):
     def _answer(self, request: HotRequest, answer: Answer) -> None:
         """Answer a request whose body has left its room, unless the client is gone, or has an answer."""
         self.receiver.give_place_back(request.size)
-        if request is self._in_hand:
+        if request is self._request:
             self._write(request, answer)
 
     def _write(self, request: HotRequest, answer: Answer) -> None:
         """Write an answer, and go on with the next request."""
-        self._in_hand = None
-        fields = b"".join(
-            [b"%b: %b\r\n" % field for field in (*self.server_state.default_headers, *answer.list_fields())]
-        )
+        self._in_hand, self._request = False, None
+        status, fields = STATUS_LINE[answer.status], answer.render_fields()
+        date = b"".join([b"%b: %b\r\n" % field for field in self.server_state.default_headers])
         end = b"\r\n" if request.can_stay else b"connection: close\r\n\r\n"
-        self.transport.write(b"%b%b%b%b" % (STATUS_LINE[answer.status], fields, end, answer.body))
+        self.transport.write(b"%b%b%b%b%b" % (status, date, fields, end, answer.body))
         if not request.can_stay:
             self.transport.close()
         self._end_leave()
         self.on_response_complete()
-
-    def _is_busy(self) -> bool:
-        return self._in_hand is not None or super()._is_busy()
 
     def _on_late(self) -> None:
         if self._coming is not None and self._deadline.why == "body-timeout":
@@ -147,13 +144,13 @@ class HotProtocol(Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget what is in hand: its messages are stored, and nobody hears the answer."""
         self._drop_coming("disconnected")
-        self._in_hand = None
+        self._request = None
         self._end_leave()
         super().connection_lost(exc)
 
     def shutdown(self) -> None:
         """Begin to stop: a request in hand is answered, as the last of its connection."""
-        request = self._coming or self._in_hand
+        request = self._coming or self._request
         if request is None:
             super().shutdown()
             return
@@ -172,9 +169,9 @@ class HotProtocol(Protocol):
             return
         if self._coming is not None:
             self.receiver.give_place_back(self._coming.size)
-            self._in_hand, self._coming = self._coming, None
-        if self._in_hand is not None:
-            self._write(self._in_hand, STOPPING)
+            self._request, self._coming = self._coming, None
+        if self._request is not None:
+            self._write(self._request, STOPPING)
 
     def _end_leave(self) -> None:
         if self._leaving is not None and not self._leaving.done():

@@ -49,7 +49,7 @@ class Protocol(HttpToolsProtocol, asyncio.BufferedProtocol):
         self._deadline = Deadline(self.loop, self._on_late)
         self._header_bytes = self._body_left = 0
         self._in_message = self._in_body = self._has_cycle = self._is_rejected = self._is_raw = False
-        self._is_timed = self._is_feeding = False
+        self._is_timed = self._is_feeding = self._in_hand = False
         self._fault: Fault | None = None
         self._rest = self._seam = b""
 
@@ -111,19 +111,12 @@ class Protocol(HttpToolsProtocol, asyncio.BufferedProtocol):
         else:
             self.transport.close()
 
-    def _is_busy(self) -> bool:
-        """Say whether a whole request is in hand, or an answer is not taken: until then nothing more is read."""
-        cycle = self.cycle
-        return self.flow.write_paused or (
-            cycle is not None and not cycle.more_body and not cycle.response_complete
-        )
-
     def _feed(self, data: bytes | bytearray, size: int) -> None:
         """Parse `size` bytes, a request at a time: each slice ends where a header or a body ends."""
         place, view = 0, memoryview(data)
         self._is_feeding = True  # an answer that is there at once must not begin to parse what follows
         while place < size and not self._is_rejected:
-            if self._is_busy():
+            if self._in_hand or self.flow.write_paused:
                 self._rest, self.flow.is_held = bytes(view[place:size]), True
                 self.flow.pause_reading()
                 break
@@ -142,17 +135,14 @@ class Protocol(HttpToolsProtocol, asyncio.BufferedProtocol):
             self._deadline.set(self.limits.header_s, "header-timeout")
 
     def _find_end(self, data: bytes | bytearray, place: int, size: int) -> int:
-        """Return where a slice ends: no request begins within it. llhttp takes no other end of a header than ours."""
+        """Return where a slice ends: a header or a body, so that no request begins within it."""
         if self._body_left > 0:
             return min(size, place + self._body_left)
         end = data.find(_END, place, size) + len(_END)  # so ends a header, and also a chunked body
         is_whole = end >= len(_END)
+        if self._seam and (at := (self._seam + data[place : min(size, place + 3)]).find(_END)) >= 0:
+            is_whole, end = True, place + at + len(_END) - len(self._seam)  # it began in the read before
         end = end if is_whole else size
-        if self._seam:  # the read before may have ended within those four bytes
-            seam = (self._seam + data[place : min(size, place + 3)]).find(_END)
-            is_whole, end = (
-                (True, place + seam + len(_END) - len(self._seam)) if seam >= 0 else (is_whole, end)
-            )
         self._seam = b"" if is_whole else (self._seam + data[max(place, end - 3) : end])[-3:]
         self._header_bytes += end - place
         return end
@@ -193,7 +183,7 @@ class Protocol(HttpToolsProtocol, asyncio.BufferedProtocol):
         rest, self._rest, self.flow.is_held = self._rest, b"", False
         if rest and not self.transport.is_closing() and not self._is_rejected:
             self._feed(rest, len(rest))
-        if not self._rest and not self._is_busy():
+        if not (self._rest or self._in_hand or self.flow.write_paused):
             self.flow.resume_reading()
 
     def on_message_begin(self) -> None:
@@ -274,11 +264,13 @@ class Protocol(HttpToolsProtocol, asyncio.BufferedProtocol):
             self._deadline.set(_KEEP_ALIVE_S)
             return
         self._deadline.clear()
+        self._in_hand = True
         self.cycle.more_body = False
         self.cycle.message_event.set()
 
     def on_response_complete(self) -> None:
         """Begin the next request of this connection, or wait for it."""
+        self._in_hand = False
         if self.transport.is_closing():
             self._deadline.set(self.limits.body_s, "answer-timeout")
             return

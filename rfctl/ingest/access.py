@@ -93,12 +93,17 @@ class Gate:
         """Return why a request may come from elsewhere than this machine itself; None when it does not."""
         if not _is_loopback(head.peer):
             return Doubt("not-local", 401, f"this comes from {head.peer or 'a Unix socket'}")
-        for name, _ in head.fields:
+        hosts, origins = [], []
+        for name, value in head.fields:
             if name in _PROXY_HEADERS or name.startswith(_PROXY_PREFIX):
                 return Doubt("proxied", 401, f"a proxy brought this ({name.decode('latin-1')})")
+            if name == b"host":
+                hosts.append(value)
+            elif name == b"origin":
+                origins.append(value)
         if head.version == "1.0":
             return Doubt("proxied", 401, "this is HTTP/1.0, as many proxies send it")
-        return self._doubt_host(head.list_values(b"host")) or self._doubt_origin(head.list_values(b"origin"))
+        return self._doubt_host(hosts) or self._doubt_origin(origins)
 
     def _doubt_host(self, hosts: list[bytes]) -> Doubt | None:
         if len(hosts) != 1:

@@ -25,10 +25,6 @@ class Head(msgspec.Struct):
     fields: Sequence[tuple[bytes, bytes]]
     peer: str
 
-    def list_values(self, name: bytes) -> list[bytes]:
-        """Return every value of a field, in their order."""
-        return [value for field, value in self.fields if field == name]
-
     def find_value(self, name: bytes) -> bytes:
         """Return the first value of a field, or b"" when it was not sent."""
         for field, value in self.fields:

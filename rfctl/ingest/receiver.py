@@ -232,14 +232,11 @@ class Receiver:
         return served
 
     def _check_unverified_sender(self, served: ServedSource, head: Head) -> None:
-        hint = f"set sources.{served.name}.secrets"
+        what, hint = f"source {served.name} has no secret and", f"set sources.{served.name}.secrets"
         if not served.insecure:
-            self.gate.check_local(head, f"source {served.name} has no secret and", hint, source=served.name)
+            self.gate.check_local(head, what, hint, source=served.name)
         if served.json_only and not _is_json(head.find_value(b"content-type")):
-            fact = (
-                f"source {served.name} has no secret and takes JSON alone: send Content-Type: application/json, "
-                f"or {hint}"
-            )
+            fact = f"{what} takes JSON alone: send Content-Type: application/json, or {hint}"
             raise RejectedError(fact, 415, "content-type", source=served.name, next=hint)
 
     async def _quarantine(self, served: ServedSource, unparsed: list[Unparsed]) -> None:
@@ -264,6 +261,8 @@ def _check_parts(served: ServedSource, body: bytes) -> None:
 
 
 def _is_json(content_type: bytes) -> bool:
+    if content_type == b"application/json":
+        return True
     media_type = content_type.partition(b";")[0].strip().lower()
     is_structured = media_type.startswith(b"application/") and media_type.endswith(b"+json")
     return media_type == b"application/json" or is_structured
@@ -275,11 +274,14 @@ def _set_answer(future: asyncio.Future[Answer], answer: Answer) -> None:
 
 
 def _build_receipt(results: list[Added]) -> dict[str, object]:
-    last = {result.phone: result for result in results}
+    last, added = {}, 0
+    for result in results:
+        last[result.phone] = result
+        added += result.added
     return {
         "success": True,
-        "addedCount": sum(result.added for result in results),
-        "duplicates": sum(not result.added for result in results),
+        "addedCount": added,
+        "duplicates": len(results) - added,
         "batches": [
             {"phone": result.phone, "size": result.size, "dueInMs": result.due_in_ms}
             for result in last.values()

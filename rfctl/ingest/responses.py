@@ -12,6 +12,8 @@ from starlette.responses import Response
 _encode = msgspec.json.Encoder().encode
 RETRY_AFTER_S = "5"
 RETRY: Mapping[str, str] = {"Retry-After": RETRY_AFTER_S}
+_LENGTH = b"content-length: %d\r\n"
+_LENGTH_AND_TYPE = _LENGTH + b"content-type: application/json\r\n"
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
@@ -22,13 +24,18 @@ class Answer(msgspec.Struct, frozen=True):
     body: bytes = b""
     headers: Mapping[str, str] = _NO_HEADERS
 
+    def render_fields(self) -> bytes:
+        """Return the lines of the header, in the order in which they are sent."""
+        lines = (_LENGTH_AND_TYPE if self.body else _LENGTH) % len(self.body)
+        if self.headers:
+            more = (f"{name.lower()}: {value}\r\n".encode("latin-1") for name, value in self.headers.items())
+            lines = b"".join(more) + lines
+        return lines
+
     def list_fields(self) -> list[tuple[bytes, bytes]]:
-        """Return the fields of the header, names in lower case, in the order in which they are sent."""
-        fields = [(name.lower().encode(), value.encode("latin-1")) for name, value in self.headers.items()]
-        fields.append((b"content-length", b"%d" % len(self.body)))
-        if self.body:
-            fields.append((b"content-type", b"application/json"))
-        return fields
+        """Return the same lines as pairs of a name, in lower case, and a value."""
+        pairs = (line.partition(b": ") for line in self.render_fields().split(b"\r\n")[:-1])
+        return [(name, value) for name, _, value in pairs]
 
     def build_response(self) -> Response:
         """Return the answer as a response of the ASGI app."""

@@ -125,7 +125,7 @@ class _Counters:
 class Way:
     """One connection of a server with these bounds; with `is_hot` plain messages go past the app."""
 
-    def __init__(self, *, is_hot: bool, peer: str = "127.0.0.1", **bounds: int) -> None:
+    def __init__(self, *, is_hot: bool, peer: str = "127.0.0.1", **bounds: Any) -> None:
         self.store = FakeStore()
         self.due: list[int] = []
         commit = GroupCommit(self.store.store_messages, BOUNDS)
