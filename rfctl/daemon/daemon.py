@@ -274,10 +274,12 @@ class Daemon:
 
     async def _drain(self) -> None:
         if self._http_server is not None:
-            answering = asyncio.ensure_future(self._http_server.stop())
-            await asyncio.wait({answering}, timeout=_CONFIRM_S)
-            await self._components.receiver.group_commit.close()
-            await answering
+            commit = self._components.receiver.group_commit
+            ends = [self._http_server.stop(), commit.wait_until_idle()]  # also of clients that have left
+            answering = [asyncio.ensure_future(end) for end in ends]
+            await asyncio.wait(answering, timeout=_CONFIRM_S)
+            await commit.close()
+            await asyncio.gather(*answering)
         self._components.scheduler.wake()
         await asyncio.wait([*self._tasks, asyncio.ensure_future(self._components.supervisor.stop())])
         failed = [task for task in self._tasks if not task.cancelled() and task.exception() is not None]
