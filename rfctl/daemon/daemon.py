@@ -150,7 +150,8 @@ class Daemon:
         http, receiver = self._settings.http, self._components.receiver
         webhook = Webhook(receiver, self._store, self._check_readiness)
         limits = Limits(http.header_timeout_ms / 1000, http.body_timeout_ms / 1000, http.max_header_bytes)
-        self._http_server = HttpServer(webhook.create_app(), listening, limits, receiver.rejections.record)
+        app, on_reject = webhook.create_app(), receiver.rejections.record
+        self._http_server = HttpServer(app, listening, limits, on_reject, receiver)
         self._exit_stack.callback(listening.close)  # also where the drain has no time to stop the server
         await self._http_server.start()
 
@@ -274,10 +275,12 @@ class Daemon:
 
     async def _drain(self) -> None:
         if self._http_server is not None:
-            answering = asyncio.ensure_future(self._http_server.stop())
-            await asyncio.wait({answering}, timeout=_CONFIRM_S)
-            await self._components.receiver.group_commit.close()
-            await answering
+            commit = self._components.receiver.group_commit
+            ends = [self._http_server.stop(), commit.wait_until_idle()]  # also of clients that have left
+            answering = [asyncio.ensure_future(end) for end in ends]
+            await asyncio.wait(answering, timeout=_CONFIRM_S)
+            await commit.close()
+            await asyncio.gather(*answering)
         self._components.scheduler.wake()
         await asyncio.wait([*self._tasks, asyncio.ensure_future(self._components.supervisor.stop())])
         failed = [task for task in self._tasks if not task.cancelled() and task.exception() is not None]

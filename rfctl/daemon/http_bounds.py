@@ -6,8 +6,8 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from rfctl.ingest.bodies import RETRY_AFTER_S
 from rfctl.ingest.rejections import Reason
+from rfctl.ingest.responses import RETRY_AFTER_S
 
 OnReject = Callable[..., None]
 """Called with the reason and the problem of a rejected request, and the fields of its log line."""

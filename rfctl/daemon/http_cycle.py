@@ -8,12 +8,11 @@ from urllib.parse import unquote
 import httptools
 from uvicorn._types import ASGI3Application, HTTPScope
 from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from rfctl.ingest.bodies import RETRY_AFTER_S
+from rfctl.ingest.responses import STOPPING, Answer, make_error_answer
 
-_STOPPING = b'{"success":false,"error":"the daemon stops; nothing was acknowledged, send it again"}'
-_CRASHED = b'{"success":false,"error":"a bug in rfctl: see its log"}'
+_CRASHED = make_error_answer("a bug in rfctl: see its log", 500)
 
 
 class Flow(FlowControl):
@@ -35,36 +34,47 @@ class Cycle(RequestResponseCycle):
         try:
             await app(self.scope, self.receive, self.send)
         except asyncio.CancelledError:
-            await self._answer_instead(503, _STOPPING, [(b"retry-after", RETRY_AFTER_S.encode())])
+            await self._answer_instead(STOPPING)
         except Exception:
-            await self._answer_instead(500, _CRASHED, [])
+            await self._answer_instead(_CRASHED)
         finally:
             if not self.response_complete and not self.disconnected:
                 self.transport.close()
             self.on_response = lambda: None
 
-    async def _answer_instead(self, status: int, body: bytes, headers: list[tuple[bytes, bytes]]) -> None:
+    async def _answer_instead(self, answer: Answer) -> None:
         if self.response_started or self.disconnected or self.flow.write_paused:
             return
-        headers += [
-            (b"content-type", b"application/json"),
-            (b"content-length", b"%d" % len(body)),
-            (b"connection", b"close"),
-        ]
-        await self.send({"type": "http.response.start", "status": status, "headers": headers})
-        await self.send({"type": "http.response.body", "body": body, "more_body": False})
+        self.keep_alive = False
+        await self.send(
+            {"type": "http.response.start", "status": answer.status, "headers": answer.list_fields()}
+        )
+        await self.send({"type": "http.response.body", "body": answer.body, "more_body": False})
 
 
-def read_target(target: bytes, scope: HTTPScope, headers: list[tuple[bytes, bytes]]) -> None:
-    """Put the target of a request into its scope, and the host that it names into the headers. Raises an error of httptools.
+def build_scope(connection: HttpToolsProtocol) -> HTTPScope:
+    """Return the scope of the request whose header is complete. Raises an error of httptools for its target.
 
     RFC 9112, 3.2.2: a target that names a host counts, whatever the header says.
     """
-    url = httptools.parse_url(target)
+    url, headers = httptools.parse_url(connection.url), connection.headers
     if url.host is not None:
         authority = url.host if url.port is None else b"%b:%d" % (url.host, url.port)
         headers[:] = [*(field for field in headers if field[0] != b"host"), (b"host", authority)]
-    scope["raw_path"] = raw_path = url.path or b"/"
+    raw_path = url.path or b"/"
     path = raw_path.decode("ascii")
-    scope["path"] = unquote(path) if "%" in path else path
-    scope["query_string"] = url.query or b""
+    return {
+        "type": "http",
+        "asgi": {"version": connection.asgi_version, "spec_version": "2.3"},
+        "http_version": connection.parser.get_http_version(),
+        "server": connection.server,
+        "client": connection.client,
+        "scheme": connection.scheme or "http",
+        "method": connection.parser.get_method().decode("ascii"),
+        "root_path": connection.root_path,
+        "path": unquote(path) if "%" in path else path,
+        "raw_path": raw_path,
+        "query_string": url.query or b"",
+        "headers": headers,
+        "state": connection.app_state.copy(),
+    }

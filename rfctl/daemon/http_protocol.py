@@ -4,7 +4,8 @@
   then in the socket. Neither is read on before the client has taken its answer.
 - All connections read into one buffer of their server. The parser gets no more than one request of it at a time.
 - Headers are bounded in bytes and number, and so are the trailers of a chunked body.
-- Each step has a deadline: the header, the body, the answer that the client must take, the next request.
+- Each step has a deadline: the header, the body, the answer that the client must take, the next request. It is set
+  when a read leaves a request unfinished, and after an answer: a request that comes in one read needs no other.
 - A request that is rejected here is answered and counted, and its rest is dropped for a moment. To close at once would
   reset the connection before the client has read why.
 """
@@ -19,7 +20,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from rfctl.daemon.deadline import Deadline
 from rfctl.daemon.http_bounds import Fault, Limits, OnReject
-from rfctl.daemon.http_cycle import Cycle, Flow, read_target
+from rfctl.daemon.http_cycle import Cycle, Flow, build_scope
 from rfctl.ingest.app import CUT
 
 SMALL_READ, LARGE_READ = 16_384, 65_536
@@ -33,10 +34,11 @@ _END = b"\r\n\r\n"
 
 
 class Protocol(HttpToolsProtocol, asyncio.BufferedProtocol):
-    """One connection. `make_protocol` returns it with the limits and the buffer of one server."""
+    """One connection, whose requests the app answers. A subclass has the limits and the buffer of one server."""
 
     limits: Limits
     on_reject: OnReject
+    _length: int | None
     buffer: bytearray
     small: memoryview
     large: memoryview
@@ -47,8 +49,9 @@ class Protocol(HttpToolsProtocol, asyncio.BufferedProtocol):
         self._deadline = Deadline(self.loop, self._on_late)
         self._header_bytes = self._body_left = 0
         self._in_message = self._in_body = self._has_cycle = self._is_rejected = self._is_raw = False
+        self._is_timed = self._is_feeding = self._in_hand = False
         self._fault: Fault | None = None
-        self._rest = b""
+        self._rest = self._seam = b""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to serve, unless there are too many connections."""
@@ -108,33 +111,39 @@ class Protocol(HttpToolsProtocol, asyncio.BufferedProtocol):
         else:
             self.transport.close()
 
-    def _is_busy(self) -> bool:
-        """Say whether a whole request is in hand, or an answer is not taken: until then nothing more is read."""
-        cycle = self.cycle
-        return (
-            bool(self.pipeline)
-            or self.flow.write_paused
-            or (cycle is not None and not cycle.more_body and not cycle.response_complete)
-        )
-
     def _feed(self, data: bytes | bytearray, size: int) -> None:
         """Parse `size` bytes, a request at a time: each slice ends where a header or a body ends."""
         place, view = 0, memoryview(data)
-        while place < size:
-            if self._is_busy():
+        self._is_feeding = True  # an answer that is there at once must not begin to parse what follows
+        while place < size and not self._is_rejected:
+            if self._in_hand or self.flow.write_paused:
                 self._rest, self.flow.is_held = bytes(view[place:size]), True
                 self.flow.pause_reading()
-                return
+                break
             end = self._find_end(data, place, size)
             place += self._take_raw(view[place:end]) if self._is_raw else self._parse(view[place:end])
-            if self._is_rejected:
-                return
+        self._is_feeding = False
+        if self._in_message and not (self._is_timed or self._is_rejected):
+            self._time_rest()
+
+    def _time_rest(self) -> None:
+        """Give the rest of an unfinished request its time."""
+        self._is_timed = True
+        if self._in_body:
+            self._deadline.set(self.limits.body_s, "body-timeout")
+        else:
+            self._deadline.set(self.limits.header_s, "header-timeout")
 
     def _find_end(self, data: bytes | bytearray, place: int, size: int) -> int:
+        """Return where a slice ends: a header or a body, so that no request begins within it."""
         if self._body_left > 0:
             return min(size, place + self._body_left)
         end = data.find(_END, place, size) + len(_END)  # so ends a header, and also a chunked body
-        end = end if end >= len(_END) else size
+        is_whole = end >= len(_END)
+        if self._seam and (at := (self._seam + data[place : min(size, place + 3)]).find(_END)) >= 0:
+            is_whole, end = True, place + at + len(_END) - len(self._seam)  # it began in the read before
+        end = end if is_whole else size
+        self._seam = b"" if is_whole else (self._seam + data[max(place, end - 3) : end])[-3:]
         self._header_bytes += end - place
         return end
 
@@ -169,17 +178,19 @@ class Protocol(HttpToolsProtocol, asyncio.BufferedProtocol):
 
     def _go_on(self) -> None:
         """Parse what was read ahead, and read on once nothing is left of it."""
+        if self._is_feeding:
+            return
         rest, self._rest, self.flow.is_held = self._rest, b"", False
         if rest and not self.transport.is_closing() and not self._is_rejected:
             self._feed(rest, len(rest))
-        if not self._rest and not self._is_busy():
+        if not (self._rest or self._in_hand or self.flow.write_paused):
             self.flow.resume_reading()
 
     def on_message_begin(self) -> None:
-        """Begin a request."""
-        self._in_message, self._has_cycle = True, False
-        self._deadline.set(self.limits.header_s, "header-timeout")
-        super().on_message_begin()
+        """Begin a request. Its scope is built for the app alone."""
+        self._in_message, self._has_cycle, self._is_timed = True, False, False
+        self._length = None
+        self.url, self.headers, self.expect_100_continue = b"", [], False
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a field of the header. Trailers are dropped: nothing reads them."""
@@ -190,14 +201,14 @@ class Protocol(HttpToolsProtocol, asyncio.BufferedProtocol):
             return
         name = name.lower()
         if name == b"content-length":
-            self._body_left = int(value)
+            self._length = self._body_left = int(value)
         elif name == b"expect":
             self.expect_100_continue = value.lower() == b"100-continue"
         self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        """Start the app, unless the header is rejected."""
-        self._in_body = True
+        """Begin to answer, unless the header is rejected."""
+        self._in_body, self._is_timed = True, False
         if self._fault is None and self._header_bytes > self.limits.header_bytes:
             self._fault = self._build_size_fault()
         if self._fault is None and self.parser.should_upgrade():
@@ -207,14 +218,12 @@ class Protocol(HttpToolsProtocol, asyncio.BufferedProtocol):
                 self._fault = Fault("invalid-http", 400, fact)
         if self._fault is None:
             self._header_bytes = 0
-            self._deadline.set(self.limits.body_s, "body-timeout")
-            self.scope["method"] = self.parser.get_method().decode("ascii")
-            self.scope["http_version"] = self.parser.get_http_version()
-            read_target(self.url, self.scope, self.headers)
-            self._start_cycle()
+            self._begin_request()
 
-    def _start_cycle(self) -> None:
-        before, self._has_cycle = self.cycle, True
+    def _begin_request(self) -> None:
+        """Start the app for the request whose header is complete."""
+        self.scope = build_scope(self)
+        self._has_cycle = True
         can_stay = self.scope["http_version"] != "1.0" and self.parser.should_keep_alive()
         self.cycle = Cycle(
             scope=self.scope,
@@ -230,11 +239,7 @@ class Protocol(HttpToolsProtocol, asyncio.BufferedProtocol):
             keep_alive=can_stay and not self.expect_100_continue,
             on_response=self.on_response_complete,
         )
-        if before is None or before.response_complete:
-            self._start_asgi_task(self.cycle, cast("Any", self.app))
-        else:  # only where the end of the request before came in two reads
-            self.flow.pause_reading()
-            self.pipeline.appendleft((self.cycle, cast("Any", self.app)))
+        self._start_asgi_task(self.cycle, cast("Any", self.app))
 
     def on_body(self, body: bytes) -> None:
         """Keep a part of the body for the app; only that of a POST is read by it."""
@@ -259,17 +264,17 @@ class Protocol(HttpToolsProtocol, asyncio.BufferedProtocol):
             self._deadline.set(_KEEP_ALIVE_S)
             return
         self._deadline.clear()
+        self._in_hand = True
         self.cycle.more_body = False
         self.cycle.message_event.set()
 
     def on_response_complete(self) -> None:
         """Begin the next request of this connection, or wait for it."""
+        self._in_hand = False
         if self.transport.is_closing():
             self._deadline.set(self.limits.body_s, "answer-timeout")
             return
-        if self.pipeline:
-            self._start_asgi_task(*self.pipeline.pop())
-        elif not self._in_message and not self.flow.write_paused:
+        if not self._in_message and not self.flow.write_paused:
             self._deadline.set(_KEEP_ALIVE_S)
         self._go_on()
 
@@ -278,23 +283,15 @@ class Protocol(HttpToolsProtocol, asyncio.BufferedProtocol):
         self._is_rejected = True
         self.on_reject(fault.reason, fault.fact, status=fault.status)
         cycle = self.cycle
-        is_in_hand = cycle is not None and not cycle.response_complete
-        if is_in_hand:
+        if self._has_cycle and not cycle.response_complete:
             cast("dict[str, Any]", cycle.scope)[CUT] = ""
             cycle.disconnected = True
             cycle.message_event.set()
-        if (self._has_cycle and cycle.response_started) or (is_in_hand and not self._has_cycle):
-            self.transport.abort()  # an answer would come behind, or before, that of another request
+        if self._has_cycle and cycle.response_started:
+            self.transport.abort()  # an answer would come behind that of the app
             return
         self.transport.write(fault.build_answer())
         self.transport.write_eof()
         self.flow.is_held = False
         self.flow.resume_reading()
         self._deadline.set(_LINGER_S)
-
-
-def make_protocol(limits: Limits, on_reject: OnReject) -> type[Protocol]:
-    """Return the protocol of one server: its limits, its buffer, and what is called with each rejected request."""
-    view = memoryview(buffer := bytearray(LARGE_READ))
-    members = {"limits": limits, "buffer": buffer, "small": view[:SMALL_READ], "large": view}
-    return type("Protocol", (Protocol,), {**members, "on_reject": staticmethod(on_reject)})

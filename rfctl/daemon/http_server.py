@@ -18,8 +18,10 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from rfctl.daemon.http_bounds import Limits, OnReject
-from rfctl.daemon.http_protocol import Protocol, make_protocol
+from rfctl.daemon.http_hot import make_protocol
+from rfctl.daemon.http_protocol import Protocol
 from rfctl.daemon.listener import format_url, remove_file
+from rfctl.ingest.receiver import Receiver
 
 _ANSWER_S, _CLOSE_S = 2.0, 0.3
 _OTHER_FILES = 128
@@ -34,10 +36,20 @@ def _clamp_connections(limits: Limits) -> Limits:
 
 
 class HttpServer:
-    """Serves an ASGI app on a socket, from `start` to `stop`. `on_reject` is called with requests that no app sees."""
+    """Serves an ASGI app on a socket, from `start` to `stop`. `on_reject` is called with requests that no app sees.
 
-    def __init__(self, app: Any, listening: socket.socket, limits: Limits, on_reject: OnReject) -> None:
-        self._protocol = make_protocol(_clamp_connections(limits), on_reject)
+    Plain messages go to the receiver, past the app.
+    """
+
+    def __init__(
+        self,
+        app: Any,
+        listening: socket.socket,
+        limits: Limits,
+        on_reject: OnReject,
+        receiver: Receiver | None = None,
+    ) -> None:
+        self._protocol = make_protocol(_clamp_connections(limits), on_reject, receiver)
         self._config = uvicorn.Config(
             app, http=self._protocol, ws="none", lifespan="off", log_config=None, access_log=False, server_header=False,
             proxy_headers=False, limit_concurrency=None,

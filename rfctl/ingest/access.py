@@ -15,8 +15,7 @@ from ipaddress import IPv6Address, ip_address
 from typing import Literal
 from urllib.parse import urlsplit
 
-from starlette.requests import Request
-
+from rfctl.ingest.head import Head
 from rfctl.ingest.rejections import Reason, RejectedError
 from rfctl.sources.generic.node_form import BATCHED
 
@@ -39,12 +38,12 @@ ACCESS: tuple[tuple[str, str, Caller], ...] = (
 
 _PROXY_HEADERS = frozenset(
     {
-        "cf-connecting-ip", "client-ip", "fly-client-ip", "forwarded", "forwarded-for", "true-client-ip", "via",
-        "x-client-ip", "x-cluster-client-ip", "x-envoy-external-address", "x-original-host", "x-real-ip",
-        "x-remote-addr", "x-remote-ip",
+        b"cf-connecting-ip", b"client-ip", b"fly-client-ip", b"forwarded", b"forwarded-for", b"true-client-ip", b"via",
+        b"x-client-ip", b"x-cluster-client-ip", b"x-envoy-external-address", b"x-original-host", b"x-real-ip",
+        b"x-remote-addr", b"x-remote-ip",
     }
 )  # fmt: skip
-_PROXY_PREFIX = "x-forwarded"
+_PROXY_PREFIX = b"x-forwarded"
 _LOCAL_NAMES = frozenset({"localhost"})
 
 
@@ -65,54 +64,55 @@ class Gate:
     admin_token: str = ""
     allowed_hosts: frozenset[str] = field(default_factory=frozenset)
 
-    def check_admin(self, request: Request) -> None:
+    def check_admin(self, head: Head) -> None:
         """Let in the bearer of the token or, if none is set, this machine. Raises RejectedError."""
         if not self.admin_token:
-            self.check_local(request, "this", "set http.admin_token to allow it")
+            self.check_local(head, "this", "set http.admin_token to allow it")
             return
-        if not self._has_token(request):
+        if not self._has_token(head):
             fact = "this is not served to you: send Authorization: Bearer <http.admin_token>"
             raise RejectedError(fact, 401, "token")
 
-    def may_see_facts(self, request: Request) -> bool:
+    def may_see_facts(self, head: Head) -> bool:
         """Say whether a request may see the facts behind a word: from the bearer of the token, or this machine."""
-        return (bool(self.admin_token) and self._has_token(request)) or self.find_doubt(request) is None
+        return (bool(self.admin_token) and self._has_token(head)) or self.find_doubt(head) is None
 
-    def _has_token(self, request: Request) -> bool:
-        credentials = request.headers.get("authorization", "").encode("latin-1")
+    def _has_token(self, head: Head) -> bool:
+        credentials = head.find_value(b"authorization")
         return hmac.compare_digest(credentials, b"Bearer " + self.admin_token.encode())
 
-    def check_local(self, request: Request, what: str, hint: str, *, source: str = "") -> None:
+    def check_local(self, head: Head, what: str, hint: str, *, source: str = "") -> None:
         """Let in this machine only. `hint` says what would allow others. Raises RejectedError."""
-        doubt = self.find_doubt(request)
+        doubt = self.find_doubt(head)
         if doubt is not None:
             step = f"{doubt.setting}, or {hint}" if doubt.setting else hint
             fact = f"{what} is served to this machine only, and {doubt.fact}: {step}"
             raise RejectedError(fact, doubt.status, doubt.reason, source=source, next=step)
 
-    def find_doubt(self, request: Request) -> Doubt | None:
+    def find_doubt(self, head: Head) -> Doubt | None:
         """Return why a request may come from elsewhere than this machine itself; None when it does not."""
-        peer = request.client.host if request.client else ""
-        if not _is_loopback(peer):
-            return Doubt("not-local", 401, f"this comes from {peer or 'a Unix socket'}")
-        for name in request.headers:
+        if not _is_loopback(head.peer):
+            return Doubt("not-local", 401, f"this comes from {head.peer or 'a Unix socket'}")
+        hosts, origins = [], []
+        for name, value in head.fields:
             if name in _PROXY_HEADERS or name.startswith(_PROXY_PREFIX):
-                return Doubt("proxied", 401, f"a proxy brought this ({name})")
-        if request.scope.get("http_version") == "1.0":
+                return Doubt("proxied", 401, f"a proxy brought this ({name.decode('latin-1')})")
+            if name == b"host":
+                hosts.append(value)
+            elif name == b"origin":
+                origins.append(value)
+        if head.version == "1.0":
             return Doubt("proxied", 401, "this is HTTP/1.0, as many proxies send it")
-        return self._doubt_host(request.headers.getlist("host")) or self._doubt_origin(
-            request.headers.getlist("origin")
-        )
+        return self._doubt_host(hosts) or self._doubt_origin(origins)
 
-    def _doubt_host(self, hosts: list[str]) -> Doubt | None:
+    def _doubt_host(self, hosts: list[bytes]) -> Doubt | None:
         if len(hosts) != 1:
             return Doubt("host", 403, f"this has {len(hosts) or 'no'} Host headers")
-        if self._is_ours(hosts[0]):
-            return None
-        return _name_doubt("host", "Host", hosts[0])
+        host = hosts[0].decode("latin-1")
+        return None if self._is_ours(host) else _name_doubt("host", "Host", host)
 
-    def _doubt_origin(self, origins: Iterable[str]) -> Doubt | None:
-        for origin in origins:
+    def _doubt_origin(self, origins: Iterable[bytes]) -> Doubt | None:
+        for origin in (value.decode("latin-1") for value in origins):
             scheme, separator, authority = origin.partition("://")
             if scheme not in ("http", "https") or not separator or not self._is_ours(authority):
                 return _name_doubt("origin", "Origin", origin)

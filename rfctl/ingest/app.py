@@ -14,11 +14,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from rfctl.errors import BadRequestError, OverloadedError, RfctlError
-from rfctl.ingest.bodies import RETRY_AFTER_S
-from rfctl.ingest.receiver import Receiver, SignatureRejectedError
+from rfctl.errors import RfctlError
+from rfctl.ingest.head import read_head
+from rfctl.ingest.receiver import Receiver
 from rfctl.ingest.rejections import Reason, RejectedError, Rejections
-from rfctl.ingest.responses import make_error_response, make_json_response
+from rfctl.ingest.responses import make_error_answer, make_json_response
 from rfctl.model.message import normalize_phone
 from rfctl.model.stored import as_strict_json
 from rfctl.sources.generic.node_form import BATCHED
@@ -55,11 +55,10 @@ class Webhook:
                 Route("/readyz", self.report_readiness, methods=["GET"]),
             ],
             exception_handlers={
-                BadRequestError: self._answer_bad_request,
-                RfctlError: self._answer_unavailable,
                 HTTPException: self._answer_http_error,
                 ClientDisconnect: self._answer_disconnected,
-                Exception: self._answer_crash,
+                RfctlError: self._answer_problem,
+                Exception: self._answer_problem,
             },
         )
 
@@ -82,7 +81,7 @@ class Webhook:
 
     async def list_pending(self, request: Request) -> Response:
         """Answer with the pending batches that are due next."""
-        self.receiver.gate.check_admin(request)
+        self.receiver.gate.check_admin(read_head(request.scope))
         pending = await self.store.pending(limit=100)
         batches = [
             {
@@ -98,7 +97,7 @@ class Webhook:
 
     async def discard_batches(self, request: Request) -> Response:
         """Discard every batch of a phone, and answer with their messages."""
-        self.receiver.gate.check_admin(request)
+        self.receiver.gate.check_admin(read_head(request.scope))
         phone = normalize_phone(request.path_params["phone"])
         batch_keys = await self.store.batches.find_batches(phone)
         items = [item for key in batch_keys for item in await self.store.batches.discard(key)]
@@ -118,47 +117,23 @@ class Webhook:
         """Answer whether this daemon can do its work; strangers get one word why not, and no fact."""
         reason, facts = self.check_readiness()
         answer = {"status": "not ready", "reason": reason} if reason else {"status": "ready"}
-        if self.receiver.gate.may_see_facts(request):
+        if self.receiver.gate.may_see_facts(read_head(request.scope)):
             answer |= facts
         return make_json_response(answer, 503 if reason else 200)
 
-    async def _answer_bad_request(self, request: Request, problem: Exception) -> Response:
-        assert isinstance(problem, BadRequestError)  # noqa: S101 - starlette's handlers are typed for any
-        rejected = problem if isinstance(problem, RejectedError) else _as_rejected(problem)
-        path = request.url.path
-        self.rejections.record(
-            rejected.reason, rejected.fact, source=rejected.source, status=rejected.status, path=path, next=rejected.next
-        )  # fmt: skip
-        if isinstance(problem, SignatureRejectedError) and not problem.in_words:
-            return Response(status_code=problem.status)
-        return make_error_response(rejected.fact, rejected.status, rejected.headers)
-
-    async def _answer_unavailable(self, request: Request, problem: Exception) -> Response:
-        assert isinstance(problem, RfctlError)  # noqa: S101
-        reason: Reason = "overload" if isinstance(problem, OverloadedError) else "redis"
-        self.rejections.record(reason, problem.fact, status=503, path=request.url.path, next=problem.next)
-        fact = "Redis cannot take this now; nothing was acknowledged, send it again"
-        return make_error_response(fact, 503, {"Retry-After": RETRY_AFTER_S})
+    async def _answer_problem(self, request: Request, problem: Exception) -> Response:
+        return self.rejections.answer_problem(problem, request.scope["path"]).build_response()
 
     async def _answer_http_error(self, request: Request, problem: Exception) -> Response:
-        assert isinstance(problem, HTTPException)  # noqa: S101
-        path = request.url.path
+        assert isinstance(problem, HTTPException)  # noqa: S101 - starlette's handlers are typed for any
+        path = request.scope["path"]
         facts = {405: f"{request.method} is not served here", 404: f"there is nothing at {path}"}
         fact = facts.get(problem.status_code, problem.detail)
         reason: Reason = "no-path" if problem.status_code == 404 else "method"
         self.rejections.record(reason, fact, status=problem.status_code, path=path)
-        return make_error_response(fact, problem.status_code, dict(problem.headers or {}))
+        return make_error_answer(fact, problem.status_code, problem.headers or {}).build_response()
 
     async def _answer_disconnected(self, request: Request, problem: Exception) -> Response:  # noqa: ARG002
-        fact = "the body did not come"
         if reason := request.scope.get(CUT, "disconnected"):
-            self.rejections.record(reason, fact, path=request.url.path)
-        return make_error_response(fact, 400)
-
-    async def _answer_crash(self, request: Request, problem: Exception) -> Response:
-        self.rejections.record("crash", repr(problem), status=500, path=request.url.path, exc_info=problem)
-        return make_error_response("a bug in rfctl: see its log", 500)
-
-
-def _as_rejected(problem: BadRequestError) -> RejectedError:
-    return RejectedError(problem.fact, problem.status, "invalid-body")
+            self.rejections.record_missing_body(reason, request.scope["path"])
+        return make_error_answer("the body did not come", 400).build_response()

@@ -14,9 +14,9 @@ from types import TracebackType
 from starlette.requests import ClientDisconnect, Request
 
 from rfctl.ingest.rejections import RejectedError
+from rfctl.ingest.responses import RETRY
 
-RETRY_AFTER_S = "5"
-_SMALL_BYTES = 65_536
+SMALL_BYTES = 65_536
 
 
 class BodyBudget:
@@ -28,12 +28,12 @@ class BodyBudget:
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
-        self.largest_bytes = max(_SMALL_BYTES, max_bytes * 4 // 5)
+        self.largest_bytes = max(SMALL_BYTES, max_bytes * 4 // 5)
         self.used_bytes = 0
 
     def take(self, size: int, *, before: int = 0) -> bool:
         """Take room for `size` more bytes of a body that has `before` already. Says whether there was room."""
-        bound = self._max_bytes if size + before <= _SMALL_BYTES else self.largest_bytes
+        bound = self._max_bytes if size + before <= SMALL_BYTES else self.largest_bytes
         if self.used_bytes + size > bound:
             return False
         self.used_bytes += size
@@ -82,7 +82,7 @@ class HeldBody:
     async def _read_rest(self, first: bytes) -> bytes:
         """Read on: parts of a small body are joined; a large one grows in one buffer, which would else be there twice."""
         parts, size, has_more = [first], len(first), True
-        while has_more and size <= _SMALL_BYTES:
+        while has_more and size <= SMALL_BYTES:
             size, has_more = await self._read_part(parts.append, size)
         if not has_more:
             return b"".join(parts)
@@ -114,5 +114,5 @@ class HeldBody:
             raise RejectedError(fact, 413, "body-too-large", source=self._source)
         if not self._budget.take(size, before=self._taken):
             fact = "too many bodies are in hand (http.max_inflight_bytes); nothing was acknowledged, send it again"
-            raise RejectedError(fact, 503, "bodies-in-hand", headers={"Retry-After": RETRY_AFTER_S})
+            raise RejectedError(fact, 503, "bodies-in-hand", headers=RETRY)
         self._taken += size

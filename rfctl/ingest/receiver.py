@@ -8,8 +8,10 @@ words: its caller is the operator's own code.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import structlog
 from starlette.requests import Request as HttpRequest
@@ -17,14 +19,15 @@ from starlette.responses import Response
 
 from rfctl.errors import BadRequestError, KeyTakenError
 from rfctl.ingest.access import Gate
-from rfctl.ingest.bodies import BodyBudget, HeldBody
+from rfctl.ingest.bodies import SMALL_BYTES, BodyBudget, HeldBody
 from rfctl.ingest.group_commit import GroupCommit
+from rfctl.ingest.head import Head, read_head
 from rfctl.ingest.reader import Reader, find_rejection
 from rfctl.ingest.rejections import RejectedError, Rejections
-from rfctl.ingest.responses import make_json_response
-from rfctl.model.message import Message, Unparsed
+from rfctl.ingest.responses import STOPPING, Answer, make_json_answer
+from rfctl.model.message import Unparsed
 from rfctl.model.stored import Added
-from rfctl.sources.contract import ParseResult, Request, ServedSource
+from rfctl.sources.contract import ParseResult, ServedSource
 from rfctl.sources.registry import GENERIC
 from rfctl.store.counters import Counters
 from rfctl.store.quarantine import Quarantine
@@ -35,6 +38,9 @@ _HOW_TO_SIGN = (
     "5 minutes"
 )
 
+OnAnswer = Callable[[Answer], None]
+"""Called once with the answer to a request."""
+_DONE = Answer()
 _MAX_MESSAGES = 10_000
 _MAX_PARTS = 100_000
 """Objects and arrays of a body. In memory each takes a hundred times the bytes that it may have in JSON."""
@@ -83,30 +89,63 @@ class Receiver:
         self._reader.reconfigure(placeholder)
 
     async def receive(self, name: str, http: HttpRequest) -> Response:
-        """Receive one request. Every message of it is stored before the answer. Raises RfctlError."""
-        served = self._find_source(name)
+        """Receive a request of the ASGI app, and wait for its answer. Raises RejectedError before the body is read."""
+        head = read_head(http.scope)
+        served = self._admit(name, head)
+        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        with HeldBody(http, self._budget, self._find_max_bytes(served), served.name) as held:
+            # No variable has the body: while Redis is slow, many wait here, and their bodies would be there twice.
+            task = self.begin(served, head, await held.read(), partial(_set_answer, answer))
+            try:
+                return (await answer).build_response()
+            finally:
+                if task is not None:
+                    task.cancel()
+
+    def claim_place(self, name: str, head: Head, size: int) -> ServedSource | None:
+        """Take room for a small body of `size` bytes, and return the source that serves it; `give_place_back` ends that.
+
+        Returns None for a request that has to be rejected, or whose body is not small: `receive` does the rest.
+        """
+        served = self.sources.get(name)
+        if served is None or size > min(SMALL_BYTES, self._find_max_bytes(served)):
+            return None
         if not served.verified:
-            self._check_unverified_sender(served, http)
-        max_bytes = max(served.max_body_bytes, self._max_body_bytes)
-        with HeldBody(http, self._budget, max_bytes, served.name) as held:
-            response = await self._receive_body(served, _build_request(http, await held.read()))
-        self.rejections.tally.count_accepted(served.name)
-        return response
+            try:
+                self._check_unverified_sender(served, head)
+            except RejectedError:
+                return None
+        return served if self._budget.take(size) else None
 
-    async def _receive_body(self, served: ServedSource, request: Request) -> Response:
-        if served.verified and not served.source.verify(request, self._now_ms()):
+    def give_place_back(self, size: int) -> None:
+        """Let the room of a small body go: its request is answered, or its client has left."""
+        self._budget.give_back(size)
+
+    def begin(
+        self, served: ServedSource, head: Head, body: bytes, on_answer: OnAnswer
+    ) -> asyncio.Task[None] | None:
+        """Verify, parse and store a request, whichever way it came. Raises nothing.
+
+        `on_answer` is called once, now or later, after every message is stored. A request with unparsed parts goes on in
+        a task, which is returned: a stop may cancel it, and then the answer says so.
+        """
+        try:
+            parsed = self._read(served, head, body)
+        except Exception as problem:
+            on_answer(self.rejections.answer_problem(problem, head.path))
+            return None
+        if parsed.unparsed:
+            return asyncio.create_task(self._store_and_quarantine(served, head.path, parsed, on_answer))
+        finish = partial(self._finish, served, head.path, parsed.skipped, on_answer)
+        if parsed.messages:
+            self.group_commit.submit(self._reader.prepare(parsed.messages), finish)
+        else:
+            finish([])
+        return None
+
+    def _read(self, served: ServedSource, head: Head, body: bytes) -> ParseResult:
+        if served.verified and not served.source.verify(head.build_request(body), self._now_ms()):
             raise _signature_error(served)
-        parsed = self._parse(served, request.body)
-        del request  # while Redis is slow, many wait here: the body would be there twice
-        results = await self._store(parsed.messages)
-        if (
-            parsed.unparsed
-        ):  # last: if the messages fail, all of it comes again, and would be quarantined twice
-            await self._quarantine(served, parsed.unparsed)
-        self._counters.add({f"skipped:{kind}": count for kind, count in parsed.skipped.items()})
-        return make_json_response(_build_receipt(results)) if served.in_words else Response()
-
-    def _parse(self, served: ServedSource, body: bytes) -> ParseResult:
         _check_parts(served, body)
         try:
             parsed = self._reader.parse(served, body)
@@ -117,13 +156,66 @@ class Receiver:
             raise RejectedError(fact, 413, "body-too-large", source=served.name)
         return parsed
 
+    def _finish(
+        self,
+        served: ServedSource,
+        path: str,
+        skipped: Mapping[str, int],
+        on_answer: OnAnswer,
+        results: list[Added] | Exception,
+    ) -> None:
+        """Answer a request whose messages are stored, or could not be."""
+        try:
+            if isinstance(results, Exception):
+                raise results
+            answer = self._acknowledge(served, skipped, results)
+            self.rejections.tally.count_accepted(served.name)
+        except Exception as problem:
+            answer = self.rejections.answer_problem(problem, path)
+        on_answer(answer)
+
+    def _acknowledge(self, served: ServedSource, skipped: Mapping[str, int], results: list[Added]) -> Answer:
+        if rejection := find_rejection(results):
+            raise KeyTakenError(rejection)
+        for result in results:
+            self._on_due(result.due_in_ms)
+        if skipped:
+            self._counters.add({f"skipped:{kind}": count for kind, count in skipped.items()})
+        return make_json_answer(_build_receipt(results)) if served.in_words else _DONE
+
+    async def _store_and_quarantine(
+        self, served: ServedSource, path: str, parsed: ParseResult, on_answer: OnAnswer
+    ) -> None:
+        """Store the messages first: if that fails, all of it comes again, and would be quarantined twice."""
+        answer = STOPPING
+        try:
+            results = await self._reader.store(parsed.messages)
+            acknowledgement = self._acknowledge(served, {}, results)
+            await self._quarantine(served, parsed.unparsed)
+            self._counters.add({f"skipped:{kind}": count for kind, count in parsed.skipped.items()})
+            answer = acknowledgement
+            self.rejections.tally.count_accepted(served.name)
+        except Exception as problem:
+            answer = self.rejections.answer_problem(problem, path)
+        finally:
+            on_answer(answer)
+
+    def _admit(self, name: str, head: Head) -> ServedSource:
+        served = self._find_source(name)
+        if not served.verified:
+            self._check_unverified_sender(served, head)
+        return served
+
+    def _find_max_bytes(self, served: ServedSource) -> int:
+        return max(served.max_body_bytes, self._max_body_bytes)
+
     async def handshake(self, name: str, http: HttpRequest) -> Response:
         """Answer a provider's handshake, a GET. Raises BadRequestError."""
         served = self._find_source(name)
         if not served.handshake_hint:
             fact = f"source {name} takes requests by POST, and answers no GET"
             raise RejectedError(fact, 403, "method", source=name)
-        answer = served.source.handshake(_build_request(http, b""))
+        answer = served.source.handshake(read_head(http.scope).build_request(b""))
         if answer is None:
             self.rejections.record(
                 "handshake",
@@ -141,15 +233,12 @@ class Receiver:
             raise RejectedError(f"there is no source {name}{hint}", 404, "no-source")
         return served
 
-    def _check_unverified_sender(self, served: ServedSource, http: HttpRequest) -> None:
-        hint = f"set sources.{served.name}.secrets"
+    def _check_unverified_sender(self, served: ServedSource, head: Head) -> None:
+        what, hint = f"source {served.name} has no secret and", f"set sources.{served.name}.secrets"
         if not served.insecure:
-            self.gate.check_local(http, f"source {served.name} has no secret and", hint, source=served.name)
-        if served.json_only and not _is_json(http.headers.get("content-type", "").encode("latin-1")):
-            fact = (
-                f"source {served.name} has no secret and takes JSON alone: send Content-Type: application/json, "
-                f"or {hint}"
-            )
+            self.gate.check_local(head, what, hint, source=served.name)
+        if served.json_only and not _is_json(head.find_value(b"content-type")):
+            fact = f"{what} takes JSON alone: send Content-Type: application/json, or {hint}"
             raise RejectedError(fact, 415, "content-type", source=served.name, next=hint)
 
     async def _quarantine(self, served: ServedSource, unparsed: list[Unparsed]) -> None:
@@ -160,27 +249,11 @@ class Receiver:
                 "request_quarantined", source=served.name, why=part.why, next="rfctl quarantine list"
             )
 
-    async def _store(self, messages: list[Message]) -> list[Added]:
-        results = await self._reader.store(messages)
-        if rejection := find_rejection(results):
-            raise KeyTakenError(rejection)
-        for result in results:
-            self._on_due(result.due_in_ms)
-        return results
 
-
-class SignatureRejectedError(RejectedError):
-    """A request that does not prove its sender: 401, and no reason for a provider's request."""
-
-    in_words = False
-
-
-def _signature_error(served: ServedSource) -> SignatureRejectedError:
+def _signature_error(served: ServedSource) -> RejectedError:
     fact = _HOW_TO_SIGN if served.in_words else f"source {served.name}: the signature or token does not match"
     step = f"a stranger; or is sources.{served.name}.secrets what the provider signs with?"
-    problem = SignatureRejectedError(fact, 401, "signature", source=served.name, next=step)
-    problem.in_words = served.in_words
-    return problem
+    return RejectedError(fact, 401, "signature", source=served.name, next=step, in_words=served.in_words)
 
 
 def _check_parts(served: ServedSource, body: bytes) -> None:
@@ -190,27 +263,27 @@ def _check_parts(served: ServedSource, body: bytes) -> None:
 
 
 def _is_json(content_type: bytes) -> bool:
+    if content_type == b"application/json":
+        return True
     media_type = content_type.partition(b";")[0].strip().lower()
     is_structured = media_type.startswith(b"application/") and media_type.endswith(b"+json")
     return media_type == b"application/json" or is_structured
 
 
-def _build_request(http: HttpRequest, body: bytes) -> Request:
-    return Request(
-        method=http.method,
-        path=http.scope["raw_path"].decode("latin-1"),
-        query=http.scope["query_string"].decode("latin-1"),
-        headers={name.decode("latin-1"): value for name, value in http.headers.raw},
-        body=body,
-    )
+def _set_answer(future: asyncio.Future[Answer], answer: Answer) -> None:
+    if not future.done():  # the app may be cancelled
+        future.set_result(answer)
 
 
 def _build_receipt(results: list[Added]) -> dict[str, object]:
-    last = {result.phone: result for result in results}
+    last, added = {}, 0
+    for result in results:
+        last[result.phone] = result
+        added += result.added
     return {
         "success": True,
-        "addedCount": sum(result.added for result in results),
-        "duplicates": sum(not result.added for result in results),
+        "addedCount": added,
+        "duplicates": len(results) - added,
         "batches": [
             {"phone": result.phone, "size": result.size, "dueInMs": result.due_in_ms}
             for result in last.values()

@@ -13,7 +13,8 @@ from typing import Any, Literal
 
 import structlog
 
-from rfctl.errors import BadRequestError
+from rfctl.errors import BadRequestError, OverloadedError, RfctlError
+from rfctl.ingest.responses import RETRY, Answer, make_error_answer
 from rfctl.ingest.tally import Tally
 from rfctl.store.counters import Counters
 
@@ -50,7 +51,10 @@ _NEXT: Mapping[str, str] = {
 
 
 class RejectedError(BadRequestError):
-    """A request that is rejected for one of the reasons; `next` is for the log, `headers` are for the answer."""
+    """A request that is rejected for one of the reasons.
+
+    `next` is for the log, and `headers` are for the answer. Without `in_words` the answer does not say why.
+    """
 
     def __init__(
         self,
@@ -61,12 +65,14 @@ class RejectedError(BadRequestError):
         source: str = "",
         next: str = "",  # noqa: A002
         headers: Mapping[str, str] | None = None,
+        in_words: bool = True,
     ) -> None:
         super().__init__(fact, status)
         self.reason: Reason = reason
         self.source = source
         self.next = next
         self.headers = dict(headers or {})
+        self.in_words = in_words
 
 
 @dataclass(slots=True)
@@ -108,6 +114,32 @@ class Rejections:
         if source:
             fields["source"] = source
         _write_line(reason, {"reason": reason, "problem": problem, **fields})
+
+    def record_missing_body(self, reason: Reason, path: str) -> None:
+        """Count a request whose client left, or was cut off, before its body was whole."""
+        self.record(reason, "the body did not come", path=path)
+
+    def answer_problem(self, problem: Exception, path: str) -> Answer:
+        """Count and log a request that failed, and return its answer. The only place that answers a failure."""
+        if isinstance(problem, RejectedError):
+            return self._answer_rejected(problem, path)
+        if isinstance(problem, BadRequestError):
+            return self._answer_rejected(RejectedError(problem.fact, problem.status, "invalid-body"), path)
+        if isinstance(problem, RfctlError):
+            reason: Reason = "overload" if isinstance(problem, OverloadedError) else "redis"
+            self.record(reason, problem.fact, status=503, path=path, next=problem.next)
+            fact = "Redis cannot take this now; nothing was acknowledged, send it again"
+            return make_error_answer(fact, 503, RETRY)
+        self.record("crash", repr(problem), status=500, path=path, exc_info=problem)
+        return make_error_answer("a bug in rfctl: see its log", 500)
+
+    def _answer_rejected(self, problem: RejectedError, path: str) -> Answer:
+        self.record(
+            problem.reason, problem.fact, source=problem.source, status=problem.status, path=path, next=problem.next
+        )  # fmt: skip
+        if not problem.in_words:
+            return Answer(problem.status)
+        return make_error_answer(problem.fact, problem.status, problem.headers)
 
 
 def _write_line(reason: Reason, fields: dict[str, Any]) -> None:

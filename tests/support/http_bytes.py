@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import uvicorn
 from uvicorn.server import ServerState
 
-from rfctl.daemon.http_bounds import Limits
-from rfctl.daemon.http_protocol import Protocol, make_protocol
+from rfctl.daemon.http_bounds import Limits, OnReject
+from rfctl.daemon.http_hot import make_protocol
+from rfctl.daemon.http_protocol import Protocol
+from rfctl.ingest.receiver import Receiver
 
 
 class FakeTransport(asyncio.Transport):
     """Records what is written; `blocks` once a client takes nothing more."""
 
-    def __init__(self) -> None:
-        super().__init__({"peername": ("127.0.0.1", 5), "sockname": ("127.0.0.1", 80)})
+    def __init__(self, peer: str = "127.0.0.1") -> None:
+        super().__init__({"peername": (peer, 5) if peer else "", "sockname": ("127.0.0.1", 80)})
         self.sent = bytearray()
+        self.writes = 0
+        self.on_end: Callable[[Exception | None], None] | None = None
         self.closing = self.aborted = self.ended = self.paused = False
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None: ...
@@ -25,6 +30,7 @@ class FakeTransport(asyncio.Transport):
     def write(self, data: Any) -> None:
         if not self.closing:
             self.sent += data
+            self.writes += 1
 
     def write_eof(self) -> None:
         self.ended = True
@@ -33,10 +39,17 @@ class FakeTransport(asyncio.Transport):
         return self.closing
 
     def close(self) -> None:
+        self._end()
         self.closing = True
 
     def abort(self) -> None:
+        self._end()
         self.closing = self.aborted = True
+
+    def _end(self) -> None:
+        """Let the protocol hear of the end a little later, as in a loop."""
+        if not self.closing and self.on_end is not None:
+            asyncio.get_running_loop().call_soon(self.on_end, None)
 
     def pause_reading(self) -> None:
         self.paused = True
@@ -81,15 +94,26 @@ class EchoApp:
 class FakeConnection:
     """A connection of a server with this app; what it rejected is in `rejected` as (reason, status)."""
 
-    def __init__(self, app: Any, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        app: Any,
+        limits: Limits | None = None,
+        *,
+        on_reject: OnReject | None = None,
+        receiver: Receiver | None = None,
+        peer: str = "127.0.0.1",
+    ) -> None:
         self.app = app
+        self.is_lost = False
         self.rejected: list[tuple[str, int | None]] = []
-        kind = make_protocol(limits or Limits(), self._on_reject)
+        kind = make_protocol(limits or Limits(), on_reject or self._on_reject, receiver)
         config = uvicorn.Config(app, http=kind, ws="none", lifespan="off", log_config=None, access_log=False)
         config.load()
         self.state = ServerState()
+        self.state.default_headers = [(b"date", b"Thu, 01 Jan 1970 00:00:00 GMT")]
         self.protocol: Protocol = kind(config=config, server_state=self.state, app_state={})
-        self.transport = FakeTransport()
+        self.transport = FakeTransport(peer)
+        self.transport.on_end = self.end
         self.protocol.connection_made(self.transport)
 
     def _on_reject(self, reason: str, _problem: str, **fields: Any) -> None:
@@ -117,9 +141,11 @@ class FakeConnection:
         for _ in range(20):
             await asyncio.sleep(0)
 
-    def end(self) -> None:
-        """End the connection, as the event loop does."""
-        self.protocol.connection_lost(None)
+    def end(self, problem: Exception | None = None) -> None:
+        """End the connection, as the event loop does, once."""
+        if not self.is_lost:
+            self.is_lost = True
+            self.protocol.connection_lost(problem)
 
     @property
     def answers(self) -> list[bytes]:

@@ -196,6 +196,32 @@ async def test_body_in_hand_counts_until_redis_has_it(server: RedisServer, tmp_p
         assert receiver._budget.used_bytes == 0
 
 
+async def test_stop_stores_a_message_whose_client_has_left(
+    server: RedisServer, connection: Connection, tmp_path: Path
+) -> None:
+    gate = asyncio.Event()
+    async with running(configure(server.url, tmp_path)) as service:
+        receiver = service._components.receiver
+        store = receiver.group_commit._store
+
+        async def store_later(messages: Any) -> Any:
+            await gate.wait()
+            return await store(messages)
+
+        receiver.group_commit._store = store_later
+        body = json.dumps({"from": "7", "message": "x"}).encode()
+        async with opened(service, head(f"Content-Length: {len(body)}") + body):
+            await until(lambda: receiver._budget.used_bytes == len(body))
+        state = service._http_server._state  # type: ignore[union-attr]
+        await until(lambda: not state.connections)
+        stopping = asyncio.create_task(service.stop())
+        await until(service._stopping.is_set)
+        gate.set()
+        await stopping
+    assert await connection.call("XLEN", "rfctl:out") == 1, "it was stored, and handed over at the stop"
+    assert await connection.call("HGET", "rfctl:totals", "rejected:redis") is None
+
+
 async def test_too_large_body_is_answered_413_after_it_was_sent(server: RedisServer, tmp_path: Path) -> None:
     async with running(configure(server.url, tmp_path)) as service, client(service) as http:
         for _ in range(2):  # the connection lives on

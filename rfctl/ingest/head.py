@@ -1,0 +1,52 @@
+"""The head of a request: everything of it that comes before its body, whichever way it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from rfctl.sources.contract import Request
+
+
+class Head(msgspec.Struct):
+    """The head of a request as it came. Names in `fields` are in lower case.
+
+    `path` is decoded, `raw_path` and `query` are not. `version` is that of HTTP, such as 1.1. `peer` is the address
+    of the client, or "" on a Unix socket.
+    """
+
+    method: str
+    path: str
+    raw_path: str
+    query: str
+    version: str
+    fields: Sequence[tuple[bytes, bytes]]
+    peer: str
+
+    def find_value(self, name: bytes) -> bytes:
+        """Return the first value of a field, or b"" when it was not sent."""
+        for field, value in self.fields:
+            if field == name:
+                return value
+        return b""
+
+    def build_request(self, body: bytes) -> Request:
+        """Return the request as a source sees it. Of a field that came twice the last value counts."""
+        headers = {name.decode("latin-1"): value for name, value in self.fields}
+        return Request(self.method, self.raw_path, self.query, headers, body)
+
+
+def read_head(scope: Mapping[str, Any]) -> Head:
+    """Return the head of a request of the ASGI app."""
+    client = scope.get("client")
+    return Head(
+        method=scope["method"],
+        path=scope["path"],
+        raw_path=scope["raw_path"].decode("latin-1"),
+        query=scope["query_string"].decode("latin-1"),
+        version=scope["http_version"],
+        fields=scope["headers"],
+        peer=client[0] if client else "",
+    )

@@ -1,0 +1,88 @@
+"""The hot path and the app give the same answers, byte by byte, and store, count and log the same."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.support.two_ways import StoppedClock, Way
+
+
+def build_generic(*texts: str, **more: Any) -> bytes:
+    messages = [{"from": "7900", "message": text, "messageId": text} for text in texts]
+    return json.dumps({"messages": messages} | more).encode()
+
+
+BODIES = [
+    b"", b"hello", b"hello hello again", b"slow", b"away", b"refused", b"bug", b"taken", b"crash", b"echo", b"odd",
+    b"slow odd echo", b"refused odd", b"odd full", b"a b c d e f", b"x" * 200, b"\r\n\r\n", b"y " * 40_000,
+    build_generic("hello"), build_generic("hello", "slow"), build_generic("taken", "hello"), build_generic("away"),
+    build_generic(*"abcdef"), build_generic(), build_generic("hello", pad="z" * 20_000), b'{"from":"7","message":"x"}',
+    b'{"from":"7"', b'{"from":7,"message":1}', b"\xff",
+]  # fmt: skip
+PATHS = [
+    b"/webhook/whatsapp/batched", b"/webhook/generic", b"/webhook/words", b"/webhook/words/", b"/webhook/words/a.b?c=%20",
+    b"/webhook/words?", b"/webhook/spoken", b"/webhook/open/x", b"/webhook/large", b"/webhook/nobody", b"/webhook/",
+    b"/webhook/wo%72ds", b"/webhook/words#a", b"http://x/webhook/words", b"//webhook/words", b"/webhook/words%2fa",
+    b"/webhook/whatsapp/batched/stats", b"/healthz", b"/nowhere", b"/webhook/w\xe9", b"*",
+]  # fmt: skip
+FIELDS = [
+    b"Host: localhost", b"Host: bot.internal:3000", b"Host: evil.example", b"Host: [", b"Content-Type: application/json",
+    b"Content-Type: text/plain", b"X-Token: good", b"X-Token: bad", b"Connection: close", b"Connection: keep-alive",
+    b"Connection: Upgrade\r\nUpgrade: h2c", b"Expect: 100-continue", b"Via: x", b"Origin: http://evil.example",
+    b"X-Forwarded-For: 1.2.3.4", b"X: " + b"y" * 300, b"Content-Length: 5",
+]  # fmt: skip
+
+
+@st.composite
+def requests(draw: st.DrawFn) -> bytes:
+    """Return the bytes of one request: mostly a plain message, with something that is not plain now and then."""
+    plain = draw(st.integers(0, 3))
+    method = draw(st.sampled_from([b"POST"] * 9 + [b"GET", b"PUT", b"DELETE"]))
+    path = draw(st.sampled_from(PATHS[: 8 if plain else None]))
+    version = draw(st.sampled_from([b"1.1"] * 5 + [b"1.0"]))
+    body = draw(st.sampled_from(BODIES))
+    fields = [b"Host: localhost", b"Content-Type: application/json", b"X-Token: good"] if plain else []
+    fields += draw(st.lists(st.sampled_from(FIELDS), max_size=1 if plain > 1 else 4))
+    framing = draw(st.sampled_from(["length"] * 8 + ["chunked", "none", "half"]))
+    if framing == "chunked":
+        fields.append(b"Transfer-Encoding: chunked")
+        body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body) if body else b"0\r\n\r\n"
+    elif framing != "none":
+        fields.append(b"Content-Length: %d" % (len(body) + 9 * (framing == "half")))
+    return b"%b %b HTTP/%b\r\n%b\r\n\r\n%b" % (method, path, version, b"\r\n".join(fields), body)
+
+
+@st.composite
+def conversations(draw: st.DrawFn) -> list[bytes]:
+    """Return what the server reads: requests one after another, cut at any places."""
+    stream = b"".join(draw(st.lists(requests(), min_size=1, max_size=3)))
+    if draw(st.integers(0, 9)) == 0:
+        stream += b"nonsense\r\n\r\n"
+    places = sorted(draw(st.lists(st.integers(0, len(stream)), max_size=3)))
+    return [stream[start:end] for start, end in zip([0, *places], [*places, len(stream)], strict=True)]
+
+
+async def play_both(reads: list[bytes], ending: str, **options: Any) -> tuple[Any, Any]:
+    hot = await Way(is_hot=True, **options).play(reads, ending)
+    app = await Way(is_hot=False, **options).play(reads, ending)
+    return hot, app
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    reads=conversations(),
+    ending=st.sampled_from(["", "", "stop", "late", "left"]),
+    peer=st.sampled_from(["127.0.0.1"] * 4 + ["203.0.113.9", ""]),
+    max_body_bytes=st.sampled_from([3_000_000, 3_000_000, 100]),
+    max_inflight_bytes=st.sampled_from([40_000_000, 40_000_000, 150]),
+)
+def test_both_ways_answer_store_and_count_the_same(reads: list[bytes], ending: str, **options: Any) -> None:
+    with asyncio.Runner(loop_factory=StoppedClock) as runner:
+        hot, app = runner.run(play_both(reads, ending, **options))
+    assert hot == app
+    assert hot["room"] == 0
