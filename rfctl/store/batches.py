@@ -28,7 +28,7 @@ _LAST_MSG_LIVES_MS = 86_400_000
 _INDEX_PAGE = 500
 MOST_MESSAGES, MOST_BYTES = 64, 262_144
 """What one call stores at most, or a single larger message: Redis serves nobody else meanwhile."""
-_HANDED_A_CALL = 50
+_HANDED_A_CALL = 16
 _REJECTED = {
     -1: "its key in Redis holds another kind of value",
     -2: "the batch before it cannot be handed over, and must not be mixed with it",
