@@ -33,11 +33,11 @@ end
 -- Returns whether a whole page was clamped, so that there may be more.
 local function clamp()
   local furthest = '(' .. whole(NOW + LONGEST_MS)
-  local count = redis.call('ZCOUNT', DUE, furthest, '+inf')
-  if count == 0 then return false end
-  local pages = math.ceil(count / CLAMPED_A_CALL)
+  local far_away = redis.call('ZCOUNT', DUE, furthest, '+inf')
+  if far_away == 0 then return false end
+  local pages = math.ceil(far_away / CLAMPED_A_CALL)
   local first = math.floor(NOW / 1000) % pages * CLAMPED_A_CALL
-  local behind = math.min(first + CLAMPED_A_CALL, count)
+  local behind = math.min(first + CLAMPED_A_CALL, far_away)
   local far = redis.call('ZRANGE', DUE, first, behind - 1, 'REV', 'WITHSCORES')  -- by rank: to skip scores takes long
   for i = 1, #far, 2 do
     local last = last_wait(far[i])

@@ -10,7 +10,7 @@
 local DUE, OUT, TOTALS, PHONES, ASIDE = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local BATCH, LAST, SEPARATOR, ORDER = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local OVERDUE_MS, EVENTS = tonumber(ARGV[5]), ARGV[6]
-local ASIDE_MS, HIDDEN = 30000, 38  -- & begins a batch key that has more than the phone in it
+local LONG, ASIDE_MS, HIDDEN = 16384, 30000, 38  -- & begins a batch key that has more than the phone in it
 local counts, bytes, leaving = {}, 0, nil
 
 -- Watchers are served where they may be: their rights decide nothing about messages.
@@ -90,7 +90,7 @@ local function define_leaving()
   -- (their number), stop (where the text of the first ends; nil if it is not ours), wait (of the last, ms), and when
   -- the first, the last and the latest arrived (ms, as digits).
   local function read_usual(items)
-    local first_stop, first_at, latest, stop, _, at, wait
+    local first_stop, first_at, newest_at, stop, _, at, wait
     serial = serial + 1
     for i = 1, #items do
       local item = items[i]
@@ -102,12 +102,12 @@ local function define_leaving()
       ids_seen[id], texts[i] = serial, text
       keep(i, item, id)
       if i == 1 then
-        first_stop, first_at, latest = stop, at, at
-      elseif at ~= latest and tonumber(at) > tonumber(latest) then
-        latest = at
+        first_stop, first_at, newest_at = stop, at, at
+      elseif at ~= newest_at and tonumber(at) > tonumber(newest_at) then
+        newest_at = at
       end
     end
-    return { number = #items, texts = #items, stop = first_stop, first_at = first_at, last_at = at, latest = latest,
+    return { number = #items, texts = #items, stop = first_stop, first_at = first_at, last_at = at, newest_at = newest_at,
       wait = wait }
   end
 
@@ -139,14 +139,14 @@ local function define_leaving()
     -- so a call that broke between the two may have stored it twice.
     -- Then the last to arrive, and when the latest did.
     local function parts_of(items)
-      local parts, seen, last, latest = {}, {}, nil, 0
+      local parts, seen, last, newest_at = {}, {}, nil, 0
       for i, item in ipairs(items) do
         last = read_part(item, i)
-        latest = math.max(latest, last.at)
+        newest_at = math.max(newest_at, last.at)
         if not (last.id and seen[last.id]) then table.insert(parts, last) end
         if last.id then seen[last.id] = true end
       end
-      return parts, last, latest
+      return parts, last, newest_at
     end
 
     -- What lies between the text and the metadata, as it is stored.
@@ -197,7 +197,7 @@ local function define_leaving()
 
     -- As read_usual; no texts but nil where the batch says nothing.
     return function(items)
-      local parts, last, latest = parts_of(items)
+      local parts, last, newest_at = parts_of(items)
       local first, size = parts[1], 0
       if ORDER == 'sent' then sort_by_sent(parts) end
       apply_changes(parts)
@@ -209,7 +209,7 @@ local function define_leaving()
         end
       end
       return { number = #parts, texts = say_something(parts) and size or nil, stop = first.stop,
-        first_at = whole(first.at), last_at = last.at, latest = whole(latest), wait = last.wait }
+        first_at = whole(first.at), last_at = last.at, newest_at = whole(newest_at), wait = last.wait }
     end
   end
 
@@ -275,10 +275,34 @@ local function define_leaving()
     return 'msg_' .. sub(redis.sha1hex(table.concat(ids, '\0', 1, batch.number + 2)), 1, 24)
   end
 
+  -- Redis reads every byte of each new Lua string. table.concat puts long texts together piece by piece, and so reads
+  -- them twice and more; `..` puts all of its operands together at once.
+  local function chain(list, size)
+    local longer, groups = {}, 0
+    for i = size + 1, size + 24 do list[i] = '' end
+    for i = 1, size, 24 do
+      groups = groups + 1
+      longer[groups] = list[i] .. list[i + 1] .. list[i + 2] .. list[i + 3] .. list[i + 4] .. list[i + 5]
+        .. list[i + 6] .. list[i + 7] .. list[i + 8] .. list[i + 9] .. list[i + 10] .. list[i + 11]
+        .. list[i + 12] .. list[i + 13] .. list[i + 14] .. list[i + 15] .. list[i + 16] .. list[i + 17]
+        .. list[i + 18] .. list[i + 19] .. list[i + 20] .. list[i + 21] .. list[i + 22] .. list[i + 23]
+    end
+    return groups == 1 and longer[1] or chain(longer, groups)
+  end
+
   -- The JSON array of the messages.
-  local function join(number)
-    jsons[1], jsons[2 * number + 1] = '[', ']'
-    return table.concat(jsons, '', 1, 2 * number + 1)
+  local function join_messages(number, is_long)
+    local size = 2 * number + 1
+    jsons[1], jsons[size] = '[', ']'
+    return is_long and chain(jsons, size) or table.concat(jsons, '', 1, size)
+  end
+
+  local function join_texts(number, is_long)
+    if number == 1 then return texts[1] end
+    if not is_long or number == 0 then return table.concat(texts, SEPARATOR, 1, number) end
+    local pieces = {}
+    for i = 1, number do pieces[2 * i - 1], pieces[2 * i] = texts[i], SEPARATOR end
+    return chain(pieces, 2 * number - 1)
   end
 
   -- Behind its entry, a batch goes; and the entry goes again when the list cannot: twice would be worse.
@@ -305,19 +329,22 @@ local function define_leaving()
   leaving.hand_over = function(batch_key, reason, due, discarded)
     local items = items_of(batch_key)
     if not items then return nil, 0 end
-    for i = 1, #items do bytes = bytes + #items[i] end
-    local batch, phone = read_batch(items), phone_of(batch_key, items[1])
+    local length = 0
+    for i = 1, #items do length = length + #items[i] end
+    bytes = bytes + length
+    local is_long, batch, phone = length > LONG, read_batch(items), phone_of(batch_key, items[1])
     local late, id, text = math.max(0, NOW - due), '', ''
     if batch.texts then
       if reason == '' then reason = batch.last_at + batch.wait <= due and 'quiet' or 'max-wait' end
-      text = table.concat(texts, SEPARATOR, 1, batch.texts)
+      text = join_texts(batch.texts, is_long)
       local owner = owner_of(items[1], batch.stop)
       id = must(redis.pcall('XADD', OUT, '*', 'phone', phone, 'company', owner.company or '', 'text', text,
         'count', whole(batch.number), 'reason', reason, 'first_ms', server_time(batch.first_at),
-        'last_ms', server_time(batch.latest), 'late_ms', whole(late), 'channel', owner.channel or '',
+        'last_ms', server_time(batch.newest_at), 'late_ms', whole(late), 'channel', owner.channel or '',
         'platform', owner.platform or '', 'account', owner.account or '', 'chat', owner.chat or '',
         'simulated', owner.simulated and '1' or '0', 'discarded', discarded and whole(discarded) or '0',
-        'batch_key', batch_key, 'delivery_id', delivery_id(batch_key, batch), 'messages', join(batch.number)))
+        'batch_key', batch_key, 'delivery_id', delivery_id(batch_key, batch),
+        'messages', join_messages(batch.number, is_long)))
       leave_behind(batch_key, id)
       count('merged', 1)
     else
