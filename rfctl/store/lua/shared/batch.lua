@@ -107,8 +107,8 @@ local function define_leaving()
         newest_at = at
       end
     end
-    return { number = #items, texts = #items, stop = first_stop, first_at = first_at, last_at = at, newest_at = newest_at,
-      wait = wait }
+    return { number = #items, texts = #items, stop = first_stop, first_at = first_at, last_at = at, wait = wait,
+      newest_at = newest_at }
   end
 
   -- Any other batch: how it is read is defined when there is one.
