@@ -7,7 +7,7 @@ read_globals = { "KEYS", "ARGV", "redis", "cjson" }
 local clock = { "CLOCK", "STEP", "SEEN", "NOW", "WALL", "whole" }
 local rights = { "ASKS_RIGHTS", "refuse", "allow", "is_taken", "must", "take_fault" }
 local ids = { "open_ids", "is_seen", "make_place", "remember", "free_ids" }
-local item = { "read_item", "head_of", "company_of" }
+local item = { "find", "match", "sub", "scan_item", "read_item", "head_of", "company_of" }
 local batch = {
   "DUE", "ASIDE", "BATCH", "LAST", "OVERDUE_MS", "FOLLOWED", "bytes_read", "count", "write_counts", "publish",
   "remember_phone", "clear", "set_aside", "hand_over",

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rfctl.batching.policy import Policy
+from rfctl.model.closed_sets import DueEnd
 from rfctl.model.company import format_company
 from rfctl.model.message import Message
 from rfctl.model.stored import Added, HandedOver
@@ -86,6 +87,11 @@ class Batcher:
         self._rules = rules
 
     @property
+    def longest_wait_ms(self) -> int:
+        """The longest time after which a batch is due, under any rule."""
+        return self._rules.policy.longest_ms
+
+    @property
     def shortest_wait_ms(self) -> int:
         """The shortest time after which a batch is due, under any rule."""
         return self._rules.policy.shortest_ms
@@ -102,6 +108,14 @@ class Batcher:
             [self._rules.build_addition(message, with_older_key=older) for message in resolved]
         )
 
-    async def hand_over(self, *, limit: int = 50) -> HandedOver:
-        """Hand over what is due, up to `limit` batches a shard; `more` says if anything due is left."""
-        return await self._store.batches.hand_over(longest_ms=self._rules.policy.longest_ms, limit=limit)
+    @property
+    def shard_count(self) -> int:
+        """How many shards there are to hand over from."""
+        return self._store.batches.shard_count
+
+    async def hand_over(self, shard: int, end: DueEnd) -> HandedOver:
+        """Hand over what is due in a shard, a few batches from this end; `more` says if anything due is left.
+
+        Raises RfctlError.
+        """
+        return await self._store.batches.hand_over_shard(shard, end, longest_ms=self.longest_wait_ms)

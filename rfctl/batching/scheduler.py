@@ -1,7 +1,7 @@
 """The loop that hands over: sleep until the next batch is due, then hand over every due batch.
 
-`step()` is one turn and can be called alone. Several schedulers may run on one Redis: the script hands each batch over
-once, whoever asks. The loop wakes at the due time that it knows, and at the latest every `max_sleep_ms`: another
+`step()` is one turn and can be called alone; which calls it makes is decided by `Turn`. Several schedulers may run on
+one Redis, and one makes several calls at once: the script hands each batch over once, whoever asks. The loop wakes at the due time that it knows, and at the latest every `max_sleep_ms`: another
 daemon may have opened a batch meanwhile that is due earlier.
 """
 
@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import structlog
 
 from rfctl.batching.batcher import Batcher
+from rfctl.batching.turn import Call, Turn
 from rfctl.errors import RfctlError
 from rfctl.model.stored import HandedOver
 from rfctl.timing import sleep_or_stop
@@ -25,7 +26,7 @@ _MAX_BACKOFF_S = 2.0
 class Scheduler:
     """Hands over due batches.
 
-    `on_turn` is called after each turn, `on_failure` in its place after one that Redis did not serve. `clock` counts
+    `on_turn` is called after each call, `on_failure` after a turn that Redis did not serve. `clock` counts
     seconds.
     """
 
@@ -52,14 +53,39 @@ class Scheduler:
         self._max_sleep_ms = max_sleep_ms
 
     async def step(self) -> HandedOver:
-        """Hand over everything that is due now, in short calls. Returns the last call's result. Raises RfctlError."""
-        while True:
-            handed_over = await self._batcher.hand_over()
-            _log_turn(handed_over)
-            self._on_turn()
-            if not handed_over.more:
-                return handed_over
-            await asyncio.sleep(0)
+        """Hand over everything that is due now, in short calls. Returns the last result of each shard, as one.
+
+        Raises RfctlError: the first failure, once every other call that was on its way has ended.
+        """
+        turn, failures = Turn(self._batcher.shard_count), list[BaseException]()
+        flying: dict[asyncio.Task[HandedOver], Call] = {}
+        try:
+            while self._start_calls(turn, flying):
+                ended, _ = await asyncio.wait(flying, return_when=asyncio.FIRST_COMPLETED)
+                failures += [
+                    problem for task in ended if (problem := self._end_call(turn, flying.pop(task), task))
+                ]
+        finally:
+            await _cancel(flying)
+        if failures:
+            raise failures[0]
+        return turn.sum_up()
+
+    def _start_calls(self, turn: Turn, flying: dict[asyncio.Task[HandedOver], Call]) -> bool:
+        """Start what the turn wants to be called; says whether any call is on its way."""
+        while call := turn.next_call():
+            flying[asyncio.create_task(self._batcher.hand_over(call.shard, call.end))] = call
+        return bool(flying)
+
+    def _end_call(self, turn: Turn, call: Call, task: asyncio.Task[HandedOver]) -> BaseException | None:
+        """Note how a call has ended; returns its failure."""
+        if problem := task.exception():
+            turn.record_failure(call)
+            return problem
+        turn.record_answer(call, task.result())
+        _log_turn(task.result())
+        self._on_turn()
+        return None
 
     def wake_for(self, due_in_ms: int) -> None:
         """End the sleep if a batch that is due in so many ms would be late otherwise."""
@@ -103,6 +129,13 @@ class Scheduler:
             )
         self._failures += 1
         return float(min(_MAX_BACKOFF_S, 0.05 * 2 ** min(self._failures, 10)))
+
+
+async def _cancel(tasks: Collection[asyncio.Task[HandedOver]]) -> None:
+    """Cut calls off; there are some only where the turn itself was cut off."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _log_turn(handed_over: HandedOver) -> None:

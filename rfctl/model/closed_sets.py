@@ -14,6 +14,9 @@ batch, and the batch leaves. discard_batch: the pending batch is thrown away (an
 DrainReason = Literal["flush", "shutdown"]
 """Why a batch is handed over before it is due: an operator asks for it, or the last scheduler stops."""
 
+DueEnd = Literal["oldest", "newest"]
+"""Where a hand-over begins: at what is due longest, or at what has become due last."""
+
 Reason = Literal["quiet", "max-wait", "size", "bypass", "company", "source", "flush", "shutdown", "empty"]
 """Why a batch was handed over, as the output stream has it.
 

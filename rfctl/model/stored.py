@@ -17,7 +17,7 @@ the scripts safe, whatever a stranger typed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -133,6 +133,21 @@ class HandedOver(msgspec.Struct, frozen=True):
     """(phone, late_ms) of each batch that was overdue by more than `overdue_ms`."""
     set_aside: int = 0
     """How many batches could not be handed over, and are tried again later."""
+
+
+def sum_answers(answers: Sequence[HandedOver]) -> HandedOver:
+    """Return the answers of several shards as one: the earliest due time, and the sum of the rest."""
+    dues = [answer.next_due_ms for answer in answers if answer.next_due_ms is not None]
+    return HandedOver(
+        batches=sum(answer.batches for answer in answers),
+        messages=sum(answer.messages for answer in answers),
+        next_due_ms=min(dues, default=None),
+        now_ms=max(answer.now_ms for answer in answers),
+        clamped=sum(answer.clamped for answer in answers),
+        more=any(answer.more for answer in answers),
+        overdue=[batch for answer in answers for batch in answer.overdue],
+        set_aside=sum(answer.set_aside for answer in answers),
+    )
 
 
 class Batch(msgspec.Struct, frozen=True):

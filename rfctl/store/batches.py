@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from rfctl.model.closed_sets import Action, DrainReason, Order
+from rfctl.model.closed_sets import Action, DrainReason, DueEnd, Order
 from rfctl.model.message import Message
-from rfctl.model.stored import Added, Batch, HandedOver, decode_item, encode_item
+from rfctl.model.stored import Added, Batch, HandedOver, decode_item, encode_item, sum_answers
 from rfctl.store import replies
 from rfctl.store.batch_heads import BatchHead, read_heads
 from rfctl.store.batch_keys import batch_key_of, is_hashed
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 _LAST_MSG_LIVES_MS = 86_400_000
 MOST_MESSAGES, MOST_BYTES = 64, 262_144
 """What one call stores at most, or a single larger message: Redis serves nobody else meanwhile."""
-_HANDED_A_CALL = 50
+_HANDED_A_CALL = 16
+"""How many batches one call hands over at most: of three messages each, they hold Redis for a millisecond."""
 _REJECTED = {
     -1: "its key in Redis holds another kind of value",
     -2: "the batch before it cannot be handed over, and must not be mixed with it",
@@ -139,21 +140,35 @@ class Batches:
         flat = replies.integers(await self._connection.run("add", shard, keys, args))
         return [_added(addition.message, *flat[i * 3 : i * 3 + 3]) for i, addition in enumerate(additions)]
 
+    @property
+    def shard_count(self) -> int:
+        """How many shards there are, each with due times of its own."""
+        return len(self._shards)
+
     async def hand_over(self, *, longest_ms: int, limit: int = _HANDED_A_CALL) -> HandedOver:
         """Hand over what is due, up to `limit` batches a shard; `more` says if anything due is left.
 
         A due time further away than `longest_ms` is clamped: the clock jumped back.
         """
-        return _sum([await self._hand_over(shard, limit, longest_ms, None) for shard in self._shards])
+        return sum_answers([await self._hand_over(shard, limit, longest_ms) for shard in self._shards])
+
+    async def hand_over_shard(self, number: int, end: DueEnd, *, longest_ms: int) -> HandedOver:
+        """Hand over what is due in one shard, up to a limit, from this end. Several calls may be on their way at once."""
+        return await self._hand_over(self._shards[number], _HANDED_A_CALL, longest_ms, end=end)
 
     async def drain(self, reason: DrainReason, *, limit: int = _HANDED_A_CALL) -> HandedOver:
         """Hand over also what is not due yet, for this reason (shutdown, flush), up to `limit` batches a shard."""
-        return _sum([await self._hand_over(shard, limit, 0, reason) for shard in self._shards])
+        return sum_answers([await self._hand_over(shard, limit, 0, reason) for shard in self._shards])
 
     async def _hand_over(
-        self, shard: ShardKeys, limit: int, longest_ms: int, drain_reason: DrainReason | None
+        self,
+        shard: ShardKeys,
+        limit: int,
+        longest_ms: int,
+        drain_reason: DrainReason | None = None,
+        end: DueEnd = "oldest",
     ) -> HandedOver:
-        args = [*self._args(shard), limit, longest_ms, drain_reason or ""]
+        args = [*self._args(shard), limit, longest_ms, drain_reason or "", end]
         reply = replies.array(await self._connection.run("hand_over", shard, self._keys(shard), args))
         batches, messages, next_due, now, clamped, more, aside = map(replies.integer, reply[:7])
         overdue = [(replies.text(phone), replies.integer(late)) for phone, late in replies.pairs(reply[7:])]
@@ -226,20 +241,6 @@ def _split(additions: Sequence[Addition]) -> Iterator[list[Addition]]:
         size += length
     if page:
         yield page
-
-
-def _sum(answers: list[HandedOver]) -> HandedOver:
-    dues = [answer.next_due_ms for answer in answers if answer.next_due_ms is not None]
-    return HandedOver(
-        batches=sum(answer.batches for answer in answers),
-        messages=sum(answer.messages for answer in answers),
-        next_due_ms=min(dues, default=None),
-        now_ms=max(answer.now_ms for answer in answers),
-        clamped=sum(answer.clamped for answer in answers),
-        more=any(answer.more for answer in answers),
-        overdue=[batch for answer in answers for batch in answer.overdue],
-        set_aside=sum(answer.set_aside for answer in answers),
-    )
 
 
 def _added(message: Message, state: int, size: int, due_in_ms: int) -> Added:

@@ -36,7 +36,7 @@ class Rig:
         return await self.batcher.add(messages)
 
     async def hand_over(self, *, limit: int = 100) -> HandedOver:
-        return await self.batcher.hand_over(limit=limit)
+        return await self.batches.hand_over(longest_ms=self.batcher.longest_wait_ms, limit=limit)
 
     async def drain(self, reason: DrainReason = "shutdown", *, limit: int = 100) -> HandedOver:
         return await self.batches.drain(reason, limit=limit)

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from rfctl.batching import Scheduler
 from rfctl.batching.policy import Rule
 from rfctl.errors import RedisCannotNowError, RedisUnreachableError
+from rfctl.model.closed_sets import DueEnd
 from rfctl.model.message import Media, Message
 from rfctl.store.address import RedisAddress
 from rfctl.store.batch_keys import batch_key_of
@@ -158,6 +160,32 @@ async def test_two_daemons_hand_each_batch_over_once(
     await asyncio.gather(*(batches.hand_over(limit=7) for _ in range(60)))
     merged = await batches.collect()
     assert len(merged) == len({message.phone for message in merged}) == 200
+
+
+async def test_hand_over_begins_at_either_end_of_what_is_due(timed: Connection, clock: VirtualClock) -> None:
+    rig = make_rig(timed, quiet_ms=1)
+    for number in range(100):
+        await rig.add([message("x", f"p{number}")])
+        await clock.advance(1)
+    await rig.add([message("x", "not due")])
+    steps: list[tuple[DueEnd, int]] = [("newest", 84), ("oldest", 0), ("newest", 68)]
+    for end, first in steps:
+        answer = await rig.batcher.hand_over(0, end)
+        assert (answer.batches, answer.more) == (16, True)
+        gone = [merged.phone for merged in (await rig.collect())[-16:]]
+        assert sorted(gone) == sorted(f"p{number}" for number in range(first, first + 16))
+
+
+async def test_turn_of_several_calls_at_once_hands_each_batch_over_once(
+    timed: Connection, clock: VirtualClock, shards: int
+) -> None:
+    rig = make_rig(timed, shards, quiet_ms=1)
+    await rig.add([message("x", f"p{number}", id="1") for number in range(500)])
+    await clock.advance(1)
+    last = await Scheduler(rig.batcher, max_sleep_ms=1).step()
+    assert (last.more, last.next_due_ms) == (False, None)
+    merged = await rig.collect()
+    assert len(merged) == len({each.phone for each in merged}) == 500
 
 
 async def test_overdue_batch_is_handed_over_counted_and_named(timed: Connection, clock: VirtualClock) -> None:

@@ -10,22 +10,43 @@ from structlog.testing import capture_logs
 
 from rfctl.batching import Batcher, Scheduler
 from rfctl.errors import RedisUnreachableError
+from rfctl.model.closed_sets import DueEnd
 from rfctl.model.stored import HandedOver
 from tests.support.waiting import until
 
 IDLE = HandedOver(0, 0, None, 0, 0, False, [])
+MORE = HandedOver(16, 16, 1, 1, 0, True, [])
 
 
 class FakeBatcher(Batcher):
-    """Returns or raises the planned results in turn, then `IDLE`."""
+    """Returns or raises the planned results in turn, then `IDLE`. While `gate` is closed, calls stay on their way."""
 
-    def __init__(self, *results: HandedOver | Exception) -> None:
+    def __init__(self, *results: HandedOver | Exception, shards: int = 1) -> None:
         self.results = list(results)
+        self.shards = shards
         self.turns = 0
+        self.ends: list[DueEnd] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.flying = 0
+        self.cut_off = 0
 
-    async def hand_over(self, *, limit: int = 100) -> HandedOver:
+    @property
+    def shard_count(self) -> int:
+        return self.shards
+
+    async def hand_over(self, shard: int, end: DueEnd) -> HandedOver:
         self.turns += 1
+        self.ends.append(end)
         result = self.results.pop(0) if self.results else IDLE
+        self.flying += 1
+        try:
+            await self.gate.wait()
+        except asyncio.CancelledError:
+            self.cut_off += 1
+            raise
+        finally:
+            self.flying -= 1
         if isinstance(result, Exception):
             raise result
         return result
@@ -50,8 +71,31 @@ class Run:
 async def run() -> AsyncIterator[Run]:
     run = Run(FakeBatcher())
     await until(lambda: run.batcher.turns == 1)
+    await run_loop()
     yield run
     await run.stop()
+
+
+async def run_loop() -> None:
+    """Let every task go on until it waits."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+async def start_backlog(
+    *results: HandedOver | Exception,
+) -> tuple[FakeBatcher, Scheduler, asyncio.Task[HandedOver]]:
+    """A turn whose first call has found more, and whose next calls are on their way."""
+    batcher = FakeBatcher(MORE, *results)
+    scheduler = Scheduler(batcher, max_sleep_ms=1)
+    batcher.gate.clear()
+    step = asyncio.create_task(scheduler.step())
+    await run_loop()
+    batcher.gate.set()
+    await asyncio.sleep(0)
+    batcher.gate.clear()
+    await run_loop()
+    return batcher, scheduler, step
 
 
 async def test_scheduler_wakes_for_a_batch_that_is_due_before_the_end_of_its_sleep(run: Run) -> None:
@@ -61,8 +105,7 @@ async def test_scheduler_wakes_for_a_batch_that_is_due_before_the_end_of_its_sle
 
 async def test_scheduler_sleeps_on_for_a_batch_that_is_due_later(run: Run) -> None:
     run.scheduler.wake_for(3_600_000)
-    for _ in range(10):
-        await asyncio.sleep(0)
+    await run_loop()
     assert run.batcher.turns == 1
 
 
@@ -73,9 +116,68 @@ async def test_reconfigured_scheduler_sleeps_no_longer_than_the_new_limit(run: R
 
 
 async def test_scheduler_repeats_the_call_while_more_is_due() -> None:
-    batcher = FakeBatcher(*[HandedOver(100, 100, 1, 1, 0, True, [])] * 3)
+    batcher = FakeBatcher(*[MORE] * 30)
     assert await Scheduler(batcher, max_sleep_ms=1).step() == IDLE
-    assert batcher.turns == 4
+    assert batcher.results == []
+
+
+async def test_scheduler_makes_a_single_call_where_nothing_is_left() -> None:
+    batcher = FakeBatcher(shards=3)
+    await Scheduler(batcher, max_sleep_ms=1).step()
+    assert batcher.ends == ["oldest"] * 3
+
+
+async def test_four_calls_are_on_their_way_behind_a_backlog_and_half_begin_at_the_newest() -> None:
+    batcher, _, step = await start_backlog(*[MORE] * 10)
+    assert batcher.flying == 4
+    assert sorted(batcher.ends[1:]) == ["newest", "newest", "oldest", "oldest"]
+    batcher.gate.set()
+    assert await step == IDLE
+
+
+async def test_scheduler_tells_of_each_call_that_was_answered() -> None:
+    answered: list[int] = []
+    batcher = FakeBatcher(MORE, MORE)
+    await Scheduler(batcher, max_sleep_ms=1, on_turn=lambda: answered.append(1)).step()
+    assert len(answered) == batcher.turns
+
+
+async def test_failure_of_a_call_lets_the_others_end_and_starts_none() -> None:
+    batcher, _, step = await start_backlog(RedisUnreachableError("cut"), *[MORE] * 10)
+    batcher.gate.set()
+    with pytest.raises(RedisUnreachableError, match="cut"):
+        await step
+    assert (batcher.turns, batcher.flying, batcher.cut_off) == (5, 0, 0)
+
+
+async def test_bug_in_a_call_is_raised_when_the_others_have_ended() -> None:
+    batcher, _, step = await start_backlog(ZeroDivisionError(), RedisUnreachableError("cut"))
+    batcher.gate.set()
+    with pytest.raises(ZeroDivisionError):
+        await step
+    assert (batcher.flying, batcher.cut_off) == (0, 0)
+
+
+async def test_turn_that_is_cut_off_leaves_no_call_behind() -> None:
+    batcher, _, step = await start_backlog()
+    step.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await step
+    assert (batcher.flying, batcher.cut_off) == (0, 4)
+
+
+async def test_stop_cuts_off_no_call_on_its_way() -> None:
+    batcher = FakeBatcher(MORE, MORE)
+    batcher.gate.clear()
+    run = Run(batcher)
+    await until(lambda: batcher.flying == 1)
+    run.stopping.set()
+    run.scheduler.wake()
+    await run_loop()
+    assert not run.task.done()
+    batcher.gate.set()
+    await run.task
+    assert (batcher.flying, batcher.cut_off) == (0, 0)
 
 
 async def test_scheduler_logs_an_outage_of_redis_once_and_its_end() -> None:
@@ -83,6 +185,7 @@ async def test_scheduler_logs_an_outage_of_redis_once_and_its_end() -> None:
     with capture_logs() as lines:
         run = Run(batcher)
         await until(lambda: batcher.turns == 3)
+        await run_loop()
         await run.stop()
     assert [(line["event"], line.get("component"), line.get("failures")) for line in lines] == [
         ("redis_unavailable", "scheduler", None),

@@ -1,18 +1,19 @@
 -- flags=allow-oom: it frees memory, and must work when there is none left
 -- include: shared/clock, shared/rights, shared/item, shared/batch
--- Hands over what is due, or everything, up to a limit a call so that a call stays short.
+-- Hands over what is due, or everything, up to a limit a call so that a call stays short. A call's length goes by
+-- batches, messages and bytes: a script cannot look at the time, which stands still in it since Redis 7.2.
 -- KEYS  1 index of due times (zset)   2 output stream   3 totals (hash)   4 phones of hashed batch keys (zset)
 --       5 batches set aside (hash)
 -- ARGV  1 batch prefix   2 last-msg prefix   3 separator   4 order: arrival|sent   5 overdue_ms   6 events channel
 --       7 most batches   8 longest wait, ms: a due time further away is clamped (the clock jumped back)
 --       9 '' for what is due | a reason: everything, and this one for what was not due yet
+--       10 the end of what is due to begin at: oldest | newest. Behind a backlog, what is due now would be late too.
 -- Returns batches, messages, next due (Unix ms, -1: nothing pending), now (Unix ms), clamped, more is due (0|1), set
 --         aside, then phone and late_ms of each batch that was overdue by more than overdue_ms.
 -- A batch that cannot be handed over holds up no other. What Redis refused is the answer, after the others have left.
-local LIMIT, LONGEST_MS, ALL = tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[9] ~= ''
+local LIMIT, LONGEST_MS, ALL, IS_OLDEST = tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[9] ~= '', ARGV[10] ~= 'newest'
 local SEEN_EVERY_MS, SLEWED_MS = 5000, 20000
-local MOST_MESSAGES, MOST_BYTES = 2000, 262144  -- a call's length goes by messages and by bytes too
-local MOST_FAULTS = 3
+local MOST_MESSAGES, MOST_BYTES, MOST_FAULTS, CLAMPED_A_CALL = 64, 65536, 3, 50
 local batches, messages, clamped, aside, overdue = 0, 0, 0, 0, {}
 if ASKS_RIGHTS then
   allow('ZADD', DUE)
@@ -32,10 +33,12 @@ end
 -- Returns whether a whole page was clamped, so that there may be more.
 local function clamp()
   local furthest = '(' .. whole(NOW + LONGEST_MS)
-  local pages = math.ceil(redis.call('ZCOUNT', DUE, furthest, '+inf') / LIMIT)
-  if pages == 0 then return false end
-  local skipped = math.floor(NOW / 1000) % pages * LIMIT
-  local far = redis.call('ZREVRANGEBYSCORE', DUE, '+inf', furthest, 'WITHSCORES', 'LIMIT', skipped, LIMIT)
+  local far_away = redis.call('ZCOUNT', DUE, furthest, '+inf')
+  if far_away == 0 then return false end
+  local pages = math.ceil(far_away / CLAMPED_A_CALL)
+  local first = math.floor(NOW / 1000) % pages * CLAMPED_A_CALL
+  local behind = math.min(first + CLAMPED_A_CALL, far_away)
+  local far = redis.call('ZRANGE', DUE, first, behind - 1, 'REV', 'WITHSCORES')  -- by rank: to skip scores takes long
   for i = 1, #far, 2 do
     local last = last_wait(far[i])
     local is_wrong = last.at > NOW or tonumber(far[i + 1]) > last.at + last.wait
@@ -76,9 +79,10 @@ local function leave(batch_key, due)
   end
 end
 
-local clamps_more = not ALL and clamp()
+local clamps_more = IS_OLDEST and not ALL and clamp()
 local till = ALL and '+inf' or whole(NOW)
-local names = redis.call('ZRANGEBYSCORE', DUE, '-inf', till, 'WITHSCORES', 'LIMIT', 0, LIMIT)
+local names = IS_OLDEST and redis.call('ZRANGEBYSCORE', DUE, '-inf', till, 'WITHSCORES', 'LIMIT', 0, LIMIT)
+  or redis.call('ZREVRANGEBYSCORE', DUE, till, '-inf', 'WITHSCORES', 'LIMIT', 0, LIMIT)
 for i = 1, #names, 2 do
   if messages >= MOST_MESSAGES or bytes_read() >= MOST_BYTES or faults >= MOST_FAULTS then break end
   leave(names[i], tonumber(names[i + 1]))

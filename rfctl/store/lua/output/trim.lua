@@ -23,7 +23,7 @@ end
 
 local function behind(id)
   local ms, seq = parts(id)
-  return whole(ms) .. '-' .. whole(seq + 1)
+  return string.format('%.0f-%.0f', ms, seq + 1)  -- as floats: a number of an entry may have 64 bits
 end
 
 local function read_groups()
