@@ -6,11 +6,13 @@ read_globals = { "KEYS", "ARGV", "redis", "cjson" }
 
 local clock = { "CLOCK", "STEP", "SEEN", "NOW", "WALL", "whole" }
 local rights = { "ASKS_RIGHTS", "refuse", "allow", "is_taken", "must", "take_fault" }
-local ids = { "open_ids", "is_seen", "make_place", "remember", "free_ids" }
 local item = { "find", "match", "sub", "scan_item", "read_item", "head_of", "company_of" }
+local ids = {
+  "FULL", "IDS", "older_until", "has_dead", "prefixes", "sizes", "newest", "change_ids",
+}
 local batch = {
   "DUE", "ASIDE", "BATCH", "LAST", "OVERDUE_MS", "FOLLOWED", "bytes_read", "count", "write_counts", "publish",
-  "remember_phone", "clear", "set_aside", "hand_over",
+  "clear", "set_aside", "hand_over",
 }
 local delivery = {
   "SINK", "RETRY", "ATTEMPTS", "BODIES", "FIXED", "is_fixed", "count", "note", "wait_in_line", "next_of",
@@ -28,18 +30,21 @@ end
 -- What an include gives is used by the verbs, not by itself.
 local function exported(names)
   local ignored = {}
-  for _, name in ipairs(names) do table.insert(ignored, "211/" .. name) end
+  for _, name in ipairs(names) do
+    for _, code in ipairs({ "211", "231", "241" }) do table.insert(ignored, code .. "/" .. name) end
+  end
   return ignored
 end
 
-files["rfctl/store/lua/shared/clock.lua"] = { ignore = exported(clock) }
+files["rfctl/store/lua/shared/clock.lua"] = { globals = { "KEYS", "ARGV" }, ignore = exported(clock) }
 files["rfctl/store/lua/shared/timeless.lua"] = { ignore = exported({ "NOW" }) }
 files["rfctl/store/lua/shared/item.lua"] = { read_globals = clock, ignore = exported(item) }
 files["rfctl/store/lua/shared/rights.lua"] = { ignore = exported(rights) }
-files["rfctl/store/lua/shared/ids.lua"] = { read_globals = join(clock, rights), ignore = exported(ids) }
+files["rfctl/store/lua/shared/ids.lua"] = { read_globals = clock, ignore = exported(ids) }
 files["rfctl/store/lua/shared/batch.lua"] = { read_globals = join(clock, rights, item), ignore = exported(batch) }
+files["rfctl/store/lua/shared/leaving.lua"] = { read_globals = join(rights, item, batch) }
 files["rfctl/store/lua/shared/delivery.lua"] = { read_globals = clock, ignore = exported(delivery) }
-files["rfctl/store/lua/batches"] = { read_globals = join(clock, rights, item, ids, batch) }
+files["rfctl/store/lua/batches"] = { read_globals = join(clock, rights, item, ids, batch, { "define_on_demand" }) }
 files["rfctl/store/lua/deliveries"] = { read_globals = join(clock, delivery) }
 files["rfctl/store/lua/clock"] = {}
 files["rfctl/store/lua/layout"] = {}

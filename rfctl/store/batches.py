@@ -24,7 +24,6 @@ from rfctl.store.phone_index import phone_range, split_phone_entry
 if TYPE_CHECKING:
     from rfctl.store.connection import Connection
 
-_LAST_MSG_LIVES_MS = 86_400_000
 MOST_MESSAGES, MOST_BYTES = 64, 262_144
 """What one call stores at most, or a single larger message: Redis serves nobody else meanwhile."""
 _HANDED_A_CALL = 16
@@ -61,23 +60,28 @@ class Addition(msgspec.Struct, frozen=True, gc=False):
     action: Action = ""
     older_key: bytes = b""
 
-    def args(self) -> list[bytes | str | int]:
-        """Return its arguments for the script `add`."""
-        message = self.message
+    @property
+    def usual(self) -> tuple[int, int, int, int]:
+        """What most messages of a call have in common."""
+        return self.dedupe_s, self.quiet_ms, self.max_size, self.max_wait_ms
+
+    def args(self, usual: tuple[int, int, int, int]) -> list[bytes | str | int]:
+        """Return its arguments for the script `add`; `usual` is what the call says for all of its messages."""
+        key, is_apart, sent_ms = self.dedupe_key, is_hashed(self.batch_key), self.message.sent_ms
+        is_usual = not is_apart and not self.action and not self.older_key and self.usual == usual
         return [
             self.batch_key,
-            int.from_bytes(self.dedupe_key[:8], signed=True),
-            int.from_bytes(self.dedupe_key[8:11]),
-            self.older_key,
-            self.dedupe_s,
-            self.quiet_ms,
-            self.max_size,
-            self.max_wait_ms,
-            self.action,
-            encode_item(message, with_phone=is_hashed(self.batch_key)),
-            "" if message.sent_ms is None else message.sent_ms,
-            message.phone,
+            int.from_bytes(key[:8], signed=True),
+            int.from_bytes(key[8:11]),
+            encode_item(self.message, with_phone=is_apart)
+            + (b',"timestamp":' if sent_ms is None else b',"timestamp":%d' % sent_ms),
+            b"" if is_usual else self._encode_own(),
         ]
+
+    def _encode_own(self) -> bytes:
+        numbers = " ".join(map(str, self.usual))
+        head = f"{numbers} {self.action} {len(self.older_key)} ".encode()
+        return head + self.older_key + self.message.phone.encode(errors="surrogatepass")
 
 
 class Batches:
@@ -131,12 +135,13 @@ class Batches:
         return [added for page in _split(additions) for added in await self._add_page(shard, page)]
 
     async def _add_page(self, shard: ShardKeys, additions: Sequence[Addition]) -> list[Added]:
-        args = [*self._args(shard), shard.seen_prefix, _LAST_MSG_LIVES_MS]
+        usual = additions[0].usual
+        args = [*self._args(shard), " ".join(map(str, usual))]
         keys = [*self._keys(shard), shard.ids]
         for batch_key in dict.fromkeys(addition.batch_key for addition in additions):
             keys += [shard.batch_prefix + batch_key, shard.last_prefix + batch_key]
         for addition in additions:
-            args += addition.args()
+            args += addition.args(usual)
         flat = replies.integers(await self._connection.run("add", shard, keys, args))
         return [_added(addition.message, *flat[i * 3 : i * 3 + 3]) for i, addition in enumerate(additions)]
 

@@ -1,10 +1,11 @@
 """Reads the scripts in lua/ and assembles each as Redis is to run it.
 
 A verb is a file in lua/batches, lua/clock, lua/deliveries, lua/layout, lua/output or
-lua/probe. Its head is two lines of comment:
+lua/probe. Its head is up to three lines of comment:
 
     -- flags=allow-oom: why          goes into the `#!lua` line
     -- include: shared/clock, …      puts these files before it, in this order
+    -- on demand: shared/batch, …    puts these files before it too, as the function `define_on_demand`
 
 Redis ≥ 7 reads the `#!lua` line; without that line, a script may touch another slot unnoticed. Redis 6.2 does not
 know the line: there, and only there, it is left out.
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
@@ -27,6 +28,7 @@ _ALLOW_OOM = "redis.call('UNLINK', KEYS[1] .. ':')\n"
 """What flags=allow-oom is to Redis 6.2: it lets everything through behind a first write that takes no memory."""
 _FLAGS = re.compile(r"-- flags=([a-z,-]+)")
 _INCLUDE = re.compile(r"^-- include: (.+)$", re.MULTILINE)
+_ON_DEMAND = re.compile(r"^-- on demand: (.+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,13 @@ class ScriptLibrary:
         flags = _FLAGS.match(text)
         shebang = f"#!lua flags={flags[1]}\n" if flags else "#!lua\n"
         includes = parse_includes(text)
-        return Script(verb, shebang + "".join(map(self._include, includes)) + text, CLOCK in includes)
+        parts = [*map(self._include, includes), self._wrap(parse_on_demand(text)), text]
+        return Script(verb, shebang + "".join(parts), CLOCK in includes)
+
+    def _wrap(self, names: Sequence[str]) -> str:
+        """Return files as one function: what most calls do not need is not defined by them. The last one returns."""
+        body = "".join(map(self._include, names))
+        return f"local function define_on_demand()\n{body}end\n" if names else ""
 
     def _include(self, name: str) -> str:
         if name == CLOCK and self._clock is not None:
@@ -90,7 +98,15 @@ def list_verbs() -> list[str]:
 
 def parse_includes(text: str) -> list[str]:
     """Return what a verb's text parse_includes, in order, each as a path below lua/ without `.lua`."""
-    line = _INCLUDE.search(text)
+    return _split_names(_INCLUDE.search(text))
+
+
+def parse_on_demand(text: str) -> list[str]:
+    """Return what a verb's text defines when it needs it, in the same form."""
+    return _split_names(_ON_DEMAND.search(text))
+
+
+def _split_names(line: re.Match[str] | None) -> list[str]:
     return [name.strip() for name in line[1].split(",")] if line else []
 
 

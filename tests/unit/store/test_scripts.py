@@ -56,7 +56,7 @@ def test_each_lua_file_is_clean(luacheck: str) -> None:
 
 def test_each_verb_is_clean_as_redis_runs_it(luacheck: str, verb: str) -> None:
     """With its includes before it: no name is missing, defined twice or shadowed. An include gives more than is used."""
-    names = ("--no-config", "--std", "lua51", "--read-globals", "KEYS", "ARGV", "redis", "cjson")
+    names = ("--no-config", "--std", "lua51", "--globals", "KEYS", "ARGV", "--read-globals", "redis", "cjson")
     text = ScriptLibrary().script(verb).text
     assert check(luacheck, *names, "--ignore", "211", "--", "-", text=text) == ""
 

@@ -1,141 +1,216 @@
--- include: shared/clock, shared/rights, shared/item, shared/batch, shared/ids
+-- include: shared/clock, shared/ids
+-- on demand: shared/rights, shared/item, shared/batch, shared/leaving
 -- Stores messages, many in one call; a batch that is full, or that the new message must not join, leaves here.
 -- KEYS  1 index of due times (zset)   2 output stream   3 totals (hash)   4 phones of hashed batch keys (zset)
 --       5 batches set aside (hash)   6 ids seen (hash)   7… the list and the last-msg of each batch
 -- ARGV  1 batch prefix   2 last-msg prefix   3 separator   4 order: arrival|sent   5 overdue_ms   6 events channel
---       7 prefix of the sets of ids of layout 1   8 how long last-msg lives, ms
---       9… twelve a message: batch key, mark of its id (a 64-bit number), place of its id (a number), its key in the
---       sets of layout 1 or '', dedupe window (s), quiet_ms, max_size, max_wait_ms,
---       action ('' | send_alone | send_batch | discard_batch: what becomes of the batch at once),
---       item without its last three fields, when it was sent (Unix ms) or '', and the phone
+--       7 what is usual in this call: dedupe window (s), quiet_ms, max_size, max_wait_ms, with a space between
+--       8… five a message: batch key, mark of its id (a 64-bit number), place of its id (a number), item up to
+--       `"timestamp":` and when it was sent (Unix ms), if that is known; '' or what is its own: the four of 7, action
+--       (send_alone | send_batch | discard_batch | nothing: what becomes of the batch at once), the length of its key
+--       in the sets of layout 1, a space, that key, and the phone
 -- Returns three a message: 1 added | 0 seen before | -1 the key holds something else | -2 its batch cannot be handed
 --         over, and it must not join that; batch size; due in, ms.
 -- Without memory it is rejected before it wrote anything.
-local LAST_MS, FIRST, FIELDS, WALL_TEXT = ARGV[8], 9, 12, whole(WALL)
+-- Redis does nothing else meanwhile, and each message passes here. So the usual way is written out at length: it
+-- defines no function, reads a batch with one command, and writes a number out once. All else is defined on demand.
+local INDEX, LISTS, LASTS, FIRST, FIELDS, LAST_ARG, LAST_MS = KEYS[1], ARGV[1], ARGV[2], 8, 5, #ARGV, '86400000'
+local WALL_TEXT = whole(WALL)
 local NOW_TEXT = STEP == 0 and WALL_TEXT or whole(NOW)
+local WINDOW, QUIET, MAX_SIZE, MAX_WAIT = string.match(ARGV[7], '^(%d+) (%d+) (%d+) (%d+)')
+local TAIL = ',"receivedAt":' .. NOW_TEXT .. ',"waitMs":' .. QUIET .. '}'
 
 -- A message that is stored and cannot be marked would be taken once more: this is asked first.
-if ASKS_RIGHTS then
-  if not redis.acl_check_cmd('SADD', KEYS[6] .. ':') then return refuse('SADD', KEYS[6] .. ':') end
+if redis.acl_check_cmd then
+  if not redis.acl_check_cmd('SADD', IDS .. ':') then
+    return redis.error_reply('NOPERM the user of this connection may not run SADD on ' .. IDS .. ':')
+  end
 else
-  redis.call('SADD', BATCH, '')
-  redis.call('DEL', BATCH)
+  redis.call('SADD', LISTS, '')
+  redis.call('DEL', LISTS)
 end
-open_ids(KEYS[6])
 
--- All reads of every batch, before the first write.
-local batches, seen = {}, {}
-local function look_at(batch_key)
-  local size = redis.pcall('LLEN', BATCH .. batch_key)
-  local batch = { size = size }
-  if type(size) == 'table' then
-    if not is_taken(size) then redis.call('LLEN', BATCH .. batch_key) end  -- raises it
-    batch = { size = 0, is_taken = true }
-  elseif size > 0 then
-    local ok, first = pcall(read_item, redis.call('LINDEX', BATCH .. batch_key, 0))
-    batch.first, batch.problem = ok and first, not ok and first
+-- All reads, before the first write. Of each batch its first message: false for no batch, true for somebody's value.
+-- Of each message the part of the ids that takes it: '' where there is none yet, nil for an id that was seen before.
+local firsts, parts, own = {}, {}, nil
+for i = FIRST, LAST_ARG, FIELDS do
+  local batch_key, mark, place, window = ARGV[i], ARGV[i + 1], ARGV[i + 2], WINDOW
+  local first, part, older = firsts[batch_key], '', ''
+  if first == nil then
+    first = redis.pcall('LINDEX', LISTS .. batch_key, '0')
+    if type(first) == 'table' then
+      -- Only this error says that somebody else's value is at the key. Any other means that nothing was done.
+      if not string.find(first.err, 'WRONGTYPE', 1, true) then return redis.error_reply(first.err) end
+      first = true
+    end
+    firsts[batch_key] = first
   end
-  batches[batch_key] = batch
-end
-
-for i = FIRST, #ARGV, FIELDS do
-  if not batches[ARGV[i]] then look_at(ARGV[i]) end
-  if not batches[ARGV[i]].is_taken then
-    seen[i] = is_seen(ARGV[i + 4], ARGV[i + 1], tonumber(ARGV[i + 2]), ARGV[i + 3], ARGV[7])
+  if ARGV[i + 4] ~= '' then
+    own = own or {}
+    local fields = { string.match(ARGV[i + 4], '^(%d+) (%d+) (%d+) (%d+) ([%l_]*) (%d+) ()') }
+    local length, rest = fields[6], fields[7]
+    window, older = fields[1], string.sub(ARGV[i + 4], rest, rest + length - 1)
+    fields[6] = string.sub(ARGV[i + 4], rest + length)
+    own[i] = fields
   end
-end
-for i = FIRST, #ARGV, FIELDS do
-  if seen[i] == false then make_place(ARGV[i + 4], tonumber(ARGV[i + 2])) end
-end
-
--- A batch is one company's, one source's, account's and chat's, real or simulated: what differs hands over what
--- is pending first, and so does what must leave alone.
--- Returns the time of the batch's first message, and how many were thrown away; a clock that jumped back must
--- not put that time into the future.
-local function make_room(batch_key, batch, item, action)
-  batch.first = batch.first or batch.item and read_item(batch.item)
-  local first, mine, reason = batch.first, read_item(item), nil
-  if not first or company_of(first) ~= company_of(mine) then
-    reason = 'company'
-  elseif first.belongs ~= mine.belongs then
-    reason = 'source'
-  elseif action == 'send_alone' then
-    reason = 'bypass'
-  elseif action ~= 'discard_batch' then
-    return math.min(first.at, NOW), 0
-  end
-  if batch.problem then error(batch.problem, 0) end
-  local discarded = 0
-  if reason then hand_over(batch_key, reason, NOW) else discarded = clear(batch_key) end
-  batch.size, batch.first, batch.item = 0, nil, nil
-  return NOW, discarded
-end
-
--- The message is stored and due: what fails from here on is tried again by whoever hands over.
-local function try_to_leave(batch_key, batch, reason, discarded)
-  local ok, problem = pcall(hand_over, batch_key, reason, NOW, discarded)
-  if ok then
-    batch.size, batch.first, batch.item = 0, nil, nil
-  elseif not take_fault() then
-    pcall(set_aside, batch_key, problem)
-    take_fault()
+  if first ~= true then
+    local takes = newest[window] and newest[window].index
+    for k = 1, #prefixes do
+      local key = prefixes[k] .. string.format('%d', place % sizes[k])
+      if redis.call('SISMEMBER', key, mark) == 1 then part = nil break end
+      if k == takes then part = key end
+    end
+    if older ~= '' and NOW < older_until then
+      -- Layout 1 had a set a time bucket, by the server's clock.
+      local sets, bucket = string.sub(IDS, 1, -4) .. 'seen:' .. window .. ':', math.floor(WALL / (window * 1000))
+      if redis.call('SISMEMBER', sets .. whole(bucket), older) == 1 then part = nil end
+      if redis.call('SISMEMBER', sets .. whole(bucket - 1), older) == 1 then part = nil end
+    end
+    parts[i] = part
   end
 end
 
--- Stores the message at this place of ARGV.
--- Returns that it is added, the size of its batch, and in how many ms that is due.
-local function push(i, batch)
-  local batch_key, action, quiet = ARGV[i], ARGV[i + 8], ARGV[i + 5]
-  local sent = ARGV[i + 10]
-  local item = ARGV[i + 9] .. ',"timestamp":' .. (sent ~= '' and sent or WALL_TEXT) ..
-    ',"receivedAt":' .. NOW_TEXT .. ',"waitMs":' .. quiet .. '}'
-  local first_at, discarded = NOW, 0
-  if batch.size > 0 then first_at, discarded = make_room(batch_key, batch, item, action) end
-  local leaves = action ~= '' and 'bypass' or batch.size + 1 >= tonumber(ARGV[i + 6]) and 'size'
-  local due = leaves and NOW or math.min(NOW + tonumber(quiet), first_at + tonumber(ARGV[i + 7]))
-  must(redis.pcall('ZADD', DUE, whole(due), batch_key))  -- first: an entry without a list harms nothing
-  local size = must(redis.pcall('RPUSH', BATCH .. batch_key, item))
-  remember(ARGV[i + 4], ARGV[i + 1], tonumber(ARGV[i + 2]))  -- last: before, any error would lose the message for good
-  redis.pcall('SET', LAST .. batch_key, WALL_TEXT, 'PX', LAST_MS)
-  if size == 1 then remember_phone(ARGV[i + 11], batch_key) end
-  batch.size = size
-  if size == 1 then batch.item = item end
-  local due_in = math.max(0, due - NOW)
-  if FOLLOWED then publish(function()
-    return '{"event":"in","phone":' .. cjson.encode(ARGV[i + 11]) .. ',"size":' .. size ..
-      ',"due_in_ms":' .. whole(due_in) .. ',"item":' .. item .. '}'
-  end) end
-  if leaves then try_to_leave(batch_key, batch, leaves, discarded) end
-  count('messages_in', 1)
-  return 1, size, due_in
+-- Before the first write of a message: a new segment begins when the one that takes ids is old, or full.
+for i = FIRST, LAST_ARG, FIELDS do
+  local part, window = parts[i], own and own[i] and own[i][1] or WINDOW
+  local segment, refused = newest[window], nil
+  if not part then
+    refused = nil
+  elseif not segment or segment.parts == 0 or segment.is_old then
+    refused = change_ids('begin_next', window, false)
+  elseif ARGV[i + 2] % 8 == 0 and not segment.is_new and redis.call('SCARD', part) >= FULL then
+    refused = change_ids('begin_next', window, true)
+  end
+  if refused then return refused end
 end
 
-local answers, stored = {}, {}
-for i = FIRST, #ARGV, FIELDS do
-  local batch, mark, ok = batches[ARGV[i]], ARGV[i + 1], true
-  local state, size, due_in = -1, 0, 0
-  if seen[i] or stored[mark] == ARGV[i + 2] then
-    count('duplicates', 1)
-    due_in = math.max(0, (tonumber(redis.call('ZSCORE', DUE, ARGV[i]) or NOW)) - NOW)
-    state, size = 0, batch.size
-  elseif not batch.is_taken then
-    ok, state, size, due_in = pcall(push, i, batch)
-    stored[mark] = ARGV[i + 2]
-  end
-  local fault = take_fault()
-  if fault then
-    write_counts()
-    return redis.error_reply(fault)
-  elseif not ok then
-    pcall(set_aside, ARGV[i], state)
-    take_fault()
-    stored[mark] = nil
-    state, size, due_in = -2, 0, 0
-  end
-  table.insert(answers, state)
-  table.insert(answers, size)
-  table.insert(answers, due_in)
+-- Watchers are served where they may be: their rights decide nothing about messages.
+local followers = redis.pcall('PUBSUB', 'NUMSUB', ARGV[6])
+local IS_FOLLOWED = not followers.err and followers[2] > 0
+
+-- Whose a message is, as it is stored: where the texts are the same, it is the same. Plain searches, as in shared/item.
+local function whose(item)
+  local stop = string.find(item, '","companyId":', 1, true)
+  local till = stop and string.find(item, ',"messageId":', stop, true)
+  return till and string.sub(item, stop, till)
 end
-free_ids()
-write_counts()
-return answers
+
+local hand_over, clear, set_aside, read_item, company_of, take_fault, write_counts
+local answers, stored, messages_in, duplicates, fault = {}, LAST_ARG > FIRST + FIELDS and {}, 0, 0, nil
+local seen_key, owner, first_at  -- of the batch that was looked at last
+local last_due, due_text
+for i = FIRST, LAST_ARG, FIELDS do
+  local batch_key, mark, part, state, size, due_in = ARGV[i], ARGV[i + 1], parts[i], 0, 0, 0
+  local first = firsts[batch_key]
+  if first == true then
+    state = -1
+  elseif not part or stored and stored[mark] == ARGV[i + 2] then
+    duplicates = duplicates + 1
+    size = redis.call('LLEN', LISTS .. batch_key)
+    due_in = math.max(0, (redis.call('ZSCORE', INDEX, batch_key) or NOW) - NOW)
+  else
+    local window, quiet, max_size, max_wait, action, phone = WINDOW, QUIET, MAX_SIZE, MAX_WAIT, '', ''
+    local tail, ok, joins_at, discarded = TAIL, true, NOW, 0
+    if own and own[i] then
+      window, quiet, max_size, max_wait, action, phone = unpack(own[i])
+      tail = ',"receivedAt":' .. NOW_TEXT .. ',"waitMs":' .. quiet .. '}'
+    end
+    if phone == '' then phone = batch_key end
+    local item = ARGV[i + 3]
+    item = item .. (string.byte(item, -1) == 58 and WALL_TEXT or '') .. tail  -- 58 is the colon: no time was told
+    if first then
+      if seen_key ~= batch_key then
+        seen_key, owner = batch_key, string.sub(first, 1, 12) == '{"message":"' and whose(first)
+        first_at = string.match(first, '%d,"receivedAt":(%d+),"waitMs":%d+}$', -50)
+      end
+      if owner and first_at and owner == whose(item) and (action == '' or action == 'send_batch') then
+        joins_at = math.min(first_at, NOW)  -- a clock that jumped back must not put it into the future
+      else
+        seen_key = nil
+        if not hand_over then
+          hand_over, clear, set_aside, read_item, company_of, take_fault, write_counts = define_on_demand()
+        end
+        -- A batch is one company's, one source's, account's and chat's, real or simulated: what differs hands over what
+        -- is pending first, and so does what must leave alone.
+        ok, joins_at, discarded = pcall(function()
+          local theirs, mine, reason = read_item(first), read_item(item), nil
+          if company_of(theirs) ~= company_of(mine) then
+            reason = 'company'
+          elseif theirs.belongs ~= mine.belongs then
+            reason = 'source'
+          elseif action == 'send_alone' then
+            reason = 'bypass'
+          elseif action ~= 'discard_batch' then
+            return math.min(theirs.at, NOW), 0
+          end
+          local thrown_away = 0
+          if reason then hand_over(batch_key, reason, NOW) else thrown_away = clear(batch_key) end
+          first = false
+          return NOW, thrown_away
+        end)
+        fault = take_fault()
+        if fault then break end
+      end
+    end
+    if not ok then
+      pcall(set_aside, batch_key, joins_at)
+      take_fault()
+      state = -2
+    else
+      local due = action ~= '' and NOW or math.min(NOW + quiet, joins_at + max_wait)
+      if due ~= last_due then last_due, due_text = due, whole(due) end
+      local reply = redis.pcall('ZADD', INDEX, due_text, batch_key)  -- first: an entry without a list harms nothing
+      if type(reply) == 'table' then fault = reply.err break end
+      size = redis.pcall('RPUSH', LISTS .. batch_key, item)
+      if type(size) == 'table' then fault = size.err break end
+      -- Last the mark: before, any error would lose the message for good.
+      local segment = newest[window]
+      if segment.count >= segment.parts * FULL / 2 then
+        reply = change_ids('begin_next', window, true)
+        if reply then fault = reply.err break end
+        segment = newest[window]
+      end
+      segment.count = segment.count + 1
+      if segment.is_new then part = segment.prefix .. string.format('%d', ARGV[i + 2] % segment.parts) end
+      reply = redis.pcall('SADD', part, mark)
+      if type(reply) == 'table' then fault = reply.err break end
+      redis.pcall('SET', LASTS .. batch_key, WALL_TEXT, 'PX', LAST_MS)
+      if stored then stored[mark] = ARGV[i + 2] end
+      if not first then
+        firsts[batch_key] = item
+        if string.byte(batch_key) == 38 then  -- & begins a batch key that has more than the phone in it
+          redis.pcall('ZADD', KEYS[4], '0', phone .. '\0' .. batch_key)
+        end
+      end
+      local leaves = action ~= '' and 'bypass' or size >= max_size + 0 and 'size'
+      state, due_in, messages_in = 1, leaves and 0 or math.max(0, due - NOW), messages_in + 1
+      if IS_FOLLOWED then
+        redis.pcall('PUBLISH', ARGV[6], '{"event":"in","phone":' .. cjson.encode(phone) .. ',"size":' .. size ..
+          ',"due_in_ms":' .. whole(due_in) .. ',"item":' .. item .. '}')
+      end
+      if leaves then
+        -- The message is stored and due: what fails from here on is tried again by whoever hands over.
+        if not hand_over then
+          hand_over, clear, set_aside, read_item, company_of, take_fault, write_counts = define_on_demand()
+        end
+        local has_left, problem = pcall(hand_over, batch_key, leaves, NOW, discarded)
+        seen_key = nil
+        if has_left then
+          firsts[batch_key] = false
+        elseif take_fault() then
+          redis.pcall('ZADD', INDEX, NOW_TEXT, batch_key)
+        else
+          pcall(set_aside, batch_key, problem)
+          take_fault()
+        end
+      end
+    end
+  end
+  local place = #answers
+  answers[place + 1], answers[place + 2], answers[place + 3] = state, size, due_in
+end
+if has_dead then change_ids('free_ids') end
+if messages_in > 0 then redis.pcall('HINCRBY', KEYS[3], 'messages_in', messages_in == 1 and '1' or messages_in) end
+if duplicates > 0 then redis.pcall('HINCRBY', KEYS[3], 'duplicates', duplicates) end
+if write_counts then write_counts() end
+return fault and redis.error_reply(fault) or answers

@@ -3,13 +3,13 @@
 --       scores: phone NUL batch key)   5 batches set aside (hash: batch key → JSON)
 -- ARGV  1 batch prefix   2 last-msg prefix   3 separator   4 order: arrival|sent   5 overdue_ms   6 events channel
 -- Gives: DUE, ASIDE, BATCH, LAST, OVERDUE_MS, FOLLOWED, count(what, by), write_counts(), publish(build),
---        remember_phone(phone, batch_key), bytes_read(), clear(batch_key), set_aside(batch_key, problem),
+--        bytes_read(), clear(batch_key), set_aside(batch_key, problem),
 --        hand_over(batch_key, reason, due, discarded).
 -- The keys of a batch are the prefixes with its batch key behind them: same hash tag, same slot.
 -- A write that can be refused goes through `must`, or does not matter to any message: then its error is dropped.
 local DUE, OUT, TOTALS, PHONES, ASIDE = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local BATCH, LAST, SEPARATOR, ORDER = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local OVERDUE_MS, EVENTS = tonumber(ARGV[5]), ARGV[6]
+local OVERDUE_MS, EVENTS = ARGV[5] + 0, ARGV[6]
 local LONG, ASIDE_MS, HIDDEN = 16384, 30000, 38  -- & begins a batch key that has more than the phone in it
 local counts, bytes, leaving = {}, 0, nil
 
@@ -29,13 +29,7 @@ local function publish(build)
   if ok then redis.pcall('PUBLISH', EVENTS, event) end
 end
 
--- Only helps to find a batch whose key does not follow from the phone alone.
-local function remember_phone(phone, batch_key)
-  if string.byte(batch_key) == HIDDEN then redis.pcall('ZADD', PHONES, 0, phone .. '\0' .. batch_key) end
-end
-
--- How batches leave. It is defined when the first one leaves: most calls of `add` hand nothing over, and to define so
--- many functions costs Redis as much as ten commands.
+-- How batches leave. It is defined when the first one leaves: every check is made then.
 local function define_leaving()
   -- Every check before the first write.
   must(redis.pcall('ZCARD', DUE))
