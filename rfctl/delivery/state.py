@@ -46,7 +46,7 @@ class SinkState:
 
     def with_lease(self, *, is_ours: bool) -> SinkState:
         """Return the state with the lease, or without it."""
-        return replace(self, leased=is_ours)
+        return self if is_ours == self.leased else replace(self, leased=is_ours)
 
     def after(self, report: Report) -> SinkState:
         """Return the state after a report of a phone's queue."""

@@ -3,7 +3,7 @@
 --       4 attempts (hash, id → JSON array)   5 bodies (hash, id → JSON array of fields)   6 totals (hash)
 --       7 progress (hash: ended_ms, missing_ms, steady Unix ms)
 -- ARGV  1 consumer group   2 sink
--- Gives: SINK, RETRY, ATTEMPTS, BODIES, FIXED, is_fixed(score), count(what), note(what), wait_in_line(batch_key, id),
+-- Gives: SINK, RETRY, ATTEMPTS, BODIES, FIXED, is_fixed(score), count(what, by or 1), note(what), wait_in_line(batch_key, id),
 --        next_of(batch_key), is_left(id), take(batch_key, id), history(id, problem).
 -- A batch key waits while it is in `retry`: each later message goes behind those that wait. So the messages of one
 -- batch key leave in their order, and others do not wait.
@@ -25,7 +25,7 @@ local FIXED = '.5'
 local function is_fixed(score) return tonumber(score) % 1 > 0 end
 
 -- Counters are for people who watch: they never fail a delivery.
-local function count(what) redis.pcall('HINCRBY', TOTALS, 'sink:' .. SINK .. ':' .. what, 1) end
+local function count(what, by) redis.pcall('HINCRBY', TOTALS, 'sink:' .. SINK .. ':' .. what, by or 1) end
 local function note(what) redis.pcall('HSET', PROGRESS, what, whole(NOW)) end
 
 local function padded(id)
