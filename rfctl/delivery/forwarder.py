@@ -22,7 +22,7 @@ from rfctl.delivery.target import RetryPolicy
 from rfctl.errors import GroupMissingError, RfctlError
 from rfctl.sinks.contract import DeliveryError, Sink
 from rfctl.sinks.redis import RedisSink
-from rfctl.store import DeliveryQueue, StreamEntry
+from rfctl.store import DeliveryQueue, SinkPausedError, StreamEntry
 from rfctl.timing import sleep_or_stop
 
 _log = structlog.get_logger("delivery")
@@ -159,6 +159,7 @@ class Forwarder:
         """
         if not await self._lease.take_or_renew():
             return False
+        self._state = self._state.with_lease(is_ours=True)
         term = self._lease.term
         if term != self._opened_term:
             self._queues.cancel_all()
@@ -178,6 +179,8 @@ class Forwarder:
                 await self._read_unacknowledged(self._recover_after)
         except LeaseLostError:
             self._lease.expire()
+        except SinkPausedError:
+            return  # the next turn asks again, and says so to the queues
         except RfctlError:  # the entries of this read may be lost here, and are still unacknowledged in Redis
             self._start_over()
             raise

@@ -64,9 +64,9 @@ class PhoneQueues:
         self._queues: dict[str, PhoneQueue] = {}
         self._slots = asyncio.Semaphore(policy.concurrency)
         self._enqueueing = asyncio.Lock()
-        self._has_ended = asyncio.Event()
+        self._has_room = asyncio.Event()
         self._budget = budget or ByteBudget()
-        self._budget.call_when_free(self._has_ended.set)
+        self._budget.call_when_free(self._note_room)
         self._outage = OutageDetector()
         self._recovery: Recovery | None = None
         self._log = _log.bind(sink=deliveries.sink)
@@ -80,11 +80,15 @@ class PhoneQueues:
         return len(self._queues) >= 2 * self._policy.concurrency or self._budget.is_full
 
     async def wait_for_slot(self, within_ms: float) -> None:
-        """Wait until a queue ends, but no longer than `within_ms`."""
-        self._has_ended.clear()
+        """Wait until a message or a queue ends, and there is room for more; but no longer than `within_ms`."""
+        self._has_room.clear()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(within_ms / 1000):
-                await self._has_ended.wait()
+                await self._has_room.wait()
+
+    def _note_room(self) -> None:
+        if not self.is_full:
+            self._has_room.set()
 
     async def wait_until_drained(self, within_ms: float) -> None:
         """Wait until every queue has ended, but no longer than `within_ms`, then cancel the others."""
@@ -249,6 +253,19 @@ class PhoneQueues:
         )  # fmt: skip
         fixed = self._outage.record_failure(entry.batch_key, receiver_set_wait=problem.retry_after_ms > 0)
         await self._put_back(queue, outcome.wait_ms, problem.fact, fixed=fixed)
+        self._start_in_time(queue.batch_key, outcome.wait_ms)
+
+    def _start_in_time(self, batch_key: str, wait_ms: int) -> None:
+        """Start a phone's next attempt when it is due: the forwarder may just be waiting for new messages.
+
+        It sees later attempts in time by itself.
+        """
+        if wait_ms < self._policy.max_sleep_ms:
+            asyncio.get_running_loop().call_later((wait_ms + 1) / 1000, self._start_if_allowed, batch_key)
+
+    def _start_if_allowed(self, batch_key: str) -> None:
+        if self._read_state().may_start:
+            self.start_due(batch_key)
 
     async def _on_dead_lettered(self, entry: StreamEntry, problem: DeliveryError) -> str:
         self._log_crash(entry, problem)

@@ -32,11 +32,20 @@ _CONSUMER = "forwarder"
 """All daemons read under this name: only the one with the lease reads, and goes on where the last one stopped."""
 _PAGE_BYTES = 1_048_576
 """A read ends with the entry by which it has so many bytes: one entry may be as large as a thousand others."""
+_PAUSED = 2
+"""What read_leased returns in place of 1 or 0 when the sink is paused."""
 _MAX_ERROR_CHARS = 2_000
 _MAX_SHARED, _MAX_SHARED_BYTES = 32, 262_144
 """So many messages, and about so many bytes, share a call: Redis does it in about a millisecond."""
 ALL_FIELDS = "rfctl:fields"
 """The only field of a dead letter whose message has more fields than a script can pass on: all of them, as JSON."""
+
+
+class SinkPausedError(RfctlError):
+    """The sink is paused, so nothing is read for it."""
+
+    def __init__(self, sink: str) -> None:
+        super().__init__(f"sink {sink} is paused", next=f"rfctl resume {sink}")
 
 
 class DeliveryQueue:
@@ -98,8 +107,8 @@ class DeliveryQueue:
     async def read_new(self, limit: int, block_ms: int, daemon_id: str) -> list[StreamEntry] | None:
         """Read new messages, waiting up to `block_ms` for the first: up to `limit`, and about a megabyte.
 
-        Returns None when `daemon_id` no longer has the lease. Raises GroupMissingError when somebody deleted the
-        group: `open` makes it again.
+        Returns None when `daemon_id` no longer has the lease. Raises SinkPausedError, and GroupMissingError when
+        somebody deleted the group: `open` makes it again.
         """
         entries, last = await self._read(">", limit, daemon_id)
         if entries is None or entries:
@@ -120,10 +129,12 @@ class DeliveryQueue:
         reply = await self._connection.run(
             "read_leased",
             self._shard,
-            [self._shard.out, self._keys.lease],
-            [self.group, _CONSUMER, daemon_id, limit, where, _PAGE_BYTES],
+            [self._shard.out, self._keys.lease, self._shard.common.paused],
+            [self.group, _CONSUMER, daemon_id, limit, where, _PAGE_BYTES, self.sink],
         )
         ours, last, *rest = replies.array(reply)
+        if ours == _PAUSED:
+            raise SinkPausedError(self.sink)
         entries = [StreamEntry(*replies.stream_entry(entry), self._shard.number) for entry in rest]
         return (entries if ours else None), replies.text(last)
 

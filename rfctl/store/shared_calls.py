@@ -22,14 +22,14 @@ Result = TypeVar("Result")
 
 
 class SharedCalls(Generic[Item, Result]):
-    """Gathers items for `call`, which returns for each of them its result, or the error that its caller gets.
+    """Gathers items for `call`, which returns for each of them its result, or the exception that its caller gets.
 
     A call has at most `max_items`, and about `max_bytes` as `measure` counts them; an item may be larger alone.
     """
 
     def __init__(
         self,
-        call: Callable[[Sequence[Item]], Awaitable[Sequence[Result | errors.RfctlError]]],
+        call: Callable[[Sequence[Item]], Awaitable[Sequence[Result | Exception]]],
         *,
         max_items: int,
         max_bytes: int = 0,
@@ -42,7 +42,7 @@ class SharedCalls(Generic[Item, Result]):
         self._senders: set[asyncio.Task[None]] = set()
 
     async def make(self, item: Item) -> Result:
-        """Make the call for one item, and return its result. Raises RfctlError.
+        """Make the call for an item, and return its result. Raises what `call` raises, or has in the place of it.
 
         An item whose caller is cancelled before it is on its way is never sent.
         """
@@ -73,18 +73,22 @@ class SharedCalls(Generic[Item, Result]):
         return taken
 
     async def _send(self, waiting: Sequence[tuple[Item, asyncio.Future[Result]]]) -> None:
+        results: Sequence[Result | Exception]
         try:
             results = await self._call([item for item, _ in waiting])
         except Exception as problem:
-            if len(waiting) == 1 or isinstance(problem, _OF_ALL) or not isinstance(problem, errors.RfctlError):
-                results = [problem] * len(waiting)
-            else:
-                for each in waiting:
-                    if not each[1].done():
-                        await self._send([each])
+            if len(waiting) > 1 and _is_of_some_item(problem):
+                for alone in waiting:
+                    if not alone[1].done():
+                        await self._send([alone])
                 return
+            results = [problem] * len(waiting)
         for (_, answer), result in zip(waiting, results, strict=True):
             _settle(answer, result)
+
+
+def _is_of_some_item(problem: Exception) -> bool:
+    return isinstance(problem, errors.RfctlError) and not isinstance(problem, _OF_ALL)
 
 
 def _settle(answer: asyncio.Future[Result], result: Result | Exception) -> None:
