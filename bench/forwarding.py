@@ -214,13 +214,16 @@ async def measure(kind: str, server_kind: str, count: int, parallel: int) -> Run
             file.write_text(head + sources + settings(kind, port, parallel))
             assert server.process is not None
             command = (sys.executable, "-m", "rfctl", "serve", "--config", str(file))
-            with open(Path(folder) / "log", "wb") as log, process(*command, cwd=folder, stderr=log) as daemon:
+            with (
+                (Path(folder) / "log").open("wb") as log,
+                process(*command, cwd=folder, stderr=log) as daemon,
+            ):
                 pids = {"daemon": [daemon.pid], "redis": [server.process.pid], "receiver": its}
                 before = {name: cpu_seconds(ids) for name, ids in pids.items() if name != "daemon"}
                 rate = await follow(connection, count, daemon)
                 cpu = {name: cpu_seconds(ids) - before.get(name, 0.0) for name, ids in pids.items()}
             if kind != "http":
-                came += await read_came(kind, connection)
+                came.extend(await read_came(kind, connection))
     check(came, count)
     return Run(kind, rate, {name: seconds * 1e6 / count for name, seconds in cpu.items()})
 
@@ -237,10 +240,14 @@ async def measure_all(options: argparse.Namespace) -> dict[str, list[Run]]:
 
 def show(runs: dict[str, list[Run]]) -> None:
     """Print the medians."""
-    print(f"{'sink':8}{'messages/s':>12}{'least':>8}{'most':>8}   CPU µs a message: daemon (with its start), Redis, receiver")
+    print(
+        f"{'sink':8}{'messages/s':>12}{'least':>8}{'most':>8}   CPU µs a message: daemon (with its start), Redis, receiver"
+    )
     for kind, of_kind in runs.items():
         rates = [run.rate for run in of_kind]
-        cpu = [statistics.median(run.cpu_us[name] for run in of_kind) for name in ("daemon", "redis", "receiver")]
+        cpu = [
+            statistics.median(run.cpu_us[name] for run in of_kind) for name in ("daemon", "redis", "receiver")
+        ]
         figures = f"{statistics.median(rates):12.0f}{min(rates):8.0f}{max(rates):8.0f}"
         print(f"{kind:8}{figures}   {', '.join(f'{us:.0f}' for us in cpu)}")
 
@@ -260,7 +267,9 @@ def main() -> None:
     runs = asyncio.run(measure_all(options))
     show(runs)
     if options.json:
-        rows = [{"kind": run.kind, "rate": run.rate, "cpu_us": run.cpu_us} for of in runs.values() for run in of]
+        rows = [
+            {"kind": run.kind, "rate": run.rate, "cpu_us": run.cpu_us} for of in runs.values() for run in of
+        ]
         options.json.write_text(json.dumps(rows, indent=1))
 
 

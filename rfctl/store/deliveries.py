@@ -21,9 +21,8 @@ from rfctl.store.keys import ShardKeys
 from rfctl.store.layout import ensure_instance_id
 from rfctl.store.output_stream import ensure_groups
 from rfctl.store.paused_sinks import PausedSinks
-from rfctl.store.reply_errors import explain_answer
 from rfctl.store.shared_calls import SharedCalls
-from rfctl.store.stream_entry import StreamEntry, decode_fields, encode_fields, parse_waiting_member
+from rfctl.store.stream_entry import StreamEntry, decode_fields, encode_fields
 
 if TYPE_CHECKING:
     from rfctl.store.connection import Connection
@@ -32,6 +31,7 @@ _CONSUMER = "forwarder"
 """All daemons read under this name: only the one with the lease reads, and goes on where the last one stopped."""
 _PAGE_BYTES = 1_048_576
 """A read ends with the entry by which it has so many bytes: one entry may be as large as a thousand others."""
+_UNBOUNDED = 2**53
 _PAUSED = 2
 """What read_leased returns in place of 1 or 0 when the sink is paused."""
 _MAX_ERROR_CHARS = 2_000
@@ -192,11 +192,15 @@ class DeliveryQueue:
             place = keys.index(self._shard.destination(write.key)) + 1
             args += [entry.batch_key, entry.id, write.kind, place, len(write.values), *write.values]
         reply = replies.texts(await self._run("write_and_acknowledge", *args, more_keys=keys))
-        where = self._connection.address
         return [
-            explain_answer(problem, where) if problem else following
+            self._explain(problem) if problem else following
             for problem, following in zip(reply[::2], reply[1::2], strict=True)
         ]
+
+    def _explain(self, problem: str) -> RfctlError:
+        from rfctl.store.reply_errors import explain_answer  # noqa: PLC0415 - it imports redis-py
+
+        return explain_answer(problem, self._connection.address)
 
     async def dead_letter(self, entry: StreamEntry, error: str) -> str:
         """Make a message a dead letter. Returns as `acknowledge`."""
@@ -223,27 +227,27 @@ class DeliveryQueue:
 
         The caller asks because `find_due` named the phone. Meanwhile the retry may have failed and wait again.
         """
-        await self._run("defer")  # it moves nothing: a right that is missing is found before the attempt
-        span = (f"[{batch_key}\0", f"({batch_key}\1", "LIMIT", 0, 1)
-        now = await self._connection.now_ms(self._shard)
-        first, due_ms = await self._connection.calls(
-            [("ZRANGEBYLEX", self._keys.waiting, *span), ("ZSCORE", self._keys.retry, batch_key)]
-        )
-        is_due = due_ms is not None and float(due_ms) <= now
-        return next((parse_waiting_member(member) for member in replies.texts(first)), "") if is_due else ""
+        return replies.text(await self._run("first_due", batch_key))
 
     async def fetch(self, entry_id: str, batch_key: str = "") -> StreamEntry:
         """Read a message that waits under a batch key, with the number of attempts so far."""
-        body, entries, attempts = await self._connection.calls(
-            [
-                ("HGET", self._keys.bodies, entry_id),
-                ("XRANGE", self._shard.out, entry_id, entry_id),
-                ("HGET", self._keys.attempts, entry_id),
-            ]
-        )
-        stored = [flat for _, flat in replies.stream_entries(entries)]
-        fields = decode_fields(replies.data(body)) if body else next(iter(stored), None)
-        return StreamEntry(entry_id, fields, self._shard.number, _count_attempts(attempts), batch_key)
+        _, entry = await self._fetch(entry_id, batch_key, _UNBOUNDED)
+        return entry
+
+    async def fetch_within(self, room_bytes: int, entry_id: str, batch_key: str = "") -> StreamEntry | None:
+        """Read a message as `fetch` does; None if it is larger than `room_bytes`."""
+        fits, entry = await self._fetch(entry_id, batch_key, room_bytes)
+        return entry if fits else None
+
+    async def _fetch(self, entry_id: str, batch_key: str, room_bytes: int) -> tuple[bool, StreamEntry]:
+        keys = [self._shard.out, self._keys.attempts, self._keys.bodies]
+        reply = await self._connection.run("fetch", self._shard, keys, [entry_id, room_bytes])
+        fits, attempts, body, flat = replies.array(reply)
+        fields = decode_fields(replies.data(body)) if body else None
+        if flat is not None:
+            fields = [replies.data(item) for item in replies.array(flat)]
+        entry = StreamEntry(entry_id, fields, self._shard.number, _count_attempts(attempts), batch_key)
+        return bool(fits), entry
 
     async def retry_now(self, *, fixed_too: bool = True) -> int:
         """Make every later retry due now; fixed waits only if `fixed_too`. Returns how many phones."""

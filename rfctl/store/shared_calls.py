@@ -40,6 +40,7 @@ class SharedCalls(Generic[Item, Result]):
         self._measure = measure
         self._queue: deque[tuple[Item, asyncio.Future[Result]]] = deque()
         self._senders: set[asyncio.Task[None]] = set()
+        self._sending = 0
 
     async def make(self, item: Item) -> Result:
         """Make the call for an item, and return its result. Raises what `call` raises, or has in the place of it.
@@ -48,15 +49,19 @@ class SharedCalls(Generic[Item, Result]):
         """
         answer: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._queue.append((item, answer))
-        if len(self._senders) < _MAX_CALLS:
+        if self._sending < _MAX_CALLS:
+            self._sending += 1
             sender = asyncio.create_task(self._send_all())
             self._senders.add(sender)
             sender.add_done_callback(self._senders.discard)
         return await answer
 
     async def _send_all(self) -> None:
-        while waiting := self._take():
-            await self._send(waiting)
+        try:
+            while waiting := self._take():
+                await self._send(waiting)
+        finally:  # in the very step that found nothing more: whoever comes next needs a sender of his own
+            self._sending -= 1
 
     def _take(self) -> list[tuple[Item, asyncio.Future[Result]]]:
         """Take what goes into one call, without those whose callers are gone."""
@@ -76,6 +81,8 @@ class SharedCalls(Generic[Item, Result]):
         results: Sequence[Result | Exception]
         try:
             results = await self._call([item for item, _ in waiting])
+            if len(results) != len(waiting):
+                raise ValueError(f"{len(waiting)} items got {len(results)} results")
         except Exception as problem:
             if len(waiting) > 1 and _is_of_some_item(problem):
                 for alone in waiting:
