@@ -173,7 +173,9 @@ class PhoneQueues:
             queue.following = await self._retry_while_leased(
                 lambda: self._deliveries.find_first_due(queue.batch_key)
             )
-        while (queue.entries or queue.following) and not self._read_state().draining:
+        while queue.entries or self._read_state().may_fetch(queue.following):
+            if self._read_state().draining:
+                return
             entry = await self._take_next(queue)
             outcome = await self._retry_while_leased(lambda: self._attempt(entry))  # noqa: B023 - awaited here
             if outcome is None:

@@ -91,6 +91,12 @@ def split_message_id(message_id: str) -> tuple[str, str | None]:
     return match[1], match[2]
 
 
+def parse_entry_id(entry_id: str) -> tuple[int, int]:
+    """Return the two numbers of an entry's id, which sort as Redis sorts it."""
+    ms, _, seq = entry_id.partition("-")
+    return int(ms), int(seq)
+
+
 def build_waiting_member(batch_key: str, entry_id: str) -> str:
     """Return the member of `waiting` for a message: its id has zeros before it, by which it sorts."""
     ms, _, seq = entry_id.partition("-")
