@@ -15,8 +15,8 @@ local batch = {
   "clear", "set_aside", "hand_over",
 }
 local delivery = {
-  "SINK", "RETRY", "ATTEMPTS", "BODIES", "FIXED", "is_fixed", "count", "note", "wait_in_line", "next_of",
-  "is_left", "take", "history",
+  "SINK", "RETRY", "ATTEMPTS", "BODIES", "FIXED", "is_fixed", "count", "note", "wait_in_line", "first_of",
+  "next_of", "is_left", "take", "history",
 }
 
 local function join(...)

@@ -9,6 +9,9 @@ from collections.abc import AsyncIterator, Callable
 LIMIT_BYTES = 8_388_608
 """A message is in memory about six times while it is sent: as it was read, decoded, encoded and signed."""
 
+SMALL_BYTES = 65_536
+"""Room is reserved for a message before its size is known. Larger ones are read one after another."""
+
 
 class ByteBudget:
     """The bytes in hand. The last message may exceed the limit: any message must get through alone."""
@@ -43,6 +46,17 @@ class ByteBudget:
             self._is_free.set()
         for listener in self._listeners:
             listener()
+
+    @contextlib.asynccontextmanager
+    async def reserving(self) -> AsyncIterator[None]:
+        """Wait for room for a small message, and count it as taken while it is read."""
+        while self.is_full:
+            await self._is_free.wait()
+        self.take(SMALL_BYTES)
+        try:
+            yield
+        finally:
+            self.give_back(SMALL_BYTES)
 
     @contextlib.asynccontextmanager
     async def reading(self) -> AsyncIterator[None]:

@@ -22,7 +22,7 @@ from rfctl.delivery.target import RetryPolicy
 from rfctl.errors import GroupMissingError, RfctlError
 from rfctl.sinks.contract import DeliveryError, Sink
 from rfctl.sinks.redis import RedisSink
-from rfctl.store import DeliveryQueue, StreamEntry
+from rfctl.store import DeliveryQueue, SinkPausedError, StreamEntry
 from rfctl.timing import sleep_or_stop
 
 _log = structlog.get_logger("delivery")
@@ -63,6 +63,7 @@ class Forwarder:
         self._queues = PhoneQueues(deliveries, sink, policy, self._read_state, self._on_report, budget)
         self._opened_term = 0
         self._recover_after: str | None = _FROM_THE_START
+        self._last_id = _FROM_THE_START
         self._retry_at_start = retry_at_start
         self._stopping = asyncio.Event()
         self._pause_to_store = ""
@@ -147,8 +148,13 @@ class Forwarder:
 
     def _start_over(self) -> None:
         """Let every queue end after the message that it is at, then read all unacknowledged entries again."""
-        self._recover_after = _FROM_THE_START
+        self._recover_from(_FROM_THE_START)
         self._state = self._state.start_over()
+
+    def _recover_from(self, entry_id: str) -> None:
+        """Read next what is unacknowledged behind this entry; what is up to it is in its queue, or waits in Redis."""
+        self._recover_after = entry_id
+        self._state = self._state.recover_to(entry_id)
 
     # --- one turn
 
@@ -159,10 +165,11 @@ class Forwarder:
         """
         if not await self._lease.take_or_renew():
             return False
+        self._state = self._state.with_lease(is_ours=True)
         term = self._lease.term
         if term != self._opened_term:
             self._queues.cancel_all()
-            self._recover_after = _FROM_THE_START
+            self._recover_from(_FROM_THE_START)
             await self._deliveries.open(self._policy.longest_wait_ms)
             if self._retry_at_start:
                 await self._deliveries.retry_now()
@@ -178,12 +185,19 @@ class Forwarder:
                 await self._read_unacknowledged(self._recover_after)
         except LeaseLostError:
             self._lease.expire()
-        except RfctlError:  # the entries of this read may be lost here, and are still unacknowledged in Redis
-            self._start_over()
+        except SinkPausedError:
+            return  # the next turn asks again, and says so to the queues
+        except RfctlError:
+            # Entries of a read whose answer was lost are unacknowledged in Redis, behind the last that came.
+            if self._recover_after is None:
+                self._recover_from(self._last_id)
             raise
 
     async def _read_unacknowledged(self, after: str) -> None:
-        """Read one page of the entries that were read before and not acknowledged, before anything new."""
+        """Read one page of the entries that were read before and not acknowledged, before anything new.
+
+        Phones that are due start meanwhile: there may be very many entries, and a busy Redis may refuse some reads.
+        """
         if self._queues.is_full or (after == _FROM_THE_START and len(self._queues)):
             await self._queues.wait_for_slot(self._policy.max_sleep_ms)
             return
@@ -193,15 +207,35 @@ class Forwarder:
         )
         if entries is None:
             raise LeaseLostError
-        self._recover_after = entries[-1].id if entries else None
-        await self._queues.enqueue(entries)
+        if not entries:
+            self._recover_after = None
+            self._state = self._state.recover_to(None)
+            return
+        await self._enqueue(entries)
+        self._recover_from(self._last_id)
+        await self._start_due()
+
+    async def _enqueue(self, entries: list[StreamEntry]) -> None:
+        try:
+            await self._queues.enqueue(entries)
+        except (LeaseLostError, RfctlError):  # some of them may be in no queue
+            self._start_over()
+            raise
+        if entries:
+            self._last_id = entries[-1].id
+
+    async def _start_due(self) -> int | None:
+        """Start the phones whose next attempt is due. Returns in how many ms the next one is due (None: no other)."""
+        most = 2 * self._policy.concurrency + len(self._queues)
+        batch_keys, next_ms = await self._deliveries.find_due(most)
+        for batch_key in batch_keys:
+            self._queues.start_due(batch_key)
+        return next_ms
 
     async def _read_new(self) -> None:
         """Start the phones whose next attempt is due, then read new entries and start them."""
         max_sleep_ms, page = self._policy.max_sleep_ms, 2 * self._policy.concurrency
-        batch_keys, next_ms = await self._deliveries.find_due(page + len(self._queues))
-        for batch_key in batch_keys:
-            self._queues.start_due(batch_key)
+        next_ms = await self._start_due()
         wait_ms = max_sleep_ms if next_ms is None else max(1, min(max_sleep_ms, next_ms))
         if self._queues.is_full:
             await self._queues.wait_for_slot(wait_ms)
@@ -209,7 +243,7 @@ class Forwarder:
         entries = await self._read(self._deliveries.read_new(page, wait_ms, self._daemon_id))
         if entries is None:
             raise LeaseLostError
-        await self._queues.enqueue(entries)
+        await self._enqueue(entries)
 
     async def _read(self, entries: Awaitable[list[StreamEntry] | None]) -> list[StreamEntry] | None:
         try:

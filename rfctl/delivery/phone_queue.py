@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from rfctl.delivery.budget import ByteBudget
@@ -67,3 +68,11 @@ class PhoneQueue:
             self.budget.take(count)
         else:
             self.budget.give_back(-count)
+
+
+def group_ids(entries: Sequence[StreamEntry]) -> dict[str, list[str]]:
+    """Return the ids of entries by batch key, in their order."""
+    ids: dict[str, list[str]] = {}
+    for entry in entries:
+        ids.setdefault(entry.batch_key, []).append(entry.id)
+    return ids

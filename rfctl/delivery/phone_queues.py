@@ -21,18 +21,19 @@ from rfctl.delivery.attempt import (
     Missing,
     Outcome,
     PauseRequested,
-    SinkCrashedError,
     attempt_delivery,
     judge_failure,
 )
-from rfctl.delivery.budget import ByteBudget
+from rfctl.delivery.budget import SMALL_BYTES, ByteBudget
 from rfctl.delivery.lease import LeaseLostError, retry_while_leased
 from rfctl.delivery.outage import OutageDetector, Recovery
-from rfctl.delivery.phone_queue import PhoneQueue
+from rfctl.delivery.outcome_log import OutcomeLog
+from rfctl.delivery.phone_queue import PhoneQueue, group_ids
 from rfctl.delivery.sending import send
+from rfctl.delivery.shared_lock import SharedLock
 from rfctl.delivery.state import Crashed, LeaseLost, Report, SinkState
 from rfctl.delivery.target import RetryPolicy
-from rfctl.errors import CredentialsRefusedError, GroupMissingError, RfctlError
+from rfctl.errors import CredentialsRefusedError, GroupMissingError
 from rfctl.sinks.contract import DeliveryError, Sink
 from rfctl.sinks.redis import RedisSink
 from rfctl.store import DeliveryQueue, StreamEntry
@@ -63,13 +64,14 @@ class PhoneQueues:
         self._report = report
         self._queues: dict[str, PhoneQueue] = {}
         self._slots = asyncio.Semaphore(policy.concurrency)
-        self._enqueueing = asyncio.Lock()
-        self._has_ended = asyncio.Event()
+        self._enqueueing = SharedLock()
+        self._has_room = asyncio.Event()
         self._budget = budget or ByteBudget()
-        self._budget.call_when_free(self._has_ended.set)
+        self._budget.call_when_free(self._note_room)
         self._outage = OutageDetector()
         self._recovery: Recovery | None = None
         self._log = _log.bind(sink=deliveries.sink)
+        self._outcomes = OutcomeLog(self._log)
 
     def __len__(self) -> int:
         return len(self._queues)
@@ -80,11 +82,15 @@ class PhoneQueues:
         return len(self._queues) >= 2 * self._policy.concurrency or self._budget.is_full
 
     async def wait_for_slot(self, within_ms: float) -> None:
-        """Wait until a queue ends, but no longer than `within_ms`."""
-        self._has_ended.clear()
+        """Wait until a message or a queue ends, and there is room for more; but no longer than `within_ms`."""
+        self._has_room.clear()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(within_ms / 1000):
-                await self._has_ended.wait()
+                await self._has_room.wait()
+
+    def _note_room(self) -> None:
+        if not self.is_full:
+            self._has_room.set()
 
     async def wait_until_drained(self, within_ms: float) -> None:
         """Wait until every queue has ended, but no longer than `within_ms`, then cancel the others."""
@@ -114,11 +120,11 @@ class PhoneQueues:
             if entry.fields is None:  # its phone is unknown: the phone's own queue notices that it is missing
                 await self._on_missing("", entry.id)
         complete = [entry for entry in entries if entry.fields is not None]
-        async with self._enqueueing:
+        async with self._enqueueing.alone():
             waits = await self._deliveries.defer(complete)
             startable = [entry for entry, is_deferred in zip(complete, waits, strict=True) if not is_deferred]
             surplus = [entry for entry in startable if not self._append(entry)]
-            for batch_key, ids in _group_ids(surplus).items():
+            for batch_key, ids in group_ids(surplus).items():
                 await self._deliveries.schedule_retry(batch_key, ids, wait_ms=0)
 
     def _append(self, entry: StreamEntry) -> bool:
@@ -159,8 +165,7 @@ class PhoneQueues:
             if queue.current is None:
                 raise
             entry, problem = queue.current, DeliveryError(f"{type(failure).__name__}: {failure}")
-            crash = None if isinstance(failure, RfctlError) else failure
-            self._log.error("phone_queue_failed", id=entry.id, problem=problem.fact, exc_info=crash)
+            self._outcomes.write_queue_failed(entry, problem, failure)
             await self._store(queue, entry, judge_failure(entry.attempts, problem, self._policy))
 
     async def _deliver_all(self, queue: PhoneQueue) -> None:
@@ -168,7 +173,9 @@ class PhoneQueues:
             queue.following = await self._retry_while_leased(
                 lambda: self._deliveries.find_first_due(queue.batch_key)
             )
-        while (queue.entries or queue.following) and not self._read_state().draining:
+        while queue.entries or self._read_state().may_fetch(queue.following):
+            if self._read_state().draining:
+                return
             entry = await self._take_next(queue)
             outcome = await self._retry_while_leased(lambda: self._attempt(entry))  # noqa: B023 - awaited here
             if outcome is None:
@@ -181,6 +188,12 @@ class PhoneQueues:
         """Return the next entry: one that was read, or the one that waits in Redis."""
         if queue.entries:
             return queue.begin()
+        async with self._budget.reserving():
+            small = await self._retry_while_leased(
+                lambda: self._deliveries.fetch_within(SMALL_BYTES, queue.following, queue.batch_key)
+            )
+            if small is not None:
+                return queue.begin(small)
         async with self._budget.reading():
             entry = await self._retry_while_leased(
                 lambda: self._deliveries.fetch(queue.following, queue.batch_key)
@@ -242,38 +255,36 @@ class PhoneQueues:
 
     async def _on_failed(self, queue: PhoneQueue, entry: StreamEntry, outcome: Failed) -> None:
         problem = outcome.problem
-        self._log_crash(entry, problem)
-        self._log.warning(
-            "delivery_failed", id=entry.id, phone=entry.phone, attempts=entry.attempts + 1,
-            problem=problem.fact, again_in_ms=outcome.wait_ms,
-        )  # fmt: skip
+        self._outcomes.write_failed(entry, outcome)
         fixed = self._outage.record_failure(entry.batch_key, receiver_set_wait=problem.retry_after_ms > 0)
         await self._put_back(queue, outcome.wait_ms, problem.fact, fixed=fixed)
+        self._start_in_time(queue.batch_key, outcome.wait_ms)
+
+    def _start_in_time(self, batch_key: str, wait_ms: int) -> None:
+        """Start a phone's next attempt in time, while the forwarder waits for new messages; it sees later ones."""
+        if wait_ms < self._policy.max_sleep_ms:
+            asyncio.get_running_loop().call_later((wait_ms + 1) / 1000, self._start_if_allowed, batch_key)
+
+    def _start_if_allowed(self, batch_key: str) -> None:
+        if self._read_state().may_start:
+            self.start_due(batch_key)
 
     async def _on_dead_lettered(self, entry: StreamEntry, problem: DeliveryError) -> str:
-        self._log_crash(entry, problem)
+        self._outcomes.write_dead_lettered(entry, problem)
         self._outage.record_dead_letter(entry.batch_key)
-        self._log.error(
-            "message_dead_lettered", id=entry.id, phone=entry.phone, attempts=entry.attempts + 1,
-            problem=problem.fact, next="rfctl dead list",
-        )  # fmt: skip
         return await self._retry_while_leased(lambda: self._deliveries.dead_letter(entry, problem.fact))
 
     async def _on_missing(self, batch_key: str, entry_id: str) -> str:
-        self._log.error("message_missing", id=entry_id, why="somebody deleted it from the output stream")
+        self._outcomes.write_missing(entry_id)
         return await self._retry_while_leased(
             lambda: self._deliveries.acknowledge_missing(batch_key, entry_id)
         )
-
-    def _log_crash(self, entry: StreamEntry, problem: DeliveryError) -> None:
-        if isinstance(problem, SinkCrashedError):
-            self._log.error("sink_crashed", id=entry.id, problem=problem.fact, exc_info=problem.__cause__)
 
     async def _put_back(
         self, queue: PhoneQueue, wait_ms: int, error: str = "", *, fixed: bool = False
     ) -> None:
         """Let a phone wait in Redis, with all entries of its queue; the entry at hand comes first."""
-        async with self._enqueueing:  # new entries would overtake these
+        async with self._enqueueing.together():  # new entries would overtake these
             if entries := queue.list_unfinished():
                 await self._retry_while_leased(
                     lambda: self._deliveries.schedule_retry(
@@ -285,10 +296,3 @@ class PhoneQueues:
 
     async def _retry_while_leased(self, call: Callable[[], Awaitable[_T]]) -> _T:
         return await retry_while_leased(lambda: self._read_state().leased, call)
-
-
-def _group_ids(entries: Sequence[StreamEntry]) -> dict[str, list[str]]:
-    ids: dict[str, list[str]] = {}
-    for entry in entries:
-        ids.setdefault(entry.batch_key, []).append(entry.id)
-    return ids

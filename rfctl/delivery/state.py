@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from rfctl.delivery.attempt import PauseRequested
+from rfctl.store.stream_entry import parse_entry_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +30,15 @@ class SinkState:
 
     A paused sink starts nothing, and what was read goes back to Redis. A draining sink starts nothing either, and leaves
     what was read unacknowledged. `failure` is why the forwarder has to start over. `pauses_requested` counts the pauses that
-    receivers asked for, `pauses_settled` those that are in Redis.
+    receivers asked for, `pauses_settled` those that are in Redis. While unacknowledged entries are read again,
+    `recovered_to` is the id of the last that came: behind it may lie an older one of any phone than what waits in Redis.
     """
 
     leased: bool = False
     paused: bool = False
     draining: bool = False
     failure: Exception | None = None
+    recovered_to: str | None = None
     pauses_requested: int = 0
     pauses_settled: int = 0
 
@@ -44,9 +47,19 @@ class SinkState:
         """Whether a delivery may start."""
         return self.leased and not self.draining and not self.paused
 
+    def may_fetch(self, entry_id: str) -> bool:
+        """Say whether a message that waits in Redis may be next of its phone; "" is none."""
+        if not entry_id or self.recovered_to is None:
+            return bool(entry_id)
+        return parse_entry_id(entry_id) <= parse_entry_id(self.recovered_to)
+
+    def recover_to(self, entry_id: str | None) -> SinkState:
+        """Return the state in which unacknowledged entries were read again up to this one; None is all of them."""
+        return replace(self, recovered_to=entry_id)
+
     def with_lease(self, *, is_ours: bool) -> SinkState:
         """Return the state with the lease, or without it."""
-        return replace(self, leased=is_ours)
+        return self if is_ours == self.leased else replace(self, leased=is_ours)
 
     def after(self, report: Report) -> SinkState:
         """Return the state after a report of a phone's queue."""

@@ -6,7 +6,7 @@ from rfctl.store.batch_keys import batch_key_of, dedupe_key, is_hashed
 from rfctl.store.batches import Addition, BatchOptions
 from rfctl.store.daemons import DaemonRecord, Daemons, RecentRequests
 from rfctl.store.dead_letters import Attempt, DeadLetter
-from rfctl.store.deliveries import DeliveryQueue, group_name
+from rfctl.store.deliveries import DeliveryQueue, SinkPausedError, group_name
 from rfctl.store.keys import LAYOUT_VERSION, Keyspace, ShardKeys
 from rfctl.store.orphaned_groups import OrphanedGroup
 from rfctl.store.output_stream import ConsumerGroup
@@ -16,6 +16,7 @@ from rfctl.store.person import Person, UnreadMessage
 from rfctl.store.quarantine import QuarantinedHead, QuarantinedRequest
 from rfctl.store.retry_queue import RetryCause
 from rfctl.store.server_info import ServerInfo, WriteRefusal
+from rfctl.store.shared_calls import SharedCalls
 from rfctl.store.sink_status import ConfiguredSink, SinkStatus
 from rfctl.store.store import Store
 from rfctl.store.stream_entry import StreamEntry
@@ -48,6 +49,8 @@ __all__ = [
     "RetryCause",
     "ServerInfo",
     "ShardKeys",
+    "SharedCalls",
+    "SinkPausedError",
     "SinkStatus",
     "Store",
     "StreamEntry",

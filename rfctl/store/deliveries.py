@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from rfctl.errors import RfctlError
 from rfctl.model.delivery import MAX_VALUES, RedisWrite
 from rfctl.store import replies
 from rfctl.store.keys import ShardKeys
 from rfctl.store.layout import ensure_instance_id
 from rfctl.store.output_stream import ensure_groups
 from rfctl.store.paused_sinks import PausedSinks
-from rfctl.store.stream_entry import StreamEntry, decode_fields, encode_fields, parse_waiting_member
+from rfctl.store.shared_calls import SharedCalls
+from rfctl.store.stream_entry import StreamEntry, decode_fields, encode_fields
 
 if TYPE_CHECKING:
     from rfctl.store.connection import Connection
@@ -29,9 +31,21 @@ _CONSUMER = "forwarder"
 """All daemons read under this name: only the one with the lease reads, and goes on where the last one stopped."""
 _PAGE_BYTES = 1_048_576
 """A read ends with the entry by which it has so many bytes: one entry may be as large as a thousand others."""
+_UNBOUNDED = 2**53
+_PAUSED = 2
+"""What read_leased returns in place of 1 or 0 when the sink is paused."""
 _MAX_ERROR_CHARS = 2_000
+_MAX_SHARED, _MAX_SHARED_BYTES = 32, 262_144
+"""So many messages, and about so many bytes, share a call: Redis does it in about a millisecond."""
 ALL_FIELDS = "rfctl:fields"
 """The only field of a dead letter whose message has more fields than a script can pass on: all of them, as JSON."""
+
+
+class SinkPausedError(RfctlError):
+    """The sink is paused, so nothing is read for it."""
+
+    def __init__(self, sink: str) -> None:
+        super().__init__(f"sink {sink} is paused", next=f"rfctl resume {sink}")
 
 
 class DeliveryQueue:
@@ -44,6 +58,10 @@ class DeliveryQueue:
         self.sink = sink
         self.group = group_name(sink)
         self._name = secrets.token_hex(6)
+        self._acknowledgements = SharedCalls(self._acknowledge_all, max_items=_MAX_SHARED)
+        self._writes = SharedCalls(
+            self._write_all, max_items=_MAX_SHARED, max_bytes=_MAX_SHARED_BYTES, measure=_measure
+        )
         self.instance_id = ""
         """The instance id of this Redis; `open` reads it."""
 
@@ -52,11 +70,10 @@ class DeliveryQueue:
         """How long a read may wait: well within the time that an answer may take."""
         return max(1, min(1000, self._connection.address.timeout_ms // 2))
 
-    async def _run(self, verb: str, *args: bytes | str | int, last_key: str = "") -> object:
+    async def _run(self, verb: str, *args: bytes | str | int, more_keys: Sequence[str] = ()) -> object:
         sink, shard = self._keys, self._shard
         keys = [shard.out, sink.waiting, sink.retry, sink.attempts, sink.bodies, shard.totals, sink.progress]
-        if last_key:
-            keys.append(last_key)
+        keys += more_keys
         reply: object = await self._connection.run(verb, shard, keys, [self.group, self.sink, *args])
         return reply
 
@@ -90,8 +107,8 @@ class DeliveryQueue:
     async def read_new(self, limit: int, block_ms: int, daemon_id: str) -> list[StreamEntry] | None:
         """Read new messages, waiting up to `block_ms` for the first: up to `limit`, and about a megabyte.
 
-        Returns None when `daemon_id` no longer has the lease. Raises GroupMissingError when somebody deleted the
-        group: `open` makes it again.
+        Returns None when `daemon_id` no longer has the lease. Raises SinkPausedError, and GroupMissingError when
+        somebody deleted the group: `open` makes it again.
         """
         entries, last = await self._read(">", limit, daemon_id)
         if entries is None or entries:
@@ -112,10 +129,12 @@ class DeliveryQueue:
         reply = await self._connection.run(
             "read_leased",
             self._shard,
-            [self._shard.out, self._keys.lease],
-            [self.group, _CONSUMER, daemon_id, limit, where, _PAGE_BYTES],
+            [self._shard.out, self._keys.lease, self._shard.common.paused],
+            [self.group, _CONSUMER, daemon_id, limit, where, _PAGE_BYTES, self.sink],
         )
         ours, last, *rest = replies.array(reply)
+        if ours == _PAUSED:
+            raise SinkPausedError(self.sink)
         entries = [StreamEntry(*replies.stream_entry(entry), self._shard.number) for entry in rest]
         return (entries if ours else None), replies.text(last)
 
@@ -145,18 +164,43 @@ class DeliveryQueue:
         await self._run("schedule_retry", batch_key, wait_ms, cause, attempts, "fixed" if fixed else "", *ids)
 
     async def acknowledge(self, batch_key: str, entry_id: str) -> str:
-        """Acknowledge a delivered message. Returns the id of the next message that waits for this phone, or ""."""
-        return replies.text(await self._run("acknowledge", batch_key, entry_id, "delivered"))
+        """Acknowledge a delivered message. Returns the id of the next message that waits for this phone, or "".
+
+        Those that are acknowledged at the same moment share a call.
+        """
+        return await self._acknowledgements.make((batch_key, entry_id))
+
+    async def _acknowledge_all(self, messages: Sequence[tuple[str, str]]) -> list[str]:
+        args = [part for message in messages for part in message]
+        return replies.texts(await self._run("acknowledge", "delivered", *args))
 
     async def acknowledge_missing(self, batch_key: str, entry_id: str) -> str:
         """Acknowledge a message that somebody deleted from the output stream. Returns as `acknowledge`."""
-        return replies.text(await self._run("acknowledge", batch_key, entry_id, "missing"))
+        return replies.texts(await self._run("acknowledge", "missing", batch_key, entry_id))[0]
 
     async def write_and_acknowledge(self, entry: StreamEntry, write: RedisWrite) -> str:
-        """Deliver into this Redis and acknowledge, in one step. Returns as `acknowledge`."""
-        args: list[bytes | str | int] = [entry.batch_key, entry.id, write.kind, *write.values]
-        key = self._shard.destination(write.key)
-        return replies.text(await self._run("write_and_acknowledge", *args, last_key=key))
+        """Deliver into this Redis and acknowledge, in one step. Returns as `acknowledge`.
+
+        Those that are written at the same moment share a call; what Redis refuses concerns its own message alone.
+        """
+        return await self._writes.make((entry, write))
+
+    async def _write_all(self, writes: Sequence[tuple[StreamEntry, RedisWrite]]) -> list[str | RfctlError]:
+        keys = list(dict.fromkeys(self._shard.destination(write.key) for _, write in writes))
+        args: list[bytes | str | int] = []
+        for entry, write in writes:
+            place = keys.index(self._shard.destination(write.key)) + 1
+            args += [entry.batch_key, entry.id, write.kind, place, len(write.values), *write.values]
+        reply = replies.texts(await self._run("write_and_acknowledge", *args, more_keys=keys))
+        return [
+            self._explain(problem) if problem else following
+            for problem, following in zip(reply[::2], reply[1::2], strict=True)
+        ]
+
+    def _explain(self, problem: str) -> RfctlError:
+        from rfctl.store.reply_errors import explain_answer  # noqa: PLC0415 - it imports redis-py
+
+        return explain_answer(problem, self._connection.address)
 
     async def dead_letter(self, entry: StreamEntry, error: str) -> str:
         """Make a message a dead letter. Returns as `acknowledge`."""
@@ -164,7 +208,7 @@ class DeliveryQueue:
         if len(fields) > MAX_VALUES:
             fields = [ALL_FIELDS, encode_fields(entry.fields or [])]
         args: list[bytes | str | int] = [entry.batch_key, entry.id, _encode_error(error), *fields]
-        return replies.text(await self._run("dead_letter", *args, last_key=self._shard.dead))
+        return replies.text(await self._run("dead_letter", *args, more_keys=[self._shard.dead]))
 
     async def find_due(self, limit: int) -> tuple[list[str], int | None]:
         """Return up to `limit` phones whose retry is due, and in how many ms the next one is due (None: no other)."""
@@ -183,27 +227,27 @@ class DeliveryQueue:
 
         The caller asks because `find_due` named the phone. Meanwhile the retry may have failed and wait again.
         """
-        await self._run("defer")  # it moves nothing: a right that is missing is found before the attempt
-        span = (f"[{batch_key}\0", f"({batch_key}\1", "LIMIT", 0, 1)
-        now = await self._connection.now_ms(self._shard)
-        first, due_ms = await self._connection.calls(
-            [("ZRANGEBYLEX", self._keys.waiting, *span), ("ZSCORE", self._keys.retry, batch_key)]
-        )
-        is_due = due_ms is not None and float(due_ms) <= now
-        return next((parse_waiting_member(member) for member in replies.texts(first)), "") if is_due else ""
+        return replies.text(await self._run("first_due", batch_key))
 
     async def fetch(self, entry_id: str, batch_key: str = "") -> StreamEntry:
         """Read a message that waits under a batch key, with the number of attempts so far."""
-        body, entries, attempts = await self._connection.calls(
-            [
-                ("HGET", self._keys.bodies, entry_id),
-                ("XRANGE", self._shard.out, entry_id, entry_id),
-                ("HGET", self._keys.attempts, entry_id),
-            ]
-        )
-        stored = [flat for _, flat in replies.stream_entries(entries)]
-        fields = decode_fields(replies.data(body)) if body else next(iter(stored), None)
-        return StreamEntry(entry_id, fields, self._shard.number, _count_attempts(attempts), batch_key)
+        _, entry = await self._fetch(entry_id, batch_key, _UNBOUNDED)
+        return entry
+
+    async def fetch_within(self, room_bytes: int, entry_id: str, batch_key: str = "") -> StreamEntry | None:
+        """Read a message as `fetch` does; None if it is larger than `room_bytes`."""
+        fits, entry = await self._fetch(entry_id, batch_key, room_bytes)
+        return entry if fits else None
+
+    async def _fetch(self, entry_id: str, batch_key: str, room_bytes: int) -> tuple[bool, StreamEntry]:
+        keys = [self._shard.out, self._keys.attempts, self._keys.bodies]
+        reply = await self._connection.run("fetch", self._shard, keys, [entry_id, room_bytes])
+        fits, attempts, body, flat = replies.array(reply)
+        fields = decode_fields(replies.data(body)) if body else None
+        if flat is not None:
+            fields = [replies.data(item) for item in replies.array(flat)]
+        entry = StreamEntry(entry_id, fields, self._shard.number, _count_attempts(attempts), batch_key)
+        return bool(fits), entry
 
     async def retry_now(self, *, fixed_too: bool = True) -> int:
         """Make every later retry due now; fixed waits only if `fixed_too`. Returns how many phones."""
@@ -221,7 +265,7 @@ class DeliveryQueue:
         Returns False when `dead_entry` is no longer there.
         """
         args = (entry.batch_key, entry.id, encode_fields(entry.fields or []), dead_entry)
-        return bool(await self._run("requeue", *args, last_key=self._shard.dead))
+        return bool(await self._run("requeue", *args, more_keys=[self._shard.dead]))
 
 
 def group_name(sink: str) -> str:
@@ -241,6 +285,10 @@ def _count_attempts(history: object) -> int:
         return len(msgspec.json.decode(replies.data(history) or b"[]", type=list[msgspec.Raw]))
     except (msgspec.DecodeError, UnicodeDecodeError):
         return 0
+
+
+def _measure(item: tuple[StreamEntry, RedisWrite]) -> int:
+    return sum(map(len, item[1].values))
 
 
 def _encode_error(error: str) -> str:

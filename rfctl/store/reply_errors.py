@@ -78,6 +78,11 @@ def explain_failure(problem: Exception, address: RedisAddress) -> errors.RfctlEr
     return _explain_answer(message, code, address)
 
 
+def explain_answer(message: str, address: RedisAddress) -> errors.RfctlError:
+    """Return our error for what Redis said of one of several things that a script did."""
+    return explain_failure(rx.ResponseError(message), address)
+
+
 def _explain_answer(message: str, code: str, address: RedisAddress) -> errors.RfctlError:
     if "DB index is out of range" in message:
         return _no_database(address)

@@ -36,14 +36,21 @@ class StreamEntry:
         return sum(map(len, self.fields or ()))
 
     @cached_property
+    def _values(self) -> dict[str, bytes]:
+        """The fields by name; of a name that comes twice the last counts."""
+        flat = self.fields or []
+        names = (name.decode(errors="replace") for name in flat[::2])
+        return dict(zip(names, flat[1::2], strict=False))
+
+    @cached_property
     def merged(self) -> Merged:
         """The message; without fields it is empty."""
-        return decode_merged(self.id, replies.fields(self.fields))
+        return decode_merged(self.id, self._values)
 
     @cached_property
     def phone(self) -> str:
         """The sender's phone, read without the other fields: another program may have written them."""
-        return replies.text(replies.fields(self.fields).get("phone"))
+        return replies.text(self._values.get("phone"))
 
     @cached_property
     def batch_key(self) -> str:
@@ -53,7 +60,7 @@ class StreamEntry:
         """
         if self.queue:
             return self.queue
-        written = replies.text(replies.fields(self.fields).get("batch_key"))
+        written = replies.text(self._values.get("batch_key"))
         return written if is_batch_key(written) else batch_key_of(written or self.phone)
 
     @property
@@ -64,7 +71,7 @@ class StreamEntry:
     @property
     def delivery_id(self) -> str:
         """The id by which receivers know it. It follows from its messages, so that it is the same after a failover."""
-        return replies.text(replies.fields(self.fields).get("delivery_id")) or self.message_id
+        return replies.text(self._values.get("delivery_id")) or self.message_id
 
     def to_delivery(self, instance_id: str = "") -> Delivery:
         """Return the next attempt for a sink. Its id is the same at every attempt, and different on every shard."""
@@ -82,6 +89,12 @@ def split_message_id(message_id: str) -> tuple[str, str | None]:
     if match is None:
         raise ValueError(f"{message_id} is no id")
     return match[1], match[2]
+
+
+def parse_entry_id(entry_id: str) -> tuple[int, int]:
+    """Return the two numbers of an entry's id, which sort as Redis sorts it."""
+    ms, _, seq = entry_id.partition("-")
+    return int(ms), int(seq)
 
 
 def build_waiting_member(batch_key: str, entry_id: str) -> str:

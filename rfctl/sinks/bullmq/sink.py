@@ -1,7 +1,8 @@
 """A merged message becomes a job that an npm BullMQ worker takes (checked with versions 5 and 6).
 
 The Python library `bullmq` writes what Node reads. By itself it repeats a call twenty times while Redis does not answer.
-So it gets our own client, which repeats nothing, replaces its broken connections itself, and serves all queues. One
+So it gets our own client, which repeats nothing, replaces its broken connections itself, and serves all queues. Jobs that
+are added at the same moment go to Redis in one write, each by a call of its own. One
 message is one job as long as Redis remembers the job: a finished one at least a day, a failed one until somebody
 removes it.
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import Any
 
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -30,9 +32,35 @@ from rfctl.sinks.queues import (
     read_redis_url,
     render_queue_name,
 )
+from rfctl.store.shared_calls import SharedCalls
 
 MAX_QUEUES = 64
 MAX_CONNECTIONS = 8
+_MAX_SHARED, _MAX_SHARED_BYTES = 32, 262_144
+"""So many calls, and about so many bytes, go to Redis in one write."""
+
+
+class _GatheringRedis(Redis):
+    """A client that sends what is called at the same moment in one write; each caller gets its own answer."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._calls: SharedCalls[tuple[Any, ...], Any] = SharedCalls(
+            self._execute_all, max_items=_MAX_SHARED, max_bytes=_MAX_SHARED_BYTES, measure=_measure
+        )
+
+    async def execute_command(self, *args: Any, **_options: Any) -> Any:
+        return await self._calls.make(args)
+
+    async def _execute_all(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+        pipeline = self.pipeline(transaction=False)
+        for command in commands:
+            pipeline.execute_command(*command)
+        return list(await pipeline.execute(raise_on_error=False))
+
+
+def _measure(command: tuple[Any, ...]) -> int:
+    return sum(len(part) for part in command if isinstance(part, str | bytes))
 
 
 class BullMq:
@@ -80,7 +108,7 @@ class BullMq:
             decode_responses=True,
             protocol=2,
         )
-        return Redis(connection_pool=pool)
+        return _GatheringRedis(connection_pool=pool)
 
     def _queue(self, name: str) -> Any:
         """Return the library's object for a queue. It holds no connection, but reads thirty files when made."""

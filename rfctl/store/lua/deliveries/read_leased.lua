@@ -1,13 +1,15 @@
 -- flags=allow-oom: it frees memory that what was read is delivered
 -- include: shared/clock
 -- Reads for a sink, while this daemon has the lease: another daemon has begun with what is unacknowledged before,
--- and would not see what is read after that.
--- KEYS  1 output stream   2 lease (daemon id, space, until when, steady Unix ms)
+-- and would not see what is read after that. Nothing is read for a paused sink, so that nothing of it starts.
+-- KEYS  1 output stream   2 lease (daemon id, space, until when, steady Unix ms)   3 paused (hash, sink → why)
 -- ARGV  1 consumer group   2 consumer   3 daemon id   4 most
---       5 > for what is new | an id: what was read before, behind it   6 so many bytes are enough
--- Returns 1 or 0 (the lease is another's), the id behind which the next new entry will be, then the entries.
+--       5 > for what is new | an id: what was read before, behind it   6 so many bytes are enough   7 sink
+-- Returns 1, 0 (the lease is another's) or 2 (the sink is paused), then the id behind which the next new entry will
+-- be, then the entries.
 local holder, till = string.match(redis.call('GET', KEYS[2]) or '', '^(.+) (%d+)$')
 if holder ~= ARGV[3] or tonumber(till) <= NOW then return { 0, '0-0' } end
+if redis.call('HEXISTS', KEYS[3], ARGV[7]) == 1 then return { 2, '0-0' } end
 
 local function size_of(entry)
   local bytes = 0

@@ -4,23 +4,44 @@
 -- KEYS  1 output stream   2 waiting (zset, no scores: batch key NUL id)   3 retry (zset, batch key → when, Unix ms)
 --       4 attempts (hash, id → JSON array)   5 bodies (hash, id → JSON array of fields)   6 totals (hash)
 --       7 progress (hash: ended_ms, missing_ms, steady Unix ms)
---       8 the list or stream to fill
+--       8… the lists and streams to fill
 -- ARGV  1 consumer group   2 sink
---       3 batch key   4 id   5 list | stream   6… the value of the list, or the stream's fields, at most 7000
--- Returns the id of the next message that waits for this batch key, or ''.
--- The one write that may still be refused comes first; taking the message off was tried above, and comes last.
-local kind = redis.call('TYPE', KEYS[8]).ok
-if kind ~= 'none' and kind ~= ARGV[5] then
-  return redis.error_reply('WRONGTYPE ' .. KEYS[8] .. ' is a ' .. kind .. ', wrong kind of value')
+--       3… of each message: batch key, id, list | stream, which of the lists and streams (from 1), how many values
+--          follow (at most 7000), and these: the value of the list, or the stream's fields; no two of one batch key
+-- Returns for each message why it stays where it was, or '', and the id of the next one that waits for its batch key.
+local function find_fault(key, kind)
+  local present = redis.call('TYPE', key).ok
+  if present == 'none' or present == kind then return nil end
+  return 'WRONGTYPE ' .. key .. ' is a ' .. present .. ', wrong kind of value'
 end
-if is_left(ARGV[4]) then
-  if ARGV[5] == 'list' then
-    redis.call('RPUSH', KEYS[8], ARGV[6])
+
+-- The one write that may still be refused comes first; taking the message off was tried above, and comes last.
+local function write(key, kind, first, last)
+  local reply
+  if kind == 'list' then
+    reply = redis.pcall('RPUSH', key, ARGV[first])
   else
-    redis.call('XADD', KEYS[8], '*', unpack(ARGV, 6))
+    reply = redis.pcall('XADD', key, '*', unpack(ARGV, first, last))
   end
-  count('delivered')
+  return type(reply) == 'table' and reply.err or nil
+end
+
+local answers, written, i = {}, 0, 3
+while i <= #ARGV do
+  local batch_key, id, kind, key, last = ARGV[i], ARGV[i + 1], ARGV[i + 2], KEYS[7 + ARGV[i + 3]], i + 4 + ARGV[i + 4]
+  local fault, is_new = find_fault(key, kind), false
+  if not fault and is_left(id) then
+    fault = write(key, kind, i + 5, last)
+    is_new = not fault
+  end
+  if is_new then written = written + 1 end
+  if not fault then take(batch_key, id) end
+  answers[#answers + 1] = fault or ''
+  answers[#answers + 1] = fault and '' or next_of(batch_key)
+  i = last + 1
+end
+if written > 0 then
+  count('delivered', written)
   note('ended_ms')
 end
-take(ARGV[3], ARGV[4])
-return next_of(ARGV[3])
+return answers

@@ -3,8 +3,9 @@
 --       4 attempts (hash, id → JSON array)   5 bodies (hash, id → JSON array of fields)   6 totals (hash)
 --       7 progress (hash: ended_ms, missing_ms, steady Unix ms)
 -- ARGV  1 consumer group   2 sink
--- Gives: SINK, RETRY, ATTEMPTS, BODIES, FIXED, is_fixed(score), count(what), note(what), wait_in_line(batch_key, id),
---        next_of(batch_key), is_left(id), take(batch_key, id), history(id, problem).
+-- Gives: SINK, RETRY, ATTEMPTS, BODIES, FIXED, is_fixed(score), count(what, by or 1), note(what),
+--        wait_in_line(batch_key, id), first_of(batch_key), next_of(batch_key), is_left(id), take(batch_key, id),
+--        history(id, problem).
 -- A batch key waits while it is in `retry`: each later message goes behind those that wait. So the messages of one
 -- batch key leave in their order, and others do not wait.
 -- An id in `waiting` is padded (15 and 10 digits), so that it sorts as it was made.
@@ -25,7 +26,7 @@ local FIXED = '.5'
 local function is_fixed(score) return tonumber(score) % 1 > 0 end
 
 -- Counters are for people who watch: they never fail a delivery.
-local function count(what) redis.pcall('HINCRBY', TOTALS, 'sink:' .. SINK .. ':' .. what, 1) end
+local function count(what, by) redis.pcall('HINCRBY', TOTALS, 'sink:' .. SINK .. ':' .. what, by or 1) end
 local function note(what) redis.pcall('HSET', PROGRESS, what, whole(NOW)) end
 
 local function padded(id)
@@ -40,12 +41,17 @@ end
 
 local function wait_in_line(batch_key, id) redis.call('ZADD', WAITING, 0, batch_key .. '\0' .. padded(id)) end
 
+-- The first that waits for this batch key, or nil.
+local function first_of(batch_key)
+  local first = redis.call('ZRANGEBYLEX', WAITING, '[' .. batch_key .. '\0', '(' .. batch_key .. '\1', 'LIMIT', 0, 1)[1]
+  return first and plain(string.sub(first, #batch_key + 2))
+end
+
 -- The first that waits for this batch key, or ''; a batch key for which nothing waits leaves `retry`.
 local function next_of(batch_key)
-  local first = redis.call('ZRANGEBYLEX', WAITING, '[' .. batch_key .. '\0', '(' .. batch_key .. '\1', 'LIMIT', 0, 1)[1]
-  if first then return plain(string.sub(first, #batch_key + 2)) end
-  redis.call('ZREM', RETRY, batch_key)
-  return ''
+  local first = first_of(batch_key)
+  if not first then redis.call('ZREM', RETRY, batch_key) end
+  return first or ''
 end
 
 -- Whether a message is still to be delivered: unacknowledged, or sent again by an operator.
