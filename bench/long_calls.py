@@ -1,4 +1,4 @@
-"""Whether any call of rfctl holds Redis for long, over much data: python bench/long_calls.py [SCENARIO …]
+"""Whether any call of rfctl holds Redis for long, over much data: python -m bench long-calls [SCENARIO …]
 
 Each scenario fills a server of its own (Debian's redis-server, or RFCTL_BENCH_SERVER=embedded), and then does what rfctl
 does. The times are the server's own. A call over 5 ms is named with its script. Another scenario is another function in
@@ -12,13 +12,9 @@ import asyncio
 import platform
 import sys
 from collections.abc import Callable, Coroutine
-from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from server_times import read_times, read_version, reset_times, start_server
-
+from bench.server_times import read_times, read_version, reset_times, start_server
 from rfctl import __version__
 from rfctl.observe import findings
 from rfctl.observe.snapshot import take_snapshot
