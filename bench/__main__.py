@@ -9,6 +9,7 @@ from pathlib import Path
 
 FOLDER = Path(__file__).parent
 PROGRAMS = {
+    "duel": "duel",
     "instructions": "instructions",
     "ingest": "ingest",
     "end-to-end": "end_to_end",
