@@ -7,10 +7,19 @@ import importlib
 import sys
 from pathlib import Path
 
+from bench.errors import BenchError
+
 FOLDER = Path(__file__).parent
 PROGRAMS = {
     "duel": "duel",
+    "kinds": "kinds",
+    "handover": "handover",
+    "late": "late",
+    "grow": "grow",
+    "forward": "forward",
+    "cli": "cli",
     "instructions": "instructions",
+    "report": "report",
     "ingest": "ingest",
     "end-to-end": "end_to_end",
     "ids": "ids",
@@ -45,7 +54,11 @@ def main() -> int:
         print(problem + list_programs(), file=sys.stderr)
         return 2
     sys.argv = [f"python -m bench {name}", *arguments]
-    return int(importlib.import_module(f"bench.{PROGRAMS[name]}").main() or 0)
+    try:
+        return int(importlib.import_module(f"bench.{PROGRAMS[name]}").main() or 0)
+    except BenchError as problem:
+        print(f"{name}: {problem}", file=sys.stderr)
+        return 1
 
 
 if __name__ == "__main__":

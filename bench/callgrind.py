@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from bench.errors import BenchError
 from tests.support.parents import tie_to_parent
 
 BOUND_S = 600
@@ -17,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 _COLLECTED = re.compile(r"Collected : (\d+)")
 
 
-class CountError(Exception):
+class CountError(BenchError):
     """Callgrind counted nothing: the program failed, or valgrind did."""
 
 

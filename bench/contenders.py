@@ -17,6 +17,7 @@ from pathlib import Path
 import redis
 
 from bench.callgrind import ROOT
+from bench.errors import BenchError
 from rfctl.sources.generic.node_form import BATCHED
 from tests.support.processes import Daemon, Process, environment
 from tests.support.servers import RedisServer, pick_port
@@ -32,7 +33,7 @@ return count + redis.call('XLEN', 'out') * 10
 """What the peers that we wrote have stored: pending messages, and batches of ten that have left."""
 
 
-class MissingContenderError(Exception):
+class MissingContenderError(BenchError):
     """A contender cannot run here; the text says why."""
 
 

@@ -13,11 +13,14 @@ import asyncio
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+
+import redis
 
 from bench.contenders import CONTENDERS, Contender, Running, open_server, running
 from bench.cpu import read_cpu_s
+from bench.errors import BenchError
 from bench.load import Load, run_wrk
 from bench.options import build_parser
 from bench.piped import RawConnection, pack, record_adds, replay
@@ -27,12 +30,21 @@ from tests.support.servers import RedisServer
 CONNECTIONS = (64, 256, 1)
 A_CALL = (1, 50)
 PIPED_MESSAGES, PIPED_PHONES, ON_WIRE = 5_000, 500, 64
-WARM_UP_S = 1
+WARM_UP_S, SETTLING_S = 1, 10
 ALL = CONTENDERS
 NOTE = (
     "One message a request. Server, Redis and generator are the CPU time of each, µs a message. Latencies are those of whole "
     "requests, ms."
 )
+
+
+def read_settled(count_stored: Callable[[redis.Redis], int], client: redis.Redis) -> int:
+    """Return how many messages are stored, once those that were on their way at the end of a load have come."""
+    before, deadline = -1, time.monotonic() + SETTLING_S
+    while (stored := count_stored(client)) != before and time.monotonic() < deadline:
+        before = stored
+        time.sleep(0.2)
+    return stored
 
 
 def measure_turn(
@@ -46,11 +58,11 @@ def measure_turn(
     """Load a contender for some seconds, and keep its row; what does not add up is kept as a problem."""
     redis_pid = server.process.pid if server.process is not None else 0
     with server.client() as client:
-        before = contender.count_stored(client) if contender.count_stored else 0
+        before = read_settled(contender.count_stored, client) if contender.count_stored else 0
         cpu, redis_cpu = read_cpu_s(live.pids), read_cpu_s([redis_pid])
         load = run_wrk(live.url, connections, seconds, prefix=f"{time.time_ns():x}")
         cpu, redis_cpu = read_cpu_s(live.pids) - cpu, read_cpu_s([redis_pid]) - redis_cpu
-        stored = contender.count_stored(client) - before if contender.count_stored else None
+        stored = read_settled(contender.count_stored, client) - before if contender.count_stored else None
     where = f"{contender.name}, {connections} connections"
     results.problems += [f"{where}: {problem}" for problem in find_wrong_answers(load, stored, connections)]
     results.add(build_row(contender.name, load, connections, cpu, redis_cpu))
@@ -112,7 +124,7 @@ class PipedAdd:
     def _check(self, answers: Sequence[object]) -> None:
         flat = [number for answer in answers if isinstance(answer, list) for number in answer[::3]]
         if flat != [1] * self.messages:
-            raise RuntimeError(f"{self.name}: a message was not stored")
+            raise BenchError(f"{self.name}: a message was not stored")
 
     def close(self) -> None:
         """End its Redis."""

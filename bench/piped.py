@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import hiredis
 
 from bench.counted_work import TIMERS
+from bench.errors import BenchError
 from rfctl.batching import Batcher, BatchingRules, Policy, Timers
 from rfctl.model.message import Message
 from rfctl.store import BatchOptions, Keyspace, Store
@@ -65,7 +66,7 @@ class RecordingRelay(Relay):
             if command[1:2] == [sha]
         ]
         if not commands:
-            raise RuntimeError(f"rfctl sent no call of {verb}")
+            raise BenchError(f"rfctl sent no call of {verb}")
         return commands
 
 
@@ -79,7 +80,7 @@ def _read_all(reader: hiredis.Reader) -> list[Command]:
 def widen_bounds(command: Command) -> Command:
     """Return a call of a script that holds at any time: its last two arguments are the bounds of the clock."""
     if not all(bound.isdigit() or not bound for bound in command[-2:]):
-        raise RuntimeError("the last two arguments of a script are not the bounds of the clock")
+        raise BenchError("the last two arguments of a script are not the bounds of the clock")
     return [*command[:-2], EARLIEST, LATEST]
 
 
@@ -100,7 +101,9 @@ async def recording(
 async def record_adds(server: RedisServer, messages: int, a_call: int, phones: int) -> list[Command]:
     """Return the calls of `add` that store so many messages, each another one."""
     async with recording(server) as (batcher, relay):
-        await batcher.add([_build_message(messages, phones)])  # the first call is sent twice: the script is loaded
+        await batcher.add(
+            [_build_message(messages, phones)]
+        )  # the first call is sent twice: the script is loaded
         relay.take_commands("add")
         calls = [range(first, min(first + a_call, messages)) for first in range(0, messages, a_call)]
         for place in range(0, len(calls), AT_ONCE):
@@ -143,14 +146,14 @@ class RawConnection:
         self.stream.sendall(packed)
 
     def receive(self) -> object:
-        """Return the next answer. Raises RuntimeError for an error of Redis."""
+        """Return the next answer. Raises BenchError for an error of Redis."""
         while (reply := self.reader.gets()) is False:
             data = self.stream.recv(262_144)
             if not data:
-                raise RuntimeError("Redis has closed the connection")
+                raise BenchError("Redis has closed the connection")
             self.reader.feed(data)
         if isinstance(reply, hiredis.ReplyError):
-            raise RuntimeError(f"Redis: {reply}")
+            raise BenchError(f"Redis: {reply}")
         return reply
 
     def call(self, command: Command) -> object:

@@ -8,13 +8,14 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.errors import BenchError
 from tests.support.parents import tie_to_parent
 
 SCRIPT = Path(__file__).parent / "requests.lua"
 PHONES = 10_000
 
 
-class LoadError(Exception):
+class LoadError(BenchError):
     """The load could not be made: wrk is missing, or it has failed."""
 
 
