@@ -1,4 +1,4 @@
-"""How fast, how late and after a kill how soon merged messages are delivered: python bench/end_to_end.py
+"""How fast, how late and after a kill how soon merged messages are delivered: python -m bench end-to-end
 
 One `rfctl serve` on a server of its own (AOF always) and one receiver on loopback, which only answers 200, all on the
 same cores: ratios hold, absolutes do not. It ends by itself, after about a minute.
@@ -9,15 +9,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import aiohttp
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from rfctl.model.message import Message
 from rfctl.store.address import RedisAddress

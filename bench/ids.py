@@ -1,4 +1,4 @@
-"""What an id costs in Redis, and how long Redis is busy when a window of ids ends: python bench/ids.py [COUNT …]
+"""What an id costs in Redis, and how long Redis is busy when a window of ids ends: python -m bench ids [COUNT …]
 
 Ids come through the script `add` of rfctl, on Debian's redis-server (or RFCTL_BENCH_SERVER=embedded), by a clock that
 this program moves. Bytes are the growth of used_memory by the ids alone, divided by their number: everything else that
@@ -13,12 +13,8 @@ import asyncio
 import platform
 import sys
 import time
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from server_times import read_times, read_version, reset_times, start_server
-
+from bench.server_times import read_times, read_version, reset_times, start_server
 from rfctl import __version__
 from rfctl.model.message import Message
 from rfctl.store import Addition, BatchOptions, Keyspace, dedupe_key, replies

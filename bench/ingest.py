@@ -1,4 +1,4 @@
-"""How many messages a second one daemon takes in over HTTP, and how late batches leave meanwhile: python bench/ingest.py
+"""How many messages a second one daemon takes in over HTTP, and how late batches leave meanwhile: python -m bench ingest
 
 One daemon process on a server of its own (AOF always), 64 keep-alive connections on loopback that send one message
 a request for ten seconds. The clients share the machine's cores with the daemon: ratios hold, absolutes do not.
@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 import tempfile
 import time
 from pathlib import Path
 from urllib.parse import urlsplit
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from rfctl.sources.generic.node_form import BATCHED
 from rfctl.store.address import RedisAddress

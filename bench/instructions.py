@@ -1,198 +1,148 @@
-"""Counts instructions with valgrind's callgrind: 1,000 messages through the intake, and the script `add` on redis-server.
+"""Counts instructions of the scripts and of the intake with callgrind, and compares them: python -m bench instructions
 
-Counts do not depend on how busy the machine is, and repeat within about 0.1 %. Compare two commits in one environment:
+    python -m bench instructions                     counts this tree, and says how that goes with the kept counts
+    python -m bench instructions --only add-single   counts some of the work
+    python -m bench instructions --write             … and keeps them as `current` in bench/instructions.toml
+    python -m bench instructions --json FILE         … and writes them as JSON
+    python -m bench instructions --before FOLDER     … and counts another tree too: ends with 1 if a count has risen
 
-    python bench/instructions.py
-
-Needs valgrind and redis-server. The hash seed is fixed; start-up is taken off by a second, shorter run.
+Counts do not depend on how busy the machine is, and repeat within about 0.3 %. They go by the versions of Redis,
+Python and the libraries: compare two commits in one environment. It needs valgrind and redis-server.
 """
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
+import argparse
 import json
 import os
-import re
-import shutil
-import signal
 import subprocess
 import sys
 import tempfile
-import time
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
-from typing import Any
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
+from bench.callgrind import ROOT
+from bench.counted_work import DUE_SOON, WAVE, add_messages, count_intake, count_script, hand_over_batches
+from bench.instruction_counts import Kept, explain_rises, format_counts, parse_kept
 
-from redis import Redis
-from starlette.requests import Request
+KEPT_FILE = "bench/instructions.toml"
+MESSAGES, WAVES, BATCHES = 1_000, 16, 1_050
 
-from rfctl.assembly.batching import build_rules
-from rfctl.assembly.sources import build_sources
-from rfctl.batching import Batcher
-from rfctl.config.environment import Environment
-from rfctl.config.loader import load
-from rfctl.ingest import GroupCommit, Receiver
-from rfctl.store import Keyspace, Store
-from rfctl.store.scripts import ScriptLibrary
 
-WARM_UP, MESSAGES = 100, 1_000
-ENVIRONMENT = {
-    "PATH": os.environ["PATH"],
-    "PYTHONHASHSEED": "0",
-    "PYTHONDONTWRITEBYTECODE": "1",
-    "HOME": "/nonexistent",
+def _count_single_adds() -> float:
+    return (count_script(add_messages(10 + MESSAGES, 1)) - count_script(add_messages(10, 1))) / MESSAGES
+
+
+def _count_grouped_adds() -> float:
+    return (count_script(add_messages(110, 50)) - count_script(add_messages(10, 50))) / 5_000
+
+
+def _count_hand_overs() -> float:
+    most, least = (
+        count_script(hand_over_batches(BATCHES, count), DUE_SOON) for count in (BATCHES, BATCHES - 1_000)
+    )
+    return (most - least) / 1_000
+
+
+@cache
+def _count_start() -> int:
+    return count_intake()
+
+
+def _count_single_requests() -> float:
+    return (count_intake(single=MESSAGES) - _count_start()) / MESSAGES
+
+
+def _count_waves() -> float:
+    return (count_intake(waves=WAVES) - _count_start()) / (WAVES * WAVE)
+
+
+WORK: dict[str, tuple[Callable[[], float], str]] = {
+    "add-single": (_count_single_adds, "redis-server: the script add, a message, one a call"),
+    "add-grouped": (_count_grouped_adds, "redis-server: the script add, a message, 50 a call"),
+    "hand-over": (_count_hand_overs, "redis-server: the script hand_over, a batch of three messages"),
+    "intake-single": (_count_single_requests, "daemon: a message, one a request, one request at a time"),
+    "intake-grouped": (_count_waves, "daemon: a message, one a request, 64 requests at a time"),
 }
+"""Name → what counts it, and what it is. All are instructions a message or a batch."""
 
 
-def collected(command: list[str], folder: Path, serving: Any = None) -> int:
-    """Run a command under callgrind, with `serving` beside it if there is one; returns the instructions."""
-    call = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={folder / 'callgrind'}", *command]
-    with (folder / "valgrind").open("w+") as errors:
-        process = subprocess.Popen(call, env=ENVIRONMENT, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=errors)
-        try:
-            if serving is not None:
-                serving()
-                process.send_signal(signal.SIGTERM)
-            process.wait(timeout=600)
-        finally:
-            process.kill()
-        errors.seek(0)
-        report = errors.read()
-    match = re.search(r"Collected : (\d+)", report)
-    if match is None:
-        raise SystemExit(f"callgrind counted nothing:\n{report[-2000:]}")
-    return int(match[1])
+def count_all(names: list[str]) -> dict[str, int]:
+    """Count this tree, and print each count as it comes."""
+    counts = {}
+    for name in names:
+        counts[name] = round(WORK[name][0]())
+        print(f"{name:16} {counts[name]:>11,}  {WORK[name][1]}", flush=True)
+    return counts
 
 
-# --- the intake
+def count_tree(folder: Path, names: list[str]) -> dict[str, int] | None:
+    """Return the counts of another tree by its own program, or None where it has none."""
+    if not (folder / KEPT_FILE).exists():
+        return None
+    with tempfile.TemporaryDirectory(prefix="rfctl-bench-") as own:
+        file = Path(own) / "counts.json"
+        command = [sys.executable, "-m", "bench", "instructions", "--json", str(file)]
+        only = [word for name in names for word in ("--only", name)]
+        subprocess.run(
+            [*command, *only],
+            cwd=folder,
+            check=True,
+            timeout=3600,
+            env=os.environ | {"PYTHONPATH": str(folder)},
+        )
+        counts: dict[str, int] = json.loads(file.read_text())
+        return counts
 
 
-class AnsweringRedis:
-    """A connection that takes every message at once, without a socket."""
-
-    db = 0
-
-    async def run(self, _verb: str, _shard: Any, _keys: list[str], args: list[Any]) -> list[int]:
-        return [1, 1, 5000] * ((len(args) - 8) // 12)
+def read_kept(folder: Path) -> dict[str, Kept]:
+    """Return the kept counts of a tree."""
+    return parse_kept((folder / KEPT_FILE).read_text())
 
 
-def request(number: int) -> Any:
-    body = json.dumps(
-        {
-            "from": f"7900{number:07d}",
-            "message": "запишите меня",
-            "messageId": f"m{number}",
-            "companyId": 962302,
+def compare_with(folder: Path, counts: dict[str, int]) -> int:
+    """Count another tree in this environment, print what has risen, and return the exit status."""
+    print("== the tree before")
+    before = count_tree(folder, list(counts))
+    if before is None:
+        print("the tree before has no such counts: there is nothing to compare with")
+        return 0
+    rises = explain_rises(before, counts, read_kept(folder), read_kept(ROOT))
+    for line in rises:
+        print(f"FAILED: {line}")
+    print("" if rises else "no count has risen")
+    return int(bool(rises))
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description="Counts instructions with callgrind.")
+    parser.add_argument(
+        "--only", action="append", choices=list(WORK), help="count this alone; may be repeated"
+    )
+    parser.add_argument("--write", action="store_true", help=f"keep the counts in {KEPT_FILE}")
+    parser.add_argument("--json", type=Path, help="write the counts into this file")
+    parser.add_argument("--before", type=Path, help="a folder with the tree to compare with")
+    return parser.parse_args(arguments)
+
+
+def main() -> int:
+    """Count, compare and keep, as the command line says."""
+    options = parse(sys.argv[1:])
+    kept_path = ROOT / KEPT_FILE
+    kept = parse_kept(kept_path.read_text()) if kept_path.exists() else {}
+    counts = count_all(options.only or list(WORK))
+    for name, count in counts.items():
+        if name in kept:
+            print(
+                f"{name:16} {count / kept[name].base:6.2f} × base, {count / kept[name].current:6.2f} × current"
+            )
+    if options.json:
+        options.json.write_text(json.dumps(counts))
+    if options.write:
+        kept |= {
+            name: Kept(kept[name].base if name in kept else count, count) for name, count in counts.items()
         }
-    ).encode()
-    path = "/webhook/whatsapp/batched"
-    scope = {
-        "type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "query_string": b"",
-        "headers": [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())],
-        "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 3000), "scheme": "http", "http_version": "1.1",
-    }  # fmt: skip
-
-    async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    return Request(scope, receive)
-
-
-async def take_in(messages: int) -> None:
-    """Send so many messages, one a request, through the receiver of a daemon without settings."""
-    settings = load(Environment({"HOME": "/nonexistent"}, Path("/nonexistent/config.toml"))).settings
-    answering: Any = AnsweringRedis()
-    store = Store(answering, Keyspace(0))
-    batcher = Batcher(store, build_rules(settings))
-    receiver = Receiver(build_sources(settings), GroupCommit(batcher.add), store.quarantine, store.counters)
-    for number in range(messages):
-        response = await receiver.receive("generic", request(number))
-        assert response.status_code == 200
-
-
-def intake(messages: int, folder: Path) -> int:
-    return collected([sys.executable, __file__, "take-in", str(messages)], folder)
-
-
-# --- the script `add`
-
-
-def add(calls: int, each: int, folder: Path) -> int:
-    """Count a server that adds `each` messages in each of `calls` calls."""
-    path = folder / "s.sock"
-    command = [
-        "redis-server", "--port", "0", "--unixsocket", str(path), "--save", "", "--appendonly", "no",
-        "--dir", str(folder), "--hz", "1",
-    ]  # fmt: skip
-    return collected(command, folder, lambda: call_add(path, calls, each))
-
-
-def call_add(path: Path, calls: int, each: int) -> None:
-    deadline = time.monotonic() + 60
-    while not path.exists():
-        if time.monotonic() > deadline:
-            raise SystemExit("redis-server did not start")
-        time.sleep(0.05)
-    with Redis(unix_socket_path=str(path), socket_timeout=60) as client:
-        sha = client.script_load(ScriptLibrary().script("add").text)
-        for call in range(calls):
-            args: list[Any] = [
-                "rapid-fire:",
-                "last-msg:",
-                " ",
-                "arrival",
-                10_000,
-                "rfctl:events:0",
-                "rfctl:seen:",
-                86_400_000,
-            ]
-            keys = ["rfctl:due", "rfctl:out", "rfctl:totals", "rfctl:phones", "rfctl:set-aside", "rfctl:ids"]
-            phones = [f"7900{number % 500:07d}" for number in range(call * each, (call + 1) * each)]
-            for phone in dict.fromkeys(phones):
-                keys += [f"rapid-fire:{phone}", f"last-msg:{phone}"]
-            keys.append("rfctl:clock")
-            for number, phone in enumerate(phones, start=call * each):
-                mark = hashlib.blake2b(b"%d" % number, digest_size=11).digest()
-                args += [
-                    phone,
-                    int.from_bytes(mark[:8], signed=True),
-                    int.from_bytes(mark[8:]),
-                    "",
-                    86_400,
-                    5_000,
-                    10,
-                    60_000,
-                    "",
-                    item(number),
-                    "",
-                    phone,
-                ]
-            client.evalsha(sha, len(keys), *keys, *args, "", "")
-
-
-def item(number: int) -> str:
-    head = '{"message":"запишите меня","companyId":962302,"channel":"generic"'
-    return f'{head},"messageId":"m{number}","type":"text","metadata":{{}}'
-
-
-def main() -> None:
-    folder = Path(tempfile.mkdtemp(prefix="rfctl-instructions-"))
-    try:
-        per_thousand = intake(WARM_UP + MESSAGES, folder) - intake(WARM_UP, folder)
-        print(f"intake: {per_thousand:,} instructions for {MESSAGES:,} messages, one a request")
-        single = add(10 + MESSAGES, 1, folder) - add(10, 1, folder)
-        print(f"add: {single / MESSAGES:,.0f} instructions a message, one a call")
-        many = add(110, 50, folder) - add(10, 50, folder)
-        print(f"add: {many / 5_000:,.0f} instructions a message, 50 a call")
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-if __name__ == "__main__":
-    if sys.argv[1:2] == ["take-in"]:
-        asyncio.run(take_in(int(sys.argv[2])))
-    else:
-        main()
+        kept_path.write_text(format_counts(kept, {name: text for name, (_, text) in WORK.items()}))
+    return compare_with(options.before.resolve(), counts) if options.before else 0

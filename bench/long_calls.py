@@ -1,4 +1,4 @@
-"""Whether any call of rfctl holds Redis for long, over much data: python bench/long_calls.py [SCENARIO …]
+"""Whether any call of rfctl holds Redis for long, over much data: python -m bench long-calls [SCENARIO …]
 
 Each scenario fills a server of its own (Debian's redis-server, or RFCTL_BENCH_SERVER=embedded), and then does what rfctl
 does. The times are the server's own. A call over 5 ms is named with its script. Another scenario is another function in
@@ -12,13 +12,10 @@ import asyncio
 import platform
 import sys
 from collections.abc import Callable, Coroutine
-from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from server_times import read_times, read_version, reset_times, start_server
-
+from bench.filling import PATIENT_MS, fill
+from bench.server_times import read_times, read_version, reset_times, start_server
 from rfctl import __version__
 from rfctl.observe import findings
 from rfctl.observe.snapshot import take_snapshot
@@ -27,36 +24,13 @@ from rfctl.store.address import RedisAddress
 from rfctl.store.connection import Connection
 from rfctl.store.sweep import Sweep
 
-PATIENT_MS = 120_000
-FILL_BATCHES = """
-local first, count, size, bytes, due_in = unpack(ARGV)
-local t = redis.call('TIME'); local now = t[1] * 1000
-local at = string.format('%.0f', now)
-local item = '{"message":"' .. string.rep('x', bytes) .. '","companyId":null,"channel":"generic","messageId":"'
-local tail = '","type":"text","metadata":{},"timestamp":1,"receivedAt":' .. at .. ',"waitMs":5000}'
-for i = first, first + count - 1 do
-  local name = string.format('7%010d', i)
-  for place = 1, size do redis.call('RPUSH', 'rapid-fire:' .. name, item .. place .. tail) end
-  redis.call('ZADD', 'rfctl:due', string.format('%.0f', now + due_in + i), name)
-end
-redis.call('HINCRBY', 'rfctl:totals', 'messages_in', count * size)
-"""
+Scenario = Callable[[Store, Connection], Coroutine[Any, Any, str]]
 FILL_STREAM = """
 for i = 1, ARGV[1] do
   redis.call('XADD', 'rfctl:out', '*', 'phone', '79001234567', 'company', '', 'text', string.rep('x', 100), 'count', 2,
     'reason', 'quiet', 'first_ms', 1, 'last_ms', 2, 'late_ms', 0, 'channel', 'generic', 'messages', string.rep('y', 300))
 end
 """
-
-
-async def fill(
-    connection: Connection, count: int, size: int, text_bytes: int, due_in_ms: int = 86_400_000
-) -> None:
-    """Write pending batches of `size` messages of so many bytes."""
-    page = max(1, 10_000_000 // (size * text_bytes))
-    for first in range(0, count, page):
-        numbers = (first, min(page, count - first), size, text_bytes, due_in_ms)
-        await connection.call("EVAL", FILL_BATCHES, 0, *numbers)
 
 
 async def trim_by_age(store: Store, connection: Connection) -> str:
@@ -120,10 +94,14 @@ async def _show_stats(store: Store, connection: Connection) -> str:
     return f"{snapshot.pending.batches} batches"
 
 
-async def hand_over_small(store: Store, connection: Connection) -> str:
-    """Hand over 100,000 batches of two small messages."""
-    await fill(connection, 100_000, 2, 100, due_in_ms=-(10**6))
-    return await _hand_over(store, connection)
+def hand_over_batches_of(size: int) -> Scenario:
+    """Return a scenario that hands over 100,000 batches of so many small messages."""
+
+    async def hand_over(store: Store, connection: Connection) -> str:
+        await fill(connection, 100_000, size, 100, due_in_ms=-(10**6))
+        return await _hand_over(store, connection)
+
+    return hand_over
 
 
 async def hand_over_large(store: Store, connection: Connection) -> str:
@@ -151,7 +129,6 @@ async def find_person(store: Store, connection: Connection) -> str:
     return "100 persons"
 
 
-Scenario = Callable[[Store, Connection], Coroutine[Any, Any, str]]
 SCENARIOS: dict[str, Scenario] = {
     "trim-age": trim_by_age,
     "trim-number": trim_by_number,
@@ -159,7 +136,7 @@ SCENARIOS: dict[str, Scenario] = {
     "sweep": sweep,
     "stats": show_stats,
     "stats-large": show_stats_of_large,
-    "hand-over": hand_over_small,
+    **{f"hand-over-{size}": hand_over_batches_of(size) for size in (1, 3, 9, 19)},
     "hand-over-large": hand_over_large,
     "find": find_person,
 }

@@ -1,4 +1,4 @@
-"""How much memory the daemon needs at most: python bench/memory.py [SCENARIO …]
+"""How much memory the daemon needs at most: python -m bench memory [SCENARIO …]
 
 Clients mean no good, or what waits in Redis is large. Each scenario runs one daemon process on a server of its own, and
 clients and receivers in this process on loopback. It ends by itself. The table has VmHWM of the daemon: the most that it
@@ -22,8 +22,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import uvicorn
 from aiohttp import web

@@ -1,4 +1,4 @@
-"""How long `rfctl stats` takes over a million pending batches: python bench/stats_million.py
+"""How long `rfctl stats` takes over a million pending batches: python -m bench stats-million
 
 Fills a server of its own (loopback, its own folder) with a million one-message batches, runs the installed
 command five times, and prints the seconds.
@@ -8,13 +8,9 @@ from __future__ import annotations
 
 import statistics
 import subprocess
-import sys
 import time
-from pathlib import Path
 
 import redis
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from tests.support.processes import RFCTL
 from tests.support.servers import RedisServer

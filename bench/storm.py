@@ -1,4 +1,4 @@
-"""What kills of daemons and Redis lose, double or turn round: python bench/storm.py --seconds 300 --seed 1 --server embedded
+"""What kills of daemons and Redis lose, double or turn round: python -m bench storm --seconds 300 --seed 1 --server embedded
 
 It prints a table with the seed, the versions and all figures. It ends by itself, with status 1 after a violation.
 """
@@ -11,8 +11,6 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from tests.faults.storm import SETTLING_S, print_report, run_storm
 
