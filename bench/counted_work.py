@@ -98,7 +98,7 @@ def hand_over_batches(filled: int, handed_over: int) -> Work:
         await asyncio.sleep(0.05)
         count = 0
         while count < handed_over:
-            result = await batcher.hand_over()
+            result = await batcher.hand_over(0, "oldest")
             assert result.messages == result.batches * A_BATCH, "a batch is not whole"
             count += result.batches
         assert count == handed_over, "the calls do not end at this number of batches"

@@ -45,7 +45,7 @@ async def record_hand_over(server: RedisServer) -> list[bytes]:
     async with recording(server, SOON) as (batcher, relay):
         await batcher.add([build_message("1", 1)])
         await asyncio.sleep(0.05)
-        while not (await batcher.hand_over()).batches:
+        while not (await batcher.hand_over(0, "oldest")).batches:
             await asyncio.sleep(0.01)
         return relay.take_commands("hand_over")[-1]
 
