@@ -30,7 +30,7 @@ _MAX_BACKOFF_S = 2.0
 _QUIET_S = 30.0
 """After a failure, so long without another one is a recovery."""
 _FROM_THE_START = "0-0"
-_RECOVERY_PAGE = 256
+_RECOVERY_PAGE = 100
 """Entries. After a long outage most of them only take their places behind phones that wait in Redis."""
 
 
