@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import takewhile
+from typing import cast
 
 from rfctl.errors import OverloadedError, RedisUnreachableError, RfctlError
 from rfctl.ingest.request_queue import OnAnswer, Request, RequestQueue
@@ -147,12 +148,16 @@ class GroupCommit:
     async def _send_all(self) -> None:
         """Make one call after another, as long as a request may go."""
         self._is_beginning = False
-        while requests := self._queue.take(self._bounds.call):
-            self._begin_call()
-            try:
-                await self._send(requests)
-            finally:
-                self._queue.finish(requests)
+        try:
+            while requests := self._queue.take(self._bounds.call):
+                self._begin_call()
+                try:
+                    await self._send(requests)
+                finally:
+                    self._queue.finish(requests)
+        finally:
+            # Now: a request that comes before the loop has noticed that this task is done begins a call of its own.
+            self._senders.discard(cast("asyncio.Task[None]", asyncio.current_task()))
 
     async def _send(self, requests: Sequence[Request]) -> None:
         messages = [message for request in requests for message in request.messages]

@@ -138,8 +138,9 @@ class Batches:
         usual = additions[0].usual
         args = [*self._args(shard), " ".join(map(str, usual))]
         keys = [*self._keys(shard), shard.ids]
-        for batch_key in dict.fromkeys(addition.batch_key for addition in additions):
-            keys += [shard.batch_prefix + batch_key, shard.last_prefix + batch_key]
+        batch_prefix, last_prefix = shard.batch_prefix, shard.last_prefix
+        for batch_key in dict.fromkeys([addition.batch_key for addition in additions]):
+            keys += (batch_prefix + batch_key, last_prefix + batch_key)
         for addition in additions:
             args += addition.args(usual)
         flat = replies.integers(await self._connection.run("add", shard, keys, args))

@@ -137,10 +137,13 @@ class _Line(asyncio.Protocol):
         return not self._transport.is_closing()
 
     def send(self, packed: bytes, answer: Answer) -> None:
-        """Send a call, together with all others of this turn of the loop."""
-        if not self._outbox:
-            self._loop.call_soon(self._flush)
-        self._outbox.append(packed)
+        """Send a call: at once when none is on its way, else together with all others of this turn of the loop."""
+        if not self._calls:
+            self._transport.write(packed)
+        else:
+            if not self._outbox:
+                self._loop.call_soon(self._flush)
+            self._outbox.append(packed)
         until = self._loop.time() + self._timeout_s
         self._calls.append((answer, until))
         if self._timer is None:

@@ -13,7 +13,7 @@ from rfctl.errors import KeyTakenError, OverloadedError, RedisCannotNowError, Re
 from rfctl.ingest.group_commit import Bounds, GroupCommit
 from rfctl.model.message import Message
 from rfctl.model.stored import Added
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_S, until
 
 
 def message(text: str, phone: str = "p") -> Message:
@@ -263,3 +263,15 @@ async def test_later_message_of_a_phone_waits_while_its_call_is_repeated() -> No
     later = asyncio.create_task(group_commit.add([message("a2", "a")]))
     await asyncio.gather(*others, first, later)
     assert [call for call in store.calls if call != ["b"]] == [["a1"], ["a1"], ["a2"]]
+
+
+@pytest.mark.parametrize("calls", [1, 4])
+async def test_request_that_comes_in_the_turn_in_which_the_last_call_ends_is_sent(calls: int) -> None:
+    group_commit = GroupCommit(FakeStore(), Bounds(calls=calls, timeout_s=PATIENCE_S))
+
+    async def send_one_after_another(phone: str) -> None:
+        for number in range(10):
+            await group_commit.add([message(f"{phone}{number}", phone)])
+
+    async with asyncio.timeout(PATIENCE_S / 2):
+        await asyncio.gather(*(send_one_after_another(f"{phone}") for phone in range(3 * calls)))
