@@ -33,7 +33,7 @@ _KEEP_ALIVE_S = 15.0
 _END = b"\r\n\r\n"
 
 
-class Protocol(HttpToolsProtocol, asyncio.BufferedProtocol):
+class Protocol(HttpToolsProtocol):
     """One connection, whose requests the app answers. A subclass has the limits and the buffer of one server."""
 
     limits: Limits

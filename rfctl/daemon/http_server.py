@@ -24,6 +24,10 @@ from rfctl.daemon.listener import format_url, remove_file
 from rfctl.ingest.receiver import Receiver
 
 _ANSWER_S, _CLOSE_S = 2.0, 0.3
+_CALLBACKS = (
+    "connection_made", "connection_lost", "get_buffer", "buffer_updated", "eof_received", "pause_writing",
+    "resume_writing",
+)  # fmt: skip
 _OTHER_FILES = 128
 """So many open files stay for Redis, sinks and the log, however many clients connect."""
 
@@ -33,6 +37,18 @@ def _clamp_connections(limits: Limits) -> Limits:
     if open_files == resource.RLIM_INFINITY:
         return limits
     return replace(limits, connections=max(16, min(limits.connections, open_files - _OTHER_FILES)))
+
+
+class Wire(asyncio.BufferedProtocol):
+    """What the event loop knows of a connection.
+
+    uvicorn's protocol is an `asyncio.Protocol`, and uvloop hands such a protocol bytes of its own: they would go past
+    the buffer and the bounds of the connection.
+    """
+
+    def __init__(self, connection: Protocol) -> None:
+        for name in _CALLBACKS:
+            setattr(self, name, getattr(connection, name))
 
 
 class HttpServer:
@@ -68,8 +84,8 @@ class HttpServer:
             self._make_connection, sock=self._socket, backlog=2048
         )
 
-    def _make_connection(self) -> Protocol:
-        return self._protocol(config=self._config, server_state=self._state, app_state={})
+    def _make_connection(self) -> Wire:
+        return Wire(self._protocol(config=self._config, server_state=self._state, app_state={}))
 
     def _tell_time(self) -> None:
         """Put the time into the headers of all answers, every second."""

@@ -76,6 +76,19 @@ async def test_body_behind_a_split_header_does_not_let_requests_in_hand() -> Non
         await until(lambda: len(app.calls) > 200)
 
 
+@pytest.mark.parametrize("cut", [1, 2, 3])
+async def test_header_whose_end_comes_later_takes_no_other_request_in_hand(cut: int) -> None:
+    app = EchoApp(is_open=False)
+    with connected(app) as connection:
+        connection.read(GET[:-cut])
+        connection.read(GET[-cut:] + post(b"x"))
+        await connection.settle()
+        assert app.calls == ["/a"]
+        app.gate.set()
+        await connection.settle()
+        assert connection.answers == [OK, b"GET /a ", OK, b"POST /b x"]
+
+
 async def test_pipelined_request_with_a_large_body_is_not_read_before_its_turn() -> None:
     app = EchoApp(is_open=False)
     with connected(app) as connection:

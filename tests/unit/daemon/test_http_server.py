@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from rfctl.daemon.http_bounds import Limits
+from rfctl.daemon.http_protocol import SMALL_READ
 from rfctl.daemon.http_server import HttpServer, _clamp_connections
 from rfctl.daemon.listener import bind_socket
 from tests.support.http_bytes import EchoApp
@@ -34,6 +35,31 @@ async def start(app: Any, limits: Limits | None = None) -> tuple[HttpServer, int
     server = HttpServer(app, listening, limits or Limits(), lambda *_, **__: None)
     await server.start()
     return server, port
+
+
+@pytest.mark.parametrize("library", ["asyncio", "uvloop"])
+def test_flood_waits_in_the_socket_on_each_event_loop(library: str) -> None:
+    loops = pytest.importorskip(library, reason=f"this platform has no {library}")
+    with asyncio.Runner(loop_factory=loops.new_event_loop) as runner:
+        runner.run(flood())
+
+
+async def flood() -> None:
+    app = EchoApp(is_open=False)
+    server, port = await start(app)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(GET * 100_000)
+    await until(lambda: app.calls)
+    [connection] = server._state.connections
+    await until(lambda: connection.flow.read_paused)  # type: ignore[union-attr]
+    assert app.calls == ["/a"], "a connection has one request in hand"
+    assert len(connection._rest) <= SMALL_READ  # type: ignore[union-attr]
+    app.gate.set()
+    answer = b"HTTP/1.1 200 OK\r\n"
+    for _ in range(1000):
+        assert (await reader.readuntil(b"GET /a ")).startswith(answer)
+    writer.transport.abort()
+    await server.stop()
 
 
 async def test_stop_lets_a_request_in_hand_be_answered_and_takes_no_other() -> None:
