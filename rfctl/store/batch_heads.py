@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 _PAGE = 100
 """How many batches a call reads."""
-_MOST_BYTES = 1_000_000
+_MOST_BYTES = 400_000
 """How many bytes of messages Redis goes through in a call; the first one may be longer."""
-_MOST_CALLS = 20
+_MOST_CALLS = 50
 
 
 @dataclass(frozen=True, slots=True)

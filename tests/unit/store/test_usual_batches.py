@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import fakeredis
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rfctl.model.message import Media, Message
@@ -100,7 +100,12 @@ async def hand_over(order: Any, batch_key: str, items: list[bytes], *, is_one_wa
     return merged | {f"total {name}": replies.data(value) for name, value in totals.items()}
 
 
+def usual(text: str, number: int, at: int) -> tuple[Message, tuple[int, int]]:
+    return Message(phone="", text=text, id=str(number), channel="generic"), (at, at)
+
+
 @settings(max_examples=150, deadline=None)
+@example([usual("a", 1, 1_790_000_000_002), usual("b", 2, 1_790_000_000_000)], "79001234567", "arrival")
 @given(
     st.lists(st.one_of(st.tuples(parts, times), st.sampled_from(FOREIGN)), min_size=1, max_size=5),
     st.sampled_from(["79001234567", "a b"]),
