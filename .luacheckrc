@@ -7,7 +7,7 @@ read_globals = { "KEYS", "ARGV", "redis", "cjson" }
 local clock = { "CLOCK", "STEP", "SEEN", "NOW", "WALL", "whole" }
 local rights = { "ASKS_RIGHTS", "refuse", "allow", "is_taken", "must", "take_fault" }
 local ids = {
-  "FULL", "IDS", "older_until", "has_dead", "prefixes", "sizes", "newest", "change_ids",
+  "FULL", "IDS", "older_until", "has_dead", "asked", "newest", "change_ids",
 }
 local item = { "read_item", "head_of", "company_of" }
 local batch = {

@@ -67,7 +67,7 @@ def test_each_verb_tells_all_its_keys_and_arguments(verb: str) -> None:
     for name in ("KEYS", "ARGV"):
         head = re.search(rf"^-- {name}  .*\n(?:--       \d.*\n|--  {{6,}}.*\n)*", text, re.MULTILINE)
         used = [int(number) for number in re.findall(rf"{name}\[(\d+)\]", text)]
-        numbers = [int(number) for number in re.findall(r"(?<=  )(\d)…? (?=\S)", head[0])] if head else []
+        numbers = [int(number) for number in re.findall(r"(?<=  )(\d+)…? (?=\S)", head[0])] if head else []
         assert numbers == list(range(1, len(numbers) + 1)), verb
         assert max(used, default=0) <= len(numbers), verb
 
