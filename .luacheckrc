@@ -8,7 +8,7 @@ local clock = { "CLOCK", "STEP", "SEEN", "NOW", "WALL", "whole" }
 local rights = { "ASKS_RIGHTS", "refuse", "allow", "is_taken", "must", "take_fault" }
 local item = { "find", "match", "sub", "scan_item", "read_item", "head_of", "company_of" }
 local ids = {
-  "FULL", "IDS", "older_until", "has_dead", "prefixes", "sizes", "newest", "change_ids",
+  "FULL", "IDS", "older_until", "has_dead", "asked", "newest", "change_ids",
 }
 local batch = {
   "DUE", "ASIDE", "BATCH", "LAST", "OVERDUE_MS", "FOLLOWED", "bytes_read", "count", "write_counts", "publish",

@@ -136,7 +136,7 @@ class Batches:
 
     async def _add_page(self, shard: ShardKeys, additions: Sequence[Addition]) -> list[Added]:
         usual = additions[0].usual
-        args = [*self._args(shard), " ".join(map(str, usual))]
+        args = [*self._args(shard), *usual]
         keys = [*self._keys(shard), shard.ids]
         batch_prefix, last_prefix = shard.batch_prefix, shard.last_prefix
         for batch_key in dict.fromkeys([addition.batch_key for addition in additions]):

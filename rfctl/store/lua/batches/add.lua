@@ -4,9 +4,9 @@
 -- KEYS  1 index of due times (zset)   2 output stream   3 totals (hash)   4 phones of hashed batch keys (zset)
 --       5 batches set aside (hash)   6 ids seen (hash)   7… the list and the last-msg of each batch
 -- ARGV  1 batch prefix   2 last-msg prefix   3 separator   4 order: arrival|sent   5 overdue_ms   6 events channel
---       7 what is usual in this call: dedupe window (s), quiet_ms, max_size, max_wait_ms, with a space between
---       8… five a message: batch key, mark of its id (a 64-bit number), place of its id (a number), item up to
---       `"timestamp":` and when it was sent (Unix ms), if that is known; '' or what is its own: the four of 7, action
+--       7 dedupe window (s)   8 quiet_ms   9 max_size   10 max_wait_ms: what is usual in this call
+--       11… five a message: batch key, mark of its id (a 64-bit number), place of its id (a number), item up to
+--       `"timestamp":` and when it was sent (Unix ms), if that is known; '' or what is its own: 7 to 10, action
 --       (send_alone | send_batch | discard_batch | nothing: what becomes of the batch at once), the length of its key
 --       in the sets of layout 1, a space, that key, and the phone
 -- Returns three a message: 1 added | 0 seen before | -1 the key holds something else | -2 its batch cannot be handed
@@ -14,10 +14,10 @@
 -- Without memory it is rejected before it wrote anything.
 -- Redis does nothing else meanwhile, and each message passes here. So the usual way is written out at length: it
 -- defines no function, reads a batch with one command, and writes a number out once. All else is defined on demand.
-local INDEX, LISTS, LASTS, FIRST, FIELDS, LAST_ARG, LAST_MS = KEYS[1], ARGV[1], ARGV[2], 8, 5, #ARGV, '86400000'
+local INDEX, LISTS, LASTS, FIRST, FIELDS, LAST_ARG, LAST_MS = KEYS[1], ARGV[1], ARGV[2], 11, 5, #ARGV, '86400000'
 local WALL_TEXT = whole(WALL)
 local NOW_TEXT = STEP == 0 and WALL_TEXT or whole(NOW)
-local WINDOW, QUIET, MAX_SIZE, MAX_WAIT = string.match(ARGV[7], '^(%d+) (%d+) (%d+) (%d+)')
+local WINDOW, QUIET, MAX_SIZE, MAX_WAIT = ARGV[7], ARGV[8], ARGV[9], ARGV[10]
 local TAIL = ',"receivedAt":' .. NOW_TEXT .. ',"waitMs":' .. QUIET .. '}'
 
 -- A message that is stored and cannot be marked would be taken once more: this is asked first.
@@ -38,7 +38,7 @@ for i = FIRST, LAST_ARG, FIELDS do
   local first, part, older = firsts[batch_key], '', ''
   if first == nil then
     first = redis.pcall('LINDEX', LISTS .. batch_key, '0')
-    if type(first) == 'table' then
+    if first and first.err then  -- a text has no such field
       -- Only this error says that somebody else's value is at the key. Any other means that nothing was done.
       if not string.find(first.err, 'WRONGTYPE', 1, true) then return redis.error_reply(first.err) end
       first = true
@@ -55,8 +55,8 @@ for i = FIRST, LAST_ARG, FIELDS do
   end
   if first ~= true then
     local takes = newest[window] and newest[window].index
-    for k = 1, #prefixes do
-      local key = prefixes[k] .. string.format('%d', place % sizes[k])
+    for k = 1, #asked, 2 do
+      local key = asked[k] .. string.format('%d', place % asked[k + 1])
       if redis.call('SISMEMBER', key, mark) == 1 then part = nil break end
       if k == takes then part = key end
     end
@@ -124,7 +124,8 @@ for i = FIRST, LAST_ARG, FIELDS do
         first_at = string.match(first, '%d,"receivedAt":(%d+),"waitMs":%d+}$', -50)
       end
       if owner and first_at and owner == whose(item) and (action == '' or action == 'send_batch') then
-        joins_at = math.min(first_at, NOW)  -- a clock that jumped back must not put it into the future
+        joins_at = first_at + 0
+        if joins_at > NOW then joins_at = NOW end  -- a clock that jumped back must not put it into the future
       else
         seen_key = nil
         if not hand_over then
@@ -157,10 +158,12 @@ for i = FIRST, LAST_ARG, FIELDS do
       take_fault()
       state = -2
     else
-      local due = action ~= '' and NOW or math.min(NOW + quiet, joins_at + max_wait)
+      local due, longest = NOW + quiet, joins_at + max_wait
+      if due > longest then due = longest end
+      if action ~= '' then due = NOW end
       if due ~= last_due then last_due, due_text = due, whole(due) end
       local reply = redis.pcall('ZADD', INDEX, due_text, batch_key)  -- first: an entry without a list harms nothing
-      if type(reply) == 'table' then fault = reply.err break end
+      if reply ~= 0 and reply ~= 1 then fault = reply.err break end
       size = redis.pcall('RPUSH', LISTS .. batch_key, item)
       if type(size) == 'table' then fault = size.err break end
       -- Last the mark: before, any error would lose the message for good.
@@ -173,8 +176,13 @@ for i = FIRST, LAST_ARG, FIELDS do
       segment.count = segment.count + 1
       if segment.is_new then part = segment.prefix .. string.format('%d', ARGV[i + 2] % segment.parts) end
       reply = redis.pcall('SADD', part, mark)
-      if type(reply) == 'table' then fault = reply.err break end
-      redis.pcall('SET', LASTS .. batch_key, WALL_TEXT, 'PX', LAST_MS)
+      if reply ~= 0 and reply ~= 1 then fault = reply.err break end
+      -- Only for people. It goes with its batch, so that a later value need not be given a longer life.
+      if first then
+        redis.pcall('SET', LASTS .. batch_key, WALL_TEXT, 'KEEPTTL')
+      else
+        redis.pcall('SET', LASTS .. batch_key, WALL_TEXT, 'PX', LAST_MS)
+      end
       if stored then stored[mark] = ARGV[i + 2] end
       if not first then
         firsts[batch_key] = item
@@ -183,7 +191,7 @@ for i = FIRST, LAST_ARG, FIELDS do
         end
       end
       local leaves = action ~= '' and 'bypass' or size >= max_size + 0 and 'size'
-      state, due_in, messages_in = 1, leaves and 0 or math.max(0, due - NOW), messages_in + 1
+      state, due_in, messages_in = 1, (leaves or due < NOW) and 0 or due - NOW, messages_in + 1
       if IS_FOLLOWED then
         redis.pcall('PUBLISH', ARGV[6], '{"event":"in","phone":' .. cjson.encode(phone) .. ',"size":' .. size ..
           ',"due_in_ms":' .. whole(due_in) .. ',"item":' .. item .. '}')

@@ -5,26 +5,26 @@
 -- The hash `ids` (KEYS[6]) has a field for each window (s): the segments, newest first, as `number:began:parts:freed`.
 -- A segment without parts only says when the one before it ended. The field `older` is the time (Unix ms) until which
 -- the sets of layout 1 are asked too.
--- Gives: FULL (ids), older_until (Unix ms), has_dead; of each segment that is asked prefixes[i] and sizes[i], how the
---        keys of its parts begin and how many they are; newest[window], the segment that takes ids: index, prefix,
+-- Gives: FULL (ids), older_until (Unix ms), has_dead; asked, two a segment that is asked: how the keys of its parts
+--        begin, and how many they are; newest[window], the segment that takes ids: index, prefix,
 --        parts, count (ids of this call), is_old, is_new; change_ids(change, …): returns what Redis refused, or nil.
 -- What each message needs is written out in `add`: to define a function costs each call as much as a short command.
 local FULL = 256
 local IDS, flat = KEYS[6], redis.call('HGETALL', KEYS[6])
-local prefixes, sizes, newest, older_until, has_dead, seldom = {}, {}, {}, 0, false, nil
+local asked, newest, older_until, has_dead, changes = {}, {}, 0, false, nil
 
 -- An id stays known when its window was changed: the segments of every window are asked.
 for i = 1, #flat, 2 do
-  local window, ended = flat[i], NOW
-  local window_ms = (tonumber(window) or 0) * 1000
-  if window == 'older' then older_until = flat[i + 1] + 0 end
+  local window, window_ms, ended = flat[i], 0, NOW
+  if window == 'older' then older_until = flat[i + 1] + 0 else window_ms = window * 1000 end
   for number, began, parts in string.gmatch(flat[i + 1], '(%d+):(%d+):(%d+):%d+') do
     local is_dead, prefix = ended + window_ms < NOW, IDS .. ':' .. window .. ':' .. number .. ':'
-    began, parts = math.min(began, NOW), parts + 0
-    local is_asked = parts > 0 and not is_dead
-    if is_asked then prefixes[#prefixes + 1], sizes[#prefixes + 1] = prefix, parts end
-    if ended == NOW and not newest[window] then
-      newest[window] = { index = is_asked and #prefixes, prefix = prefix, parts = parts, count = 0,
+    began, parts = began + 0, parts + 0
+    if began > NOW then began = NOW end  -- the clock jumped back
+    local is_asked, last = parts > 0 and not is_dead, #asked
+    if is_asked then asked[last + 1], asked[last + 2] = prefix, parts end
+    if not newest[window] then
+      newest[window] = { index = is_asked and last + 1, prefix = prefix, parts = parts, count = 0,
         is_old = began + window_ms / 2 < NOW }
     end
     ended = began
@@ -32,8 +32,8 @@ for i = 1, #flat, 2 do
   has_dead = has_dead or (window_ms > 0 and ended + window_ms < NOW)
 end
 
--- What is seldom needed is defined when it is: all segments of a window, and how one begins and ends.
-local function define_seldom()
+-- What is seldom needed is defined when it is: all segments of a window, and how a segment begins and ends.
+local function define_changes()
   local AIM, GROWTH, FREED_A_CALL, MOST_PARTS = 100, 4, 8, 4194304
   local windows = {}
   for i = 1, #flat, 2 do
@@ -123,7 +123,7 @@ local function define_seldom()
 end
 
 local function change_ids(change, ...)
-  seldom = seldom or define_seldom()
-  local ok, problem = pcall(seldom[change], ...)
+  changes = changes or define_changes()
+  local ok, problem = pcall(changes[change], ...)
   return not ok and redis.error_reply(problem) or nil
 end
