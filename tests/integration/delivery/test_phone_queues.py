@@ -264,7 +264,10 @@ async def test_retry_is_in_time_while_the_forwarder_waits_for_new_messages(
     connection: Connection, patient: Connection
 ) -> None:
     await hand_over(connection, ("7", "a"))
-    running = Running(patient, Receiver(DeliveryError("no")), PATIENT, "daemon-1")
+    gated = Gated(DeliveryError("no"))
+    running = Running(patient, gated, PATIENT, "daemon-1")
+    await until(lambda: is_blocked(connection))
+    gated.gate.set()
     await until(lambda: DeadLetters(connection, [SHARD]).count())
     running.stopping.set()
     await hand_over(connection, ("8", "b"))  # it ends the wait
