@@ -254,16 +254,19 @@ def show(runs: dict[str, list[Run]]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("kinds", nargs="*", default=KINDS, choices=(*KINDS, "receive"))
+    parser.add_argument("kinds", nargs="*", help="of list, stream, http, bullmq; all by default")
     parser.add_argument("--messages", type=int, default=10_000)
     parser.add_argument("--parallel", type=int, default=64)
     parser.add_argument("--cycles", type=int, default=1)
     parser.add_argument("--server", default="embedded", help="embedded or redis-server")
     parser.add_argument("--json", type=Path, help="write all runs there")
     options = parser.parse_args()
+    options.kinds = options.kinds or list(KINDS)
     if options.kinds == ["receive"]:
         asyncio.run(receive())
         return
+    if wrong := set(options.kinds).difference(KINDS):
+        parser.error(f"no such kind: {', '.join(sorted(wrong))}; there are {', '.join(KINDS)}")
     runs = asyncio.run(measure_all(options))
     show(runs)
     if options.json:

@@ -44,6 +44,12 @@ class Http:
         self._config = config
         self._url = URL(config.url)
         self._keys = tuple(Webhook(decode_secret(secret)) for secret in config.secrets)
+        self._fixed_headers = {
+            **config.headers,
+            "content-type": "application/json",
+            "accept-encoding": "identity",
+            "user-agent": f"rfctl/{__version__}",
+        }
         self._session: aiohttp.ClientSession | None = None
 
     async def open(self) -> None:
@@ -86,10 +92,7 @@ class Http:
     def _headers(self, id: str, body: bytes) -> dict[str, str]:  # noqa: A002 - the specification's word
         now = datetime.now(UTC)
         headers = {
-            **self._config.headers,
-            "content-type": "application/json",
-            "accept-encoding": "identity",
-            "user-agent": f"rfctl/{__version__}",
+            **self._fixed_headers,
             "webhook-id": id,
             "webhook-timestamp": str(int(now.timestamp())),
         }
@@ -133,6 +136,8 @@ async def _read_rest(content: aiohttp.StreamReader) -> bytes:
     """Read an answer's body for its text, and so that its connection can serve again; never for long."""
     body = bytearray()
     with contextlib.suppress(TimeoutError, aiohttp.ClientError):
+        if content.is_eof():  # the usual case: all of it came at once
+            return content.read_nowait(MAX_READ_BYTES)
         async with asyncio.timeout(REST_MS / 1000):
             while len(body) < MAX_READ_BYTES and (part := await content.read(MAX_READ_BYTES - len(body))):
                 body += part

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -13,9 +15,11 @@ from rfctl.delivery import RetryPolicy
 from rfctl.delivery.phone_queues import PhoneQueues
 from rfctl.model.delivery import Delivery
 from rfctl.sinks.contract import DeliveryError
-from rfctl.store import DeliveryQueue
+from rfctl.store import DeliveryQueue, replies
 from rfctl.store.connection import Connection
+from rfctl.store.dead_letters import DeadLetters
 from tests.support.forwarding import Receiver, Running, deliveries, hand_over, left, settled
+from tests.support.keys import SHARD
 from tests.support.waiting import until
 
 POLICY = RetryPolicy(retry_delays_ms=(3_600_000,) * 9, concurrency=2, max_sleep_ms=20)
@@ -220,3 +224,79 @@ async def test_retry_now_of_an_operator_includes_fixed_waits(connection: Connect
     assert await queue.retry_now() == 1250
     names, later = await queue.find_due(5000)
     assert (len(names), later) == (2500, None)
+
+
+PATIENT = RetryPolicy(retry_delays_ms=(1,), max_sleep_ms=3_600_000, lease_ms=3_600_000)
+"""No turn of a forwarder ends by itself within a test."""
+
+
+@pytest.fixture
+async def patient(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Connection]:
+    """A connection on which a forwarder waits for new messages for an hour."""
+    monkeypatch.setattr(DeliveryQueue, "block_ms", PATIENT.max_sleep_ms)
+    opened = Connection.open(replace(connection.address, timeout_ms=2 * PATIENT.max_sleep_ms))
+    await deliveries(opened).open()
+    yield opened
+    await opened.close()
+
+
+async def test_pause_that_comes_while_the_forwarder_waits_lets_nothing_start(
+    connection: Connection, patient: Connection
+) -> None:
+    receiver = Receiver()
+    running = Running(patient, receiver, PATIENT, "daemon-1")
+    await until(lambda: is_blocked(connection))
+    await connection.call("HSET", "rfctl:paused", "bot", '{"why":"lunch","at_ms":1}')
+    await hand_over(connection, ("7", "a"))
+    await until(lambda: is_blocked(connection, 0))
+    await running.stop()
+    assert receiver.got == []
+    assert (await left(connection))[0] == 0, "it is not even read"
+
+
+async def is_blocked(connection: Connection, count: int = 1) -> bool:
+    """Say whether so many clients wait for new messages."""
+    lines = replies.text(await connection.call("INFO", "clients")).splitlines()
+    return f"blocked_clients:{count}" in lines
+
+
+async def test_retry_is_in_time_while_the_forwarder_waits_for_new_messages(
+    connection: Connection, patient: Connection
+) -> None:
+    await hand_over(connection, ("7", "a"))
+    gated = Gated(DeliveryError("no"))
+    running = Running(patient, gated, PATIENT, "daemon-1")
+    await until(lambda: is_blocked(connection))
+    gated.gate.set()
+    await until(lambda: DeadLetters(connection, [SHARD]).count())
+    running.stopping.set()
+    await hand_over(connection, ("8", "b"))  # it ends the wait
+    await running.stop()
+    [letter] = await DeadLetters(connection, [SHARD]).list_newest()
+    assert letter.entry.merged.text == "a"
+
+
+async def test_many_failing_phones_are_put_back_and_fetched_side_by_side(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each call waits for the other phone's: in turn they would wait for ever."""
+    for verb in ("schedule_retry", "fetch_within"):
+        monkeypatch.setattr(DeliveryQueue, verb, meet(getattr(DeliveryQueue, verb), 2))
+    picky = Picky(a=DeliveryError("no"), b=DeliveryError("no"))
+    await hand_over(connection, ("a", "1"), ("b", "2"))
+    running = Running(connection, picky, replace(POLICY, retry_delays_ms=(0,)), "daemon-1")
+    await until(lambda: DeadLetters(connection, [SHARD]).count())
+    await until(lambda: settled(connection))
+    await running.stop()
+    assert picky.attempts == {"a": 2, "b": 2}
+
+
+def meet(call: Any, count: int) -> Any:
+    """Return the call such that so many of them begin before any of them goes on."""
+    barrier = asyncio.Barrier(count)
+
+    async def meeting(*args: Any, **more: Any) -> Any:
+        await barrier.wait()
+        return await call(*args, **more)
+
+    return meeting

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from rfctl.errors import CredentialsRefusedError, KeyTakenError, ReplyError
+from rfctl.model.closed_sets import RedisType
 from rfctl.model.delivery import MAX_VALUES, RedisWrite
+from rfctl.store import SinkPausedError, replies
 from rfctl.store.address import RedisAddress
 from rfctl.store.connection import Connection
 from rfctl.store.dead_letters import DeadLetters
@@ -101,6 +104,126 @@ async def test_dead_letter_is_sent_again_or_stays(
     assert await DeadLetters(poor, [SHARD]).retry(letter)
     assert await room.count() == 0
     assert (await deliveries(connection).fetch(entry.id, "7")).merged.text == "a"
+
+
+# --- several messages in a call
+
+
+async def write_together(
+    queue: DeliveryQueue, entries: list[StreamEntry], *keys: str, kind: RedisType = "list"
+) -> list[str | BaseException]:
+    """Write each of these at the same moment, the number behind its phone as its value."""
+    writes = [
+        RedisWrite(kind, key, ["n", entry.phone][kind == "list" :])
+        for entry, key in zip(entries, keys, strict=True)
+    ]
+    return await asyncio.gather(
+        *(queue.write_and_acknowledge(entry, write) for entry, write in zip(entries, writes, strict=True)),
+        return_exceptions=True,
+    )
+
+
+@pytest.mark.parametrize("kind", ["list", "stream"])
+async def test_wrong_key_of_a_message_holds_up_no_other_of_its_call(
+    connection: Connection, kind: RedisType
+) -> None:
+    entries = await read_one(connection, ("7", "a"), ("8", "b"), ("9", "c"))
+    await connection.call("SET", "taken", "x")
+    queue = deliveries(connection)
+    await connection.load_scripts()  # a call that finds no script is made twice
+    before = await count_calls(connection)
+    first, taken, last = await write_together(queue, entries, "inbox", "taken", "inbox", kind=kind)
+    assert (first, last) == ("", "")
+    assert isinstance(taken, KeyTakenError)
+    assert "taken is a string" in taken.fact
+    assert await count_calls(connection) - before == 1
+    assert await connection.call("LLEN" if kind == "list" else "XLEN", "inbox") == 2
+    assert await connection.call("GET", "taken") == b"x"
+    assert (await left(connection))[0] == 1, "what was not written is not acknowledged"
+    await connection.call("DEL", "taken")
+    for _ in range(2):  # the second is a call whose first answer was lost
+        assert await write_together(queue, entries, "inbox", "taken", "inbox", kind=kind) == ["", "", ""]
+    assert await connection.call("LLEN" if kind == "list" else "XLEN", "inbox") == 2
+    assert (await left(connection))[0] == 0
+    totals = await connection.call("HGET", SHARD.totals, "sink:bot:delivered")
+    assert int(totals) == 3
+
+
+async def count_calls(connection: Connection) -> int:
+    """Return how many scripts the server has run by their hash."""
+    lines = replies.text(await connection.call("INFO", "commandstats")).splitlines()
+    return next(
+        (
+            int(line.partition("calls=")[2].partition(",")[0])
+            for line in lines
+            if line.startswith("cmdstat_evalsha:")
+        ),
+        0,
+    )
+
+
+async def test_key_that_is_denied_to_a_message_holds_up_no_other_of_its_call(
+    connection: Connection, poor: Connection
+) -> None:
+    entries = await read_one(connection, ("7", "a"), ("8", "b"), ("9", "c"))
+    await connection.call("ACL", "SETUSER", "poor", "resetkeys", "~rfctl:*", "~inbox")
+    first, denied, last = await write_together(deliveries(poor), entries, "inbox", "denied", "inbox")
+    assert (first, last) == ("", "")
+    assert isinstance(denied, CredentialsRefusedError)
+    assert await connection.call("LRANGE", "inbox", 0, -1) == [b"7", b"9"]
+    assert (await left(connection))[0] == 1
+
+
+async def test_messages_are_acknowledged_together_and_each_gets_its_follower(connection: Connection) -> None:
+    entries = await read_one(connection, ("7", "a"), ("8", "b"), ("9", "c"), ("8", "d"))
+    queue = deliveries(connection)
+    await queue.schedule_retry("8", [entries[1].id, entries[3].id], wait_ms=0)
+    await connection.load_scripts()  # a call that finds no script is made twice
+    before = await count_calls(connection)
+    followers = await asyncio.gather(*(queue.acknowledge(each.batch_key, each.id) for each in entries[:3]))
+    assert followers == ["", entries[3].id, ""]
+    assert await count_calls(connection) - before == 1
+    assert (await left(connection))[:2] == (1, 1)
+    assert int(await connection.call("HGET", SHARD.totals, "sink:bot:delivered")) == 3
+
+
+async def test_many_large_writes_at_once_go_in_short_calls(connection: Connection) -> None:
+    entries = await read_one(connection, *((f"{n}", "x") for n in range(10)))
+    queue = deliveries(connection)
+    writes = [RedisWrite("list", "inbox", [entry.phone + "x" * 100_000]) for entry in entries]
+    await connection.load_scripts()  # a call that finds no script is made twice
+    before = await count_calls(connection)
+    await asyncio.gather(*map(queue.write_and_acknowledge, entries, writes))
+    assert await count_calls(connection) - before == 5, "two a call"
+    assert await connection.call("LLEN", "inbox") == 10
+
+
+async def test_waiting_message_is_read_only_if_there_is_room_for_it(connection: Connection) -> None:
+    [entry] = await read_one(connection, ("7", "x" * 1000))
+    queue = deliveries(connection)
+    assert await queue.fetch_within(1000, entry.id, "7") is None
+    fetched = await queue.fetch_within(5000, entry.id, "7")
+    assert fetched is not None
+    assert fetched.fields == entry.fields
+    await connection.call("XDEL", SHARD.out, entry.id)
+    assert (await queue.fetch(entry.id, "7")).fields is None
+
+
+async def test_paused_sink_reads_nothing(connection: Connection) -> None:
+    [first] = await read_one(connection)
+    queue = deliveries(connection)
+    await hand_over(connection, ("8", "b"))
+    await PausedSinks(connection, SHARD).pause("bot", "lunch")
+    with pytest.raises(SinkPausedError, match="sink bot is paused"):
+        await queue.read_new(10, 1, "test")
+    with pytest.raises(SinkPausedError, match="sink bot is paused"):
+        await queue.read_unacknowledged("0-0", 10, "test")
+    await PausedSinks(connection, SHARD).resume("bot")
+    assert await queue.read_unacknowledged("0-0", 10, "test") == [first]
+    assert len(await queue.read_new(10, 1, "test") or []) == 1
+
+
+# --- what only watches, and keys of another kind
 
 
 async def test_counters_fail_no_delivery(connection: Connection, poor: Connection) -> None:

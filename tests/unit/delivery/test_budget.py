@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from rfctl.delivery.budget import ByteBudget
+from rfctl.delivery.budget import SMALL_BYTES, ByteBudget
 
 
 async def let_others_run() -> None:
@@ -42,3 +42,19 @@ def test_listener_hears_of_everything_that_is_given_back() -> None:
     budget.give_back(10)
     budget.give_back(20)
     assert heard == [20, 0]
+
+
+async def test_small_messages_are_read_side_by_side_as_long_as_there_is_room() -> None:
+    budget, inside, go_on = ByteBudget(2 * SMALL_BYTES), [], asyncio.Event()
+
+    async def read(number: int) -> None:
+        async with budget.reserving():
+            inside.append(number)
+            await go_on.wait()
+
+    reads = [asyncio.create_task(read(number)) for number in range(4)]
+    await let_others_run()
+    assert (inside, budget.bytes) == ([0, 1], 2 * SMALL_BYTES)
+    go_on.set()
+    await asyncio.gather(*reads)
+    assert (inside, budget.bytes) == ([0, 1, 2, 3], 0)

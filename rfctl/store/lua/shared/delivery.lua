@@ -20,6 +20,9 @@ redis.call('ZREM', RETRY, '')
 redis.call('HDEL', ATTEMPTS, '')
 redis.call('HDEL', BODIES, '')
 
+-- Most of the time nothing of the sink waits: then there is nothing to take off or to find in these keys.
+local IS_ANY_LEFT = redis.call('EXISTS', WAITING, RETRY, ATTEMPTS, BODIES) > 0
+
 -- A wait that is fixed is not shortened when the receiver is back: the receiver asked for it, or the message itself
 -- is at fault. It is marked in its score, by half a millisecond.
 local FIXED = '.5'
@@ -49,6 +52,7 @@ end
 
 -- The first that waits for this batch key, or ''; a batch key for which nothing waits leaves `retry`.
 local function next_of(batch_key)
+  if not IS_ANY_LEFT then return '' end
   local first = first_of(batch_key)
   if not first then redis.call('ZREM', RETRY, batch_key) end
   return first or ''
@@ -61,6 +65,7 @@ end
 
 -- Take one message off, last of all that is written for it; says whether it was still to be delivered.
 local function take(batch_key, id)
+  if not IS_ANY_LEFT then return redis.call('XACK', STREAM, GROUP, id) > 0 end
   redis.call('ZREM', WAITING, batch_key .. '\0' .. padded(id))
   redis.call('HDEL', ATTEMPTS, id)
   local sent_again = redis.call('HDEL', BODIES, id)
