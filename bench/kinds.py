@@ -7,7 +7,6 @@ are signed before the run. Each kind takes its turn in each cycle on a daemon an
 from __future__ import annotations
 
 import argparse
-import functools
 import json
 import tempfile
 import time
@@ -16,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode
 
-from bench.contenders import count_messages_of_rfctl, open_server, serve_rfctl
+from bench.contender import Running
+from bench.contenders import open_server, serve_rfctl
 from bench.cpu import read_cpu_s
 from bench.duel import build_row, find_wrong_answers, read_settled
 from bench.errors import BenchError
@@ -141,16 +141,16 @@ def _build_all(
 
 
 def measure_kind(
-    kind: Kind, url: str, pids: list[int], server: RedisServer, seconds: float, folder: Path, results: Results
+    kind: Kind, live: Running, server: RedisServer, seconds: float, folder: Path, results: Results
 ) -> None:
     """Measure a kind once, and keep its row and what was wrong."""
     assert server.process is not None
-    with server.client() as client:
-        before = read_settled(count_messages_of_rfctl, client)
-        cpu, redis_cpu = read_cpu_s(pids), read_cpu_s([server.process.pid])
-        load = send_kind(kind, url, seconds, folder)
-        cpu, redis_cpu = read_cpu_s(pids) - cpu, read_cpu_s([server.process.pid]) - redis_cpu
-        stored = read_settled(count_messages_of_rfctl, client) - before
+    assert live.count_stored is not None
+    before = read_settled(live.count_stored)
+    cpu, redis_cpu = read_cpu_s(live.pids), read_cpu_s([server.process.pid])
+    load = send_kind(kind, live.url, seconds, folder)
+    cpu, redis_cpu = read_cpu_s(live.pids) - cpu, read_cpu_s([server.process.pid]) - redis_cpu
+    stored = read_settled(live.count_stored) - before
     problems = find_wrong_answers(load, stored, CONNECTIONS, kind.each)
     results.problems += [f"{kind.name}: {problem}" for problem in problems]
     row = build_row(kind.name, load, CONNECTIONS, cpu, redis_cpu, kind.each)
@@ -163,13 +163,10 @@ def run_kinds(options: argparse.Namespace, folder: Path, results: Results) -> No
     (folder / "home").mkdir()
     try:
         with serve_rfctl(folder / "home", server, **VARIABLES) as live:
-            measure = functools.partial(
-                measure_kind, url=live.url, pids=live.pids, server=server, folder=folder
-            )
             run_wrk(live.url, 16, 1, prefix=f"warm-{time.time_ns():x}")
             for _ in range(options.cycles):
                 for kind in KINDS:
-                    measure(kind, seconds=options.seconds, results=results)
+                    measure_kind(kind, live, server, options.seconds, folder, results)
     finally:
         server.stop()
 

@@ -21,14 +21,14 @@ from bench.machine import describe_machine
 from bench.peers.receiver import Tally
 from bench.piped import EARLIEST, LATEST, pack, widen_bounds
 from bench.report import build_page
-from bench.results import Results, format_number, format_table, take_medians
+from bench.results import Results, Row, format_number, format_table, take_medians
 
 DONE = '{"requests":10,"duration_us":2000000,"p50_us":1,"p99_us":2,"max_us":3,"status":1,"failed":2}'
 LOAD = Load(requests=100, seconds=1, p50_us=1, p99_us=2, max_us=3, wrong=0, cpu_s=0.5)
 
 
 def test_medians_are_of_the_rows_with_the_same_texts() -> None:
-    rows = [
+    rows: list[Row] = [
         {"who": "a", "rate": 1},
         {"who": "b", "rate": 9},
         {"who": "a", "rate": 100},
@@ -87,6 +87,14 @@ def test_lost_or_doubled_message_is_a_wrong_answer(stored: int) -> None:
 def test_request_without_a_2xx_is_a_wrong_answer() -> None:
     assert find_wrong_answers(replace(LOAD, wrong=3), 97, 64) == ["3 of 100 requests got no 2xx"]
     assert find_wrong_answers(replace(LOAD, requests=0), 0, 64) == ["no request was answered"]
+
+
+def test_contender_may_refuse_and_still_loses_nothing() -> None:
+    load = replace(LOAD, wrong=40)
+    assert find_wrong_answers(load, 60, 64, may_refuse=True) == []
+    assert find_wrong_answers(load, 59, 64, may_refuse=True) == [
+        "60 messages were acknowledged, and 59 stored"
+    ]
 
 
 def test_messages_of_a_request_are_counted() -> None:
