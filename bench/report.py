@@ -27,6 +27,7 @@ TITLES = {
     "forward": "Delivering",
     "grow": "Many pending batches",
     "cli": "Start-up of commands",
+    "idle": "A daemon without work",
 }
 RIVALS, PIPED = ("Express + script", "Fastify + script"), "add piped, 1 a call"
 HEAD = """\
