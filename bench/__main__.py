@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import signal
 import sys
 from pathlib import Path
 
@@ -18,6 +19,7 @@ PROGRAMS = {
     "grow": "grow",
     "forward": "forward",
     "cli": "cli",
+    "idle": "idle",
     "instructions": "instructions",
     "report": "report",
     "ingest": "ingest",
@@ -53,6 +55,8 @@ def main() -> int:
         problem = f"there is no program {name}\n" if name else ""
         print(problem + list_programs(), file=sys.stderr)
         return 2
+    # A program that is stopped ends what it has started, and leaves no file.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     sys.argv = [f"python -m bench {name}", *arguments]
     try:
         return int(importlib.import_module(f"bench.{PROGRAMS[name]}").main() or 0)

@@ -6,18 +6,18 @@ Each has a Redis of its own with an append-only file that is synced before each 
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import redis
 
 from bench.callgrind import ROOT
-from bench.errors import BenchError
+from bench.contender import Contender, Count, MissingContenderError, Running, Start, answers
+from bench.hookspool import serve_hookspool
 from rfctl.sources.generic.node_form import BATCHED
 from tests.support.processes import Daemon, Process, environment
 from tests.support.servers import RedisServer, pick_port
@@ -31,31 +31,6 @@ for _, phone in ipairs(redis.call('ZRANGE', 'due', 0, -1)) do count = count + re
 return count + redis.call('XLEN', 'out') * 10
 """
 """What the peers that we wrote have stored: pending messages, and batches of ten that have left."""
-
-
-class MissingContenderError(BenchError):
-    """A contender cannot run here; the text says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Running:
-    """A contender that serves: where, and in which processes."""
-
-    url: str
-    pids: list[int]
-
-
-Start = Callable[[Path, RedisServer], contextlib.AbstractContextManager[Running]]
-Count = Callable[[redis.Redis], int]
-
-
-@dataclass(frozen=True, slots=True)
-class Contender:
-    """One contender. `count_stored` says how many messages its Redis has; None for one that stores nothing."""
-
-    name: str
-    start: Start
-    count_stored: Count | None
 
 
 def open_server() -> RedisServer:
@@ -75,14 +50,14 @@ def serve_rfctl(folder: Path, server: RedisServer, **variables: str) -> Iterator
     }  # fmt: skip
     daemon = Daemon(folder, **(own | variables))
     try:
-        yield Running(daemon.url + BATCHED, [daemon.pid])
+        with server.client() as client:
+            yield Running(daemon.url + BATCHED, [daemon.pid], lambda: _count_messages_of_rfctl(client))
         daemon.end()
     finally:
         daemon.kill()
 
 
-def count_messages_of_rfctl(client: redis.Redis) -> int:
-    """Return how many messages rfctl has stored so far, by its own counter."""
+def _count_messages_of_rfctl(client: redis.Redis) -> int:
     return int(str(client.hget("rfctl:totals", "messages_in") or 0))
 
 
@@ -102,14 +77,16 @@ def install_peers() -> None:
         raise MissingContenderError(f"npm ci failed: {done.stderr.strip()[-300:]}")
 
 
-def _serve_node(kind: str) -> Start:
+def _serve_node(kind: str, count: Count) -> Start:
     @contextlib.contextmanager
     def serve(folder: Path, server: RedisServer) -> Iterator[Running]:
         install_peers()
         command = ["node", str(PEERS / "intake.mjs"), kind, str(server.port)]
-        with Process(command, environment(folder, NODE_ENV="production")) as process:
+        variables = environment(folder, NODE_ENV="production")
+        with Process(command, variables) as process, server.client() as client:
             line = process.stdout.wait_for(lambda text: text.startswith("listening "), START_S)
-            yield Running(f"http://127.0.0.1:{int(line.split()[1])}{BATCHED}", [process.pid])
+            url = f"http://127.0.0.1:{int(line.split()[1])}{BATCHED}"
+            yield Running(url, [process.pid], lambda: count(client))
 
     return serve
 
@@ -123,18 +100,8 @@ def _serve_empty(folder: Path, _server: RedisServer) -> Iterator[Running]:
     ]  # fmt: skip
     with Process(command, environment(folder, PYTHONPATH=str(ROOT))) as process:
         url = f"http://127.0.0.1:{port}{BATCHED}"
-        wait_until(lambda: _answers(url), START_S)
+        wait_until(lambda: answers(url, b"{}"), START_S)
         yield Running(url, [process.pid])
-
-
-def _answers(url: str) -> bool:
-    done = subprocess.run(
-        ["curl", "--silent", "--fail", "--data", "{}", url],
-        capture_output=True,
-        check=False,
-        env={**os.environ, "no_proxy": "*"},
-    )
-    return done.returncode == 0
 
 
 def _count_of_scripts(client: redis.Redis) -> int:
@@ -146,12 +113,14 @@ def _count_jobs(client: redis.Redis) -> int:
 
 
 CONTENDERS = [
-    Contender("rfctl", serve_rfctl, count_messages_of_rfctl),
-    Contender("Express + script", _serve_node("express-script"), _count_of_scripts),
-    Contender("Fastify + script", _serve_node("fastify-script"), _count_of_scripts),
-    Contender("Express, command by command", _serve_node("express-commands"), _count_of_scripts),
-    Contender("Express + BullMQ add", _serve_node("bullmq"), _count_jobs),
-    Contender("uvicorn's empty answer", _serve_empty, None),
+    Contender("rfctl", serve_rfctl),
+    Contender("Express + script", _serve_node("express-script", _count_of_scripts)),
+    Contender("Fastify + script", _serve_node("fastify-script", _count_of_scripts)),
+    Contender("Express, command by command", _serve_node("express-commands", _count_of_scripts)),
+    Contender("Express + BullMQ add", _serve_node("bullmq", _count_jobs)),
+    Contender("uvicorn's empty answer", _serve_empty),
+    Contender("hookspool", partial(serve_hookspool, tuned=False), refuses=True),
+    Contender("hookspool, tuned", partial(serve_hookspool, tuned=True), refuses=True),
 ]
 
 

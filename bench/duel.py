@@ -16,9 +16,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-import redis
-
-from bench.contenders import CONTENDERS, Contender, Running, open_server, running
+from bench.contender import Contender, Running
+from bench.contenders import CONTENDERS, open_server, running
 from bench.cpu import read_cpu_s
 from bench.errors import BenchError
 from bench.load import Load, run_wrk
@@ -31,17 +30,16 @@ CONNECTIONS = (64, 256, 1)
 A_CALL = (1, 50)
 PIPED_MESSAGES, PIPED_PHONES, ON_WIRE = 5_000, 500, 64
 WARM_UP_S, SETTLING_S = 1, 10
-ALL = CONTENDERS
 NOTE = (
     "One message a request. Server, Redis and generator are the CPU time of each, µs a message. Latencies are those of whole "
     "requests, ms."
 )
 
 
-def read_settled(count_stored: Callable[[redis.Redis], int], client: redis.Redis) -> int:
+def read_settled(count_stored: Callable[[], int]) -> int:
     """Return how many messages are stored, once those that were on their way at the end of a load have come."""
     before, deadline = -1, time.monotonic() + SETTLING_S
-    while (stored := count_stored(client)) != before and time.monotonic() < deadline:
+    while (stored := count_stored()) != before and time.monotonic() < deadline:
         before = stored
         time.sleep(0.2)
     return stored
@@ -57,26 +55,27 @@ def measure_turn(
 ) -> None:
     """Load a contender for some seconds, and keep its row; what does not add up is kept as a problem."""
     redis_pid = server.process.pid if server.process is not None else 0
-    with server.client() as client:
-        before = read_settled(contender.count_stored, client) if contender.count_stored else 0
-        cpu, redis_cpu = read_cpu_s(live.pids), read_cpu_s([redis_pid])
-        load = run_wrk(live.url, connections, seconds, prefix=f"{time.time_ns():x}")
-        cpu, redis_cpu = read_cpu_s(live.pids) - cpu, read_cpu_s([redis_pid]) - redis_cpu
-        stored = read_settled(contender.count_stored, client) - before if contender.count_stored else None
-    where = f"{contender.name}, {connections} connections"
-    results.problems += [f"{where}: {problem}" for problem in find_wrong_answers(load, stored, connections)]
+    before = read_settled(live.count_stored) if live.count_stored else 0
+    cpu, redis_cpu = read_cpu_s(live.pids), read_cpu_s([redis_pid])
+    load = run_wrk(live.url, connections, seconds, prefix=f"{time.time_ns():x}", header=live.header)
+    cpu, redis_cpu = read_cpu_s(live.pids) - cpu, read_cpu_s([redis_pid]) - redis_cpu
+    stored = read_settled(live.count_stored) - before if live.count_stored else None
+    problems = find_wrong_answers(load, stored, connections, may_refuse=contender.refuses)
+    results.problems += [f"{contender.name}, {connections} connections: {problem}" for problem in problems]
     results.add(build_row(contender.name, load, connections, cpu, redis_cpu))
 
 
-def find_wrong_answers(load: Load, stored: int | None, connections: int, each: int = 1) -> list[str]:
+def find_wrong_answers(
+    load: Load, stored: int | None, connections: int, each: int = 1, *, may_refuse: bool = False
+) -> list[str]:
     """Return what is wrong with a turn. `stored` messages came of it, or None where nothing is stored.
 
     What was on its way at the end may be stored without an answer.
     """
     problems = []
-    if load.wrong:
+    if load.wrong and not may_refuse:
         problems.append(f"{load.wrong} of {load.requests} requests got no 2xx")
-    if not load.requests:
+    if not load.requests and not may_refuse:
         problems.append("no request was answered")
     messages = load.acknowledged * each
     if stored is not None and not messages <= stored <= (load.requests + connections) * each:
@@ -88,7 +87,7 @@ def build_row(
     name: str, load: Load, connections: int, cpu_s: float, redis_cpu_s: float, each: int = 1
 ) -> Row:
     """Return the figures of a turn."""
-    messages = max(1, load.requests * each)
+    messages = max(1, load.acknowledged * each)
     return {
         "contender": name, "connections": str(connections), "messages/s": messages / load.seconds,
         "p50 ms": load.p50_us / 1000, "p99 ms": load.p99_us / 1000, "server µs": cpu_s / messages * 1e6,
@@ -135,10 +134,10 @@ class PipedAdd:
 def choose(names: Sequence[str] | None) -> list[Contender]:
     """Return the contenders whose names begin so, or all."""
     if not names:
-        return ALL
+        return CONTENDERS
     return [
         contender
-        for contender in ALL
+        for contender in CONTENDERS
         if contender.name.lower().startswith(tuple(name.lower() for name in names))
     ]
 
@@ -154,8 +153,8 @@ def run_duel(options: argparse.Namespace, folder: Path, results: Results) -> Non
     limits = [PipedAdd(a_call) for a_call in A_CALL] if options.limits else []
     try:
         with running(choose(options.only), folder, print) as live:
-            for contender, where, _ in live.values():
-                run_wrk(where.url, 16, WARM_UP_S, prefix=f"warm-{contender.name[:3]}{time.time_ns():x}")
+            for _, where, _ in live.values():
+                run_wrk(where.url, 16, WARM_UP_S, prefix=f"w{time.time_ns():x}", header=where.header)
             for cycle in range(options.cycles):
                 for connections in options.connections:
                     for name in rotate(list(live), cycle):

@@ -1,13 +1,12 @@
 """What the kinds of requests cost the daemon, beside the generic one: python -m bench kinds
 
-WhatsApp Cloud with 1 and 10 messages a request, Telegram, Twilio, and fifty messages in a generic request. The requests
-are signed before the run. Each kind takes its turn in each cycle on a daemon and a Redis that all of them share.
+WhatsApp Cloud with 1 and 10 messages a request, Telegram, Twilio, and fifty messages in a generic request. Beside them is
+the script `add`, piped with fifty messages a call. The requests are signed before the run. Each kind takes its turn in each cycle on a daemon and a Redis that all of them share.
 """
 
 from __future__ import annotations
 
 import argparse
-import functools
 import json
 import tempfile
 import time
@@ -16,9 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode
 
-from bench.contenders import count_messages_of_rfctl, open_server, serve_rfctl
+from bench.contender import Running
+from bench.contenders import open_server, serve_rfctl
 from bench.cpu import read_cpu_s
-from bench.duel import build_row, find_wrong_answers, read_settled
+from bench.duel import PipedAdd, build_row, find_wrong_answers, read_settled
 from bench.errors import BenchError
 from bench.load import Load, run_wrk, write_requests
 from bench.options import build_parser
@@ -36,6 +36,7 @@ VARIABLES = {
     "RFCTL_SOURCES__SMS__TYPE": "twilio", "RFCTL_SOURCES__SMS__SECRETS": f'["{SECRET}"]',
     "RFCTL_SOURCES__SMS__PUBLIC_URL": PUBLIC_URL,
 }  # fmt: skip
+MANY = 50
 Post = tuple[str, Mapping[str, str], bytes]
 
 
@@ -108,13 +109,13 @@ class Kind:
 
 KINDS = [
     Kind("generic", 1),
-    Kind("generic, messages:[50]", 50),
+    Kind(f"generic, messages:[{MANY}]", MANY),
     Kind("WhatsApp Cloud", 1, build_whatsapp),
     Kind("WhatsApp Cloud, 10 a request", 10, build_whatsapp, 6_000),
     Kind("Telegram", 1, build_telegram),
     Kind("Twilio", 1, build_twilio),
 ]
-NOTE = "64 connections. Messages a second and µs a message, for each kind of request."
+NOTE = "Messages a second and µs a message, for each kind of request. The script add, piped, is the limit of Redis."
 CONNECTIONS = 64
 
 
@@ -141,16 +142,16 @@ def _build_all(
 
 
 def measure_kind(
-    kind: Kind, url: str, pids: list[int], server: RedisServer, seconds: float, folder: Path, results: Results
+    kind: Kind, live: Running, server: RedisServer, seconds: float, folder: Path, results: Results
 ) -> None:
     """Measure a kind once, and keep its row and what was wrong."""
     assert server.process is not None
-    with server.client() as client:
-        before = read_settled(count_messages_of_rfctl, client)
-        cpu, redis_cpu = read_cpu_s(pids), read_cpu_s([server.process.pid])
-        load = send_kind(kind, url, seconds, folder)
-        cpu, redis_cpu = read_cpu_s(pids) - cpu, read_cpu_s([server.process.pid]) - redis_cpu
-        stored = read_settled(count_messages_of_rfctl, client) - before
+    assert live.count_stored is not None
+    before = read_settled(live.count_stored)
+    cpu, redis_cpu = read_cpu_s(live.pids), read_cpu_s([server.process.pid])
+    load = send_kind(kind, live.url, seconds, folder)
+    cpu, redis_cpu = read_cpu_s(live.pids) - cpu, read_cpu_s([server.process.pid]) - redis_cpu
+    stored = read_settled(live.count_stored) - before
     problems = find_wrong_answers(load, stored, CONNECTIONS, kind.each)
     results.problems += [f"{kind.name}: {problem}" for problem in problems]
     row = build_row(kind.name, load, CONNECTIONS, cpu, redis_cpu, kind.each)
@@ -159,18 +160,18 @@ def measure_kind(
 
 def run_kinds(options: argparse.Namespace, folder: Path, results: Results) -> None:
     """Measure all kinds in turns."""
-    server = open_server()
+    server, limit = open_server(), PipedAdd(MANY)
     (folder / "home").mkdir()
     try:
         with serve_rfctl(folder / "home", server, **VARIABLES) as live:
-            measure = functools.partial(
-                measure_kind, url=live.url, pids=live.pids, server=server, folder=folder
-            )
             run_wrk(live.url, 16, 1, prefix=f"warm-{time.time_ns():x}")
             for _ in range(options.cycles):
                 for kind in KINDS:
-                    measure(kind, seconds=options.seconds, results=results)
+                    measure_kind(kind, live, server, options.seconds, folder, results)
+                rate, cpu = limit.measure(options.seconds)
+                results.add({"kind": limit.name, "connections": "1", "messages/s": rate, "Redis µs": cpu})
     finally:
+        limit.close()
         server.stop()
 
 

@@ -27,8 +27,9 @@ TITLES = {
     "forward": "Delivering",
     "grow": "Many pending batches",
     "cli": "Start-up of commands",
+    "idle": "A daemon without work",
 }
-RIVALS = ("Express + script", "Fastify + script")
+RIVALS, PIPED = ("Express + script", "Fastify + script"), "add piped, 1 a call"
 HEAD = """\
 # Performance
 
@@ -64,10 +65,11 @@ def build_page(results: Mapping[str, Mapping[str, Any]], kept: Mapping[str, Kept
 def build_part(title: str, content: Mapping[str, Any]) -> list[str]:
     """Return the part of one program."""
     options = ", ".join(f"{name} {value:,g}" for name, value in content["options"].items())
+    rows = add_ratio(content["medians"]) if content["program"] == "kinds" else content["medians"]
     part = [
         f"## {title}",
         f"{content['note']} Measured on {content['at']} with {options}.",
-        build_table(content["medians"]),
+        build_table(rows),
     ]
     if content["program"] == "duel":
         part += ["Messages a second, divided:", build_table(build_ratios(content["medians"]))]
@@ -77,19 +79,21 @@ def build_part(title: str, content: Mapping[str, Any]) -> list[str]:
 
 
 def build_ratios(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return rfctl's rates divided by those of its rivals, a row for each number of connections."""
+    """Return rfctl's rates divided by those of its rivals and by the piped script, a row for each number of connections."""
     rates = {(row["contender"], row["connections"]): row["messages/s"] for row in rows}
+    piped = rates.get((PIPED, "1"))
     ratios = []
-    for name, connections in rates:
+    for (name, connections), rate in rates.items():
         if name == "rfctl":
-            row = {"connections": connections}
-            row |= {
-                f"rfctl ÷ {rival}": rates[name, connections] / rates[rival, connections]
-                for rival in RIVALS
-                if rates.get((rival, connections))
-            }
-            ratios.append(row)
+            others = {rival: rates.get((rival, connections)) for rival in RIVALS} | {PIPED: piped}
+            row = {f"rfctl ÷ {other}": rate / value for other, value in others.items() if value}
+            ratios.append({"connections": connections, **row})
     return ratios
+
+
+def add_ratio(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rows of kinds, each with its rate divided by that of the first, the generic one."""
+    return [{**row, "÷ generic": row["messages/s"] / rows[0]["messages/s"]} for row in rows]
 
 
 def build_counts(kept: Mapping[str, Kept]) -> list[dict[str, Any]]:

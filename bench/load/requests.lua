@@ -1,15 +1,17 @@
 -- For wrk: a POST with a new id each time, or the requests of a file.
--- Arguments  form | first part of the ids or the file | phones | messages a request | ms between two requests of a connection
+-- Arguments  form | first part of the ids or the file | phones | messages a request | ms between two requests of a connection |
+--            a line of the header, or nothing
 -- Forms  generic: one message    bulk: messages:[…]    steady: a phone sends all of its messages, then the next one
 --        file: requests that are ready, each behind a line with its length
 -- At its end it says what happened, as one line of JSON. More requests than the file has are an error.
-local form, prefix, phones, each, delay_ms
+local form, prefix, phones, each, delay_ms, header
 local number, ready, place = 0, {}, 0
-local path = '/webhook/whatsapp/batched'
 
 function init(args)
   form, prefix, phones = args[1], args[2], tonumber(args[3])
   each, delay_ms = tonumber(args[4]), tonumber(args[5])
+  header = 'POST ' .. wrk.path .. ' HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n' ..
+    (args[6] and args[6] .. '\r\n' or '') .. 'Content-Length: '
   if delay_ms > 0 then delay = function() return delay_ms end end
   if form == 'file' then
     local file = assert(io.open(prefix, 'rb'))
@@ -38,8 +40,7 @@ function request()
     return ready[place] or ready[#ready]
   end
   local content = body()
-  return 'POST ' .. path .. ' HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ' ..
-    #content .. '\r\n\r\n' .. content
+  return header .. #content .. '\r\n\r\n' .. content
 end
 
 function done(summary, latency)

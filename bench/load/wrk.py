@@ -39,12 +39,13 @@ class Load:
 
 def run_wrk(
     url: str, connections: int, seconds: float, *, form: str = "generic", prefix: str = "m", phones: int = PHONES,
-    messages: int = 1, delay_ms: float = 0,
+    messages: int = 1, delay_ms: float = 0, header: str = "",
 ) -> Load:  # fmt: skip
     """Load a URL from so many connections. `form` and the rest are in requests.lua. Raises LoadError."""
     command = [
         "wrk", "--threads", "1", "--connections", str(connections), "--duration", f"{max(1, round(seconds))}s",
         "--timeout", "10s", "--script", str(SCRIPT), url, "--", form, prefix, str(phones), str(messages), str(delay_ms),
+        *([header] if header else []),
     ]  # fmt: skip
     try:
         process = subprocess.Popen(
