@@ -6,11 +6,13 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from redis import exceptions as rx
 from redis.asyncio import Connection
 
+from rfctl.store.connection import _ANONYMOUS
 from rfctl.store.pipe import Pipe
 from tests.support.scripted_redis import Respond, ScriptedRedis, bulk
 from tests.support.waiting import PATIENCE_S, until
@@ -29,7 +31,7 @@ async def piping(
     respond: Respond, timeout_s: float = PATIENCE_S
 ) -> AsyncIterator[tuple[Pipe, ScriptedRedis]]:
     async with ScriptedRedis(respond) as server:
-        pipe = Pipe(lambda: Connection(port=server.port, protocol=2, driver_info=None), timeout_s)
+        pipe = Pipe(lambda: Connection(port=server.port, protocol=2, **_ANONYMOUS), timeout_s)
         try:
             yield pipe, server
         finally:
@@ -53,23 +55,32 @@ async def test_each_call_gets_its_own_answer_and_none_waits_for_another() -> Non
         assert len(server.writers) == 1
 
 
+class NotingTransport:
+    """Counts the writes of a transport."""
+
+    def __init__(self, transport: asyncio.Transport | asyncio.WriteTransport) -> None:
+        self._transport = transport
+        self.writes = 0
+
+    def write(self, data: bytes) -> None:
+        self.writes += 1
+        self._transport.write(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
 async def test_calls_of_one_turn_leave_together() -> None:
     async with piping(echo) as (pipe, _):
         await pipe.execute("GET", "first")
         line = pipe._line
         assert line is not None
-        written: list[bytes] = []
-        write = line._transport.write
-
-        def note(data: bytes | bytearray | memoryview) -> None:
-            written.append(bytes(data))
-            write(data)
-
-        line._transport.write = note  # type: ignore[method-assign]
+        noting: Any = NotingTransport(line._transport)
+        line._transport = noting
         assert await asyncio.gather(*(pipe.execute("GET", str(number)) for number in range(50))) == [
             str(number).encode() for number in range(50)
         ]
-        assert len(written) == 2, "the first at once, since none was on its way"
+        assert noting.writes == 2, "the first at once, since none was on its way"
 
 
 async def test_every_kind_of_argument_and_answer_comes_over() -> None:
@@ -196,7 +207,7 @@ async def test_calls_that_wait_for_a_socket_share_one_attempt() -> None:
             await asyncio.sleep(0)
             raise rx.ConnectionError("refused")
 
-    pipe = Pipe(lambda: Refusing(protocol=2, driver_info=None), PATIENCE_S)
+    pipe = Pipe(lambda: Refusing(protocol=2, **_ANONYMOUS), PATIENCE_S)
     assert await fail(*(pipe.execute("GET", "a") for _ in range(20))) == [rx.ConnectionError] * 20
     assert Refusing.attempts == 1
     assert await fail(pipe.execute("GET", "a")) == [rx.ConnectionError]
@@ -220,7 +231,7 @@ async def test_server_that_has_too_many_clients_says_so_to_every_call() -> None:
 
     server = await asyncio.start_server(refuse, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    pipe = Pipe(lambda: Connection(port=port, protocol=2, driver_info=None), PATIENCE_S)
+    pipe = Pipe(lambda: Connection(port=port, protocol=2, **_ANONYMOUS), PATIENCE_S)
     with pytest.raises(rx.ConnectionError, match="max number of clients reached"):
         await pipe.execute("GET", "a")
     await pipe.close()
