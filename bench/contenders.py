@@ -35,7 +35,12 @@ return count + redis.call('XLEN', 'out') * 10
 
 def open_server() -> RedisServer:
     """Return a Redis for one contender: each write is on the disk before it is answered."""
-    return RedisServer("redis-server", "--auto-aof-rewrite-percentage", "0").start()
+    server = RedisServer("redis-server", "--auto-aof-rewrite-percentage", "0")
+    try:
+        return server.start()
+    except BaseException:
+        server.stop()
+        raise
 
 
 # --- rfctl

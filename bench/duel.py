@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import sys
 import tempfile
 import time
@@ -102,9 +103,13 @@ class PipedAdd:
         self.server = open_server()
         self.name = f"add piped, {a_call} a call"
         self.messages = messages
-        commands = asyncio.run(record_adds(self.server, messages, a_call, PIPED_PHONES))
-        self._packed = [pack(command) for command in commands]
-        self._connection = RawConnection.open(self.server)
+        try:
+            commands = asyncio.run(record_adds(self.server, messages, a_call, PIPED_PHONES))
+            self._packed = [pack(command) for command in commands]
+            self._connection = RawConnection.open(self.server)
+        except BaseException:
+            self.server.stop()
+            raise
 
     def measure(self, seconds: float) -> tuple[float, float]:
         """Send all of the messages again and again. Returns messages a second, and the CPU of Redis, µs a message."""
@@ -150,24 +155,22 @@ def rotate(contenders: Sequence[str], cycle: int) -> Iterator[str]:
 
 def run_duel(options: argparse.Namespace, folder: Path, results: Results) -> None:
     """Measure all contenders and limits in turns."""
-    limits = [PipedAdd(a_call) for a_call in A_CALL] if options.limits else []
-    try:
-        with running(choose(options.only), folder, print) as live:
-            for _, where, _ in live.values():
-                run_wrk(where.url, 16, WARM_UP_S, prefix=f"w{time.time_ns():x}", header=where.header)
-            for cycle in range(options.cycles):
-                for connections in options.connections:
-                    for name in rotate(list(live), cycle):
-                        measure_turn(*live[name], connections, options.seconds, results)
-                for limit in limits:
-                    rate, cpu = limit.measure(options.seconds)
-                    results.add(
-                        {"contender": limit.name, "connections": "1", "messages/s": rate, "Redis µs": cpu}
-                    )
-                print(f"cycle {cycle + 1} of {options.cycles} is done", file=sys.stderr, flush=True)
-    finally:
-        for limit in limits:
-            limit.close()
+    with contextlib.ExitStack() as stack:
+        a_calls = A_CALL if options.limits else ()
+        limits = [stack.enter_context(contextlib.closing(PipedAdd(a_call))) for a_call in a_calls]
+        live = stack.enter_context(running(choose(options.only), folder, print))
+        for _, where, _ in live.values():
+            run_wrk(where.url, 16, WARM_UP_S, prefix=f"w{time.time_ns():x}", header=where.header)
+        for cycle in range(options.cycles):
+            for connections in options.connections:
+                for name in rotate(list(live), cycle):
+                    measure_turn(*live[name], connections, options.seconds, results)
+            for limit in limits:
+                rate, cpu = limit.measure(options.seconds)
+                results.add(
+                    {"contender": limit.name, "connections": "1", "messages/s": rate, "Redis µs": cpu}
+                )
+            print(f"cycle {cycle + 1} of {options.cycles} is done", file=sys.stderr, flush=True)
 
 
 def main() -> int:

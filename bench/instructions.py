@@ -39,10 +39,12 @@ def _count_grouped_adds() -> float:
 
 
 def _count_hand_overs() -> float:
+    batches: list[int] = []
     most, least = (
-        count_script(hand_over_batches(BATCHES, count), DUE_SOON) for count in (BATCHES, BATCHES - 1_000)
+        count_script(hand_over_batches(BATCHES, count, batches), DUE_SOON)
+        for count in (BATCHES, BATCHES - 1_000)
     )
-    return (most - least) / 1_000
+    return (most - least) / (batches[0] - batches[1])
 
 
 @cache

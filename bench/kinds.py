@@ -7,6 +7,7 @@ the script `add`, piped with fifty messages a call. The requests are signed befo
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import tempfile
 import time
@@ -160,19 +161,18 @@ def measure_kind(
 
 def run_kinds(options: argparse.Namespace, folder: Path, results: Results) -> None:
     """Measure all kinds in turns."""
-    server, limit = open_server(), PipedAdd(MANY)
     (folder / "home").mkdir()
-    try:
-        with serve_rfctl(folder / "home", server, **VARIABLES) as live:
-            run_wrk(live.url, 16, 1, prefix=f"warm-{time.time_ns():x}")
-            for _ in range(options.cycles):
-                for kind in KINDS:
-                    measure_kind(kind, live, server, options.seconds, folder, results)
-                rate, cpu = limit.measure(options.seconds)
-                results.add({"kind": limit.name, "connections": "1", "messages/s": rate, "Redis µs": cpu})
-    finally:
-        limit.close()
-        server.stop()
+    with contextlib.ExitStack() as stack:
+        limit = stack.enter_context(contextlib.closing(PipedAdd(MANY)))
+        server = open_server()
+        stack.callback(server.stop)
+        live = stack.enter_context(serve_rfctl(folder / "home", server, **VARIABLES))
+        run_wrk(live.url, 16, 1, prefix=f"warm-{time.time_ns():x}")
+        for _ in range(options.cycles):
+            for kind in KINDS:
+                measure_kind(kind, live, server, options.seconds, folder, results)
+            rate, cpu = limit.measure(options.seconds)
+            results.add({"kind": limit.name, "connections": "1", "messages/s": rate, "Redis µs": cpu})
 
 
 def main() -> int:
