@@ -8,6 +8,7 @@ local clock = { "CLOCK", "STEP", "SEEN", "NOW", "WALL", "whole" }
 local rights = { "ASKS_RIGHTS", "refuse", "allow", "is_taken", "must", "take_fault" }
 local ids = { "open_ids", "is_seen", "make_place", "remember", "free_ids" }
 local item = { "find", "match", "sub", "scan_item", "read_item", "head_of", "company_of" }
+local merging = { "define_merging" }
 local batch = {
   "DUE", "ASIDE", "BATCH", "LAST", "OVERDUE_MS", "FOLLOWED", "bytes_read", "count", "write_counts", "publish",
   "remember_phone", "clear", "set_aside", "hand_over",
@@ -37,7 +38,8 @@ files["rfctl/store/lua/shared/timeless.lua"] = { ignore = exported({ "NOW" }) }
 files["rfctl/store/lua/shared/item.lua"] = { read_globals = clock, ignore = exported(item) }
 files["rfctl/store/lua/shared/rights.lua"] = { ignore = exported(rights) }
 files["rfctl/store/lua/shared/ids.lua"] = { read_globals = join(clock, rights), ignore = exported(ids) }
-files["rfctl/store/lua/shared/batch.lua"] = { read_globals = join(clock, rights, item), ignore = exported(batch) }
+files["rfctl/store/lua/shared/merging.lua"] = { read_globals = join(clock, item), ignore = exported(merging) }
+files["rfctl/store/lua/shared/batch.lua"] = { read_globals = join(clock, rights, item, merging), ignore = exported(batch) }
 files["rfctl/store/lua/shared/delivery.lua"] = { read_globals = clock, ignore = exported(delivery) }
 files["rfctl/store/lua/batches"] = { read_globals = join(clock, rights, item, ids, batch) }
 files["rfctl/store/lua/deliveries"] = { read_globals = join(clock, delivery) }
