@@ -10,6 +10,7 @@ local item = { "find", "match", "sub", "scan_item", "read_item", "head_of", "com
 local ids = {
   "FULL", "IDS", "older_until", "has_dead", "asked", "newest", "change_ids",
 }
+local merging = { "define_merging" }
 local batch = {
   "DUE", "ASIDE", "BATCH", "LAST", "OVERDUE_MS", "FOLLOWED", "bytes_read", "count", "write_counts", "publish",
   "clear", "set_aside", "hand_over",
@@ -41,8 +42,9 @@ files["rfctl/store/lua/shared/timeless.lua"] = { ignore = exported({ "NOW" }) }
 files["rfctl/store/lua/shared/item.lua"] = { read_globals = clock, ignore = exported(item) }
 files["rfctl/store/lua/shared/rights.lua"] = { ignore = exported(rights) }
 files["rfctl/store/lua/shared/ids.lua"] = { read_globals = clock, ignore = exported(ids) }
-files["rfctl/store/lua/shared/batch.lua"] = { read_globals = join(clock, rights, item), ignore = exported(batch) }
 files["rfctl/store/lua/shared/leaving.lua"] = { read_globals = join(rights, item, batch) }
+files["rfctl/store/lua/shared/merging.lua"] = { read_globals = join(clock, item), ignore = exported(merging) }
+files["rfctl/store/lua/shared/batch.lua"] = { read_globals = join(clock, rights, item, merging), ignore = exported(batch) }
 files["rfctl/store/lua/shared/delivery.lua"] = { read_globals = clock, ignore = exported(delivery) }
 files["rfctl/store/lua/batches"] = { read_globals = join(clock, rights, item, ids, batch, { "define_on_demand" }) }
 files["rfctl/store/lua/deliveries"] = { read_globals = join(clock, delivery) }

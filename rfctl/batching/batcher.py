@@ -114,7 +114,7 @@ class Batcher:
         """How many shards there are to hand over from."""
         return self._store.batches.shard_count
 
-    async def hand_over(self, shard: int, end: DueEnd) -> HandedOver:
+    async def hand_over(self, shard: int = 0, end: DueEnd = "oldest") -> HandedOver:
         """Hand over what is due in a shard, a few batches from this end; `more` says if anything due is left.
 
         Raises RfctlError.

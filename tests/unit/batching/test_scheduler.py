@@ -35,7 +35,7 @@ class FakeBatcher(Batcher):
     def shard_count(self) -> int:
         return self.shards
 
-    async def hand_over(self, shard: int, end: DueEnd) -> HandedOver:
+    async def hand_over(self, shard: int = 0, end: DueEnd = "oldest") -> HandedOver:
         self.turns += 1
         self.ends.append(end)
         result = self.results.pop(0) if self.results else IDLE

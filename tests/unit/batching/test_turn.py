@@ -19,7 +19,7 @@ def answer(batches: int, *, more: bool, next_due_ms: int | None = None) -> Hande
 
 
 def calls_of(turn: Turn) -> list[Call]:
-    """Every call that is to be made now."""
+    """Every call that is to be counts now."""
     calls = []
     while call := turn.next_call():
         calls.append(call)
@@ -77,13 +77,13 @@ def test_sum_has_the_last_answer_of_each_shard() -> None:
 def test_turn_empties_every_shard_with_half_of_the_calls_from_the_newest(
     due: list[int], at_once: int, seed: int
 ) -> None:
-    """The answers come in any order; Redis serves the calls in the order in which they were made."""
+    """The answers come in any order; Redis serves the calls in the order in which they were counts."""
     turn, left, chance = Turn(len(due), at_once), list(due), random.Random(seed)
     flying: list[tuple[Call, HandedOver]] = []
-    made: Counter[Call] = Counter()
+    counts: Counter[Call] = Counter()
     while True:
         for call in calls_of(turn):
-            made[call] += 1
+            counts[call] += 1
             taken = min(A_CALL, left[call.shard])
             left[call.shard] -= taken
             flying.append((call, answer(taken, more=left[call.shard] > 0)))
@@ -93,6 +93,6 @@ def test_turn_empties_every_shard_with_half_of_the_calls_from_the_newest(
         turn.record_answer(*flying.pop(chance.randrange(len(flying))))
     assert left == [0] * len(due)
     for shard, count in enumerate(due):
-        oldest, newest = made[Call(shard, "oldest")], made[Call(shard, "newest")]
+        oldest, newest = counts[Call(shard, "oldest")], counts[Call(shard, "newest")]
         assert oldest - newest in (0, 1)
         assert oldest + newest <= count // A_CALL + 2 + at_once

@@ -159,7 +159,7 @@ def argument(call: ast.Call, place: int) -> str:
 
 def test_every_field_of_a_merged_message_stands_there() -> None:
     script = (LUA / "batch.lua").read_text()
-    added = script.partition("= move(batch_key,")[2].partition("count('merged'")[0]
+    added = script.partition("'XADD', OUT, '*',")[2].partition("count('merged'")[0]
     entry = text("rfctl.7").partition(".It rfctl:out\n")[2].partition("\n.It ")[0]
     fields = re.findall(r"'([a-z_]{4,})',", added)
     assert {"phone", "text", "messages"} < set(fields)

@@ -93,7 +93,9 @@ def test_another_clock_takes_the_place_of_the_servers(verb: str) -> None:
 
 def test_includes_stand_before_the_verb_in_their_order() -> None:
     text = ScriptLibrary().script("flush").text
-    parts = [(LUA / f"shared/{name}.lua").read_text() for name in ("clock", "rights", "item", "batch")]
+    parts = [
+        (LUA / f"shared/{name}.lua").read_text() for name in ("clock", "rights", "item", "merging", "batch")
+    ]
     assert text == "#!lua flags=allow-oom\n" + "".join(parts) + text_of("flush")
 
 

@@ -18,7 +18,7 @@ from rfctl.store.connection import Connection
 from rfctl.store.scripts import Script, ScriptLibrary
 from tests.support.clock import FakeredisClock
 
-USUAL = "local batch = ORDER == 'arrival' and read_usual(items)\n"
+USUAL = "local batch = order == 'arrival' and read_usual(items)\n"
 TEXTS = [
     "запишите",
     "",

@@ -1,5 +1,5 @@
 -- include: shared/clock, shared/ids
--- on demand: shared/rights, shared/item, shared/batch, shared/leaving
+-- on demand: shared/rights, shared/item, shared/merging, shared/batch, shared/leaving
 -- Stores messages, many in one call; a batch that is full, or that the new message must not join, leaves here.
 -- KEYS  1 index of due times (zset)   2 output stream   3 totals (hash)   4 phones of hashed batch keys (zset)
 --       5 batches set aside (hash)   6 ids seen (hash)   7… the list and the last-msg of each batch

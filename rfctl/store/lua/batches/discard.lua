@@ -1,5 +1,5 @@
 -- flags=allow-oom: it frees memory
--- include: shared/clock, shared/rights, shared/item, shared/batch
+-- include: shared/clock, shared/rights, shared/item, shared/merging, shared/batch
 -- Clears one batch and returns its items: what an operator throws away is shown once more.
 -- KEYS  1 index of due times (zset)   2 output stream   3 totals (hash)   4 phones of hashed batch keys (zset)
 --       5 batches set aside (hash)   6 the batch (list)   7 its last-msg

@@ -1,5 +1,5 @@
 -- flags=allow-oom: it frees memory, and must work when there is none left
--- include: shared/clock, shared/rights, shared/item, shared/batch
+-- include: shared/clock, shared/rights, shared/item, shared/merging, shared/batch
 -- Hands over what is due, or everything, up to a limit a call so that a call stays short. A call's length goes by
 -- batches, messages and bytes: a script cannot look at the time, which stands still in it since Redis 7.2.
 -- KEYS  1 index of due times (zset)   2 output stream   3 totals (hash)   4 phones of hashed batch keys (zset)

@@ -1,4 +1,4 @@
--- What the verbs about batches share. Needs shared/clock, shared/rights and shared/item.
+-- What the verbs about batches share. Needs shared/clock, shared/rights, shared/item and shared/merging.
 -- KEYS  1 index of due times (zset)   2 output stream   3 totals (hash)   4 phones of hashed batch keys (zset without
 --       scores: phone NUL batch key)   5 batches set aside (hash: batch key → JSON)
 -- ARGV  1 batch prefix   2 last-msg prefix   3 separator   4 order: arrival|sent   5 overdue_ms   6 events channel
@@ -10,7 +10,7 @@
 local DUE, OUT, TOTALS, PHONES, ASIDE = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local BATCH, LAST, SEPARATOR, ORDER = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local OVERDUE_MS, EVENTS = ARGV[5] + 0, ARGV[6]
-local LONG, ASIDE_MS, HIDDEN = 16384, 30000, 38  -- & begins a batch key that has more than the phone in it
+local ASIDE_MS, HIDDEN = 30000, 38  -- & begins a batch key that has more than the phone in it
 local counts, bytes, leaving = {}, 0, nil
 
 -- Watchers are served where they may be: their rights decide nothing about messages.
@@ -45,195 +45,7 @@ local function define_leaving()
     must(redis.pcall('DEL', BATCH))
     must(redis.pcall('ZREM', DUE, ''))
   end
-
-  -- The usual batch has texts that say something, all written by us, each id once, in the order of arrival. It is read
-  -- without a table for each message: these are filled anew for each batch, up to a number.
-  local texts, jsons, ids, ids_seen, serial, owners = {}, {}, {}, {}, 0, {}
-  local function keep(place, json, id)
-    jsons[2 * place], jsons[2 * place + 1], ids[place + 2] = json, ',', id
-  end
-
-  -- Most texts have no escape, and to copy one is much faster than to decode it.
-  local function text_of(item, stop)
-    local text = sub(item, 13, stop - 1)
-    return find(text, '\\', 1, true) and cjson.decode('["' .. text .. '"]')[1] or text
-  end
-
-  -- The id of a message, and where it stops. What follows it says the type.
-  local function id_of(item, stop)
-    local start = find(item, ',"messageId":"', stop, true)
-    local id_stop = start and find(item, '","', start + 14, true)
-    if id_stop then return sub(item, start + 14, id_stop - 1), id_stop end
-  end
-
-  -- White space: ASCII's own, and what keyboards and phones put in its place. No other byte begins any: most texts say
-  -- something with their first.
-  local SPACES = { '\194\160', '\226\128[\128-\143\175]', '\226\129[\159\160]', '\227\128\128',
-    '\239\187\191', '\225\160\142', '\226\160\128', '\194\173' }
-  local NO_SPACE = '^[^%s\194\225\226\227\239]'
-  local function begins_with_space(text)
-    if find(text, NO_SPACE) then return false end
-    if text == '' or find(text, '^%s') then return true end
-    for i = 1, #SPACES do
-      if find(text, '^' .. SPACES[i]) then return true end
-    end
-    return false
-  end
-
-  -- Fills the tables above. Returns nothing where the batch is not usual, else a table: number (of messages), texts
-  -- (their number), stop (where the text of the first ends; nil if it is not ours), wait (of the last, ms), and when
-  -- the first, the last and the latest arrived (ms, as digits).
-  local function read_usual(items)
-    local first_stop, first_at, newest_at, stop, _, at, wait
-    serial = serial + 1
-    for i = 1, #items do
-      local item = items[i]
-      stop, _, at, wait = scan_item(item)
-      if not stop then return nil end
-      local text, id, id_stop = text_of(item, stop), id_of(item, stop)
-      if not id or ids_seen[id] == serial or sub(item, id_stop, id_stop + 14) ~= '","type":"text"'
-        or begins_with_space(text) then return nil end
-      ids_seen[id], texts[i] = serial, text
-      keep(i, item, id)
-      if i == 1 then
-        first_stop, first_at, newest_at = stop, at, at
-      elseif at ~= newest_at and tonumber(at) > tonumber(newest_at) then
-        newest_at = at
-      end
-    end
-    return { number = #items, texts = #items, stop = first_stop, first_at = first_at, last_at = at, wait = wait,
-      newest_at = newest_at }
-  end
-
-  -- Any other batch: how it is read is defined when there is one.
-  local read_unusual
-  local function define_unusual()
-    -- By the time of sending; what was sent at the same time stays as it arrived. Most providers tell whole seconds,
-    -- and what they give no time has the ms of Redis: where any time is a whole second, none is compared more closely.
-    local function sort_by_sent(parts)
-      local unit = 1
-      for _, part in ipairs(parts) do
-        if part.sent % 1000 == 0 then unit = 1000 end
-      end
-      for _, part in ipairs(parts) do part.rank = math.floor(part.sent / unit) end
-      table.sort(parts, function(a, b) return a.rank < b.rank or (a.rank == b.rank and a.place < b.place) end)
-    end
-
-    -- A part as it is handed over: its text without escapes, its type, and its place in the list.
-    local function read_part(item, place)
-      local part = read_item(item)
-      part.place = place
-      if part.stop then
-        part.text, part.kind = text_of(item, part.stop), match(item, '","type":"(%a+)"', part.stop)
-      end
-      return part
-    end
-
-    -- The parts of a batch as they arrived, each message id once: an id is marked as seen after its message is stored,
-    -- so a call that broke between the two may have stored it twice.
-    -- Then the last to arrive, and when the latest did.
-    local function parts_of(items)
-      local parts, seen, last, newest_at = {}, {}, nil, 0
-      for i, item in ipairs(items) do
-        last = read_part(item, i)
-        newest_at = math.max(newest_at, last.at)
-        if not (last.id and seen[last.id]) then table.insert(parts, last) end
-        if last.id then seen[last.id] = true end
-      end
-      return parts, last, newest_at
-    end
-
-    -- What lies between the text and the metadata, as it is stored.
-    local function raw_head(part)
-      return sub(part.json, part.stop, find(part.json, ',"metadata":', part.stop, true))
-    end
-
-    -- An edit or a deletion changes the text of the message that it refers to, when that one is still in the batch;
-    -- the originals travel along as they came.
-    local function apply_changes(parts)
-      local places = {}
-      for i, part in ipairs(parts) do
-        if part.id then places[part.id] = i end
-        if part.kind == 'edit' or part.kind == 'deletion' then
-          local place = places[match(raw_head(part), ',"refers":"(.-)"[,}]')]
-          part.only_text = true
-          if place and place ~= i then
-            parts[place].text = part.kind == 'edit' and part.text or ''
-            parts[place].only_text = part.kind == 'deletion'
-            part.text = ''
-          end
-        end
-      end
-    end
-
-    local function is_blank(text)
-      if not begins_with_space(text) then return false end
-      if not find(text, '[^%s]') then return true end
-      if find(text, '[%w%p]') then return false end
-      for _, space in ipairs(SPACES) do text = string.gsub(text, space, '') end
-      return not find(text, '[^%s]')
-    end
-
-    -- A text, an edit or a deletion without a text says nothing. Anything else is something: a picture, a place.
-    local function says_something(part)
-      if not is_blank(part.text) then return true end
-      if part.only_text then return false end
-      if not part.stop then return true end
-      return part.kind ~= 'text' or find(raw_head(part), ',"media":[', 1, true) ~= nil
-    end
-
-    local function say_something(parts)
-      for _, part in ipairs(parts) do
-        if says_something(part) then return true end
-      end
-      return false
-    end
-
-    -- As read_usual; no texts but nil where the batch says nothing.
-    return function(items)
-      local parts, last, newest_at = parts_of(items)
-      local first, size = parts[1], 0
-      if ORDER == 'sent' then sort_by_sent(parts) end
-      apply_changes(parts)
-      for i, part in ipairs(parts) do
-        keep(i, part.json, part.id or part.json)
-        if part.text ~= '' then
-          size = size + 1
-          texts[size] = part.text
-        end
-      end
-      return { number = #parts, texts = say_something(parts) and size or nil, stop = first.stop,
-        first_at = whole(first.at), last_at = last.at, newest_at = whole(newest_at), wait = last.wait }
-    end
-  end
-
-  local function read_batch(items)
-    local batch = ORDER == 'arrival' and read_usual(items)
-    if batch then return batch end
-    read_unusual = read_unusual or define_unusual()
-    return read_unusual(items)
-  end
-
-  -- Whose a batch is: company (text), channel, platform, account, chat, simulated. Many batches have the same, to the
-  -- byte: then it is decoded once.
-  local function owner_of(item, stop)
-    if not stop then return {} end
-    local till = find(item, ',"messageId":"', stop, true) or stop + 1
-    local raw = sub(item, stop + 1, till - 1)
-    local owner = owners[raw]
-    if not owner then
-      owner = cjson.decode('{"_":0' .. raw .. '}')
-      owner.company = company_of({ company = match(raw, '^,"companyId":(.-),"channel":') })
-      owners[raw] = owner
-    end
-    return owner
-  end
-
-  -- A batch key that is a hash does not tell the phone: its messages do.
-  local function phone_of(batch_key, item)
-    local is_hashed = find(batch_key, '^[#&]')
-    return is_hashed and head_of(read_item(item)).phone or batch_key
-  end
+  local merge = define_merging(ORDER, SEPARATOR)
 
   -- What only helps to find a batch goes with it.
   local function forget_traces(batch_key, phone)
@@ -262,43 +74,6 @@ local function define_leaving()
   -- A time of the steady clock (digits) as the server's clock has it.
   local function server_time(at) return STEP == 0 and at or whole(at + STEP) end
 
-  -- The id by which receivers know a merged message: it follows from its messages and the time of the first. So it
-  -- stays the same where a failover has lost the hand-over, and that of any other merged message differs.
-  local function delivery_id(batch_key, batch)
-    ids[1], ids[2] = batch_key, batch.first_at
-    return 'msg_' .. sub(redis.sha1hex(table.concat(ids, '\0', 1, batch.number + 2)), 1, 24)
-  end
-
-  -- Redis reads every byte of each new Lua string. table.concat puts long texts together piece by piece, and so reads
-  -- them twice and more; `..` puts all of its operands together at once.
-  local function chain(list, size)
-    local longer, groups = {}, 0
-    for i = size + 1, size + 24 do list[i] = '' end
-    for i = 1, size, 24 do
-      groups = groups + 1
-      longer[groups] = list[i] .. list[i + 1] .. list[i + 2] .. list[i + 3] .. list[i + 4] .. list[i + 5]
-        .. list[i + 6] .. list[i + 7] .. list[i + 8] .. list[i + 9] .. list[i + 10] .. list[i + 11]
-        .. list[i + 12] .. list[i + 13] .. list[i + 14] .. list[i + 15] .. list[i + 16] .. list[i + 17]
-        .. list[i + 18] .. list[i + 19] .. list[i + 20] .. list[i + 21] .. list[i + 22] .. list[i + 23]
-    end
-    return groups == 1 and longer[1] or chain(longer, groups)
-  end
-
-  -- The JSON array of the messages.
-  local function join_messages(number, is_long)
-    local size = 2 * number + 1
-    jsons[1], jsons[size] = '[', ']'
-    return is_long and chain(jsons, size) or table.concat(jsons, '', 1, size)
-  end
-
-  local function join_texts(number, is_long)
-    if number == 1 then return texts[1] end
-    if not is_long or number == 0 then return table.concat(texts, SEPARATOR, 1, number) end
-    local pieces = {}
-    for i = 1, number do pieces[2 * i - 1], pieces[2 * i] = texts[i], SEPARATOR end
-    return chain(pieces, 2 * number - 1)
-  end
-
   -- Behind its entry, a batch goes; and the entry goes again when the list cannot: twice would be worse.
   local function leave_behind(batch_key, id)
     local deleted = delete_batch(batch_key)
@@ -323,22 +98,17 @@ local function define_leaving()
   leaving.hand_over = function(batch_key, reason, due, discarded)
     local items = items_of(batch_key)
     if not items then return nil, 0 end
-    local length = 0
-    for i = 1, #items do length = length + #items[i] end
+    local batch, length = merge(batch_key, items)
+    local late, owner, id = math.max(0, NOW - due), batch.owner, ''
     bytes = bytes + length
-    local is_long, batch, phone = length > LONG, read_batch(items), phone_of(batch_key, items[1])
-    local late, id, text = math.max(0, NOW - due), '', ''
-    if batch.texts then
+    if batch.text then
       if reason == '' then reason = batch.last_at + batch.wait <= due and 'quiet' or 'max-wait' end
-      text = join_texts(batch.texts, is_long)
-      local owner = owner_of(items[1], batch.stop)
-      id = must(redis.pcall('XADD', OUT, '*', 'phone', phone, 'company', owner.company or '', 'text', text,
+      id = must(redis.pcall('XADD', OUT, '*', 'phone', batch.phone, 'company', owner.company or '', 'text', batch.text,
         'count', whole(batch.number), 'reason', reason, 'first_ms', server_time(batch.first_at),
         'last_ms', server_time(batch.newest_at), 'late_ms', whole(late), 'channel', owner.channel or '',
         'platform', owner.platform or '', 'account', owner.account or '', 'chat', owner.chat or '',
         'simulated', owner.simulated and '1' or '0', 'discarded', discarded and whole(discarded) or '0',
-        'batch_key', batch_key, 'delivery_id', delivery_id(batch_key, batch),
-        'messages', join_messages(batch.number, is_long)))
+        'batch_key', batch_key, 'delivery_id', batch.delivery_id, 'messages', batch.messages))
       leave_behind(batch_key, id)
       count('merged', 1)
     else
@@ -346,18 +116,18 @@ local function define_leaving()
       must(delete_batch(batch_key))
       must(redis.pcall('ZREM', DUE, batch_key))
     end
-    forget_traces(batch_key, phone)
+    forget_traces(batch_key, batch.phone)
     count('messages_out', #items)
     count('reason:' .. reason, 1)
     if batch.number < #items then count('repeats_dropped', #items - batch.number) end
     if late > OVERDUE_MS then count('stale', 1) end
     if FOLLOWED then publish(function()
-      return '{"event":"out","id":"' .. id .. '","phone":' .. cjson.encode(phone) ..
+      return '{"event":"out","id":"' .. id .. '","phone":' .. cjson.encode(batch.phone) ..
         ',"reason":"' .. reason .. '","count":' .. batch.number .. ',"waited_ms":' .. whole(NOW - batch.first_at) ..
         ',"late_ms":' .. whole(late) .. ',"discarded":' .. whole(discarded or 0) .. ',"at_ms":' .. whole(WALL) ..
-        ',"text":' .. cjson.encode(text) .. '}'
+        ',"text":' .. cjson.encode(batch.text or '') .. '}'
     end) end
-    return id, #items, late, phone
+    return id, #items, late, batch.phone
   end
 end
 
