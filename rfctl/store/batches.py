@@ -143,7 +143,7 @@ class Batches:
         for addition in additions:
             args += addition.args(usual)
         flat = replies.integers(await self._connection.run("add", shard, keys, args))
-        return [_added(addition.message, *flat[i * 3 : i * 3 + 3]) for i, addition in enumerate(additions)]
+        return [_added(addition.message, *flat[i * 2 : i * 2 + 2]) for i, addition in enumerate(additions)]
 
     async def hand_over(self, *, longest_ms: int, limit: int = _HANDED_A_CALL) -> HandedOver:
         """Hand over what is due, up to `limit` batches a shard; `more` says if anything due is left.
@@ -257,5 +257,5 @@ def _sum(answers: list[HandedOver]) -> HandedOver:
     )
 
 
-def _added(message: Message, state: int, size: int, due_in_ms: int) -> Added:
-    return Added(message.phone, state == 1, size, due_in_ms, _REJECTED.get(state, ""))
+def _added(message: Message, size: int, due_in_ms: int) -> Added:
+    return Added(message.phone, size > 0, abs(size), max(0, due_in_ms), _REJECTED.get(due_in_ms, ""))
