@@ -8,7 +8,7 @@ local clock = { "CLOCK", "STEP", "SEEN", "NOW", "WALL", "whole" }
 local rights = { "ASKS_RIGHTS", "refuse", "allow", "is_taken", "must", "take_fault" }
 local item = { "find", "match", "sub", "scan_item", "read_item", "head_of", "company_of" }
 local ids = {
-  "FULL", "IDS", "older_until", "has_dead", "asked", "newest", "change_ids",
+  "FULL", "IDS", "older_until", "has_dead", "asked", "newest", "flat",
 }
 local merging = { "define_merging" }
 local batch = {
@@ -42,9 +42,12 @@ files["rfctl/store/lua/shared/timeless.lua"] = { ignore = exported({ "NOW" }) }
 files["rfctl/store/lua/shared/item.lua"] = { read_globals = clock, ignore = exported(item) }
 files["rfctl/store/lua/shared/rights.lua"] = { ignore = exported(rights) }
 files["rfctl/store/lua/shared/ids.lua"] = { read_globals = clock, ignore = exported(ids) }
-files["rfctl/store/lua/shared/leaving.lua"] = { read_globals = join(rights, item, batch) }
 files["rfctl/store/lua/shared/merging.lua"] = { read_globals = join(clock, item), ignore = exported(merging) }
 files["rfctl/store/lua/shared/batch.lua"] = { read_globals = join(clock, rights, item, merging), ignore = exported(batch) }
+files["rfctl/store/lua/shared/id_changes.lua"] = {
+  globals = { "newest" }, read_globals = join(clock, rights, { "IDS", "flat" }), ignore = exported({ "change_ids" }),
+}
+files["rfctl/store/lua/shared/leaving.lua"] = { read_globals = join(rights, item, batch, { "change_ids" }) }
 files["rfctl/store/lua/shared/delivery.lua"] = { read_globals = clock, ignore = exported(delivery) }
 files["rfctl/store/lua/batches"] = { read_globals = join(clock, rights, item, ids, batch, { "define_on_demand" }) }
 files["rfctl/store/lua/deliveries"] = { read_globals = join(clock, delivery) }

@@ -144,7 +144,7 @@ class Batches:
         for addition in additions:
             args += addition.args(usual)
         flat = replies.integers(await self._connection.run("add", shard, keys, args))
-        return [_added(addition.message, *flat[i * 3 : i * 3 + 3]) for i, addition in enumerate(additions)]
+        return [_added(addition.message, *flat[i * 2 : i * 2 + 2]) for i, addition in enumerate(additions)]
 
     @property
     def shard_count(self) -> int:
@@ -249,5 +249,5 @@ def _split(additions: Sequence[Addition]) -> Iterator[list[Addition]]:
         yield page
 
 
-def _added(message: Message, state: int, size: int, due_in_ms: int) -> Added:
-    return Added(message.phone, state == 1, size, due_in_ms, _REJECTED.get(state, ""))
+def _added(message: Message, size: int, due_in_ms: int) -> Added:
+    return Added(message.phone, size > 0, abs(size), max(0, due_in_ms), _REJECTED.get(due_in_ms, ""))

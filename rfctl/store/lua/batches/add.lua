@@ -1,5 +1,5 @@
 -- include: shared/clock, shared/ids
--- on demand: shared/rights, shared/item, shared/merging, shared/batch, shared/leaving
+-- on demand: shared/rights, shared/item, shared/merging, shared/batch, shared/id_changes, shared/leaving
 -- Stores messages, many in one call; a batch that is full, or that the new message must not join, leaves here.
 -- KEYS  1 index of due times (zset)   2 output stream   3 totals (hash)   4 phones of hashed batch keys (zset)
 --       5 batches set aside (hash)   6 ids seen (hash)   7… the list and the last-msg of each batch
@@ -9,8 +9,9 @@
 --       `"timestamp":` and when it was sent (Unix ms), if that is known; '' or what is its own: 7 to 10, action
 --       (send_alone | send_batch | discard_batch | nothing: what becomes of the batch at once), the length of its key
 --       in the sets of layout 1, a space, that key, and the phone
--- Returns three a message: 1 added | 0 seen before | -1 the key holds something else | -2 its batch cannot be handed
---         over, and it must not join that; batch size; due in, ms.
+-- Returns two a message: the size of its batch, below 0 or 0 for a message that was seen before; and due in, ms, or why
+--         it is not stored: -1 the key holds something else | -2 its batch cannot be handed over, and it must not join
+--         that.
 -- Without memory it is rejected before it wrote anything.
 -- Redis does nothing else meanwhile, and each message passes here. So the usual way is written out at length: it
 -- defines no function, reads a batch with one command, and writes a number out once. All else is defined on demand.
@@ -70,6 +71,8 @@ for i = FIRST, LAST_ARG, FIELDS do
   end
 end
 
+local seldom  -- what most calls do not need: to define it costs as much as ten commands
+
 -- Before the first write of a message: a new segment begins when the one that takes ids is old, or full.
 for i = FIRST, LAST_ARG, FIELDS do
   local part, window = parts[i], own and own[i] and own[i][1] or WINDOW
@@ -77,9 +80,11 @@ for i = FIRST, LAST_ARG, FIELDS do
   if not part then
     refused = nil
   elseif not segment or segment.parts == 0 or segment.is_old then
-    refused = change_ids('begin_next', window, false)
+    seldom = seldom or define_on_demand()
+    refused = seldom.change_ids('begin_next', window, false)
   elseif ARGV[i + 2] % 8 == 0 and not segment.is_new and redis.call('SCARD', part) >= FULL then
-    refused = change_ids('begin_next', window, true)
+    seldom = seldom or define_on_demand()
+    refused = seldom.change_ids('begin_next', window, true)
   end
   if refused then return refused end
 end
@@ -95,18 +100,17 @@ local function whose(item)
   return till and string.sub(item, stop, till)
 end
 
-local hand_over, clear, set_aside, read_item, company_of, take_fault, write_counts
 local answers, stored, messages_in, duplicates, fault = {}, LAST_ARG > FIRST + FIELDS and {}, 0, 0, nil
 local seen_key, owner, first_at  -- of the batch that was looked at last
 local last_due, due_text
 for i = FIRST, LAST_ARG, FIELDS do
-  local batch_key, mark, part, state, size, due_in = ARGV[i], ARGV[i + 1], parts[i], 0, 0, 0
+  local batch_key, mark, part, size, due_in = ARGV[i], ARGV[i + 1], parts[i], 0
   local first = firsts[batch_key]
   if first == true then
-    state = -1
+    due_in = -1
   elseif not part or stored and stored[mark] == ARGV[i + 2] then
     duplicates = duplicates + 1
-    size = redis.call('LLEN', LISTS .. batch_key)
+    size = -redis.call('LLEN', LISTS .. batch_key)
     due_in = math.max(0, (redis.call('ZSCORE', INDEX, batch_key) or NOW) - NOW)
   else
     local window, quiet, max_size, max_wait, action, phone = WINDOW, QUIET, MAX_SIZE, MAX_WAIT, '', ''
@@ -128,14 +132,12 @@ for i = FIRST, LAST_ARG, FIELDS do
         if joins_at > NOW then joins_at = NOW end  -- a clock that jumped back must not put it into the future
       else
         seen_key = nil
-        if not hand_over then
-          hand_over, clear, set_aside, read_item, company_of, take_fault, write_counts = define_on_demand()
-        end
+        seldom = seldom or define_on_demand()
         -- A batch is one company's, one source's, account's and chat's, real or simulated: what differs hands over what
         -- is pending first, and so does what must leave alone.
         ok, joins_at, discarded = pcall(function()
-          local theirs, mine, reason = read_item(first), read_item(item), nil
-          if company_of(theirs) ~= company_of(mine) then
+          local theirs, mine, reason = seldom.read_item(first), seldom.read_item(item), nil
+          if seldom.company_of(theirs) ~= seldom.company_of(mine) then
             reason = 'company'
           elseif theirs.belongs ~= mine.belongs then
             reason = 'source'
@@ -145,18 +147,18 @@ for i = FIRST, LAST_ARG, FIELDS do
             return math.min(theirs.at, NOW), 0
           end
           local thrown_away = 0
-          if reason then hand_over(batch_key, reason, NOW) else thrown_away = clear(batch_key) end
+          if reason then seldom.hand_over(batch_key, reason, NOW) else thrown_away = seldom.clear(batch_key) end
           first = false
           return NOW, thrown_away
         end)
-        fault = take_fault()
+        fault = seldom.take_fault()
         if fault then break end
       end
     end
     if not ok then
-      pcall(set_aside, batch_key, joins_at)
-      take_fault()
-      state = -2
+      pcall(seldom.set_aside, batch_key, joins_at)
+      seldom.take_fault()
+      due_in = -2
     else
       local due, longest = NOW + quiet, joins_at + max_wait
       if due > longest then due = longest end
@@ -169,7 +171,8 @@ for i = FIRST, LAST_ARG, FIELDS do
       -- Last the mark: before, any error would lose the message for good.
       local segment = newest[window]
       if segment.count >= segment.parts * FULL / 2 then
-        reply = change_ids('begin_next', window, true)
+        seldom = seldom or define_on_demand()
+        reply = seldom.change_ids('begin_next', window, true)
         if reply then fault = reply.err break end
         segment = newest[window]
       end
@@ -191,34 +194,35 @@ for i = FIRST, LAST_ARG, FIELDS do
         end
       end
       local leaves = action ~= '' and 'bypass' or size >= max_size + 0 and 'size'
-      state, due_in, messages_in = 1, (leaves or due < NOW) and 0 or due - NOW, messages_in + 1
+      due_in, messages_in = (leaves or due < NOW) and 0 or due - NOW, messages_in + 1
       if IS_FOLLOWED then
         redis.pcall('PUBLISH', ARGV[6], '{"event":"in","phone":' .. cjson.encode(phone) .. ',"size":' .. size ..
           ',"due_in_ms":' .. whole(due_in) .. ',"item":' .. item .. '}')
       end
       if leaves then
         -- The message is stored and due: what fails from here on is tried again by whoever hands over.
-        if not hand_over then
-          hand_over, clear, set_aside, read_item, company_of, take_fault, write_counts = define_on_demand()
-        end
-        local has_left, problem = pcall(hand_over, batch_key, leaves, NOW, discarded)
+        seldom = seldom or define_on_demand()
+        local has_left, problem = pcall(seldom.hand_over, batch_key, leaves, NOW, discarded)
         seen_key = nil
         if has_left then
           firsts[batch_key] = false
-        elseif take_fault() then
+        elseif seldom.take_fault() then
           redis.pcall('ZADD', INDEX, NOW_TEXT, batch_key)
         else
-          pcall(set_aside, batch_key, problem)
-          take_fault()
+          pcall(seldom.set_aside, batch_key, problem)
+          seldom.take_fault()
         end
       end
     end
   end
   local place = #answers
-  answers[place + 1], answers[place + 2], answers[place + 3] = state, size, due_in
+  answers[place + 1], answers[place + 2] = size, due_in
 end
-if has_dead then change_ids('free_ids') end
+if has_dead then
+  seldom = seldom or define_on_demand()
+  seldom.change_ids('free_ids')
+end
 if messages_in > 0 then redis.pcall('HINCRBY', KEYS[3], 'messages_in', messages_in == 1 and '1' or messages_in) end
 if duplicates > 0 then redis.pcall('HINCRBY', KEYS[3], 'duplicates', duplicates) end
-if write_counts then write_counts() end
+if seldom then seldom.write_counts() end
 return fault and redis.error_reply(fault) or answers

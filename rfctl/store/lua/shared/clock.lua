@@ -7,8 +7,8 @@
 local last_key, last_arg = #KEYS, #ARGV
 local CLOCK, earliest, latest = KEYS[last_key], ARGV[last_arg - 1], ARGV[last_arg]
 KEYS[last_key], ARGV[last_arg - 1], ARGV[last_arg] = nil, nil, nil
-local time, marks = redis.call('TIME'), redis.call('HMGET', CLOCK, 'step', 'seen')
-local STEP, SEEN = marks[1] and marks[1] + 0 or 0, marks[2] and marks[2] + 0 or nil
+local time, step, seen = redis.call('TIME'), redis.call('HGET', CLOCK, 'step'), redis.call('HGET', CLOCK, 'seen')
+local STEP, SEEN = step and step + 0 or 0, seen and seen + 0 or nil
 local WALL = time[1] * 1000 + math.floor(time[2] / 1000)
 local NOW = WALL - STEP
 
