@@ -162,6 +162,7 @@ async def test_user_without_channels_takes_in_and_hands_over_while_somebody_foll
     finally:
         following.cancel()
     assert [merged.count for merged in await rig.collect()] == [2] * 8 + [1]
+    assert await connection.call("HLEN", SHARD.set_aside) == 0
 
 
 async def test_list_that_acl_denies_stays_in_the_index(connection: Connection, limited: Connection) -> None:
