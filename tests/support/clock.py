@@ -20,7 +20,7 @@ local STEP, SEEN = 0, nil
 local NOW = tonumber(redis.call('GET', '{KEY}'))
 local WALL = NOW
 if not NOW then error('{KEY} is not set') end
-local function whole(number) return string.format('%d', number) end
+local function whole(number) return string.format('%.0f', number) end
 """
 """What stands for shared/clock.lua, and gives what that gives."""
 

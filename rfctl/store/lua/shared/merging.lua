@@ -93,12 +93,12 @@ local function define_merging(order, separator)
     -- so a call that broke between the two may have stored it twice.
     -- Then the last to arrive, and when the latest did.
     local function parts_of(items)
-      local parts, seen, last, newest_at = {}, {}, nil, 0
+      local parts, once, last, newest_at = {}, {}, nil, 0
       for i, item in ipairs(items) do
         last = read_part(item, i)
         newest_at = math.max(newest_at, last.at)
-        if not (last.id and seen[last.id]) then table.insert(parts, last) end
-        if last.id then seen[last.id] = true end
+        if not (last.id and once[last.id]) then table.insert(parts, last) end
+        if last.id then once[last.id] = true end
       end
       return parts, last, newest_at
     end
