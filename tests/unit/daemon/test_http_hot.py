@@ -22,7 +22,7 @@ def build_way() -> Way:
         raise AssertionError(f"the app was asked for {scope['path']}")
 
     way = Way(is_hot=True)
-    way.connection.protocol.app = fail  # type: ignore[assignment]
+    way.connection.protocol.app = fail
     return way
 
 
