@@ -234,12 +234,14 @@ class Receiver:
         return served
 
     def _check_unverified_sender(self, served: ServedSource, head: Head) -> None:
+        has_type = not served.json_only or _is_json(head.find_value(b"content-type"))
+        if has_type and (served.insecure or self.gate.find_doubt(head) is None):
+            return
         what, hint = f"source {served.name} has no secret and", f"set sources.{served.name}.secrets"
         if not served.insecure:
             self.gate.check_local(head, what, hint, source=served.name)
-        if served.json_only and not _is_json(head.find_value(b"content-type")):
-            fact = f"{what} takes JSON alone: send Content-Type: application/json, or {hint}"
-            raise RejectedError(fact, 415, "content-type", source=served.name, next=hint)
+        fact = f"{what} takes JSON alone: send Content-Type: application/json, or {hint}"
+        raise RejectedError(fact, 415, "content-type", source=served.name, next=hint)
 
     async def _quarantine(self, served: ServedSource, unparsed: list[Unparsed]) -> None:
         await self._reader.quarantine(served, unparsed)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.two_ways import StoppedClock, Way, build_sources
+from tests.support.two_ways import Way, build_sources
 
 
 def post(body: bytes, *fields: bytes, path: bytes = b"/webhook/words") -> bytes:
@@ -22,7 +22,7 @@ def build_way() -> Way:
         raise AssertionError(f"the app was asked for {scope['path']}")
 
     way = Way(is_hot=True)
-    way.connection.protocol.app = fail  # type: ignore[assignment]
+    way.connection.protocol.app = fail
     return way
 
 
@@ -40,22 +40,19 @@ async def test_message_takes_one_write_and_no_task_of_its_own() -> None:
     assert way.receiver._budget.used_bytes == 0
 
 
-def test_messages_of_a_connection_share_their_timers() -> None:
-    timers = []
+async def test_messages_of_a_connection_share_their_timers(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop, timers = asyncio.get_running_loop(), []
+    call_at = loop.call_at
 
-    class Loop(StoppedClock):
-        def call_at(self, when: float, callback: Any, *args: Any, context: Any = None) -> asyncio.TimerHandle:
-            timers.append(callback)
-            return super().call_at(when, callback, *args, context=context)
+    def call_and_count(*arguments: Any, **options: Any) -> asyncio.TimerHandle:
+        timers.append(arguments)
+        return call_at(*arguments, **options)
 
-    async def send_many() -> None:
-        way = build_way()
-        for _ in range(50):
-            await way.read(post(b"hello"))
-        assert len(way.store.done) == 50
-
-    with asyncio.Runner(loop_factory=Loop) as runner:
-        runner.run(send_many())
+    monkeypatch.setattr(loop, "call_at", call_and_count)
+    way = build_way()
+    for _ in range(50):
+        await way.read(post(b"hello"))
+    assert len(way.store.done) == 50
     assert len(timers) <= 3
 
 
@@ -92,8 +89,9 @@ async def test_request_behind_a_message_waits_for_its_turn() -> None:
 
 
 async def test_body_without_room_or_too_large_is_the_apps() -> None:
-    for bound in ({"max_inflight_bytes": 10}, {"max_body_bytes": 10}):
-        way = Way(is_hot=True, **bound)
+    for name in ("max_inflight_bytes", "max_body_bytes"):
+        bounds: dict[str, Any] = {name: 10}
+        way = Way(is_hot=True, **bounds)
         way.connection.read(post(b"hello hello"))
         assert len(way.connection.state.tasks) == 1
         await way.settle()
