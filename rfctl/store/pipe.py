@@ -18,8 +18,10 @@ from hiredis import Reader, pack_command
 from redis import exceptions as rx
 from redis.asyncio.connection import AbstractConnection, DefaultParser
 
-PIPED_VERBS = frozenset({"add", "acknowledge", "write_and_acknowledge", "schedule_retry", "dead_letter"})
-"""The scripts that run once a message or more often. Their answers are short: none holds up those behind it."""
+PIPED_VERBS = frozenset(
+    {"add", "hand_over", "acknowledge", "write_and_acknowledge", "schedule_retry", "dead_letter", "lease", "defer"}
+)
+"""The scripts that run often. Their answers are short: none holds up those behind it."""
 Answer = asyncio.Future[Any]
 _INCOMPLETE = object()
 _CLOSED_BY_SERVER = "Connection closed by server."

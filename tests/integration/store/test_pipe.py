@@ -7,6 +7,7 @@ import random
 import signal
 from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from rfctl.model.message import Message
 from rfctl.model.stored import Added
 from rfctl.store.address import RedisAddress
 from rfctl.store.connection import Connection
+from rfctl.store.pipe import Pipe
 from tests.support.batching import make_rig
 from tests.support.certificates import self_signed
 from tests.support.least_rights import IS_ASKED_FOR
@@ -213,6 +215,11 @@ async def test_scripts_that_are_lost_between_calls_are_loaded_and_the_calls_keep
     assert await read_texts(connection) == ["first", "a", "b", "c", "d"]
 
 
+def _are_on_their_way(pipe: Pipe, answers: list[list[Added] | Exception], submitted: int) -> bool:
+    """Say whether two calls are on their way; or none ever will be, because the server was too quick."""
+    return len(answers) == submitted or (pipe._line is not None and len(pipe._line._calls) > 1)
+
+
 async def test_connections_that_are_killed_lose_double_and_reorder_nothing(
     server: RedisServer, connection: Connection
 ) -> None:
@@ -237,11 +244,11 @@ async def test_connections_that_are_killed_lose_double_and_reorder_nothing(
             for phone in phones:
                 group_commit.submit([message(f"{phone}-{number}", phone)], answers.append)
             if number % burst == burst - 1:
-                await until(lambda: pipe._line is not None and len(pipe._line._calls) > 1, pause_s=0)
+                await until(partial(_are_on_their_way, pipe, answers, (number + 1) * len(phones)), pause_s=0)
                 on_their_way += len(pipe._line._calls) if pipe._line else 0
                 client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
     await until(lambda: len(answers) == len(phones) * rounds * burst)
-    assert on_their_way > rounds
+    assert on_their_way > rounds // 2, "most kills hit nothing"
     assert all(isinstance(answer, list) and answer[0].added for answer in answers)
     for phone in phones[1:]:
         assert await read_texts(connection, phone) == [

@@ -77,7 +77,7 @@ def test_sum_has_the_last_answer_of_each_shard() -> None:
 def test_turn_empties_every_shard_with_half_of_the_calls_from_the_newest(
     due: list[int], at_once: int, seed: int
 ) -> None:
-    """The answers come in any order; Redis serves the calls in the order in which they were counts."""
+    """The answers come in any order; Redis serves the calls in the order in which they came."""
     turn, left, chance = Turn(len(due), at_once), list(due), random.Random(seed)
     flying: list[tuple[Call, HandedOver]] = []
     counts: Counter[Call] = Counter()

@@ -254,15 +254,15 @@ async def test_several_calls_are_on_their_way_and_a_phone_is_in_one_of_them() ->
     ]
 
 
-async def test_later_message_of_a_phone_waits_while_its_call_is_repeated() -> None:
-    store = FakeStore(RedisUnreachableError("cut"))
-    group_commit = GroupCommit(store, Bounds(retry_delay_s=0.03))
-    first = asyncio.create_task(group_commit.add([message("a1", "a")]))
+async def test_later_message_of_a_phone_waits_until_its_call_was_repeated() -> None:
+    store = FakeStore(RedisUnreachableError("cut"), is_open=False)
+    group_commit = GroupCommit(store, Bounds(retry_delay_s=0, timeout_s=PATIENCE_S))
+    tasks = await begin(group_commit, ["a1"])
     await until(lambda: store.calls)
-    others = await begin(group_commit, ["b"])
-    later = asyncio.create_task(group_commit.add([message("a2", "a")]))
-    await asyncio.gather(*others, first, later)
-    assert [call for call in store.calls if call != ["b"]] == [["a1"], ["a1"], ["a2"]]
+    tasks += await begin(group_commit, ["a2"])
+    store.gate.set()
+    await asyncio.gather(*tasks)
+    assert store.calls == [["a1"], ["a1"], ["a2"]]
 
 
 @pytest.mark.parametrize("calls", [1, 4])
