@@ -19,7 +19,16 @@ from redis import exceptions as rx
 from redis.asyncio.connection import AbstractConnection, DefaultParser
 
 PIPED_VERBS = frozenset(
-    {"add", "hand_over", "acknowledge", "write_and_acknowledge", "schedule_retry", "dead_letter", "lease", "defer"}
+    {
+        "add",
+        "hand_over",
+        "acknowledge",
+        "write_and_acknowledge",
+        "schedule_retry",
+        "dead_letter",
+        "lease",
+        "defer",
+    }
 )
 """The scripts that run often. Their answers are short: none holds up those behind it."""
 Answer = asyncio.Future[Any]
