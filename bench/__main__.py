@@ -21,6 +21,7 @@ PROGRAMS = {
     "cli": "cli",
     "idle": "idle",
     "instructions": "instructions",
+    "intake-protocol": "intake_protocol",
     "report": "report",
     "ingest": "ingest",
     "end-to-end": "end_to_end",

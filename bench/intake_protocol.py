@@ -1,10 +1,10 @@
-"""Counts instructions of 1,000 requests through a connection of the HTTP server: from the bytes read to the bytes written.
+"""Counts instructions a request through a connection of the HTTP server: python -m bench intake-protocol
 
-The socket is a fake, and the store answers at once. So the count is that of the server's own way: parser, receiver,
-source, group commit and answer. Start-up is taken off by a second, shorter run.
+From the bytes read to the bytes written: the socket is a fake, and the store answers at once. So the count is that of
+the server's own way: parser, receiver, source, group commit and answer. Start-up is taken off by a second, shorter run.
 
-    python bench/intake_protocol.py            # needs valgrind; one source without a secret, one message a request
-    python bench/intake_protocol.py take-in 5000   # only runs, for a profiler
+    python -m bench intake-protocol                # needs valgrind; one source without a secret, one message a request
+    python -m bench intake-protocol take-in 5000   # only runs, for a profiler
 """
 
 from __future__ import annotations
@@ -153,9 +153,15 @@ def count(requests: int) -> int:
     return int(match[1])
 
 
-if __name__ == "__main__":
+def main() -> int:
+    """Count, or only run so many requests. Returns the exit status."""
     if sys.argv[1:2] == ["take-in"]:
         asyncio.run(take_in(int(sys.argv[2])))
     else:
         per_request = (count(WARM_UP + REQUESTS) - count(WARM_UP)) / REQUESTS
         print(f"intake by the protocol: {per_request:,.0f} instructions a request of one message")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
