@@ -21,6 +21,7 @@ PROGRAMS = {
     "cli": "cli",
     "idle": "idle",
     "instructions": "instructions",
+    "profile": "profiled",
     "intake-protocol": "intake_protocol",
     "report": "report",
     "ingest": "ingest",
