@@ -63,7 +63,6 @@ class Forwarder:
         self._queues = PhoneQueues(deliveries, sink, policy, self._read_state, self._on_report, budget)
         self._opened_term = 0
         self._recover_after: str | None = _FROM_THE_START
-        self._last_id = _FROM_THE_START
         self._retry_at_start = retry_at_start
         self._stopping = asyncio.Event()
         self._pause_to_store = ""
@@ -188,9 +187,9 @@ class Forwarder:
         except SinkPausedError:
             return  # the next turn asks again, and says so to the queues
         except RfctlError:
-            # Entries of a read whose answer was lost are unacknowledged in Redis, behind the last that came.
-            if self._recover_after is None:
-                self._recover_from(self._last_id)
+            # The entries of this read may be lost here, and are still unacknowledged in Redis. After a failover there may
+            # be more, also older ones: so nothing less than all is read again.
+            self._start_over()
             raise
 
     async def _read_unacknowledged(self, after: str) -> None:
@@ -212,17 +211,15 @@ class Forwarder:
             self._state = self._state.recover_to(None)
             return
         await self._enqueue(entries)
-        self._recover_from(self._last_id)
+        self._recover_from(entries[-1].id)
         await self._start_due()
 
     async def _enqueue(self, entries: list[StreamEntry]) -> None:
         try:
             await self._queues.enqueue(entries)
-        except (LeaseLostError, RfctlError):  # some of them may be in no queue
+        except LeaseLostError:  # some of them may be in no queue, and the next lease may have the same term
             self._start_over()
             raise
-        if entries:
-            self._last_id = entries[-1].id
 
     async def _start_due(self) -> int | None:
         """Start the phones whose next attempt is due. Returns in how many ms the next one is due (None: no other)."""

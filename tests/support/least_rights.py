@@ -34,6 +34,8 @@ DESTINATIONS = [
     "s",
     "inbox",
     "copy",
+    "taken",
+    "to-{phone}",
 ]
 """The key of the tests' own clock, and keys that sinks of tests fill."""
 

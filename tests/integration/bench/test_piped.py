@@ -28,8 +28,9 @@ async def test_recorded_adds_store_every_message_again(server: RedisServer, conn
     assert len(commands) == MESSAGES / A_CALL
     server.empty()
     answers = await asyncio.to_thread(send, server, commands, 2)
-    states = [number for answer in answers if isinstance(answer, list) for number in answer[::3]]
-    assert states == [1] * MESSAGES
+    sizes = [size for answer in answers if isinstance(answer, list) for size in answer[::2]]
+    assert len(sizes) == MESSAGES
+    assert min(sizes) > 0, "a message was not stored: it was seen before, or is rejected"
     assert (await make_rig(connection).store.pending_counts()).messages == MESSAGES
 
 
