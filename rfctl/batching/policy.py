@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
+import msgspec
 import re2
 
 from rfctl.model.closed_sets import Action
@@ -120,8 +121,7 @@ def compile_pattern(pattern: str) -> Pattern:
     return compiled
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True, gc=False):
     """The timers (ms, messages) and the action for one message."""
 
     quiet_ms: int
@@ -136,6 +136,13 @@ class Policy:
 
     timers: Timers
     rules: Sequence[Rule] = ()
+    general: Decision = field(init=False)
+    """What is decided for a message that no rule matches: for most of them."""
+
+    def __post_init__(self) -> None:
+        timers = self.timers
+        general = Decision(timers.quiet_ms, timers.max_size, timers.max_wait_ms)
+        object.__setattr__(self, "general", general)
 
     @property
     def longest_ms(self) -> int:
@@ -155,12 +162,14 @@ class Policy:
 
     def decide(self, message: Message) -> Decision:
         """Return how long this message's batch waits for the next message, and what happens to it at once."""
-        matching = [rule for rule in self.rules if rule.matches(message)]
-        timers = self.timers
+        general = self.general
+        matching = [rule for rule in self.rules if rule.matches(message)] if self.rules else ()
+        if not matching:
+            return general
         return Decision(
-            _first_set((rule.quiet_ms for rule in matching), timers.quiet_ms),
-            _first_set((rule.max_size for rule in matching), timers.max_size),
-            _first_set((rule.max_wait_ms for rule in matching), timers.max_wait_ms),
+            _first_set((rule.quiet_ms for rule in matching), general.quiet_ms),
+            _first_set((rule.max_size for rule in matching), general.max_size),
+            _first_set((rule.max_wait_ms for rule in matching), general.max_wait_ms),
             next((rule.action for rule in matching if rule.action), ""),
         )
 

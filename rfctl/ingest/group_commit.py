@@ -58,11 +58,10 @@ class GroupCommit:
 
         It is called at once when the request cannot be taken in. Nothing is raised here.
         """
-        refusal = self._find_refusal(len(messages))
-        if refusal is None:
-            self._take_in(Request(messages, on_answer))
-        else:
+        if (refusal := self._find_refusal(len(messages))) is not None:
             _call(on_answer, refusal)
+        else:
+            self._take_in(Request(messages, on_answer))
 
     async def add(self, messages: Sequence[Message]) -> list[Added]:
         """Store a request's messages. Raises RfctlError unless Redis confirmed all of them."""
@@ -74,7 +73,8 @@ class GroupCommit:
         try:
             return await answer
         finally:
-            self._let_go(request)  # nobody waits for it if this was cancelled
+            if request.is_waiting:  # this was cancelled: nobody waits for it
+                self._let_go(request)
 
     def _find_refusal(self, count: int) -> RfctlError | None:
         if self._is_closed:
@@ -92,7 +92,8 @@ class GroupCommit:
         self._queue.append(request)
         if self._timer is None:
             self._timer = loop.call_at(until, self._give_up)
-        self._begin_call()
+        if not self._is_beginning:
+            self._begin_call()
 
     def _give_up(self) -> None:
         """Answer the requests whose time is up. One timer serves all: it waits for the oldest."""
@@ -105,17 +106,15 @@ class GroupCommit:
         self._timer = None if oldest is None else loop.call_at(oldest, self._give_up)
 
     def _answer(self, request: Request, answer: list[Added] | Exception) -> None:
-        if self._let_go(request):
+        if request.is_waiting:
+            self._let_go(request)
             _call(request.on_answer, answer)
 
-    def _let_go(self, request: Request) -> bool:
-        """Return whether a request still waited; it does not any more."""
-        if not request.is_waiting:
-            return False
+    def _let_go(self, request: Request) -> None:
         request.is_waiting = False
         del self._waiting[request]
-        self._queue.forget(request)
-        return True
+        if not request.is_sent:
+            self._queue.forget(request)
 
     async def wait_until_idle(self) -> None:
         """Wait until no call is on its way."""

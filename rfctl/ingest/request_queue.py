@@ -33,8 +33,13 @@ class Request:
     """Whether the phone of a message is looked up on its way: it may be any."""
 
     def __post_init__(self) -> None:
-        self.phones = {message.phone for message in self.messages}
-        self.is_anybodys = any(map(has_no_phone, self.messages))
+        # One walk, and no function made for it: every request passes here.
+        self.phones = phones = set()
+        self.is_anybodys = False
+        for message in self.messages:
+            phones.add(message.phone)
+            if message.alias and has_no_phone(message):
+                self.is_anybodys = True
 
 
 class RequestQueue:
@@ -76,31 +81,30 @@ class RequestQueue:
         passed: list[Request] = []
         passed_phones: set[str] = set()
         size = 0
-        while self._requests and not self._is_shut and len(passed) < _MOST_PASSED:
-            request = self._requests[0]
-            if taken and size + len(request.messages) > most:
+        requests, busy = self._requests, self._busy
+        while requests and not self._is_shut and len(passed) < _MOST_PASSED:
+            request = requests[0]
+            count, phones = len(request.messages), request.phones
+            if taken and size + count > most:
                 break
-            if request.is_anybodys and request.is_waiting and self._busy:
+            if request.is_anybodys and request.is_waiting and busy:
                 break
-            self._requests.popleft()
+            requests.popleft()
             if not request.is_waiting:
                 continue
-            if request.phones.isdisjoint(self._busy) and request.phones.isdisjoint(passed_phones):
+            if phones.isdisjoint(busy) and phones.isdisjoint(passed_phones):
                 taken.append(request)
-                size += len(request.messages)
+                request.is_sent = True
+                size += count
                 self._is_shut = request.is_anybodys
             else:
                 passed.append(request)
-                passed_phones |= request.phones
-        self._requests.extendleft(reversed(passed))
-        self._begin(taken)
+                passed_phones |= phones
+        requests.extendleft(reversed(passed))
+        self.count -= size
+        for request in taken:  # not before: a call may have several messages of a phone
+            busy |= request.phones
         return taken
-
-    def _begin(self, taken: list[Request]) -> None:
-        for request in taken:
-            request.is_sent = True
-            self.count -= len(request.messages)
-            self._busy |= request.phones
 
     def finish(self, taken: list[Request]) -> None:
         """Let the next messages of these phones go."""

@@ -2,7 +2,7 @@
 
 from rfctl.store.address import RedisAddress
 from rfctl.store.aside import AsideBatch, AsideBatches
-from rfctl.store.batch_keys import batch_key_of, dedupe_key, is_hashed
+from rfctl.store.batch_keys import batch_key_of, dedupe_key, digest_id, is_hashed
 from rfctl.store.batches import Addition, BatchOptions
 from rfctl.store.daemons import DaemonRecord, Daemons, RecentRequests
 from rfctl.store.dead_letters import Attempt, DeadLetter
@@ -61,6 +61,7 @@ __all__ = [
     "WriteRefusal",
     "batch_key_of",
     "dedupe_key",
+    "digest_id",
     "group_name",
     "is_hashed",
 ]

@@ -52,5 +52,9 @@ def dedupe_key(batch_key: str, *scope: str) -> bytes:
 
     In a wider scope, a tenant that counts its ids ("1", "2", …) would suppress the messages of another.
     """
-    text = "\0".join((batch_key, *scope))
-    return hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=16).digest()
+    return digest_id("\0".join((batch_key, *scope)))
+
+
+def digest_id(text: str) -> bytes:
+    """Return the 16 bytes that stand for an id and its scope, as one text."""
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 
 from rfctl.store.batch_keys import digest_text
 from rfctl.store.slots import crc16, shard_tags
@@ -78,12 +79,13 @@ class CommonKeys:
         return f"{self.prefix}rfctl:events:{db}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ShardKeys:
     """The keys of one shard, which share a slot.
 
     `tag` is "" on one server, else `{n}:`. `number` is the shard's number, "" on one server. `prefix` stands before all
-    names but those of the output stream and of sinks' destinations.
+    names but those of the output stream and of sinks' destinations. A name is built when it is first asked for, and kept:
+    each call to Redis has some.
     """
 
     tag: str
@@ -100,112 +102,120 @@ class ShardKeys:
     def _own(self, key: str) -> str:
         return self.prefix + self._tagged(key)
 
-    @property
+    @cached_property
     def common(self) -> CommonKeys:
         """The keys that no shard has."""
         return CommonKeys(self.prefix)
 
-    @property
+    @cached_property
     def clock(self) -> str:
         """Hash of the steady clock: `step` is how far the server's clock is ahead of it, `seen` its latest time (ms)."""
         return self._own("rfctl:clock")
 
-    @property
+    @cached_property
     def batch_prefix(self) -> str:
         """`rapid-fire:<batch key>` is the list of pending messages."""
         return self._own("rapid-fire:")
 
-    @property
+    @cached_property
     def last_prefix(self) -> str:
         """`last-msg:<batch key>` is the time of the last message. It expires, and has no message in it."""
         return self._own("last-msg:")
 
-    @property
+    @cached_property
     def seen_prefix(self) -> str:
         """`rfctl:seen:<window>:<n>` are the sets of ids of layout 1. They expire, and have no message in them."""
         return self._own("rfctl:seen:")
 
-    @property
+    @cached_property
     def ids(self) -> str:
         """Hash of the segments of ids seen, by window (s); `…:<window>:<segment>:<part>` are the sets of ids."""
         return self._own("rfctl:ids")
 
-    @property
+    @cached_property
     def phones(self) -> str:
         """Sorted set without scores of `phone NUL batch key`: the batches whose key does not follow from a phone alone."""
         return self._own("rfctl:phones")
 
-    @property
+    @cached_property
     def set_aside(self) -> str:
         """Hash of the batches that could not be handed over: batch key → why, as JSON."""
         return self._own("rfctl:set-aside")
 
-    @property
+    @cached_property
     def due(self) -> str:
         """The index: batch key → due, Unix ms."""
         return self._own("rfctl:due")
 
-    @property
+    @cached_property
     def totals(self) -> str:
         """The counters that outlive daemons."""
         return self._own("rfctl:totals")
 
-    @property
+    @cached_property
     def last_times(self) -> str:
         """Hash of when something was last counted: its name in the totals → Unix ms. The first shard has it."""
         return self._own("rfctl:last")
 
-    @property
+    @cached_property
     def out(self) -> str:
         """The stream of merged messages."""
         return self._tagged(self.stream)
 
-    @property
+    @cached_property
     def dead(self) -> str:
         """The stream of dead letters."""
         return self._own("rfctl:dead")
 
     def sink(self, name: str) -> SinkKeys:
         """Return the keys of one sink."""
-        return SinkKeys(self._own(f"rfctl:sink:{name}"))
+        sinks = self._sinks
+        if name not in sinks:
+            sinks[name] = SinkKeys(self._own(f"rfctl:sink:{name}"))
+        return sinks[name]
+
+    @cached_property
+    def _sinks(self) -> dict[str, SinkKeys]:
+        """The keys of each sink that was asked for: as many as there are sinks."""
+        return {}
 
     def destination(self, key: str) -> str:
         """Return the key of a list or stream that a sink fills, in this shard's slot."""
         return self._tagged(key)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SinkKeys:
     """The keys of one sink on one shard. None of them expires."""
 
     prefix: str
 
-    @property
+    @cached_property
     def waiting(self) -> str:
         """Sorted set without scores of `batch key NUL id`: what waits for another attempt, and all behind it."""
         return f"{self.prefix}:waiting"
 
-    @property
+    @cached_property
     def retry(self) -> str:
         """Sorted set, batch key → when its first waiting message is due (Unix ms)."""
         return f"{self.prefix}:retry"
 
-    @property
+    @cached_property
     def attempts(self) -> str:
         """Hash, id → JSON array of the attempts so far."""
         return f"{self.prefix}:tries"
 
-    @property
+    @cached_property
     def bodies(self) -> str:
         """Hash, id → the message as a JSON array of fields: what an operator sends again."""
         return f"{self.prefix}:bodies"
 
-    @property
+    @cached_property
     def lease(self) -> str:
         """Which daemon delivers now, and until when: `id ms`, by the steady clock. It has no message in it."""
         return f"{self.prefix}:lease"
 
-    @property
+    @cached_property
     def progress(self) -> str:
         """Hash: when an attempt ended last (`ended_ms`) and a message was missing (`missing_ms`), steady ms.
 
