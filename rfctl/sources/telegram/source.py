@@ -47,6 +47,7 @@ from rfctl.sources.telegram.schema import (
     TYPES,
     Chat,
     Deleted,
+    PlainPost,
     Post,
     Pressed,
     Reaction,
@@ -59,6 +60,7 @@ from rfctl.sources.telegram.schema import (
     decode_pressed,
     decode_reaction,
     decode_update,
+    find_plain_post,
 )
 
 _HEADER = "x-telegram-bot-api-secret-token"
@@ -88,14 +90,15 @@ class Telegram(Source):
             result.skip("event")
             return result
         try:
-            self._read(kind, bytes(getattr(update, kind)), update.update_id, result)
+            self._read(kind, bytes(getattr(update, kind)).strip(), update.update_id, result)
         except UnparsedError as problem:
             result.unparsed.append(Unparsed(body, problem.fact))
         return result
 
     def _read(self, kind: str, raw: bytes, update_id: int, result: ParseResult) -> None:
-        raw = raw.strip()
-        if kind == "deleted_business_messages":
+        if kind == "message" and (plain := find_plain_post(raw)):
+            result.messages.append(self._plain(plain, raw))
+        elif kind == "deleted_business_messages":
             result.messages.extend(self._deletions(raw))
         elif kind == "callback_query":
             result.messages.append(self._press(raw))
@@ -108,6 +111,14 @@ class Telegram(Source):
                 result.skip(skipped)
             else:
                 result.messages.append(self._edit(post, raw, update_id) if edited else self._post(post, raw))
+
+    def _plain(self, post: PlainPost, raw: bytes) -> Message:
+        """Return what `_post` would, of a text and nothing else."""
+        return self._message(
+            phone=str(post.sender.id), text=post.text, id=_id("", post.chat, post.message_id),
+            chat="" if post.chat.type == "private" else str(post.chat.id), sent_ms=parse_unix_ms(post.date),
+            metadata=build_metadata(raw, **_person(post.sender), chatTitle=post.chat.title),
+        )  # fmt: skip
 
     def _post(self, post: Post, raw: bytes) -> Message:
         replied = post.reply_to_message.message_id if post.reply_to_message else 0

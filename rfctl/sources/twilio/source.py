@@ -20,7 +20,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
-from urllib.parse import parse_qs, parse_qsl, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
@@ -38,9 +38,9 @@ from rfctl.sources.parsing import (
     normalize_type,
 )
 from rfctl.sources.twilio.config import TwilioConfig
+from rfctl.sources.twilio.fields import MAX_FIELDS, Fields, read_fields
 
-MAX_FIELDS = 200
-_DIGESTS = {"HMAC_SHA1": hashlib.sha1, "HMAC_SHA256": hashlib.sha256}
+_DIGESTS = {"HMAC_SHA1": "sha1", "HMAC_SHA256": "sha256"}
 _ADDRESS = re.compile(r"([A-Za-z]{1,32}):(.*)", re.DOTALL)
 _MEDIA_TYPES = {"image": "image", "audio": "audio", "video": "video"}
 _INCOMING = ("", "received", "receiving")
@@ -49,8 +49,6 @@ _STATUSES = frozenset({
     "partially_delivered",
 })  # fmt: skip
 """What becomes of our own messages (https://www.twilio.com/docs/messaging/api/message-resource)."""
-
-Fields = list[tuple[str, str]]
 
 
 class Twilio(Source):
@@ -71,8 +69,10 @@ class Twilio(Source):
         target = request.path + ("?" + request.query if request.query else "")
         signature = request.header("x-twilio-signature")
 
+        joined = _join(fields)
+
         def matches(secret: str) -> bool:
-            expected = (sign(secret, base + target, fields, algorithm) for base in self._bases)
+            expected = (_sign_joined(secret, base + target, joined, algorithm) for base in self._bases)
             return sum(constant_time_equal(signature, text) for text in expected) > 0
 
         return any_secret(self._config.secrets, matches)
@@ -119,7 +119,7 @@ class _Form:
     """A message's form; a field that is not there is "", of one that is repeated the first counts."""
 
     def __init__(self, body: bytes) -> None:
-        self.fields = _fields(body, "replace")
+        self.fields = read_fields(body, "replace")
         self._first: Mapping[str, str] = dict(reversed(self.fields))
 
     def __getitem__(self, name: str) -> str:
@@ -152,7 +152,8 @@ class _Form:
 
     @property
     def text(self) -> str:
-        if form := format_form(self["InteractiveData"]):
+        answers = self["InteractiveData"]
+        if answers and (form := format_form(answers)):
             return form
         return first_nonempty(self["ButtonText"], self["ListTitle"], self["Body"])
 
@@ -192,10 +193,18 @@ class _Form:
 
 def sign(secret: str, url: str, fields: Iterable[tuple[str, str]], algorithm: str = "HMAC_SHA1") -> str:
     """Return the signature of a URL and form fields, base64. Raises KeyError for an unknown algorithm."""
+    return _sign_joined(secret, url, _join(fields), algorithm)
+
+
+def _join(fields: Iterable[tuple[str, str]]) -> bytes:
+    """Return the names and values as they are signed. What was no UTF-8 is signed as the bytes that it was."""
     joined = "".join(name + value for name, value in sorted(set(fields)))
-    # What was no UTF-8 is signed as the bytes that it was.
-    signed = url.encode(errors="surrogatepass") + joined.encode(errors="surrogateescape")
-    return base64.b64encode(hmac.new(secret.encode(), signed, _DIGESTS[algorithm]).digest()).decode()
+    return joined.encode(errors="surrogateescape")
+
+
+def _sign_joined(secret: str, url: str, joined: bytes, algorithm: str) -> str:
+    signed = url.encode(errors="surrogatepass") + joined
+    return base64.b64encode(hmac.digest(secret.encode(), signed, _DIGESTS[algorithm])).decode()
 
 
 def _algorithm(settings: bytes) -> str:
@@ -210,15 +219,16 @@ def _algorithm(settings: bytes) -> str:
 def _signed_fields(request: Request) -> Fields | None:
     """Return the fields that the signature covers, none for a body whose hash is in the URL; None is a forgery."""
     try:
-        hashes = parse_qs(request.query, max_num_fields=MAX_FIELDS).get("bodySHA256")
+        query = parse_qs(request.query, max_num_fields=MAX_FIELDS) if request.query else {}
     except ValueError:
         return None
+    hashes = query.get("bodySHA256")
     is_form = request.header("content-type").lower().startswith(b"application/x-www-form-urlencoded")
     if hashes and not is_form:
         expected = hashlib.sha256(request.body).hexdigest()
         return [] if constant_time_equal(hashes[0].encode(errors="surrogatepass"), expected) else None
     try:
-        return _fields(request.body, "surrogateescape")
+        return read_fields(request.body, "surrogateescape")
     except UnparsedError:
         return None
 
@@ -239,16 +249,6 @@ def _bases(public_url: str) -> tuple[str, ...]:
         else (parts.netloc, f"{parts.netloc}:{default}")
     )
     return tuple(f"{parts.scheme}://{host}{parts.path.rstrip('/')}" for host in hosts)
-
-
-def _fields(body: bytes, errors: str) -> Fields:
-    """Return a form's fields as they stand: blank ones count, and so do repeated ones."""
-    try:
-        return parse_qsl(
-            body.decode(errors=errors), keep_blank_values=True, errors=errors, max_num_fields=MAX_FIELDS
-        )
-    except ValueError:
-        raise UnparsedError(f"more than {MAX_FIELDS} fields") from None
 
 
 def _address(text: str) -> tuple[str, str]:

@@ -12,7 +12,6 @@ Forms: https://developers.facebook.com/documentation/business-messaging/whatsapp
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import re
 from collections.abc import Callable, Sequence
@@ -38,27 +37,12 @@ from rfctl.sources.parsing import (
     parse_unix_ms,
 )
 from rfctl.sources.whatsapp_cloud.config import WhatsAppCloudConfig
+from rfctl.sources.whatsapp_cloud.plain import Account, Contact, Context, Profile, read_plain
 from rfctl.sources.whatsapp_cloud.schema import FIELDS, Content, is_event, read_part
 
 PLATFORM = "whatsapp"
 _CHALLENGE = re.compile(r"[0-9A-Za-z_-]{1,256}")
 _MAX_QUERY_FIELDS = 50
-
-
-class _Account(msgspec.Struct):
-    phone_number_id: str | int = ""
-    display_phone_number: str | int = ""
-
-
-class _ProfileName(msgspec.Struct):
-    name: str | None = None
-    username: str | None = None
-
-
-class _Contact(msgspec.Struct):
-    profile: _ProfileName | None = None
-    wa_id: str | None = None
-    user_id: str | None = None
 
 
 class _Value(msgspec.Struct):
@@ -83,10 +67,6 @@ class _Body(msgspec.Struct):
     entry: list[msgspec.Raw] = []
 
 
-class _Context(msgspec.Struct):
-    id: str | None = None
-
-
 class _Message(msgspec.Struct, rename={"sender": "from"}):
     id: str | None = None
     sender: str | int | None = None
@@ -94,15 +74,15 @@ class _Message(msgspec.Struct, rename={"sender": "from"}):
     group_id: str | None = None
     timestamp: str | int | float | None = None
     type: str | None = None
-    context: _Context | None = None
+    context: Context | None = None
 
 
 _decode_body = msgspec.json.Decoder(_Body).decode
 _decode_entry = msgspec.json.Decoder(_Entry).decode
 _decode_change = msgspec.json.Decoder(_Change).decode
 _decode_value = msgspec.json.Decoder(_Value).decode
-_decode_account = msgspec.json.Decoder(_Account).decode
-_decode_contact = msgspec.json.Decoder(_Contact).decode
+_decode_account = msgspec.json.Decoder(Account).decode
+_decode_contact = msgspec.json.Decoder(Contact).decode
 _decode_message = msgspec.json.Decoder(_Message).decode
 
 
@@ -136,8 +116,18 @@ class WhatsAppCloud(Source):
 
     def parse(self, body: bytes) -> ParseResult:
         """Parse every message of the request. Raises UnparsedError when no part of it can be parsed."""
+        body = self.redact(body)
+        return self._read_plain(body) or self._read_any(body)
+
+    def _read_plain(self, body: bytes) -> ParseResult | None:
+        company = decode_company(self._config.company)
+        return read_plain(
+            body, self._id_scope, self._max_text_bytes, channel=self._name, company=company, platform=PLATFORM
+        )
+
+    def _read_any(self, body: bytes) -> ParseResult:
         result = ParseResult()
-        for raw in decode_json(self.redact(body), _decode_body).entry:
+        for raw in decode_json(body, _decode_body).entry:
             self._read_entry(raw, result)
         if not (result.messages or result.unparsed or result.skipped):
             raise UnparsedError("no change in it: is this a WhatsApp webhook?")
@@ -172,7 +162,7 @@ class WhatsAppCloud(Source):
             return
         self._read_value(entry, value, account, result)
 
-    def _read_value(self, entry: _Entry, value: _Value, account: _Account, result: ParseResult) -> None:
+    def _read_value(self, entry: _Entry, value: _Value, account: Account, result: ParseResult) -> None:
         contacts = _contacts(value.contacts or [])
         refused: list[tuple[bytes, str]] = []
         for raw in value.messages or []:
@@ -194,7 +184,7 @@ class WhatsAppCloud(Source):
         for _ in value.errors or []:
             result.skip("error")
 
-    def _message(self, raw: bytes, contacts: list[_Contact], account: _Account) -> Message:
+    def _message(self, raw: bytes, contacts: list[Contact], account: Account) -> Message:
         item: _Message = decode_part(raw, _decode_message)
         contact = _match(item, contacts)
         content = read_part(item.type, raw)
@@ -203,7 +193,7 @@ class WhatsAppCloud(Source):
             alias=normalize_phone(first_nonempty(item.from_user_id, contact.user_id)),
             text=content.text,
             id=item.id or "",
-            id_scope=self._id_scope(account),
+            id_scope=self._id_scope(str(account.phone_number_id)),
             channel=self._name,
             company=decode_company(self._config.company),
             platform=PLATFORM,
@@ -217,17 +207,16 @@ class WhatsAppCloud(Source):
         )
         return check_limits(message, self._max_text_bytes)
 
-    def _id_scope(self, account: _Account) -> tuple[str, ...]:
-        fallback = self._config.find_id_scope(self._name)
-        return build_id_scope("whatsapp-cloud", str(account.phone_number_id), fallback)
+    def _id_scope(self, account: str) -> tuple[str, ...]:
+        return build_id_scope("whatsapp-cloud", account, self._config.find_id_scope(self._name))
 
 
 def sign(secret: str, body: bytes) -> str:
     """Return the value of `X-Hub-Signature-256` for these bytes."""
-    return "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+    return "sha256=" + hmac.digest(secret.encode(), body, "sha256").hex()
 
 
-def _contacts(raws: list[msgspec.Raw]) -> list[_Contact]:
+def _contacts(raws: list[msgspec.Raw]) -> list[Contact]:
     """Return the contacts that can be read; one that cannot costs a name, not a message."""
     return [contact for raw in raws if (contact := _or_none(bytes(raw), _decode_contact)) is not None]
 
@@ -239,29 +228,29 @@ def _or_none(raw: bytes, decode: Callable[[bytes], Any]) -> Any:
         return None
 
 
-def _match(item: _Message, contacts: list[_Contact]) -> _Contact:
+def _match(item: _Message, contacts: list[Contact]) -> Contact:
     """Return the contact who sent this message, an empty one when there is none (as with `system`).
 
     A message that names no sender at all, as a shared number does, is from the only contact.
     """
     sender = str(item.sender or "")
     if not sender and not item.from_user_id:
-        return contacts[0] if len(contacts) == 1 else _Contact()
+        return contacts[0] if len(contacts) == 1 else Contact()
     for contact in contacts:
         if (sender and contact.wa_id == sender) or (
             item.from_user_id and contact.user_id == item.from_user_id
         ):
             return contact
-    return _Contact()
+    return Contact()
 
 
-def _sender(item: _Message, contact: _Contact) -> str:
+def _sender(item: _Message, contact: Contact) -> str:
     number = first_nonempty(str(item.sender or ""), contact.wa_id)
     return normalize_phone(number or first_nonempty(item.from_user_id, contact.user_id))
 
 
-def _metadata(raw: bytes, item: _Message, contact: _Contact, content: Content) -> bytes:
-    profile = contact.profile or _ProfileName()
+def _metadata(raw: bytes, item: _Message, contact: Contact, content: Content) -> bytes:
+    profile = contact.profile or Profile()
     return build_metadata(
         raw,
         senderName=profile.name,

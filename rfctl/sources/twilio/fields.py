@@ -1,0 +1,27 @@
+"""The fields of a form, as `urllib.parse.parse_qsl` reads them, in less time. Pure."""
+
+from __future__ import annotations
+
+from urllib.parse import unquote, unquote_to_bytes
+
+from rfctl.sources.contract import UnparsedError
+
+MAX_FIELDS = 200
+Fields = list[tuple[str, str]]
+
+
+def read_fields(body: bytes, errors: str) -> Fields:
+    """Return a form's fields as `parse_qsl` does: blank ones count, and so do repeated ones."""
+    text = body.decode(errors=errors)
+    if text.count("&") >= MAX_FIELDS:
+        raise UnparsedError(f"more than {MAX_FIELDS} fields")
+    pairs = (pair.partition("=") for pair in text.replace("+", " ").split("&") if pair)
+    return [(_unquote(name, errors), _unquote(value, errors)) for name, _, value in pairs]
+
+
+def _unquote(text: str, errors: str) -> str:
+    if "%" not in text:
+        return text
+    if text.isascii():
+        return unquote_to_bytes(text).decode(errors=errors)
+    return unquote(text, errors=errors)
