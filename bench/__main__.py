@@ -22,6 +22,7 @@ PROGRAMS = {
     "idle": "idle",
     "instructions": "instructions",
     "profile": "profiled",
+    "source-work": "source_work",
     "intake-protocol": "intake_protocol",
     "report": "report",
     "ingest": "ingest",

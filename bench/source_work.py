@@ -1,4 +1,4 @@
-"""Counts what sources need to verify and parse, a message: python bench/source_work.py [--only NAME]
+"""Counts what sources need to verify and parse, a message: python -m bench source-work
 
 Callgrind counts a run that reads nothing, and a run for each kind of work. What is between them is the work. The
 requests are those of `bench kinds`. Valgrind is needed. Counts go by the versions of Python and the libraries.
