@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from rfctl.store import replies
@@ -72,7 +73,7 @@ async def _find_parts_of_ids(connection: Connection, ids: str) -> list[str]:
 def _list_keys(owner: object, batch_keys: Sequence[str]) -> Iterator[str]:
     """Yield each key that an object of keys names: what ends in a colon has a key for each batch."""
     for name in dir(type(owner)):
-        if name.startswith("_") or not isinstance(getattr(type(owner), name), property):
+        if name.startswith("_") or not isinstance(getattr(type(owner), name), property | cached_property):
             continue
         key = getattr(owner, name)
         if isinstance(key, str) and key.endswith(":"):

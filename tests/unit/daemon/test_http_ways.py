@@ -6,6 +6,7 @@ import asyncio
 import json
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -73,6 +74,7 @@ async def play_both(reads: list[bytes], ending: str, **options: Any) -> tuple[An
     return hot, app
 
 
+@pytest.mark.filterwarnings("ignore:Generating overly large repr")  # a body may be large
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     reads=conversations(),
