@@ -26,7 +26,7 @@ from rfctl.store.clock import CLOCK_STEP, Clock, ServerClock
 from rfctl.store.keys import ShardKeys
 from rfctl.store.pipe import PIPED_VERBS, Pipe
 from rfctl.store.redis_url import FORM, TlsFileError, check_tls_files, parse_redis_url
-from rfctl.store.reply_errors import explain_failure, is_not_the_master
+from rfctl.store.reply_errors import as_redis_error, explain_failure, is_not_the_master
 from rfctl.store.scripts import Script, ScriptLibrary, list_verbs
 from rfctl.store.server_info import (
     REDIS_SETTINGS,
@@ -40,7 +40,7 @@ from rfctl.store.server_info import (
 Command = Sequence[bytes | str | int | float]
 Execute = Callable[..., Awaitable[Any]]
 """Sends one command, whose parts are the arguments, and returns its answer."""
-_FAILURES = (rx.RedisError, OSError, TimeoutError)
+_FAILURES = (rx.RedisError, OSError, TimeoutError, RuntimeError)
 _ANONYMOUS: dict[str, Any] = (
     {"driver_info": None}
     if "driver_info" in inspect.signature(AbstractConnection.__init__).parameters
@@ -132,6 +132,7 @@ class Connection:
 
     async def _name_failure(self, problem: Exception) -> errors.RfctlError:
         _obey_cancellation()
+        problem = as_redis_error(problem)
         if is_not_the_master(problem):
             await self._hang_up()
         return explain_failure(problem, self.address)

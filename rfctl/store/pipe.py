@@ -18,6 +18,8 @@ from hiredis import Reader, pack_command
 from redis import exceptions as rx
 from redis.asyncio.connection import AbstractConnection, DefaultParser
 
+from rfctl.store.reply_errors import CLOSED_BY_SERVER
+
 PIPED_VERBS = frozenset(
     {
         "add",
@@ -33,7 +35,6 @@ PIPED_VERBS = frozenset(
 """The scripts that run often. Their answers are short: none holds up those behind it."""
 Answer = asyncio.Future[Any]
 _INCOMPLETE = object()
-_CLOSED_BY_SERVER = "Connection closed by server."
 _CLOSED_BY_US = "the connection was closed"
 
 
@@ -117,7 +118,7 @@ async def _connect(connection: AbstractConnection) -> asyncio.StreamWriter:
     reader, writer = connection._reader, connection._writer
     connection._reader = connection._writer = None
     if reader is None or writer is None or reader.at_eof():
-        raise rx.ConnectionError(_CLOSED_BY_SERVER)
+        raise rx.ConnectionError(CLOSED_BY_SERVER)
     return writer
 
 
@@ -200,7 +201,7 @@ class _Line(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Fail what is on its way: nobody knows what of it Redis has done."""
-        self._fail(exc or rx.ConnectionError(_CLOSED_BY_SERVER))
+        self._fail(exc or rx.ConnectionError(CLOSED_BY_SERVER))
         if self._timer is not None:
             self._timer.cancel()
         if not self._lost.done():

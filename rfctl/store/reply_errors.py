@@ -42,6 +42,8 @@ _REFUSALS = ("invalid username-password", "Authentication required")
 _NOT_THE_MASTER = ("READONLY", "MASTERDOWN", "UNBLOCKED")
 _OF_A_SCRIPT = re.compile(r": -([A-Z]+) ")
 """Where Redis 6.2 has the code of an error that a command inside a script was answered."""
+CLOSED_BY_SERVER = "Connection closed by server."
+"""What redis-py says of a socket that ended."""
 _DENIED = re.compile(
     r"ACL failure in script|The user executing the script can't (?:run|access|publish)|NOPERM"
 )
@@ -55,6 +57,19 @@ def code_of(problem: Exception) -> str:
     if _DENIED.search(message):
         return "NOPERM"
     return inside[1] if inside else _WITHOUT_CODE.get(type(problem)) or message.split(" ", 1)[0]
+
+
+def as_redis_error(problem: Exception) -> Exception:
+    """Return a failure as redis-py means it, and raise a bug again.
+
+    Redis may close an idle socket. The next write to it fails in redis-py on asyncio's loop, and in uvloop on that one,
+    with a RuntimeError.
+    """
+    if not isinstance(problem, RuntimeError):
+        return problem
+    if "the handler is closed" not in str(problem):
+        raise problem
+    return rx.ConnectionError(CLOSED_BY_SERVER)
 
 
 def is_not_the_master(problem: Exception) -> bool:

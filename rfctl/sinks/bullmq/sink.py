@@ -32,6 +32,7 @@ from rfctl.sinks.queues import (
     read_redis_url,
     render_queue_name,
 )
+from rfctl.store.reply_errors import as_redis_error
 from rfctl.store.shared_calls import SharedCalls
 
 MAX_QUEUES = 64
@@ -86,8 +87,8 @@ class BullMq:
                 job = await queue.add(
                     self._config.job_name, build_job_data(delivery, self._config), self._job_options(wanted)
                 )
-        except (RedisError, OSError) as problem:  # TimeoutError is an OSError
-            raise build_failure(problem, self._where) from problem
+        except (RedisError, OSError, RuntimeError) as problem:  # TimeoutError is an OSError
+            raise build_failure(as_redis_error(problem), self._where) from problem
         if job is None or job.id != wanted:
             raise DeliveryError(f"the queue at {self._where.shown()} did not take the job {wanted}")
 
