@@ -126,8 +126,8 @@ class PipedAdd:
         return rounds * self.messages / took, cpu / (rounds * self.messages) * 1e6
 
     def _check(self, answers: Sequence[object]) -> None:
-        flat = [number for answer in answers if isinstance(answer, list) for number in answer[::3]]
-        if flat != [1] * self.messages:
+        sizes = [size for answer in answers if isinstance(answer, list) for size in answer[::2]]
+        if len(sizes) != self.messages or min(sizes) < 1:
             raise BenchError(f"{self.name}: a message was not stored")
 
     def close(self) -> None:

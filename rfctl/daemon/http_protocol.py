@@ -115,7 +115,7 @@ class Protocol(HttpToolsProtocol):
         """Parse `size` bytes, a request at a time: each slice ends where a header or a body ends."""
         place, view = 0, memoryview(data)
         self._is_feeding = True  # an answer that is there at once must not begin to parse what follows
-        while place < size and not self._is_rejected:
+        while place < size and not (self._is_rejected or self.transport.is_closing()):
             if self._in_hand or self.flow.write_paused:
                 self._rest, self.flow.is_held = bytes(view[place:size]), True
                 self.flow.pause_reading()

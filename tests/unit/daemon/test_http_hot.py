@@ -149,3 +149,14 @@ async def test_reload_leaves_a_message_with_the_source_that_took_it_in() -> None
     await way.read(message[-2:] + message)
     assert [line.split()[1] for line in way.connection.answers[::2]] == [b"200", b"404"]
     assert way.store.done == ["7 hello"]
+
+
+@pytest.mark.parametrize("is_hot", [True, False])
+async def test_nothing_behind_the_last_answer_is_parsed_or_counted(is_hot: bool) -> None:
+    way = Way(is_hot=is_hot)
+    head = b"POST /webhook/words HTTP/1.0\r\nHost: localhost\r\nConnection: keep-alive\r\nContent-Length: 0\r\n\r\n"
+    await way.read(head + b"nonsense\r\n\r\n")
+    assert [line for line in way.connection.answers if line.startswith(b"HTTP/1.1")] == [
+        b"HTTP/1.1 401 Unauthorized"
+    ]
+    assert way.store.counts == {"rejected:signature:words": 1}
