@@ -1,7 +1,8 @@
 """What the kinds of requests cost the daemon, beside the generic one: python -m bench kinds
 
 WhatsApp Cloud with 1 and 10 messages a request, Telegram, Twilio, and fifty messages in a generic request. Beside them is
-the script `add`, piped with fifty messages a call. The requests are signed before the run. Each kind takes its turn in each cycle on a daemon and a Redis that all of them share.
+the script `add`, piped with fifty messages a call. The requests are signed before the run. Each kind takes its turn in
+each cycle, on a daemon and a Redis that all of them share.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ from tests.support.servers import RedisServer
 
 SECRET, PUBLIC_URL = "a_secret_of_the_bench", "https://bot.example.com"
 PHONES, TEXT = 10_000, "запишите меня"
+WHATSAPP, TELEGRAM, TWILIO = 7_901, 7_902, 7_903
+"""How the phones of a kind begin. Two kinds have none in common: a message from another source hands the batch over."""
 VARIABLES = {
     "RFCTL_SOURCES__GENERIC__TYPE": "generic",
     "RFCTL_SOURCES__SALON__TYPE": "whatsapp-cloud", "RFCTL_SOURCES__SALON__SECRETS": f'["{SECRET}"]',
@@ -41,16 +44,21 @@ MANY = 50
 Post = tuple[str, Mapping[str, str], bytes]
 
 
+def build_phone(begin: int, number: int) -> str:
+    """Return a phone, one of many."""
+    return f"{begin}{number % PHONES:07d}"
+
+
 def build_whatsapp(number: int, prefix: str, each: int) -> Post:
     """Return Meta's request with so many messages, signed."""
     numbers = range(number * each, (number + 1) * each)
     value = {
         "messaging_product": "whatsapp",
         "metadata": {"display_phone_number": "15550001111", "phone_number_id": "2000"},
-        "contacts": [{"profile": {"name": "Анна"}, "wa_id": f"7900{place % PHONES:07d}"} for place in numbers],
+        "contacts": [{"profile": {"name": "Анна"}, "wa_id": build_phone(WHATSAPP, place)} for place in numbers],
         "messages": [
             {
-                "from": f"7900{place % PHONES:07d}", "id": f"wamid.{prefix}{place}", "timestamp": "1790416800",
+                "from": build_phone(WHATSAPP, place), "id": f"wamid.{prefix}{place}", "timestamp": "1790416800",
                 "type": "text", "text": {"body": TEXT},
             }
             for place in numbers
@@ -64,7 +72,7 @@ def build_whatsapp(number: int, prefix: str, each: int) -> Post:
 
 def build_telegram(number: int, prefix: str, _each: int) -> Post:
     """Return an update of Telegram's, with the token."""
-    user, first = 7_900_000_000 + number % PHONES, int(prefix, 16) % 10**8
+    user, first = int(build_phone(TELEGRAM, number)), int(prefix, 16) % 10**8
     person = {"id": user, "first_name": "Анна", "username": "anna_example", "language_code": "ru"}
     message = {
         "message_id": first + number, "from": {**person, "is_bot": False}, "chat": {**person, "type": "private"},
@@ -84,7 +92,7 @@ def build_twilio(number: int, prefix: str, _each: int) -> Post:
     fields = [
         ("ToCountry", "US"), ("SmsMessageSid", sid), ("NumMedia", "0"), ("SmsSid", sid), ("SmsStatus", "received"),
         ("Body", TEXT), ("To", "+14155550100"), ("NumSegments", "1"), ("MessageSid", sid),
-        ("AccountSid", "AC00000000000000000000000000000001"), ("From", f"+7900{number % PHONES:07d}"),
+        ("AccountSid", "AC00000000000000000000000000000001"), ("From", f"+{build_phone(TWILIO, number)}"),
         ("ApiVersion", "2010-04-01"),
     ]  # fmt: skip
     path = "/webhook/sms"
