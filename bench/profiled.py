@@ -28,10 +28,15 @@ _FRAME = re.compile(r"(?P<function>\S+) \((?P<file>.+?)(?::\d+)?\)$")
 
 
 def read_places(raw: str) -> Counter[str]:
-    """Return how many samples ended in each function, from the text of `py-spy record --format raw`."""
+    """Return how many samples ended in each function, from the text of `py-spy record --format raw`.
+
+    A sample without a stack was taken while it changed: it is left out.
+    """
     places: Counter[str] = Counter()
     for line in raw.splitlines():
         stack, _, count = line.rpartition(" ")
+        if not stack:
+            continue
         frame = _FRAME.search(stack.rpartition(";")[2])
         if frame is None:
             raise BenchError(f"py-spy wrote a line of another form: {line[-200:]}")

@@ -21,6 +21,10 @@ def test_samples_are_counted_by_the_function_that_was_busy() -> None:
     }
 
 
+def test_sample_without_a_stack_is_left_out() -> None:
+    assert read_places(RAW + " 7\n") == read_places(RAW)
+
+
 def test_shares_are_of_all_samples() -> None:
     assert [share for _, share in find_dearest(read_places(RAW))] == [50, 50]
     assert len(find_dearest(read_places(RAW), most=1)) == 1
