@@ -3,10 +3,10 @@
 -- Stores messages, many in one call; a batch that is full, or that the new message must not join, leaves here.
 -- KEYS  1 index of due times (zset)   2 output stream   3 totals (hash)   4 phones of hashed batch keys (zset)
 --       5 batches set aside (hash)   6 ids seen (hash)   7… the list and the last-msg of each batch
--- ARGV  1 batch prefix   2 last-msg prefix   3 separator   4 order: arrival|sent   5 overdue_ms   6 events channel
---       7 dedupe window (s)   8 quiet_ms   9 max_size   10 max_wait_ms: what is usual in this call
---       11… five a message: batch key, mark of its id (a 64-bit number), place of its id (a number), item up to
---       `"timestamp":` and when it was sent (Unix ms), if that is known; '' or what is its own: 7 to 10, action
+-- ARGV  1 batch prefix   2 last-msg prefix   3 events channel   4 order, overdue_ms and separator (shared/batch)
+--       5 dedupe window (s)   6 quiet_ms   7 max_size   8 max_wait_ms: what is usual in this call
+--       9… five a message: batch key, mark of its id (a 64-bit number), place of its id (a number), item up to
+--       `"timestamp":` and when it was sent (Unix ms), if that is known; '' or what is its own: 5 to 8, action
 --       (send_alone | send_batch | discard_batch | nothing: what becomes of the batch at once), the length of its key
 --       in the sets of layout 1, a space, that key, and the phone
 -- Returns two a message: the size of its batch, below 0 or 0 for a message that was seen before; and due in, ms, or why
@@ -15,10 +15,10 @@
 -- Without memory it is rejected before it wrote anything.
 -- Redis does nothing else meanwhile, and each message passes here. So the usual way is written out at length: it
 -- defines no function, reads a batch with one command, and writes a number out once. All else is defined on demand.
-local INDEX, LISTS, LASTS, FIRST, FIELDS, LAST_ARG, LAST_MS = KEYS[1], ARGV[1], ARGV[2], 11, 5, #ARGV, '86400000'
+local INDEX, LISTS, LASTS, FIRST, FIELDS, LAST_ARG, LAST_MS = KEYS[1], ARGV[1], ARGV[2], 9, 5, #ARGV, '86400000'
 local WALL_TEXT = whole(WALL)
 local NOW_TEXT = STEP == 0 and WALL_TEXT or whole(NOW)
-local WINDOW, QUIET, MAX_SIZE, MAX_WAIT = ARGV[7], ARGV[8], ARGV[9], ARGV[10]
+local WINDOW, QUIET, MAX_SIZE, MAX_WAIT = ARGV[5], ARGV[6], ARGV[7], ARGV[8]
 local TAIL = ',"receivedAt":' .. NOW_TEXT .. ',"waitMs":' .. QUIET .. '}'
 
 -- A message that is stored and cannot be marked would be taken once more: this is asked first.
@@ -90,7 +90,7 @@ for i = FIRST, LAST_ARG, FIELDS do
 end
 
 -- Watchers are served where they may be: their rights decide nothing about messages.
-local followers = redis.pcall('PUBSUB', 'NUMSUB', ARGV[6])
+local followers = redis.pcall('PUBSUB', 'NUMSUB', ARGV[3])
 local IS_FOLLOWED = not followers.err and followers[2] > 0
 
 -- Whose a message is, as it is stored: where the texts are the same, it is the same. Plain searches, as in shared/item.
@@ -196,7 +196,7 @@ for i = FIRST, LAST_ARG, FIELDS do
       local leaves = action ~= '' and 'bypass' or size >= max_size + 0 and 'size'
       due_in, messages_in = (leaves or due < NOW) and 0 or due - NOW, messages_in + 1
       if IS_FOLLOWED then
-        redis.pcall('PUBLISH', ARGV[6], '{"event":"in","phone":' .. cjson.encode(phone) .. ',"size":' .. size ..
+        redis.pcall('PUBLISH', ARGV[3], '{"event":"in","phone":' .. cjson.encode(phone) .. ',"size":' .. size ..
           ',"due_in_ms":' .. whole(due_in) .. ',"item":' .. item .. '}')
       end
       if leaves then

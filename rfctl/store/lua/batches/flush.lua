@@ -3,12 +3,12 @@
 -- Hands one batch over now, whatever its due time.
 -- KEYS  1 index of due times (zset)   2 output stream   3 totals (hash)   4 phones of hashed batch keys (zset)
 --       5 batches set aside (hash)   6 the batch (list)   7 its last-msg
--- ARGV  1 batch prefix   2 last-msg prefix   3 separator   4 order: arrival|sent   5 overdue_ms   6 events channel
---       7 batch key   8 reason
+-- ARGV  1 batch prefix   2 last-msg prefix   3 events channel   4 order, overdue_ms and separator (shared/batch)
+--       5 batch key   6 reason
 -- Returns the entry's id and its number of messages, or nothing when there is no batch. The id is '' where the messages
 --         said nothing, and were dropped.
-local due = tonumber(redis.call('ZSCORE', DUE, ARGV[7]) or NOW)
-local ok, id, size = pcall(hand_over, ARGV[7], ARGV[8], math.min(due, NOW))
+local due = tonumber(redis.call('ZSCORE', DUE, ARGV[5]) or NOW)
+local ok, id, size = pcall(hand_over, ARGV[5], ARGV[6], math.min(due, NOW))
 write_counts()
 if not ok then return redis.error_reply(take_fault() or 'ERR this batch cannot be handed over: ' .. tostring(id)) end
 return id and { id, size } or {}

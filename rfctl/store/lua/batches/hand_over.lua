@@ -4,14 +4,14 @@
 -- batches, messages and bytes: a script cannot look at the time, which stands still in it since Redis 7.2.
 -- KEYS  1 index of due times (zset)   2 output stream   3 totals (hash)   4 phones of hashed batch keys (zset)
 --       5 batches set aside (hash)
--- ARGV  1 batch prefix   2 last-msg prefix   3 separator   4 order: arrival|sent   5 overdue_ms   6 events channel
---       7 most batches   8 longest wait, ms: a due time further away is clamped (the clock jumped back)
---       9 '' for what is due | a reason: everything, and this one for what was not due yet
---       10 the end of what is due to begin at: oldest | newest. Behind a backlog, what is due now would be late too.
+-- ARGV  1 batch prefix   2 last-msg prefix   3 events channel   4 order, overdue_ms and separator (shared/batch)
+--       5 most batches   6 longest wait, ms: a due time further away is clamped (the clock jumped back)
+--       7 '' for what is due | a reason: everything, and this one for what was not due yet
+--       8 the end of what is due to begin at: oldest | newest. Behind a backlog, what is due now would be late too.
 -- Returns batches, messages, next due (Unix ms, -1: nothing pending), now (Unix ms), clamped, more is due (0|1), set
 --         aside, then phone and late_ms of each batch that was overdue by more than overdue_ms.
 -- A batch that cannot be handed over holds up no other. What Redis refused is the answer, after the others have left.
-local LIMIT, LONGEST_MS, ALL, IS_OLDEST = tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[9] ~= '', ARGV[10] ~= 'newest'
+local LIMIT, LONGEST_MS, ALL, IS_OLDEST = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7] ~= '', ARGV[8] ~= 'newest'
 local SEEN_EVERY_MS, SLEWED_MS = 5000, 20000
 local MOST_MESSAGES, MOST_BYTES, MOST_FAULTS, CLAMPED_A_CALL = 64, 65536, 3, 50
 local batches, messages, clamped, aside, overdue = 0, 0, 0, 0, {}
@@ -64,7 +64,7 @@ end
 
 local gone, faults, first_fault = 0, 0, nil
 local function leave(batch_key, due)
-  local ok, id, size, late, phone = pcall(hand_over, batch_key, due > NOW and ARGV[9] or '', math.min(due, NOW))
+  local ok, id, size, late, phone = pcall(hand_over, batch_key, due > NOW and ARGV[7] or '', math.min(due, NOW))
   local fault = take_fault()
   if ok then gone = gone + 1 end
   if ok and id then

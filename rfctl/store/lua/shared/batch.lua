@@ -1,15 +1,17 @@
 -- What the verbs about batches share. Needs shared/clock, shared/rights, shared/item and shared/merging.
 -- KEYS  1 index of due times (zset)   2 output stream   3 totals (hash)   4 phones of hashed batch keys (zset without
 --       scores: phone NUL batch key)   5 batches set aside (hash: batch key → JSON)
--- ARGV  1 batch prefix   2 last-msg prefix   3 separator   4 order: arrival|sent   5 overdue_ms   6 events channel
+-- ARGV  1 batch prefix   2 last-msg prefix   3 events channel   4 order: arrival|sent, overdue_ms and separator, with
+--       a space behind each but the last
 -- Gives: DUE, ASIDE, BATCH, LAST, OVERDUE_MS, FOLLOWED, count(what, by), write_counts(), publish(build),
 --        bytes_read(), clear(batch_key), set_aside(batch_key, problem),
 --        hand_over(batch_key, reason, due, discarded).
 -- The keys of a batch are the prefixes with its batch key behind them: same hash tag, same slot.
 -- A write that can be refused goes through `must`, or does not matter to any message: then its error is dropped.
 local DUE, OUT, TOTALS, PHONES, ASIDE = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local BATCH, LAST, SEPARATOR, ORDER = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local OVERDUE_MS, EVENTS = ARGV[5] + 0, ARGV[6]
+local BATCH, LAST, EVENTS = ARGV[1], ARGV[2], ARGV[3]
+local ORDER, OVERDUE_MS, SEPARATOR = string.match(ARGV[4], '^(%l+) (%d+) (.*)$')
+OVERDUE_MS = OVERDUE_MS + 0
 local ASIDE_MS, HIDDEN = 30000, 38  -- & begins a batch key that has more than the phone in it
 local counts, bytes, leaving = {}, 0, nil
 
