@@ -13,18 +13,21 @@ Python and the libraries: compare two commits in one environment. It needs valgr
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
 from bench.callgrind import ROOT
 from bench.counted_work import DUE_SOON, WAVE, add_messages, count_intake, count_script, hand_over_batches
+from bench.errors import BenchError
 from bench.instruction_counts import Kept, explain_rises, format_counts, parse_kept
+from tests.support.parents import tie_to_parent
 
 KEPT_FILE = "bench/instructions.toml"
 MESSAGES, WAVES, BATCHES = 1_000, 16, 1_050
@@ -79,23 +82,35 @@ def count_all(names: list[str]) -> dict[str, int]:
     return counts
 
 
-def count_tree(folder: Path, names: list[str]) -> dict[str, int] | None:
-    """Return the counts of another tree by its own program, or None where it has none."""
+@contextlib.contextmanager
+def counting_tree(folder: Path, names: Sequence[str]) -> Iterator[Callable[[], dict[str, int] | None]]:
+    """Count another tree by its own program, beside what is done meanwhile: counts do not mind. No names: all it has.
+
+    Gives what waits for it and returns the counts, or None where the tree has none.
+    """
     if not (folder / KEPT_FILE).exists():
-        return None
+        yield lambda: None
+        return
     with tempfile.TemporaryDirectory(prefix="rfctl-bench-") as own:
         file = Path(own) / "counts.json"
         command = [sys.executable, "-m", "bench", "instructions", "--json", str(file)]
         only = [word for name in names for word in ("--only", name)]
-        subprocess.run(
-            [*command, *only],
-            cwd=folder,
-            check=True,
-            timeout=3600,
-            env=os.environ | {"PYTHONPATH": str(folder)},
+        environment = os.environ | {"PYTHONPATH": str(folder)}
+        counting = subprocess.Popen(
+            tie_to_parent([*command, *only]), cwd=folder, env=environment, stdout=subprocess.DEVNULL
         )
-        counts: dict[str, int] = json.loads(file.read_text())
-        return counts
+
+        def wait() -> dict[str, int]:
+            if status := counting.wait(timeout=3600):
+                raise BenchError(f"the tree before could not be counted (exit status {status})")
+            counts: dict[str, int] = json.loads(file.read_text())
+            return counts
+
+        try:
+            yield wait
+        finally:
+            counting.terminate()
+            counting.wait(timeout=60)
 
 
 def read_kept(folder: Path) -> dict[str, Kept]:
@@ -103,13 +118,14 @@ def read_kept(folder: Path) -> dict[str, Kept]:
     return parse_kept((folder / KEPT_FILE).read_text())
 
 
-def compare_with(folder: Path, counts: dict[str, int]) -> int:
-    """Count another tree in this environment, print what has risen, and return the exit status."""
-    print("== the tree before")
-    before = count_tree(folder, list(counts))
+def compare(folder: Path, before: dict[str, int] | None, counts: dict[str, int]) -> int:
+    """Print what has risen since another tree, and return the exit status."""
+    print("== beside the tree before")
     if before is None:
         print("the tree before has no such counts: there is nothing to compare with")
         return 0
+    for name in [name for name in counts if name in before]:
+        print(f"{name:16} {before[name]:>11,}  before; now {counts[name] / before[name]:.3f} × that")
     rises = explain_rises(before, counts, read_kept(folder), read_kept(ROOT))
     for line in rises:
         print(f"FAILED: {line}")
@@ -134,7 +150,11 @@ def main() -> int:
     options = parse(sys.argv[1:])
     kept_path = ROOT / KEPT_FILE
     kept = parse_kept(kept_path.read_text()) if kept_path.exists() else {}
-    counts = count_all(options.only or list(WORK))
+    names, before = options.only or list(WORK), options.before and options.before.resolve()
+    with contextlib.ExitStack() as stack:
+        wait = stack.enter_context(counting_tree(before, options.only or ())) if before else None
+        counts = count_all(names)
+        status = compare(before, wait(), counts) if wait else 0
     for name, count in counts.items():
         if name in kept:
             print(
@@ -147,4 +167,4 @@ def main() -> int:
             name: Kept(kept[name].base if name in kept else count, count) for name, count in counts.items()
         }
         kept_path.write_text(format_counts(kept, {name: text for name, (_, text) in WORK.items()}))
-    return compare_with(options.before.resolve(), counts) if options.before else 0
+    return status
