@@ -1,8 +1,9 @@
 """The loop that hands over: sleep until the next batch is due, then hand over every due batch.
 
 `step()` is one turn and can be called alone; which calls it makes is decided by `Turn`. Several schedulers may run on
-one Redis, and one makes several calls at once: the script hands each batch over once, whoever asks. The loop wakes at the due time that it knows, and at the latest every `max_sleep_ms`: another
-daemon may have opened a batch meanwhile that is due earlier.
+one Redis, and one makes several calls at once: the script hands each batch over once, whoever asks. The loop wakes at the
+due time that it knows, and at the latest every `max_sleep_ms`: another daemon may have opened a batch meanwhile that is
+due earlier.
 """
 
 from __future__ import annotations
