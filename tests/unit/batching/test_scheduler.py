@@ -191,3 +191,12 @@ async def test_scheduler_logs_an_outage_of_redis_once_and_its_end() -> None:
         ("redis_unavailable", "scheduler", None),
         ("redis_recovered", None, 2),
     ]
+
+
+async def test_overdue_batches_of_a_call_are_a_line_of_the_log() -> None:
+    late = HandedOver(16, 16, None, 1, 0, False, [("7", 11_000), ("8", 12_000), ("9", 10_001)])
+    with capture_logs() as logs:
+        await Scheduler(FakeBatcher(late), max_sleep_ms=1).step()
+    assert [line for line in logs if line["event"] == "batch_overdue"] == [
+        {"event": "batch_overdue", "log_level": "warning", "phone": "8", "late_ms": 12_000, "batches": 3}
+    ]
