@@ -3,7 +3,7 @@
 The app is right for everything, and dear: a task, a scope, middlewares and two writes a request cost several times what
 the message itself does. So a POST to a source goes from the parser to the receiver, and its answer is one write.
 There is no task, no future and no timer of its own; the one deadline of the connection and the one of the group commit
-are enough.
+are enough. A client sends the same head again and again: what was read out of it is known then, by its bytes.
 
 - Only what is plain comes here: a whole length, a small body, a path without escapes, and nobody before it in hand.
   All else goes to the app, also what is rejected before its body is read: it takes the same receiver, which decides.
@@ -17,15 +17,15 @@ import asyncio
 import re
 from typing import Any, cast
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE
-
+from rfctl.daemon.http_answers import AnswerWriter
 from rfctl.daemon.http_bounds import Limits, OnReject
-from rfctl.daemon.http_protocol import LARGE_READ, SMALL_READ, Protocol
+from rfctl.daemon.http_heads import KnownHead, KnownHeads
+from rfctl.daemon.http_protocol import HEADER_END, LARGE_READ, SMALL_READ, Protocol
 from rfctl.ingest.head import Head
 from rfctl.ingest.receiver import Receiver
+from rfctl.ingest.reception import Reception
 from rfctl.ingest.rejections import Reason
 from rfctl.ingest.responses import STOPPING, Answer
-from rfctl.sources.contract import ServedSource
 from rfctl.sources.generic.node_form import BATCHED
 from rfctl.sources.registry import GENERIC
 
@@ -33,37 +33,75 @@ _TARGET = re.compile(rb'(/webhook/([\w.~-]+)(?:/[!-"$&->@-~]*)?)(?:\?([!-"$-~]*)
 """A target that means the same to everybody: no host, no escape in its path, and no fragment."""
 
 
-class HotRequest:
+class HotRequest(Reception, eq=False, kw_only=True):
     """A request on the hot path, from its head to its answer. `size` is that of its body, in bytes."""
 
-    __slots__ = ("body", "can_stay", "head", "served", "size")
+    connection: HotProtocol
+    size: int
+    can_stay: bool
+    body: bytes | bytearray = b""
 
-    def __init__(self, served: ServedSource, head: Head, size: int, *, can_stay: bool) -> None:
-        self.served = served
-        self.head = head
-        self.size = size
-        self.can_stay = can_stay
-        self.body: bytes | bytearray = b""
+    def answer(self, answer: Answer) -> None:
+        """Answer the request by its connection."""
+        self.connection.answer(self, answer)
 
 
 class HotProtocol(Protocol):
     """One connection that answers messages itself. `make_protocol` returns it with what all of a server share."""
 
     receiver: Receiver
+    writer: AnswerWriter
+    known_heads: KnownHeads
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._coming: HotRequest | None = None
         self._request: HotRequest | None = None
         self._leaving: asyncio.Future[None] | None = None
+        self._peer = ""
+        self._new_head = b""
+        """The head at the start of this read, when it may become a known one."""
+        self._is_between = False
+        """Whether nothing has come since the last message, so that the next read begins with a head."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to serve, unless there are too many connections."""
+        super().connection_made(transport)
+        self._peer = self.client[0] if self.client else ""
+        self._is_between = not self._is_rejected
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Take a request that came in one read and has a known head. All else is parsed."""
+        if not self._is_between or self.flow.write_paused:
+            super().buffer_updated(nbytes)
+            return
+        self._is_between = False
+        head, end, body = bytes(self.small[:nbytes]).partition(HEADER_END)
+        known = self.known_heads.find(head, self._peer, self.receiver.sources)
+        if known is not None and known.size == len(body) and end and self.receiver.budget.take(known.size):
+            self._hand_over(self._build_request(known), body)
+            return
+        self._new_head = head if end and known is None else b""
+        super().buffer_updated(nbytes)
+        self._new_head = b""
+
+    def _build_request(self, known: KnownHead) -> HotRequest:
+        return HotRequest(known.served, known.head, connection=self, size=known.size, can_stay=known.can_stay)
 
     def _begin_request(self) -> None:
         """Take the request whose header is complete, or leave it to the app."""
-        self._coming = self._claim()
-        if self._coming is None:
+        known = self._judge_head()
+        if known is not None and self._new_head:
+            self.known_heads.keep(self._new_head, known)
+        self._new_head = b""
+        if known is not None and self.receiver.budget.take(known.size):
+            self._coming = self._build_request(known)
+        else:
+            self._coming = None
             super()._begin_request()
 
-    def _claim(self) -> HotRequest | None:
+    def _judge_head(self) -> KnownHead | None:
+        """Say what is known of this head now, or return None: then it is the app's."""
         size, parser = self._length, self.parser
         if size is None or self.expect_100_continue or self._is_raw or parser.get_method() != b"POST":
             return None
@@ -72,12 +110,13 @@ class HotProtocol(Protocol):
             return None
         raw_path, name, query = target.groups(b"")
         path, version = raw_path.decode(), parser.get_http_version()
-        peer = self.client[0] if self.client else ""
-        head = Head("POST", path, path, query.decode(), version, self.headers, peer)
-        served = self.receiver.claim_place(GENERIC if path == BATCHED else name.decode(), head, size)
+        head = Head("POST", path, path, query.decode(), version, self.headers, self._peer)
+        receiver = self.receiver
+        served = receiver.find_served(GENERIC if path == BATCHED else name.decode(), head, size)
         if served is None:
             return None
-        return HotRequest(served, head, size, can_stay=version != "1.0" and parser.should_keep_alive())
+        can_stay = version != "1.0" and parser.should_keep_alive()
+        return KnownHead(served, head, size, can_stay, receiver.sources)
 
     def on_body(self, body: bytes) -> None:
         """Keep a part of the body. It nearly always is all of it."""
@@ -100,32 +139,33 @@ class HotProtocol(Protocol):
             return
         self._header_bytes = self._body_left = 0
         self._in_message = self._in_body = False
-        self._deadline.clear()
-        self._request, self._in_hand = request, True
         body, request.body = request.body, b""
-        task = self.receiver.begin(
-            request.served, request.head, bytes(body), lambda answer: self._answer(request, answer)
-        )
+        self._hand_over(request, bytes(body))
+
+    def _hand_over(self, request: HotRequest, body: bytes) -> None:
+        self._request, self._in_hand = request, True
+        self._deadline.until = None
+        task = self.receiver.begin(request, body)
         if task is not None:  # a stop waits for it, and then cancels it
             self.tasks.add(task)
             task.add_done_callback(self.tasks.discard)
 
-    def _answer(self, request: HotRequest, answer: Answer) -> None:
+    def answer(self, request: HotRequest, answer: Answer) -> None:
         """Answer a request whose body has left its room, unless the client is gone, or has an answer."""
-        self.receiver.give_place_back(request.size)
+        self.receiver.budget.give_back(request.size)
         if request is self._request:
             self._write(request, answer)
 
     def _write(self, request: HotRequest, answer: Answer) -> None:
         """Write an answer, and go on with the next request."""
         self._in_hand, self._request = False, None
-        status, fields = STATUS_LINE[answer.status], answer.render_fields()
-        date = b"".join([b"%b: %b\r\n" % field for field in self.server_state.default_headers])
-        end = b"\r\n" if request.can_stay else b"connection: close\r\n\r\n"
-        self.transport.write(b"%b%b%b%b%b" % (status, date, fields, end, answer.body))
-        if not request.can_stay:
+        can_stay = request.can_stay
+        self.transport.write(self.writer.render(answer, self.server_state.default_headers, can_stay=can_stay))
+        if not can_stay:
             self.transport.close()
-        self._end_leave()
+        if self._leaving is not None:
+            self._end_leave()
+        self._is_between = can_stay and not (self._is_feeding or self._rest)
         self.on_response_complete()
 
     def _on_late(self) -> None:
@@ -137,7 +177,7 @@ class HotProtocol(Protocol):
     def _drop_coming(self, reason: Reason) -> None:
         """Count a request whose body does not come, and let its room go."""
         if self._coming is not None:
-            self.receiver.give_place_back(self._coming.size)
+            self.receiver.budget.give_back(self._coming.size)
             self.receiver.rejections.record_missing_body(reason, self._coming.head.path)
             self._coming = None
 
@@ -151,6 +191,7 @@ class HotProtocol(Protocol):
     def shutdown(self) -> None:
         """Begin to stop: a request in hand is answered, as the last of its connection."""
         request = self._coming or self._request
+        self._is_between = False
         if request is None:
             super().shutdown()
             return
@@ -168,7 +209,7 @@ class HotProtocol(Protocol):
         if not leaving.cancelled():
             return
         if self._coming is not None:
-            self.receiver.give_place_back(self._coming.size)
+            self.receiver.budget.give_back(self._coming.size)
             self._request, self._coming = self._coming, None
         if self._request is not None:
             self._write(self._request, STOPPING)
@@ -187,5 +228,6 @@ def make_protocol(limits: Limits, on_reject: OnReject, receiver: Receiver | None
     members = {
         "limits": limits, "buffer": buffer, "small": view[:SMALL_READ], "large": view,
         "on_reject": staticmethod(on_reject), "receiver": receiver,
+        "writer": AnswerWriter(), "known_heads": KnownHeads(),
     }  # fmt: skip
     return type("Protocol", (Protocol if receiver is None else HotProtocol,), members)
