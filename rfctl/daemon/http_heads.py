@@ -30,26 +30,13 @@ class KnownHead(msgspec.Struct, eq=False):
     sources: Mapping[str, ServedSource]
 
 
-class KnownHeads:
-    """The known heads of one server, by their bytes without the empty line."""
+def keep_head(heads: dict[bytes, KnownHead], raw: bytes, known: KnownHead) -> None:
+    """Keep what was read out of these bytes, which do not have the empty line, unless they are many.
 
-    def __init__(self) -> None:
-        self._heads: dict[bytes, KnownHead] = {}
-
-    def find(self, raw: bytes, peer: str, sources: Mapping[str, ServedSource]) -> KnownHead | None:
-        """Return what is known of a head, or None."""
-        known = self._heads.get(raw)
-        if known is None or known.sources is not sources or known.head.peer != peer:
-            return None
-        return known
-
-    def keep(self, raw: bytes, known: KnownHead) -> None:
-        """Keep what was read out of these bytes, unless they are many, or it may end before its empty line.
-
-        A line that ends in LF alone is such a doubt: the parser decides whether it ends the head.
-        """
-        if len(raw) > _LARGEST or raw.count(b"\n") != raw.count(b"\r\n") or not raw.startswith(b"POST "):
-            return
-        if len(self._heads) >= _MOST:
-            self._heads.clear()
-        self._heads[raw] = known
+    They must not end before that line. A line that ends in LF alone is such a doubt: the parser decides what it means.
+    """
+    if len(raw) > _LARGEST or raw.count(b"\n") != raw.count(b"\r\n") or not raw.startswith(b"POST "):
+        return
+    if len(heads) >= _MOST:
+        heads.clear()
+    heads[raw] = known

@@ -19,8 +19,8 @@ from typing import Any, cast
 
 from rfctl.daemon.http_answers import AnswerWriter
 from rfctl.daemon.http_bounds import Limits, OnReject
-from rfctl.daemon.http_heads import KnownHead, KnownHeads
-from rfctl.daemon.http_protocol import HEADER_END, LARGE_READ, SMALL_READ, Protocol
+from rfctl.daemon.http_heads import KnownHead, keep_head
+from rfctl.daemon.http_protocol import HEADER_END, KEEP_ALIVE_S, LARGE_READ, SMALL_READ, Protocol
 from rfctl.ingest.head import Head
 from rfctl.ingest.receiver import Receiver
 from rfctl.ingest.reception import Reception
@@ -42,8 +42,11 @@ class HotRequest(Reception, eq=False, kw_only=True):
     body: bytes | bytearray = b""
 
     def answer(self, answer: Answer) -> None:
-        """Answer the request by its connection."""
-        self.connection.answer(self, answer)
+        """Answer the request, whose body has left its room, unless the client is gone, or has an answer."""
+        connection = self.connection
+        connection.receiver.budget.give_back(self.size)
+        if connection.request is self:
+            connection.write_answer(self, answer)
 
 
 class HotProtocol(Protocol):
@@ -51,12 +54,13 @@ class HotProtocol(Protocol):
 
     receiver: Receiver
     writer: AnswerWriter
-    known_heads: KnownHeads
+    known_heads: dict[bytes, KnownHead]
+    """What is known of heads, by their bytes without the empty line."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._coming: HotRequest | None = None
-        self._request: HotRequest | None = None
+        self.request: HotRequest | None = None
         self._leaving: asyncio.Future[None] | None = None
         self._peer = ""
         self._new_head = b""
@@ -77,11 +81,18 @@ class HotProtocol(Protocol):
             return
         self._is_between = False
         head, end, body = bytes(self.small[:nbytes]).partition(HEADER_END)
-        known = self.known_heads.find(head, self._peer, self.receiver.sources)
-        if known is not None and known.size == len(body) and end and self.receiver.budget.take(known.size):
+        known, receiver = self.known_heads.get(head), self.receiver
+        if (
+            known is not None
+            and end
+            and known.size == len(body)
+            and known.sources is receiver.sources
+            and known.head.peer == self._peer
+            and receiver.budget.take(known.size)
+        ):
             self._hand_over(self._build_request(known), body)
             return
-        self._new_head = head if end and known is None else b""
+        self._new_head = head if end else b""
         super().buffer_updated(nbytes)
         self._new_head = b""
 
@@ -92,7 +103,7 @@ class HotProtocol(Protocol):
         """Take the request whose header is complete, or leave it to the app."""
         known = self._judge_head()
         if known is not None and self._new_head:
-            self.known_heads.keep(self._new_head, known)
+            keep_head(self.known_heads, self._new_head, known)
         self._new_head = b""
         if known is not None and self.receiver.budget.take(known.size):
             self._coming = self._build_request(known)
@@ -143,30 +154,34 @@ class HotProtocol(Protocol):
         self._hand_over(request, bytes(body))
 
     def _hand_over(self, request: HotRequest, body: bytes) -> None:
-        self._request, self._in_hand = request, True
+        self.request, self._in_hand = request, True
         self._deadline.until = None
         task = self.receiver.begin(request, body)
         if task is not None:  # a stop waits for it, and then cancels it
             self.tasks.add(task)
             task.add_done_callback(self.tasks.discard)
 
-    def answer(self, request: HotRequest, answer: Answer) -> None:
-        """Answer a request whose body has left its room, unless the client is gone, or has an answer."""
-        self.receiver.budget.give_back(request.size)
-        if request is self._request:
-            self._write(request, answer)
-
-    def _write(self, request: HotRequest, answer: Answer) -> None:
+    def write_answer(self, request: HotRequest, answer: Answer) -> None:
         """Write an answer, and go on with the next request."""
-        self._in_hand, self._request = False, None
+        self._in_hand, self.request = False, None
         can_stay = request.can_stay
         self.transport.write(self.writer.render(answer, self.server_state.default_headers, can_stay=can_stay))
         if not can_stay:
             self.transport.close()
         if self._leaving is not None:
             self._end_leave()
-        self._is_between = can_stay and not (self._is_feeding or self._rest)
-        self.on_response_complete()
+        flow = self.flow
+        if (
+            self._rest
+            or self._is_feeding
+            or flow.write_paused
+            or flow.read_paused
+            or self.transport.is_closing()
+        ):
+            self.on_response_complete()
+        else:
+            self._is_between = True
+            self._deadline.set(KEEP_ALIVE_S)
 
     def _on_late(self) -> None:
         if self._coming is not None and self._deadline.why == "body-timeout":
@@ -184,13 +199,13 @@ class HotProtocol(Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget what is in hand: its messages are stored, and nobody hears the answer."""
         self._drop_coming("disconnected")
-        self._request = None
+        self.request = None
         self._end_leave()
         super().connection_lost(exc)
 
     def shutdown(self) -> None:
         """Begin to stop: a request in hand is answered, as the last of its connection."""
-        request = self._coming or self._request
+        request = self._coming or self.request
         self._is_between = False
         if request is None:
             super().shutdown()
@@ -210,9 +225,9 @@ class HotProtocol(Protocol):
             return
         if self._coming is not None:
             self.receiver.budget.give_back(self._coming.size)
-            self._request, self._coming = self._coming, None
-        if self._request is not None:
-            self._write(self._request, STOPPING)
+            self.request, self._coming = self._coming, None
+        if self.request is not None:
+            self.write_answer(self.request, STOPPING)
 
     def _end_leave(self) -> None:
         if self._leaving is not None and not self._leaving.done():
@@ -228,6 +243,6 @@ def make_protocol(limits: Limits, on_reject: OnReject, receiver: Receiver | None
     members = {
         "limits": limits, "buffer": buffer, "small": view[:SMALL_READ], "large": view,
         "on_reject": staticmethod(on_reject), "receiver": receiver,
-        "writer": AnswerWriter(), "known_heads": KnownHeads(),
+        "writer": AnswerWriter(), "known_heads": {},
     }  # fmt: skip
     return type("Protocol", (Protocol if receiver is None else HotProtocol,), members)

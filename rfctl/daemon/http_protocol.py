@@ -29,7 +29,7 @@ _UNREAD_BODY = 16_384
 _UNSENT_ANSWER = 16_384
 _MAX_FIELDS = 100
 _LINGER_S = 2.0
-_KEEP_ALIVE_S = 15.0
+KEEP_ALIVE_S = 15.0
 HEADER_END = b"\r\n\r\n"
 
 
@@ -98,7 +98,7 @@ class Protocol(HttpToolsProtocol):
     def resume_writing(self) -> None:
         """Go on: the client takes its answers."""
         super().resume_writing()
-        self._deadline.set(_KEEP_ALIVE_S)
+        self._deadline.set(KEEP_ALIVE_S)
         self._go_on()
 
     def shutdown(self) -> None:
@@ -266,7 +266,7 @@ class Protocol(HttpToolsProtocol):
         if self._fault is not None:
             return
         if self.cycle.response_complete:
-            self._deadline.set(_KEEP_ALIVE_S)
+            self._deadline.set(KEEP_ALIVE_S)
             return
         self._deadline.until = None
         self._in_hand = True
@@ -280,7 +280,7 @@ class Protocol(HttpToolsProtocol):
             self._deadline.set(self.limits.body_s, "answer-timeout")
             return
         if not self._in_message and not self.flow.write_paused:
-            self._deadline.set(_KEEP_ALIVE_S)
+            self._deadline.set(KEEP_ALIVE_S)
         if self._rest or self.flow.read_paused:
             self._go_on()
 

@@ -22,10 +22,11 @@ from rfctl.ingest.access import Gate
 from rfctl.ingest.bodies import SMALL_BYTES, BodyBudget, HeldBody
 from rfctl.ingest.group_commit import GroupCommit
 from rfctl.ingest.head import Head, read_head
-from rfctl.ingest.reader import Reader, find_rejection
+from rfctl.ingest.reader import Reader
+from rfctl.ingest.receipt import render_receipt
 from rfctl.ingest.reception import AwaitedReception, Reception
 from rfctl.ingest.rejections import RejectedError, Rejections
-from rfctl.ingest.responses import STOPPING, Answer, make_json_answer
+from rfctl.ingest.responses import STOPPING, Answer
 from rfctl.model.message import Unparsed
 from rfctl.model.stored import Added
 from rfctl.sources.contract import ParseResult, ServedSource
@@ -164,13 +165,14 @@ class Receiver:
         request.answer(answer)
 
     def _acknowledge(self, served: ServedSource, skipped: Mapping[str, int], results: list[Added]) -> Answer:
-        if rejection := find_rejection(results):
-            raise KeyTakenError(rejection)
+        for result in results:
+            if result.rejected:
+                raise KeyTakenError(find_rejection(results))
         for result in results:
             self._on_due(result.due_in_ms)
         if skipped:
             self._counters.add({f"skipped:{kind}": count for kind, count in skipped.items()})
-        return make_json_answer(_build_receipt(results)) if served.in_words else _DONE
+        return Answer(200, render_receipt(results)) if served.in_words else _DONE
 
     async def _store_and_quarantine(self, request: Reception, parsed: ParseResult) -> None:
         """Store the messages first: if that fails, all of it comes again, and would be quarantined twice."""
@@ -257,19 +259,3 @@ def _is_json(content_type: bytes) -> bool:
     media_type = content_type.partition(b";")[0].strip().lower()
     is_structured = media_type.startswith(b"application/") and media_type.endswith(b"+json")
     return media_type == b"application/json" or is_structured
-
-
-def _build_receipt(results: list[Added]) -> dict[str, object]:
-    last, added = {}, 0
-    for result in results:
-        last[result.phone] = result
-        added += result.added
-    return {
-        "success": True,
-        "addedCount": added,
-        "duplicates": len(results) - added,
-        "batches": [
-            {"phone": result.phone, "size": result.size, "dueInMs": result.due_in_ms}
-            for result in last.values()
-        ],
-    }
