@@ -80,7 +80,7 @@ class HotProtocol(Protocol):
             super().buffer_updated(nbytes)
             return
         self._is_between = False
-        head, end, body = bytes(self.small[:nbytes]).partition(HEADER_END)
+        head, end, body = self.small[:nbytes].tobytes().partition(HEADER_END)
         known, receiver = self.known_heads.get(head), self.receiver
         if (
             known is not None

@@ -32,4 +32,4 @@ def render_receipt(results: Sequence[Added]) -> bytes:
     for result in results:
         added += result.added
         last[result.phone] = _Batch(result.phone, result.size, result.due_in_ms)
-    return _encode(_Receipt(True, added, len(results) - added, list(last.values())))
+    return _encode(_Receipt(True, added, len(results) - added, [*last.values()]))

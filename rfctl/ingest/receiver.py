@@ -22,7 +22,7 @@ from rfctl.ingest.access import Gate
 from rfctl.ingest.bodies import SMALL_BYTES, BodyBudget, HeldBody
 from rfctl.ingest.group_commit import GroupCommit
 from rfctl.ingest.head import Head, read_head
-from rfctl.ingest.reader import Reader
+from rfctl.ingest.reader import Reader, find_rejection
 from rfctl.ingest.receipt import render_receipt
 from rfctl.ingest.reception import AwaitedReception, Reception
 from rfctl.ingest.rejections import RejectedError, Rejections
@@ -159,7 +159,7 @@ class Receiver:
             if isinstance(results, Exception):
                 raise results
             answer = self._acknowledge(request.served, request.skipped, results)
-            self.rejections.tally.count_accepted(request.served.name)
+            self.rejections.tally.count(request.served.name)
         except Exception as problem:
             answer = self.rejections.answer_problem(problem, request.head.path)
         request.answer(answer)
@@ -183,7 +183,7 @@ class Receiver:
             await self._quarantine(served, parsed.unparsed)
             self._counters.add({f"skipped:{kind}": count for kind, count in parsed.skipped.items()})
             answer = acknowledgement
-            self.rejections.tally.count_accepted(served.name)
+            self.rejections.tally.count(served.name)
         except Exception as problem:
             answer = self.rejections.answer_problem(problem, request.head.path)
         finally:

@@ -24,27 +24,22 @@ class Tally:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._minutes: dict[int, Counter[tuple[str, str]]] = {}
-        self._counts: Counter[tuple[str, str]] = Counter()
+        self._minutes: dict[int, dict[tuple[str, str], int]] = {}
+        self._counts: dict[tuple[str, str], int] = {}
         """The counts of the minute that ends at `_ends_at_s`, by the clock."""
         self._ends_at_s = float("-inf")
 
-    def count_accepted(self, source: str) -> None:
-        """Count a request that was accepted."""
+    def count(self, source: str, reason: str = _ACCEPTED) -> None:
+        """Count a request that was rejected for this reason, or that was accepted."""
         if self._clock() >= self._ends_at_s:
             self._begin_minute()
-        self._counts[source, _ACCEPTED] += 1
-
-    def count_rejected(self, source: str, reason: str) -> None:
-        """Count a request that was rejected for this reason."""
-        if self._clock() >= self._ends_at_s:
-            self._begin_minute()
-        self._counts[source, reason] += 1
+        counts, key = self._counts, (source, reason)
+        counts[key] = counts.get(key, 0) + 1
 
     def _begin_minute(self) -> None:
         minute = int(self._clock() / _MINUTE_S)
         self._forget(minute)
-        self._counts = self._minutes[minute] = Counter()
+        self._counts = self._minutes[minute] = {}
         self._ends_at_s = (minute + 1) * _MINUTE_S
 
     def _forget(self, minute: int) -> None:
