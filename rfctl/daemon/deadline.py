@@ -5,49 +5,51 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+_NEVER = float("inf")
+
 
 class Deadline:
     """Calls `on_late` once the deadline has passed. Deadlines are set at each step, but few come: so there is one timer.
 
-    `why` is what was set with the deadline.
+    `why` is what was set with the deadline. `until` is when it passes, by the clock of the loop (s), or None.
     """
 
-    __slots__ = ("_at", "_loop", "_on_late", "_timer", "why")
+    __slots__ = ("_loop", "_on_late", "_rings_at", "_timer", "until", "why")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, on_late: Callable[[], None]) -> None:
         self._loop = loop
         self._on_late = on_late
-        self._at: float | None = None
+        self.until: float | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._rings_at = _NEVER
         self.why = ""
 
     def set(self, within_s: float, why: str = "") -> None:
         """Set the deadline, in place of the one before."""
         self.why = why
-        self._at = self._loop.time() + within_s
-        if self._timer is not None and self._timer.when() > self._at:
-            self._timer.cancel()
-            self._timer = None
-        if self._timer is None:
-            self._timer = self._loop.call_at(self._at, self._check)
-
-    def clear(self) -> None:
-        """Have no deadline."""
-        self._at = None
+        self.until = until = self._loop.time() + within_s
+        if until < self._rings_at:
+            self._ring_at(until)
 
     def close(self) -> None:
         """Have no deadline, and no timer."""
-        self._at = None
+        self.until = None
         if self._timer is not None:
             self._timer.cancel()
-            self._timer = None
+            self._timer, self._rings_at = None, _NEVER
+
+    def _ring_at(self, at: float) -> None:
+        """Have the timer ring then, in place of later."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer, self._rings_at = self._loop.call_at(at, self._check), at
 
     def _check(self) -> None:
-        self._timer = None
-        if self._at is None:
+        self._timer, self._rings_at = None, _NEVER
+        if self.until is None:
             return
-        if self._loop.time() < self._at:
-            self._timer = self._loop.call_at(self._at, self._check)
+        if self._loop.time() < self.until:
+            self._ring_at(self.until)
             return
-        self._at = None
+        self.until = None
         self._on_late()

@@ -3,7 +3,7 @@
 The app is right for everything, and dear: a task, a scope, middlewares and two writes a request cost several times what
 the message itself does. So a POST to a source goes from the parser to the receiver, and its answer is one write.
 There is no task, no future and no timer of its own; the one deadline of the connection and the one of the group commit
-are enough.
+are enough. A client sends the same head again and again: what was read out of it is known then, by its bytes.
 
 - Only what is plain comes here: a whole length, a small body, a path without escapes, and nobody before it in hand.
   All else goes to the app, also what is rejected before its body is read: it takes the same receiver, which decides.
@@ -17,15 +17,15 @@ import asyncio
 import re
 from typing import Any, cast
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE
-
+from rfctl.daemon.http_answers import AnswerWriter
 from rfctl.daemon.http_bounds import Limits, OnReject
-from rfctl.daemon.http_protocol import LARGE_READ, SMALL_READ, Protocol
+from rfctl.daemon.http_heads import KnownHead, keep_head
+from rfctl.daemon.http_protocol import HEADER_END, KEEP_ALIVE_S, LARGE_READ, SMALL_READ, Protocol
 from rfctl.ingest.head import Head
 from rfctl.ingest.receiver import Receiver
+from rfctl.ingest.reception import Reception
 from rfctl.ingest.rejections import Reason
 from rfctl.ingest.responses import STOPPING, Answer
-from rfctl.sources.contract import ServedSource
 from rfctl.sources.generic.node_form import BATCHED
 from rfctl.sources.registry import GENERIC
 
@@ -33,37 +33,86 @@ _TARGET = re.compile(rb'(/webhook/([\w.~-]+)(?:/[!-"$&->@-~]*)?)(?:\?([!-"$-~]*)
 """A target that means the same to everybody: no host, no escape in its path, and no fragment."""
 
 
-class HotRequest:
+class HotRequest(Reception, eq=False, kw_only=True):
     """A request on the hot path, from its head to its answer. `size` is that of its body, in bytes."""
 
-    __slots__ = ("body", "can_stay", "head", "served", "size")
+    connection: HotProtocol
+    size: int
+    can_stay: bool
+    body: bytes | bytearray = b""
 
-    def __init__(self, served: ServedSource, head: Head, size: int, *, can_stay: bool) -> None:
-        self.served = served
-        self.head = head
-        self.size = size
-        self.can_stay = can_stay
-        self.body: bytes | bytearray = b""
+    def answer(self, answer: Answer) -> None:
+        """Answer the request, whose body has left its room, unless the client is gone, or has an answer."""
+        connection = self.connection
+        connection.receiver.budget.give_back(self.size)
+        if connection.request is self:
+            connection.write_answer(self, answer)
 
 
 class HotProtocol(Protocol):
     """One connection that answers messages itself. `make_protocol` returns it with what all of a server share."""
 
     receiver: Receiver
+    writer: AnswerWriter
+    known_heads: dict[bytes, KnownHead]
+    """What is known of heads, by their bytes without the empty line."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._coming: HotRequest | None = None
-        self._request: HotRequest | None = None
+        self.request: HotRequest | None = None
         self._leaving: asyncio.Future[None] | None = None
+        self._peer = ""
+        self._new_head = b""
+        """The head at the start of this read, when it may become a known one."""
+        self._is_between = False
+        """Whether nothing has come since the last message, so that the next read begins with a head."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to serve, unless there are too many connections."""
+        super().connection_made(transport)
+        self._peer = self.client[0] if self.client else ""
+        self._is_between = not self._is_rejected
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Take a request that came in one read and has a known head. All else is parsed."""
+        if not self._is_between or self.flow.write_paused:
+            super().buffer_updated(nbytes)
+            return
+        self._is_between = False
+        head, end, body = self.small[:nbytes].tobytes().partition(HEADER_END)
+        known, receiver = self.known_heads.get(head), self.receiver
+        if (
+            known is not None
+            and end
+            and known.size == len(body)
+            and known.sources is receiver.sources
+            and known.head.peer == self._peer
+            and receiver.budget.take(known.size)
+        ):
+            self._hand_over(self._build_request(known), body)
+            return
+        self._new_head = head if end else b""
+        super().buffer_updated(nbytes)
+        self._new_head = b""
+
+    def _build_request(self, known: KnownHead) -> HotRequest:
+        return HotRequest(known.served, known.head, connection=self, size=known.size, can_stay=known.can_stay)
 
     def _begin_request(self) -> None:
         """Take the request whose header is complete, or leave it to the app."""
-        self._coming = self._claim()
-        if self._coming is None:
+        known = self._judge_head()
+        if known is not None and self._new_head:
+            keep_head(self.known_heads, self._new_head, known)
+        self._new_head = b""
+        if known is not None and self.receiver.budget.take(known.size):
+            self._coming = self._build_request(known)
+        else:
+            self._coming = None
             super()._begin_request()
 
-    def _claim(self) -> HotRequest | None:
+    def _judge_head(self) -> KnownHead | None:
+        """Say what is known of this head now, or return None: then it is the app's."""
         size, parser = self._length, self.parser
         if size is None or self.expect_100_continue or self._is_raw or parser.get_method() != b"POST":
             return None
@@ -72,12 +121,13 @@ class HotProtocol(Protocol):
             return None
         raw_path, name, query = target.groups(b"")
         path, version = raw_path.decode(), parser.get_http_version()
-        peer = self.client[0] if self.client else ""
-        head = Head("POST", path, path, query.decode(), version, self.headers, peer)
-        served = self.receiver.claim_place(GENERIC if path == BATCHED else name.decode(), head, size)
+        head = Head("POST", path, path, query.decode(), version, self.headers, self._peer)
+        receiver = self.receiver
+        served = receiver.find_served(GENERIC if path == BATCHED else name.decode(), head, size)
         if served is None:
             return None
-        return HotRequest(served, head, size, can_stay=version != "1.0" and parser.should_keep_alive())
+        can_stay = version != "1.0" and parser.should_keep_alive()
+        return KnownHead(served, head, size, can_stay, receiver.sources)
 
     def on_body(self, body: bytes) -> None:
         """Keep a part of the body. It nearly always is all of it."""
@@ -100,33 +150,38 @@ class HotProtocol(Protocol):
             return
         self._header_bytes = self._body_left = 0
         self._in_message = self._in_body = False
-        self._deadline.clear()
-        self._request, self._in_hand = request, True
         body, request.body = request.body, b""
-        task = self.receiver.begin(
-            request.served, request.head, bytes(body), lambda answer: self._answer(request, answer)
-        )
+        self._hand_over(request, bytes(body))
+
+    def _hand_over(self, request: HotRequest, body: bytes) -> None:
+        self.request, self._in_hand = request, True
+        self._deadline.until = None
+        task = self.receiver.begin(request, body)
         if task is not None:  # a stop waits for it, and then cancels it
             self.tasks.add(task)
             task.add_done_callback(self.tasks.discard)
 
-    def _answer(self, request: HotRequest, answer: Answer) -> None:
-        """Answer a request whose body has left its room, unless the client is gone, or has an answer."""
-        self.receiver.give_place_back(request.size)
-        if request is self._request:
-            self._write(request, answer)
-
-    def _write(self, request: HotRequest, answer: Answer) -> None:
+    def write_answer(self, request: HotRequest, answer: Answer) -> None:
         """Write an answer, and go on with the next request."""
-        self._in_hand, self._request = False, None
-        status, fields = STATUS_LINE[answer.status], answer.render_fields()
-        date = b"".join([b"%b: %b\r\n" % field for field in self.server_state.default_headers])
-        end = b"\r\n" if request.can_stay else b"connection: close\r\n\r\n"
-        self.transport.write(b"%b%b%b%b%b" % (status, date, fields, end, answer.body))
-        if not request.can_stay:
+        self._in_hand, self.request = False, None
+        can_stay = request.can_stay
+        self.transport.write(self.writer.render(answer, self.server_state.default_headers, can_stay=can_stay))
+        if not can_stay:
             self.transport.close()
-        self._end_leave()
-        self.on_response_complete()
+        if self._leaving is not None:
+            self._end_leave()
+        flow = self.flow
+        if (
+            self._rest
+            or self._is_feeding
+            or flow.write_paused
+            or flow.read_paused
+            or self.transport.is_closing()
+        ):
+            self.on_response_complete()
+        else:
+            self._is_between = True
+            self._deadline.set(KEEP_ALIVE_S)
 
     def _on_late(self) -> None:
         if self._coming is not None and self._deadline.why == "body-timeout":
@@ -137,20 +192,21 @@ class HotProtocol(Protocol):
     def _drop_coming(self, reason: Reason) -> None:
         """Count a request whose body does not come, and let its room go."""
         if self._coming is not None:
-            self.receiver.give_place_back(self._coming.size)
+            self.receiver.budget.give_back(self._coming.size)
             self.receiver.rejections.record_missing_body(reason, self._coming.head.path)
             self._coming = None
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget what is in hand: its messages are stored, and nobody hears the answer."""
         self._drop_coming("disconnected")
-        self._request = None
+        self.request = None
         self._end_leave()
         super().connection_lost(exc)
 
     def shutdown(self) -> None:
         """Begin to stop: a request in hand is answered, as the last of its connection."""
-        request = self._coming or self._request
+        request = self._coming or self.request
+        self._is_between = False
         if request is None:
             super().shutdown()
             return
@@ -168,10 +224,10 @@ class HotProtocol(Protocol):
         if not leaving.cancelled():
             return
         if self._coming is not None:
-            self.receiver.give_place_back(self._coming.size)
-            self._request, self._coming = self._coming, None
-        if self._request is not None:
-            self._write(self._request, STOPPING)
+            self.receiver.budget.give_back(self._coming.size)
+            self.request, self._coming = self._coming, None
+        if self.request is not None:
+            self.write_answer(self.request, STOPPING)
 
     def _end_leave(self) -> None:
         if self._leaving is not None and not self._leaving.done():
@@ -187,5 +243,6 @@ def make_protocol(limits: Limits, on_reject: OnReject, receiver: Receiver | None
     members = {
         "limits": limits, "buffer": buffer, "small": view[:SMALL_READ], "large": view,
         "on_reject": staticmethod(on_reject), "receiver": receiver,
+        "writer": AnswerWriter(), "known_heads": {},
     }  # fmt: skip
     return type("Protocol", (Protocol if receiver is None else HotProtocol,), members)

@@ -29,8 +29,8 @@ _UNREAD_BODY = 16_384
 _UNSENT_ANSWER = 16_384
 _MAX_FIELDS = 100
 _LINGER_S = 2.0
-_KEEP_ALIVE_S = 15.0
-_END = b"\r\n\r\n"
+KEEP_ALIVE_S = 15.0
+HEADER_END = b"\r\n\r\n"
 
 
 class Protocol(HttpToolsProtocol):
@@ -98,7 +98,7 @@ class Protocol(HttpToolsProtocol):
     def resume_writing(self) -> None:
         """Go on: the client takes its answers."""
         super().resume_writing()
-        self._deadline.set(_KEEP_ALIVE_S)
+        self._deadline.set(KEEP_ALIVE_S)
         self._go_on()
 
     def shutdown(self) -> None:
@@ -138,10 +138,15 @@ class Protocol(HttpToolsProtocol):
         """Return where a slice ends: a header or a body, so that no request begins within it."""
         if self._body_left > 0:
             return min(size, place + self._body_left)
-        end = data.find(_END, place, size) + len(_END)  # so ends a header, and also a chunked body
-        is_whole = end >= len(_END)
-        if self._seam and (at := (self._seam + data[place : min(size, place + 3)]).find(_END)) >= 0:
-            is_whole, end = True, place + at + len(_END) - len(self._seam)  # it began in the read before
+        end = data.find(HEADER_END, place, size) + len(
+            HEADER_END
+        )  # so ends a header, and also a chunked body
+        is_whole = end >= len(HEADER_END)
+        if self._seam and (at := (self._seam + data[place : min(size, place + 3)]).find(HEADER_END)) >= 0:
+            is_whole, end = (
+                True,
+                place + at + len(HEADER_END) - len(self._seam),
+            )  # it began in the read before
         end = end if is_whole else size
         self._seam = b"" if is_whole else (self._seam + data[max(place, end - 3) : end])[-3:]
         self._header_bytes += end - place
@@ -261,9 +266,9 @@ class Protocol(HttpToolsProtocol):
         if self._fault is not None:
             return
         if self.cycle.response_complete:
-            self._deadline.set(_KEEP_ALIVE_S)
+            self._deadline.set(KEEP_ALIVE_S)
             return
-        self._deadline.clear()
+        self._deadline.until = None
         self._in_hand = True
         self.cycle.more_body = False
         self.cycle.message_event.set()
@@ -275,8 +280,9 @@ class Protocol(HttpToolsProtocol):
             self._deadline.set(self.limits.body_s, "answer-timeout")
             return
         if not self._in_message and not self.flow.write_paused:
-            self._deadline.set(_KEEP_ALIVE_S)
-        self._go_on()
+            self._deadline.set(KEEP_ALIVE_S)
+        if self._rest or self.flow.read_paused:
+            self._go_on()
 
     def _reject(self, fault: Fault) -> None:
         """Answer a request that no app sees, and drop what follows until the client has its answer."""

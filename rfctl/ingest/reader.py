@@ -44,9 +44,12 @@ class Reader:
         """Store messages. Returns what became of each, in their order. Raises RfctlError."""
         return await self._store_messages(self.prepare(messages)) if messages else []
 
-    def prepare(self, messages: Sequence[Message]) -> list[Message]:
+    def prepare(self, messages: Sequence[Message]) -> Sequence[Message]:
         """Return the messages as they are to be stored: what has no words gets the placeholder."""
-        return [with_placeholder(message, self._placeholder) for message in messages]
+        for message in messages:
+            if not message.text:
+                return [with_placeholder(message, self._placeholder) for message in messages]
+        return messages
 
     async def quarantine(self, served: ServedSource, unparsed: Sequence[Unparsed]) -> None:
         """Store the unparsed parts without the provider's secrets. Raises RfctlError: then nothing was stored."""
@@ -57,6 +60,7 @@ class Reader:
 
 def find_rejection(results: Sequence[Added]) -> str:
     """Return why the first rejected message could not be stored; "" when all were stored."""
-    return next(
-        (f"not every message could be stored: {result.rejected}" for result in results if result.rejected), ""
-    )
+    for result in results:
+        if result.rejected:
+            return f"not every message could be stored: {result.rejected}"
+    return ""

@@ -23,8 +23,10 @@ from rfctl.ingest.bodies import SMALL_BYTES, BodyBudget, HeldBody
 from rfctl.ingest.group_commit import GroupCommit
 from rfctl.ingest.head import Head, read_head
 from rfctl.ingest.reader import Reader, find_rejection
+from rfctl.ingest.receipt import render_receipt
+from rfctl.ingest.reception import AwaitedReception, Reception
 from rfctl.ingest.rejections import RejectedError, Rejections
-from rfctl.ingest.responses import STOPPING, Answer, make_json_answer
+from rfctl.ingest.responses import STOPPING, Answer
 from rfctl.model.message import Unparsed
 from rfctl.model.stored import Added
 from rfctl.sources.contract import ParseResult, ServedSource
@@ -38,8 +40,6 @@ _HOW_TO_SIGN = (
     "5 minutes"
 )
 
-OnAnswer = Callable[[Answer], None]
-"""Called once with the answer to a request."""
 _DONE = Answer()
 _MAX_MESSAGES = 10_000
 _MAX_PARTS = 100_000
@@ -79,7 +79,8 @@ class Receiver:
         self.rejections = Rejections(counters)
         self.gate = gate or Gate()
         self._max_body_bytes = max_body_bytes
-        self._budget = BodyBudget(max_inflight_bytes)
+        self.budget = BodyBudget(max_inflight_bytes)
+        """Room for the bodies in hand. Whoever brings a small body takes it and gives it back; `receive` does so itself."""
         self._on_due = on_due
         self._now_ms = now_ms
 
@@ -92,20 +93,21 @@ class Receiver:
         """Receive a request of the ASGI app, and wait for its answer. Raises RejectedError before the body is read."""
         head = read_head(http.scope)
         served = self._admit(name, head)
-        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        with HeldBody(http, self._budget, self._find_max_bytes(served), served.name) as held:
+        request = AwaitedReception(served, head, future=asyncio.get_running_loop().create_future())
+        with HeldBody(http, self.budget, self._find_max_bytes(served), served.name) as held:
             # No variable has the body: while Redis is slow, many wait here, and their bodies would be there twice.
-            task = self.begin(served, head, await held.read(), partial(_set_answer, answer))
+            task = self.begin(request, await held.read())
             try:
-                return (await answer).build_response()
+                return (await request.future).build_response()
             finally:
                 if task is not None:
                     task.cancel()
 
-    def claim_place(self, name: str, head: Head, size: int) -> ServedSource | None:
-        """Take room for a small body of `size` bytes, and return the source that serves it; `give_place_back` ends that.
+    def find_served(self, name: str, head: Head, size: int) -> ServedSource | None:
+        """Return the source that serves a request with a small body of `size` bytes.
 
-        Returns None for a request that has to be rejected, or whose body is not small: `receive` does the rest.
+        Returns None for a request that has to be rejected, or whose body is not small: `receive` does the rest. The same
+        head has the same outcome, as long as `sources` are the same.
         """
         served = self.sources.get(name)
         if served is None or size > min(SMALL_BYTES, self._find_max_bytes(served)):
@@ -115,38 +117,33 @@ class Receiver:
                 self._check_unverified_sender(served, head)
             except RejectedError:
                 return None
-        return served if self._budget.take(size) else None
+        return served
 
-    def give_place_back(self, size: int) -> None:
-        """Let the room of a small body go: its request is answered, or its client has left."""
-        self._budget.give_back(size)
-
-    def begin(
-        self, served: ServedSource, head: Head, body: bytes, on_answer: OnAnswer
-    ) -> asyncio.Task[None] | None:
+    def begin(self, request: Reception, body: bytes) -> asyncio.Task[None] | None:
         """Verify, parse and store a request, whichever way it came. Raises nothing.
 
-        `on_answer` is called once, now or later, after every message is stored. A request with unparsed parts goes on in
-        a task, which is returned: a stop may cancel it, and then the answer says so.
+        It is answered once, now or later, after every message is stored. A request with unparsed parts goes on in a
+        task, which is returned: a stop may cancel it, and then the answer says so.
         """
         try:
-            parsed = self._read(served, head, body)
+            parsed = self._read(request.served, request.head, body)
         except Exception as problem:
-            on_answer(self.rejections.answer_problem(problem, head.path))
+            request.answer(self.rejections.answer_problem(problem, request.head.path))
             return None
         if parsed.unparsed:
-            return asyncio.create_task(self._store_and_quarantine(served, head.path, parsed, on_answer))
-        finish = partial(self._finish, served, head.path, parsed.skipped, on_answer)
+            return asyncio.create_task(self._store_and_quarantine(request, parsed))
+        request.skipped = parsed.skipped
         if parsed.messages:
-            self.group_commit.submit(self._reader.prepare(parsed.messages), finish)
+            self.group_commit.submit(self._reader.prepare(parsed.messages), partial(self._finish, request))
         else:
-            finish([])
+            self._finish(request, [])
         return None
 
     def _read(self, served: ServedSource, head: Head, body: bytes) -> ParseResult:
         if served.verified and not served.source.verify(head.build_request(body), self._now_ms()):
             raise _signature_error(served)
-        _check_parts(served, body)
+        if len(body) > _FEW_BYTES:
+            _check_parts(served, body)
         try:
             parsed = self._reader.parse(served, body)
         except BadRequestError as problem:
@@ -156,49 +153,41 @@ class Receiver:
             raise RejectedError(fact, 413, "body-too-large", source=served.name)
         return parsed
 
-    def _finish(
-        self,
-        served: ServedSource,
-        path: str,
-        skipped: Mapping[str, int],
-        on_answer: OnAnswer,
-        results: list[Added] | Exception,
-    ) -> None:
+    def _finish(self, request: Reception, results: list[Added] | Exception) -> None:
         """Answer a request whose messages are stored, or could not be."""
         try:
             if isinstance(results, Exception):
                 raise results
-            answer = self._acknowledge(served, skipped, results)
-            self.rejections.tally.count_accepted(served.name)
+            answer = self._acknowledge(request.served, request.skipped, results)
+            self.rejections.tally.count(request.served.name)
         except Exception as problem:
-            answer = self.rejections.answer_problem(problem, path)
-        on_answer(answer)
+            answer = self.rejections.answer_problem(problem, request.head.path)
+        request.answer(answer)
 
     def _acknowledge(self, served: ServedSource, skipped: Mapping[str, int], results: list[Added]) -> Answer:
-        if rejection := find_rejection(results):
-            raise KeyTakenError(rejection)
+        for result in results:
+            if result.rejected:
+                raise KeyTakenError(find_rejection(results))
         for result in results:
             self._on_due(result.due_in_ms)
         if skipped:
             self._counters.add({f"skipped:{kind}": count for kind, count in skipped.items()})
-        return make_json_answer(_build_receipt(results)) if served.in_words else _DONE
+        return Answer(200, render_receipt(results)) if served.in_words else _DONE
 
-    async def _store_and_quarantine(
-        self, served: ServedSource, path: str, parsed: ParseResult, on_answer: OnAnswer
-    ) -> None:
+    async def _store_and_quarantine(self, request: Reception, parsed: ParseResult) -> None:
         """Store the messages first: if that fails, all of it comes again, and would be quarantined twice."""
-        answer = STOPPING
+        served, answer = request.served, STOPPING
         try:
             results = await self._reader.store(parsed.messages)
             acknowledgement = self._acknowledge(served, {}, results)
             await self._quarantine(served, parsed.unparsed)
             self._counters.add({f"skipped:{kind}": count for kind, count in parsed.skipped.items()})
             answer = acknowledgement
-            self.rejections.tally.count_accepted(served.name)
+            self.rejections.tally.count(served.name)
         except Exception as problem:
-            answer = self.rejections.answer_problem(problem, path)
+            answer = self.rejections.answer_problem(problem, request.head.path)
         finally:
-            on_answer(answer)
+            request.answer(answer)
 
     def _admit(self, name: str, head: Head) -> ServedSource:
         served = self._find_source(name)
@@ -259,7 +248,7 @@ def _signature_error(served: ServedSource) -> RejectedError:
 
 
 def _check_parts(served: ServedSource, body: bytes) -> None:
-    if len(body) > _FEW_BYTES and body.count(b"{") + body.count(b"[") > _MAX_PARTS:
+    if body.count(b"{") + body.count(b"[") > _MAX_PARTS:
         fact = f"the body has more than {_MAX_PARTS} objects and arrays"
         raise RejectedError(fact, 413, "body-too-large", source=served.name)
 
@@ -270,24 +259,3 @@ def _is_json(content_type: bytes) -> bool:
     media_type = content_type.partition(b";")[0].strip().lower()
     is_structured = media_type.startswith(b"application/") and media_type.endswith(b"+json")
     return media_type == b"application/json" or is_structured
-
-
-def _set_answer(future: asyncio.Future[Answer], answer: Answer) -> None:
-    if not future.done():  # the app may be cancelled
-        future.set_result(answer)
-
-
-def _build_receipt(results: list[Added]) -> dict[str, object]:
-    last, added = {}, 0
-    for result in results:
-        last[result.phone] = result
-        added += result.added
-    return {
-        "success": True,
-        "addedCount": added,
-        "duplicates": len(results) - added,
-        "batches": [
-            {"phone": result.phone, "size": result.size, "dueInMs": result.due_in_ms}
-            for result in last.values()
-        ],
-    }

@@ -99,7 +99,7 @@ class Rejections:
         """Count a rejected request, and log it unless the log has it. `problem` is one line; `fields` are of the log."""
         self._counters.mark(f"rejected:{reason}:{source}" if source else f"rejected:{reason}")
         if source:
-            self.tally.count_rejected(source, reason)
+            self.tally.count(source, reason)
         logged = self._logged.get((reason, source))
         now = self._clock()
         if logged is None or now - logged.since_s >= _WINDOW_S:

@@ -24,23 +24,23 @@ class Tally:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._minutes: dict[int, Counter[tuple[str, str]]] = {}
+        self._minutes: dict[int, dict[tuple[str, str], int]] = {}
+        self._counts: dict[tuple[str, str], int] = {}
+        """The counts of the minute that ends at `_ends_at_s`, by the clock."""
+        self._ends_at_s = float("-inf")
 
-    def count_accepted(self, source: str) -> None:
-        """Count a request that was accepted."""
-        self._count(source, _ACCEPTED)
+    def count(self, source: str, reason: str = _ACCEPTED) -> None:
+        """Count a request that was rejected for this reason, or that was accepted."""
+        if self._clock() >= self._ends_at_s:
+            self._begin_minute()
+        counts, key = self._counts, (source, reason)
+        counts[key] = counts.get(key, 0) + 1
 
-    def count_rejected(self, source: str, reason: str) -> None:
-        """Count a request that was rejected for this reason."""
-        self._count(source, reason)
-
-    def _count(self, source: str, result: str) -> None:
+    def _begin_minute(self) -> None:
         minute = int(self._clock() / _MINUTE_S)
-        counts = self._minutes.get(minute)
-        if counts is None:
-            self._forget(minute)
-            counts = self._minutes[minute] = Counter()
-        counts[source, result] += 1
+        self._forget(minute)
+        self._counts = self._minutes[minute] = {}
+        self._ends_at_s = (minute + 1) * _MINUTE_S
 
     def _forget(self, minute: int) -> None:
         for old in [number for number in self._minutes if number <= minute - _MINUTES]:

@@ -190,7 +190,7 @@ class Way:
         store, lines = self.store, [line for line in lines if line.pop("exc_info", 1)]
         return seen | {
             "done": store.done, "counts": store.counts, "due": self.due, "lines": lines,
-            "room": self.receiver._budget.used_bytes,
+            "room": self.receiver.budget.used_bytes,
         }  # fmt: skip
 
     def _begin_to_end(self, ending: str) -> None:

@@ -160,7 +160,7 @@ async def test_half_bodies_leave_a_bounded_room_which_comes_back(server: RedisSe
         client(service) as http,
         contextlib.AsyncExitStack() as stack,
     ):
-        budget = service._components.receiver._budget
+        budget = service._components.receiver.budget
         readers = [(await stack.enter_async_context(opened(service, half)))[0] for _ in range(20)]
         answered = [asyncio.create_task(reader.readuntil(b"\r\n\r\n")) for reader in readers]
         await until(lambda: sum(task.done() for task in answered) == 16)
@@ -190,10 +190,10 @@ async def test_body_in_hand_counts_until_redis_has_it(server: RedisServer, tmp_p
         receiver.group_commit._store = store_later
         body = json.dumps({"from": "7", "message": "x"}).encode()
         posting = asyncio.create_task(http.post(BATCHED, content=body, headers=JSON, timeout=PATIENCE_S))
-        await until(lambda: receiver._budget.used_bytes == len(body))
+        await until(lambda: receiver.budget.used_bytes == len(body))
         gate.set()
         assert (await posting).status_code == 200
-        assert receiver._budget.used_bytes == 0
+        assert receiver.budget.used_bytes == 0
 
 
 async def test_stop_stores_a_message_whose_client_has_left(
@@ -211,7 +211,7 @@ async def test_stop_stores_a_message_whose_client_has_left(
         receiver.group_commit._store = store_later
         body = json.dumps({"from": "7", "message": "x"}).encode()
         async with opened(service, head(f"Content-Length: {len(body)}") + body):
-            await until(lambda: receiver._budget.used_bytes == len(body))
+            await until(lambda: receiver.budget.used_bytes == len(body))
         state = service._http_server._state  # type: ignore[union-attr]
         await until(lambda: not state.connections)
         stopping = asyncio.create_task(service.stop())

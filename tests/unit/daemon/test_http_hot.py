@@ -37,7 +37,7 @@ async def test_message_takes_one_write_and_no_task_of_its_own() -> None:
         assert (way.connection.transport.writes, way.connection.state.tasks) == (number, set())
     assert way.connection.answers == [OK, b""] * 3
     assert way.store.done == ["7 hello"] * 3
-    assert way.receiver._budget.used_bytes == 0
+    assert way.receiver.budget.used_bytes == 0
 
 
 async def test_messages_of_a_connection_share_their_timers(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,7 +104,7 @@ async def test_client_that_leaves_before_its_answer_lost_no_message() -> None:
     way.store.gate.set()
     await way.settle()
     assert (way.store.done, way.connection.answers) == (["7 slow"], [])
-    assert way.receiver._budget.used_bytes == 0
+    assert way.receiver.budget.used_bytes == 0
 
 
 @pytest.mark.parametrize(("word", "expected"), [("slow", OK), ("slow away", UNAVAILABLE)])
@@ -136,7 +136,7 @@ async def test_stop_whose_time_is_over_answers_503_and_lets_the_room_go(sent: by
     way.store.gate.set()
     await way.settle()
     assert len(way.connection.answers) == 2
-    assert way.receiver._budget.used_bytes == 0
+    assert way.receiver.budget.used_bytes == 0
 
 
 async def test_reload_leaves_a_message_with_the_source_that_took_it_in() -> None:

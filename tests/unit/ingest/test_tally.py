@@ -16,20 +16,20 @@ class Clock:
 
 def test_sources_with_rejected_requests_are_counted_by_reason() -> None:
     tally = Tally(Clock())
-    tally.count_accepted("quiet")
+    tally.count("quiet")
     for _ in range(3):
-        tally.count_accepted("salon")
-        tally.count_rejected("salon", "signature")
-    tally.count_rejected("salon", "invalid-body")
+        tally.count("salon")
+        tally.count("salon", "signature")
+    tally.count("salon", "invalid-body")
     assert tally.read() == {"salon": RecentRequests(3, {"signature": 3, "invalid-body": 1})}
 
 
 def test_counts_go_after_ten_minutes_and_no_sooner() -> None:
     clock = Clock()
     tally = Tally(clock)
-    tally.count_rejected("salon", "signature")
+    tally.count("salon", "signature")
     clock.now = 9 * 60 + 59
-    tally.count_rejected("salon", "signature")
+    tally.count("salon", "signature")
     assert tally.read()["salon"].rejected == {"signature": 2}
     clock.now = 10 * 60
     assert tally.read()["salon"].rejected == {"signature": 1}
@@ -42,5 +42,5 @@ def test_years_of_requests_take_no_memory() -> None:
     tally = Tally(clock)
     for _ in range(1000):
         clock.now += 60
-        tally.count_accepted("salon")
+        tally.count("salon")
     assert len(tally._minutes) == 10
