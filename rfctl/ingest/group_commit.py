@@ -155,7 +155,11 @@ class GroupCommit:
                 for request in requests:
                     messages += request.messages
                 try:
-                    self._answer_all(requests, await self._store_until_answered(messages, requests))
+                    try:
+                        results = await self._store(messages)
+                    except RedisUnreachableError as problem:
+                        results = await self._repeat(messages, requests, problem)
+                    self._answer_all(requests, results)
                 except Exception as problem:
                     self._fail_all(requests, problem)
                 finally:
@@ -185,23 +189,20 @@ class GroupCommit:
         if not isinstance(problem, RfctlError):
             _report("messages could not be stored", problem)
 
-    async def _store_until_answered(
-        self, messages: list[Message], requests: Sequence[Request]
+    async def _repeat(
+        self, messages: list[Message], requests: Sequence[Request], problem: RedisUnreachableError
     ) -> list[Added]:
-        """Repeat the call while a request waits. Messages that a lost call had stored count as added."""
-        is_repeated = False
-        while True:
+        """Repeat a call that failed, while a request waits. Messages that a lost call had stored count as added.
+
+        Other errors do not pass in seconds: the requests get them at once.
+        """
+        while any(request.is_waiting for request in requests):
+            await asyncio.sleep(self._bounds.retry_delay_s)
             try:
-                results = await self._store(messages)
-            except (
-                RedisUnreachableError
-            ):  # other errors do not pass in seconds: the request gets them at once
-                if not any(request.is_waiting for request in requests):
-                    raise
-                is_repeated = True
-                await asyncio.sleep(self._bounds.retry_delay_s)
-            else:
-                return [_as_added(result) for result in results] if is_repeated else results
+                return [_as_added(result) for result in await self._store(messages)]
+            except RedisUnreachableError as again:
+                problem = again
+        raise problem
 
 
 def _as_added(result: Added) -> Added:

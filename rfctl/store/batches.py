@@ -7,9 +7,9 @@ and names their answers. It decides nothing: how long to wait comes with each me
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -101,14 +101,17 @@ class Batches:
     def _home(self, batch_key: str) -> ShardKeys:
         return self._shards[self._keyspace.index_of(batch_key)]
 
-    async def add(self, additions: Sequence[Addition]) -> list[Added]:
+    def add(self, additions: Sequence[Addition]) -> Coroutine[Any, Any, list[Added]]:
         """Store messages, in short calls. Returns the results in the order of the messages.
 
         Raises RfctlError when a call failed. Others may have stored theirs then; it is safe to send all of the
         messages again, by their ids.
         """
-        if len(self._shards) == 1:
-            return await self._add(self._shards[0], additions)
+        if len(self._shards) == 1:  # no coroutine more than that one: every message passes here
+            return self._add(self._shards[0], additions)
+        return self._add_to_shards(additions)
+
+    async def _add_to_shards(self, additions: Sequence[Addition]) -> list[Added]:
         by_shard: dict[int, list[int]] = {}
         for place, addition in enumerate(additions):
             by_shard.setdefault(self._keyspace.index_of(addition.batch_key), []).append(place)
