@@ -16,6 +16,9 @@ from rfctl.model.company import format_company
 from rfctl.model.message import Message
 from rfctl.model.stored import Added, HandedOver
 from rfctl.store import Addition, Store, batch_key_of, dedupe_key, digest_id
+from rfctl.store.batch_keys import is_plain
+
+_quote, _join = encode_basestring_ascii, ", ".join
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,7 @@ class BatchingRules:
         scope = message.id_scope or (message.channel, message.account, message.chat, message.phone)
         # As JSON it has no NUL, so that no other scope and id run together to the same text. What json.dumps gives, for
         # a fifth of its cost: ids that are remembered go by it.
-        return digest_id(f"[{', '.join(map(encode_basestring_ascii, scope))}]\0{message.id}")
+        return digest_id(f"[{_join(map(_quote, scope))}]\0{message.id}")
 
     def build_older_dedupe_key(self, message: Message) -> bytes:
         """Return the 16 bytes by which layout 1 remembered a message's id.
@@ -65,10 +68,13 @@ class BatchingRules:
 
     def build_addition(self, message: Message, *, with_older_key: bool = False) -> Addition:
         """Return the message with every decision about it; the older key is asked for in data of layout 1."""
-        decision = self.policy.decide(message)
+        policy, phone = self.policy, message.phone
+        decision = policy.decide(message) if policy.rules else policy.general
+        # Every message passes here: of most, the phone is the key.
+        is_usual = not (message.chat or self.split_by) and is_plain(phone)
         return Addition(
             message,
-            self.build_batch_key(message),
+            phone if is_usual else self.build_batch_key(message),
             self.build_dedupe_key(message),
             self.source_dedupe_s.get(message.channel, self.dedupe_s),
             decision.quiet_ms,
@@ -102,11 +108,13 @@ class Batcher:
 
     async def add(self, messages: Sequence[Message]) -> list[Added]:
         """Store messages. Returns what became of each, in their order. Raises RfctlError, as `Batches.add`."""
-        resolved = await self._store.aliases.learn_and_resolve(messages)
-        older = self._store.asks_older_ids
-        return await self._store.batches.add(
-            [self._rules.build_addition(message, with_older_key=older) for message in resolved]
-        )
+        store = self._store
+        for message in messages:
+            if message.alias:
+                messages = await store.aliases.learn_and_resolve(messages)
+                break
+        build, older = self._rules.build_addition, store.asks_older_ids
+        return await store.batches.add([build(message, with_older_key=older) for message in messages])
 
     @property
     def shard_count(self) -> int:

@@ -107,7 +107,7 @@ class Components:
         return max(_MIN_SLEEP_MS, min(self.settings.daemon.max_sleep_ms, self.batcher.shortest_wait_ms))
 
     async def _add(self, messages: Sequence[Message]) -> list[Added]:
-        if not self.preflight.passed:
+        if not self.preflight.usable.is_set():
             raise RedisUnreachableError("Redis has not answered yet")
         try:
             return await self.batcher.add(messages)

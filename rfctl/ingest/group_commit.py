@@ -14,13 +14,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import takewhile
-from typing import cast
 
 from rfctl.errors import OverloadedError, RedisUnreachableError, RfctlError
 from rfctl.ingest.request_queue import OnAnswer, Request, RequestQueue
 from rfctl.model.message import Message
 from rfctl.model.stored import Added
 
+_NO_ANSWER = "a request could not be answered"
 StoreMessages = Callable[[Sequence[Message]], Awaitable[list[Added]]]
 """Stores messages and returns what became of each. Raises RfctlError."""
 
@@ -58,16 +58,17 @@ class GroupCommit:
 
         It is called at once when the request cannot be taken in. Nothing is raised here.
         """
-        if (refusal := self._find_refusal(len(messages))) is not None:
-            _call(on_answer, refusal)
+        # Every message passes here: what is usual needs one check.
+        if self._is_closed or self._queue.count + len(messages) > self._bounds.pending:
+            _call(on_answer, self._build_refusal())
         else:
             self._take_in(Request(messages, on_answer))
 
     async def add(self, messages: Sequence[Message]) -> list[Added]:
         """Store a request's messages. Raises RfctlError unless Redis confirmed all of them."""
         answer: asyncio.Future[list[Added]] = asyncio.get_running_loop().create_future()
-        if (refusal := self._find_refusal(len(messages))) is not None:
-            raise refusal
+        if self._is_closed or self._queue.count + len(messages) > self._bounds.pending:
+            raise self._build_refusal()
         request = Request(messages, partial(_set_answer, answer))
         self._take_in(request)
         try:
@@ -76,15 +77,13 @@ class GroupCommit:
             if request.is_waiting:  # this was cancelled: nobody waits for it
                 self._let_go(request)
 
-    def _find_refusal(self, count: int) -> RfctlError | None:
+    def _build_refusal(self) -> RfctlError:
         if self._is_closed:
             return _stopping()
-        if self._queue.count + count > self._bounds.pending:
-            return OverloadedError(
-                f"{self._queue.count} messages already wait for Redis",
-                next="it is slow, or does not answer: `rfctl stats` says which, and the sender must try again",
-            )
-        return None
+        return OverloadedError(
+            f"{self._queue.count} messages already wait for Redis",
+            next="it is slow, or does not answer: `rfctl stats` says which, and the sender must try again",
+        )
 
     def _take_in(self, request: Request) -> None:
         loop = asyncio.get_running_loop()
@@ -92,7 +91,7 @@ class GroupCommit:
         self._queue.append(request)
         if self._timer is None:
             self._timer = loop.call_at(until, self._give_up)
-        if not self._is_beginning:
+        if not self._is_beginning and len(self._senders) < self._bounds.calls:
             self._begin_call()
 
     def _give_up(self) -> None:
@@ -147,50 +146,63 @@ class GroupCommit:
     async def _send_all(self) -> None:
         """Make one call after another, as long as a request may go."""
         self._is_beginning = False
+        queue = self._queue
         try:
-            while requests := self._queue.take(self._bounds.call):
-                self._begin_call()
+            while requests := queue.take(self._bounds.call):
+                if queue:
+                    self._begin_call()
+                messages: list[Message] = []
+                for request in requests:
+                    messages += request.messages
                 try:
-                    await self._send(requests)
+                    try:
+                        results = await self._store(messages)
+                    except RedisUnreachableError as problem:
+                        results = await self._repeat(messages, requests, problem)
+                    self._answer_all(requests, results)
+                except Exception as problem:
+                    self._fail_all(requests, problem)
                 finally:
-                    self._queue.finish(requests)
+                    queue.finish(requests)
         finally:
             # Now: a request that comes before the loop has noticed that this task is done begins a call of its own.
-            self._senders.discard(cast("asyncio.Task[None]", asyncio.current_task()))
+            if (this := asyncio.current_task()) is not None:
+                self._senders.discard(this)
 
-    async def _send(self, requests: Sequence[Request]) -> None:
-        messages = [message for request in requests for message in request.messages]
-        try:
-            results = await self._store_until_answered(messages, requests)
-        except Exception as problem:
-            for request in requests:
-                self._answer(request, problem)
-            if not isinstance(problem, RfctlError):
-                _report("messages could not be stored", problem)
-            return
-        start = 0
+    def _answer_all(self, requests: Sequence[Request], results: list[Added]) -> None:
+        """Give each request its results. What `_answer` does is written out: every message passes here."""
+        waiting, start = self._waiting, 0
         for request in requests:
             end = start + len(request.messages)
-            self._answer(request, results[start:end])
+            if request.is_waiting:
+                request.is_waiting = False
+                del waiting[request]
+                try:
+                    request.on_answer(results[start:end])
+                except Exception as problem:
+                    _report(_NO_ANSWER, problem)
             start = end
 
-    async def _store_until_answered(
-        self, messages: list[Message], requests: Sequence[Request]
+    def _fail_all(self, requests: Sequence[Request], problem: Exception) -> None:
+        for request in requests:
+            self._answer(request, problem)
+        if not isinstance(problem, RfctlError):
+            _report("messages could not be stored", problem)
+
+    async def _repeat(
+        self, messages: list[Message], requests: Sequence[Request], problem: RedisUnreachableError
     ) -> list[Added]:
-        """Repeat the call while a request waits. Messages that a lost call had stored count as added."""
-        is_repeated = False
-        while True:
+        """Repeat a call that failed, while a request waits. Messages that a lost call had stored count as added.
+
+        Other errors do not pass in seconds: the requests get them at once.
+        """
+        while any(request.is_waiting for request in requests):
+            await asyncio.sleep(self._bounds.retry_delay_s)
             try:
-                results = await self._store(messages)
-            except (
-                RedisUnreachableError
-            ):  # other errors do not pass in seconds: the request gets them at once
-                if not any(request.is_waiting for request in requests):
-                    raise
-                is_repeated = True
-                await asyncio.sleep(self._bounds.retry_delay_s)
-            else:
-                return [_as_added(result) for result in results] if is_repeated else results
+                return [_as_added(result) for result in await self._store(messages)]
+            except RedisUnreachableError as again:
+                problem = again
+        raise problem
 
 
 def _as_added(result: Added) -> Added:
@@ -217,7 +229,7 @@ def _call(on_answer: OnAnswer, answer: list[Added] | Exception) -> None:
     try:
         on_answer(answer)
     except Exception as problem:
-        _report("a request could not be answered", problem)
+        _report(_NO_ANSWER, problem)
 
 
 def _report(what: str, problem: Exception) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 
 from rfctl.model.message import Message
 from rfctl.model.stored import Added
@@ -20,26 +19,28 @@ _MOST_PASSED = 128
 """So many requests are looked at and passed over: a flood from one phone must not be walked through for each call."""
 
 
-@dataclass(eq=False, slots=True)
 class Request:
-    """The messages of one request. `is_waiting` until it has its answer, `is_sent` once a call has it."""
+    """The messages of one request. `is_waiting` until it has its answer, `is_sent` once a call has it.
 
-    messages: Sequence[Message]
-    on_answer: OnAnswer
-    is_waiting: bool = True
-    is_sent: bool = False
-    phones: set[str] = field(init=False)
-    is_anybodys: bool = field(init=False)
-    """Whether the phone of a message is looked up on its way: it may be any."""
+    `is_anybodys` says whether the phone of a message is looked up on its way: it may be any.
+    """
 
-    def __post_init__(self) -> None:
-        # One walk, and no function made for it: every request passes here.
-        self.phones = phones = set()
-        self.is_anybodys = False
-        for message in self.messages:
-            phones.add(message.phone)
-            if message.alias and has_no_phone(message):
-                self.is_anybodys = True
+    __slots__ = ("is_anybodys", "is_sent", "is_waiting", "messages", "on_answer", "phones")
+
+    def __init__(self, messages: Sequence[Message], on_answer: OnAnswer) -> None:
+        self.messages = messages
+        self.on_answer = on_answer
+        self.is_waiting = True
+        self.is_sent = self.is_anybodys = False
+        self.phones: tuple[str, ...]
+        if len(messages) == 1:  # most of them: no set is made for one phone
+            [message] = messages
+            self.phones = (message.phone,)
+            if message.alias:
+                self.is_anybodys = has_no_phone(message)
+        else:
+            self.phones = tuple({message.phone for message in messages})
+            self.is_anybodys = any(map(has_no_phone, messages))
 
 
 class RequestQueue:
@@ -82,7 +83,7 @@ class RequestQueue:
         passed_phones: set[str] = set()
         size = 0
         requests, busy = self._requests, self._busy
-        while requests and not self._is_shut and len(passed) < _MOST_PASSED:
+        while requests and not self._is_shut:
             request = requests[0]
             count, phones = len(request.messages), request.phones
             if taken and size + count > most:
@@ -92,22 +93,26 @@ class RequestQueue:
             requests.popleft()
             if not request.is_waiting:
                 continue
-            if phones.isdisjoint(busy) and phones.isdisjoint(passed_phones):
+            if busy.isdisjoint(phones) and (not passed or passed_phones.isdisjoint(phones)):
                 taken.append(request)
                 request.is_sent = True
                 size += count
                 self._is_shut = request.is_anybodys
             else:
                 passed.append(request)
-                passed_phones |= phones
-        requests.extendleft(reversed(passed))
+                passed_phones.update(phones)
+                if len(passed) == _MOST_PASSED:
+                    break
+        if passed:
+            requests.extendleft(reversed(passed))
         self.count -= size
         for request in taken:  # not before: a call may have several messages of a phone
-            busy |= request.phones
+            busy.update(request.phones)
         return taken
 
     def finish(self, taken: list[Request]) -> None:
         """Let the next messages of these phones go."""
+        forget = self._busy.difference_update
         for request in taken:
-            self._busy -= request.phones
+            forget(request.phones)
         self._is_shut = False

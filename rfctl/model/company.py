@@ -7,11 +7,14 @@ as JSON. The output stream has it as text, "" for none, and the items in it say 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
 Company = int | str | None
 
-_encode = msgspec.json.Encoder().encode
+encode_company: Callable[[Company], bytes] = msgspec.json.Encoder().encode
+"""Returns the company as JSON: null, a number or a string."""
 
 
 class _Item(msgspec.Struct):
@@ -19,11 +22,6 @@ class _Item(msgspec.Struct):
 
 
 _decode_item = msgspec.json.Decoder(_Item).decode
-
-
-def encode_company(company: Company) -> bytes:
-    """Return the company as JSON: null, a number or a string."""
-    return _encode(company)
 
 
 def format_company(company: Company) -> str:

@@ -34,25 +34,33 @@ def encode_item(message: Message, *, with_phone: bool) -> bytes:
 
     `with_phone` keeps the phone inside, for keys that only hold its hash.
     """
-    # One format, and no call for a field that is empty: every message passes here.
-    return (
-        b'{"message":%b,"companyId":%b,"channel":%b%b%b%b%b,"messageId":%b,"type":%b%b%b%b,"metadata":%b'
-        % (
-            _encode(message.text),
-            encode_company(message.company),
-            _encode(message.channel),
-            _field(b"platform", message.platform) if message.platform else b"",
-            _field(b"account", message.account) if message.account else b"",
-            _field(b"chat", message.chat) if message.chat else b"",
-            b',"simulated":true' if message.simulated else b"",
-            _encode(message.id),
-            _encode(message.type),
-            _field(b"media", message.media) if message.media else b"",
-            _field(b"refers", message.refers) if message.refers else b"",
-            _field(b"phone", message.phone) if with_phone and message.phone else b"",
-            message.metadata,
-        )
+    # One format, and nothing done for fields that are empty: every message passes here.
+    whose = _encode_whose(message) if message.platform or message.account or message.chat else b""
+    what = _encode_what(message) if message.media or message.refers else b""
+    if message.simulated:
+        whose += b',"simulated":true'
+    if with_phone and message.phone:
+        what += _field(b"phone", message.phone)
+    return b'{"message":%b,"companyId":%b,"channel":%b%b,"messageId":%b,"type":%b%b,"metadata":%b' % (
+        _encode(message.text),
+        encode_company(message.company),
+        _encode(message.channel),
+        whose,
+        _encode(message.id),
+        _encode(message.type),
+        what,
+        message.metadata,
     )
+
+
+def _encode_whose(message: Message) -> bytes:
+    fields = (b"platform", message.platform), (b"account", message.account), (b"chat", message.chat)
+    return b"".join([_field(name, value) for name, value in fields if value])
+
+
+def _encode_what(message: Message) -> bytes:
+    media = _field(b"media", message.media) if message.media else b""
+    return media + (_field(b"refers", message.refers) if message.refers else b"")
 
 
 def _field(name: bytes, value: Any) -> bytes:
@@ -113,7 +121,7 @@ def as_strict_json(item: bytes) -> bytes:
     return _encode(item.decode()) if find_json_fault(item) else item
 
 
-class Added(msgspec.Struct, frozen=True):
+class Added(msgspec.Struct, frozen=True, gc=False):
     """What became of one message. `size` counts its batch with it; `due_in_ms` is 0 if the batch left at once.
 
     `rejected` is why Redis could not take the message ("" when it could).

@@ -7,9 +7,9 @@ and names their answers. It decides nothing: how long to wait comes with each me
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -65,28 +65,9 @@ class Addition(msgspec.Struct, frozen=True, gc=False):
     action: Action = ""
     older_key: bytes = b""
 
-    @property
-    def usual(self) -> tuple[int, int, int, int]:
-        """What most messages of a call have in common."""
-        return self.dedupe_s, self.quiet_ms, self.max_size, self.max_wait_ms
-
-    def args(self, usual: tuple[int, int, int, int]) -> list[bytes | str | int]:
-        """Return its arguments for the script `add`; `usual` is what the call says for all of its messages."""
-        is_apart = is_hashed(self.batch_key)
-        is_usual = not (is_apart or self.action or self.older_key) and self.usual == usual
-        mark, place = _unpack_id(self.dedupe_key)
-        sent_ms = self.message.sent_ms
-        return [
-            self.batch_key,
-            mark,
-            place >> 8,
-            encode_item(self.message, with_phone=is_apart)
-            + (b',"timestamp":' if sent_ms is None else b',"timestamp":%d' % sent_ms),
-            b"" if is_usual else self._encode_own(),
-        ]
-
-    def _encode_own(self) -> bytes:
-        numbers = " ".join(map(str, self.usual))
+    def encode_own(self) -> bytes:
+        """Return what the script `add` is told of this message alone: decisions, older key and phone."""
+        numbers = f"{self.dedupe_s} {self.quiet_ms} {self.max_size} {self.max_wait_ms}"
         head = f"{numbers} {self.action} {len(self.older_key)} ".encode()
         return head + self.older_key + self.message.phone.encode(errors="surrogatepass")
 
@@ -120,14 +101,17 @@ class Batches:
     def _home(self, batch_key: str) -> ShardKeys:
         return self._shards[self._keyspace.index_of(batch_key)]
 
-    async def add(self, additions: Sequence[Addition]) -> list[Added]:
+    def add(self, additions: Sequence[Addition]) -> Coroutine[Any, Any, list[Added]]:
         """Store messages, in short calls. Returns the results in the order of the messages.
 
         Raises RfctlError when a call failed. Others may have stored theirs then; it is safe to send all of the
         messages again, by their ids.
         """
-        if len(self._shards) == 1:
-            return await self._add(self._shards[0], additions)
+        if len(self._shards) == 1:  # no coroutine more than that one: every message passes here
+            return self._add(self._shards[0], additions)
+        return self._add_to_shards(additions)
+
+    async def _add_to_shards(self, additions: Sequence[Addition]) -> list[Added]:
         by_shard: dict[int, list[int]] = {}
         for place, addition in enumerate(additions):
             by_shard.setdefault(self._keyspace.index_of(addition.batch_key), []).append(place)
@@ -139,19 +123,52 @@ class Batches:
 
     async def _add(self, shard: ShardKeys, additions: Sequence[Addition]) -> list[Added]:
         """Store the messages of one shard, in short calls: a request may have thousands, and others wait meanwhile."""
-        return [added for page in _split(additions) for added in await self._add_page(shard, page)]
+        pages = _split(additions)
+        if len(pages) == 1:
+            keys, args = self._spell_add(shard, additions)
+            return _read_added(additions, await self._connection.run("add", shard, keys, args))
+        results: list[Added] = []
+        for page in pages:
+            keys, args = self._spell_add(shard, page)
+            results += _read_added(page, await self._connection.run("add", shard, keys, args))
+        return results
 
-    async def _add_page(self, shard: ShardKeys, additions: Sequence[Addition]) -> list[Added]:
-        usual = additions[0].usual
-        args = [*self._args(shard), *usual]
-        keys = [*self._keys(shard), shard.ids]
+    def _spell_add(
+        self, shard: ShardKeys, additions: Sequence[Addition]
+    ) -> tuple[list[str], list[bytes | str | int]]:
+        """Return the keys and the arguments by which the script `add` stores messages."""
+        # Every message passes here: nothing is called that most do not need.
+        first = additions[0]
+        dedupe_s, quiet_ms = first.dedupe_s, first.quiet_ms
+        max_size, max_wait_ms = first.max_size, first.max_wait_ms
         batch_prefix, last_prefix = shard.batch_prefix, shard.last_prefix
-        for batch_key in dict.fromkeys([addition.batch_key for addition in additions]):
-            keys += (batch_prefix + batch_key, last_prefix + batch_key)
+        args = [*self._args(shard), dedupe_s, quiet_ms, max_size, max_wait_ms]
+        keys = [*self._keys(shard), shard.ids]
+        named: set[str] = set()
         for addition in additions:
-            args += addition.args(usual)
-        flat = replies.integers(await self._connection.run("add", shard, keys, args))
-        return [_added(addition.message, *flat[i * 2 : i * 2 + 2]) for i, addition in enumerate(additions)]
+            batch_key, message = addition.batch_key, addition.message
+            if batch_key not in named:
+                named.add(batch_key)
+                keys += (batch_prefix + batch_key, last_prefix + batch_key)
+            is_apart = batch_key != message.phone and is_hashed(batch_key)
+            is_usual = (
+                not (is_apart or addition.action or addition.older_key)
+                and addition.quiet_ms == quiet_ms
+                and addition.dedupe_s == dedupe_s
+                and addition.max_size == max_size
+                and addition.max_wait_ms == max_wait_ms
+            )
+            mark, place = _unpack_id(addition.dedupe_key)
+            sent_ms = message.sent_ms
+            args += (
+                batch_key,
+                mark,
+                place >> 8,
+                encode_item(message, with_phone=is_apart)
+                + (b',"timestamp":' if sent_ms is None else b',"timestamp":%d' % sent_ms),
+                b"" if is_usual else addition.encode_own(),
+            )
+        return keys, args
 
     @property
     def shard_count(self) -> int:
@@ -241,20 +258,29 @@ class Batches:
         return [batch_key for owner, batch_key in pairs if owner == phone]
 
 
-def _split(additions: Sequence[Addition]) -> Iterator[list[Addition]]:
-    """Yield the messages in their order, as many at a time as one call stores."""
-    page: list[Addition] = []
-    size = 0
+def _split(additions: Sequence[Addition]) -> list[list[Addition]]:
+    """Return the messages in their order, as many in a list as one call stores."""
+    pages: list[list[Addition]] = [[]]
+    page, size = pages[0], 0
     for addition in additions:
-        length = len(addition.message.text) + len(addition.message.metadata)
-        if page and (len(page) == MOST_MESSAGES or size + length > MOST_BYTES):
-            yield page
-            page, size = [], 0
-        page.append(addition)
+        message = addition.message
+        length = len(message.text) + len(message.metadata)
         size += length
-    if page:
-        yield page
+        if page and (size > MOST_BYTES or len(page) == MOST_MESSAGES):
+            pages.append(page := [])
+            size = length
+        page.append(addition)
+    return pages if page else []
 
 
-def _added(message: Message, size: int, due_in_ms: int) -> Added:
-    return Added(message.phone, size > 0, abs(size), max(0, due_in_ms), _REJECTED.get(due_in_ms, ""))
+def _read_added(additions: Sequence[Addition], reply: object) -> list[Added]:
+    """Return what became of each message, by the answer of the script `add`: two numbers for each."""
+    flat = replies.integers(reply)
+    results: list[Added] = []
+    for addition, size, due_in_ms in zip(additions, flat[::2], flat[1::2], strict=True):
+        if size > 0 <= due_in_ms:
+            results.append(Added(addition.message.phone, True, size, due_in_ms))
+        else:
+            why = _REJECTED.get(due_in_ms, "")
+            results.append(Added(addition.message.phone, size > 0, abs(size), max(0, due_in_ms), why))
+    return results

@@ -14,6 +14,7 @@ import math
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 from rfctl.store import replies
@@ -44,8 +45,8 @@ class Clock(Protocol):
     async def now_ms(self, calls: Calls, key: str) -> int:
         """Return the time, Unix ms; `key` is the clock of a shard."""
 
-    def is_fresh(self, key: str) -> bool:
-        """Say whether the clock was read lately: without a reading there are no bounds."""
+    def fresh_bounds(self, key: str) -> Bounds | None:
+        """Return `bounds`, or None if the clock was not read lately: without a reading there are none."""
 
     async def keep_fresh(self, calls: Calls, key: str) -> None:
         """Read the clock if it is not fresh. Raises RfctlError."""
@@ -57,10 +58,11 @@ class Clock(Protocol):
         """Find out why the time was not within the bounds; write the step down if the server's clock has jumped."""
 
 
-def read_host_clock() -> float:
-    """Return a clock of this host that never jumps, s. Where it can, it goes on while the host is suspended."""
-    boot_time = getattr(time, "CLOCK_BOOTTIME", None)
-    return time.monotonic() if boot_time is None else time.clock_gettime(boot_time)
+_BOOT_TIME = getattr(time, "CLOCK_BOOTTIME", None)
+read_host_clock: Callable[[], float] = (
+    time.monotonic if _BOOT_TIME is None else partial(time.clock_gettime, _BOOT_TIME)
+)
+"""Returns a clock of this host that never jumps, s. Where it can, it goes on while the host is suspended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,12 @@ class _Reading:
     def slack(self, at: float) -> float:
         """Return by how much the two clocks may differ at a later moment, ms."""
         return _SLACK_MS + _DRIFT * (at - self.asked_at) * 1000
+
+    def bounds(self, at: float) -> tuple[int, int]:
+        """Return `earliest` and `latest` with the slack, written out: every call passes here."""
+        now_ms, passed_ms = self.now_ms, (at - self.asked_at) * 1000
+        slack = _SLACK_MS + _DRIFT * passed_ms
+        return int(now_ms + (at - self.answered_at) * 1000 - slack), int(now_ms + passed_ms + slack)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,26 +128,26 @@ class ServerClock:
         self._readings[key] = _Reading(state.now_ms, asked_at, answered_at)
         return state.now_ms
 
-    def is_fresh(self, key: str) -> bool:
-        """Say whether the clock was read lately: in half the time for which a reading counts.
+    def fresh_bounds(self, key: str) -> Bounds | None:
+        """Return `bounds`, or None if the clock was not read lately: in half the time for which a reading counts.
 
         It is read while the last reading still counts, so that no jump is taken for the time that has passed.
         """
-        return self._fresh_reading(key, self._host_clock() + _FRESH_S / 2) is not None
+        at, reading = self._host_clock(), self._readings.get(key)
+        if reading is None or at - reading.answered_at >= _FRESH_S / 2:
+            return None
+        return reading.bounds(at)
 
     async def keep_fresh(self, calls: Calls, key: str) -> None:
         """Read the clock if it is not fresh: the first script too must notice a jump. Raises RfctlError."""
-        if not self.is_fresh(key):
+        if self.fresh_bounds(key) is None:
             await self.now_ms(calls, key)
 
     def bounds(self, key: str) -> Bounds:
         """Return within which bounds the steady clock must be now."""
         at = self._host_clock()
         reading = self._fresh_reading(key, at)
-        if reading is None:
-            return "", ""
-        slack = reading.slack(at)
-        return int(reading.earliest(at) - slack), int(reading.latest(at) + slack)
+        return ("", "") if reading is None else reading.bounds(at)
 
     async def settle(self, calls: Calls, set_step: SetStep, key: str) -> None:
         """Write a step down if the server's clock has jumped, and read the clock anew. Raises RfctlError."""

@@ -171,17 +171,19 @@ class Connection:
         """
         if not self._script(verb).reads_clock:
             return await self._run(verb, keys, args)
-        clock, all_keys = self.clock, [*keys, shard.clock]
-        if not clock.is_fresh(shard.clock):
-            await clock.keep_fresh(self.calls, shard.clock)
+        clock, key = self.clock, shard.clock
+        if (bounds := clock.fresh_bounds(key)) is None:
+            await clock.keep_fresh(self.calls, key)
+            bounds = clock.bounds(key)
         for _ in range(_SETTLED_AT_MOST):
             try:
-                return await self._run(verb, all_keys, [*args, *clock.bounds(shard.clock)])
+                return await self._run(verb, [*keys, key], [*args, *bounds])
             except errors.ReplyError as problem:
                 if problem.code != CLOCK_STEP:
                     raise
-                await clock.settle(self.calls, partial(self._set_step, shard), shard.clock)
-        return await self._run(verb, all_keys, [*args, "", ""])
+                await clock.settle(self.calls, partial(self._set_step, shard), key)
+                bounds = clock.bounds(key)
+        return await self._run(verb, [*keys, key], [*args, "", ""])
 
     async def _set_step(self, shard: ShardKeys, before_ms: int, step_ms: int) -> Any:
         return await self._run("set_step", [shard.clock], [before_ms, step_ms])
@@ -197,24 +199,20 @@ class Connection:
                 await self._load(verb, self._execute)
 
     async def _run(self, verb: str, keys: Sequence[str], args: Sequence[bytes | str | int]) -> Any:
-        # Every message passes here: a context manager would cost more than the call.
-        pipe = self._pipe
-        execute = pipe.execute if pipe is not None and verb in PIPED_VERBS else self._execute
+        # Every message passes here: a context manager, or a coroutine more, would cost more than the call.
+        pipe = self._pipe if verb in PIPED_VERBS else None
+        execute: Execute = self._execute if pipe is None else pipe.execute
         try:
-            answer = await self._evalsha(execute, verb, keys, args)
+            try:
+                answer = await execute("EVALSHA", self._script(verb).sha, len(keys), *keys, *args)
+            except rx.NoScriptError:
+                script = await self._load(verb, execute)  # the same way, so that calls keep their order
+                answer = await execute("EVALSHA", script.sha, len(keys), *keys, *args)
         except _FAILURES as problem:
             raise await self._name_failure(problem) from problem
-        _obey_cancellation()
+        if pipe is None:  # our own socket swallows no cancellation
+            _obey_cancellation()
         return answer
-
-    async def _evalsha(
-        self, execute: Execute, verb: str, keys: Sequence[str], args: Sequence[bytes | str | int]
-    ) -> Any:
-        try:
-            return await execute("EVALSHA", self._script(verb).sha, len(keys), *keys, *args)
-        except rx.NoScriptError:
-            script = await self._load(verb, execute)  # the same way, so that calls keep their order
-        return await execute("EVALSHA", script.sha, len(keys), *keys, *args)
 
     def _script(self, verb: str) -> Script:
         return self._library.script(verb) if self._shebang else self._library.plain_script(verb)

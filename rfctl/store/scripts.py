@@ -62,9 +62,10 @@ class ScriptLibrary:
 
     def script(self, verb: str) -> Script:
         """Return the script of a verb. Raises KeyError for a verb without a file."""
-        if verb not in self._scripts:
-            self._scripts[verb] = self._assemble(verb)
-        return self._scripts[verb]
+        script = self._scripts.get(verb)
+        if script is None:
+            script = self._scripts[verb] = self._assemble(verb)
+        return script
 
     def plain_script(self, verb: str) -> Script:
         """Return the script of a verb for Redis 6.2. Raises as `script`."""

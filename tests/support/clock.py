@@ -69,15 +69,15 @@ class VirtualClock:
         [shown] = await calls([("GET", KEY)])
         return replies.integer(shown)
 
-    def is_fresh(self, key: str) -> bool:
-        """It has no bounds."""
-        return True
+    def fresh_bounds(self, key: str) -> Bounds:
+        """None: the test moves this clock as it likes."""
+        return "", ""
 
     async def keep_fresh(self, calls: Calls, key: str) -> None:
         """Do nothing: it has no bounds."""
 
     def bounds(self, key: str) -> Bounds:
-        """None: the test moves this clock as it likes."""
+        """None, likewise."""
         return "", ""
 
     async def settle(self, calls: Calls, set_step: SetStep, key: str) -> None:
