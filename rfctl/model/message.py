@@ -24,6 +24,9 @@ def normalize_phone(text: str) -> str:
     `+7 900 123-45-67`, `79001234567@c.us` and `79001234567` are the same phone. A sender that is no number (a
     Telegram user, an `@lid`) stays as it is, without white space around it.
     """
+    digits = text[1:] if text[:1] == "+" else text
+    if digits.isdigit() and digits.isascii():  # most come so
+        return digits
     phone = text.strip()
     for suffix in _PLAIN_SUFFIXES:
         phone = phone.removesuffix(suffix)

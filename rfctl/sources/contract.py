@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from rfctl.errors import RfctlError
 from rfctl.model.message import Message, Unparsed
@@ -29,8 +31,7 @@ _SMALLEST_FILE = 65_536
 """Bytes of a file inside JSON that is left out. Smaller ones, such as keys and thumbnails, cost little."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """One HTTP request as it came. `path` and `query` are raw; header names are lower-case; `body` is the bytes."""
 
     method: str
@@ -44,13 +45,12 @@ class Request:
         return self.headers.get(name, b"").strip()
 
 
-@dataclass(frozen=True, slots=True)
-class ParseResult:
+class ParseResult(msgspec.Struct, frozen=True):
     """What one request contains, in its order; `skipped` counts by kind what is no message of a person."""
 
-    messages: list[Message] = field(default_factory=list)
-    unparsed: list[Unparsed] = field(default_factory=list)
-    skipped: dict[str, int] = field(default_factory=dict)
+    messages: list[Message] = []
+    unparsed: list[Unparsed] = []
+    skipped: dict[str, int] = {}
 
     def skip(self, kind: str) -> None:
         """Count one thing that is no message of a person."""
@@ -80,6 +80,8 @@ class Source(ABC):
 
     def redact(self, body: bytes) -> bytes:
         """Return the body without secrets of the provider, and without large files. `parse` reads it as the whole one."""
+        if len(body) <= _SMALLEST_FILE:
+            return body
         return strip_inline_files(body, max(self._max_text_bytes, _SMALLEST_FILE))
 
 

@@ -19,6 +19,7 @@ SECONDS_BELOW = 100_000_000_000
 """A time since 1970 below this number is in seconds, one above it in milliseconds."""
 
 _DEEPEST = 32
+_MAX_BYTES_OF_A_CHAR = 4
 _MAX_COPIED_BYTES = 1 << 21
 _NOT_OF_A_TYPE = re.compile(r"[^a-z0-9_-]+")
 _ESCAPE = re.compile(
@@ -109,6 +110,28 @@ def _strip(value: msgspec.Raw, names: frozenset[str], deepest: int) -> msgspec.R
 
 def check_limits(message: Message, max_text_bytes: int) -> Message:
     """Return the message if it can be stored, a blank text as none. Raises UnparsedError that says in words why not."""
+    if not _is_within_limits(message, max_text_bytes):
+        _raise_beyond_limits(message, max_text_bytes)
+    if message.text and is_blank(message.text):
+        return msgspec.structs.replace(message, text="")
+    return message
+
+
+def _is_within_limits(message: Message, max_text_bytes: int) -> bool:
+    """Say whether a message is surely short enough. A long text or company is looked at more closely."""
+    return (
+        0 < len(message.phone) <= MAX_PHONE_CHARS
+        and 0 < len(message.id) <= MAX_ID_CHARS
+        and len(message.chat) <= MAX_ID_CHARS
+        and len(message.account) <= MAX_ID_CHARS
+        and len(message.refers) <= MAX_ID_CHARS
+        and len(message.text) * _MAX_BYTES_OF_A_CHAR <= max_text_bytes
+        and (message.company is None or len(str(message.company)) <= MAX_COMPANY_CHARS)
+    )
+
+
+def _raise_beyond_limits(message: Message, max_text_bytes: int) -> None:
+    """Raise UnparsedError for the first limit that a message breaks; it may keep all of them."""
     if not message.phone:
         raise UnparsedError("no sender")
     if not message.id:
@@ -125,9 +148,6 @@ def check_limits(message: Message, max_text_bytes: int) -> Message:
             raise UnparsedError(f"the {name} is longer than {most} characters")
     if len(message.text) > max_text_bytes or len(message.text.encode()) > max_text_bytes:
         raise UnparsedError(f"the text is longer than {max_text_bytes} bytes")
-    if message.text and is_blank(message.text):
-        return msgspec.structs.replace(message, text="")
-    return message
 
 
 def build_unparsed(

@@ -28,6 +28,7 @@ from rfctl.model.message import (
 from rfctl.model.strict_json import find_json_fault
 from rfctl.sources.contract import ParseResult, Request, Source
 from rfctl.sources.generic.config import GenericConfig
+from rfctl.sources.generic.plain import read_plain
 from rfctl.sources.parsing import (
     SECONDS_BELOW,
     any_secret,
@@ -138,6 +139,8 @@ class NodeForm(Source):
         self._secrets = config.secrets
         self._limits = Limits(max_text_bytes, config.company, name, "whatsapp", config.find_id_scope(name))
         self._make_id = make_id
+        scope = build_id_scope("generic", "", self._limits.id_scope)
+        self._common = (max_text_bytes, scope, name, decode_company(config.company), "whatsapp")
 
     def verify(self, request: Request, now_ms: int) -> bool:
         """Say whether any secret signed this request within the last five minutes (`now_ms` is Unix ms)."""
@@ -153,7 +156,8 @@ class NodeForm(Source):
 
     def parse(self, body: bytes) -> ParseResult:
         """Read a request's messages, in its order. Raises BadRequestError that says what is wrong and where."""
-        return ParseResult(parse_messages(body, self._limits, self._make_id))
+        plain = read_plain(body, *self._common)
+        return ParseResult(parse_messages(body, self._limits, self._make_id) if plain is None else [plain])
 
 
 def _parse(body: bytes) -> _Request:

@@ -12,17 +12,33 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rfctl.errors import BadRequestError
+from rfctl.section import build_section
 from rfctl.sources.contract import ParseResult, Source, UnparsedError
+from rfctl.sources.generic.config import GenericConfig
+from rfctl.sources.generic.node_form import NodeForm
 from rfctl.sources.twilio.fields import MAX_FIELDS, read_fields
 from tests.support.recorded import cases
 from tests.unit.sources.test_recorded import source_of
 
 SHORT = {
+    "generic": "rfctl.sources.generic.node_form.read_plain",
     "whatsapp-cloud": "rfctl.sources.whatsapp_cloud.source.read_plain",
     "telegram": "rfctl.sources.telegram.source.find_plain_post",
 }
 """Kind → the function that finds a plain body. The long way is taken when it finds none."""
+GENERIC = (
+    {"from": "79001234567", "message": "hi there", "messageId": "1", "companyId": "962302"},
+    {"from": "+7 900 123-45-67", "message": "запишите меня", "messageId": "2", "companyId": 7, "timestamp": 1_790_416_800_000},
+    {"from": "tg:@anna", "message": " ", "messageId": "3", "companyId": "", "timestamp": 1_790_416_800, "type": "text"},
+    {"from": "79001234567@c.us", "message": "\u2028", "messageId": "4", "companyId": None, "timestamp": 0},
+    {"from": 79001234567, "body": "hi", "id": 5, "metadata": {"a": 1}, "simulated": True},
+    {"companyId": 7, "messages": [{"from": "1", "message": "hi", "messageId": "6"}, {"from": "2", "body": "ho"}]},
+)  # fmt: skip
+"""Requests of the source generic; the first four are plain."""
 ODD: list[Any] = [
+    -1, 99_999_999_999, 10**11, 10**15, 10**15 - 1, 2**62, 2**63, 10**310, "x" * 256, "x" * 257, "x" * 65_536, "я" * 32_769, "x" * 64,
+    "x" * 65, "+", "+7", "٣", "²", "@c.us", "7@c.us", "1790416800", "2026-11-29T08:00:00Z", False, "\u3164", "video",
     None, True, 0, 1, 79001234567, 10**19, 1.5, "", " ", "text", "79001234567", "15550001111", "x" * 300, [], {}, [None],
     {"body": "hi"}, {"body": "\u200b"}, {"body": ""}, "\ud83d", {"id": None}, {"id": "wamid.0"},
     {"body": 1}, {"a": [1] * 3}, "messages", "history", "private", "group",
@@ -30,9 +46,13 @@ ODD: list[Any] = [
 NAMES = (
     "from", "id", "type", "text", "timestamp", "context", "from_user_id", "group_id", "errors", "statuses", "messages",
     "wa_id", "user_id", "username", "is_bot", "entities", "sender_chat", "new_chat_title", "chat", "date", "x",
-    "message_thread_id", "edited_message", "via_bot", "field", "value", "title",
+    "message_thread_id", "edited_message", "via_bot", "field", "value", "title", "message", "messageId", "companyId",
+    "body", "metadata", "simulated",
 )  # fmt: skip
-FAULTS = (b"1e999", b"NaN", b"[" * 60 + b"]" * 60, b'"\xff"', b'"\\ud83d"', b'{"a":1,"a":2}', b"01")
+FAULTS = (
+    b"1e999", b"1.0", b"1e3", b"9" * 400, b"-0", b"NaN", b"[" * 60 + b"]" * 60, b'"\xff"', b'"\\ud83d"', b'{"a":1,"a":2}',
+    b"01",
+)  # fmt: skip
 
 
 def change_randomly(value: Any, chance: random.Random) -> None:
@@ -77,18 +97,38 @@ def vary(body: bytes, chance: random.Random) -> bytes:
     return spoil_randomly(changed, chance) if chance.random() < 0.3 and b"{" in changed else changed
 
 
+def build_source(kind: str) -> Source:
+    if kind != "generic":
+        return source_of(kind)
+    settings = build_section(GenericConfig, {"type": kind, "company": "7"}, "")
+    return NodeForm("here", settings, make_id=lambda: "made")
+
+
+def list_plain(kind: str) -> list[bytes]:
+    """Return the recorded bodies that hold a text; of each kind the first goes the short way."""
+    if kind == "generic":
+        return [json.dumps(request).encode() for request in GENERIC[:4]]
+    texts = [case for case in cases(kind) if "text" in case.name]
+    return [case.body for case in sorted(texts, key=lambda case: case.name != "text.json")]
+
+
+def list_bodies(kind: str) -> list[bytes]:
+    if kind == "generic":
+        return [json.dumps(request).encode() for request in GENERIC]
+    return [case.body for case in cases(kind)]
+
+
 def read(source: Source, body: bytes) -> ParseResult | str:
     try:
         return source.parse(body)
-    except UnparsedError as problem:
+    except (UnparsedError, BadRequestError) as problem:
         return problem.fact
 
 
 @pytest.mark.parametrize("kind", SHORT)
 def test_short_way_gives_what_the_long_way_gives(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    source, chance = source_of(kind), random.Random(7)
-    plain = [case.body for case in cases(kind) if "text" in case.name]
-    bodies = [case.body for case in cases(kind)]
+    source, chance = build_source(kind), random.Random(7)
+    plain, bodies = list_plain(kind), list_bodies(kind)
     bodies += [vary(body, chance) for body in bodies for _ in range(20)]
     bodies += [vary(body, chance) for body in plain for _ in range(1_000)]
     short = [read(source, body) for body in bodies]
@@ -104,7 +144,7 @@ def test_short_way_gives_what_the_long_way_gives(kind: str, monkeypatch: pytest.
 
 @pytest.mark.parametrize("kind", SHORT)
 def test_recorded_text_goes_the_short_way(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    source = source_of(kind)
+    source = build_source(kind)
     results: list[object] = []
     owner, _, name = SHORT[kind].rpartition(".")
     real = getattr(__import__(owner, fromlist=[name]), name)
@@ -114,8 +154,7 @@ def test_recorded_text_goes_the_short_way(kind: str, monkeypatch: pytest.MonkeyP
         return results[-1]
 
     monkeypatch.setattr(SHORT[kind], watch)
-    [body] = [case.body for case in cases(kind) if case.name == "text.json"]
-    source.parse(body)
+    source.parse(list_plain(kind)[0])
     assert len(results) == 1
     assert results[0] is not None
 
