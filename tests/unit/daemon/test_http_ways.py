@@ -95,7 +95,7 @@ def repetitions(draw: st.DrawFn) -> list[bytes]:
     """Return what the server reads of a client that sends the same heads again and again, nearly always in whole."""
     pool, stream = draw(st.lists(requests(), min_size=1, max_size=2)), b""
     reads: list[bytes] = []
-    for request in draw(st.lists(st.sampled_from(pool), min_size=2, max_size=6)):
+    for request in draw(st.lists(st.sampled_from(pool), min_size=3, max_size=8)):
         head, end, body = request.partition(b"\r\n\r\n")
         stream += (
             head
