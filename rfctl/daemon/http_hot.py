@@ -15,12 +15,13 @@ from __future__ import annotations
 
 import asyncio
 import re
+from functools import lru_cache
 from typing import Any, cast
 
 from rfctl.daemon.http_answers import AnswerWriter
 from rfctl.daemon.http_bounds import Limits, OnReject
-from rfctl.daemon.http_heads import KnownHead, keep_head
-from rfctl.daemon.http_protocol import HEADER_END, KEEP_ALIVE_S, LARGE_READ, SMALL_READ, Protocol
+from rfctl.daemon.http_heads import Heads, Route
+from rfctl.daemon.http_protocol import END, KEEP_ALIVE_S, LARGE_READ, SMALL_READ, Protocol
 from rfctl.ingest.head import Head
 from rfctl.ingest.receiver import Receiver
 from rfctl.ingest.reception import Reception
@@ -31,6 +32,16 @@ from rfctl.sources.registry import GENERIC
 
 _TARGET = re.compile(rb'(/webhook/([\w.~-]+)(?:/[!-"$&->@-~]*)?)(?:\?([!-"$-~]*))?')
 """A target that means the same to everybody: no host, no escape in its path, and no fragment."""
+
+
+@lru_cache(64)
+def _read_target(url: bytes) -> tuple[str, str, str] | None:
+    """Return the path, the query and the name of the source, or None when this is no plain target of a source."""
+    target = _TARGET.fullmatch(url)
+    if target is None:
+        return None
+    path, name, query = (part.decode() for part in target.groups(b""))
+    return path, query, GENERIC if path == BATCHED else name
 
 
 class HotRequest(Reception, eq=False, kw_only=True):
@@ -54,8 +65,7 @@ class HotProtocol(Protocol):
 
     receiver: Receiver
     writer: AnswerWriter
-    known_heads: dict[bytes, KnownHead]
-    """What is known of heads, by their bytes without the empty line."""
+    heads: Heads
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -80,54 +90,53 @@ class HotProtocol(Protocol):
             super().buffer_updated(nbytes)
             return
         self._is_between = False
-        head, end, body = self.small[:nbytes].tobytes().partition(HEADER_END)
-        known, receiver = self.known_heads.get(head), self.receiver
+        head, end, body = self.small[:nbytes].tobytes().partition(END)
+        route, receiver = self.heads.routes.get(head), self.receiver
         if (
-            known is not None
+            route is not None
             and end
-            and known.size == len(body)
-            and known.sources is receiver.sources
-            and known.head.peer == self._peer
-            and receiver.budget.take(known.size)
+            and route.size == len(body)
+            and route.sources is receiver.sources
+            and route.head.peer == self._peer
+            and receiver.budget.take(route.size)
         ):
-            self._hand_over(self._build_request(known), body)
+            self._hand_over(self._build_request(route), body)
             return
         self._new_head = head if end else b""
         super().buffer_updated(nbytes)
         self._new_head = b""
 
-    def _build_request(self, known: KnownHead) -> HotRequest:
-        return HotRequest(known.served, known.head, connection=self, size=known.size, can_stay=known.can_stay)
+    def _build_request(self, route: Route) -> HotRequest:
+        return HotRequest(route.served, route.head, connection=self, size=route.size, can_stay=route.can_stay)
 
     def _begin_request(self) -> None:
         """Take the request whose header is complete, or leave it to the app."""
-        known = self._judge_head()
-        if known is not None and self._new_head:
-            keep_head(self.known_heads, self._new_head, known)
+        route = self._judge_head()
+        if route is not None and self._new_head:
+            self.heads.keep(self._new_head, route)
         self._new_head = b""
-        if known is not None and self.receiver.budget.take(known.size):
-            self._coming = self._build_request(known)
+        if route is not None and self.receiver.budget.take(route.size):
+            self._coming = self._build_request(route)
         else:
             self._coming = None
             super()._begin_request()
 
-    def _judge_head(self) -> KnownHead | None:
+    def _judge_head(self) -> Route | None:
         """Say what is known of this head now, or return None: then it is the app's."""
         size, parser = self._length, self.parser
         if size is None or self.expect_100_continue or self._is_raw or parser.get_method() != b"POST":
             return None
-        target = _TARGET.fullmatch(self.url)
+        target = _read_target(self.url)
         if target is None:
             return None
-        raw_path, name, query = target.groups(b"")
-        path, version = raw_path.decode(), parser.get_http_version()
-        head = Head("POST", path, path, query.decode(), version, self.headers, self._peer)
-        receiver = self.receiver
-        served = receiver.find_served(GENERIC if path == BATCHED else name.decode(), head, size)
+        path, query, name = target
+        version, receiver = parser.get_http_version(), self.receiver
+        head = Head("POST", path, path, query, version, self.headers, self._peer)
+        served = receiver.find_served(name, head, size)
         if served is None:
             return None
         can_stay = version != "1.0" and parser.should_keep_alive()
-        return KnownHead(served, head, size, can_stay, receiver.sources)
+        return Route(served, head, size, can_stay, receiver.sources)
 
     def on_body(self, body: bytes) -> None:
         """Keep a part of the body. It nearly always is all of it."""
@@ -243,6 +252,6 @@ def make_protocol(limits: Limits, on_reject: OnReject, receiver: Receiver | None
     members = {
         "limits": limits, "buffer": buffer, "small": view[:SMALL_READ], "large": view,
         "on_reject": staticmethod(on_reject), "receiver": receiver,
-        "writer": AnswerWriter(), "known_heads": {},
+        "writer": AnswerWriter(), "heads": Heads(),
     }  # fmt: skip
     return type("Protocol", (Protocol if receiver is None else HotProtocol,), members)

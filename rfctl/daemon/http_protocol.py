@@ -30,7 +30,7 @@ _UNSENT_ANSWER = 16_384
 _MAX_FIELDS = 100
 _LINGER_S = 2.0
 KEEP_ALIVE_S = 15.0
-HEADER_END = b"\r\n\r\n"
+END = b"\r\n\r\n"
 
 
 class Protocol(HttpToolsProtocol):
@@ -138,15 +138,10 @@ class Protocol(HttpToolsProtocol):
         """Return where a slice ends: a header or a body, so that no request begins within it."""
         if self._body_left > 0:
             return min(size, place + self._body_left)
-        end = data.find(HEADER_END, place, size) + len(
-            HEADER_END
-        )  # so ends a header, and also a chunked body
-        is_whole = end >= len(HEADER_END)
-        if self._seam and (at := (self._seam + data[place : min(size, place + 3)]).find(HEADER_END)) >= 0:
-            is_whole, end = (
-                True,
-                place + at + len(HEADER_END) - len(self._seam),
-            )  # it began in the read before
+        end = data.find(END, place, size) + len(END)  # so ends a header, and also a chunked body
+        is_whole = end >= len(END)
+        if self._seam and (at := (self._seam + data[place : min(size, place + 3)]).find(END)) >= 0:
+            is_whole, end = True, place + at + len(END) - len(self._seam)  # it began in the read before
         end = end if is_whole else size
         self._seam = b"" if is_whole else (self._seam + data[max(place, end - 3) : end])[-3:]
         self._header_bytes += end - place

@@ -88,3 +88,39 @@ def test_both_ways_answer_store_and_count_the_same(reads: list[bytes], ending: s
         hot, app = runner.run(play_both(reads, ending, **options))
     assert hot == app
     assert hot["room"] == 0
+
+
+@st.composite
+def repetitions(draw: st.DrawFn) -> list[bytes]:
+    """Return what the server reads of a client that sends the same heads again and again, nearly always in whole."""
+    pool, stream = draw(st.lists(requests(), min_size=1, max_size=2)), b""
+    reads: list[bytes] = []
+    for request in draw(st.lists(st.sampled_from(pool), min_size=3, max_size=8)):
+        head, end, body = request.partition(b"\r\n\r\n")
+        stream += (
+            head
+            + end
+            + draw(st.sampled_from([other for other in BODIES if len(other) == len(body)] or [body]))
+        )
+        cut = draw(
+            st.sampled_from([None] * 6 + [-len(body) - 4, -len(body) - 2, -len(body), -1, len(stream) + 1])
+        )
+        if cut != len(stream) + 1:  # else it comes in one read with the next
+            reads += [stream[:cut], stream[cut:]] if cut else [stream]
+            stream = b""
+    return [*reads, stream]
+
+
+@pytest.mark.filterwarnings("ignore:Generating overly large repr")
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    reads=repetitions(),
+    ending=st.sampled_from(["", "", "stop", "late", "left"]),
+    peer=st.sampled_from(["127.0.0.1"] * 4 + ["203.0.113.9", ""]),
+    max_inflight_bytes=st.sampled_from([40_000_000, 40_000_000, 150]),
+)
+def test_known_heads_change_nothing(reads: list[bytes], ending: str, **options: Any) -> None:
+    with asyncio.Runner(loop_factory=StoppedClock) as runner:
+        hot, app = runner.run(play_both(reads, ending, **options))
+    assert hot == app
+    assert hot["room"] == 0
