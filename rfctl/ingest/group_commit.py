@@ -29,7 +29,8 @@ StoreMessages = Callable[[Sequence[Message]], Awaitable[list[Added]]]
 class Bounds:
     """How many messages a call carries and may be pending, how long a request waits, and when a call is repeated (s).
 
-    So many `calls` are on their way at once.
+    So many `calls` are on their way at once. One alone leaves the daemon idle while Redis works; two and four were alike
+    in `bench duel`, in rate and in CPU a message. By itself, load makes calls large: 15 to 24 messages at 64 connections.
     """
 
     call: int = 128
@@ -145,7 +146,7 @@ class GroupCommit:
         self._is_beginning = False
         queue = self._queue
         try:
-            while requests := queue.take(self._bounds.call):
+            while queue and (requests := queue.take(self._bounds.call)):
                 if queue:
                     self._begin_call()
                 messages: list[Message] = []
