@@ -18,7 +18,7 @@ from rfctl.model.stored import Added, HandedOver
 from rfctl.store import Addition, Store, batch_key_of, dedupe_key, digest_id
 from rfctl.store.batch_keys import is_plain
 
-_quote, _join = encode_basestring_ascii, ", ".join
+_quote = encode_basestring_ascii
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +48,15 @@ class BatchingRules:
 
         A message without a scope of its own has its source, account, chat and phone for one.
         """
-        scope = message.id_scope or (message.channel, message.account, message.chat, message.phone)
         # As JSON it has no NUL, so that no other scope and id run together to the same text. What json.dumps gives, for
-        # a fifth of its cost: ids that are remembered go by it.
-        return digest_id(f"[{_join(map(_quote, scope))}]\0{message.id}")
+        # a tenth of its cost: ids that are remembered go by it.
+        if scope := message.id_scope:
+            named = ", ".join(map(_quote, scope))
+        else:
+            account, chat = message.account, message.chat
+            whose = f"{_quote(account)}, {_quote(chat)}" if account or chat else '"", ""'
+            named = f"{_quote(message.channel)}, {whose}, {_quote(message.phone)}"
+        return digest_id(f"[{named}]\0{message.id}")
 
     def build_older_dedupe_key(self, message: Message) -> bytes:
         """Return the 16 bytes by which layout 1 remembered a message's id.
@@ -66,23 +71,31 @@ class BatchingRules:
             message.older_id or message.id,
         )
 
-    def build_addition(self, message: Message, *, with_older_key: bool = False) -> Addition:
-        """Return the message with every decision about it; the older key is asked for in data of layout 1."""
-        policy, phone = self.policy, message.phone
-        decision = policy.decide(message) if policy.rules else policy.general
-        # Every message passes here: of most, the phone is the key.
-        is_usual = not (message.chat or self.split_by) and is_plain(phone)
-        return Addition(
-            message,
-            phone if is_usual else self.build_batch_key(message),
-            self.build_dedupe_key(message),
-            self.source_dedupe_s.get(message.channel, self.dedupe_s),
-            decision.quiet_ms,
-            decision.max_size,
-            decision.max_wait_ms,
-            decision.action,
-            self.build_older_dedupe_key(message) if with_older_key else b"",
-        )
+    def build_additions(self, messages: Sequence[Message], *, with_older_key: bool = False) -> list[Addition]:
+        """Return the messages with every decision about them; the older keys are asked for in data of layout 1."""
+        # Every message passes here: what is the same for all is looked up once.
+        policy, seconds, dedupe_s = self.policy, self.source_dedupe_s, self.dedupe_s
+        general, decide = policy.general, policy.decide if policy.rules else None
+        is_split, build_dedupe_key = bool(self.split_by), self.build_dedupe_key
+        additions: list[Addition] = []
+        for message in messages:
+            decision = general if decide is None else decide(message)
+            phone = message.phone
+            is_key = not (is_split or message.chat) and is_plain(phone)
+            additions.append(
+                Addition(
+                    message,
+                    phone if is_key else self.build_batch_key(message),
+                    build_dedupe_key(message),
+                    seconds.get(message.channel, dedupe_s) if seconds else dedupe_s,
+                    decision.quiet_ms,
+                    decision.max_size,
+                    decision.max_wait_ms,
+                    decision.action,
+                    self.build_older_dedupe_key(message) if with_older_key else b"",
+                )
+            )
+        return additions
 
 
 class Batcher:
@@ -113,8 +126,8 @@ class Batcher:
             if message.alias:
                 messages = await store.aliases.learn_and_resolve(messages)
                 break
-        build, older = self._rules.build_addition, store.asks_older_ids
-        return await store.batches.add([build(message, with_older_key=older) for message in messages])
+        older = store.asks_older_ids
+        return await store.batches.add(self._rules.build_additions(messages, with_older_key=older))
 
     @property
     def shard_count(self) -> int:

@@ -86,11 +86,8 @@ class Batches:
         """Use other options from now on."""
         self._options = options
 
-    def _keys(self, shard: ShardKeys) -> list[str]:
-        return [shard.due, shard.out, shard.totals, shard.phones, shard.set_aside]
-
     def _keys_of(self, shard: ShardKeys, batch_key: str) -> list[str]:
-        return [*self._keys(shard), shard.batch_prefix + batch_key, shard.last_prefix + batch_key]
+        return [*shard.of_batches, shard.batch_prefix + batch_key, shard.last_prefix + batch_key]
 
     def _args(self, shard: ShardKeys) -> list[bytes | str | int]:
         options = self._options
@@ -143,7 +140,7 @@ class Batches:
         max_size, max_wait_ms = first.max_size, first.max_wait_ms
         batch_prefix, last_prefix = shard.batch_prefix, shard.last_prefix
         args = [*self._args(shard), dedupe_s, quiet_ms, max_size, max_wait_ms]
-        keys = [*self._keys(shard), shard.ids]
+        keys = [*shard.of_batches, shard.ids]
         named: set[str] = set()
         for addition in additions:
             batch_key, message = addition.batch_key, addition.message
@@ -199,7 +196,7 @@ class Batches:
         end: DueEnd = "oldest",
     ) -> HandedOver:
         args = [*self._args(shard), limit, longest_ms, drain_reason or "", end]
-        reply = replies.array(await self._connection.run("hand_over", shard, self._keys(shard), args))
+        reply = replies.array(await self._connection.run("hand_over", shard, shard.of_batches, args))
         batches, messages, next_due, now, clamped, more, aside = map(replies.integer, reply[:7])
         overdue = [(replies.text(phone), replies.integer(late)) for phone, late in replies.pairs(reply[7:])]
         return HandedOver(

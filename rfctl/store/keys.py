@@ -148,6 +148,11 @@ class ShardKeys:
         return self._own("rfctl:due")
 
     @cached_property
+    def of_batches(self) -> list[str]:
+        """The first keys of each script about batches, in its order."""
+        return [self.due, self.out, self.totals, self.phones, self.set_aside]
+
+    @cached_property
     def totals(self) -> str:
         """The counters that outlive daemons."""
         return self._own("rfctl:totals")
