@@ -24,7 +24,7 @@ from tests.unit.sources.test_recorded import source_of
 SHORT = {
     "generic": "rfctl.sources.generic.node_form.read_plain",
     "whatsapp-cloud": "rfctl.sources.whatsapp_cloud.source.read_plain",
-    "telegram": "rfctl.sources.telegram.source.find_plain_post",
+    "telegram": "rfctl.sources.telegram.source.read_plain",
 }
 """Kind → the function that finds a plain body. The long way is taken when it finds none."""
 GENERIC = (
