@@ -35,7 +35,7 @@ def normalize_phone(text: str) -> str:
     return phone
 
 
-class Media(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+class Media(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
     """One file of a message: the provider's `id` or a `url` to fetch it by, its MIME type, caption and file name.
 
     A field that the provider leaves out is "".
@@ -48,7 +48,7 @@ class Media(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     name: str = ""
 
 
-class Message(msgspec.Struct, frozen=True, kw_only=True):
+class Message(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a person sent, once.
 
     `phone` is normalized; `id` is the provider's or made on arrival; `company` is the tenant as it came, or None;

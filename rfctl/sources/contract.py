@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from rfctl.errors import RfctlError
+from rfctl.model.company import Company
 from rfctl.model.message import Message, Unparsed
 from rfctl.sources.inline_files import strip_inline_files
 
@@ -55,6 +56,15 @@ class ParseResult(msgspec.Struct, frozen=True):
     def skip(self, kind: str) -> None:
         """Count one thing that is no message of a person."""
         self.skipped[kind] = self.skipped.get(kind, 0) + 1
+
+
+class Common(msgspec.Struct, frozen=True):
+    """What the messages of a source have in common. `id_scope` is the name under which its ids are remembered."""
+
+    channel: str
+    company: Company
+    id_scope: str
+    max_text_bytes: int
 
 
 class UnparsedError(RfctlError):

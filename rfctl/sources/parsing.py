@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -13,6 +12,7 @@ from rfctl.model.company import format_company
 from rfctl.model.message import MAX_COMPANY_CHARS, MAX_ID_CHARS, MAX_PHONE_CHARS, Message, Unparsed, is_blank
 from rfctl.model.strict_json import find_json_fault
 from rfctl.sources.contract import UnparsedError
+from rfctl.sources.signing import matches_any
 
 MAX_TYPE_CHARS = 32
 SECONDS_BELOW = 100_000_000_000
@@ -20,8 +20,11 @@ SECONDS_BELOW = 100_000_000_000
 
 _DEEPEST = 32
 _MAX_BYTES_OF_A_CHAR = 4
+_FEW_CHARS = min(MAX_PHONE_CHARS, MAX_ID_CHARS)
+_DIGITS_OF_SECONDS = 10
 _MAX_COPIED_BYTES = 1 << 21
 _NOT_OF_A_TYPE = re.compile(r"[^a-z0-9_-]+")
+_HALF = re.compile(rb"\\u[dD][89a-fA-F]")
 _ESCAPE = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
     re.DOTALL,
@@ -39,7 +42,7 @@ class Contact(msgspec.Struct, frozen=True):
 
 def constant_time_equal(sent: bytes, expected: str) -> bool:
     """Compare in constant time, as bytes: a header may hold anything."""
-    return hmac.compare_digest(sent, expected.encode())
+    return matches_any(sent, (expected.encode(),))
 
 
 def any_secret(secrets: Iterable[str], matches: Callable[[str], bool]) -> bool:
@@ -60,7 +63,7 @@ def repair_surrogates(body: bytes) -> bytes:
     Every decoder refuses such a string, and with it the message. The escapes are read one after another, so
     that an escaped backslash before a `u` is not mistaken for one; a body without any comes back as it is.
     """
-    if b"\\ud" not in body and b"\\uD" not in body:
+    if _HALF.search(body) is None:
         return body
     return _ESCAPE.sub(lambda match: b"\\ufffd" if match[1] else match[0], body)
 
@@ -118,15 +121,14 @@ def check_limits(message: Message, max_text_bytes: int) -> Message:
 
 
 def _is_within_limits(message: Message, max_text_bytes: int) -> bool:
-    """Say whether a message is surely short enough. A long text or company is looked at more closely."""
+    """Say whether a message is surely short enough: all its names together are as short as each must be."""
+    phone, id_, company = message.phone, message.id, message.company
+    names = len(phone) + len(id_) + len(message.chat) + len(message.account) + len(message.refers)
     return (
-        0 < len(message.phone) <= MAX_PHONE_CHARS
-        and 0 < len(message.id) <= MAX_ID_CHARS
-        and len(message.chat) <= MAX_ID_CHARS
-        and len(message.account) <= MAX_ID_CHARS
-        and len(message.refers) <= MAX_ID_CHARS
+        bool(phone and id_)
+        and names <= _FEW_CHARS
         and len(message.text) * _MAX_BYTES_OF_A_CHAR <= max_text_bytes
-        and (message.company is None or len(str(message.company)) <= MAX_COMPANY_CHARS)
+        and (company is None or len(str(company)) <= MAX_COMPANY_CHARS)
     )
 
 
@@ -190,6 +192,8 @@ def build_metadata(raw: bytes, **facts: Any) -> bytes:
 
 def parse_unix_ms(value: float | str | None) -> int | None:
     """Return Unix ms of a number of seconds or ms, also one in a string; None when it is no time."""
+    if isinstance(value, str) and len(value) == _DIGITS_OF_SECONDS and value.isascii() and value.isdigit():
+        return int(value) * 1000 or None  # as most are
     if value is None or isinstance(value, bool):
         return None
     try:

@@ -1,3 +1,3 @@
 """Requests of the Telegram Bot API."""
 
-__all__ = ["config", "schema", "source"]
+__all__ = ["config", "plain", "schema", "source"]

@@ -55,7 +55,7 @@ _Id = Annotated[int, msgspec.Meta(ge=-(1 << 62), le=1 << 62)]
 _Nothing = msgspec.Raw(b"")
 
 
-class User(msgspec.Struct):
+class User(msgspec.Struct, gc=False):
     """A person or a bot."""
 
     id: _Id
@@ -65,7 +65,7 @@ class User(msgspec.Struct):
     username: str = ""
 
 
-class Chat(msgspec.Struct):
+class Chat(msgspec.Struct, gc=False):
     """A chat: private, group, supergroup or channel; its id may be negative."""
 
     id: _Id
@@ -174,18 +174,6 @@ class Post(msgspec.Struct, rename={"sender": "from"}):
     reply_markup: Keyboard | None = None
 
 
-class PlainPost(msgspec.Struct, rename={"sender": "from"}, forbid_unknown_fields=True):
-    """A Message with a text and nothing unusual. Any other field makes it a Post, which is read the long way."""
-
-    message_id: _Id
-    chat: Chat
-    sender: User
-    text: Annotated[str, msgspec.Meta(min_length=1)]
-    date: _Id = 0
-    entities: msgspec.Raw = _Nothing
-    link_preview_options: msgspec.Raw = _Nothing
-
-
 class Replied(msgspec.Struct):
     """The message that is answered."""
 
@@ -245,17 +233,7 @@ class Update(msgspec.Struct):
 
 decode_update = msgspec.json.Decoder(Update).decode
 decode_post = msgspec.json.Decoder(Post).decode
-_decode_plain_post = msgspec.json.Decoder(PlainPost).decode
 decode_names = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 decode_pressed = msgspec.json.Decoder(Pressed).decode
 decode_reaction = msgspec.json.Decoder(Reaction).decode
 decode_deleted = msgspec.json.Decoder(Deleted).decode
-
-
-def find_plain_post(raw: bytes) -> PlainPost | None:
-    """Return a person's text that has nothing unusual around it, None for any other message."""
-    try:
-        post: PlainPost = _decode_plain_post(raw)
-    except (msgspec.DecodeError, RecursionError):
-        return None
-    return None if post.sender.is_bot else post

@@ -24,21 +24,21 @@ import msgspec
 
 from rfctl.model.company import decode_company
 from rfctl.model.message import Media, Message, Unparsed, normalize_phone
-from rfctl.sources.contract import ParseResult, Request, Source, UnparsedError
+from rfctl.sources.contract import Common, ParseResult, Request, Source, UnparsedError
 from rfctl.sources.parsing import (
     Contact,
-    any_secret,
     build_id_scope,
     build_metadata,
     check_limits,
-    constant_time_equal,
     decode_json,
     decode_part,
     first_nonempty,
     normalize_type,
     parse_unix_ms,
 )
+from rfctl.sources.signing import encode_secrets, matches_any
 from rfctl.sources.telegram.config import TelegramConfig
+from rfctl.sources.telegram.plain import read_plain
 from rfctl.sources.telegram.schema import (
     ABOUT,
     EVENTS,
@@ -47,7 +47,6 @@ from rfctl.sources.telegram.schema import (
     TYPES,
     Chat,
     Deleted,
-    PlainPost,
     Post,
     Pressed,
     Reaction,
@@ -60,7 +59,6 @@ from rfctl.sources.telegram.schema import (
     decode_pressed,
     decode_reaction,
     decode_update,
-    find_plain_post,
 )
 
 _HEADER = "x-telegram-bot-api-secret-token"
@@ -73,15 +71,21 @@ class Telegram(Source):
         self._name = name
         self._config = config
         self._max_text_bytes = max_text_bytes
+        self._tokens = encode_secrets(config.secrets)
+        company = decode_company(config.company)
+        self._common = Common(name, company, config.find_id_scope(name), max_text_bytes)
 
     def verify(self, request: Request, now_ms: int) -> bool:  # noqa: ARG002 - the token has no time in it
         """Say whether the token header is any of the secrets, in constant time."""
-        token = request.header(_HEADER)
-        return any_secret(self._config.secrets, lambda secret: constant_time_equal(token, secret))
+        return matches_any(request.header(_HEADER), self._tokens)
 
     def parse(self, body: bytes) -> ParseResult:
         """Read one update. Raises UnparsedError when it is none."""
         body = self.redact(body)
+        plain = read_plain(body, self._common)
+        return self._read_any(body) if plain is None else ParseResult([plain])
+
+    def _read_any(self, body: bytes) -> ParseResult:
         update: Update = decode_json(body, decode_update)
         result = ParseResult()
         kind = next((name for name in update.__struct_fields__[1:] if bytes(getattr(update, name))), "")
@@ -96,9 +100,7 @@ class Telegram(Source):
         return result
 
     def _read(self, kind: str, raw: bytes, update_id: int, result: ParseResult) -> None:
-        if kind == "message" and (plain := find_plain_post(raw)):
-            result.messages.append(self._plain(plain, raw))
-        elif kind == "deleted_business_messages":
+        if kind == "deleted_business_messages":
             result.messages.extend(self._deletions(raw))
         elif kind == "callback_query":
             result.messages.append(self._press(raw))
@@ -111,14 +113,6 @@ class Telegram(Source):
                 result.skip(skipped)
             else:
                 result.messages.append(self._edit(post, raw, update_id) if edited else self._post(post, raw))
-
-    def _plain(self, post: PlainPost, raw: bytes) -> Message:
-        """Return what `_post` would, of a text and nothing else."""
-        return self._message(
-            phone=str(post.sender.id), text=post.text, id=_id("", post.chat, post.message_id),
-            chat="" if post.chat.type == "private" else str(post.chat.id), sent_ms=parse_unix_ms(post.date),
-            metadata=build_metadata(raw, **_person(post.sender), chatTitle=post.chat.title),
-        )  # fmt: skip
 
     def _post(self, post: Post, raw: bytes) -> Message:
         replied = post.reply_to_message.message_id if post.reply_to_message else 0
@@ -188,8 +182,8 @@ class Telegram(Source):
 
     def _message(self, **fields: Any) -> Message:
         message = Message(
-            channel=self._name, company=decode_company(self._config.company), platform="telegram",
-            id_scope=build_id_scope("telegram", fields.get("account", ""), self._config.find_id_scope(self._name)), **fields,
+            channel=self._name, company=self._common.company, platform="telegram",
+            id_scope=build_id_scope("telegram", fields.get("account", ""), self._common.id_scope), **fields,
         )  # fmt: skip
         return check_limits(message, self._max_text_bytes)
 

@@ -1,3 +1,3 @@
 """Requests of Twilio: SMS, MMS, WhatsApp, RCS."""
 
-__all__ = ["config", "fields", "source"]
+__all__ = ["config", "fields", "plain", "source"]

@@ -12,12 +12,11 @@ Fields: https://www.twilio.com/docs/messaging/guides/webhook-request
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import hmac
 import itertools
 import math
-import re
+from binascii import b2a_base64
 from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -25,11 +24,10 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 
 from rfctl.model.company import decode_company
-from rfctl.model.message import Media, Message, Unparsed, normalize_phone
-from rfctl.sources.contract import ParseResult, Request, Source, UnparsedError
+from rfctl.model.message import Media, Message, Unparsed
+from rfctl.sources.contract import Common, ParseResult, Request, Source, UnparsedError
 from rfctl.sources.forms import format_form
 from rfctl.sources.parsing import (
-    any_secret,
     build_id_scope,
     build_metadata,
     check_limits,
@@ -37,11 +35,14 @@ from rfctl.sources.parsing import (
     first_nonempty,
     normalize_type,
 )
+from rfctl.sources.signing import Keys, matches_any
 from rfctl.sources.twilio.config import TwilioConfig
-from rfctl.sources.twilio.fields import MAX_FIELDS, Fields, read_fields
+from rfctl.sources.twilio.fields import MAX_FIELDS, read_address, read_fields
+from rfctl.sources.twilio.plain import Form, join_form, read_form, read_plain
 
+_ALGORITHM = "HMAC_SHA1"
+"""What requests of old are signed by."""
 _DIGESTS = {"HMAC_SHA1": "sha1", "HMAC_SHA256": "sha256"}
-_ADDRESS = re.compile(r"([A-Za-z]{1,32}):(.*)", re.DOTALL)
 _MEDIA_TYPES = {"image": "image", "audio": "audio", "video": "video"}
 _INCOMING = ("", "received", "receiving")
 _STATUSES = frozenset({
@@ -55,30 +56,48 @@ class Twilio(Source):
     """The source `twilio`. Its secrets are auth tokens or shared keys; needs `public_url`, without it nothing verifies."""
 
     def __init__(self, name: str, config: TwilioConfig, max_text_bytes: int = 65_536) -> None:
-        self._name = name
-        self._config = config
         self._max_text_bytes = max_text_bytes
         self._bases = _bases(config.public_url)
+        self._keys = {name: Keys(config.secrets, digest) for name, digest in _DIGESTS.items()}
+        company = decode_company(config.company)
+        self._common = Common(name, company, config.find_id_scope(name), max_text_bytes)
+        self._verified: tuple[bytes, Form] | None = None
+        """What `verify` has read, for the `parse` of the same body: a form is dear to read."""
 
     def verify(self, request: Request, now_ms: int) -> bool:  # noqa: ARG002 - Twilio signs no time
         """Say whether one of the secrets signed this URL and these fields."""
-        algorithm = _algorithm(request.header("x-twilio-webhooks-signature-settings"))
-        fields = _signed_fields(request)
-        if algorithm not in _DIGESTS or fields is None:
+        settings = request.header("x-twilio-webhooks-signature-settings")
+        keys = self._keys.get(_algorithm(settings) if settings else _ALGORITHM)
+        form = None if request.query else read_form(request.body)
+        joined = _join_signed(request) if form is None else join_form(form)
+        if keys is None or joined is None:
             return False
         target = request.path + ("?" + request.query if request.query else "")
-        signature = request.header("x-twilio-signature")
+        is_signed = self._is_signed(keys, target, joined, request.header("x-twilio-signature"))
+        if is_signed and form is not None:
+            self._verified = request.body, form
+        return is_signed
 
-        joined = _join(fields)
-
-        def matches(secret: str) -> bool:
-            expected = (_sign_joined(secret, base + target, joined, algorithm) for base in self._bases)
-            return sum(constant_time_equal(signature, text) for text in expected) > 0
-
-        return any_secret(self._config.secrets, matches)
+    def _is_signed(self, keys: Keys, target: str, joined: bytes, signature: bytes) -> bool:
+        """Say whether any secret signed this target under any of our bases. Each is tried."""
+        expected: list[bytes] = []
+        for base in self._bases:
+            signed = (base + target).encode(errors="surrogatepass") + joined
+            expected += map(_encode_signature, keys.sign(signed))
+        return matches_any(signature, expected)
 
     def parse(self, body: bytes) -> ParseResult:
         """Read the one message of the form. Raises UnparsedError when the body is no message's form."""
+        form = self._take_form(body)
+        plain = None if form is None else read_plain(form, self._common)
+        return self._read_any(body) if plain is None else ParseResult([plain])
+
+    def _take_form(self, body: bytes) -> Form | None:
+        """Return the fields of a body: those that `verify` has read, if it was this very body."""
+        verified, self._verified = self._verified, None
+        return verified[1] if verified is not None and verified[0] is body else read_form(body)
+
+    def _read_any(self, body: bytes) -> ParseResult:
         result = ParseResult()
         form = _Form(body)
         if form.is_status:
@@ -97,16 +116,16 @@ class Twilio(Source):
         return result
 
     def _message(self, form: _Form) -> Message:
-        platform, phone = _address(form["From"])
+        platform, phone = read_address(form["From"])
         message = Message(
             phone=phone,
             text=form.text,
             id=form.id,
-            id_scope=build_id_scope("twilio", form["AccountSid"], self._config.find_id_scope(self._name)),
-            channel=self._name,
-            company=decode_company(self._config.company),
+            id_scope=build_id_scope("twilio", form["AccountSid"], self._common.id_scope),
+            channel=self._common.channel,
+            company=self._common.company,
             platform=platform,
-            account=_address(form["To"])[1],
+            account=read_address(form["To"])[1],
             type=form.type,
             media=form.media,
             refers=form["OriginalRepliedMessageSid"],
@@ -191,9 +210,10 @@ class _Form:
         return kind
 
 
-def sign(secret: str, url: str, fields: Iterable[tuple[str, str]], algorithm: str = "HMAC_SHA1") -> str:
+def sign(secret: str, url: str, fields: Iterable[tuple[str, str]], algorithm: str = _ALGORITHM) -> str:
     """Return the signature of a URL and form fields, base64. Raises KeyError for an unknown algorithm."""
-    return _sign_joined(secret, url, _join(fields), algorithm)
+    signed = url.encode(errors="surrogatepass") + _join(fields)
+    return _encode_signature(hmac.digest(secret.encode(), signed, _DIGESTS[algorithm])).decode()
 
 
 def _join(fields: Iterable[tuple[str, str]]) -> bytes:
@@ -202,9 +222,8 @@ def _join(fields: Iterable[tuple[str, str]]) -> bytes:
     return joined.encode(errors="surrogateescape")
 
 
-def _sign_joined(secret: str, url: str, joined: bytes, algorithm: str) -> str:
-    signed = url.encode(errors="surrogatepass") + joined
-    return base64.b64encode(hmac.digest(secret.encode(), signed, _DIGESTS[algorithm])).decode()
+def _encode_signature(digest: bytes) -> bytes:
+    return b2a_base64(digest, newline=False)
 
 
 def _algorithm(settings: bytes) -> str:
@@ -213,11 +232,11 @@ def _algorithm(settings: bytes) -> str:
         name, _, value = part.partition("=")
         if name.strip() == "algorithm" and value.strip():
             return value.strip().upper()
-    return "HMAC_SHA1"
+    return _ALGORITHM
 
 
-def _signed_fields(request: Request) -> Fields | None:
-    """Return the fields that the signature covers, none for a body whose hash is in the URL; None is a forgery."""
+def _join_signed(request: Request) -> bytes | None:
+    """Return the fields as they are signed, none of a body whose hash is in the URL. None is a forgery."""
     try:
         query = parse_qs(request.query, max_num_fields=MAX_FIELDS) if request.query else {}
     except ValueError:
@@ -226,9 +245,9 @@ def _signed_fields(request: Request) -> Fields | None:
     is_form = request.header("content-type").lower().startswith(b"application/x-www-form-urlencoded")
     if hashes and not is_form:
         expected = hashlib.sha256(request.body).hexdigest()
-        return [] if constant_time_equal(hashes[0].encode(errors="surrogatepass"), expected) else None
+        return b"" if constant_time_equal(hashes[0].encode(errors="surrogatepass"), expected) else None
     try:
-        return read_fields(request.body, "surrogateescape")
+        return _join(read_fields(request.body, "surrogateescape"))
     except UnparsedError:
         return None
 
@@ -249,14 +268,6 @@ def _bases(public_url: str) -> tuple[str, ...]:
         else (parts.netloc, f"{parts.netloc}:{default}")
     )
     return tuple(f"{parts.scheme}://{host}{parts.path.rstrip('/')}" for host in hosts)
-
-
-def _address(text: str) -> tuple[str, str]:
-    """Return the network and the tidied phone of `whatsapp:+1…`, or of `+1…`, which is an SMS."""
-    prefixed = _ADDRESS.fullmatch(text.strip())
-    if prefixed is None:
-        return "sms", normalize_phone(text)
-    return prefixed[1].lower(), normalize_phone(prefixed[2])
 
 
 def _media_type(mime: str) -> str:
@@ -282,7 +293,7 @@ def _metadata(form: _Form) -> bytes:
     return build_metadata(
         msgspec.json.encode(raw),
         senderName=form["ProfileName"],
-        userId=_address(form["ExternalUserId"])[1],
+        userId=read_address(form["ExternalUserId"])[1],
         location=form.location,
         button=form.button,
     )

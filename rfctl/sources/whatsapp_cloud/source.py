@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hmac
 import re
+from binascii import hexlify
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -23,9 +24,8 @@ import msgspec
 
 from rfctl.model.company import decode_company
 from rfctl.model.message import Message, Unparsed, normalize_phone
-from rfctl.sources.contract import ParseResult, Request, Source, UnparsedError
+from rfctl.sources.contract import Common, ParseResult, Request, Source, UnparsedError
 from rfctl.sources.parsing import (
-    any_secret,
     build_id_scope,
     build_metadata,
     build_unparsed,
@@ -36,11 +36,11 @@ from rfctl.sources.parsing import (
     first_nonempty,
     parse_unix_ms,
 )
+from rfctl.sources.signing import Keys, matches_any
 from rfctl.sources.whatsapp_cloud.config import WhatsAppCloudConfig
-from rfctl.sources.whatsapp_cloud.plain import Account, Contact, Context, Profile, read_plain
+from rfctl.sources.whatsapp_cloud.plain import PLATFORM, Account, Contact, Context, Profile, read_plain
 from rfctl.sources.whatsapp_cloud.schema import FIELDS, Content, is_event, read_part
 
-PLATFORM = "whatsapp"
 _CHALLENGE = re.compile(r"[0-9A-Za-z_-]{1,256}")
 _MAX_QUERY_FIELDS = 50
 
@@ -93,13 +93,14 @@ class WhatsAppCloud(Source):
         self._name = name
         self._config = config
         self._max_text_bytes = max_text_bytes
+        self._keys = Keys(config.secrets, "sha256")
+        company = decode_company(config.company)
+        self._common = Common(name, company, config.find_id_scope(name), max_text_bytes)
 
     def verify(self, request: Request, now_ms: int) -> bool:  # noqa: ARG002 - Meta signs no time
         """Say whether one of the app secrets signed exactly these bytes."""
         signature = request.header("x-hub-signature-256")
-        return any_secret(
-            self._config.secrets, lambda secret: constant_time_equal(signature, sign(secret, request.body))
-        )
+        return matches_any(signature, map(_format_signature, self._keys.sign(request.body)))
 
     def handshake(self, request: Request) -> str | None:
         """Return the challenge of a subscription that names our verify token; None rejects it."""
@@ -117,13 +118,7 @@ class WhatsAppCloud(Source):
     def parse(self, body: bytes) -> ParseResult:
         """Parse every message of the request. Raises UnparsedError when no part of it can be parsed."""
         body = self.redact(body)
-        return self._read_plain(body) or self._read_any(body)
-
-    def _read_plain(self, body: bytes) -> ParseResult | None:
-        company = decode_company(self._config.company)
-        return read_plain(
-            body, self._id_scope, self._max_text_bytes, channel=self._name, company=company, platform=PLATFORM
-        )
+        return read_plain(body, self._common) or self._read_any(body)
 
     def _read_any(self, body: bytes) -> ParseResult:
         result = ParseResult()
@@ -213,7 +208,11 @@ class WhatsAppCloud(Source):
 
 def sign(secret: str, body: bytes) -> str:
     """Return the value of `X-Hub-Signature-256` for these bytes."""
-    return "sha256=" + hmac.digest(secret.encode(), body, "sha256").hex()
+    return _format_signature(hmac.digest(secret.encode(), body, "sha256")).decode()
+
+
+def _format_signature(digest: bytes) -> bytes:
+    return b"sha256=" + hexlify(digest)
 
 
 def _contacts(raws: list[msgspec.Raw]) -> list[Contact]:

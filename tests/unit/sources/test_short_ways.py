@@ -6,7 +6,7 @@ import copy
 import json
 import random
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote_plus, urlencode
 
 import pytest
 from hypothesis import given
@@ -18,13 +18,15 @@ from rfctl.sources.contract import ParseResult, Source, UnparsedError
 from rfctl.sources.generic.config import GenericConfig
 from rfctl.sources.generic.node_form import NodeForm
 from rfctl.sources.twilio.fields import MAX_FIELDS, read_fields
+from rfctl.sources.twilio.plain import read_form
 from tests.support.recorded import cases
 from tests.unit.sources.test_recorded import source_of
 
 SHORT = {
     "generic": "rfctl.sources.generic.node_form.read_plain",
     "whatsapp-cloud": "rfctl.sources.whatsapp_cloud.source.read_plain",
-    "telegram": "rfctl.sources.telegram.source.find_plain_post",
+    "telegram": "rfctl.sources.telegram.source.read_plain",
+    "twilio": "rfctl.sources.twilio.source.read_plain",
 }
 """Kind → the function that finds a plain body. The long way is taken when it finds none."""
 GENERIC = (
@@ -97,6 +99,39 @@ def vary(body: bytes, chance: random.Random) -> bytes:
     return spoil_randomly(changed, chance) if chance.random() < 0.3 and b"{" in changed else changed
 
 
+FORM_NAMES = (
+    "Body", "From", "To", "AccountSid", "MessageSid", "SmsMessageSid", "SmsSid", "MessageType", "ProfileName", "ButtonPayload",
+    "ButtonText", "CallSid", "ExternalUserId", "InteractiveData", "Latitude", "ListId", "ListTitle", "Longitude",
+    "MediaContentType0", "MediaUrl0", "MessageStatus", "OriginalRepliedMessageSid", "SmsStatus", "Label", "Address", "x", "",
+)  # fmt: skip
+FORM_VALUES = (
+    "", " ", "text", "1.5", "+79001234567", "whatsapp:+79001234567", "rcs:x", ":", "\u200b", "я" * 40_000, "x" * 257, "sent",
+    "received", "odd", "sticker", "{" * 60, "1e999", '{"a":1}', "image/png", "%", "a+b&c=d",
+)  # fmt: skip
+
+
+def vary_form(body: bytes, chance: random.Random) -> bytes:
+    """Change a form: set, remove, repeat or shuffle fields, or spell one in another way."""
+    fields = parse_qsl(body.decode(), keep_blank_values=True)
+    for _ in range(chance.choice((0, 1, 1, 2, 3))):
+        place, value = chance.randrange(len(fields) or 1), chance.choice(FORM_VALUES)
+        change = chance.randrange(5)
+        if change == 0:
+            fields[place : place + 1] = []
+        elif change == 1:
+            chance.shuffle(fields)
+        elif change == 2 and fields:
+            fields[place] = (fields[place][0], value)
+        else:
+            fields.insert(place, (chance.choice(FORM_NAMES), value))
+    changed = urlencode(fields, quote_via=chance.choice((quote_plus, lambda text, *_: text))).encode()
+    if chance.random() < 0.3:
+        place = chance.randrange(len(changed) + 1)
+        fault = chance.choice((b"%", b"&", b"%ff", b"\xff", b"%D0", b"%zz", b"=", b"&%42ody=x", b"+", b"%0a"))
+        changed = changed[:place] + fault + changed[place:]
+    return changed
+
+
 def build_source(kind: str) -> Source:
     if kind != "generic":
         return source_of(kind)
@@ -108,8 +143,8 @@ def list_plain(kind: str) -> list[bytes]:
     """Return the recorded bodies that hold a text; of each kind the first goes the short way."""
     if kind == "generic":
         return [json.dumps(request).encode() for request in GENERIC[:4]]
-    texts = [case for case in cases(kind) if "text" in case.name]
-    return [case.body for case in sorted(texts, key=lambda case: case.name != "text.json")]
+    texts = [case for case in cases(kind) if "text" in case.name or "sms" in case.name]
+    return [case.body for case in sorted(texts, key=lambda case: not case.name.startswith("text."))]
 
 
 def list_bodies(kind: str) -> list[bytes]:
@@ -129,8 +164,9 @@ def read(source: Source, body: bytes) -> ParseResult | str:
 def test_short_way_gives_what_the_long_way_gives(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     source, chance = build_source(kind), random.Random(7)
     plain, bodies = list_plain(kind), list_bodies(kind)
-    bodies += [vary(body, chance) for body in bodies for _ in range(20)]
-    bodies += [vary(body, chance) for body in plain for _ in range(1_000)]
+    change = vary_form if kind == "twilio" else vary
+    bodies += [change(body, chance) for body in bodies for _ in range(20)]
+    bodies += [change(body, chance) for body in plain for _ in range(1_000)]
     short = [read(source, body) for body in bodies]
     monkeypatch.setattr(SHORT[kind], lambda *_, **__: None)
     long = [read(source, body) for body in bodies]
@@ -173,7 +209,15 @@ def test_form_is_read_as_the_standard_library_reads_it(errors: str, body: bytes)
     assert read_fields(body, errors) == wanted
 
 
+@given(body=FORM_BYTES)
+def test_form_that_is_read_the_short_way_has_the_same_fields(body: bytes) -> None:
+    form = read_form(body)
+    assert form is None or list(form.items()) == parse_qsl(body.decode(), keep_blank_values=True)
+
+
 def test_form_has_a_most_of_fields() -> None:
+    assert len(read_form(b"&".join(b"%d=" % number for number in range(MAX_FIELDS))) or ()) == MAX_FIELDS
+    assert read_form(b"&".join(b"%d=" % number for number in range(MAX_FIELDS + 1))) is None
     assert len(read_fields(b"&".join([b"a=1"] * MAX_FIELDS), "replace")) == MAX_FIELDS
     with pytest.raises(UnparsedError, match="more than 200 fields"):
         read_fields(b"&".join([b"a=1"] * (MAX_FIELDS + 1)), "replace")

@@ -3,7 +3,7 @@ from __future__ import annotations
 import hashlib
 import json
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 import pytest
 from hypothesis import given
@@ -228,3 +228,15 @@ def test_a_flood_of_fields_is_refused(flood: dict[str, Any]) -> None:
 
 def test_twilio_asks_for_no_handshake() -> None:
     assert SOURCE.handshake(Request("GET", "/hook/salon", "hub.challenge=1", {}, b"")) is None
+
+
+def test_what_was_verified_is_not_read_for_another_body() -> None:
+    first, second = body("twilio", "sms.txt"), body("twilio", "whatsapp.txt")
+    fields = dict(parse_qsl(first.decode(), keep_blank_values=True))
+    request = posted(first, sign("new", f"{URL}/hook/salon", fields.items()))
+    [alone], [other] = SOURCE.parse(first).messages, SOURCE.parse(second).messages
+    assert SOURCE.verify(request, 0)
+    assert SOURCE.parse(second).messages == [other]
+    assert SOURCE.verify(request, 0)
+    assert SOURCE.parse(first).messages == [alone]
+    assert SOURCE.parse(first).messages == [alone]
