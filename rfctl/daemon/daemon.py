@@ -159,7 +159,7 @@ class Daemon:
         environment, prefix = self._configuration.environment, self._settings.redis.prefix
         host_file = HostFile(environment.runtime_dir, self._store, self.id, prefix)
         self._exit_stack.callback(host_file.remove)
-        self._heartbeat = Heartbeat(
+        heartbeat = self._heartbeat = Heartbeat(
             self._store.daemons,
             self._build_record(),
             self._readiness.measure_turn_age_ms,
@@ -171,9 +171,9 @@ class Daemon:
             on_death=self._components.canary.forget,
             read_requests=self._components.receiver.rejections.tally.read,
         )
-        watch = Watch(self._components, self._readiness, self._build_record, self._notifier)
+        watch = Watch(self._components, self._readiness, lambda: heartbeat.record, self._notifier)
         self._start_task(watch.run(self._stopping))
-        self._start_task(self._heartbeat.run(self._stopping))
+        self._start_task(heartbeat.run(self._stopping))
         for loop in self._components.create_loops(self._stopping):
             self._start_task(loop)
         if self._embedded is not None:

@@ -83,6 +83,11 @@ class Heartbeat:
         self._on_death = on_death
         self._read_requests = read_requests
 
+    @property
+    def record(self) -> DaemonRecord:
+        """What this daemon is now."""
+        return self._record
+
     def reconfigure(self, record: DaemonRecord) -> None:
         """Write another record from now on: that of a reload. The time of the start stays."""
         self._record = msgspec.structs.replace(

@@ -32,7 +32,7 @@ _SYSTEMD_WAITS_S = 10.0
 
 
 class Watch:
-    """Watches for one daemon; `build_record` returns what this daemon is now.
+    """Watches for one daemon; `read_record` returns what this daemon is now.
 
     systemd hears that the start is over when the daemon is ready, or after ten seconds: a start that waits for a Redis
     which is away would hang. The status line says which of the two it is.
@@ -42,7 +42,7 @@ class Watch:
         self,
         components: Components,
         readiness: Readiness,
-        build_record: Callable[[], DaemonRecord],
+        read_record: Callable[[], DaemonRecord],
         notifier: Notifier,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -51,7 +51,7 @@ class Watch:
         self._readiness = readiness
         self._preflight = components.preflight
         self._canary = components.canary
-        self._build_record = build_record
+        self._read_record = read_record
         self._notifier = notifier
         self._clock = clock
         self._started_at = clock()
@@ -110,7 +110,7 @@ class Watch:
             self._look_at = float("-inf")
 
     async def _look_at_daemons(self) -> None:
-        own = self._build_record()
+        own = self._read_record()
         alive = await self._store.daemons.list_alive()
         written = next((record for record in alive if record.id == own.id), None)
         if written is not None:

@@ -24,7 +24,7 @@ from rfctl.store import replies
 from rfctl.store.address import RedisAddress
 from rfctl.store.clock import CLOCK_STEP, Clock, ServerClock
 from rfctl.store.keys import ShardKeys
-from rfctl.store.pipe import PIPED_VERBS, Pipe
+from rfctl.store.pipe import PIPED_VERBS, Pipe, send_together
 from rfctl.store.redis_url import FORM, TlsFileError, check_tls_files, parse_redis_url
 from rfctl.store.reply_errors import as_redis_error, explain_failure, is_not_the_master
 from rfctl.store.scripts import Script, ScriptLibrary, list_verbs
@@ -149,18 +149,14 @@ class Connection:
         async with self._naming_failures():
             return await self._execute(*command)
 
-    async def calls(self, commands: Sequence[Command]) -> list[Any]:
-        """Send commands in one write; the answers in the same order."""
-        pipeline = self._client.pipeline(transaction=False)
-        for command in commands:
-            pipeline.execute_command(*command)
+    async def calls(self, commands: Sequence[Command], *, short: bool = False) -> list[Any]:
+        """Send commands together; the answers in the same order.
+
+        Those with `short` answers, which hold up none behind them, go through the pipe where it is open.
+        """
+        pipe = self._pipe if short and self._pipe is not None and self._pipe.is_open else None
         async with self._naming_failures():
-            # An error that the pipeline raised itself would have our command, with its phones, before its code.
-            answers = list(await pipeline.execute(raise_on_error=False))
-            for answer in answers:
-                if isinstance(answer, Exception):
-                    raise answer
-            return answers
+            return await send_together(commands, self._client, pipe)
 
     async def run(
         self, verb: str, shard: ShardKeys, keys: Sequence[str], args: Sequence[bytes | str | int]
@@ -230,7 +226,7 @@ class Connection:
 
     async def now_ms(self, shard: ShardKeys) -> int:
         """Return the time by the clock of the scripts of a shard, Unix ms."""
-        return await self.clock.now_ms(self.calls, shard.clock)
+        return await self.clock.now_ms(partial(self.calls, short=True), shard.clock)
 
     async def read_server_info(self) -> ServerInfo:
         """Return which Redis this is, as far as it tells us. Raises RfctlError."""

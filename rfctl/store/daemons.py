@@ -5,6 +5,7 @@ A record says what another shell needs: where the daemon listens, how long it wa
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -12,6 +13,7 @@ import msgspec
 from rfctl.model.closed_sets import Order, Role
 from rfctl.store import replies
 from rfctl.store.keys import ShardKeys
+from rfctl.store.timed_calls import call_at_now
 
 if TYPE_CHECKING:
     from rfctl.store.connection import Connection
@@ -132,25 +134,25 @@ class Daemons:
 
     async def list_alive(self) -> list[DaemonRecord]:
         """Return the daemons that wrote their record within `ALIVE_MS`, oldest first."""
-        now = await self._connection.now_ms(self._shard)
-        records = [record for _, record in await self._records() if now - record.beat_ms <= ALIVE_MS]
-        return sorted(records, key=lambda record: record.started_ms)
+        now, records = await self._read_records()
+        alive = [record for record in records.values() if now - record.beat_ms <= ALIVE_MS]
+        return sorted(alive, key=lambda record: record.started_ms)
 
-    async def _records(self) -> list[tuple[str, DaemonRecord]]:
-        records = []
-        for daemon_id, line in replies.fields(
-            await self._connection.call("HGETALL", self._keys.daemons)
-        ).items():
-            try:
-                records.append((daemon_id, _decode(line)))
-            except msgspec.DecodeError:
-                continue  # a later version's record
-        return records
+    async def _read_records(self) -> tuple[int, dict[str, DaemonRecord]]:
+        """Return the time, Unix ms, and the records by the id under which they are stored."""
+        now, [lines] = await call_at_now(self._connection, self._shard, [("HGETALL", self._keys.daemons)])
+        records = {}
+        for daemon_id, line in replies.fields(lines).items():
+            with contextlib.suppress(msgspec.DecodeError):  # a later version's record
+                records[daemon_id] = _decode(line)
+        return now, records
 
     async def forget_dead(self) -> list[str]:
         """Delete the records that were not written for `FORGET_MS`. Returns the ids of those that this call deleted."""
-        now = await self._connection.now_ms(self._shard)
-        dead = [daemon_id for daemon_id, record in await self._records() if now - record.beat_ms > FORGET_MS]
+        now, records = await self._read_records()
+        dead = [daemon_id for daemon_id, record in records.items() if now - record.beat_ms > FORGET_MS]
+        if not dead:
+            return []
         answers = await self._connection.calls(
             [("HDEL", self._keys.daemons, daemon_id) for daemon_id in dead]
         )
@@ -162,7 +164,8 @@ class Daemons:
         written = msgspec.structs.replace(
             record, started_ms=record.started_ms or now, beat_ms=now, turned_ms=now - age_ms
         )
-        await self._connection.call("HSET", self._keys.daemons, record.id, msgspec.json.encode(written))
+        command = ("HSET", self._keys.daemons, record.id, msgspec.json.encode(written))
+        await self._connection.calls([command], short=True)
         return written
 
     async def remove(self, daemon_id: str) -> None:

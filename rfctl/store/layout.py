@@ -48,7 +48,7 @@ async def ensure_instance_id(connection: Connection, keys: CommonKeys) -> str:
 
 async def read_layout(connection: Connection, keys: CommonKeys) -> Layout | None:
     """Return how this Redis is laid out; None before the first start. Raises RfctlError."""
-    stored, stream = await connection.calls([("GET", keys.layout), ("GET", keys.stream_name)])
+    stored, stream = await connection.calls([("GET", keys.layout), ("GET", keys.stream_name)], short=True)
     if stored is None:
         return None
     shards, _, version = replies.text(stored).partition("/")
@@ -61,12 +61,17 @@ async def read_layout(connection: Connection, keys: CommonKeys) -> Layout | None
     return Layout(int(shards), version or BEGUN, replies.text(stream))
 
 
-async def check_layout(connection: Connection, keyspace: Keyspace) -> None:
-    """Check that this Redis is laid out as our settings say, or not yet laid out. Raises OtherLayoutError."""
+async def check_layout(connection: Connection, keyspace: Keyspace) -> bool:
+    """Check that this Redis is laid out as our settings say, or not yet laid out. Raises OtherLayoutError.
+
+    Returns whether it is laid out.
+    """
     layout = await read_layout(connection, keyspace.common)
-    if layout is not None:
-        _compare_version(connection, layout)
-        _compare(connection, keyspace, layout)
+    if layout is None:
+        return False
+    _compare_version(connection, layout)
+    _compare(connection, keyspace, layout)
+    return True
 
 
 async def check_claimable_layout(connection: Connection, keyspace: Keyspace) -> None:

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from hiredis import Reader, pack_command
 from redis import exceptions as rx
+from redis.asyncio import Redis
 from redis.asyncio.connection import AbstractConnection, DefaultParser
 
 from rfctl.store.reply_errors import CLOSED_BY_SERVER
@@ -52,6 +53,11 @@ class Pipe:
         self._opening: asyncio.Task[None] | None = None
         self._waiting: list[tuple[bytes, Answer]] = []
         """The calls that wait for a socket."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a call needs no new socket."""
+        return self._line is not None and self._line.is_open
 
     def execute(self, *command: bytes | str | float) -> Answer:
         """Send one command. Its answer is as RESP2 has it, or an error of redis-py or the socket."""
@@ -103,6 +109,28 @@ class Pipe:
         self.hang_up()
         for line in self._retired:
             await line.close()
+
+
+async def send_together(
+    commands: Sequence[Sequence[bytes | str | float]], client: Redis, pipe: Pipe | None
+) -> list[Any]:
+    """Send commands one behind the other, over the pipe or in one write over a socket of the client's pool.
+
+    Returns the answers in their order. Raises the first of them that is an error, and what redis-py raises.
+    """
+    if pipe is not None:
+        calls = [pipe.execute(*command) for command in commands]
+        answers = await asyncio.gather(*calls, return_exceptions=True)
+    else:
+        pipeline = client.pipeline(transaction=False)
+        for command in commands:
+            pipeline.execute_command(*command)
+        # An error that the pipeline raised itself would have our command, with its phones, before its code.
+        answers = list(await pipeline.execute(raise_on_error=False))
+    for answer in answers:
+        if isinstance(answer, BaseException):
+            raise answer
+    return answers
 
 
 async def _connect(connection: AbstractConnection) -> asyncio.StreamWriter:

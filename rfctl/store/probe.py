@@ -151,7 +151,7 @@ def find_user(url: str) -> str:
 async def check_key_types(connection: Connection, shard: ShardKeys, sinks: Sequence[str] = ()) -> None:
     """Check that each key of ours on a shard is missing or of its own kind. Raises KeyTakenError, and RfctlError."""
     kinds = list_key_types(shard, sinks)
-    answers = await connection.calls([("TYPE", key) for key in kinds])
+    answers = await connection.calls([("TYPE", key) for key in kinds], short=True)
     for (key, kind), answer in zip(kinds.items(), answers, strict=True):
         if replies.text(answer) not in ("none", kind):
             raise _describe_taken(connection, key, replies.text(answer), kind)

@@ -70,8 +70,7 @@ async def notice_emptying(connection: Connection, keyspace: Keyspace) -> bool:
     Returns whether it was so and this call was the first to write; that is counted in the totals.
     """
     keys = keyspace.common
-    if await connection.call("EXISTS", keys.layout):
-        await check_layout(connection, keyspace)
+    if await check_layout(connection, keyspace):
         return False
     is_first = bool(await connection.call("SET", keys.layout, f"{keyspace.shards}/{LAYOUT_VERSION}", "NX"))
     await claim_layout(connection, keyspace)

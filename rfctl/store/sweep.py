@@ -82,7 +82,7 @@ class Sweep:
     async def count_missing(self) -> int:
         """Return how many batches had vanished when they were due, over all time."""
         answers = await self._connection.calls(
-            [("HGET", shard.totals, "batches_missing") for shard in self._shards]
+            [("HGET", shard.totals, "batches_missing") for shard in self._shards], short=True
         )
         return sum(int(replies.text(answer)) for answer in answers if answer is not None)
 

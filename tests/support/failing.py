@@ -76,11 +76,11 @@ class FailingConnection(Connection):
         send = super().call
         return await self.plan.call(self.part, _name(command), lambda: send(*command))
 
-    async def calls(self, commands: Sequence[Command]) -> list[Any]:
+    async def calls(self, commands: Sequence[Command], *, short: bool = False) -> list[Any]:
         """Send commands in one write: they fail together."""
         send = super().calls
         names = "+".join(map(_name, commands))
-        return await self.plan.call(self.part, names, lambda: send(commands))
+        return await self.plan.call(self.part, names, lambda: send(commands, short=short))
 
     async def run(
         self, verb: str, shard: ShardKeys, keys: Sequence[str], args: Sequence[bytes | str | int]
