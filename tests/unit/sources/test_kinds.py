@@ -98,9 +98,10 @@ def test_small_ids_of_anybodys_json_stay_apart(other: dict[str, Any]) -> None:
     )
 
 
-@pytest.mark.parametrize("other", [{"from": "79002"}, {"companyId": 7}, {"id": "2"}])
-def test_small_ids_of_the_generic_form_stay_apart(other: dict[str, Any]) -> None:
-    sent = {"from": "79001", "message": "x", "id": "1"}
+@pytest.mark.parametrize("other", [{"from": "79002"}, {"companyId": 7}, {"id": "2", "messageId": "2"}])
+@pytest.mark.parametrize("name", ["id", "messageId"])
+def test_small_ids_of_the_generic_form_stay_apart(name: str, other: dict[str, Any]) -> None:
+    sent = {"from": "79001", "message": "x", name: "1"}
     assert key_of(read("generic", json.dumps(sent).encode())) != key_of(
         read("generic", json.dumps(sent | other).encode())
     )
