@@ -45,8 +45,8 @@ class Cut(Connection):
     async def call(self, *command: bytes | str | float) -> Any:
         return await self._count(lambda: super(Cut, self).call(*command))
 
-    async def calls(self, commands: Sequence[Any]) -> list[Any]:
-        answers: list[Any] = await self._count(lambda: super(Cut, self).calls(commands))
+    async def calls(self, commands: Sequence[Any], *, short: bool = False) -> list[Any]:
+        answers: list[Any] = await self._count(lambda: super(Cut, self).calls(commands, short=short))
         return answers
 
     async def run(self, *about: Any) -> Any:
