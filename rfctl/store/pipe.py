@@ -31,7 +31,6 @@ PIPED_VERBS = frozenset(
         "dead_letter",
         "lease",
         "defer",
-        "check_rights",
         "ensure_groups",
         "trim",
     }
