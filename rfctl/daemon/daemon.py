@@ -171,7 +171,7 @@ class Daemon:
             on_death=self._components.canary.forget,
             read_requests=self._components.receiver.rejections.tally.read,
         )
-        watch = Watch(self._components, self._readiness, lambda: heartbeat.record, self._notifier)
+        watch = Watch(self._components, self._readiness, lambda: heartbeat.settled, self._notifier)
         self._start_task(watch.run(self._stopping))
         self._start_task(heartbeat.run(self._stopping))
         for loop in self._components.create_loops(self._stopping):

@@ -77,19 +77,17 @@ class Heartbeat:
         read_requests: Callable[[], dict[str, RecentRequests]] = dict,
     ) -> None:
         self._daemons = daemons
+        self.settled = record
+        """What this daemon is by its settings: its record without times."""
         self._record = record
         self._turn_age_ms = turn_age_ms
         self._after = after
         self._on_death = on_death
         self._read_requests = read_requests
 
-    @property
-    def record(self) -> DaemonRecord:
-        """What this daemon is now."""
-        return self._record
-
     def reconfigure(self, record: DaemonRecord) -> None:
         """Write another record from now on: that of a reload. The time of the start stays."""
+        self.settled = record
         self._record = msgspec.structs.replace(
             record, started_ms=self._record.started_ms, reloaded_ms=self._record.beat_ms
         )

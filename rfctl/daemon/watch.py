@@ -73,12 +73,12 @@ class Watch:
 
     async def _sleep(self, stopping: asyncio.Event) -> None:
         """Sleep until the next round, which comes sooner once Redis has refused something."""
-        await sleep_or_stop(stopping, min(ROUND_S, _USABLE_S))
-        doubted = self._readiness.doubted
-        if self._preflight.passed and not stopping.is_set() and not doubted.is_set():
+        doubted, began = self._readiness.doubted, self._clock()
+        if self._preflight.passed:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(ROUND_S - _USABLE_S):
+                async with asyncio.timeout(ROUND_S):
                     await wait_for_any(stopping, doubted)
+        await sleep_or_stop(stopping, max(0.0, _USABLE_S - (self._clock() - began)))
         doubted.clear()
 
     async def _take_round(self) -> None:

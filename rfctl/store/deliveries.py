@@ -23,6 +23,7 @@ from rfctl.store.output_stream import ensure_groups
 from rfctl.store.paused_sinks import PausedSinks
 from rfctl.store.shared_calls import SharedCalls
 from rfctl.store.stream_entry import StreamEntry, decode_fields, encode_fields
+from rfctl.store.timed_calls import call_at_now
 
 if TYPE_CHECKING:
     from rfctl.store.connection import Connection
@@ -212,15 +213,15 @@ class DeliveryQueue:
 
     async def find_due(self, limit: int) -> tuple[list[str], int | None]:
         """Return up to `limit` phones whose retry is due, and in how many ms the next one is due (None: no other)."""
-        now = await self._connection.now_ms(self._shard)
-        due, later = await self._connection.calls(
-            [
-                ("ZRANGEBYSCORE", self._keys.retry, "-inf", now, "LIMIT", 0, limit),
-                ("ZRANGEBYSCORE", self._keys.retry, f"({now}", "+inf", "WITHSCORES", "LIMIT", 0, 1),
-            ]
-        )
-        next_due = replies.scores(later)
-        return replies.texts(due), next_due[0][1] - now if next_due else None
+        soonest_first = ("ZRANGE", self._keys.retry, 0, limit, "WITHSCORES")
+        now, [reply] = await call_at_now(self._connection, self._shard, [soonest_first])
+        retries = replies.scores(reply)
+        due = [phone for phone, at_ms in retries if at_ms <= now]
+        if len(due) > limit:  # the first one that is not due lies behind what was read
+            later = ("ZRANGEBYSCORE", self._keys.retry, f"({now}", "+inf", "WITHSCORES", "LIMIT", 0, 1)
+            retries = replies.scores(await self._connection.call(*later))
+        waits_ms = [at_ms - now for _, at_ms in retries if at_ms > now]
+        return due[:limit], waits_ms[0] if waits_ms else None
 
     async def find_first_due(self, batch_key: str) -> str:
         """Return the id of the first message that waits for this phone; "" when none waits or its retry is not due.

@@ -36,7 +36,8 @@ class PausedSinks:
 
     async def contains(self, sink: str) -> bool:
         """Say whether a sink is paused."""
-        return bool(await self._connection.call("HEXISTS", self._keys.paused, sink))
+        [is_paused] = await self._connection.calls([("HEXISTS", self._keys.paused, sink)], short=True)
+        return bool(is_paused)
 
     async def pause(self, sink: str, why: str, *, asked_by: str = "", number: int = 0) -> None:
         """Pause a sink on every daemon.

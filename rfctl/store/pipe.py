@@ -31,6 +31,8 @@ PIPED_VERBS = frozenset(
         "dead_letter",
         "lease",
         "defer",
+        "ensure_groups",
+        "trim",
     }
 )
 """The scripts that run often. Their answers are short: none holds up those behind it."""

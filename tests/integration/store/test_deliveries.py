@@ -50,6 +50,21 @@ async def test_retry_is_due_by_the_clock_of_the_scripts(timed: Connection, clock
     assert await queue.find_first_due("7") == entry_id
 
 
+async def test_next_retry_is_found_behind_more_due_ones_than_are_asked_for(
+    timed: Connection, clock: VirtualClock
+) -> None:
+    phones = ("6", "7", "8", "9")
+    ids = await hand_over(timed, *((phone, "a") for phone in phones))
+    queue = deliveries(timed)
+    await queue.open()
+    for phone, entry_id, wait_ms in zip(phones, ids, (1, 2, 3, 60_000), strict=True):
+        await queue.schedule_retry(phone, [entry_id], wait_ms=wait_ms)
+    await clock.advance(3)
+    for limit in (1, 2):
+        assert await queue.find_due(limit) == (["6", "7", "8"][:limit], 59_997)
+    assert await queue.find_due(3) == (["6", "7", "8"], 59_997)
+
+
 async def test_fixed_wait_is_not_shortened_unless_asked_for(timed: Connection, clock: VirtualClock) -> None:
     ids = await hand_over(timed, ("7", "a"), ("8", "b"))
     queue = deliveries(timed)

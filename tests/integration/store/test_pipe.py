@@ -186,6 +186,49 @@ async def test_replica_refuses_and_the_socket_to_it_is_given_up(own_server: Serv
         assert await read_texts(connection) == ["a", "e"]
 
 
+async def count_sockets(server: RedisServer) -> int:
+    with server.client() as client:
+        return len(client.client_list()) - 1
+
+
+async def test_short_calls_take_the_pipe_once_it_is_open_and_need_no_other_socket(
+    own_server: ServerMaker,
+) -> None:
+    server = own_server()
+    async with connecting(server.url) as connection:
+        await make_rig(connection).batcher.add([message("a")])
+        before = await count_sockets(server)
+        answers = await connection.calls([("SET", "x", 1), ("GET", "x"), ("TIME",)], short=True)
+        assert (answers[:2], len(answers)) == ([b"OK", b"1"], 3)
+        assert await count_sockets(server) == before
+
+
+async def test_short_call_without_an_open_pipe_is_made_all_the_same(own_server: ServerMaker) -> None:
+    server = own_server()
+    async with connecting(server.url) as connection:
+        assert await connection.calls([("SET", "x", 1)], short=True) == [b"OK"]
+        assert await count_sockets(server) == 1
+        await make_rig(connection).batcher.add([message("a")])
+        with server.client() as client:
+            client.client_kill_filter(_type="normal", skipme=True)
+        await until(lambda: not (connection._pipe and connection._pipe.is_open))
+        assert await connection.calls([("GET", "x")], short=True) == [b"1"]
+
+
+async def test_short_call_that_redis_refuses_fails_as_any_other_and_keeps_the_order(
+    connection: Connection,
+) -> None:
+    await make_rig(connection).batcher.add([message("a")])
+    await connection.call("SET", "x", 1)
+    problems = []
+    for short in (True, False):
+        with pytest.raises(RfctlError) as raised:
+            await connection.calls([("GET", "x"), ("HSET", "x", "a", 1), ("GET", "x")], short=short)
+        problems.append((type(raised.value), raised.value.fact))
+    assert problems[0] == problems[1]
+    assert await connection.calls([("GET", "x"), ("STRLEN", "x")], short=True) == [b"1", 1]
+
+
 async def test_call_that_was_cancelled_takes_no_other_calls_answer(connection: Connection) -> None:
     rig = make_rig(connection)
     await rig.add([message("a")])
