@@ -221,9 +221,8 @@ class HotProtocol(Protocol):
             return
         self._rest = b""
         request.can_stay = False
-        self._leaving = (
-            self.loop.create_future()
-        )  # the server waits for it as it waits for the tasks of the app
+        # The server waits for it as it waits for the tasks of the app.
+        self._leaving = self.loop.create_future()
         self._leaving.add_done_callback(self._leave)
         self.tasks.add(cast("Any", self._leaving))
 
