@@ -1,7 +1,8 @@
 -- How a segment of ids begins and ends. Needs shared/clock, shared/rights and shared/ids.
 -- Gives: change_ids(change, …), which returns what Redis refused, or nil. A change is begin_next(window, is_full), or
 --        free_ids(). Here are all segments of a window, the newest first.
-local AIM, GROWTH, FREED_A_CALL, MOST_PARTS = 100, 4, 8, 4194304
+-- Each segment is asked for each message: so the first ones are not tiny, and a new store has few of them.
+local AIM, GROWTH, FREED_A_CALL, LEAST_PARTS, MOST_PARTS = 100, 4, 8, 64, 4194304
 local windows = {}
 for i = 1, #flat, 2 do
   local window, segments, ended = flat[i], {}, NOW
@@ -38,13 +39,13 @@ end
 
 -- As many parts as the traffic of the segment before needs.
 local function parts_after(segment, is_full)
-  if not segment or segment.parts == 0 then return 1 end
+  if not segment or segment.parts == 0 then return LEAST_PARTS end
   if is_full then return math.min(MOST_PARTS, segment.parts * GROWTH) end
   local sampled, ids = math.min(segment.parts, 4), 0
   for place = 0, sampled - 1 do
     ids = ids + must(redis.pcall('SCARD', part_key(segment, place)))
   end
-  return math.max(1, math.ceil(segment.parts * ids / (sampled * AIM)))
+  return math.max(LEAST_PARTS, math.ceil(segment.parts * ids / (sampled * AIM)))
 end
 
 local function begin_next(window, is_full)
