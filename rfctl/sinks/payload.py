@@ -58,7 +58,7 @@ def encode_payload(delivery: Delivery, shape: Shape = "rfctl", *, raw: bool = Fa
 
 def format_iso(ms: int) -> str:
     """Return Unix ms as JavaScript's Date.toISOString does."""
-    return datetime.fromtimestamp(ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S") + f".{ms % 1000:03d}Z"
+    return f"{datetime.fromtimestamp(ms // 1000, UTC).isoformat()[:19]}.{ms % 1000:03d}Z"
 
 
 def _facts(merged: Merged, messages: Sequence[StoredMessage]) -> dict[str, Any]:

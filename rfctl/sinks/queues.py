@@ -41,8 +41,7 @@ def build_job_id(sink: str, delivery: Delivery) -> str:
 
 def build_job_data(delivery: Delivery, config: QueueConfig) -> dict[str, Any]:
     """Return the payload as plain JSON types, for libraries that encode it themselves."""
-    body = encode_payload(delivery, config.shape, raw=config.raw)
-    decoded: dict[str, Any] = json.loads(body, parse_int=_integer, parse_float=_finite)
+    decoded: dict[str, Any] = _decode(encode_payload(delivery, config.shape, raw=config.raw).decode())
     return decoded
 
 
@@ -93,3 +92,6 @@ def _integer(text: str) -> int | str:
 def _finite(text: str) -> float | str:
     number = float(text)
     return number if math.isfinite(number) else text  # 1e400 is JSON, but no encoder writes infinity
+
+
+_decode = json.JSONDecoder(parse_int=_integer, parse_float=_finite).decode

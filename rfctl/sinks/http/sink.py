@@ -8,21 +8,23 @@ attempt. A 2xx whose rest is slow is still a 2xx: the receiver has the message, 
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
+import hmac
 import math
 import os
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 import aiohttp
-from standardwebhooks import Webhook
 from yarl import URL
 
 from rfctl import __version__
 from rfctl.model.delivery import Delivery
 from rfctl.sinks.contract import DeliveryError
+from rfctl.sinks.deadlines import Deadlines
 from rfctl.sinks.http.addresses import open_public_socket
 from rfctl.sinks.http.config import HttpConfig, decode_secret
 from rfctl.sinks.payload import encode_payload
@@ -43,13 +45,14 @@ class Http:
     def __init__(self, name: str, config: HttpConfig) -> None:  # noqa: ARG002 - its name is in nothing that it sends
         self._config = config
         self._url = URL(config.url)
-        self._keys = tuple(Webhook(decode_secret(secret)) for secret in config.secrets)
+        self._keys = tuple(decode_secret(secret) for secret in config.secrets)
         self._fixed_headers = {
             **config.headers,
             "content-type": "application/json",
             "accept-encoding": "identity",
             "user-agent": f"rfctl/{__version__}",
         }
+        self._deadlines = Deadlines(config.timeout_ms / 1000)
         self._session: aiohttp.ClientSession | None = None
 
     async def open(self) -> None:
@@ -61,6 +64,7 @@ class Http:
         )
         self._session = aiohttp.ClientSession(
             connector=connector,
+            headers=self._fixed_headers,
             timeout=_timeout(self._config),
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
@@ -71,7 +75,7 @@ class Http:
         """Return after a 2xx. Raises DeliveryError for any other answer, and for none."""
         body = encode_payload(delivery, self._config.shape, raw=self._config.raw)
         try:
-            status, headers, rest = await self._post(body, self._headers(delivery.id, body))
+            status, headers, rest = await self._post(body, self._sign(delivery.id, body))
         except (aiohttp.ClientError, TimeoutError) as problem:
             raise self._failure(problem) from None
         if not 200 <= status < 300:
@@ -85,17 +89,14 @@ class Http:
     async def _post(self, body: bytes, headers: Mapping[str, str]) -> tuple[int, Mapping[str, str], bytes]:
         if self._session is None:
             raise RuntimeError("the sink is not open")
-        request = self._session.post(self._url, data=body, headers=headers, allow_redirects=False)
-        async with request as response:
-            return response.status, response.headers, await _read_rest(response.content)
+        with self._deadlines.limit() as limit:
+            response = await self._session.post(self._url, data=body, headers=headers, allow_redirects=False)
+        async with response:
+            return response.status, response.headers, await _read_rest(response.content, limit.until)
 
-    def _headers(self, id: str, body: bytes) -> dict[str, str]:  # noqa: A002 - the specification's word
-        now = datetime.now(UTC)
-        headers = {
-            **self._fixed_headers,
-            "webhook-id": id,
-            "webhook-timestamp": str(int(now.timestamp())),
-        }
+    def _sign(self, id: str, body: bytes) -> dict[str, str]:  # noqa: A002 - the specification's word
+        now = str(int(time.time()))
+        headers = {"webhook-id": id, "webhook-timestamp": now}
         if self._keys:
             headers["webhook-signature"] = sign(self._keys, id, now, body)
         return headers
@@ -110,13 +111,15 @@ class Http:
         return DeliveryError(_connection_fact(problem, where) or _answer_fact(problem))
 
 
-def sign(keys: tuple[Webhook, ...], id: str, now: datetime, body: bytes) -> str:  # noqa: A002
+def sign(keys: tuple[bytes, ...], id: str, seconds: str, body: bytes) -> str:  # noqa: A002
     """Return one `v1,…` for each key. Raises a final DeliveryError for a body that no receiver could verify."""
     try:
-        text = body.decode()
+        body.decode()
     except UnicodeDecodeError:
         raise DeliveryError("the message is not UTF-8, so it cannot be signed", final=True) from None
-    return " ".join(key.sign(id, now, text) for key in keys)
+    content = f"{id}.{seconds}.".encode() + body
+    digests = (hmac.digest(key, content, "sha256") for key in keys)
+    return " ".join(["v1," + base64.b64encode(digest).decode() for digest in digests])
 
 
 def parse_retry_after_ms(header: str, now_ms: int) -> int:
@@ -132,13 +135,14 @@ def parse_retry_after_ms(header: str, now_ms: int) -> int:
     return max(0, min(int(moment.timestamp() * 1000) - now_ms, LONGEST_RETRY_AFTER_MS))
 
 
-async def _read_rest(content: aiohttp.StreamReader) -> bytes:
-    """Read an answer's body for its text, and so that its connection can serve again; never for long."""
+async def _read_rest(content: aiohttp.StreamReader, until: float) -> bytes:
+    """Read an answer's body for its text, and so that its connection can serve again; never for long, nor past `until`."""
     body = bytearray()
     with contextlib.suppress(TimeoutError, aiohttp.ClientError):
         if content.is_eof():  # the usual case: all of it came at once
             return content.read_nowait(MAX_READ_BYTES)
-        async with asyncio.timeout(REST_MS / 1000):
+        soon = asyncio.get_running_loop().time() + REST_MS / 1000
+        async with asyncio.timeout_at(min(soon, until)):
             while len(body) < MAX_READ_BYTES and (part := await content.read(MAX_READ_BYTES - len(body))):
                 body += part
     return bytes(body)
@@ -189,8 +193,9 @@ def _shorten(text: str) -> str:
 
 def _timeout(config: HttpConfig) -> aiohttp.ClientTimeout:
     # aiohttp rounds waits above `ceil_threshold` up to whole seconds; ours are meant as they are written.
+    # The whole attempt has a limit of ours (`Deadlines`).
     return aiohttp.ClientTimeout(
-        total=config.timeout_ms / 1000,
+        total=None,
         connect=config.connect_timeout_ms / 1000,
         ceil_threshold=math.inf,
     )

@@ -81,7 +81,6 @@ def test_stats_imports_no_server_and_no_receiver() -> None:
         "structlog",
         "rich.live",
         "rich.progress",
-        "standardwebhooks",
         "jwt",
     }
     assert modules & heavy == set()
