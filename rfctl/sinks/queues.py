@@ -36,7 +36,7 @@ def build_job_id(sink: str, delivery: Delivery) -> str:
     whose id is there already.
     """
     parts = ("rfctl", sink, delivery.instance_id, delivery.id)
-    return "-".join(_NOT_IN_IDS.sub("-", part) for part in parts if part)
+    return _NOT_IN_IDS.sub("-", "-".join([part for part in parts if part]))
 
 
 def build_job_data(delivery: Delivery, config: QueueConfig) -> dict[str, Any]:

@@ -10,6 +10,7 @@ Answers come first in, first out. A call whose caller was cancelled keeps its pl
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -141,7 +142,10 @@ async def _connect(connection: AbstractConnection) -> asyncio.StreamWriter:
         await connection.connect()  # type: ignore[no-untyped-call]
         # What a server says by itself, as when it has too many clients, is read here and not taken for an answer.
         await connection.send_command("TIME")
-        await connection.read_response()
+        with contextlib.suppress(
+            rx.NoPermissionError
+        ):  # an answer too: the queue of a sink may be in another Redis
+            await connection.read_response()
     except BaseException:
         await connection.disconnect(nowait=True)
         raise

@@ -1,7 +1,7 @@
 """A merged message becomes a job that an npm BullMQ worker takes (checked with versions 5 and 6).
 
 The Python library `bullmq` writes what Node reads. By itself it repeats a call twenty times while Redis does not answer.
-So it gets our own client, which repeats nothing, replaces its broken connections itself, and serves all queues. Jobs that
+So it gets our own client, which repeats nothing, opens a new socket after a broken one, and serves all queues. Jobs that
 are added at the same moment go to Redis in one write, each by a call of its own. One
 message is one job as long as Redis remembers the job: a finished one at least a day, a failed one until somebody
 removes it.
@@ -9,12 +9,10 @@ removes it.
 
 from __future__ import annotations
 
-import asyncio
 from collections import OrderedDict
-from collections.abc import Sequence
 from typing import Any
 
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
@@ -22,6 +20,7 @@ from redis.exceptions import RedisError
 from rfctl.model.delivery import Delivery
 from rfctl.sinks.bullmq.config import BullMqConfig
 from rfctl.sinks.contract import DeliveryError
+from rfctl.sinks.deadlines import Deadlines
 from rfctl.sinks.queues import (
     KEEP_S,
     build_address,
@@ -32,36 +31,26 @@ from rfctl.sinks.queues import (
     read_redis_url,
     render_queue_name,
 )
+from rfctl.store.pipe import Pipe
 from rfctl.store.reply_errors import as_redis_error
-from rfctl.store.shared_calls import SharedCalls
 
 MAX_QUEUES = 64
-MAX_CONNECTIONS = 8
-_MAX_SHARED, _MAX_SHARED_BYTES = 32, 262_144
-"""So many calls, and about so many bytes, go to Redis in one write."""
 
 
-class _GatheringRedis(Redis):
-    """A client that sends what is called at the same moment in one write; each caller gets its own answer."""
+class _PipedRedis(Redis):
+    """A client with one socket, whose calls do not wait for one another's answers. Those are text, as the library wants."""
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        self._calls: SharedCalls[tuple[Any, ...], Any] = SharedCalls(
-            self._execute_all, max_items=_MAX_SHARED, max_bytes=_MAX_SHARED_BYTES, measure=_measure
-        )
+    def __init__(self, pool: ConnectionPool, timeout_s: float) -> None:
+        super().__init__(connection_pool=pool)
+        self._pipe = Pipe(pool.make_connection, timeout_s)
 
     async def execute_command(self, *args: Any, **_options: Any) -> Any:
-        return await self._calls.make(args)
+        name, *rest = args  # a name may be of two words: SCRIPT LOAD
+        answer = await self._pipe.execute(*name.split(), *rest)
+        return answer.decode() if isinstance(answer, bytes) else answer
 
-    async def _execute_all(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
-        pipeline = self.pipeline(transaction=False)
-        for command in commands:
-            pipeline.execute_command(*command)
-        return list(await pipeline.execute(raise_on_error=False))
-
-
-def _measure(command: tuple[Any, ...]) -> int:
-    return sum(len(part) for part in command if isinstance(part, str | bytes))
+    async def close_pipe(self) -> None:
+        await self._pipe.close()
 
 
 class BullMq:
@@ -71,6 +60,7 @@ class BullMq:
         self._name = name
         self._config = config
         self._queues: OrderedDict[str, Any] = OrderedDict()
+        self._deadlines = Deadlines(config.timeout_ms / 1000)
 
     async def open(self) -> None:
         """Get ready without connecting. Raises SettingsError."""
@@ -83,7 +73,7 @@ class BullMq:
         queue = self._queue(render_queue_name(self._config.queue, delivery, without=":"))
         wanted = build_job_id(self._name, delivery)
         try:
-            async with asyncio.timeout(self._config.timeout_ms / 1000):
+            with self._deadlines.limit():
                 job = await queue.add(
                     self._config.job_name, build_job_data(delivery, self._config), self._job_options(wanted)
                 )
@@ -95,21 +85,18 @@ class BullMq:
     async def close(self) -> None:
         """Close every connection."""
         self._queues.clear()
+        await self._client.close_pipe()
         await self._client.aclose()
-        await self._client.connection_pool.disconnect()
 
-    def _connect(self) -> Redis:
-        pool = BlockingConnectionPool.from_url(
+    def _connect(self) -> _PipedRedis:
+        pool = ConnectionPool.from_url(
             read_redis_url(self._name, self._config.url),
-            max_connections=MAX_CONNECTIONS,
-            timeout=self._config.timeout_ms / 1000,
             socket_connect_timeout=self._config.connect_timeout_ms / 1000,
             socket_timeout=self._config.timeout_ms / 1000,
             retry=Retry(NoBackoff(), 0),
-            decode_responses=True,
             protocol=2,
         )
-        return _GatheringRedis(connection_pool=pool)
+        return _PipedRedis(pool, self._config.timeout_ms / 1000)
 
     def _queue(self, name: str) -> Any:
         """Return the library's object for a queue. It holds no connection, but reads thirty files when made."""

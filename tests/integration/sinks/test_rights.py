@@ -33,6 +33,14 @@ async def test_queue_is_filled_with_these_rights(server: RedisServer, tmp_path: 
     assert list_denials(server) == []
 
 
+async def test_bullmq_needs_no_right_to_read_the_time(server: RedisServer, tmp_path: Path) -> None:
+    rights = build_all_rights(configure(server.url, tmp_path, **settings("bullmq")).settings)
+    sink = build("bullmq", make_user(server, rights, "-time"))
+    await sink.open()
+    await sink.deliver(delivery(0))
+    await sink.close()
+
+
 def test_queue_in_another_redis_needs_no_right_in_ours(tmp_path: Path) -> None:
     ours = configure("redis://h:1/0", tmp_path).settings
     elsewhere = settings("celery") | {"sinks__bot__url": "redis://other:1/0"}
