@@ -94,6 +94,8 @@ def _texts(messages: Sequence[StoredMessage]) -> list[str]:
 
 def _without_raw(item: bytes) -> bytes:
     """Return a stored item without the provider's own object; every other value keeps its bytes."""
+    if b'"raw"' not in item and b"\\" not in item:  # most have none; an escape may spell its name
+        return item
     fields = _decode_object(item)
     metadata = _decode_object(fields.get("metadata", b"{}"))
     if metadata.pop(_RAW, None) is None:

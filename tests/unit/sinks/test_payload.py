@@ -79,6 +79,13 @@ def test_the_providers_own_object_goes_only_to_who_asks_for_it(shape: Shape) -> 
     assert sent(shape)["metadata"]["senderName"] == "Olga"
 
 
+@pytest.mark.parametrize("shape", ["rfctl", "node"])
+def test_the_providers_own_object_is_known_however_its_name_is_spelled(shape: Shape) -> None:
+    spelled = delivery(message("Hello,", "wamid.1", metadata=b'{"\\u0072aw":' + RAW + b',"n":1}'))
+    assert RAW not in encode_payload(spelled, shape)
+    assert sent(shape, spelled)["metadata"]["n"] == 1
+
+
 def test_metadata_without_a_providers_object_keeps_its_bytes() -> None:
     what = delivery(message("x", "1", metadata=b'{"a": 1.50, "list":[ ]}'))
     assert b'"metadata":{"a": 1.50, "list":[ ]}' in encode_payload(what)

@@ -220,9 +220,12 @@ async def test_receiver_with_a_slow_head_times_out() -> None:
     assert problem.fact == "no answer within 300 ms"
 
 
-@pytest.mark.parametrize(("status", "taken"), [(200, True), (500, False)])
+@pytest.mark.parametrize(
+    ("status", "taken", "rest_ms", "timeout_ms"),
+    [(200, True, 100, 60_000), (500, False, 100, 60_000), (200, True, 600_000, 5_000)],
+)
 async def test_slow_body_is_cut_off_and_the_status_counts(
-    monkeypatch: pytest.MonkeyPatch, status: int, taken: bool
+    monkeypatch: pytest.MonkeyPatch, status: int, taken: bool, rest_ms: int, timeout_ms: int
 ) -> None:
     async def trickle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(f"HTTP/1.1 {status} X\r\ncontent-length: 100000\r\n\r\n".encode())
@@ -231,8 +234,11 @@ async def test_slow_body_is_cut_off_and_the_status_counts(
             await writer.drain()
             await asyncio.sleep(0.02)
 
-    monkeypatch.setattr(http, "REST_MS", 100)
-    async with tcp_receiver(trickle) as port, sink(f"http://127.0.0.1:{port}/", timeout_ms=60_000) as built:
+    monkeypatch.setattr(http, "REST_MS", rest_ms)
+    async with (
+        tcp_receiver(trickle) as port,
+        sink(f"http://127.0.0.1:{port}/", timeout_ms=timeout_ms) as built,
+    ):
         async with asyncio.timeout(PATIENCE_S):
             if taken:
                 await built.deliver(message())
