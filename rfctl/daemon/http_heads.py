@@ -45,30 +45,30 @@ class Route(msgspec.Struct, eq=False):
 
 
 class Shape(msgspec.Struct, eq=False):
-    """The shape of heads. `cut` gives the pieces of a head of this length, in turns fixed ones and values.
+    """The shape of heads, of which `first` was parsed.
 
-    `first` was parsed. `places` says which of its fields the values are of, and `length` which value is that of the body.
+    `cut` gives the pieces of a head of this length, in turns fixed ones and values. These values are those of the headers
+    in `differing`; `length` says which one is that of the body. `headers` are those of the first head.
     """
 
     first: Route
     cut: Callable[[bytes], tuple[bytes, ...]]
     fixed: tuple[bytes, ...]
-    places: tuple[int, ...]
+    differing: tuple[str, ...]
     length: int
+    headers: dict[str, bytes]
 
-    def read(self, raw: bytes, peer: str) -> tuple[Head, int] | None:
-        """Return a head and the length of its body; None when it has another shape."""
+    def read(self, raw: bytes, size: int, peer: str) -> Head | None:
+        """Return a head before a body of this size, or None: then it has another shape, or another size."""
         pieces = self.cut(raw)
         values = pieces[1::2]
-        if pieces[::2] != self.fixed or not _are_plain(values) or not values[self.length].isdigit():
+        digits = values[self.length]
+        if pieces[::2] != self.fixed or not (_are_plain(values) and digits.isdigit() and int(digits) == size):
             return None
-        head = self.first.head
-        fields = list(head.fields)
-        for place, value in zip(self.places, values, strict=True):
-            fields[place] = (fields[place][0], value)
+        headers, head = self.headers.copy(), self.first.head
+        headers.update(zip(self.differing, values, strict=True))
         # By place: it is built for each message.
-        other = Head(head.method, head.path, head.raw_path, head.query, head.version, fields, peer)
-        return other, int(values[self.length])
+        return Head(head.method, head.path, head.raw_path, head.query, head.version, (), peer, headers)
 
 
 class Heads:
@@ -97,31 +97,27 @@ class Heads:
             self.routes[raw] = route
 
     def keep_shape(self, raw: bytes, route: Route) -> None:
-        """Keep the shape of a head that was parsed, unless it is large, new, or not as plain as it has to be."""
-        pieces = _cut_head(raw, route.head.fields) if len(raw) <= _LARGEST else None
+        """Keep the shape of a head that was parsed, unless it is large, new, or not as plain as it has to be.
+
+        Its source has to verify every request. Without a secret the values of a head decide who is let in.
+        """
+        is_fit = route.served.verified and len(raw) <= _LARGEST
+        pieces = _cut_head(raw, route.head.fields) if is_fit else None
         if pieces is None:
             return
-        fixed, values = tuple(pieces[::2]), pieces[1::2]
-        if self._is_new(hash((fixed, *map(len, values)))):
+        if self._is_new(hash((tuple(pieces[::2]), *map(len, pieces)))):
             return
         if self._count >= _MOST:
             self._shapes.clear()
             self._count = 0
-        names = [name for name, _ in route.head.fields]
-        places = tuple(place for place, field in enumerate(route.head.fields) if _may_differ(*field))
-        cut = Struct("".join(f"{len(piece)}s" for piece in pieces)).unpack
         alike = self._shapes.setdefault(len(raw), [])
-        alike.insert(0, Shape(route, cut, fixed, places, places.index(names.index(_LENGTH))))
+        alike.insert(0, _build_shape(route, pieces))
         self._count += 1 - len(alike[_MOST_ALIKE:])
         del alike[_MOST_ALIKE:]
 
-    def read(self, raw: bytes, peer: str) -> tuple[Shape, Head, int] | None:
-        """Return what is in a head of a known shape: the shape, the head and the length of the body."""
-        for shape in self._shapes.get(len(raw), ()):
-            read = shape.read(raw, peer)
-            if read is not None:
-                return shape, *read
-        return None
+    def find_alike(self, raw: bytes) -> Sequence[Shape]:
+        """Return the shapes that a head of this length may have."""
+        return self._shapes.get(len(raw), ())
 
     def _is_new(self, mark: int) -> bool:
         if mark in self._seen:
@@ -135,11 +131,13 @@ class Heads:
 def _cut_head(raw: bytes, fields: Sequence[tuple[bytes, bytes]]) -> list[bytes] | None:
     """Return the pieces of a head, in turns fixed ones and values that may differ.
 
-    Returns None when its lines are not just the fields that the parser found, or its length is not named once.
+    Returns None when its lines are not just the fields that the parser found, or one of them comes twice.
     """
     first, *lines = raw.split(b"\r\n")
     names = [name for name, _ in fields]
-    if not first.startswith(b"POST ") or len(lines) != len(fields) or names.count(_LENGTH) != 1:
+    if not first.startswith(b"POST ") or len(lines) != len(fields) or _LENGTH not in names:
+        return None
+    if len(set(names)) < len(names):  # which of them counts is not for a shape to say
         return None
     pieces = [first]
     for line, (name, value) in zip(lines, fields, strict=True):
@@ -153,6 +151,13 @@ def _cut_head(raw: bytes, fields: Sequence[tuple[bytes, bytes]]) -> list[bytes] 
         else:
             pieces[-1] += b"\r\n" + line
     return pieces
+
+
+def _build_shape(route: Route, pieces: Sequence[bytes]) -> Shape:
+    cut = Struct("".join(f"{len(piece)}s" for piece in pieces)).unpack
+    differing = tuple(name.decode("latin-1") for name, value in route.head.fields if _may_differ(name, value))
+    headers = dict(route.head.build_request(b"").headers)
+    return Shape(route, cut, tuple(pieces[::2]), differing, differing.index(_LENGTH.decode()), headers)
 
 
 def _may_differ(name: bytes, value: bytes) -> bool:

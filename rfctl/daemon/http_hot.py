@@ -94,7 +94,7 @@ class HotProtocol(Protocol):
         if end:
             route, receiver = self.heads.routes.get(head), self.receiver
             if route is None or route.sources is not receiver.sources or route.head.peer != self._peer:
-                route = self._judge_shape(head)
+                route = self._judge_shape(head, len(body))
             if route is not None and route.size == len(body) and receiver.budget.take(route.size):
                 self._hand_over(self._build_request(route), body)
                 return
@@ -102,18 +102,19 @@ class HotProtocol(Protocol):
         super().buffer_updated(nbytes)
         self._new_head = b""
 
-    def _judge_shape(self, raw: bytes) -> Route | None:
+    def _judge_shape(self, raw: bytes, size: int) -> Route | None:
         """Say what is known of a head whose shape is known; None when it is to be parsed."""
-        read = self.heads.read(raw, self._peer)
-        if read is None:
-            return None
-        shape, head, size = read
-        served = self.receiver.find_served(shape.first.served.name, head, size)
-        if served is None:
-            return None
-        route = Route(served, head, size, shape.first.can_stay, self.receiver.sources)
-        self.heads.keep(raw, route)
-        return route
+        for shape in self.heads.find_alike(raw):
+            head, receiver = shape.read(raw, size, self._peer), self.receiver
+            if head is not None:
+                served = receiver.find_served(shape.first.served.name, head, size)
+                if served is None or not served.verified:
+                    return None
+                route = Route(served, head, size, shape.first.can_stay, receiver.sources)
+                if len(shape.differing) == 1:  # the length alone: just this head may come again
+                    self.heads.keep(raw, route)
+                return route
+        return None
 
     def _build_request(self, route: Route) -> HotRequest:
         return HotRequest(route.served, route.head, connection=self, size=route.size, can_stay=route.can_stay)
