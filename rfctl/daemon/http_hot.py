@@ -91,20 +91,30 @@ class HotProtocol(Protocol):
             return
         self._is_between = False
         head, end, body = self.small[:nbytes].tobytes().partition(END)
-        route, receiver = self.heads.routes.get(head), self.receiver
-        if (
-            route is not None
-            and end
-            and route.size == len(body)
-            and route.sources is receiver.sources
-            and route.head.peer == self._peer
-            and receiver.budget.take(route.size)
-        ):
-            self._hand_over(self._build_request(route), body)
-            return
+        if end:
+            route, receiver = self.heads.routes.get(head), self.receiver
+            if route is None or route.sources is not receiver.sources or route.head.peer != self._peer:
+                route = self._judge_shape(head, len(body))
+            if route is not None and route.size == len(body) and receiver.budget.take(route.size):
+                self._hand_over(self._build_request(route), body)
+                return
         self._new_head = head if end else b""
         super().buffer_updated(nbytes)
         self._new_head = b""
+
+    def _judge_shape(self, raw: bytes, size: int) -> Route | None:
+        """Say what is known of a head whose shape is known; None when it is to be parsed."""
+        for shape in self.heads.find_alike(raw):
+            head, receiver = shape.read(raw, size, self._peer), self.receiver
+            if head is not None:
+                served = receiver.find_served(shape.first.served.name, head, size)
+                if served is None or not served.verified:
+                    return None
+                route = Route(served, head, size, shape.first.can_stay, receiver.sources)
+                if len(shape.differing) == 1:  # the length alone: just this head may come again
+                    self.heads.keep(raw, route)
+                return route
+        return None
 
     def _build_request(self, route: Route) -> HotRequest:
         return HotRequest(route.served, route.head, connection=self, size=route.size, can_stay=route.can_stay)
@@ -114,6 +124,7 @@ class HotProtocol(Protocol):
         route = self._judge_head()
         if route is not None and self._new_head:
             self.heads.keep(self._new_head, route)
+            self.heads.keep_shape(self._new_head, route)
         self._new_head = b""
         if route is not None and self.receiver.budget.take(route.size):
             self._coming = self._build_request(route)

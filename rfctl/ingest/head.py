@@ -14,7 +14,8 @@ class Head(msgspec.Struct):
     """The head of a request as it came. Names in `fields` are in lower case.
 
     `path` is decoded, `raw_path` and `query` are not. `version` is that of HTTP, such as 1.1. `peer` is the address
-    of the client, or "" on a Unix socket.
+    of the client, or "" on a Unix socket. `headers` are the fields as a source sees them, once one has been asked. A head that was
+    not parsed has these alone: its source verifies every request, and nobody else asks.
     """
 
     method: str
@@ -24,6 +25,7 @@ class Head(msgspec.Struct):
     version: str
     fields: Sequence[tuple[bytes, bytes]]
     peer: str
+    headers: Mapping[str, bytes] | None = None
 
     def find_value(self, name: bytes) -> bytes:
         """Return the first value of a field, or b"" when it was not sent."""
@@ -34,8 +36,9 @@ class Head(msgspec.Struct):
 
     def build_request(self, body: bytes) -> Request:
         """Return the request as a source sees it. Of a field that came twice the last value counts."""
-        headers = {name.decode("latin-1"): value for name, value in self.fields}
-        return Request(self.method, self.raw_path, self.query, headers, body)
+        if self.headers is None:
+            self.headers = {name.decode("latin-1"): value for name, value in self.fields}
+        return Request(self.method, self.raw_path, self.query, self.headers, body)
 
 
 def read_head(scope: Mapping[str, Any]) -> Head:

@@ -63,7 +63,13 @@ async def test_head_that_came_before_is_not_parsed_again() -> None:
 
 
 @pytest.mark.parametrize(
-    "sent", [post(b"hello")[:-1], post(b"hello") * 2, post(b"hello!"), b"\r\n" + post(b"hello")]
+    "sent",
+    [
+        post(b"hello")[:-1],
+        post(b"hello") * 2,
+        post(b"hello", path=b"/webhook/spoken"),
+        b"\r\n" + post(b"hello"),
+    ],
 )
 async def test_what_is_not_one_whole_request_with_a_known_head_is_parsed(sent: bytes) -> None:
     way = await build_knowing(post(b"hello"))

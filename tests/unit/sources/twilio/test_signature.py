@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 import pytest
 
 from rfctl.sources.contract import Request
-from rfctl.sources.twilio.source import Twilio
+from rfctl.sources.twilio.source import Twilio, sign
 from tests.unit.sources.twilio.test_source import config
 
 validator = pytest.importorskip("twilio.request_validator")
@@ -144,3 +144,21 @@ def test_the_settings_header_is_read_as_the_providers_library_reads_it(settings:
     }
     request = Request("POST", "/hook", "", headers, urlencode(fields).encode())
     assert Twilio("x", config("new", public_url=URL)).verify(request, 0) == expected
+
+
+def test_address_with_a_port_and_without_one_verifies_whichever_came_before() -> None:
+    source = Twilio("sms", config("a secret", public_url="https://bot.example.com"))
+    for host in (
+        "bot.example.com",
+        "bot.example.com:443",
+        "bot.example.com:443",
+        "bot.example.com",
+        "evil.example",
+    ):
+        signature = sign("a secret", f"https://{host}/webhook/sms", [("Body", "hi")])
+        headers = {
+            "x-twilio-signature": signature.encode(),
+            "content-type": b"application/x-www-form-urlencoded",
+        }
+        request = Request("POST", "/webhook/sms", "", headers, b"Body=hi")
+        assert source.verify(request, 0) == (host != "evil.example"), host
