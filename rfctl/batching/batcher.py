@@ -15,7 +15,7 @@ from rfctl.model.closed_sets import DueEnd
 from rfctl.model.company import format_company
 from rfctl.model.message import Message
 from rfctl.model.stored import Added, HandedOver
-from rfctl.store import Addition, Store, batch_key_of, dedupe_key, digest_id
+from rfctl.store import Addition, Store, Terms, batch_key_of, dedupe_key, digest_id
 from rfctl.store.batch_keys import is_plain
 
 _quote = encode_basestring_ascii
@@ -33,6 +33,8 @@ class BatchingRules:
     split_by: frozenset[str] = frozenset()
     dedupe_s: int = 86_400
     source_dedupe_s: Mapping[str, int] = field(default_factory=dict)
+    _usual: dict[str, Terms] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """What is decided about each message of a source, as long as there are no rules."""
 
     def build_batch_key(self, message: Message) -> str:
         """Return the key of the batch that a message belongs to."""
@@ -74,12 +76,10 @@ class BatchingRules:
     def build_additions(self, messages: Sequence[Message], *, with_older_key: bool = False) -> list[Addition]:
         """Return the messages with every decision about them; the older keys are asked for in data of layout 1."""
         # Every message passes here: what is the same for all is looked up once.
-        policy, seconds, dedupe_s = self.policy, self.source_dedupe_s, self.dedupe_s
-        general, decide = policy.general, policy.decide if policy.rules else None
+        usual = self._usual
         is_split, build_dedupe_key = bool(self.split_by), self.build_dedupe_key
         additions: list[Addition] = []
         for message in messages:
-            decision = general if decide is None else decide(message)
             phone = message.phone
             is_key = not (is_split or message.chat) and is_plain(phone)
             additions.append(
@@ -87,15 +87,25 @@ class BatchingRules:
                     message,
                     phone if is_key else self.build_batch_key(message),
                     build_dedupe_key(message),
-                    seconds.get(message.channel, dedupe_s) if seconds else dedupe_s,
-                    decision.quiet_ms,
-                    decision.max_size,
-                    decision.max_wait_ms,
-                    decision.action,
+                    usual.get(message.channel) or self._build_terms(message),
                     self.build_older_dedupe_key(message) if with_older_key else b"",
                 )
             )
         return additions
+
+    def _build_terms(self, message: Message) -> Terms:
+        """Decide about a message. Without rules the same is decided about all messages of a source: that is kept."""
+        decision, channel = self.policy.decide(message), message.channel
+        terms = Terms(
+            self.source_dedupe_s.get(channel, self.dedupe_s),
+            decision.quiet_ms,
+            decision.max_size,
+            decision.max_wait_ms,
+            decision.action,
+        )
+        if not self.policy.rules:
+            self._usual[channel] = terms
+        return terms
 
 
 class Batcher:
