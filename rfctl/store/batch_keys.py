@@ -14,6 +14,7 @@ import re
 
 LONGEST_KEY = 64
 """Bytes of the longest batch key."""
+Digest = hashlib.blake2b
 _PLAIN = re.compile(rf"[A-Za-z0-9._+@-]{{1,{LONGEST_KEY}}}")
 _HASHED = re.compile(r"[#&][0-9a-f]{32}")
 
@@ -62,4 +63,9 @@ def dedupe_key(batch_key: str, *scope: str) -> bytes:
 
 def digest_id(text: str) -> bytes:
     """Return the 16 bytes that stand for an id and its scope, as one text."""
-    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    return begin_digest(text).digest()
+
+
+def begin_digest(text: str) -> Digest:
+    """Return the digest of such a text, to which more may be added."""
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16)
