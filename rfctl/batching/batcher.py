@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from json.encoder import encode_basestring_ascii
 
 from rfctl.batching.policy import Policy
@@ -15,10 +16,16 @@ from rfctl.model.closed_sets import DueEnd
 from rfctl.model.company import format_company
 from rfctl.model.message import Message
 from rfctl.model.stored import Added, HandedOver
-from rfctl.store import Addition, Store, batch_key_of, dedupe_key, digest_id
-from rfctl.store.batch_keys import is_plain
+from rfctl.store import Addition, Store, Terms, batch_key_of, dedupe_key
+from rfctl.store.batch_keys import Digest, begin_digest, is_plain
 
 _quote = encode_basestring_ascii
+
+
+@lru_cache(1024)
+def _begin_digest(scope: tuple[str, ...]) -> Digest:
+    """Begin the digest of an id in this scope, which has one name more: nearly always that is a person's phone."""
+    return begin_digest("[" + "".join([f"{_quote(name)}, " for name in scope]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +40,8 @@ class BatchingRules:
     split_by: frozenset[str] = frozenset()
     dedupe_s: int = 86_400
     source_dedupe_s: Mapping[str, int] = field(default_factory=dict)
+    _usual: dict[str, Terms] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """What is decided about each message of a source, as long as there are no rules."""
 
     def build_batch_key(self, message: Message) -> str:
         """Return the key of the batch that a message belongs to."""
@@ -48,15 +57,12 @@ class BatchingRules:
 
         A message without a scope of its own has its source, account, chat and phone for one.
         """
-        # As JSON it has no NUL, so that no other scope and id run together to the same text. What json.dumps gives, for
-        # a tenth of its cost: ids that are remembered go by it.
-        if scope := message.id_scope:
-            named = ", ".join(map(_quote, scope))
-        else:
-            account, chat = message.account, message.chat
-            whose = f"{_quote(account)}, {_quote(chat)}" if account or chat else '"", ""'
-            named = f"{_quote(message.channel)}, {whose}, {_quote(message.phone)}"
-        return digest_id(f"[{named}]\0{message.id}")
+        # As JSON the scope has no NUL, so that no other scope and id run together to the same text. It is what json.dumps
+        # gives: ids that are remembered go by it.
+        scope = message.id_scope or (message.channel, message.account, message.chat, message.phone)
+        digest = _begin_digest(scope[:-1]).copy()
+        digest.update(f"{_quote(scope[-1])}]\0{message.id}".encode("utf-8", "surrogatepass"))
+        return digest.digest()
 
     def build_older_dedupe_key(self, message: Message) -> bytes:
         """Return the 16 bytes by which layout 1 remembered a message's id.
@@ -74,12 +80,10 @@ class BatchingRules:
     def build_additions(self, messages: Sequence[Message], *, with_older_key: bool = False) -> list[Addition]:
         """Return the messages with every decision about them; the older keys are asked for in data of layout 1."""
         # Every message passes here: what is the same for all is looked up once.
-        policy, seconds, dedupe_s = self.policy, self.source_dedupe_s, self.dedupe_s
-        general, decide = policy.general, policy.decide if policy.rules else None
+        usual = self._usual
         is_split, build_dedupe_key = bool(self.split_by), self.build_dedupe_key
         additions: list[Addition] = []
         for message in messages:
-            decision = general if decide is None else decide(message)
             phone = message.phone
             is_key = not (is_split or message.chat) and is_plain(phone)
             additions.append(
@@ -87,15 +91,25 @@ class BatchingRules:
                     message,
                     phone if is_key else self.build_batch_key(message),
                     build_dedupe_key(message),
-                    seconds.get(message.channel, dedupe_s) if seconds else dedupe_s,
-                    decision.quiet_ms,
-                    decision.max_size,
-                    decision.max_wait_ms,
-                    decision.action,
+                    usual.get(message.channel) or self._build_terms(message),
                     self.build_older_dedupe_key(message) if with_older_key else b"",
                 )
             )
         return additions
+
+    def _build_terms(self, message: Message) -> Terms:
+        """Decide about a message. Without rules the same is decided about all messages of a source: that is kept."""
+        decision, channel = self.policy.decide(message), message.channel
+        terms = Terms(
+            self.source_dedupe_s.get(channel, self.dedupe_s),
+            decision.quiet_ms,
+            decision.max_size,
+            decision.max_wait_ms,
+            decision.action,
+        )
+        if not self.policy.rules:
+            self._usual[channel] = terms
+        return terms
 
 
 class Batcher:

@@ -115,8 +115,8 @@ class GroupCommit:
 
     async def wait_until_idle(self) -> None:
         """Wait until no call is on its way."""
-        while self._senders:
-            await asyncio.wait(self._senders)
+        while senders := [sender for sender in self._senders if not sender.done()]:
+            await asyncio.wait(senders)
 
     async def close(self) -> None:
         """Answer every request: those that Redis has not confirmed get an error, and so do all later ones.
@@ -137,9 +137,7 @@ class GroupCommit:
         """Make a call in the next turn of the loop, unless enough are on their way. What comes until then goes with it."""
         if self._queue and not self._is_beginning and len(self._senders) < self._bounds.calls:
             self._is_beginning = True
-            sender = asyncio.get_running_loop().create_task(self._send_all())
-            self._senders.add(sender)
-            sender.add_done_callback(self._senders.discard)
+            self._senders.add(asyncio.get_running_loop().create_task(self._send_all()))
 
     async def _send_all(self) -> None:
         """Make one call after another, as long as a request may go."""
@@ -163,7 +161,7 @@ class GroupCommit:
                 finally:
                     queue.finish(requests)
         finally:
-            # Now: a request that comes before the loop has noticed that this task is done begins a call of its own.
+            # Here, and not when the task is done: a request that comes before that begins a call of its own.
             if (this := asyncio.current_task()) is not None:
                 self._senders.discard(this)
 

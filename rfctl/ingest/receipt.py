@@ -28,8 +28,19 @@ class _Receipt(msgspec.Struct, rename="camel"):
 
 def render_receipt(results: Sequence[Added]) -> bytes:
     """Return the receipt, JSON, for what became of each message; of a phone's batch the last result counts."""
+    if len(results) == 1:  # nearly all have one
+        [result] = results
+        start = _ONE_ADDED if result.added else _ONE_DUPLICATE
+        return start + _encode(_Batch(result.phone, result.size, result.due_in_ms)) + _END
     added, last = 0, {}
     for result in results:
         added += result.added
         last[result.phone] = _Batch(result.phone, result.size, result.due_in_ms)
     return _encode(_Receipt(True, added, len(results) - added, [*last.values()]))
+
+
+_END = b"]}"
+_ONE_ADDED, _ONE_DUPLICATE = (
+    _encode(_Receipt(True, added, 1 - added, [])).removesuffix(_END) for added in (1, 0)
+)
+"""What stands before the batch of a single message."""

@@ -168,7 +168,6 @@ class Receiver:
         for result in results:
             if result.rejected:
                 raise KeyTakenError(find_rejection(results))
-        for result in results:
             self._on_due(result.due_in_ms)
         if skipped:
             self._counters.add({f"skipped:{kind}": count for kind, count in skipped.items()})

@@ -106,13 +106,11 @@ class RequestQueue:
         if passed:
             requests.extendleft(reversed(passed))
         self.count -= size
-        for request in taken:  # not before: a call may have several messages of a phone
-            busy.update(request.phones)
+        # Not before: a call may have several messages of a phone.
+        busy.update(*[request.phones for request in taken])
         return taken
 
     def finish(self, taken: list[Request]) -> None:
         """Let the next messages of these phones go."""
-        forget = self._busy.difference_update
-        for request in taken:
-            forget(request.phones)
+        self._busy.difference_update(*[request.phones for request in taken])
         self._is_shut = False

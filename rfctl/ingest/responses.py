@@ -13,7 +13,7 @@ _encode = msgspec.json.Encoder().encode
 RETRY_AFTER_S = "5"
 RETRY: Mapping[str, str] = {"Retry-After": RETRY_AFTER_S}
 _LENGTH = b"content-length: %d\r\n"
-LENGTH_AND_TYPE = _LENGTH + b"content-type: application/json\r\n"
+_LENGTH_AND_TYPE = _LENGTH + b"content-type: application/json\r\n"
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
@@ -26,7 +26,7 @@ class Answer(msgspec.Struct, frozen=True):
 
     def render_fields(self) -> bytes:
         """Return the lines of the header, in the order in which they are sent."""
-        lines = (LENGTH_AND_TYPE if self.body else _LENGTH) % len(self.body)
+        lines = (_LENGTH_AND_TYPE if self.body else _LENGTH) % len(self.body)
         if self.headers:
             more = (f"{name.lower()}: {value}\r\n".encode("latin-1") for name, value in self.headers.items())
             lines = b"".join(more) + lines

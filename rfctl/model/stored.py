@@ -18,7 +18,6 @@ the scripts safe, whatever a stranger typed.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import msgspec
 
@@ -34,13 +33,22 @@ def encode_item(message: Message, *, with_phone: bool) -> bytes:
 
     `with_phone` keeps the phone inside, for keys that only hold its hash.
     """
-    # One format, and nothing done for fields that are empty: every message passes here.
-    whose = _encode_whose(message) if message.platform or message.account or message.chat else b""
-    what = _encode_what(message) if message.media or message.refers else b""
+    # One format, and no call for what is empty: every message passes here.
+    whose = what = b""
+    if message.platform:
+        whose = b',"platform":' + _encode(message.platform)
+    if message.account:
+        whose += b',"account":' + _encode(message.account)
+    if message.chat:
+        whose += b',"chat":' + _encode(message.chat)
     if message.simulated:
         whose += b',"simulated":true'
+    if message.media:
+        what = b',"media":' + _encode(message.media)
+    if message.refers:
+        what += b',"refers":' + _encode(message.refers)
     if with_phone and message.phone:
-        what += _field(b"phone", message.phone)
+        what += b',"phone":' + _encode(message.phone)
     return b'{"message":%b,"companyId":%b,"channel":%b%b,"messageId":%b,"type":%b%b,"metadata":%b' % (
         _encode(message.text),
         encode_company(message.company),
@@ -51,20 +59,6 @@ def encode_item(message: Message, *, with_phone: bool) -> bytes:
         what,
         message.metadata,
     )
-
-
-def _encode_whose(message: Message) -> bytes:
-    fields = (b"platform", message.platform), (b"account", message.account), (b"chat", message.chat)
-    return b"".join([_field(name, value) for name, value in fields if value])
-
-
-def _encode_what(message: Message) -> bytes:
-    media = _field(b"media", message.media) if message.media else b""
-    return media + (_field(b"refers", message.refers) if message.refers else b"")
-
-
-def _field(name: bytes, value: Any) -> bytes:
-    return b',"%b":%b' % (name, _encode(value))
 
 
 class StoredMessage(msgspec.Struct, frozen=True, kw_only=True, rename={"text": "message"}):

@@ -1,9 +1,10 @@
 """Everything that speaks to Redis, behind one door: `Store`. redis-py is imported when the first store is opened."""
 
+from rfctl.store.additions import Addition, Terms
 from rfctl.store.address import RedisAddress
 from rfctl.store.aside import AsideBatch, AsideBatches
 from rfctl.store.batch_keys import batch_key_of, dedupe_key, digest_id, is_hashed
-from rfctl.store.batches import Addition, BatchOptions
+from rfctl.store.batches import BatchOptions
 from rfctl.store.daemons import DaemonRecord, Daemons, RecentRequests
 from rfctl.store.dead_letters import Attempt, DeadLetter
 from rfctl.store.deliveries import DeliveryQueue, SinkPausedError, group_name
@@ -55,6 +56,7 @@ __all__ = [
     "Store",
     "StreamEntry",
     "SweepReport",
+    "Terms",
     "UndeliveredMessage",
     "UnreadMessage",
     "Whereabouts",

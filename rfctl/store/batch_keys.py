@@ -12,14 +12,19 @@ import hashlib
 import json
 import re
 
-_PLAIN = re.compile(r"[A-Za-z0-9._+@-]{1,64}")
+LONGEST_KEY = 64
+"""Bytes of the longest batch key."""
+Digest = hashlib.blake2b
+_PLAIN = re.compile(rf"[A-Za-z0-9._+@-]{{1,{LONGEST_KEY}}}")
 _HASHED = re.compile(r"[#&][0-9a-f]{32}")
 
 
 def is_plain(phone: str) -> bool:
     """Say whether a phone stands in its keys as it is."""
     # The first half says the same of letters and digits alone, for less: most phones are such.
-    return (phone.isalnum() and phone.isascii() and len(phone) <= 64) or _PLAIN.fullmatch(phone) is not None
+    return (phone.isalnum() and phone.isascii() and len(phone) <= LONGEST_KEY) or _PLAIN.fullmatch(
+        phone
+    ) is not None
 
 
 def batch_key_of(phone: str, *, chat: str = "", account: str = "", company: str = "") -> str:
@@ -58,4 +63,9 @@ def dedupe_key(batch_key: str, *scope: str) -> bytes:
 
 def digest_id(text: str) -> bytes:
     """Return the 16 bytes that stand for an id and its scope, as one text."""
-    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    return begin_digest(text).digest()
+
+
+def begin_digest(text: str) -> Digest:
+    """Return the digest of such a text, to which more may be added."""
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16)

@@ -6,33 +6,24 @@ and names their answers. It decides nothing: how long to wait comes with each me
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
-from rfctl.model.closed_sets import Action, DrainReason, DueEnd, Order
-from rfctl.model.message import Message
-from rfctl.model.stored import Added, Batch, HandedOver, decode_item, encode_item, sum_answers
+from rfctl.model.closed_sets import DrainReason, DueEnd, Order
+from rfctl.model.stored import Added, Batch, HandedOver, decode_item, sum_answers
 from rfctl.store import replies
+from rfctl.store.additions import Addition, AddSpeller, read_added, split_calls
 from rfctl.store.batch_heads import BatchHead, read_heads
-from rfctl.store.batch_keys import batch_key_of, is_hashed
+from rfctl.store.batch_keys import batch_key_of
 from rfctl.store.keys import Keyspace, ShardKeys
 from rfctl.store.phone_index import phone_range, split_phone_entry
 
 if TYPE_CHECKING:
     from rfctl.store.connection import Connection
 
-MOST_MESSAGES, MOST_BYTES = 64, 262_144
-"""What one call stores at most, or a single larger message: Redis serves nobody else meanwhile."""
 _HANDED_A_CALL = 16
 """How many batches one call hands over at most: of three messages each, they hold Redis for a millisecond."""
-_REJECTED = {
-    -1: "its key in Redis holds another kind of value",
-    -2: "the batch before it cannot be handed over, and must not be mixed with it",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,34 +35,6 @@ class BatchOptions:
     overdue_ms: int = 10_000
 
 
-_unpack_id = struct.Struct(">qI4x").unpack
-"""Reads 16 bytes as a signed number of 8 and another of 4, without a call for each: every message passes here."""
-
-
-class Addition(msgspec.Struct, frozen=True, gc=False):
-    """One message with the decisions about it.
-
-    `batch_key` names its batch. Its id is remembered by `dedupe_key` (16 bytes) for `dedupe_s` seconds. `action` is
-    what becomes of the batch at once ("" lets it wait). `older_key` is the id's key in the sets of layout 1, b"" for none.
-    """
-
-    message: Message
-    batch_key: str
-    dedupe_key: bytes
-    dedupe_s: int
-    quiet_ms: int
-    max_size: int
-    max_wait_ms: int
-    action: Action = ""
-    older_key: bytes = b""
-
-    def encode_own(self) -> bytes:
-        """Return what the script `add` is told of this message alone: decisions, older key and phone."""
-        numbers = f"{self.dedupe_s} {self.quiet_ms} {self.max_size} {self.max_wait_ms}"
-        head = f"{numbers} {self.action} {len(self.older_key)} ".encode()
-        return head + self.older_key + self.message.phone.encode(errors="surrogatepass")
-
-
 class Batches:
     """The pending batches of one Redis."""
 
@@ -81,10 +44,13 @@ class Batches:
         self._shards = keyspace.all()
         self._options = options
         self._channel = keyspace.common.events_channel(connection.db)
+        self._spellers: dict[int, AddSpeller] = {}
+        """What spells the calls of `add`, by the number of the shard, made when it is first needed."""
 
     def reconfigure(self, options: BatchOptions) -> None:
         """Use other options from now on."""
         self._options = options
+        self._spellers.clear()
 
     def _keys_of(self, shard: ShardKeys, batch_key: str) -> list[str]:
         return [*shard.of_batches, shard.batch_prefix + batch_key, shard.last_prefix + batch_key]
@@ -105,7 +71,7 @@ class Batches:
         messages again, by their ids.
         """
         if len(self._shards) == 1:  # no coroutine more than that one: every message passes here
-            return self._add(self._shards[0], additions)
+            return self._add(0, additions)
         return self._add_to_shards(additions)
 
     async def _add_to_shards(self, additions: Sequence[Addition]) -> list[Added]:
@@ -114,58 +80,23 @@ class Batches:
             by_shard.setdefault(self._keyspace.index_of(addition.batch_key), []).append(place)
         results: dict[int, Added] = {}
         for number, places in by_shard.items():
-            answers = await self._add(self._shards[number], [additions[place] for place in places])
+            answers = await self._add(number, [additions[place] for place in places])
             results.update(zip(places, answers, strict=True))
         return [results[place] for place in range(len(additions))]
 
-    async def _add(self, shard: ShardKeys, additions: Sequence[Addition]) -> list[Added]:
+    async def _add(self, number: int, additions: Sequence[Addition]) -> list[Added]:
         """Store the messages of one shard, in short calls: a request may have thousands, and others wait meanwhile."""
-        pages = _split(additions)
+        run, shard = self._connection.run, self._shards[number]
+        speller = self._spellers.get(number)
+        if speller is None:
+            speller = self._spellers[number] = AddSpeller(shard, self._args(shard))
+        pages = split_calls(additions)
         if len(pages) == 1:
-            keys, args = self._spell_add(shard, additions)
-            return _read_added(additions, await self._connection.run("add", shard, keys, args))
+            return read_added(additions, await run("add", shard, *speller.spell(additions)))
         results: list[Added] = []
         for page in pages:
-            keys, args = self._spell_add(shard, page)
-            results += _read_added(page, await self._connection.run("add", shard, keys, args))
+            results += read_added(page, await run("add", shard, *speller.spell(page)))
         return results
-
-    def _spell_add(
-        self, shard: ShardKeys, additions: Sequence[Addition]
-    ) -> tuple[list[str], list[bytes | str | int]]:
-        """Return the keys and the arguments by which the script `add` stores messages."""
-        # Every message passes here: nothing is called that most do not need.
-        first = additions[0]
-        dedupe_s, quiet_ms = first.dedupe_s, first.quiet_ms
-        max_size, max_wait_ms = first.max_size, first.max_wait_ms
-        batch_prefix, last_prefix = shard.batch_prefix, shard.last_prefix
-        args = [*self._args(shard), dedupe_s, quiet_ms, max_size, max_wait_ms]
-        keys = [*shard.of_batches, shard.ids]
-        named: set[str] = set()
-        for addition in additions:
-            batch_key, message = addition.batch_key, addition.message
-            if batch_key not in named:
-                named.add(batch_key)
-                keys += (batch_prefix + batch_key, last_prefix + batch_key)
-            is_apart = batch_key != message.phone and is_hashed(batch_key)
-            is_usual = (
-                not (is_apart or addition.action or addition.older_key)
-                and addition.quiet_ms == quiet_ms
-                and addition.dedupe_s == dedupe_s
-                and addition.max_size == max_size
-                and addition.max_wait_ms == max_wait_ms
-            )
-            mark, place = _unpack_id(addition.dedupe_key)
-            sent_ms = message.sent_ms
-            args += (
-                batch_key,
-                mark,
-                place >> 8,
-                encode_item(message, with_phone=is_apart)
-                + (b',"timestamp":' if sent_ms is None else b',"timestamp":%d' % sent_ms),
-                b"" if is_usual else addition.encode_own(),
-            )
-        return keys, args
 
     @property
     def shard_count(self) -> int:
@@ -253,31 +184,3 @@ class Batches:
         entries = await self._connection.call("ZRANGEBYLEX", shard.phones, *phone_range(phone))
         pairs = [split_phone_entry(entry) for entry in replies.texts(entries)]
         return [batch_key for owner, batch_key in pairs if owner == phone]
-
-
-def _split(additions: Sequence[Addition]) -> list[list[Addition]]:
-    """Return the messages in their order, as many in a list as one call stores."""
-    pages: list[list[Addition]] = [[]]
-    page, size = pages[0], 0
-    for addition in additions:
-        message = addition.message
-        length = len(message.text) + len(message.metadata)
-        size += length
-        if page and (size > MOST_BYTES or len(page) == MOST_MESSAGES):
-            pages.append(page := [])
-            size = length
-        page.append(addition)
-    return pages if page else []
-
-
-def _read_added(additions: Sequence[Addition], reply: object) -> list[Added]:
-    """Return what became of each message, by the answer of the script `add`: two numbers for each."""
-    flat = replies.integers(reply)
-    results: list[Added] = []
-    for addition, size, due_in_ms in zip(additions, flat[::2], flat[1::2], strict=True):
-        if size > 0 <= due_in_ms:
-            results.append(Added(addition.message.phone, True, size, due_in_ms))
-        else:
-            why = _REJECTED.get(due_in_ms, "")
-            results.append(Added(addition.message.phone, size > 0, abs(size), max(0, due_in_ms), why))
-    return results

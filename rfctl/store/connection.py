@@ -8,24 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
 
 from redis import exceptions as rx
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.connection import AbstractConnection
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
+from redis.asyncio import Redis
 
 from rfctl import errors
 from rfctl.store import replies
 from rfctl.store.address import RedisAddress
 from rfctl.store.clock import CLOCK_STEP, Clock, ServerClock
 from rfctl.store.keys import ShardKeys
+from rfctl.store.packed import Packed, count_words, unpack
 from rfctl.store.pipe import PIPED_VERBS, Pipe, send_together
-from rfctl.store.redis_url import FORM, TlsFileError, check_tls_files, parse_redis_url
+from rfctl.store.pool import make_pool
 from rfctl.store.reply_errors import as_redis_error, explain_failure, is_not_the_master
 from rfctl.store.scripts import Script, ScriptLibrary, list_verbs
 from rfctl.store.server_info import (
@@ -38,26 +35,13 @@ from rfctl.store.server_info import (
 )
 
 Command = Sequence[bytes | str | int | float]
+Keys = Sequence[str | Packed]
+Arguments = Sequence[bytes | str | int | Packed]
 Execute = Callable[..., Awaitable[Any]]
 """Sends one command, whose parts are the arguments, and returns its answer."""
 _FAILURES = (rx.RedisError, OSError, TimeoutError, RuntimeError)
-_ANONYMOUS: dict[str, Any] = (
-    {"driver_info": None}
-    if "driver_info" in inspect.signature(AbstractConnection.__init__).parameters
-    else {"lib_name": None, "lib_version": None}
-)
-"""Lets redis-py send no CLIENT SETINFO: a user with few rights may not, and each socket would ask twice."""
 _SETTLED_AT_MOST = 3
 """A call that is late again and again goes without bounds at last."""
-
-
-def _wrong_url(address: RedisAddress, problem: ValueError) -> errors.SettingsError:
-    if isinstance(problem, TlsFileError):
-        setting, set_by = address.tls_origins.get(problem.option, ("redis.url", address.set_by))
-        step = "name another file, or let this user read it"
-        return errors.wrong_settings([f"{setting}: {problem} (set by {set_by})"], [set_by], next=step)
-    lines = [f"redis.url: {problem} (set by {address.set_by})"]
-    return errors.wrong_settings(lines, [address.set_by], next=FORM)
 
 
 def _obey_cancellation() -> None:
@@ -97,22 +81,7 @@ class Connection:
         cls, address: RedisAddress, *, max_connections: int = 8, clock: Clock | None = None
     ) -> Connection:
         """Return a connection; nothing is sent before the first call. Raises SettingsError for a URL that cannot be."""
-        try:
-            url = parse_redis_url(address.url)
-            if url.is_tls:
-                check_tls_files(url)
-        except ValueError as problem:
-            raise _wrong_url(address, problem) from None
-        pool = BlockingConnectionPool.from_url(
-            url.url,
-            max_connections=max_connections,
-            timeout=address.timeout_ms / 1000,
-            socket_connect_timeout=address.connect_timeout_ms / 1000,
-            socket_timeout=address.timeout_ms / 1000,
-            retry=Retry(NoBackoff(), 0),
-            protocol=2,
-            **_ANONYMOUS,
-        )
+        pool = make_pool(address, max_connections)
         pipe = Pipe(pool.make_connection, address.timeout_ms / 1000)
         return cls(Redis(connection_pool=pool), address, pipe=pipe, clock=clock)
 
@@ -158,9 +127,7 @@ class Connection:
         async with self._naming_failures():
             return await send_together(commands, self._client, pipe)
 
-    async def run(
-        self, verb: str, shard: ShardKeys, keys: Sequence[str], args: Sequence[bytes | str | int]
-    ) -> Any:
+    async def run(self, verb: str, shard: ShardKeys, keys: Keys, args: Arguments) -> Any:
         """Run a script by its hash, by the clock of a shard.
 
         It is loaded again where the server lost it (restart, SCRIPT FLUSH), and run again after the clock was settled.
@@ -194,16 +161,18 @@ class Connection:
             async with self._naming_failures():
                 await self._load(verb, self._execute)
 
-    async def _run(self, verb: str, keys: Sequence[str], args: Sequence[bytes | str | int]) -> Any:
+    async def _run(self, verb: str, keys: Keys, args: Arguments) -> Any:
         # Every message passes here: a context manager, or a coroutine more, would cost more than the call.
         pipe = self._pipe if verb in PIPED_VERBS else None
         execute: Execute = self._execute if pipe is None else pipe.execute
+        count = count_words(keys)
+        words = (*keys, *args) if pipe is not None else unpack((*keys, *args))
         try:
             try:
-                answer = await execute("EVALSHA", self._script(verb).sha, len(keys), *keys, *args)
+                answer = await execute("EVALSHA", self._script(verb).sha, count, *words)
             except rx.NoScriptError:
                 script = await self._load(verb, execute)  # the same way, so that calls keep their order
-                answer = await execute("EVALSHA", script.sha, len(keys), *keys, *args)
+                answer = await execute("EVALSHA", script.sha, count, *words)
         except _FAILURES as problem:
             raise await self._name_failure(problem) from problem
         if pipe is None:  # our own socket swallows no cancellation

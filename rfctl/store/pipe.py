@@ -15,11 +15,12 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from hiredis import Reader, pack_command
+import hiredis
 from redis import exceptions as rx
 from redis.asyncio import Redis
 from redis.asyncio.connection import AbstractConnection, DefaultParser
 
+from rfctl.store.packed import Packed, Word, pack_command
 from rfctl.store.reply_errors import CLOSED_BY_SERVER
 
 PIPED_VERBS = frozenset(
@@ -62,10 +63,11 @@ class Pipe:
         """Whether a call needs no new socket."""
         return self._line is not None and self._line.is_open
 
-    def execute(self, *command: bytes | str | float) -> Answer:
+    def execute(self, *command: Word | Packed) -> Answer:
         """Send one command. Its answer is as RESP2 has it, or an error of redis-py or the socket."""
         answer: Answer = asyncio.get_running_loop().create_future()
-        packed = pack_command(command)  # type: ignore[arg-type]  # its stub wants a tuple of one
+        pack: Callable[[Any], bytes] = pack_command if Packed in map(type, command) else hiredis.pack_command
+        packed = pack(command)
         if self._line is not None and self._line.is_open:
             self._line.send(packed, answer)
         else:
@@ -114,9 +116,7 @@ class Pipe:
             await line.close()
 
 
-async def send_together(
-    commands: Sequence[Sequence[bytes | str | float]], client: Redis, pipe: Pipe | None
-) -> list[Any]:
+async def send_together(commands: Sequence[Sequence[Word]], client: Redis, pipe: Pipe | None) -> list[Any]:
     """Send commands one behind the other, over the pipe or in one write over a socket of the client's pool.
 
     Returns the answers in their order. Raises the first of them that is an error, and what redis-py raises.
@@ -164,7 +164,7 @@ class _Line(asyncio.Protocol):
         self._writer = writer  # it closes the socket when nobody has it
         self._transport = writer.transport
         self._timeout_s = timeout_s
-        self._reader = Reader(
+        self._reader = hiredis.Reader(
             protocolError=rx.InvalidResponse,
             replyError=DefaultParser.parse_error,
             notEnoughData=_INCOMPLETE,

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeVar
 
 from rfctl.errors import RedisCannotNowError, RedisUnreachableError, RfctlError
 from rfctl.store.address import RedisAddress
-from rfctl.store.connection import Command, Connection
+from rfctl.store.connection import Arguments, Command, Connection, Keys
 from rfctl.store.keys import ShardKeys
 
 Mode = Literal["before", "after", "refused", "late"]
@@ -82,9 +82,7 @@ class FailingConnection(Connection):
         names = "+".join(map(_name, commands))
         return await self.plan.call(self.part, names, lambda: send(commands, short=short))
 
-    async def run(
-        self, verb: str, shard: ShardKeys, keys: Sequence[str], args: Sequence[bytes | str | int]
-    ) -> Any:
+    async def run(self, verb: str, shard: ShardKeys, keys: Keys, args: Arguments) -> Any:
         """Run a script."""
         send = super().run
         return await self.plan.call(self.part, verb, lambda: send(verb, shard, keys, args))

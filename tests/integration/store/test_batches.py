@@ -13,6 +13,7 @@ from rfctl.batching.policy import Rule
 from rfctl.errors import RedisCannotNowError, RedisUnreachableError
 from rfctl.model.closed_sets import DueEnd
 from rfctl.model.message import Media, Message
+from rfctl.store import BatchOptions
 from rfctl.store.address import RedisAddress
 from rfctl.store.batch_keys import batch_key_of
 from rfctl.store.connection import Connection
@@ -209,6 +210,16 @@ async def test_due_time_is_clamped_after_the_clock_jumped_back(
     assert (done.clamped, done.batches) == (1, 0)
     await clock.advance(20)
     assert (await batches.hand_over()).batches == 1
+
+
+async def test_batch_that_fills_up_is_joined_by_the_options_of_now(
+    connection: Connection, shards: int
+) -> None:
+    batches = make_rig(connection, shards, max_size=2)
+    await batches.add([message("a"), message("b")])
+    batches.batches.reconfigure(BatchOptions(" | "))
+    await batches.add([message("c"), message("d")])
+    assert [merged.text for merged in await batches.collect()] == ["a b", "c | d"]
 
 
 async def test_order_sent_goes_by_the_senders_clock(connection: Connection) -> None:

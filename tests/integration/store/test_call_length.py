@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -11,8 +10,9 @@ from rfctl.model.message import Message
 from rfctl.observe.snapshot import take_snapshot
 from rfctl.store import ConfiguredSink, replies
 from rfctl.store.address import RedisAddress
-from rfctl.store.connection import Connection
+from rfctl.store.connection import Arguments, Connection, Keys
 from rfctl.store.keys import ShardKeys
+from rfctl.store.packed import unpack
 from tests.support.batching import make_rig
 from tests.support.clock import VirtualClock
 from tests.support.servers import RedisServer
@@ -25,12 +25,11 @@ class MeasuringConnection(Connection):
 
     calls_of_add: list[tuple[int, int]]
 
-    async def run(
-        self, verb: str, shard: ShardKeys, keys: Sequence[str], args: Sequence[bytes | str | int]
-    ) -> Any:
+    async def run(self, verb: str, shard: ShardKeys, keys: Keys, args: Arguments) -> Any:
         if verb == "add":
-            size = sum(len(arg) for arg in args if isinstance(arg, bytes))
-            self.calls_of_add.append(((len(args) - 8) // 5, size))
+            words = unpack(args)
+            size = sum(len(word) for word in words if isinstance(word, bytes))
+            self.calls_of_add.append(((len(words) - 8) // 5, size))
         return await super().run(verb, shard, keys, args)
 
 

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from rfctl.model.message import Message
-from rfctl.store import Addition, Keyspace, batch_key_of, dedupe_key, replies
+from rfctl.store import Addition, Keyspace, Terms, batch_key_of, dedupe_key, replies
 from rfctl.store.connection import Connection
 from tests.support.batching import Rig, make_rig
 from tests.support.clock import VirtualClock
@@ -181,12 +181,12 @@ async def test_ids_of_layout_1_are_asked_while_they_exist(
     rig = make_rig(timed, dedupe_s=WINDOW_S)
     now = await timed.now_ms(SHARD) // WINDOW_MS * WINDOW_MS
     await clock.set(now)
-    older = b"0123456789abcdef"
+    older, terms = b"0123456789abcdef", Terms(WINDOW_S, 5000, 10, 60_000)
     await timed.call("SADD", f"{SHARD.seen_prefix}{WINDOW_S}:{now // WINDOW_MS - buckets_ago}", older)
 
     def addition(number: int) -> Addition:
         key = dedupe_key("7", str(number))
-        return Addition(message(number), batch_key_of("7"), key, WINDOW_S, 5000, 10, 60_000, older_key=older)
+        return Addition(message(number), batch_key_of("7"), key, terms, older)
 
     [added] = await rig.batches.add([addition(1)])
     assert added.added, "nobody has said that this Redis had layout 1"

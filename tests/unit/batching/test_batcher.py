@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rfctl.batching import BatchingRules, Policy, Timers
+from rfctl.batching.policy import Rule
 from rfctl.model.message import Message
-from rfctl.store import dedupe_key
+from rfctl.store import Terms, dedupe_key
 
 RULES = BatchingRules(Policy(Timers(5000, 10, 60_000), []))
 texts = st.text(st.characters(), max_size=8)
@@ -22,3 +23,22 @@ def test_id_is_remembered_by_its_scope_as_json(phone: str, message_id: str, scop
     )
     named = scope or ("generic", "a", "ж", phone)
     assert RULES.build_dedupe_key(message) == dedupe_key(json.dumps(named), message_id)
+
+
+def message(text: str, channel: str = "generic") -> Message:
+    return Message(phone="7", text=text, id="1", channel=channel)
+
+
+def test_rule_decides_about_each_message_alone() -> None:
+    stop = Rule("stop", words=frozenset({"stop"}), quiet_ms=1, action="send_alone")
+    rules = BatchingRules(Policy(Timers(5000, 10, 60_000), [stop]), dedupe_s=60)
+    usual, of_the_rule = Terms(60, 5000, 10, 60_000), Terms(60, 1, 10, 60_000, "send_alone")
+    additions = rules.build_additions([message(text) for text in ("a", "stop", "b", "stop")])
+    assert [addition.terms for addition in additions] == [usual, of_the_rule, usual, of_the_rule]
+
+
+def test_ids_of_a_source_are_remembered_for_its_own_time() -> None:
+    rules = BatchingRules(Policy(Timers(5000, 10, 60_000)), dedupe_s=60, source_dedupe_s={"telegram": 9})
+    for _ in range(2):
+        additions = rules.build_additions([message("a"), message("a", "telegram"), message("a", "other")])
+        assert [addition.terms.dedupe_s for addition in additions] == [60, 9, 60]

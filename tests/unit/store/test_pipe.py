@@ -12,8 +12,8 @@ import pytest
 from redis import exceptions as rx
 from redis.asyncio import Connection
 
-from rfctl.store.connection import _ANONYMOUS
 from rfctl.store.pipe import Pipe
+from rfctl.store.pool import ANONYMOUS
 from tests.support.scripted_redis import Respond, ScriptedRedis, bulk
 from tests.support.waiting import PATIENCE_S, until
 
@@ -31,7 +31,7 @@ async def piping(
     respond: Respond, timeout_s: float = PATIENCE_S
 ) -> AsyncIterator[tuple[Pipe, ScriptedRedis]]:
     async with ScriptedRedis(respond) as server:
-        pipe = Pipe(lambda: Connection(port=server.port, protocol=2, **_ANONYMOUS), timeout_s)
+        pipe = Pipe(lambda: Connection(port=server.port, protocol=2, **ANONYMOUS), timeout_s)
         try:
             yield pipe, server
         finally:
@@ -207,7 +207,7 @@ async def test_calls_that_wait_for_a_socket_share_one_attempt() -> None:
             await asyncio.sleep(0)
             raise rx.ConnectionError("refused")
 
-    pipe = Pipe(lambda: Refusing(protocol=2, **_ANONYMOUS), PATIENCE_S)
+    pipe = Pipe(lambda: Refusing(protocol=2, **ANONYMOUS), PATIENCE_S)
     assert await fail(*(pipe.execute("GET", "a") for _ in range(20))) == [rx.ConnectionError] * 20
     assert Refusing.attempts == 1
     assert await fail(pipe.execute("GET", "a")) == [rx.ConnectionError]
@@ -231,7 +231,7 @@ async def test_server_that_has_too_many_clients_says_so_to_every_call() -> None:
 
     server = await asyncio.start_server(refuse, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    pipe = Pipe(lambda: Connection(port=port, protocol=2, **_ANONYMOUS), PATIENCE_S)
+    pipe = Pipe(lambda: Connection(port=port, protocol=2, **ANONYMOUS), PATIENCE_S)
     with pytest.raises(rx.ConnectionError, match="max number of clients reached"):
         await pipe.execute("GET", "a")
     await pipe.close()
