@@ -51,12 +51,13 @@ class BatchingRules:
         # As JSON it has no NUL, so that no other scope and id run together to the same text. What json.dumps gives, for
         # a tenth of its cost: ids that are remembered go by it.
         if scope := message.id_scope:
-            named = ", ".join(map(_quote, scope))
+            named, kind = ", ".join(map(_quote, scope)), scope[0]
         else:
             account, chat = message.account, message.chat
             whose = f"{_quote(account)}, {_quote(chat)}" if account or chat else '"", ""'
-            named = f"{_quote(message.channel)}, {whose}, {_quote(message.phone)}"
-        return digest_id(f"[{named}]\0{message.id}")
+            kind = message.channel
+            named = f"{_quote(kind)}, {whose}, {_quote(message.phone)}"
+        return digest_id(f"[{named}]\0{message.id}", kind)
 
     def build_older_dedupe_key(self, message: Message) -> bytes:
         """Return the 16 bytes by which layout 1 remembered a message's id.

@@ -11,6 +11,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from functools import lru_cache
+from zlib import crc32
 
 _PLAIN = re.compile(r"[A-Za-z0-9._+@-]{1,64}")
 _HASHED = re.compile(r"[#&][0-9a-f]{32}")
@@ -53,9 +55,21 @@ def dedupe_key(batch_key: str, *scope: str) -> bytes:
 
     In a wider scope, a tenant that counts its ids ("1", "2", …) would suppress the messages of another.
     """
-    return digest_id("\0".join((batch_key, *scope)))
-
-
-def digest_id(text: str) -> bytes:
-    """Return the 16 bytes that stand for an id and its scope, as one text."""
+    text = "\0".join((batch_key, *scope))
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def digest_id(text: str, kind: str) -> bytes:
+    """Return the 16 bytes that stand for an id and its scope, as one text.
+
+    `kind` is the first name in the scope, such as a provider's: a message asks only for ids of its own kind. It is in
+    the last of the 12 bytes that are used.
+    """
+    digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    return digest[:11] + _number_kind(kind) + digest[12:]
+
+
+@lru_cache(maxsize=256)
+def _number_kind(kind: str) -> bytes:
+    """Return the number of a kind, 0 to 28, as a byte. Each provider has one of its own. What is stored goes by it."""
+    return bytes([crc32(kind.encode("utf-8", "surrogatepass")) % 29])

@@ -51,8 +51,9 @@ _unpack_id = struct.Struct(">qI4x").unpack
 class Addition(msgspec.Struct, frozen=True, gc=False):
     """One message with the decisions about it.
 
-    `batch_key` names its batch. Its id is remembered by `dedupe_key` (16 bytes) for `dedupe_s` seconds. `action` is
-    what becomes of the batch at once ("" lets it wait). `older_key` is the id's key in the sets of layout 1, b"" for none.
+    `batch_key` names its batch. Its id is remembered by `dedupe_key` (16 bytes, of `digest_id`) for `dedupe_s` seconds.
+    `action` is what becomes of the batch at once ("" lets it wait). `older_key` is the id's key in the sets of layout 1,
+    b"" for none.
     """
 
     message: Message
@@ -160,7 +161,7 @@ class Batches:
             args += (
                 batch_key,
                 mark,
-                place >> 8,
+                place,
                 encode_item(message, with_phone=is_apart)
                 + (b',"timestamp":' if sent_ms is None else b',"timestamp":%d' % sent_ms),
                 b"" if is_usual else addition.encode_own(),
