@@ -4,7 +4,7 @@
 --        what Redis refused, or nil. A change is prepare(window, kind, is_full), before the first write of a message;
 --        begin_next(window, is_full); or finish(), at the end of a call: it frees a little, and keeps plans.
 -- Each segment is asked for each message: so the first ones are not tiny, and one behind a full one is much larger.
-local AIM, GROWTH, FREED_A_CALL, LEAST_PARTS, MOST_PARTS, ALL_KINDS = 100, 16, 8, 64, 4194304, 4294967295
+local AIM, GROWTH, FREED_A_CALL, LEAST_PARTS, MOST_PARTS, ALL_KINDS = 100, 32, 8, 256, 4194304, 4294967295
 local windows, kept_plans  -- of each window its segments, the newest first; the fields of plans
 
 local function parse_segments(window, text)
@@ -123,13 +123,13 @@ local function prepare(window, kind, is_full)
   end
 end
 
+-- Where little was sent, most parts were never there: one call passes over all of them.
 local function free_parts(segment)
-  local keys = {}
-  while segment.freed < segment.parts and #keys < FREED_A_CALL do
-    table.insert(keys, part_key(segment, segment.freed))
-    segment.freed = segment.freed + 1
+  local deleted, passed = 0, 0
+  while segment.freed < segment.parts and deleted < FREED_A_CALL and passed < LEAST_PARTS do
+    deleted = deleted + must(redis.pcall('DEL', part_key(segment, segment.freed)))
+    segment.freed, passed = segment.freed + 1, passed + 1
   end
-  if #keys > 0 then must(redis.pcall('DEL', unpack(keys))) end
   return segment.freed >= segment.parts
 end
 
