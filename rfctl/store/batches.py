@@ -25,7 +25,7 @@ from rfctl.store.phone_index import phone_range, split_phone_entry
 if TYPE_CHECKING:
     from rfctl.store.connection import Connection
 
-MOST_MESSAGES, MOST_BYTES = 64, 262_144
+MOST_MESSAGES, MOST_BYTES = 64, 131_072
 """What one call stores at most, or a single larger message: Redis serves nobody else meanwhile."""
 _HANDED_A_CALL = 16
 """How many batches one call hands over at most: of three messages each, they hold Redis for a millisecond."""
