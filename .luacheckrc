@@ -7,9 +7,7 @@ read_globals = { "KEYS", "ARGV", "redis", "cjson" }
 local clock = { "CLOCK", "STEP", "SEEN", "NOW", "WALL", "whole" }
 local rights = { "ASKS_RIGHTS", "refuse", "allow", "is_taken", "must", "take_fault" }
 local item = { "find", "match", "sub", "scan_item", "read_item", "head_of", "company_of" }
-local ids = {
-  "FULL", "IDS", "older_until", "has_dead", "asked", "newest", "flat",
-}
+local ids = { "FULL", "IDS", "plans", "newest" }
 local merging = { "define_merging" }
 local batch = {
   "DUE", "ASIDE", "BATCH", "LAST", "OVERDUE_MS", "FOLLOWED", "bytes_read", "count", "write_counts", "publish",
@@ -45,11 +43,13 @@ files["rfctl/store/lua/shared/ids.lua"] = { read_globals = clock, ignore = expor
 files["rfctl/store/lua/shared/merging.lua"] = { read_globals = join(clock, item), ignore = exported(merging) }
 files["rfctl/store/lua/shared/batch.lua"] = { read_globals = join(clock, rights, item, merging), ignore = exported(batch) }
 files["rfctl/store/lua/shared/id_changes.lua"] = {
-  globals = { "newest" }, read_globals = join(clock, rights, { "IDS", "flat" }), ignore = exported({ "change_ids" }),
+  globals = { "newest" }, read_globals = join(clock, rights, { "IDS", "plans" }),
+  ignore = exported({ "plan_ids", "change_ids" }),
 }
-files["rfctl/store/lua/shared/leaving.lua"] = { read_globals = join(rights, item, batch, { "change_ids" }) }
+files["rfctl/store/lua/shared/leaving.lua"] = { read_globals = join(rights, item, batch, { "plan_ids", "change_ids" }) }
 files["rfctl/store/lua/shared/delivery.lua"] = { read_globals = clock, ignore = exported(delivery) }
 files["rfctl/store/lua/batches"] = { read_globals = join(clock, rights, item, ids, batch, { "define_on_demand" }) }
+files["rfctl/store/lua/batches/add.lua"] = { globals = { "plans", "newest" } }
 files["rfctl/store/lua/deliveries"] = { read_globals = join(clock, delivery) }
 files["rfctl/store/lua/clock"] = {}
 files["rfctl/store/lua/layout"] = {}

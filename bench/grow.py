@@ -21,7 +21,6 @@ from bench.cpu import read_cpu_s, read_rss_mb
 from bench.errors import BenchError
 from bench.filling import (
     Desk,
-    add_probes,
     build_message,
     describe_lateness,
     open_desk,
@@ -36,7 +35,7 @@ from tests.support.servers import RedisServer
 
 SIZES = (10_000, 1_000_000)
 A_CALL, AT_ONCE, CONNECTIONS, COMMAND_RUNS = 50, 4, 64, 3
-A_DAY, SOON = Timers(86_400_000, 1_000, 86_400_000), Timers(100, 10, 60_000)
+A_DAY = Timers(86_400_000, 1_000, 86_400_000)
 FILL_BARE = """
 for i = ARGV[1], ARGV[1] + ARGV[2] - 1 do
   local phone = string.format('7%010d', i)
@@ -44,7 +43,7 @@ for i = ARGV[1], ARGV[1] + ARGV[2] - 1 do
   redis.call('ZADD', 'index', ARGV[5] + i, phone)
 end
 """
-FIRST_PROBE, PROBES, PATIENCE_S = 10**8, "791", 60
+PROBERS, PROBES_A_SECOND, SOON_MS, PATIENCE_S = 8, 200, 60_000, 60
 NOTE = (
     "Bytes are the growth of used_memory, and bare is a list and an entry of an index for each batch. A command's time is from "
     "its start to its end; --help shows what the start alone takes."
@@ -112,17 +111,31 @@ def time_commands(home: Path, url: str) -> dict[str, float]:
     return {name: statistics.median(times) for name, times in took.items()}
 
 
-async def measure_lateness(server: RedisServer, seconds: float) -> dict[str, float]:
-    """Return how late batches leave that become due now. Raises TimeoutError when they do not leave."""
-    async with open_desk(server, SOON) as desk, asyncio.timeout(seconds + PATIENCE_S):
-        start = await desk.store.output.last_id(desk.store.shards[0])
-        probes = await add_probes(desk, seconds, FIRST_PROBE)
-        late: list[int] = []
-        while len(late) < probes:
-            await asyncio.sleep(0.2)
-            merged = await read_merged(desk, start)
-            late = [batch.late_ms for batch in merged if batch.phone.startswith(PROBES)]
-    return describe_lateness(late)
+async def measure_lateness(desk: Desk, server: RedisServer, home: Path, seconds: float) -> dict[str, float]:
+    """Return how late batches leave that come through a daemon's door and become due now.
+
+    The daemon is another one, whose batches wait for a second. Raises TimeoutError when they do not leave.
+    """
+    [shard] = desk.store.shards
+    start = await desk.store.output.last_id(shard)
+    with serve_rfctl(home, server, RFCTL_BATCHING__QUIET_MS="1000") as live:
+        prefix, pause_ms = f"{time.time_ns():x}", 1000 * PROBERS / PROBES_A_SECOND
+        await asyncio.to_thread(
+            run_wrk,
+            live.url,
+            PROBERS,
+            seconds,
+            form="steady",
+            prefix=prefix,
+            phones=1,
+            delay_ms=round(pause_ms),
+        )
+        async with asyncio.timeout(PATIENCE_S):
+            now = await desk.connection.now_ms(shard)
+            while int(await desk.connection.call("ZCOUNT", shard.due, "-inf", now + SOON_MS)):
+                await asyncio.sleep(0.2)
+    merged = await read_merged(desk, start)
+    return describe_lateness([batch.late_ms for batch in merged if batch.reason == "quiet"])
 
 
 async def measure(
@@ -143,9 +156,10 @@ async def measure(
             run_wrk, live.url, CONNECTIONS, options.seconds, prefix=f"{time.time_ns():x}"
         )
         cpu, redis_cpu = (read_cpu_s([pid]) - cpu for pid, cpu in zip(pids, cpus, strict=True))
-        late = await measure_lateness(server, options.seconds)
         times = await asyncio.to_thread(time_commands, home, server.url)
         rss = read_rss_mb(live.pids[0])
+    async with open_desk(server, A_DAY) as desk:
+        late = await measure_lateness(desk, server, home, options.seconds)
     if load.wrong:
         results.problems.append(f"{load.wrong} of {load.requests} requests got no 2xx")
     results.add(

@@ -17,7 +17,7 @@ import time
 from bench.server_times import read_times, read_version, reset_times, start_server
 from rfctl import __version__
 from rfctl.model.message import Message
-from rfctl.store import Addition, BatchOptions, Keyspace, Terms, dedupe_key, replies
+from rfctl.store import Addition, BatchOptions, Keyspace, Terms, begin_digest, end_digest, replies
 from rfctl.store.address import RedisAddress
 from rfctl.store.batches import Batches
 from rfctl.store.connection import Connection
@@ -44,7 +44,7 @@ async def add_ids(batches: Batches, first: int, count: int, a_call: int = A_CALL
     for start in range(first, first + count, a_call):
         page = range(start, min(start + a_call, first + count))
         additions = [
-            Addition(message, "7", dedupe_key("7", "generic", str(number)), TERMS) for number in page
+            Addition(message, "7", end_digest(begin_digest(str(number)), "generic"), TERMS) for number in page
         ]
         added = await batches.add(additions)
         assert all(result.added for result in added), "an id was taken for another"

@@ -14,9 +14,10 @@ import sys
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from bench.filling import PATIENT_MS, fill
+from bench.filling import PATIENT_MS, build_message, fill
 from bench.server_times import read_times, read_version, reset_times, start_server
 from rfctl import __version__
+from rfctl.batching import Batcher, BatchingRules, Policy, Timers
 from rfctl.observe import findings
 from rfctl.observe.snapshot import take_snapshot
 from rfctl.store import BatchOptions, Keyspace, Store, replies
@@ -25,6 +26,7 @@ from rfctl.store.connection import Connection
 from rfctl.store.sweep import Sweep
 
 Scenario = Callable[[Store, Connection], Coroutine[Any, Any, str]]
+A_DAY, A_REQUEST = Timers(86_400_000, 1_000, 86_400_000), 100
 FILL_STREAM = """
 for i = 1, ARGV[1] do
   redis.call('XADD', 'rfctl:out', '*', 'phone', '79001234567', 'company', '', 'text', string.rep('x', 100), 'count', 2,
@@ -119,6 +121,20 @@ async def _hand_over(store: Store, connection: Connection) -> str:
     return f"{batches} batches"
 
 
+def add_messages(count: int, text_chars: int) -> Scenario:
+    """Return a scenario that stores so many messages of so many letters, as many at once as one request has."""
+
+    async def add(store: Store, connection: Connection) -> str:
+        batcher = Batcher(store, BatchingRules(Policy(A_DAY, ())))
+        await reset_times(connection)
+        for first in range(0, count, A_REQUEST):
+            numbers = range(first, first + A_REQUEST)
+            await batcher.add([build_message(f"7{n % 10_000:010d}", n, "ж" * text_chars) for n in numbers])
+        return f"{count} messages"
+
+    return add
+
+
 async def find_person(store: Store, connection: Connection) -> str:
     """Find and read one person's batches among 100,000, a hundred times."""
     await fill(connection, 100_000, 2, 100)
@@ -138,6 +154,8 @@ SCENARIOS: dict[str, Scenario] = {
     "stats-large": show_stats_of_large,
     **{f"hand-over-{size}": hand_over_batches_of(size) for size in (1, 3, 9, 19)},
     "hand-over-large": hand_over_large,
+    "add": add_messages(100_000, 20),
+    "add-large": add_messages(2_000, 32_768),
     "find": find_person,
 }
 

@@ -16,8 +16,8 @@ from rfctl.model.closed_sets import DueEnd
 from rfctl.model.company import format_company
 from rfctl.model.message import Message
 from rfctl.model.stored import Added, HandedOver
-from rfctl.store import Addition, Store, Terms, batch_key_of, dedupe_key
-from rfctl.store.batch_keys import Digest, begin_digest, is_plain
+from rfctl.store import Addition, Store, Terms, batch_key_of, begin_digest, dedupe_key, end_digest
+from rfctl.store.batch_keys import Digest, is_plain
 
 _quote = encode_basestring_ascii
 
@@ -62,7 +62,7 @@ class BatchingRules:
         scope = message.id_scope or (message.channel, message.account, message.chat, message.phone)
         digest = _begin_digest(scope[:-1]).copy()
         digest.update(f"{_quote(scope[-1])}]\0{message.id}".encode("utf-8", "surrogatepass"))
-        return digest.digest()
+        return end_digest(digest, scope[0])
 
     def build_older_dedupe_key(self, message: Message) -> bytes:
         """Return the 16 bytes by which layout 1 remembered a message's id.

@@ -3,7 +3,7 @@
 from rfctl.store.additions import Addition, Terms
 from rfctl.store.address import RedisAddress
 from rfctl.store.aside import AsideBatch, AsideBatches
-from rfctl.store.batch_keys import batch_key_of, dedupe_key, digest_id, is_hashed
+from rfctl.store.batch_keys import batch_key_of, begin_digest, dedupe_key, end_digest, is_hashed
 from rfctl.store.batches import BatchOptions
 from rfctl.store.daemons import DaemonRecord, Daemons, RecentRequests
 from rfctl.store.dead_letters import Attempt, DeadLetter
@@ -62,8 +62,9 @@ __all__ = [
     "Whereabouts",
     "WriteRefusal",
     "batch_key_of",
+    "begin_digest",
     "dedupe_key",
-    "digest_id",
+    "end_digest",
     "group_name",
     "is_hashed",
 ]

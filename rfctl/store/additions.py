@@ -19,7 +19,7 @@ from rfctl.store.batch_keys import LONGEST_KEY, is_hashed
 from rfctl.store.keys import ShardKeys
 from rfctl.store.packed import EMPTY_WORD, Packed, Word, build_head, list_heads, pack_words
 
-MOST_MESSAGES, MOST_BYTES = 64, 262_144
+MOST_MESSAGES, MOST_BYTES = 64, 131_072
 """What one call stores at most, or a single larger message: Redis serves nobody else meanwhile."""
 _TABLED_BYTES = 1023
 """A word that is longer has its head made for it."""
@@ -49,7 +49,7 @@ class Terms(msgspec.Struct, frozen=True, gc=False):
 class Addition(msgspec.Struct, frozen=True, gc=False):
     """One message with the decisions about it.
 
-    `batch_key` names its batch. Its id is remembered by `dedupe_key` (16 bytes). `older_key` is the id's key in the sets
+    `batch_key` names its batch. Its id is remembered by `dedupe_key` (16 bytes, of `end_digest`). `older_key` is the id's key in the sets
     of layout 1, b"" for none.
     """
 
@@ -100,7 +100,7 @@ class AddSpeller:
             is_apart = batch_key != message.phone and is_hashed(batch_key)
             is_usual = addition.terms == usual and not (is_apart or usual.action or addition.older_key)
             number, place = _unpack_id(addition.dedupe_key)
-            mark, part = b"%d" % number, b"%d" % (place >> 8)
+            mark, part = b"%d" % number, b"%d" % place
             sent_ms = message.sent_ms
             item = encode_item(message, with_phone=is_apart) + (
                 b',"timestamp":' if sent_ms is None else b',"timestamp":%d' % sent_ms

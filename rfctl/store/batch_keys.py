@@ -11,6 +11,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from functools import lru_cache
+from zlib import crc32
 
 LONGEST_KEY = 64
 """Bytes of the longest batch key."""
@@ -58,14 +60,25 @@ def dedupe_key(batch_key: str, *scope: str) -> bytes:
 
     In a wider scope, a tenant that counts its ids ("1", "2", …) would suppress the messages of another.
     """
-    return digest_id("\0".join((batch_key, *scope)))
-
-
-def digest_id(text: str) -> bytes:
-    """Return the 16 bytes that stand for an id and its scope, as one text."""
-    return begin_digest(text).digest()
+    return begin_digest("\0".join((batch_key, *scope))).digest()
 
 
 def begin_digest(text: str) -> Digest:
     """Return the digest of such a text, to which more may be added."""
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16)
+
+
+def end_digest(digest: Digest, kind: str) -> bytes:
+    """Return the 16 bytes that stand for an id and its scope.
+
+    `kind` is the first name in the scope, such as a provider's: a message asks only for ids of its own kind. It is in
+    the last of the 12 bytes that are used.
+    """
+    text = digest.digest()
+    return text[:11] + _number_kind(kind) + text[12:]
+
+
+@lru_cache(maxsize=256)
+def _number_kind(kind: str) -> bytes:
+    """Return the number of a kind, 0 to 28, as a byte. Each provider has one of its own. What is stored goes by it."""
+    return bytes([crc32(kind.encode("utf-8", "surrogatepass")) % 29])

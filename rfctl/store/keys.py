@@ -129,7 +129,7 @@ class ShardKeys:
 
     @cached_property
     def ids(self) -> str:
-        """Hash of the segments of ids seen, by window (s); `…:<window>:<segment>:<part>` are the sets of ids."""
+        """Hash of the segments of ids seen, by window (s), and of plans; `…:<window>:<segment>:<part>` are sets of ids."""
         return self._own("rfctl:ids")
 
     @cached_property

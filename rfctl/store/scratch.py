@@ -58,10 +58,11 @@ async def _find_parts_of_ids(connection: Connection, ids: str) -> list[str]:
     """Return the sets of ids that the hash of segments names (lua/shared/ids.lua)."""
     windows = replies.fields(await connection.call("HGETALL", ids))
     segments = [
-        (window, *segment.split(":"))
+        (window, *segment.split(":")[:4])
         for window, line in windows.items()
+        if window.isdigit()  # the others are no segments
         for segment in replies.text(line).split(";")
-        if segment.count(":") == 3
+        if segment.count(":") >= 3
     ]
     return [
         f"{ids}:{window}:{number}:{part}"

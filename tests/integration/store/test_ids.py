@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 
 import pytest
@@ -17,8 +18,22 @@ WINDOW_S = 1000
 WINDOW_MS = WINDOW_S * 1000
 
 
-def message(number: int, phone: str = "7") -> Message:
-    return Message(phone=phone, text="x", id=str(number), channel="generic")
+def message(number: int, phone: str = "7", channel: str = "generic") -> Message:
+    return Message(phone=phone, text="x", id=str(number), channel=channel)
+
+
+async def read_windows(connection: Connection) -> dict[str, str]:
+    """The segments of each window, without the plans of what to ask."""
+    fields = replies.fields(await connection.call("HGETALL", SHARD.ids))
+    return {name: value.decode() for name, value in fields.items() if ":" not in name}
+
+
+async def count_lookups(connection: Connection, rig: Rig, *messages: Message) -> int:
+    """Store messages, and return how often a set of ids was asked."""
+    await connection.call("CONFIG", "RESETSTAT")
+    assert all(added.added for added in await rig.add(messages))
+    used = (await connection.call("INFO", "commandstats")).decode()
+    return sum(int(calls) for calls in re.findall(r"cmdstat_sismember:calls=(\d+)", used))
 
 
 async def is_taken(rig: Rig, number: int) -> bool:
@@ -136,8 +151,85 @@ async def test_id_stays_known_when_its_window_is_changed(timed: Connection, cloc
     await clock.advance(WINDOW_MS + 1)
     for number in range(3, 12):
         await other.add([message(number)])
-    fields = replies.fields(await timed.call("HGETALL", SHARD.ids))
-    assert list(fields) == [str(2 * WINDOW_S)], "the window that nobody uses any more is gone"
+    assert list(await read_windows(timed)) == [str(2 * WINDOW_S)], (
+        "the window that nobody uses any more is gone"
+    )
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_no_id_comes_twice_whatever_sources_windows_and_times(
+    timed: Connection, clock: VirtualClock, seed: int
+) -> None:
+    """Sources share windows, change them, fall silent, and come together in one call."""
+    chance = random.Random(seed)
+    sources, windows, now = ["generic", "telegram", "sms"], [WINDOW_S, 2 * WINDOW_S, 400], 0
+    until: dict[tuple[str, int], int] = {}
+    of_source = dict.fromkeys(sources, WINDOW_S)
+    for _ in range(120):
+        if chance.random() < 0.15:
+            of_source[chance.choice(sources)] = chance.choice(windows)
+        step = chance.choice([0, 0, 1, 100_000, 200_000, 200_001, WINDOW_MS // 2, WINDOW_MS // 2 + 1])
+        now += step
+        await clock.advance(step)
+        ids = [(source, chance.randrange(12)) for source in chance.sample(sources, chance.randint(1, 3))]
+        rig = make_rig(timed, source_dedupe_s=of_source)
+        added = await rig.add([message(number, channel, channel) for channel, number in ids])
+        for id_, result in zip(ids, added, strict=True):
+            assert not (result.added and now <= until.get(id_, -1)), (id_, now)
+            if result.added:
+                until[id_] = now + of_source[id_[0]] * 1000
+    assert len(until) > 20
+
+
+async def test_message_asks_the_ids_of_its_own_kind_alone(timed: Connection) -> None:
+    windows = {f"source{number}": WINDOW_S + number for number in range(5)}
+    rig = make_rig(timed, dedupe_s=WINDOW_S * 2, source_dedupe_s=windows)
+    for source in windows:
+        await rig.add([message(number, source, source) for number in range(20)])
+    await rig.add([message(0)])
+    assert await count_lookups(timed, rig, message(1)) == 1
+    assert await count_lookups(timed, rig, message(2), message(30, "source1", "source1")) == 2
+
+
+async def test_window_that_is_changed_and_changed_back_forgets_nothing(timed: Connection) -> None:
+    """What is to be asked is planned, and the plan of the first window is still in force."""
+    rig, other = make_rig(timed, dedupe_s=WINDOW_S), make_rig(timed, dedupe_s=2 * WINDOW_S)
+    await rig.add([message(1)])
+    await other.add([message(2)])
+    assert not await is_taken(rig, 2)
+
+
+async def test_ids_without_a_kind_are_asked_by_all(timed: Connection) -> None:
+    """Segments were written without kinds before there were any."""
+    await make_rig(timed, dedupe_s=WINDOW_S).add([message(1)])
+    line = (await read_windows(timed))[str(WINDOW_S)].rpartition(":")[0]
+    await timed.call("DEL", SHARD.ids)
+    await timed.call("HSET", SHARD.ids, WINDOW_S, line)
+    other = make_rig(timed, dedupe_s=2 * WINDOW_S)
+    await other.add([message(2)])
+    assert not await is_taken(other, 1)
+    await make_rig(timed, dedupe_s=WINDOW_S).add([message(3)])
+    assert not await is_taken(other, 1)
+    assert not await is_taken(other, 3)
+
+
+async def test_segment_behind_a_full_one_knows_all_kinds_of_its_call(timed: Connection) -> None:
+    rig = make_rig(timed, dedupe_s=WINDOW_S)
+    await rig.add([message(1, channel, channel) for channel in ("generic", "telegram")])
+    [number, _, count, *_] = (await read_windows(timed))[str(WINDOW_S)].split(":")
+    for part in range(int(count)):
+        await timed.call("SADD", f"{SHARD.ids}:{WINDOW_S}:{number}:{part}", *range(256))
+    first, size = 2, 1
+    while size == 1:
+        # Some messages look whether their part is full. Nearly always this is one of the many.
+        messages = [message(first + place, "generic") for place in range(32)]
+        messages.append(message(first, "telegram", "telegram"))
+        assert all(added.added for added in await rig.add(messages))
+        first, size = first + 32, len((await read_windows(timed))[str(WINDOW_S)].split(";"))
+    newest, before = (segment.split(":") for segment in (await read_windows(timed))[str(WINDOW_S)].split(";"))
+    assert newest[4] == before[4]
+    later = make_rig(timed, dedupe_s=2 * WINDOW_S)
+    assert not any(added.added for added in await later.add(messages))
 
 
 @pytest.mark.parametrize("shape", ["even", "burst first", "burst last", "one a call"])
@@ -166,12 +258,7 @@ async def test_lookups_stay_few_when_the_traffic_is_steady(timed: Connection, cl
     for first in range(0, 12_000, 1000):
         await send(rig, first, 1000)
         await clock.advance(WINDOW_MS // 4)
-    segments = replies.fields(await timed.call("HGETALL", SHARD.ids))[str(WINDOW_S)].decode().split(";")
-    await timed.call("CONFIG", "RESETSTAT")
-    await send(rig, 90_000, 1)
-    used = (await timed.call("INFO", "commandstats")).decode()
-    [asked] = re.findall(r"cmdstat_sismember:calls=(\d+)", used)
-    assert int(asked) <= 5, segments
+    assert await count_lookups(timed, rig, message(90_000)) <= 5, await read_windows(timed)
 
 
 @pytest.mark.parametrize("buckets_ago", [0, 1])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from rfctl.model.message import Message
 from rfctl.model.stored import encode_item
-from rfctl.store import Addition, Keyspace, Terms, batch_key_of, digest_id, is_hashed
+from rfctl.store import Addition, Keyspace, Terms, batch_key_of, begin_digest, end_digest, is_hashed
 from rfctl.store.additions import AddSpeller, split_calls
 from rfctl.store.packed import Word, unpack
 
@@ -26,7 +26,8 @@ def addition(
     phone: str, chat: str, terms: Terms, text: str, sent_ms: int | None, older_key: bytes
 ) -> Addition:
     message = Message(phone=phone, chat=chat, text=text, id="1", channel="generic", sent_ms=sent_ms)
-    return Addition(message, batch_key_of(phone, chat=chat), digest_id(phone + text), terms, older_key)
+    digest = end_digest(begin_digest(phone + text), "generic")
+    return Addition(message, batch_key_of(phone, chat=chat), digest, terms, older_key)
 
 
 additions = st.builds(
@@ -54,7 +55,7 @@ def list_words(additions: list[Addition]) -> tuple[list[Word], list[Word]]:
         item = encode_item(message, with_phone=is_apart) + b',"timestamp":'
         item += b"" if message.sent_ms is None else str(message.sent_ms).encode()
         is_own = is_apart or addition.terms != usual or usual.action or addition.older_key
-        args += [key, mark, place // 256, item, addition.encode_own() if is_own else ""]
+        args += [key, mark, place, item, addition.encode_own() if is_own else ""]
     return keys, args
 
 

@@ -5,7 +5,7 @@
 --       5 batches set aside (hash)   6 ids seen (hash)   7… the list and the last-msg of each batch
 -- ARGV  1 batch prefix   2 last-msg prefix   3 events channel   4 order, overdue_ms and separator (shared/batch)
 --       5 dedupe window (s)   6 quiet_ms   7 max_size   8 max_wait_ms: what is usual in this call
---       9… five a message: batch key, mark of its id (a 64-bit number), place of its id (a number), item up to
+--       9… five a message: batch key, mark of its id (a 64-bit number), place of its id * 256 + its kind, item up to
 --       `"timestamp":` and when it was sent (Unix ms), if that is known; '' or what is its own: 5 to 8, action
 --       (send_alone | send_batch | discard_batch | nothing: what becomes of the batch at once), the length of its key
 --       in the sets of layout 1, a space, that key, and the phone
@@ -33,10 +33,11 @@ end
 
 -- All reads, before the first write. Of each batch its first message: false for no batch, true for somebody's value.
 -- Of each message the part of the ids that takes it: '' where there is none yet, nil for an id that was seen before.
-local firsts, parts, own = {}, {}, nil
+local seldom  -- what most calls do not need: to define it costs as much as ten commands
+local firsts, parts, own, is_changed = {}, {}, nil, false
 for i = FIRST, LAST_ARG, FIELDS do
-  local batch_key, mark, place, window = ARGV[i], ARGV[i + 1], ARGV[i + 2], WINDOW
-  local first, part, older = firsts[batch_key], '', ''
+  local batch_key, mark, number, window = ARGV[i], ARGV[i + 1], ARGV[i + 2] + 0, WINDOW
+  local first, part, older, kind = firsts[batch_key], '', '', number % 32
   if first == nil then
     first = redis.pcall('LINDEX', LISTS .. batch_key, '0')
     if first and first.err then  -- a text has no such field
@@ -55,38 +56,55 @@ for i = FIRST, LAST_ARG, FIELDS do
     own[i] = fields
   end
   if first ~= true then
-    local takes = newest[window] and newest[window].index
-    for k = 1, #asked, 2 do
-      local key = asked[k] .. string.format('%d', place % asked[k + 1])
+    local name = window == WINDOW and kind or window .. ':' .. kind
+    local plan, place = plans[name], (number - number % 256) / 256
+    if not plan then
+      local text = redis.call('HGET', IDS, window .. ':' .. string.char(64 + kind))
+      local from, till, prefix, count, at = string.match(text or '', '^(%d+) (%d+)@(%d+:%d+:)(%d+)()')
+      if from and from + 0 <= NOW and NOW <= till + 0 then
+        plan = { IDS .. ':' .. prefix, count + 0, window = window, kind = kind, takes = 1 }
+        while at <= #text do
+          local last = #plan
+          prefix, count, at = string.match(text, '^@(%d+:%d+:)(%d+)()', at)
+          plan[last + 1], plan[last + 2] = IDS .. ':' .. prefix, count + 0
+        end
+        newest[window] = newest[window] or { prefix = plan[1], parts = plan[2], count = 0 }
+      else
+        seldom = seldom or define_on_demand()
+        plan, is_changed = seldom.plan_ids(window, kind), true
+      end
+      plans[name] = plan
+    end
+    local takes = plan.takes
+    for k = 1, #plan, 2 do
+      local key = plan[k] .. string.format('%d', place % plan[k + 1])
       if redis.call('SISMEMBER', key, mark) == 1 then part = nil break end
       if k == takes then part = key end
     end
-    if older ~= '' and NOW < older_until then
+    if older ~= '' and NOW < (redis.call('HGET', IDS, 'older') or 0) + 0 then
       -- Layout 1 had a set a time bucket, by the server's clock.
       local sets, bucket = string.sub(IDS, 1, -4) .. 'seen:' .. window .. ':', math.floor(WALL / (window * 1000))
       if redis.call('SISMEMBER', sets .. whole(bucket), older) == 1 then part = nil end
       if redis.call('SISMEMBER', sets .. whole(bucket - 1), older) == 1 then part = nil end
     end
-    parts[i] = part
+    if part then
+      parts[i], plan.is_used = part, true
+      if part ~= '' and place % 8 == 0 and redis.call('SCARD', part) >= FULL then
+        plan.is_full, is_changed = true, true
+      end
+    end
   end
 end
 
-local seldom  -- what most calls do not need: to define it costs as much as ten commands
-
--- Before the first write of a message: a new segment begins when the one that takes ids is old, or full.
-for i = FIRST, LAST_ARG, FIELDS do
-  local part, window = parts[i], own and own[i] and own[i][1] or WINDOW
-  local segment, refused = newest[window], nil
-  if not part then
-    refused = nil
-  elseif not segment or segment.parts == 0 or segment.is_old then
-    seldom = seldom or define_on_demand()
-    refused = seldom.change_ids('begin_next', window, false)
-  elseif ARGV[i + 2] % 8 == 0 and not segment.is_new and redis.call('SCARD', part) >= FULL then
-    seldom = seldom or define_on_demand()
-    refused = seldom.change_ids('begin_next', window, true)
+-- Before the first write of a message: segments begin, and learn of kinds.
+if is_changed then
+  seldom = seldom or define_on_demand()
+  for _, plan in pairs(plans) do
+    if plan.is_full or plan.is_slow and plan.is_used then
+      local refused = seldom.change_ids('prepare', plan.window, plan.kind, plan.is_full)
+      if refused then return refused end
+    end
   end
-  if refused then return refused end
 end
 
 -- Watchers are served where they may be: their rights decide nothing about messages.
@@ -177,7 +195,10 @@ for i = FIRST, LAST_ARG, FIELDS do
         segment = newest[window]
       end
       segment.count = segment.count + 1
-      if segment.is_new then part = segment.prefix .. string.format('%d', ARGV[i + 2] % segment.parts) end
+      if segment.is_new or part == '' then
+        local number = ARGV[i + 2]
+        part = segment.prefix .. string.format('%d', (number - number % 256) / 256 % segment.parts)
+      end
       reply = redis.pcall('SADD', part, mark)
       if reply ~= 0 and reply ~= 1 then fault = reply.err break end
       -- Only for people. It goes with its batch, so that a later value need not be given a longer life.
@@ -218,10 +239,7 @@ for i = FIRST, LAST_ARG, FIELDS do
   local place = #answers
   answers[place + 1], answers[place + 2] = size, due_in
 end
-if has_dead then
-  seldom = seldom or define_on_demand()
-  seldom.change_ids('free_ids')
-end
+if is_changed then seldom.change_ids('finish') end
 if messages_in > 0 then redis.pcall('HINCRBY', KEYS[3], 'messages_in', messages_in == 1 and '1' or messages_in) end
 if duplicates > 0 then redis.pcall('HINCRBY', KEYS[3], 'duplicates', duplicates) end
 if seldom then seldom.write_counts() end

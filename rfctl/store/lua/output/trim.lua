@@ -7,7 +7,7 @@
 -- Returns how many entries were removed, and 1 when more could be.
 -- Without a group rfctl knows nothing of the readers, and nothing is removed.
 local MOST, PIECE = tonumber(ARGV[3]), 100 -- Redis keeps up to 100 entries in one piece of memory
-local removed, read_bytes, MOST_BYTES = 0, 0, 65536
+local removed, read_bytes, MOST_BYTES = 0, 0, 32768
 local function is_enough() return removed >= MOST or read_bytes >= MOST_BYTES end
 
 local function parts(id)
