@@ -12,6 +12,7 @@ import http.client
 import json
 import os
 import signal
+import socket
 import sys
 import tempfile
 import time
@@ -51,7 +52,7 @@ def count_script(work: Work, timers: Timers = TIMERS) -> int:
 
 
 async def _use_server(path: Path, work: Work, timers: Timers) -> None:
-    await _wait_for(path.exists, "redis-server")
+    await _wait_for(lambda: _is_listening(path), "redis-server")
     address = RedisAddress(f"unix://{path}", "bench", timeout_ms=60_000)
     # Under valgrind all is late: the lines about overdue batches are not part of the work.
     store = Store.open(address, Keyspace(), BatchOptions(overdue_ms=86_400_000))
@@ -60,6 +61,12 @@ async def _use_server(path: Path, work: Work, timers: Timers) -> None:
         await work(Batcher(store, BatchingRules(Policy(timers, ()))))
     finally:
         await store.close()
+
+
+def _is_listening(path: Path) -> bool:
+    """Say whether a server takes connections: its socket is there a moment before."""
+    with socket.socket(socket.AF_UNIX) as client:
+        return client.connect_ex(str(path)) == 0
 
 
 async def _wait_for(is_there: Callable[[], bool], name: str) -> None:
