@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +31,29 @@ class Running:
     pids: list[int]
     count_stored: Callable[[], int] | None = None
     header: str = ""
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send a signal to each of its processes."""
+        for pid in self.pids:
+            os.kill(pid, number)
+
+    @contextlib.contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Keep it stopped: a contender that polls would take the time of the one whose turn it is."""
+        self.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.send_signal(signal.SIGCONT)
+
+    @contextlib.contextmanager
+    def awake(self) -> Iterator[None]:
+        """Let it run for one turn; it is stopped behind it."""
+        self.send_signal(signal.SIGCONT)
+        try:
+            yield
+        finally:
+            self.send_signal(signal.SIGSTOP)
 
 
 Start = Callable[[Path, RedisServer], contextlib.AbstractContextManager[Running]]

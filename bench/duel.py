@@ -1,6 +1,6 @@
 """How many messages a second are taken in, side by side with what a user would pick instead: python -m bench duel
 
-Each contender has a Redis of its own (AOF always), and all take turns within each cycle. wrk sends one message a request,
+Each contender has a Redis of its own (AOF always), and all take turns within each cycle; whose turn it is not is stopped. wrk sends one message a request,
 from 10,000 phones, each with a new id. A turn that was answered wrongly, or that stored another number of messages than
 it acknowledged, makes the whole run fail. The limits beside them are the script `add` piped through one raw connection, and
 an empty answer of uvicorn.
@@ -161,10 +161,13 @@ def run_duel(options: argparse.Namespace, folder: Path, results: Results) -> Non
         live = stack.enter_context(running(choose(options.only), folder, print))
         for _, where, _ in live.values():
             run_wrk(where.url, 16, WARM_UP_S, prefix=f"w{time.time_ns():x}", header=where.header)
+            stack.enter_context(where.stopped())
         for cycle in range(options.cycles):
             for connections in options.connections:
                 for name in rotate(list(live), cycle):
-                    measure_turn(*live[name], connections, options.seconds, results)
+                    contender, where, server = live[name]
+                    with where.awake():
+                        measure_turn(contender, where, server, connections, options.seconds, results)
             for limit in limits:
                 rate, cpu = limit.measure(options.seconds)
                 results.add(

@@ -28,7 +28,7 @@ NOTE = (
 
 
 def send_at_rate(url: str, rate: float, seconds: float) -> Load:
-    """Send messages at about this rate: each connection pauses behind each answer."""
+    """Send messages at about this rate: each connection pauses behind each answer, for a random time of this mean."""
     pause_s = CONNECTIONS / rate
     trial = _send_with_pause(url, pause_s, rate, 1)
     answering_s = max(0.0, CONNECTIONS / (trial.requests / trial.seconds) - pause_s)

@@ -1,6 +1,6 @@
 -- For wrk: a POST with a new id each time, or the requests of a file.
--- Arguments  form | first part of the ids or the file | phones | messages a request | ms between two requests of a connection |
---            a line of the header, or nothing
+-- Arguments  form | first part of the ids or the file | phones | messages a request | mean ms between two requests of a
+--            connection | a line of the header, or nothing
 -- Forms  generic: one message    bulk: messages:[…]    steady: a phone sends all of its messages, then the next one
 --        file: requests that are ready, each behind a line with its length
 -- At its end it says what happened, as one line of JSON. More requests than the file has are an error.
@@ -12,7 +12,11 @@ function init(args)
   each, delay_ms = tonumber(args[4]), tonumber(args[5])
   header = 'POST ' .. wrk.path .. ' HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n' ..
     (args[6] and args[6] .. '\r\n' or '') .. 'Content-Length: '
-  if delay_ms > 0 then delay = function() return delay_ms end end
+  if delay_ms > 0 then
+    -- Equal pauses would fall into step: who is answered together would ask together, again and again.
+    math.randomseed(1)
+    delay = function() return math.floor(0.5 - delay_ms * math.log(1 - math.random())) end
+  end
   if form == 'file' then
     local file = assert(io.open(prefix, 'rb'))
     for length in file:lines() do ready[#ready + 1] = file:read(tonumber(length)) end
