@@ -1,6 +1,7 @@
 """Everything that speaks to Redis, behind one door: `Store`. redis-py is imported when the first store is opened."""
 
 from rfctl.store.address import RedisAddress
+from rfctl.store.adoption import Adoption, find_home
 from rfctl.store.aside import AsideBatch, AsideBatches
 from rfctl.store.batch_keys import batch_key_of, dedupe_key, digest_id, is_hashed
 from rfctl.store.batches import Addition, BatchOptions
@@ -27,6 +28,7 @@ from rfctl.store.whereabouts import UndeliveredMessage, Whereabouts
 __all__ = [
     "LAYOUT_VERSION",
     "Addition",
+    "Adoption",
     "AsideBatch",
     "AsideBatches",
     "Attempt",
@@ -66,6 +68,7 @@ __all__ = [
     "batch_key_of",
     "dedupe_key",
     "digest_id",
+    "find_home",
     "group_name",
     "is_hashed",
 ]

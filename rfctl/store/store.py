@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from rfctl.store.address import RedisAddress
+from rfctl.store.adoption import Adoption, adopt_list
 from rfctl.store.aliases import Aliases
 from rfctl.store.aside import AsideBatches, read_aside
 from rfctl.store.batches import Batches, BatchOptions
@@ -30,7 +31,7 @@ from rfctl.store.rights import Rights
 from rfctl.store.scratch import ScratchKeyspace, delete_scratch_keys
 from rfctl.store.server_info import ServerInfo, WriteRefusal
 from rfctl.store.sink_status import ConfiguredSink, SinkStatus, read_sink_statuses
-from rfctl.store.stray_keys import StrayKeys, find_stray_keys
+from rfctl.store.stray_keys import StrayKeys, StrayList, StrayLists, find_stray_keys
 from rfctl.store.sweep import Sweep
 from rfctl.store.unread import UnreadStream, read_unread_stream
 from rfctl.store.whereabouts import Whereabouts, find_whereabouts
@@ -169,6 +170,14 @@ class Store:
     async def find_stray_keys(self, sinks: Collection[str]) -> StrayKeys:
         """Return the keys that nobody uses; `sinks` are those of the settings and of the living daemons. It scans."""
         return await find_stray_keys(self._connection, self._keyspace, sinks)
+
+    def stray_lists(self) -> StrayLists:
+        """Return the search for lists that nobody hands over."""
+        return StrayLists(self._connection, self._keyspace)
+
+    async def adopt(self, stray: StrayList, phone: str = "") -> Adoption:
+        """Take a stray list in, as its batch or as that of `phone`, due now. Raises ValueError for one without a batch."""
+        return await adopt_list(self._connection, self._keyspace, stray, phone)
 
     async def find_person(self, sinks: Sequence[str], phone: str, batch_keys: Sequence[str]) -> Person:
         """Return where everything of a phone is. `batch_keys` are its pending batches."""
