@@ -8,6 +8,7 @@ from rfctl.store.batches import Addition, BatchOptions
 from rfctl.store.daemons import DaemonRecord, Daemons, RecentRequests
 from rfctl.store.dead_letters import Attempt, DeadLetter
 from rfctl.store.deliveries import DeliveryQueue, SinkPausedError, group_name
+from rfctl.store.delivery_log import DeliveryOutcome, LoggedDelivery
 from rfctl.store.keys import LAYOUT_VERSION, Keyspace, ShardKeys
 from rfctl.store.orphaned_groups import OrphanedGroup
 from rfctl.store.output_stream import ConsumerGroup
@@ -38,8 +39,10 @@ __all__ = [
     "DaemonRecord",
     "Daemons",
     "DeadLetter",
+    "DeliveryOutcome",
     "DeliveryQueue",
     "Keyspace",
+    "LoggedDelivery",
     "OrphanedGroup",
     "Pause",
     "PendingBatch",

@@ -172,6 +172,11 @@ class ShardKeys:
         """The stream of dead letters."""
         return self._own("rfctl:dead")
 
+    @cached_property
+    def log(self) -> str:
+        """The delivery log: a stream of outcomes, which has phones and no texts."""
+        return self._own("rfctl:log")
+
     def sink(self, name: str) -> SinkKeys:
         """Return the keys of one sink."""
         sinks = self._sinks

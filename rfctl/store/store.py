@@ -16,6 +16,7 @@ from rfctl.store.counters import Counters
 from rfctl.store.daemons import Daemons
 from rfctl.store.dead_letters import DeadLetters
 from rfctl.store.deliveries import DeliveryQueue
+from rfctl.store.delivery_log import DeliveryLog
 from rfctl.store.keys import Keyspace, ShardKeys
 from rfctl.store.layout import check_claimable_layout, check_layout, claim_layout, ensure_instance_id
 from rfctl.store.orphaned_groups import OrphanedGroup, read_orphaned_groups
@@ -116,6 +117,11 @@ class Store:
     def dead_letters(self) -> DeadLetters:
         """The merged messages whose last delivery attempt failed."""
         return DeadLetters(self._connection, self.shards)
+
+    @cached_property
+    def delivery_log(self) -> DeliveryLog:
+        """What became of each message before each sink."""
+        return DeliveryLog(self._connection, self.shards)
 
     @cached_property
     def quarantine(self) -> Quarantine:
