@@ -29,6 +29,10 @@ COMMANDS = {
         "stats:stats",
         "Show which Redis is used, the living daemons, the pending batches, the sinks and the totals.",
     ),
+    "find": (
+        "find:find",
+        "Tell what became of a person's messages, in the order of time, and what happens next.",
+    ),
     "inspect": (
         "inspect:inspect",
         "Show everything of a person, wherever it is: pending, unread, before a sink that fails or is paused, dead.",

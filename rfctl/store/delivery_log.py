@@ -77,7 +77,7 @@ class DeliveryLog:
     ) -> AsyncIterator[tuple[str, list[bytes]]]:
         start, end = "+", f"{since_ms}-0" if since_ms else "-"
         while start:
-            args = [start, end, _LOOKED_A_CALL, phone, sink, _MATCHES_A_CALL]
+            args: list[bytes | str | int] = [start, end, _LOOKED_A_CALL, phone, sink, _MATCHES_A_CALL]
             reply = await self._connection.run("read_log", shard, [shard.log], args)
             last, _, *matches = replies.array(reply)
             for entry in replies.stream_entries(matches):

@@ -17,6 +17,7 @@ from rfctl.store.daemons import Daemons
 from rfctl.store.dead_letters import DeadLetters
 from rfctl.store.deliveries import DeliveryQueue
 from rfctl.store.delivery_log import DeliveryLog
+from rfctl.store.history import History, find_history
 from rfctl.store.keys import Keyspace, ShardKeys
 from rfctl.store.layout import check_claimable_layout, check_layout, claim_layout, ensure_instance_id
 from rfctl.store.orphaned_groups import OrphanedGroup, read_orphaned_groups
@@ -189,6 +190,11 @@ class Store:
         """Return where everything of a phone is. `batch_keys` are its pending batches."""
         paused = await self.paused_sinks.list()
         return await find_person(self._connection, self.shards, sinks, phone, batch_keys, paused)
+
+    async def find_history(self, sinks: Sequence[str], phone: str, batch_keys: Sequence[str]) -> History:
+        """Return what is known of a phone, wherever it is or was. `batch_keys` are its pending batches."""
+        paused = await self.paused_sinks.list()
+        return await find_history(self._connection, self.shards, sinks, phone, batch_keys, paused)
 
     async def find_whereabouts(self, phone: str, sinks: Sequence[str]) -> Whereabouts:
         """Return every place where something of a phone is; `sinks` are those that rfctl delivers to."""
