@@ -44,6 +44,7 @@ COMMANDS = {
     "flush": ("flush:flush", "Hand over all that is pending for a person now."),
     "discard": ("discard:discard", "Throw away all that is pending for a person, and print it."),
     "adopt": ("adopt:adopt", "Take in lists of messages that nobody hands over, and let them be due now."),
+    "forget": ("forget:forget", "Remove all of a person from Redis, and say what stays and until when."),
     "pause": (
         "sinks:pause",
         "Stop deliveries to a sink, on every daemon. Its messages are kept until `rfctl resume`.",

@@ -9,6 +9,7 @@ from rfctl.store.daemons import DaemonRecord, Daemons, RecentRequests
 from rfctl.store.dead_letters import Attempt, DeadLetter
 from rfctl.store.deliveries import DeliveryQueue, SinkPausedError, group_name
 from rfctl.store.delivery_log import DeliveryOutcome, LoggedDelivery
+from rfctl.store.forgetting import Forgetting, Forgotten
 from rfctl.store.history import HandedMessage, History
 from rfctl.store.keys import LAYOUT_VERSION, Keyspace, ShardKeys
 from rfctl.store.orphaned_groups import OrphanedGroup
@@ -42,6 +43,8 @@ __all__ = [
     "DeadLetter",
     "DeliveryOutcome",
     "DeliveryQueue",
+    "Forgetting",
+    "Forgotten",
     "HandedMessage",
     "History",
     "Keyspace",

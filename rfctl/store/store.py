@@ -17,6 +17,7 @@ from rfctl.store.daemons import Daemons
 from rfctl.store.dead_letters import DeadLetters
 from rfctl.store.deliveries import DeliveryQueue
 from rfctl.store.delivery_log import DeliveryLog
+from rfctl.store.forgetting import Forgetting
 from rfctl.store.history import History, find_history
 from rfctl.store.keys import Keyspace, ShardKeys
 from rfctl.store.layout import check_claimable_layout, check_layout, claim_layout, ensure_instance_id
@@ -195,6 +196,10 @@ class Store:
         """Return what is known of a phone, wherever it is or was. `batch_keys` are its pending batches."""
         paused = await self.paused_sinks.list()
         return await find_history(self._connection, self.shards, sinks, phone, batch_keys, paused)
+
+    def forgetting(self, phone: str, sinks: Sequence[str], channels: Collection[str]) -> Forgetting:
+        """Return the removal of a person; `channels` are the names of the sources."""
+        return Forgetting(self._connection, self._keyspace, self.batches, phone, sinks, channels)
 
     async def find_whereabouts(self, phone: str, sinks: Sequence[str]) -> Whereabouts:
         """Return every place where something of a phone is; `sinks` are those that rfctl delivers to."""

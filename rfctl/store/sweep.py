@@ -76,6 +76,13 @@ class Sweep:
         """Write some fields of the report. Raises RfctlError."""
         await self._write(msgspec.structs.replace(await self.read_report(), **changes))
 
+    async def forget(self, batch_key: str) -> None:
+        """Take the keys of a batch out of the report. Raises RfctlError."""
+        report = await self.read_report()
+        phones = [key for key in report.phones if not key.endswith(batch_key)]
+        if phones != report.phones:
+            await self._write(msgspec.structs.replace(report, phones=phones))
+
     async def _write(self, report: SweepReport) -> None:
         await self._connection.call("HSET", self._keys.sweep, _FIELD, _encode(report))
 
