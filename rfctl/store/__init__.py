@@ -7,6 +7,7 @@ from rfctl.store.batch_keys import batch_key_of, dedupe_key, digest_id, is_hashe
 from rfctl.store.batches import Addition, BatchOptions
 from rfctl.store.daemons import DaemonRecord, Daemons, RecentRequests
 from rfctl.store.dead_letters import Attempt, DeadLetter
+from rfctl.store.delivered import Finished
 from rfctl.store.deliveries import DeliveryQueue, SinkPausedError, group_name
 from rfctl.store.delivery_log import DeliveryOutcome, LoggedDelivery
 from rfctl.store.forgetting import Forgetting, Forgotten
@@ -43,6 +44,7 @@ __all__ = [
     "DeadLetter",
     "DeliveryOutcome",
     "DeliveryQueue",
+    "Finished",
     "Forgetting",
     "Forgotten",
     "HandedMessage",

@@ -15,6 +15,7 @@ from rfctl.store.batches import Batches, BatchOptions
 from rfctl.store.counters import Counters
 from rfctl.store.daemons import Daemons
 from rfctl.store.dead_letters import DeadLetters
+from rfctl.store.delivered import Finished, find_finished
 from rfctl.store.deliveries import DeliveryQueue
 from rfctl.store.delivery_log import DeliveryLog
 from rfctl.store.forgetting import Forgetting
@@ -45,10 +46,7 @@ if TYPE_CHECKING:
 
 
 class Store:
-    """One Redis. Nothing is sent before the first call; every call raises RfctlError when Redis fails.
-
-    `batch_options` are what the scripts about batches get besides the messages.
-    """
+    """One Redis. Nothing is sent before the first call; every call raises RfctlError when Redis fails."""
 
     def __init__(
         self, connection: Connection, keyspace: Keyspace, batch_options: BatchOptions | None = None
@@ -200,6 +198,10 @@ class Store:
     def forgetting(self, phone: str, sinks: Sequence[str], channels: Collection[str]) -> Forgetting:
         """Return the removal of a person; `channels` are the names of the sources."""
         return Forgetting(self._connection, self._keyspace, self.batches, phone, sinks, channels)
+
+    async def find_finished(self, sink: str, since_ms: int, until_ms: int) -> list[Finished]:
+        """Return what a sink has finished between two times (Unix ms), on each shard."""
+        return await find_finished(self._connection, self.shards, sink, since_ms, until_ms)
 
     async def find_whereabouts(self, phone: str, sinks: Sequence[str]) -> Whereabouts:
         """Return every place where something of a phone is; `sinks` are those that rfctl delivers to."""
