@@ -92,18 +92,17 @@ class Forgetting:
         return done
 
     async def _forget_pending(self, done: Forgotten) -> None:
-        for batch_key in await self._batches.find_batches(self._phone):
-            done.counts["pending message"] += len(await self._batches.discard(batch_key))
+        batch_key = batch_key_of(self._phone)
+        for pending_key in dict.fromkeys([*await self._batches.find_batches(self._phone), batch_key]):
+            done.counts["pending message"] += len(await self._batches.discard(pending_key))
         async for stray in StrayLists(self._connection, self._keyspace).iterate():
             if stray.phone == self._phone:
                 await self._connection.call("DEL", stray.key)
                 done.counts["pending message"] += stray.messages
-        batch_key = batch_key_of(self._phone)
         home = self._shards[self._keyspace.index_of(batch_key)]
         untagged = f"{self._keyspace.prefix}last-msg:{batch_key}"
         await self._connection.call("DEL", home.last_prefix + batch_key, untagged)
         await self._connection.call("HDEL", home.set_aside, batch_key)
-        await self._connection.call("ZREM", home.due, batch_key)
 
     async def _forget_deliveries(self, history: History, done: Forgotten) -> None:
         done.on_its_way = []
@@ -164,4 +163,4 @@ class Forgetting:
         done.counts["second id"] += await Aliases(self._connection, common).forget(
             self._phone, self._channels
         )
-        await Sweep(self._connection, self._keyspace).forget(batch_key_of(self._phone))
+        await Sweep(self._connection, self._keyspace).forget(self._phone)

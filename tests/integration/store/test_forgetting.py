@@ -72,6 +72,7 @@ async def spread(rig: Rig, phone: str) -> None:
     item = json.dumps({"message": SECRET, "companyId": 1, "metadata": {}, "timestamp": 1})
     await rig.connection.call("RPUSH", f"backup:rapid-fire:{phone}", item)
     await rig.connection.call("HSET", home(rig, dead).set_aside, phone, '{"at_ms":1,"why":"x"}')
+    await rig.connection.call("ZADD", rig.shards[-1].phones, 0, f"{phone}\0&{'0' * 32}")
     report = SweepReport(unclaimed=1, phones=[f"backup:rapid-fire:{phone}", "another"])
     await rig.connection.call(
         "HSET", COMMON.sweep, "report", json.dumps({"unclaimed": 1, "phones": report.phones})
