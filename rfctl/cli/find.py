@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+
 import typer
 
 from rfctl.assembly.sinks import list_forwarded_sinks
@@ -37,18 +41,31 @@ async def _find(run: Invocation, phone: str) -> None:
         if history.is_empty and not batches:
             raise nothing_pending(phone, None, store.address, everywhere=True)
     why = {key: explain_due(batch) for key, batch in batches.items()}
-    events = build_events(history, batches, why, now_ms)
+    events = build_events(history, batches, why, sinks, now_ms)
     if run.is_json:
         timeline = [event.as_json() for event in events]
         run.out.json({"phone": phone, "timeline": timeline, "complete": history.complete})
     else:
-        for event in events:
-            _print(run, event)
+        _print(run, events)
     if not history.complete:
         run.out.note("a stream was too long to be searched to its end: there may be more")
 
 
-def _print(run: Invocation, event: Event) -> None:
-    run.out.text(f"{format_rfc3339(event.at_ms)}  {event.line}")
-    for outcome in event.outcomes:
-        run.out.text(f"    {outcome.reader}: {outcome.line()}")
+def _print(run: Invocation, events: Sequence[Event]) -> None:
+    """Print each event on a line, and its outcomes below it; a terminal folds them beside the local time."""
+    is_terminal = sys.stdout.isatty()
+    rows: list[tuple[str, str]] = []
+    for event in events:
+        rows.append(
+            (_format_time(event.at_ms) if is_terminal else format_rfc3339(event.at_ms) or "", event.line)
+        )
+        rows += [("", f"· {outcome.reader}: {outcome.line()}") for outcome in event.outcomes]
+    if is_terminal:
+        run.out.facts(rows)
+        return
+    for at, line in rows:
+        run.out.text(f"{at}  {line}" if at else f"    {line.removeprefix('· ')}")
+
+
+def _format_time(ms: int) -> str:
+    return datetime.fromtimestamp(ms / 1000).astimezone().strftime("%m-%d %H:%M:%S")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -77,10 +77,17 @@ class Event:
 
 
 def build_events(
-    history: History, batches: Mapping[str, Batch], why: Mapping[str, str], now_ms: int
+    history: History,
+    batches: Mapping[str, Batch],
+    why: Mapping[str, str],
+    sinks: Collection[str],
+    now_ms: int,
 ) -> list[Event]:
-    """Return the events of a person, oldest first. `why` says of each batch key why it is due when it is."""
-    outcomes = _Outcomes(history, now_ms)
+    """Return the events of a person, oldest first. `why` says of each batch key why it is due when it is.
+
+    `sinks` are those of the settings.
+    """
+    outcomes = _Outcomes(history, sinks, now_ms)
     events = [_quarantined(head) for head in history.quarantined]
     events += outcomes.of_the_stream()
     events += outcomes.of_the_rest()
@@ -118,6 +125,7 @@ class _Outcomes:
     """What is known of each message before each reader, by what says most."""
 
     history: History
+    sinks: Collection[str]
     now_ms: int
     _shown: set[tuple[str, str]] = field(default_factory=set)
 
@@ -237,6 +245,8 @@ class _Outcomes:
     def _next_of(self, message: UndeliveredMessage, behind: str) -> str:
         if message.paused is not None:
             return f"the sink is paused ({message.paused.why}): rfctl resume {message.sink}"
+        if message.sink not in self.sinks:
+            return "no settings here have this sink"
         if behind:
             return f"it goes after {behind}"
         if message.state == "unread":

@@ -97,10 +97,12 @@ async def test_each_message_says_where_it_is_and_what_happens_next(rig: Rig, ope
 
 async def test_paused_sink_and_group_of_workers_are_named(rig: Rig, operator: Operator) -> None:
     await hand_over(rig, "hi\x1b[2J")
-    await rig.store.output.ensure_groups(["rfctl:crm", "bot"])
+    await rig.store.output.ensure_groups(["rfctl:crm", "rfctl:old", "bot"])
     await operator.run("pause", "crm", "--why", "it moves")
     [event] = await timeline(operator)
-    crm_outcome, bot = event["outcomes"]
+    outcomes = {outcome.get("sink") or outcome["group"]: outcome for outcome in event["outcomes"]}
+    crm_outcome, bot = outcomes["crm"], outcomes["bot"]
+    assert outcomes["old"]["next"] == "no settings here have this sink"
     assert (crm_outcome["sink"], crm_outcome["next"]) == (
         "crm",
         "the sink is paused (it moves): rfctl resume crm",
@@ -110,10 +112,10 @@ async def test_paused_sink_and_group_of_workers_are_named(rig: Rig, operator: Op
     entry_id = event["id"].rsplit("-", event["id"].count("-") - 1)[0]
     await rig.connection.call("XREADGROUP", "GROUP", "bot", "w", "STREAMS", shard.out, ">")
     [event] = await timeline(operator)
-    assert event["outcomes"][1]["state"] == "on_its_way"
+    assert event["outcomes"][2]["state"] == "on_its_way"
     await rig.connection.call("XACK", shard.out, "bot", entry_id)
     [event] = await timeline(operator)
-    assert event["outcomes"][1] == {**bot, "state": "acknowledged", "next": None}
+    assert event["outcomes"][2] == {**bot, "state": "acknowledged", "next": None}
     shown = (await operator.run("find", PHONE)).stdout
     assert "\x1b" not in shown
     assert "hi\\x1b[2J" in shown

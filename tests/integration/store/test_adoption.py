@@ -150,3 +150,16 @@ def test_rights_of_an_adoption_are_in_the_printed_line() -> None:
     from rfctl.store import Keyspace
 
     assert {"LREM", "PERSIST", "RENAMENX"} <= set(build_rights(Keyspace(), 0).commands)
+
+
+async def test_list_beside_a_list_in_no_index_is_left(timed: Connection) -> None:
+    rig = make_rig(timed)
+    await timed.call("RPUSH", f"rapid-fire:{PHONE}", old("newer"))
+    await timed.call("RPUSH", f"x:rapid-fire:{PHONE}", old("older"))
+    renamed, there = sorted(await strays(rig), key=lambda stray: stray.key, reverse=True)
+    assert (await rig.store.adopt(renamed)).outcome == "occupied"
+    assert (await rig.store.adopt(there)).outcome == "adopted"
+    await rig.hand_over()
+    assert (await rig.store.adopt(renamed)).outcome == "adopted"
+    await rig.hand_over()
+    assert await texts(rig) == ["newer", "older"]
