@@ -54,12 +54,11 @@ async def _find(run: Invocation, phone: str) -> None:
 def _print(run: Invocation, events: Sequence[Event]) -> None:
     """Print each event on a line, and its outcomes below it; a terminal folds them beside the local time."""
     is_terminal = sys.stdout.isatty()
+    format_time = _format_time if is_terminal else format_rfc3339
     rows: list[tuple[str, str]] = []
     for event in events:
-        rows.append(
-            (_format_time(event.at_ms) if is_terminal else format_rfc3339(event.at_ms) or "", event.line)
-        )
-        rows += [("", f"· {outcome.reader}: {outcome.line()}") for outcome in event.outcomes]
+        rows.append((format_time(event.at_ms) or "", event.line))
+        rows += [("", f"· {outcome.reader}: {outcome.line(format_time)}") for outcome in event.outcomes]
     if is_terminal:
         run.out.facts(rows)
         return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,11 +32,11 @@ class Outcome:
     behind: str = ""
     next: str = ""
 
-    def line(self) -> str:
-        """Return it for a person."""
+    def line(self, format_time: Callable[[int], str | None] = format_rfc3339) -> str:
+        """Return it for a person, who reads times in this form."""
         parts = [self.state.replace("_", " ")]
         if self.at_ms is not None:
-            parts.append(format_rfc3339(self.at_ms) or "")
+            parts.append(format_time(self.at_ms) or "")
         if self.attempts:
             parts.append(
                 f"at attempt {self.attempts}" if self.state == "delivered" else _failed(self.attempts)
