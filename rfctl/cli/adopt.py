@@ -88,7 +88,7 @@ class _Plan:
 
 async def _adopt(run: Invocation, plan: _Plan) -> int:
     async with run.store() as (store, _):
-        search = store.stray_lists()
+        search = store.strays.lists()
         strays = sorted([stray async for stray in search.iterate() if plan.has(stray)], key=_expiry)
         if not strays and plan.wanted:
             raise _not_found(plan, store)
@@ -122,7 +122,7 @@ async def _watch(store: Store, strays: Sequence[StrayList], watch_s: float) -> l
     if not strays:
         return []
     await asyncio.sleep(limit_watch(strays, watch_s))
-    later = {stray.key: stray for stray in await store.stray_lists().look([stray.key for stray in strays])}
+    later = {stray.key: stray for stray in await store.strays.lists().look([stray.key for stray in strays])}
     return [
         _Seen(later.get(stray.key, stray), compare_looks(stray, later.get(stray.key))) for stray in strays
     ]
@@ -167,7 +167,7 @@ async def _take_in_all(
     with counting(run.out, steps):
         for stray in chosen:
             with passing_over(run.out, steps, stray.key):
-                adoptions[stray.key] = await store.adopt(stray, plan.phone)
+                adoptions[stray.key] = await store.strays.adopt(stray, plan.phone)
                 steps.add(adoptions[stray.key].outcome == "adopted")
     return adoptions
 

@@ -36,7 +36,7 @@ async def _find(run: Invocation, phone: str) -> None:
         batch_keys = await store.batches.find_batches(phone)
         peeked = {key: await store.batches.peek(key) for key in batch_keys}
         batches = {key: batch for key, batch in peeked.items() if batch is not None}
-        history = await store.find_history(sinks, phone, list(batches))
+        history = await store.people.find_history(sinks, phone, list(batches))
         now_ms = await store.now_ms()
         if history.is_empty and not batches:
             raise nothing_pending(phone, None, store.address, everywhere=True)

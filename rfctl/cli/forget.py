@@ -67,7 +67,7 @@ async def _forget(run: Invocation, plan: _Plan) -> int:
         pending, history = await _look(store, plan.phone, list(list_forwarded_sinks(settings)))
         here = _count(pending, history)
         channels = {*settings.sources, GENERIC, *(message.merged.channel for message in history.handed)}
-        forgetting = store.forgetting(plan.phone, list(list_forwarded_sinks(settings)), channels)
+        forgetting = store.people.forgetting(plan.phone, list(list_forwarded_sinks(settings)), channels)
         if plan.is_dry_run:
             _show_plan(run, plan, here, history)
             return 0
@@ -83,7 +83,7 @@ async def _look(store: Store, phone: str, sinks: list[str]) -> tuple[int, Histor
     batch_keys = await store.batches.find_batches(phone)
     batches = [await store.batches.peek(key) for key in batch_keys]
     pending = sum(len(batch.messages) for batch in batches if batch is not None)
-    return pending, await store.find_history(sinks, phone, batch_keys)
+    return pending, await store.people.find_history(sinks, phone, batch_keys)
 
 
 def _count(pending: int, history: History) -> Counter[str]:

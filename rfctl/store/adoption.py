@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from rfctl.store import replies
 from rfctl.store.batch_keys import batch_key_of, is_hashed
 from rfctl.store.keys import Keyspace
-from rfctl.store.stray_keys import StrayList
+from rfctl.store.stray_keys import StrayList, StrayLists
 
 if TYPE_CHECKING:
     from rfctl.store.connection import Connection
@@ -50,3 +50,19 @@ async def adopt_list(
     reply = await connection.run("adopt", shard, keys, [batch_key, phone or stray.phone])
     outcome, messages, quarantined = map(replies.integer, replies.array(reply))
     return Adoption(_OUTCOMES[outcome], messages, quarantined)
+
+
+class Strays:
+    """The lists of one Redis that nobody hands over."""
+
+    def __init__(self, connection: Connection, keyspace: Keyspace) -> None:
+        self._connection = connection
+        self._keyspace = keyspace
+
+    def lists(self) -> StrayLists:
+        """Return the search for them."""
+        return StrayLists(self._connection, self._keyspace)
+
+    async def adopt(self, stray: StrayList, phone: str = "") -> Adoption:
+        """Take a list in, as its batch or as that of `phone`, due now. Raises ValueError for one without a batch."""
+        return await adopt_list(self._connection, self._keyspace, stray, phone)

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from rfctl.store.address import RedisAddress
-from rfctl.store.adoption import Adoption, adopt_list
+from rfctl.store.adoption import Strays
 from rfctl.store.aliases import Aliases
 from rfctl.store.aside import AsideBatches, read_aside
 from rfctl.store.batches import Batches, BatchOptions
@@ -18,8 +18,6 @@ from rfctl.store.dead_letters import DeadLetters
 from rfctl.store.delivered import Finished, find_finished
 from rfctl.store.deliveries import DeliveryQueue
 from rfctl.store.delivery_log import DeliveryLog
-from rfctl.store.forgetting import Forgetting
-from rfctl.store.history import History, find_history
 from rfctl.store.keys import Keyspace, ShardKeys
 from rfctl.store.layout import check_claimable_layout, check_layout, claim_layout, ensure_instance_id
 from rfctl.store.orphaned_groups import OrphanedGroup, read_orphaned_groups
@@ -27,6 +25,7 @@ from rfctl.store.output_stream import ConsumerGroup, OutputStream
 from rfctl.store.paused_sinks import PausedSinks
 from rfctl.store.pending import PendingCounts, PendingSummary, read_counts, read_pending
 from rfctl.store.pending_keys import PendingKeys
+from rfctl.store.people import People
 from rfctl.store.person import Person, find_person
 from rfctl.store.probe import MissingRight, check_key_types, find_missing_rights
 from rfctl.store.quarantine import Quarantine
@@ -35,7 +34,7 @@ from rfctl.store.rights import Rights
 from rfctl.store.scratch import ScratchKeyspace, delete_scratch_keys
 from rfctl.store.server_info import ServerInfo, WriteRefusal
 from rfctl.store.sink_status import ConfiguredSink, SinkStatus, read_sink_statuses
-from rfctl.store.stray_keys import StrayKeys, StrayList, StrayLists, find_stray_keys
+from rfctl.store.stray_keys import StrayKeys, find_stray_keys
 from rfctl.store.sweep import Sweep
 from rfctl.store.unread import UnreadStream, read_unread_stream
 from rfctl.store.whereabouts import Whereabouts, find_whereabouts
@@ -134,6 +133,16 @@ class Store:
         return Aliases(self._connection, self._keyspace.common)
 
     @cached_property
+    def strays(self) -> Strays:
+        """The lists that nobody hands over."""
+        return Strays(self._connection, self._keyspace)
+
+    @cached_property
+    def people(self) -> People:
+        """What is known of one person at a time."""
+        return People(self._connection, self._keyspace, self.batches)
+
+    @cached_property
     def daemons(self) -> Daemons:
         """The records of the daemons."""
         return Daemons(self._connection, self.shards[0])
@@ -177,27 +186,10 @@ class Store:
         """Return the keys that nobody uses; `sinks` are those of the settings and of the living daemons. It scans."""
         return await find_stray_keys(self._connection, self._keyspace, sinks)
 
-    def stray_lists(self) -> StrayLists:
-        """Return the search for lists that nobody hands over."""
-        return StrayLists(self._connection, self._keyspace)
-
-    async def adopt(self, stray: StrayList, phone: str = "") -> Adoption:
-        """Take a stray list in, as its batch or as that of `phone`, due now. Raises ValueError for one without a batch."""
-        return await adopt_list(self._connection, self._keyspace, stray, phone)
-
     async def find_person(self, sinks: Sequence[str], phone: str, batch_keys: Sequence[str]) -> Person:
         """Return where everything of a phone is. `batch_keys` are its pending batches."""
         paused = await self.paused_sinks.list()
         return await find_person(self._connection, self.shards, sinks, phone, batch_keys, paused)
-
-    async def find_history(self, sinks: Sequence[str], phone: str, batch_keys: Sequence[str]) -> History:
-        """Return what is known of a phone, wherever it is or was. `batch_keys` are its pending batches."""
-        paused = await self.paused_sinks.list()
-        return await find_history(self._connection, self.shards, sinks, phone, batch_keys, paused)
-
-    def forgetting(self, phone: str, sinks: Sequence[str], channels: Collection[str]) -> Forgetting:
-        """Return the removal of a person; `channels` are the names of the sources."""
-        return Forgetting(self._connection, self._keyspace, self.batches, phone, sinks, channels)
 
     async def find_finished(self, sink: str, since_ms: int, until_ms: int) -> list[Finished]:
         """Return what a sink has finished between two times (Unix ms), on each shard."""

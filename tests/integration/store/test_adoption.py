@@ -32,7 +32,7 @@ def rig(request: Any, timed: Connection) -> Rig:
 
 
 async def strays(rig: Rig) -> list[StrayList]:
-    return [stray async for stray in rig.store.stray_lists().iterate()]
+    return [stray async for stray in rig.store.strays.lists().iterate()]
 
 
 async def leave(
@@ -51,17 +51,17 @@ async def texts(rig: Rig) -> list[str]:
 
 async def test_list_of_another_writer_is_due_now_and_expires_no_more(rig: Rig) -> None:
     stray = await leave(rig, old("Привет,"), old("запишите меня"))
-    assert await rig.store.adopt(stray) == TAKEN_IN
+    assert await rig.store.strays.adopt(stray) == TAKEN_IN
     [key] = await rig.connection.call("KEYS", "rapid-fire:*")
     assert await rig.connection.call("PTTL", key) == -1
     assert await strays(rig) == []
     assert (await rig.store.pending()).messages == 2
-    again = await rig.store.adopt(stray)
+    again = await rig.store.strays.adopt(stray)
     assert again.outcome == ("claimed" if len(rig.shards) == 1 else "gone")
     assert (await rig.hand_over()).batches == 1
     assert await texts(rig) == ["Привет, запишите меня"]
     assert await rig.connection.call("KEYS", "rapid-fire:*") == []
-    assert await rig.store.adopt(stray) == Adoption("gone", 0, 0)
+    assert await rig.store.strays.adopt(stray) == Adoption("gone", 0, 0)
 
 
 async def test_renamed_batch_of_rfctl_comes_back_under_its_own_name(rig: Rig, clock: VirtualClock) -> None:
@@ -72,7 +72,7 @@ async def test_renamed_batch_of_rfctl_comes_back_under_its_own_name(rig: Rig, cl
     for shard in rig.shards:
         await rig.connection.call("DEL", shard.due, shard.phones)
     for stray in await strays(rig):
-        assert (await rig.store.adopt(stray)).outcome == "adopted"
+        assert (await rig.store.strays.adopt(stray)).outcome == "adopted"
     assert len(await rig.batches.find_batches(PHONE)) == 2
     await clock.advance(1)
     assert (await rig.hand_over()).batches == 2
@@ -84,8 +84,8 @@ async def test_renamed_batch_of_rfctl_comes_back_under_its_own_name(rig: Rig, cl
 async def test_list_without_a_name_becomes_the_batch_of_the_person_that_is_named(rig: Rig) -> None:
     stray = await leave(rig, old("a"), old("b"), key="somewhere")
     with pytest.raises(ValueError, match="somewhere"):
-        await rig.store.adopt(stray)
-    assert await rig.store.adopt(stray, PHONE) == TAKEN_IN
+        await rig.store.strays.adopt(stray)
+    assert await rig.store.strays.adopt(stray, PHONE) == TAKEN_IN
     await rig.hand_over()
     assert [(merged.phone, merged.text) for merged in await rig.collect()] == [(PHONE, "a b")]
 
@@ -93,10 +93,10 @@ async def test_list_without_a_name_becomes_the_batch_of_the_person_that_is_named
 async def test_pending_batch_of_the_same_person_leaves_first(rig: Rig, clock: VirtualClock) -> None:
     stray = await leave(rig, old("a"), old("b"), key=f"backup:rapid-fire:{PHONE}")
     await rig.add([Message(phone=PHONE, text="new", id="1", channel="generic")])
-    assert await rig.store.adopt(stray) == Adoption("occupied", 0, 0)
+    assert await rig.store.strays.adopt(stray) == Adoption("occupied", 0, 0)
     assert await rig.connection.call("LLEN", stray.key) == 2
     await rig.drain()
-    assert await rig.store.adopt(stray) == TAKEN_IN
+    assert await rig.store.strays.adopt(stray) == TAKEN_IN
     await clock.advance(1)
     await rig.hand_over()
     assert await texts(rig) == ["new", "a b"]
@@ -105,7 +105,7 @@ async def test_pending_batch_of_the_same_person_leaves_first(rig: Rig, clock: Vi
 async def test_what_has_no_text_goes_to_quarantine_and_the_rest_is_sent(rig: Rig) -> None:
     odd = ['{"text":"x"}', "[1,2]", '{"message":7}', '{"message":"cut o', '{"text":"x"}']
     stray = await leave(rig, odd[0], old("a"), odd[1], "plain text", *odd[2:])
-    assert await rig.store.adopt(stray) == Adoption("adopted", 2, 5)
+    assert await rig.store.strays.adopt(stray) == Adoption("adopted", 2, 5)
     await rig.hand_over()
     assert await texts(rig) == ["a plain text"]
     requests = await rig.store.quarantine.list_newest()
@@ -115,7 +115,7 @@ async def test_what_has_no_text_goes_to_quarantine_and_the_rest_is_sent(rig: Rig
 
 async def test_list_without_any_text_ends_in_quarantine(rig: Rig) -> None:
     stray = await leave(rig, '{"a":1}', '{"a":1}')
-    assert await rig.store.adopt(stray) == Adoption("adopted", 0, 2)
+    assert await rig.store.strays.adopt(stray) == Adoption("adopted", 0, 2)
     assert await rig.store.quarantine.count() == 2
     assert await strays(rig) == []
     assert await rig.store.pending_keys.count() == 0
@@ -125,7 +125,7 @@ async def test_batch_in_the_index_that_another_program_lets_expire_is_kept(timed
     rig = make_rig(timed)
     stray = await leave(rig, old("a"), old("b"))
     await timed.call("ZADD", rig.shards[0].due, "1", PHONE)
-    assert await rig.store.adopt(stray) == TAKEN_IN
+    assert await rig.store.strays.adopt(stray) == TAKEN_IN
     assert await timed.call("PTTL", stray.key) == -1
     assert await timed.call("ZSCORE", rig.shards[0].due, PHONE) == b"1"
 
@@ -139,7 +139,7 @@ async def test_missing_right_loses_nothing(server: RedisServer, timed: Connectio
     url = make_user(server, RIGHTS, "~x:*", "-" + grant_command(command)[1:])
     async with connecting(url) as limited:
         with pytest.raises(RfctlError, match="NOPERM"):
-            await make_rig(limited).store.adopt(stray)
+            await make_rig(limited).store.strays.adopt(stray)
     assert await timed.call("LLEN", stray.key) == 2
     assert await timed.call("PTTL", stray.key) > 0
     assert await rig.store.quarantine.count() == 0
@@ -157,9 +157,9 @@ async def test_list_beside_a_list_in_no_index_is_left(timed: Connection) -> None
     await timed.call("RPUSH", f"rapid-fire:{PHONE}", old("newer"))
     await timed.call("RPUSH", f"x:rapid-fire:{PHONE}", old("older"))
     renamed, there = sorted(await strays(rig), key=lambda stray: stray.key, reverse=True)
-    assert (await rig.store.adopt(renamed)).outcome == "occupied"
-    assert (await rig.store.adopt(there)).outcome == "adopted"
+    assert (await rig.store.strays.adopt(renamed)).outcome == "occupied"
+    assert (await rig.store.strays.adopt(there)).outcome == "adopted"
     await rig.hand_over()
-    assert (await rig.store.adopt(renamed)).outcome == "adopted"
+    assert (await rig.store.strays.adopt(renamed)).outcome == "adopted"
     await rig.hand_over()
     assert await texts(rig) == ["newer", "older"]

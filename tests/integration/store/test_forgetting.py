@@ -31,7 +31,7 @@ def message(phone: str, number: int, **more: Any) -> Message:
 
 
 async def forget(rig: Rig, phone: str = ANNA, *, with_stream: bool = False) -> Forgotten:
-    return await rig.store.forgetting(phone, ["crm"], CHANNELS).forget(with_stream=with_stream)
+    return await rig.store.people.forgetting(phone, ["crm"], CHANNELS).forget(with_stream=with_stream)
 
 
 def home(rig: Rig, entry: StreamEntry) -> ShardKeys:
