@@ -29,6 +29,10 @@ COMMANDS = {
         "stats:stats",
         "Show which Redis is used, the living daemons, the pending batches, the sinks and the totals.",
     ),
+    "find": (
+        "find:find",
+        "Tell what became of a person's messages, in the order of time, and what happens next.",
+    ),
     "inspect": (
         "inspect:inspect",
         "Show everything of a person, wherever it is: pending, unread, before a sink that fails or is paused, dead.",
@@ -39,6 +43,8 @@ COMMANDS = {
     ),
     "flush": ("flush:flush", "Hand over all that is pending for a person now."),
     "discard": ("discard:discard", "Throw away all that is pending for a person, and print it."),
+    "adopt": ("adopt:adopt", "Take in lists of messages that nobody hands over, and let them be due now."),
+    "forget": ("forget:forget", "Remove all of a person from Redis, and say what stays and until when."),
     "pause": (
         "sinks:pause",
         "Stop deliveries to a sink, on every daemon. Its messages are kept until `rfctl resume`.",

@@ -128,5 +128,5 @@ def ask(what: str, *, yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        raise UsageError(f"not asked: --all would {what}", next="add --yes")
+        raise UsageError(f"not asked: this would {what}", next="add --yes")
     typer.confirm(f"{what[:1].upper()}{what[1:]}?", abort=True, err=True)

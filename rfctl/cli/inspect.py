@@ -13,12 +13,11 @@ import typer
 from rfctl.assembly.sinks import list_forwarded_sinks
 from rfctl.cli.arguments import Chat, Phone, find_batch_keys, is_batch_key, nothing_pending, parse_person
 from rfctl.cli.context import Invocation, invocation, run_async
-from rfctl.cli.inspect_view import describe_state, dues, undelivered_as_json
+from rfctl.cli.inspect_view import describe_state, dues, explain_due, undelivered_as_json
 from rfctl.cli.output import format_rfc3339, format_time_of_day
 from rfctl.model.company import format_company
 from rfctl.model.stored import Batch, as_strict_json
 from rfctl.store import DeadLetter, Person, Store, is_hashed
-from rfctl.text import duration
 
 _NEVER = "~"
 """Sorts behind every time."""
@@ -68,17 +67,6 @@ async def _read(store: Store, name: str, chat: str | None, sinks: Sequence[str] 
     return _Findings(name, await store.now_ms(), pending, person)
 
 
-def _why(batch: Batch) -> str:
-    if batch.due_ms is None:
-        return "it is in no index: the next message puts it there"
-    last = batch.messages[-1]
-    if last.receivedAt + last.waitMs <= batch.due_ms:
-        return f"{duration(last.waitMs)} of silence after the last message"
-    return (
-        f"the first message will have waited {duration(max(0, batch.due_ms - batch.messages[0].receivedAt))}"
-    )
-
-
 def _as_json(seen: _Findings) -> dict[str, Any]:
     """Return each batch, and before them all their messages together, due as the soonest of them."""
     batches = [_batch_as_json(key, batch) for key, batch in seen.batches.items()]
@@ -120,7 +108,7 @@ def _batch_as_json(key: str, batch: Batch) -> dict[str, Any]:
         "size": len(batch.messages),
         "due": format_rfc3339(batch.due_ms),
         "due_in_ms": None if batch.due_ms is None else batch.due_ms - batch.now_ms,
-        "why": _why(batch),
+        "why": explain_due(batch),
         "messages": [msgspec.Raw(as_strict_json(raw)) for raw in batch.raw],
     }
 
@@ -160,7 +148,7 @@ def _print_batch(run: Invocation, key: str, batch: Batch) -> None:
         ("batch key", key if is_hashed(key) else ""),
     ]
     nonempty = [(label, value) for label, value in labels if value]
-    run.out.facts([("phone", batch.phone), *nonempty, ("due", f"{due}: {_why(batch)}")])
+    run.out.facts([("phone", batch.phone), *nonempty, ("due", f"{due}: {explain_due(batch)}")])
     rows = [
         (
             format_time_of_day(message.receivedAt),

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rfctl.cli.output import format_rfc3339
+from rfctl.model.stored import Batch
 from rfctl.store import UndeliveredMessage
 from rfctl.text import duration
 
@@ -13,6 +14,18 @@ from rfctl.text import duration
 def dues(in_ms: int) -> str:
     """Return when something is due, for a person; what is in the past is overdue."""
     return f"in {duration(in_ms)}" if in_ms >= 0 else f"{duration(-in_ms)} overdue"
+
+
+def explain_due(batch: Batch) -> str:
+    """Return why a batch is due when it is, for a person."""
+    if batch.due_ms is None:
+        return "it is in no index: the next message puts it there"
+    last = batch.messages[-1]
+    if last.receivedAt + last.waitMs <= batch.due_ms:
+        return f"{duration(last.waitMs)} of silence after the last message"
+    return (
+        f"the first message will have waited {duration(max(0, batch.due_ms - batch.messages[0].receivedAt))}"
+    )
 
 
 def undelivered_as_json(messages: Sequence[UndeliveredMessage], now_ms: int) -> list[dict[str, Any]]:

@@ -8,11 +8,12 @@ from typing import Annotated
 import typer
 
 from rfctl.assembly.sinks import list_forwarded_sinks
-from rfctl.cli.arguments import check_forwarded, check_is_unique, check_message_id
+from rfctl.cli.arguments import Yes, check_forwarded, check_is_unique, check_message_id
 from rfctl.cli.context import invocation, run_async
+from rfctl.cli.resend_many import Span, resend_many
 from rfctl.cli.steps import Steps, counting
 from rfctl.config.settings import Settings
-from rfctl.errors import NothingFoundError
+from rfctl.errors import NothingFoundError, UsageError
 from rfctl.store import DeadLetter, ShardKeys, Store, StreamEntry
 from rfctl.store.stream_pages import is_delivery_id
 from rfctl.text import duration
@@ -23,19 +24,39 @@ _SAME_ID = "the id stays the same, so a receiver that remembers ids ignores it i
 def resend(
     ctx: typer.Context,
     message: Annotated[
-        str, typer.Argument(metavar="ID", help="The merged message, by its id or the id that receivers know.")
-    ],
+        str | None,
+        typer.Argument(metavar="ID", help="The merged message, by its id or the id that receivers know."),
+    ] = None,
     sink: Annotated[
         str, typer.Option(help="Only to this sink; by default to every sink that rfctl delivers to.")
     ] = "",
+    since: Annotated[
+        str, typer.Option(help="All that the sink has finished since then: 2h, 02:00 or a whole time.")
+    ] = "",
+    until: Annotated[str, typer.Option(help="And up to then; by default up to now.")] = "",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="With --since: count, and send nothing.")
+    ] = False,
+    yes: Yes = False,
 ) -> None:
     """Send a merged message again, as the next message of its person.
 
     Its id stays the same, so a receiver that remembers ids ignores a message that it already has.
+    With --since, send all that a sink has finished since then.
 
-    Examples:  rfctl resend 1758000000000-0  |  rfctl resend 1758000000000-0 --sink crm
+    Examples:  rfctl resend 1758000000000-0 --sink crm  |  rfctl resend --since 02:00 --sink crm --dry-run
     """
-    run_async(_resend(ctx, check_message_id(message), sink))
+    if (message is None) == (not since):
+        raise UsageError("name one message, or --since", next="rfctl resend --since 02:00 --sink crm")
+    if message is not None:
+        if until or dry_run:
+            raise UsageError("--until and --dry-run go with --since", next="rfctl resend --help")
+        run_async(_resend(ctx, check_message_id(message), sink))
+        return
+    if not sink:
+        raise UsageError("--since needs a sink", next=f"rfctl resend --since {since} --sink crm")
+    span = Span(sink, since, until, is_dry_run=dry_run, yes=yes)
+    run_async(resend_many(invocation(ctx), span))
 
 
 @dataclass(frozen=True, slots=True)

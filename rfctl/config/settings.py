@@ -124,6 +124,21 @@ class OutputSettings(Section):
         return value
 
 
+class DeliveryLogSettings(Section):
+    """The delivery log in Redis: when each message was delivered, to whom, and at which attempt. It has no texts."""
+
+    retention_s: int = Field(
+        604_800, ge=0, le=31_536_000, description="How long rfctl keeps an entry of the delivery log, s."
+    )
+    max_bytes: int = Field(
+        67_108_864,
+        ge=0,
+        le=1_099_511_627_776,
+        description="About how many bytes the delivery log may have in Redis; beyond them the oldest entries go. "
+        "0: no log.",
+    )
+
+
 class DaemonSettings(Section):
     """The daemon: its role, its sleep, its log of totals, and how it stops."""
 
@@ -167,6 +182,7 @@ class Settings(Section):
     batching: BatchingSettings = Field(default_factory=BatchingSettings)
     http: HttpSettings = Field(default_factory=HttpSettings)
     output: OutputSettings = Field(default_factory=OutputSettings)
+    delivery_log: DeliveryLogSettings = Field(default_factory=DeliveryLogSettings)
     daemon: DaemonSettings = Field(default_factory=DaemonSettings)
     log: LogSettings = Field(default_factory=LogSettings)
     sources: dict[Name, AnySource] = Field(default_factory=dict)

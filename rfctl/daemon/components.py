@@ -46,6 +46,8 @@ from rfctl.timing import sleep_or_stop, wait_for_any
 _log = structlog.get_logger("daemon")
 _MIN_SLEEP_MS = 10
 _TRIM_EVERY_S = 5.0
+_LOG_TRIMMED_EVERY = 12
+"""The delivery log is trimmed in each of so many rounds."""
 _FIXED_SETTINGS = ("redis.", "http.", "output.stream", "daemon.")
 """Prefixes of the settings that need a restart."""
 
@@ -140,6 +142,7 @@ class Components:
     async def _trim(self, stopping: asyncio.Event) -> None:
         """Trim now and then, but only while every consumer group of the settings exists: it may read old entries."""
         await wait_for_any(self.preflight.usable, stopping)
+        rounds = 0
         while not stopping.is_set():
             output, groups = self.settings.output, list_groups(self.settings)
             with contextlib.suppress(RfctlError):
@@ -149,6 +152,10 @@ class Components:
                     retention_entries=output.retention_entries,
                     groups=groups,
                 )
+                if rounds % _LOG_TRIMMED_EVERY == 0:
+                    log = self.settings.delivery_log
+                    await self.store.delivery_log.trim(retention_s=log.retention_s, max_bytes=log.max_bytes)
+            rounds += 1
             await sleep_or_stop(stopping, _TRIM_EVERY_S)
 
     async def _ensure_groups(self, stopping: asyncio.Event) -> None:

@@ -45,5 +45,5 @@ def _unclaimed(snapshot: Snapshot) -> Iterator[Finding]:
     vanishing = f", and {sweep.expiring} of them will expire" if sweep.expiring else ""
     phones = ", ".join(sweep.phones)
     fact = f"{counted(sweep.unclaimed, 'list')} of messages that another program wrote: nobody hands them over{vanishing}"
-    fix = f"stop that program, if it still runs; the next message of the same phone takes its list in; keys: {phones}"
+    fix = f"stop that program, if it still runs; then `rfctl adopt` takes the lists in; keys: {phones}"
     yield Finding("lists_unclaimed", "warning", "", fact, fix)

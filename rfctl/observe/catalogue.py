@@ -134,7 +134,7 @@ CATALOGUE: Mapping[Code, Meaning] = {
     "lists_unclaimed": Meaning(
         "warning",
         "Another program wrote lists of messages, which nobody hands over.",
-        "Stop that program; the next message of the same phone takes its list in.",
+        "Stop that program; then rfctl adopt takes the lists in.",
     ),
     "requests_rejected": Meaning(
         "warning",

@@ -2,12 +2,17 @@
 
 from rfctl.store.additions import Addition, Terms
 from rfctl.store.address import RedisAddress
+from rfctl.store.adoption import Adoption, find_home
 from rfctl.store.aside import AsideBatch, AsideBatches
 from rfctl.store.batch_keys import batch_key_of, begin_digest, dedupe_key, end_digest, is_hashed
 from rfctl.store.batches import BatchOptions
 from rfctl.store.daemons import DaemonRecord, Daemons, RecentRequests
 from rfctl.store.dead_letters import Attempt, DeadLetter
+from rfctl.store.delivered import Finished
 from rfctl.store.deliveries import DeliveryQueue, SinkPausedError, group_name
+from rfctl.store.delivery_log import DeliveryOutcome, LoggedDelivery
+from rfctl.store.forgetting import Forgetting, Forgotten
+from rfctl.store.history import HandedMessage, History
 from rfctl.store.keys import LAYOUT_VERSION, Keyspace, ShardKeys
 from rfctl.store.orphaned_groups import OrphanedGroup
 from rfctl.store.output_stream import ConsumerGroup
@@ -20,6 +25,7 @@ from rfctl.store.server_info import ServerInfo, WriteRefusal
 from rfctl.store.shared_calls import SharedCalls
 from rfctl.store.sink_status import ConfiguredSink, SinkStatus
 from rfctl.store.store import Store
+from rfctl.store.stray_keys import StrayKeys, StrayList, StraySink
 from rfctl.store.stream_entry import StreamEntry
 from rfctl.store.sweep import SweepReport
 from rfctl.store.whereabouts import UndeliveredMessage, Whereabouts
@@ -27,6 +33,7 @@ from rfctl.store.whereabouts import UndeliveredMessage, Whereabouts
 __all__ = [
     "LAYOUT_VERSION",
     "Addition",
+    "Adoption",
     "AsideBatch",
     "AsideBatches",
     "Attempt",
@@ -36,8 +43,15 @@ __all__ = [
     "DaemonRecord",
     "Daemons",
     "DeadLetter",
+    "DeliveryOutcome",
     "DeliveryQueue",
+    "Finished",
+    "Forgetting",
+    "Forgotten",
+    "HandedMessage",
+    "History",
     "Keyspace",
+    "LoggedDelivery",
     "OrphanedGroup",
     "Pause",
     "PendingBatch",
@@ -54,6 +68,9 @@ __all__ = [
     "SinkPausedError",
     "SinkStatus",
     "Store",
+    "StrayKeys",
+    "StrayList",
+    "StraySink",
     "StreamEntry",
     "SweepReport",
     "Terms",
@@ -65,6 +82,7 @@ __all__ = [
     "begin_digest",
     "dedupe_key",
     "end_digest",
+    "find_home",
     "group_name",
     "is_hashed",
 ]

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -29,6 +29,8 @@ _LIFETIME_S = 30 * 86_400
 _FRESH_S = 3600.0
 """What we wrote within this time is not written again: most messages name both."""
 _MAX_FRESH = 10_000
+_KINDS = ("lid",)
+_PAGE = 1_000
 
 
 class Aliases:
@@ -68,6 +70,29 @@ class Aliases:
         }
         lasting = await self._without_ended(missing, phones)
         return [self._under_phone(message, lasting) for message in messages]
+
+    async def forget(self, phone: str, channels: Collection[str]) -> int:
+        """Delete every second id that leads to a phone; returns how many. It goes through the names of all keys.
+
+        What a phone was named by last is looked up under the names of these sources. Raises RfctlError.
+        """
+        owners = [
+            self._keys.alias_owner(channel, phone, kind) for channel in channels for kind in ("", *_KINDS)
+        ]
+        if owners:
+            await self._connection.call("DEL", *owners)
+        count, cursor, is_begun = 0, "0", False
+        while cursor != "0" or not is_begun:
+            reply = await self._connection.call(
+                "SCAN", cursor, "MATCH", self._keys.any_alias, "COUNT", _PAGE, "TYPE", "string"
+            )
+            position, page = replies.array(reply)
+            cursor, is_begun, keys = replies.text(position), True, replies.texts(page)
+            values = await self._connection.calls([("GET", key) for key in keys])
+            theirs = [key for key, value in zip(keys, values, strict=True) if replies.text(value) == phone]
+            for key in theirs:
+                count += replies.integer(await self._connection.call("DEL", key))
+        return count
 
     async def _without_ended(self, messages: dict[str, Message], phones: dict[str, str]) -> dict[str, str]:
         """Return the phones that still have the second id by which a message names them; and let these live on."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -73,6 +74,11 @@ class CommonKeys:
     def alias_owner(self, channel: str, phone: str, kind: str) -> str:
         """Return the key that has the second id, of one kind, by which a phone was named last."""
         return f"{self.prefix}rfctl:alias:" + digest_text(json.dumps([channel, phone, kind, "owner"]))
+
+    @property
+    def any_alias(self) -> str:
+        """The pattern of all keys of second ids."""
+        return re.sub(r"([\[\]?*\\])", r"\\\1", self.prefix) + "rfctl:alias:*"
 
     def events_channel(self, db: int) -> str:
         """Return the channel that `tail` follows. Channels span a server's databases; ours must not."""
@@ -171,6 +177,11 @@ class ShardKeys:
     def dead(self) -> str:
         """The stream of dead letters."""
         return self._own("rfctl:dead")
+
+    @cached_property
+    def log(self) -> str:
+        """The delivery log: a stream of outcomes, which has phones and no texts."""
+        return self._own("rfctl:log")
 
     def sink(self, name: str) -> SinkKeys:
         """Return the keys of one sink."""

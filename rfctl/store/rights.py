@@ -29,6 +29,7 @@ USEFUL: Mapping[str, str] = {
     "MEMORY USAGE": "the size of a stream that nobody reads is not seen",
     "BGREWRITEAOF": "a torn append-only file is not rewritten after a restart of Redis",
     "SCAN": "batches that stand in no index are not found",
+    "LREM": "`rfctl adopt` takes in no list",
     "SUBSCRIBE": "`rfctl tail` cannot follow",
     "PUBLISH": "`rfctl tail` sees nothing",
     "PUBSUB NUMSUB": "`rfctl tail` sees nothing",

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from rfctl.store.address import RedisAddress
+from rfctl.store.adoption import Strays
 from rfctl.store.aliases import Aliases
 from rfctl.store.aside import AsideBatches, read_aside
 from rfctl.store.batches import Batches, BatchOptions
 from rfctl.store.counters import Counters
 from rfctl.store.daemons import Daemons
 from rfctl.store.dead_letters import DeadLetters
+from rfctl.store.delivered import Finished, find_finished
 from rfctl.store.deliveries import DeliveryQueue
+from rfctl.store.delivery_log import DeliveryLog
 from rfctl.store.keys import Keyspace, ShardKeys
 from rfctl.store.layout import check_claimable_layout, check_layout, claim_layout, ensure_instance_id
 from rfctl.store.orphaned_groups import OrphanedGroup, read_orphaned_groups
@@ -22,6 +25,7 @@ from rfctl.store.output_stream import ConsumerGroup, OutputStream
 from rfctl.store.paused_sinks import PausedSinks
 from rfctl.store.pending import PendingCounts, PendingSummary, read_counts, read_pending
 from rfctl.store.pending_keys import PendingKeys
+from rfctl.store.people import People
 from rfctl.store.person import Person, find_person
 from rfctl.store.probe import MissingRight, check_key_types, find_missing_rights
 from rfctl.store.quarantine import Quarantine
@@ -30,6 +34,7 @@ from rfctl.store.rights import Rights
 from rfctl.store.scratch import ScratchKeyspace, delete_scratch_keys
 from rfctl.store.server_info import ServerInfo, WriteRefusal
 from rfctl.store.sink_status import ConfiguredSink, SinkStatus, read_sink_statuses
+from rfctl.store.stray_keys import StrayKeys, find_stray_keys
 from rfctl.store.sweep import Sweep
 from rfctl.store.unread import UnreadStream, read_unread_stream
 from rfctl.store.whereabouts import Whereabouts, find_whereabouts
@@ -40,10 +45,7 @@ if TYPE_CHECKING:
 
 
 class Store:
-    """One Redis. Nothing is sent before the first call; every call raises RfctlError when Redis fails.
-
-    `batch_options` are what the scripts about batches get besides the messages.
-    """
+    """One Redis. Nothing is sent before the first call; every call raises RfctlError when Redis fails."""
 
     def __init__(
         self, connection: Connection, keyspace: Keyspace, batch_options: BatchOptions | None = None
@@ -116,6 +118,11 @@ class Store:
         return DeadLetters(self._connection, self.shards)
 
     @cached_property
+    def delivery_log(self) -> DeliveryLog:
+        """What became of each message before each sink."""
+        return DeliveryLog(self._connection, self.shards)
+
+    @cached_property
     def quarantine(self) -> Quarantine:
         """The authentic requests that their source could not read."""
         return Quarantine(self._connection, self._keyspace.common)
@@ -124,6 +131,16 @@ class Store:
     def aliases(self) -> Aliases:
         """The second ids of people, and the phones that they lead to."""
         return Aliases(self._connection, self._keyspace.common)
+
+    @cached_property
+    def strays(self) -> Strays:
+        """The lists that nobody hands over."""
+        return Strays(self._connection, self._keyspace)
+
+    @cached_property
+    def people(self) -> People:
+        """What is known of one person at a time."""
+        return People(self._connection, self._keyspace, self.batches)
 
     @cached_property
     def daemons(self) -> Daemons:
@@ -165,10 +182,18 @@ class Store:
         """Return the consumer groups of sinks that are not in the settings."""
         return await read_orphaned_groups(self._connection, self.shards, groups, sinks)
 
+    async def find_stray_keys(self, sinks: Collection[str]) -> StrayKeys:
+        """Return the keys that nobody uses; `sinks` are those of the settings and of the living daemons. It scans."""
+        return await find_stray_keys(self._connection, self._keyspace, sinks)
+
     async def find_person(self, sinks: Sequence[str], phone: str, batch_keys: Sequence[str]) -> Person:
         """Return where everything of a phone is. `batch_keys` are its pending batches."""
         paused = await self.paused_sinks.list()
         return await find_person(self._connection, self.shards, sinks, phone, batch_keys, paused)
+
+    async def find_finished(self, sink: str, since_ms: int, until_ms: int) -> list[Finished]:
+        """Return what a sink has finished between two times (Unix ms), on each shard."""
+        return await find_finished(self._connection, self.shards, sink, since_ms, until_ms)
 
     async def find_whereabouts(self, phone: str, sinks: Sequence[str]) -> Whereabouts:
         """Return every place where something of a phone is; `sinks` are those that rfctl delivers to."""

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from rfctl.store import replies
-from rfctl.store.batch_keys import is_hashed, is_plain
+from rfctl.store.batch_keys import batch_key_of, is_hashed, is_plain
 from rfctl.store.keys import Keyspace, ShardKeys
-from rfctl.store.phone_index import split_phone_entry
+from rfctl.store.phone_index import phone_range, split_phone_entry
 from rfctl.store.scans import scan_members
 
 if TYPE_CHECKING:
@@ -75,6 +75,17 @@ class Sweep:
     async def record(self, **changes: int) -> None:
         """Write some fields of the report. Raises RfctlError."""
         await self._write(msgspec.structs.replace(await self.read_report(), **changes))
+
+    async def forget(self, phone: str) -> None:
+        """Take a phone out of the report, and out of the index of phones what has no list. Raises RfctlError."""
+        report, batch_key = await self.read_report(), batch_key_of(phone)
+        phones = [key for key in report.phones if not key.endswith(batch_key)]
+        if phones != report.phones:
+            await self._write(msgspec.structs.replace(report, phones=phones))
+        for shard in self._shards:
+            entries = await self._connection.call("ZRANGEBYLEX", shard.phones, *phone_range(phone))
+            owners = map(split_phone_entry, replies.texts(entries))
+            await self._mend(shard, [(batch_key, phone) for owner, batch_key in owners if owner == phone])
 
     async def _write(self, report: SweepReport) -> None:
         await self._connection.call("HSET", self._keys.sweep, _FIELD, _encode(report))

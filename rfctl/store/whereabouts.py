@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 SEARCHED = 20_000
 """Entries of each stream of a shard that are looked at, at most."""
-_MATCHES = 200
+MOST_MATCHES = 200
+"""Matches of each stream of a shard, at most."""
 _MEMBERS = 1_000
 State = Literal["unread", "unacknowledged", "waiting"]
 """Unread: in the output stream. Unacknowledged: read, and on its way. Waiting: for a retry, or behind one."""
@@ -102,7 +103,7 @@ async def _find_matches(
 ) -> _Matches:
     ids: list[str] = []
     searched = 0
-    while searched < SEARCHED and len(ids) < _MATCHES:
+    while searched < SEARCHED and len(ids) < MOST_MATCHES:
         args = (phone, start, SEARCHED - searched)
         seen, last, *matches = replies.array(await connection.run("find_phone", shard, [stream], args))
         ids += map(replies.text, matches)
@@ -110,7 +111,7 @@ async def _find_matches(
         if not last:
             return _Matches(tuple(ids), complete=True)
         start = f"({replies.text(last)}"
-    return _Matches(tuple(ids[:_MATCHES]), complete=False)
+    return _Matches(tuple(ids[:MOST_MATCHES]), complete=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +208,7 @@ class _Search:
         waiting = self.shard.sink(sink).waiting
         members = []
         for batch_key in dict.fromkeys([*self.batch_keys, *keys.values()]):
-            span = (f"[{batch_key}\0", f"({batch_key}\1", "LIMIT", 0, _MATCHES)
+            span = (f"[{batch_key}\0", f"({batch_key}\1", "LIMIT", 0, MOST_MATCHES)
             members += replies.texts(await self.connection.call("ZRANGEBYLEX", waiting, *span))
         hashed = replies.texts(
             await self.connection.call("ZRANGEBYLEX", waiting, "[&", "('", "LIMIT", 0, _MEMBERS)

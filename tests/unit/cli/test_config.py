@@ -176,7 +176,7 @@ def test_the_file_is_its_users_alone(tmp_path: Path) -> None:
 
 READS_SETTINGS = {
     "serve": [], "stats": [], "inspect": ["1"], "tail": [], "flush": ["1"], "pause": ["x"], "resume": ["x"],
-    "resend": ["1-0"], "discard": ["1"], "simulate": [], "dead list": [], "dead show": ["1-0"], "dead retry": ["1-0"],
+    "resend": ["1-0"], "discard": ["1"], "adopt": [], "find": ["1"], "forget": ["1"], "simulate": [], "dead list": [], "dead show": ["1-0"], "dead retry": ["1-0"],
     "dead drop": ["1-0"], "quarantine list": [], "quarantine show": ["1-0"], "quarantine retry": ["1-0"],
     "quarantine drop": ["1-0"], "config show": [], "config explain": ["http.port"], "config check": [],
     "export acl": [],

@@ -1,0 +1,280 @@
+"""How `find` tells what became of a person's messages: events in the order of time, each with what happens next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from rfctl.cli.inspect_view import dues
+from rfctl.cli.output import format_rfc3339
+from rfctl.model.stored import Batch
+from rfctl.store import DeadLetter, History, LoggedDelivery, QuarantinedHead, UndeliveredMessage
+from rfctl.text import counted, duration
+
+_SHOWN_CHARS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How far a message is with one sink or one group of workers.
+
+    `state` is delivered, acknowledged (nothing says when), dead, missing, dropped, waiting, on_its_way or unread.
+    """
+
+    reader: str
+    is_group: bool
+    state: str
+    at_ms: int | None = None
+    attempts: int | None = None
+    took_ms: int | None = None
+    error: str = ""
+    behind: str = ""
+    next: str = ""
+
+    def line(self, format_time: Callable[[int], str | None] = format_rfc3339) -> str:
+        """Return it for a person, who reads times in this form."""
+        parts = [self.state.replace("_", " ")]
+        if self.at_ms is not None:
+            parts.append(format_time(self.at_ms) or "")
+        if self.attempts:
+            parts.append(
+                f"at attempt {self.attempts}" if self.state == "delivered" else _failed(self.attempts)
+            )
+        if self.took_ms is not None:
+            parts.append(f"in {duration(self.took_ms)}")
+        line = " ".join(parts) + (f": {self.error}" if self.error else "")
+        return f"{line}; {self.next}" if self.next else line
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it for -o json."""
+        return {
+            "group" if self.is_group else "sink": self.reader,
+            "state": self.state,
+            "at": format_rfc3339(self.at_ms),
+            "attempts": self.attempts,
+            "took_ms": self.took_ms,
+            "error": self.error or None,
+            "behind": self.behind or None,
+            "next": self.next or None,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened, or is about to: quarantined, handed_over, sent_again, finished or pending."""
+
+    at_ms: int
+    event: str
+    line: str
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    outcomes: tuple[Outcome, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it for -o json."""
+        outcomes = [outcome.as_json() for outcome in self.outcomes]
+        return {"at": format_rfc3339(self.at_ms), "event": self.event, **self.facts, "outcomes": outcomes}
+
+
+def build_events(
+    history: History,
+    batches: Mapping[str, Batch],
+    why: Mapping[str, str],
+    sinks: Collection[str],
+    now_ms: int,
+) -> list[Event]:
+    """Return the events of a person, oldest first. `why` says of each batch key why it is due when it is.
+
+    `sinks` are those of the settings.
+    """
+    outcomes = _Outcomes(history, sinks, now_ms)
+    events = [_quarantined(head) for head in history.quarantined]
+    events += outcomes.of_the_stream()
+    events += outcomes.of_the_rest()
+    events += [_pending(key, batch, why[key]) for key, batch in batches.items()]
+    return sorted(events, key=lambda event: event.at_ms)
+
+
+def _quarantined(head: QuarantinedHead) -> Event:
+    step = f"rfctl quarantine show {head.id}"
+    facts = {"id": head.id, "source": head.source, "why": head.why, "next": step}
+    line = f"a request of {head.source} that names them could not be parsed: {head.why}; {step}"
+    return Event(head.at_ms, "quarantined", line, facts)
+
+
+def _pending(key: str, batch: Batch, why: str) -> Event:
+    size, due = len(batch.messages), batch.due_ms
+    text = " ".join(message.text for message in batch.messages)
+    due_in = "in no index" if due is None else f"due {dues(due - batch.now_ms)}"
+    last_ms = max(message.receivedAt for message in batch.messages)
+    facts = {
+        "batch_key": key,
+        "count": size,
+        "text": text,
+        "due": format_rfc3339(due),
+        "due_in_ms": None if due is None else due - batch.now_ms,
+        "next": why,
+    }
+    return Event(
+        last_ms or batch.now_ms, "pending", f"{counted(size, 'message')} pending, {due_in} ({why}): {_shorten(text)}", facts
+    )  # fmt: skip
+
+
+@dataclass(slots=True)
+class _Outcomes:
+    """What is known of each message before each reader, by what says most."""
+
+    history: History
+    sinks: Collection[str]
+    now_ms: int
+    _shown: set[tuple[str, str]] = field(default_factory=set)
+
+    def of_the_stream(self) -> Iterable[Event]:
+        """Yield the messages that are still in the stream."""
+        for message in self.history.handed:
+            merged = message.merged
+            readers = {reader.sink or reader.group: reader for reader in message.readers}
+            sinks = [reader.sink for reader in message.readers if reader.sink]
+            sinks += [item.sink for item in self._undelivered if item.id == message.id]
+            sinks += [letter.sink for letter in self._dead if letter.message_id == message.id]
+            outcomes = [self._of_sink(sink, message.id) for sink in dict.fromkeys(sinks)]
+            outcomes += [
+                self._of_group(name, message.id, reader.state)
+                for name, reader in readers.items()
+                if not reader.sink
+            ]
+            dropped = (
+                f"; a rule threw {counted(merged.discarded, 'message')} before it away"
+                if merged.discarded
+                else ""
+            )
+            line = (
+                f"handed over as {message.id}: {merged.count} → 1 ({merged.reason}, waited "
+                f"{duration(max(0, merged.waited_ms))}{dropped}): {_shorten(merged.text)}"
+            )
+            facts = {
+                "id": message.id,
+                "delivery_id": merged.delivery_id or None,
+                "count": merged.count,
+                "reason": merged.reason,
+                "waited_ms": merged.waited_ms,
+                "discarded": merged.discarded,
+                "text": merged.text,
+            }
+            yield Event(merged.handed_ms, "handed_over", line, facts, tuple(outcomes))
+
+    def of_the_rest(self) -> Iterable[Event]:
+        """Yield what was sent again, is dead or was finished, of messages that are in the stream no more."""
+        for message in self._undelivered:
+            if (message.sink, message.id) not in self._shown:
+                outcome = self._of_sink(message.sink, message.id)
+                is_sent_again = message.state == "waiting"
+                how = "sent again (it is in the stream no more)" if is_sent_again else "handed over"
+                yield Event(
+                    _time_of(message.id),
+                    "sent_again" if is_sent_again else "handed_over",
+                    f"{how} as {message.id}",
+                    {"id": message.id},
+                    (outcome,),
+                )
+        for letter in self._dead:
+            if (letter.sink, letter.message_id) not in self._shown:
+                line = f"{letter.message_id}, in the stream no more: {_shorten(letter.entry.merged.text)}"
+                facts = {"id": letter.message_id, "text": letter.entry.merged.text}
+                yield Event(letter.died_ms, "finished", line, facts, (_dead(letter),))
+        for logged in self.history.logged:
+            if (logged.sink, logged.id) not in self._shown:
+                line = f"{logged.id}, in the stream no more"
+                yield Event(logged.at_ms, "finished", line, {"id": logged.id}, (_logged(logged),))
+
+    @property
+    def _undelivered(self) -> Sequence[UndeliveredMessage]:
+        return self.history.person.whereabouts.undelivered
+
+    @property
+    def _dead(self) -> Sequence[DeadLetter]:
+        return self.history.person.whereabouts.dead
+
+    def _of_sink(self, sink: str, message_id: str) -> Outcome:
+        self._shown.add((sink, message_id))
+        for message in self._undelivered:
+            if (message.sink, message.id) == (sink, message_id):
+                return self._of_undelivered(message)
+        for letter in reversed(self._dead):
+            if (letter.sink, letter.message_id) == (sink, message_id):
+                return _dead(letter)
+        for logged in reversed(self.history.logged):
+            if (logged.sink, logged.id) == (sink, message_id):
+                return _logged(logged)
+        return Outcome(sink, False, "acknowledged")
+
+    def _of_group(self, group: str, message_id: str, state: str) -> Outcome:
+        for message in self.history.person.unread:
+            if (message.group, message.id) == (group, message_id):
+                if message.state == "unread":
+                    return Outcome(group, True, "unread", next="a worker reads it next")
+                return Outcome(group, True, "on_its_way", next="a worker has it, and has not acknowledged it")
+        return Outcome(group, True, state)
+
+    def _of_undelivered(self, message: UndeliveredMessage) -> Outcome:
+        state = {"unread": "unread", "unacknowledged": "on_its_way", "waiting": "waiting"}[message.state]
+        behind = self._find_first(message)
+        last = message.last
+        return Outcome(
+            message.sink,
+            False,
+            state,
+            at_ms=None if last is None else last.at_ms,
+            attempts=message.attempts or None,
+            error="" if last is None else last.error,
+            behind=behind,
+            next=self._next_of(message, behind),
+        )
+
+    def _find_first(self, message: UndeliveredMessage) -> str:
+        """Return the message of the same batch key that this one waits behind, "" for none."""
+        if message.state != "waiting":
+            return ""
+        first = next(
+            other.id
+            for other in self._undelivered
+            if (other.sink, other.batch_key, other.state) == (message.sink, message.batch_key, "waiting")
+        )
+        return "" if first == message.id else first
+
+    def _next_of(self, message: UndeliveredMessage, behind: str) -> str:
+        if message.paused is not None:
+            return f"the sink is paused ({message.paused.why}): rfctl resume {message.sink}"
+        if message.sink not in self.sinks:
+            return "no settings here have this sink"
+        if behind:
+            return f"it goes after {behind}"
+        if message.state == "unread":
+            return "its turn comes"
+        if message.state == "unacknowledged":
+            return "an attempt is on its way"
+        in_ms = (message.next_retry_ms or 0) - self.now_ms
+        return f"attempt {message.attempts + 1} {f'in {duration(in_ms)}' if in_ms > 0 else 'now'}"
+
+
+def _dead(letter: DeadLetter) -> Outcome:
+    error = letter.attempts[-1].error if letter.attempts else ""
+    step = f"rfctl dead retry {letter.id}"
+    return Outcome(letter.sink, False, "dead", letter.died_ms, len(letter.attempts), error=error, next=step)
+
+
+def _logged(logged: LoggedDelivery) -> Outcome:
+    return Outcome(logged.sink, False, logged.outcome, logged.at_ms, logged.attempts, logged.took_ms)
+
+
+def _failed(attempts: int) -> str:
+    return f"after {counted(attempts, 'failed attempt')}"
+
+
+def _time_of(message_id: str) -> int:
+    return int(message_id.partition("-")[0])
+
+
+def _shorten(text: str) -> str:
+    line = " ".join(text.split())
+    return f"“{line[:_SHOWN_CHARS]}{'…' if len(line) > _SHOWN_CHARS else ''}”"
