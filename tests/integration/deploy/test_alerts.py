@@ -111,9 +111,9 @@ CASES = [
     ),
     Case(
         "RfctlLogLost", {"rfctl_daemon_lost_log_lines_total" + A: "0x4 3x120", "rfctl_daemon_lost_log_lines_total" + B: "0x120"},
-        "5m", "7m", [{}], "18m",
+        "1m", "2m", [{}], "17m",
     ),
-    Case("RfctlLogLost", twice("rfctl_daemons_lost_log_lines", "0x4 3x40 0x90"), "5m", "7m", [{}], "13m"),
+    Case("RfctlLogLost", twice("rfctl_daemons_lost_log_lines", "3x4 5x80 0x50"), "1m", "2m", [{}], "17m"),
 ]  # fmt: skip
 
 
