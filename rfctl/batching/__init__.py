@@ -9,14 +9,16 @@ if TYPE_CHECKING:
     from rfctl.batching.batcher import Batcher, BatchingRules
     from rfctl.batching.caretaker import Caretaker
     from rfctl.batching.scheduler import Scheduler
+    from rfctl.batching.turn_counts import TurnCounts
 
-__all__ = ["Batcher", "BatchingRules", "Caretaker", "Policy", "Rule", "Scheduler", "Timers"]
+__all__ = ["Batcher", "BatchingRules", "Caretaker", "Policy", "Rule", "Scheduler", "Timers", "TurnCounts"]
 
 _LAZY = {
     "Batcher": "rfctl.batching.batcher",
     "BatchingRules": "rfctl.batching.batcher",
     "Caretaker": "rfctl.batching.caretaker",
     "Scheduler": "rfctl.batching.scheduler",
+    "TurnCounts": "rfctl.batching.turn_counts",
 }
 
 

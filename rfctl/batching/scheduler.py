@@ -16,6 +16,7 @@ import structlog
 
 from rfctl.batching.batcher import Batcher
 from rfctl.batching.turn import Call, Turn
+from rfctl.batching.turn_counts import TurnCounts
 from rfctl.errors import RfctlError
 from rfctl.model.stored import HandedOver
 from rfctl.timing import sleep_or_stop
@@ -48,6 +49,8 @@ class Scheduler:
         self._woken = asyncio.Event()
         self._asleep_until = 0.0
         self._failures = 0
+        self.counts = TurnCounts()
+        """What its calls have done so far."""
 
     def reconfigure(self, *, max_sleep_ms: int) -> None:
         """Sleep no longer than this from the next turn on."""
@@ -59,12 +62,12 @@ class Scheduler:
         Raises RfctlError, once every other call that was on its way has ended.
         """
         turn, failures = Turn(self._batcher.shard_count), list[BaseException]()
-        flying: dict[asyncio.Task[HandedOver], Call] = {}
+        flying: dict[asyncio.Task[HandedOver], tuple[Call, float]] = {}
         try:
             while self._start_calls(turn, flying):
                 ended, _ = await asyncio.wait(flying, return_when=asyncio.FIRST_COMPLETED)
                 failures += [
-                    problem for task in ended if (problem := self._end_call(turn, flying.pop(task), task))
+                    problem for task in ended if (problem := self._end_call(turn, *flying.pop(task), task))
                 ]
         finally:
             await _cancel(flying)
@@ -72,18 +75,22 @@ class Scheduler:
             raise next((problem for problem in failures if not isinstance(problem, RfctlError)), failures[0])
         return turn.sum_up()
 
-    def _start_calls(self, turn: Turn, flying: dict[asyncio.Task[HandedOver], Call]) -> bool:
+    def _start_calls(self, turn: Turn, flying: dict[asyncio.Task[HandedOver], tuple[Call, float]]) -> bool:
         """Start what the turn wants to be called; says whether any call is on its way."""
         while call := turn.next_call():
-            flying[asyncio.create_task(self._batcher.hand_over(call.shard, call.end))] = call
+            task = asyncio.create_task(self._batcher.hand_over(call.shard, call.end))
+            flying[task] = call, self._clock()
         return bool(flying)
 
-    def _end_call(self, turn: Turn, call: Call, task: asyncio.Task[HandedOver]) -> BaseException | None:
-        """Note how a call has ended; returns its failure."""
+    def _end_call(
+        self, turn: Turn, call: Call, began_at: float, task: asyncio.Task[HandedOver]
+    ) -> BaseException | None:
+        """Note how a call has ended that began at this time of the clock; returns its failure."""
         if problem := task.exception():
             turn.record_failure(call)
             return problem
         turn.record_answer(call, task.result())
+        self.counts.add(task.result(), self._clock() - began_at)
         _log_turn(task.result())
         self._on_turn()
         return None

@@ -33,6 +33,12 @@ class HttpSettings(Section):
         "machine only.",
         json_schema_extra=SECRET,
     )
+    metrics_token: str = Field(
+        "",
+        description="Bearer token for GET /metrics, and for nothing else: what Prometheus gets. http.admin_token opens the "
+        "metrics too. If both are empty, rfctl serves them to this machine only.",
+        json_schema_extra=SECRET,
+    )
     allowed_hosts: Words = Field(
         default_factory=list,
         description="Names of this machine that clients on it use, besides localhost, 127.0.0.1 and ::1. What is for this "

@@ -34,6 +34,7 @@ from rfctl.errors import RedisUnreachableError, RfctlError
 from rfctl.ingest.access import Gate
 from rfctl.ingest.group_commit import GroupCommit
 from rfctl.ingest.receiver import Receiver
+from rfctl.ingest.tally import MessageTally
 from rfctl.model.closed_sets import Role
 from rfctl.model.message import Message
 from rfctl.model.stored import Added
@@ -85,6 +86,7 @@ class Components:
         )  # fmt: skip
         self.canary = Canary(store, daemon_id, self.preflight, list(list_forwarded_sinks(settings)))
         self.caretaker = Caretaker(store, daemon_id)
+        self.messages = MessageTally()
         self.receiver = Receiver(
             build_sources(settings),
             GroupCommit(self._add),
@@ -93,7 +95,7 @@ class Components:
             placeholder=settings.batching.placeholder,
             max_body_bytes=settings.http.max_body_bytes,
             max_inflight_bytes=settings.http.max_inflight_bytes,
-            gate=Gate(settings.http.admin_token, frozenset(settings.http.allowed_hosts)),
+            gate=build_gate(settings),
             on_due=self.scheduler.wake_for,
         )
         self.supervisor = Supervisor(
@@ -112,10 +114,12 @@ class Components:
         if not self.preflight.usable.is_set():
             raise RedisUnreachableError("Redis has not answered yet")
         try:
-            return await self.batcher.add(messages)
-        except RfctlError:
-            self._readiness.doubted.set()
+            results = await self.batcher.add(messages)
+        except RfctlError as problem:
+            self._readiness.record_failed_intake(problem)
             raise
+        self.messages.count(messages, results)
+        return results
 
     async def start_sinks(self) -> None:
         """Begin to deliver to the sinks of the settings. Raises SettingsError; then none is started."""
@@ -232,6 +236,12 @@ class Components:
             if option.name.startswith(_FIXED_SETTINGS)
             and value_of(old, option.name) != value_of(new, option.name)
         ]
+
+
+def build_gate(settings: Settings) -> Gate:
+    """Return what decides who is let in."""
+    http = settings.http
+    return Gate(http.admin_token, frozenset(http.allowed_hosts), http.metrics_token)
 
 
 def keep_fixed_settings(old: Settings, new: Settings) -> Settings:

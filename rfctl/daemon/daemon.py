@@ -30,17 +30,12 @@ from rfctl.daemon.host_file import HostFile
 from rfctl.daemon.http_bounds import Limits
 from rfctl.daemon.http_server import HttpServer
 from rfctl.daemon.listener import bind_socket, remove_file
+from rfctl.daemon.metrics import MetricsPage
 from rfctl.daemon.readiness import Readiness
 from rfctl.daemon.stats_log import log_stats
 from rfctl.daemon.systemd import Notifier
 from rfctl.daemon.watch import Watch
-from rfctl.errors import (
-    INTERRUPTED,
-    RedisCannotNowError,
-    RedisUnreachableError,
-    RfctlError,
-    SettingsError,
-)
+from rfctl.errors import INTERRUPTED, RedisCannotNowError, RedisUnreachableError, RfctlError, SettingsError
 from rfctl.ingest import Webhook
 from rfctl.observe import logging as logs
 from rfctl.store import DaemonRecord
@@ -148,7 +143,9 @@ class Daemon:
 
     async def _listen(self, listening: socket.socket) -> None:
         http, receiver = self._settings.http, self._components.receiver
-        webhook = Webhook(receiver, self._store, self._check_readiness)
+        metrics = MetricsPage(self._components, self._readiness)
+        self._exit_stack.push_async_callback(metrics.close)
+        webhook = Webhook(receiver, self._store, self._check_readiness, metrics.render)
         limits = Limits(http.header_timeout_ms / 1000, http.body_timeout_ms / 1000, http.max_header_bytes)
         app, on_reject = webhook.create_app(), receiver.rejections.record
         self._http_server = HttpServer(app, listening, limits, on_reject, receiver)

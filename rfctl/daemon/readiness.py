@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -107,6 +108,8 @@ class Readiness:
         self._round_problem: errors.RfctlError | None = None
         self._findings: Sequence[Finding] = ()
         self._roles: Sequence[Finding] = ()
+        self.redis_errors: Counter[tuple[str, str]] = Counter()
+        """How often Redis has failed, by who asked it (`intake`, `scheduler`, `canary`) and the word for the reason."""
 
     def record_turn(self) -> None:
         """Record a turn that Redis served, and feed the watchdog at most once a second."""
@@ -117,9 +120,17 @@ class Readiness:
     def record_failed_turn(self, problem: errors.RfctlError) -> None:
         """Record a turn that Redis did not serve. It feeds the watchdog unless Redis serves the canary."""
         self._turn_problem = problem
-        self.doubted.set()
+        self._doubt("scheduler", problem)
         if self._round_problem is not None or not self._has_fresh_canary():
             self._feed_watchdog()
+
+    def record_failed_intake(self, problem: errors.RfctlError) -> None:
+        """Record that Redis has stored none of some messages."""
+        self._doubt("intake", problem)
+
+    def _doubt(self, who: str, problem: errors.RfctlError) -> None:
+        self.redis_errors[who, name_reason(problem)] += 1
+        self.doubted.set()
 
     def _feed_watchdog(self) -> None:
         now = self._clock()
@@ -130,7 +141,9 @@ class Readiness:
     def record_round(self, problem: errors.RfctlError | None = None) -> None:
         """Record that the canary has come through, or why not."""
         self._round_problem = problem
-        if problem is None:
+        if problem is not None:
+            self.redis_errors["canary", name_reason(problem)] += 1
+        else:
             self._came_through_at = self._clock()
 
     def record_findings(self, findings: Sequence[Finding]) -> None:

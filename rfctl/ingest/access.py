@@ -33,6 +33,9 @@ ACCESS: tuple[tuple[str, str, Caller], ...] = (
     (f"GET {BATCHED}/stats", "no http.admin_token", "this machine"),
     (f"DELETE {BATCHED}/PHONE", "http.admin_token", "the bearer of the token"),
     (f"DELETE {BATCHED}/PHONE", "no http.admin_token", "this machine"),
+    ("GET /metrics", "http.metrics_token", "the bearer of the token"),
+    ("GET /metrics", "http.admin_token", "the bearer of the token"),
+    ("GET /metrics", "neither token", "this machine"),
 )
 """The table of rfctl(7): a request, the settings that decide, and who may send it. A test holds both."""
 
@@ -59,27 +62,37 @@ class Doubt:
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """Decides who is let in. `allowed_hosts` are names for this machine besides its loopback addresses."""
+    """Decides who is let in. `allowed_hosts` are names for this machine besides its loopback addresses.
+
+    The `admin_token` opens everything that has no sender of its own, the `metrics_token` the metrics alone.
+    """
 
     admin_token: str = ""
     allowed_hosts: frozenset[str] = field(default_factory=frozenset)
+    metrics_token: str = ""
 
     def check_admin(self, head: Head) -> None:
         """Let in the bearer of the token or, if none is set, this machine. Raises RejectedError."""
         if not self.admin_token:
             self.check_local(head, "this", "set http.admin_token to allow it")
             return
-        if not self._has_token(head):
+        if not _has_token(head, self.admin_token):
             fact = "this is not served to you: send Authorization: Bearer <http.admin_token>"
+            raise RejectedError(fact, 401, "token")
+
+    def check_metrics(self, head: Head) -> None:
+        """Let in who may read the metrics: the bearer of a token or, if none is set, this machine. Raises RejectedError."""
+        tokens = [token for token in (self.metrics_token, self.admin_token) if token]
+        if not tokens:
+            self.check_local(head, "this", "set http.metrics_token to allow it")
+        elif not any(_has_token(head, token) for token in tokens):
+            fact = "the metrics are not served to you: send Authorization: Bearer <http.metrics_token>"
             raise RejectedError(fact, 401, "token")
 
     def may_see_facts(self, head: Head) -> bool:
         """Say whether a request may see the facts behind a word: from the bearer of the token, or this machine."""
-        return (bool(self.admin_token) and self._has_token(head)) or self.find_doubt(head) is None
-
-    def _has_token(self, head: Head) -> bool:
-        credentials = head.find_value(b"authorization")
-        return hmac.compare_digest(credentials, b"Bearer " + self.admin_token.encode())
+        has_token = bool(self.admin_token) and _has_token(head, self.admin_token)
+        return has_token or self.find_doubt(head) is None
 
     def check_local(self, head: Head, what: str, hint: str, *, source: str = "") -> None:
         """Let in this machine only. `hint` says what would allow others. Raises RejectedError."""
@@ -121,6 +134,10 @@ class Gate:
     def _is_ours(self, authority: str) -> bool:
         host = _host_of(authority)
         return host in _LOCAL_NAMES or host in self.allowed_hosts or _is_loopback(host)
+
+
+def _has_token(head: Head, token: str) -> bool:
+    return hmac.compare_digest(head.find_value(b"authorization"), b"Bearer " + token.encode())
 
 
 def _name_doubt(reason: Reason, header: str, value: str) -> Doubt:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,16 @@ from rfctl.store import Store
 _log = structlog.get_logger("ingest")
 CUT = "rfctl.cut"
 """Key of a request's scope. Its value is why the server itself cut the connection; "" when that is counted already."""
+_SCRAPE_TIMEOUT = b"x-prometheus-scrape-timeout-seconds"
+_SCRAPE_S, _MOST_SCRAPE_S = 5.0, 10.0
+_SHARE_OF_REDIS = 0.7
+"""How much of a scrape's time Redis may take: what the daemon knows of itself comes in time anyway."""
+RenderMetrics = Callable[[str, float], Awaitable[tuple[bytes, str]]]
+"""Returns the metrics and their content type, by the header Accept and the time that Redis has, s."""
+
+
+async def _render_nothing(accept: str, within_s: float) -> tuple[bytes, str]:  # noqa: ARG001
+    return b"", "text/plain"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +44,13 @@ class Webhook:
     """The HTTP endpoints. The receiver's gate opens the statistics and the deletion of batches.
 
     `check_readiness` returns the word why the daemon cannot do its work ("" if it can), and facts about it that are for
-    this machine or the bearer of the token alone.
+    this machine or the bearer of the token alone. `render_metrics` writes the page for Prometheus.
     """
 
     receiver: Receiver
     store: Store
     check_readiness: Callable[[], tuple[str, dict[str, Any]]]
+    render_metrics: RenderMetrics = _render_nothing
 
     def create_app(self) -> Starlette:
         """Return the ASGI app."""
@@ -53,6 +64,7 @@ class Webhook:
                 Route("/webhook/{name}/{event:path}", self.receive, methods=["POST"]),
                 Route("/healthz", self.report_health, methods=["GET"]),
                 Route("/readyz", self.report_readiness, methods=["GET"]),
+                Route("/metrics", self.report_metrics, methods=["GET"]),
             ],
             exception_handlers={
                 HTTPException: self._answer_http_error,
@@ -121,6 +133,15 @@ class Webhook:
             answer |= facts
         return make_json_response(answer, 503 if reason else 200)
 
+    async def report_metrics(self, request: Request) -> Response:
+        """Answer with the metrics, within the time that the scraper has."""
+        head = read_head(request.scope)
+        self.receiver.gate.check_metrics(head)
+        accept = head.find_value(b"accept").decode("latin-1")
+        within_s = _SHARE_OF_REDIS * _read_scrape_s(head.find_value(_SCRAPE_TIMEOUT))
+        body, content_type = await self.render_metrics(accept, within_s)
+        return Response(body, headers={"content-type": content_type})
+
     async def _answer_problem(self, request: Request, problem: Exception) -> Response:
         return self.rejections.answer_problem(problem, request.scope["path"]).build_response()
 
@@ -137,3 +158,12 @@ class Webhook:
         if reason := request.scope.get(CUT, "disconnected"):
             self.rejections.record_missing_body(reason, request.scope["path"])
         return make_error_answer("the body did not come", 400).build_response()
+
+
+def _read_scrape_s(value: bytes) -> float:
+    """Return how long a scraper waits, s."""
+    try:
+        seconds = float(value)
+    except ValueError:
+        return _SCRAPE_S
+    return min(seconds, _MOST_SCRAPE_S) if seconds > 0 else _SCRAPE_S

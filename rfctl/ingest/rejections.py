@@ -98,8 +98,7 @@ class Rejections:
     def record(self, reason: Reason, problem: str, *, source: str = "", **fields: Any) -> None:
         """Count a rejected request, and log it unless the log has it. `problem` is one line; `fields` are of the log."""
         self._counters.mark(f"rejected:{reason}:{source}" if source else f"rejected:{reason}")
-        if source:
-            self.tally.count(source, reason)
+        self.tally.count(source, reason)
         logged = self._logged.get((reason, source))
         now = self._clock()
         if logged is None or now - logged.since_s >= _WINDOW_S:

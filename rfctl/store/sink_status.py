@@ -91,11 +91,12 @@ async def read_sink_statuses(
 
 def count_pending(groups: Sequence[ConsumerGroup]) -> int | None:
     """Return how many messages these groups have not finished; None when Redis cannot say."""
-    lag = _sum_or_none(group.lag for group in groups)
+    lag = sum_lags(group.lag for group in groups)
     return None if lag is None else lag + sum(group.pending for group in groups)
 
 
-def _sum_or_none(lags: Iterable[int | None]) -> int | None:
+def sum_lags(lags: Iterable[int | None]) -> int | None:
+    """Return how many messages are unread in all; None when Redis cannot say it of each."""
     total = 0
     for lag in lags:
         if lag is None:
@@ -170,7 +171,7 @@ def _sum(
         delivered=totals.get(prefix + "delivered", 0),
         failures=totals.get(prefix + "failures", 0),
         dead=totals.get(prefix + "dead", 0),
-        lag=_sum_or_none(part.reader.lag for part in parts),
+        lag=sum_lags(part.reader.lag for part in parts),
         unacknowledged=sum(part.reader.unacknowledged for part in parts),
         phones_waiting=sum(part.queue.phones_waiting for part in parts),
         messages_waiting=sum(part.queue.messages_waiting for part in parts),

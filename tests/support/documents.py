@@ -1,4 +1,5 @@
-"""What is generated: config.example.toml, the lists of rfctl.toml(5), and in rfctl(7) the line of rights and the findings.
+"""What is generated: config.example.toml, the lists of rfctl.toml(5), in rfctl(7) the line of rights, the findings and the
+metrics, and the table of metrics in docs/NAMING.md.
 
 `python -m tests.support.documents --write` writes them anew; a test fails when one of them is out of date.
 """
@@ -14,6 +15,7 @@ from pathlib import Path
 from rfctl.config.example import render_example
 from rfctl.config.options import Option, list_options
 from rfctl.observe.catalogue import CATALOGUE
+from rfctl.observe.metrics import FAMILIES
 from rfctl.store.keys import Keyspace
 from rfctl.store.rights import build_rights
 
@@ -21,8 +23,11 @@ ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "config.example.toml"
 MANUAL = ROOT / "man" / "rfctl.toml.5"
 CONCEPTS = ROOT / "man" / "rfctl.7"
+NAMES = ROOT / "docs" / "NAMING.md"
 _RIGHTS = re.compile(r"(?s)(\.Ss Rights in Redis\n.*?\.Bd -literal -offset 2n\n).*?(\.Ed\n)")
 _FINDINGS = re.compile(r"(?s)(\.Ss Findings\n.*?\.Bl -tag -width Ds\n).*?(\.El\n)")
+_METRICS = re.compile(r"(?s)(\.Ss Metrics\n.*?\.Bl -tag -width Ds\n).*?(\.El\n)")
+_METRICS_TABLE = re.compile(r"(?s)(\| metric \|[^\n]*\n\|[-|]*\|\n)(?:\|[^\n]*\n)*")
 _LIST = ".Bl -tag -width Ds\n"
 _SECTION = re.compile(r"(?ms)^\.Sh \[([^]]+)\]\n(.*?)(?=^\.Sh )")
 
@@ -42,6 +47,29 @@ def findings_text(page: str) -> str:
         for code, meaning in CATALOGUE.items()
     ]
     return _FINDINGS.sub(lambda match: f"{match[1]}{''.join(entries)}{match[2]}", page)
+
+
+def metrics_text(page: str) -> str:
+    """Return the page with the list of metrics made anew."""
+    entries = [
+        f".It {family.name}{_in_braces(family.labels)}\n{_escape(family.about)}\n"
+        f"{'Each process has its own.' if family.whose == 'daemon' else 'All daemons say the same.'}\n"
+        for family in FAMILIES.values()
+    ]
+    return _METRICS.sub(lambda match: f"{match[1]}{''.join(entries)}{match[2]}", page)
+
+
+def _in_braces(labels: tuple[str, ...]) -> str:
+    return f" {{{', '.join(labels)}}}" if labels else ""
+
+
+def names_text(page: str) -> str:
+    """Return the page with the table of metrics made anew."""
+    rows = [
+        f"| `{family.name}` | {', '.join(f'`{label}`' for label in family.labels)} | {family.whose} | {family.kind} |\n"
+        for family in FAMILIES.values()
+    ]
+    return _METRICS_TABLE.sub(lambda match: match[1] + "".join(rows), page)
 
 
 def manual_text(page: str) -> str:
@@ -89,7 +117,8 @@ def documents() -> dict[Path, str]:
     return {
         EXAMPLE: render_example(),
         MANUAL: manual_text(MANUAL.read_text()),
-        CONCEPTS: findings_text(rights_text(CONCEPTS.read_text())),
+        CONCEPTS: metrics_text(findings_text(rights_text(CONCEPTS.read_text()))),
+        NAMES: names_text(NAMES.read_text()),
     }
 
 

@@ -200,3 +200,25 @@ async def test_overdue_batches_of_a_call_are_a_line_of_the_log() -> None:
     assert [line for line in logs if line["event"] == "batch_overdue"] == [
         {"event": "batch_overdue", "log_level": "warning", "phone": "8", "late_ms": 12_000, "batches": 3}
     ]
+
+
+async def test_calls_are_counted_with_what_they_did_and_how_long_they_took() -> None:
+    batcher = FakeBatcher(
+        HandedOver(3, 7, None, 5, 1, False, [("7", 900), ("8", 1200)], set_aside=2),
+        RedisUnreachableError("away"),
+    )
+    times = iter([10.0, 10.3, 20.0])
+    scheduler = Scheduler(batcher, max_sleep_ms=1000, clock=lambda: next(times))
+    await scheduler.step()
+    with pytest.raises(RedisUnreachableError):
+        await scheduler.step()
+    counts = scheduler.counts
+    assert (counts.batches, counts.messages, counts.overdue, counts.clamped, counts.set_aside) == (
+        3,
+        7,
+        2,
+        1,
+        2,
+    )
+    below, above = [dict(counts.call_seconds.accumulate())[bound] for bound in (0.2, 0.5)]
+    assert (below, above, round(counts.call_seconds.total, 3)) == (0, 1, 0.3)

@@ -89,7 +89,11 @@ def build_app(where: str) -> Any:
         return "", {"redis": "redis://secret.internal"}
 
     store: Any = FakeStore()
-    gate = Gate("good" if where == "http.admin_token" else "", frozenset({"bot.internal"}))
+    tokens = {
+        "http.admin_token": ("good", "other"),
+        "http.metrics_token": ("other", "good"),
+    }.get(where, ("", ""))
+    gate = Gate(tokens[0], frozenset({"bot.internal"}), tokens[1])
     receiver = Receiver(served, GroupCommit(store_nothing), store, store, gate=gate)
     return Webhook(receiver, store, check).create_app()
 

@@ -1,8 +1,10 @@
-"""What became of the last requests is counted by source, and forgotten after ten minutes."""
+"""What became of the last requests is counted by source, and only the sums stay after ten minutes; messages are counted too."""
 
 from __future__ import annotations
 
-from rfctl.ingest.tally import Tally
+from rfctl.ingest.tally import MessageTally, Tally
+from rfctl.model.message import Message
+from rfctl.model.stored import Added
 from rfctl.store import RecentRequests
 
 
@@ -44,3 +46,39 @@ def test_years_of_requests_take_no_memory() -> None:
         clock.now += 60
         tally.count("salon")
     assert len(tally._minutes) == 10
+
+
+def test_sums_since_the_start_keep_the_minutes_that_are_forgotten() -> None:
+    clock = Clock()
+    tally = Tally(clock)
+    for minute in range(30):
+        clock.now = minute * 60
+        tally.count("salon")
+        tally.count("salon", "signature")
+        tally.count("", "no-path")
+    tally.read()
+    assert tally.sum_up() == {
+        ("salon", "accepted"): 30,
+        ("salon", "signature"): 30,
+        ("", "no-path"): 30,
+    }
+
+
+def test_request_of_no_source_is_no_source_that_was_rejected() -> None:
+    tally = Tally(Clock())
+    tally.count("", "no-path")
+    assert tally.read() == {}
+    assert tally.sum_up() == {("", "no-path"): 1}
+
+
+def test_messages_are_counted_by_what_became_of_each() -> None:
+    tally = MessageTally()
+    stored, repeated = Added("7", True, 1, 5), Added("7", False, 1, 0)
+    refused = Added("7", False, 0, 0, "the key is taken")
+    salon, bot = [Message(phone="7", id="1", text="hi", channel=name) for name in ("salon", "bot")]
+    tally.count([salon, bot, salon], [stored, stored, repeated])
+    tally.count([bot, salon], [refused, stored])
+    assert tally.sum_up() == {
+        ("salon", "stored"): 2, ("salon", "duplicate"): 1, ("salon", "refused"): 0,
+        ("bot", "stored"): 1, ("bot", "duplicate"): 0, ("bot", "refused"): 1,
+    }  # fmt: skip
