@@ -2,6 +2,7 @@
 
 from rfctl.observe.events import BatchHandedOver, Event, MessageReceived, follow_events, follow_on
 from rfctl.observe.health import Finding, findings
+from rfctl.observe.rates import Rates, measure_rates
 from rfctl.observe.snapshot import Snapshot, take_snapshot
 
 __all__ = [
@@ -9,9 +10,11 @@ __all__ = [
     "Event",
     "Finding",
     "MessageReceived",
+    "Rates",
     "Snapshot",
     "findings",
     "follow_events",
     "follow_on",
+    "measure_rates",
     "take_snapshot",
 ]
