@@ -27,7 +27,7 @@ COMMANDS = {
     ),
     "stats": (
         "stats:stats",
-        "Show which Redis is used, the living daemons, the pending batches, the sinks and the totals.",
+        "Show whether it is working, what needs you, who waits, out to whom it goes, and the totals.",
     ),
     "inspect": (
         "inspect:inspect",

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from rfctl.cli.context import invocation, note, run_loop
+from rfctl.cli.context import Invocation, invocation, note, run_loop
 from rfctl.config.example import render_example, render_starter
 from rfctl.config.loader import Configuration
-from rfctl.config.options import NAMED, Option, configured_options, find_option, list_options
+from rfctl.config.options import (
+    NAMED,
+    Option,
+    configured_options,
+    find_option,
+    is_default,
+    list_options,
+)
 from rfctl.config.settings import Settings
 from rfctl.config.toml_text import render_configuration
 from rfctl.errors import CannotWriteError, NothingFoundError, RfctlError, SettingsError, UsageError
@@ -30,20 +38,28 @@ def show(
     to: Annotated[
         Path | None, typer.Option("--to", metavar="FILE", help="Write a new file instead of printing.")
     ] = None,
+    changed: Annotated[
+        bool, typer.Option("--changed", help="Only the settings that are not as by default.")
+    ] = False,
 ) -> None:
     """Show every setting, its value, who set it and what that overrides. Secrets are masked.
 
     With -o toml it prints a settings file. Defaults and secrets are comments in it.
 
-    Examples:  rfctl config show  |  rfctl config show -o toml --secrets --to new.toml
+    Examples:  rfctl config show --changed  |  rfctl config show -o toml --secrets --to new.toml
     """
     run = invocation(ctx)
-    _check_show_options(run.output, secrets=secrets, to=to)
+    _check_show_options(run.output, secrets=secrets, to=to, changed=changed)
     configuration = run.configuration(notify=True)
     run_loop(_note_what_runs(configuration))
     if run.output == "toml":
         _show_toml(configuration, secrets=secrets, to=to)
         return
+    _show_rows(run, configuration, changed=changed)
+
+
+def _show_rows(run: Invocation, configuration: Configuration, *, changed: bool) -> None:
+    settings = configuration.settings
     rows = [
         (
             option.name,
@@ -51,14 +67,26 @@ def show(
             configuration.set_by(option.name),
             configuration.overrides(option),
         )
-        for option in configured_options(configuration.settings)
+        for option in _sort_by_section(configured_options(settings))
+        if not changed or not is_default(settings, option.name)
     ]
     if run.is_json:
         columns = ("name", "value", "set_by", "overrides")
         run.out.rows(dict(zip(columns, row, strict=True)) for row in rows)
         return
     lines = [(name, _as_text(value), by, "; ".join(losers)) for name, value, by, losers in rows]
-    run.out.table(("setting", "value", "set by", "overrides"), lines)
+    if lines:
+        run.out.table(("setting", "value", "set by", "overrides"), lines)
+    else:
+        run.out.note("every setting is as by default")
+
+
+def _sort_by_section(options: Iterable[Option]) -> list[Option]:
+    """Put the settings of each named section together; the sections stay in their order."""
+    sections: dict[str, list[Option]] = {}
+    for option in options:
+        sections.setdefault(option.name.rpartition(".")[0], []).append(option)
+    return [option for section in sections.values() for option in section]
 
 
 async def _note_what_runs(configuration: Configuration) -> None:
@@ -81,7 +109,9 @@ async def _note_what_runs(configuration: Configuration) -> None:
                 )
 
 
-def _check_show_options(output: str, *, secrets: bool, to: Path | None) -> None:
+def _check_show_options(output: str, *, secrets: bool, to: Path | None, changed: bool) -> None:
+    if output == "toml" and changed:
+        raise UsageError("--changed is not for a settings file", next="in it, defaults are comments already")
     if output != "toml" and (secrets or to):
         raise UsageError("--secrets and --to are for a settings file", next="add -o toml")
     if secrets and to is None:

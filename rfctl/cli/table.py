@@ -23,14 +23,14 @@ Row = Sequence["Text"]
 
 
 def build_table(
-    headings: Sequence[str], rows: Iterable[Sequence[str]], *, right: frozenset[int] = frozenset()
+    headings: Sequence[str], rows: Iterable[Sequence[str | Text]], *, right: frozenset[int] = frozenset()
 ) -> Any:
-    """Return a table; every cell is made safe, and `right` are the columns of numbers.
+    """Return a table; every cell of plain text is made safe, and `right` are the columns of numbers.
 
     On a terminal the last column is folded if the others fit. Else each row has the columns that fit on its line, and
     each of the others on a line below, behind its heading.
     """
-    cells = [[safe(cell) for cell in row] for row in rows]
+    cells = [[safe(cell) if isinstance(cell, str) else cell for cell in row] for row in rows]
     if not sys.stdout.isatty():
         return _build_grid(headings, cells, right, gap=2, folds_last=False)
     widths, room = _measure(headings, cells), open_console().width

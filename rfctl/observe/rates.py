@@ -9,25 +9,22 @@ from rfctl.store import DaemonRecord
 from rfctl.store.recent_totals import WINDOW_MS
 
 _LEAST_MS = 5_000
-"""What happened within less says nothing about a minute."""
-_MINUTE_MS = 60_000
+"""What happened within less says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """What was counted within the last `window_ms`, by the names of the totals; `per_minute` makes a rate of it."""
+    """What was counted within the last `window_ms`, by the names of the totals. It is about a minute, or since the start.
+
+    Nothing is extrapolated: a burst of five seconds is no rate of a minute.
+    """
 
     window_ms: int
     counts: Mapping[str, int] = field(default_factory=dict)
 
-    def per_minute(self, name: str) -> float | None:
-        """Return how many a minute; None for what no daemon samples."""
-        count = self.counts.get(name)
-        return None if count is None else count * _MINUTE_MS / self.window_ms
-
-    def of_sink(self, sink: str, what: str) -> float | None:
-        """Return how many attempts of a sink were `delivered`, or `failures`, a minute; None where it is unknown."""
-        return self.per_minute(f"sink:{sink}:{what}")
+    def of_sink(self, sink: str, what: str) -> int | None:
+        """Return how many attempts of a sink were `delivered`, or `failures`; None for a sink that no daemon samples."""
+        return self.counts.get(f"sink:{sink}:{what}")
 
 
 def measure_rates(daemons: Sequence[DaemonRecord], totals: Mapping[str, int], now_ms: int) -> Rates | None:
