@@ -83,10 +83,12 @@ def _title(name: str, text: str = "") -> Text:
 
 def _draw_rows(rows: Rows, states: Sequence[State] = ()) -> Any:
     """Return a table; where there are states, its last column begins with their signs."""
-    cells = [
-        (*row[:-1], _draw_state(state, safe(row[-1]))) for row, state in zip(rows.rows, states, strict=False)
+    if not states:
+        return build_table(rows.headings, rows.rows, right=rows.right)
+    signed: list[list[str | Text]] = [
+        [*row[:-1], _draw_state(state, safe(row[-1]))] for row, state in zip(rows.rows, states, strict=True)
     ]
-    return build_table(rows.headings, cells or rows.rows, right=rows.right)
+    return build_table(rows.headings, signed, right=rows.right)
 
 
 def _label(problem: Finding) -> tuple[State, str]:

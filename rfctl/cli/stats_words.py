@@ -63,7 +63,7 @@ def list_server_facts(snapshot: Snapshot) -> Facts:
 
 def list_daemons(daemons: Sequence[DaemonRecord], now_ms: int) -> Rows:
     """Return a row for each living daemon."""
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (
             daemon.host,
             str(daemon.pid),
@@ -117,7 +117,11 @@ def _due(in_ms: int) -> str:
 def list_sinks(snapshot: Snapshot, rates: Rates | None) -> tuple[Rows, list[State]]:
     """Return a row for each sink, and its state."""
     names = _name_daemons(snapshot.daemons)
-    described = [(sink, describe_sink(sink, snapshot.pending.now_ms, names)) for sink in snapshot.sinks]
+    now_ms, daemons_are_seen = snapshot.pending.now_ms, not snapshot.write_refusals
+    described = [
+        (sink, describe_sink(sink, now_ms, names, daemons_are_seen=daemons_are_seen))
+        for sink in snapshot.sinks
+    ]
     rows = [_sink_row(sink, rates, words) for sink, (_, words) in described]
     window = "last min" if rates is None else _window(rates)
     headings = ("sink", "type", window, "delivered", "failed", "dead", "left", "state")
@@ -141,15 +145,17 @@ def _sink_row(status: SinkStatus, rates: Rates | None, words: str) -> tuple[str,
     return (name, kind, "-" if recent is None else str(recent), *counts, left, words)
 
 
-def describe_sink(status: SinkStatus, now_ms: int, names: Mapping[str, str]) -> tuple[State, str]:
-    """Return the state of a sink, and the words for it."""
+def describe_sink(
+    status: SinkStatus, now_ms: int, names: Mapping[str, str], *, daemons_are_seen: bool = True
+) -> tuple[State, str]:
+    """Return the state of a sink, and the words for it. Unless it `daemons_are_seen`, nobody knows who delivers."""
     if not status.sink.forwarded:
         return "idle", f"your workers read it: {status.sink.group or 'no group'}"
     oldest = "" if status.oldest_ms is None else f", oldest {duration(max(0, now_ms - status.oldest_ms))}"
     if status.paused is not None:
         return "paused", f"paused: {status.paused.why}"
     if status.unserved_shards:
-        return "fail", f"nobody delivers{oldest}"
+        return ("fail", f"nobody delivers{oldest}") if daemons_are_seen else ("idle", f"unknown{oldest}")
     if status.retry_cause is not None or status.phones_waiting:
         return "warn", _describe_retries(status, now_ms)
     daemons = ", ".join(names.get(daemon_id, daemon_id) for daemon_id in status.leased_by)

@@ -71,7 +71,7 @@ def _build_filter(phone: str | None, pattern: str | None) -> Callable[[Event], b
     from rfctl.batching.policy import compile_pattern
 
     try:
-        compiled = compile_pattern(f"(?i){pattern}")
+        compiled = compile_pattern(f"(?is).*(?:{pattern}).*")
     except ValueError as problem:
         raise UsageError(
             f"--grep {pattern}: {problem}", next="write it as in RE2, such as 'cancel|refund'"
@@ -81,7 +81,7 @@ def _build_filter(phone: str | None, pattern: str | None) -> Callable[[Event], b
         if phone is not None and event.phone != phone:
             return False
         text = event.message.text if isinstance(event, MessageReceived) else event.text
-        return any(compiled.search(part.encode(errors="replace")) for part in (text, event.phone))
+        return any(compiled.fullmatch(part.encode(errors="replace")) for part in (text, event.phone))
 
     return is_wanted
 

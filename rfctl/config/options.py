@@ -166,9 +166,7 @@ def is_default(settings: Settings, name: str) -> bool:
     info = type(value_of(settings, section)).model_fields[setting]
     if info.is_required():
         return False
-    return bool(
-        value_of(settings, name) == info.get_default(call_default_factory=True, validated_data={})
-    )
+    return bool(value_of(settings, name) == info.get_default(call_default_factory=True, validated_data={}))
 
 
 def mask_value(option: Option, value: Any) -> Any:
