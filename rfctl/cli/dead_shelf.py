@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from rfctl.model.company import format_company
 from rfctl.store import DeadLetter, Store
 from rfctl.text import counted
 
+_SHOWN = 160
 AnyDeadShelf = Shelf[DeadLetter, DeadLetter, Any]
 
 
@@ -37,8 +39,9 @@ class _DeadShelf(Shelf[DeadLetter, DeadLetter, _Retry]):
     command = "dead"
     noun = "dead letter"
     place = "among the dead letters"
-    headings = ("id", "since", "sink", "message id", "phone", "attempts", "last error", "message")
-    number_column = 5
+    headings = ("id", "since", "sink", "phone", "attempts", "message id", "last error", "message")
+    number_column = 4
+    columns_below = 3
     several_per_id = True  # a message may be dead for several sinks
 
     def __init__(self, run: Invocation, store: Store, configuration: Configuration, sink: str) -> None:
@@ -109,7 +112,8 @@ class _DeadShelf(Shelf[DeadLetter, DeadLetter, _Retry]):
         """Print what is sent again at once. In JSON, what is left follows it, without the texts."""
         if not self.run.is_json:
             headings = ("sent again", *self.headings[1:])
-            with open_table(self.run.out, headings, right=frozenset({self.number_column})) as add_row:
+            right, below = frozenset({self.number_column}), self.columns_below
+            with open_table(self.run.out, headings, right=right, below=below) as add_row:
                 yield lambda retry: None if self.is_left(retry) else add_row(self.row(retry.letter))
             return
         left: list[dict[str, Any]] = []
@@ -170,12 +174,17 @@ class _DeadShelf(Shelf[DeadLetter, DeadLetter, _Retry]):
             head.id,
             format_rfc3339(head.died_ms) or "",
             head.sink,
-            head.message_id,
             merged.phone,
             str(len(attempts)),
+            head.message_id,
             attempts[-1].error if attempts else "",
-            merged.text,
+            _shorten(merged.text),
         )
+
+
+def _shorten(text: str) -> str:
+    """Return the beginning of a text where a list on a terminal shows it; `dead show` has all of it."""
+    return f"{text[:_SHOWN]}…" if sys.stdout.isatty() and len(text) > _SHOWN else text
 
 
 def choose_dead_letters(sink: str) -> Callable[[Invocation, Store, Configuration], AnyDeadShelf]:

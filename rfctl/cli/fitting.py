@@ -91,8 +91,13 @@ def _text(line: str, style: str = "") -> Text:
 def cut(line: Text, width: int) -> None:
     """Cut a line that is wider than `width`; terminals do not agree how wide an emoji with a skin tone is."""
     line.truncate(width, overflow="ellipsis")
-    if tones := sum(char in _TONES for char in line.plain):
+    if tones := count_tones(line.plain):
         line.truncate(max(0, width - 2 * tones), overflow="ellipsis")
+
+
+def count_tones(text: str) -> int:
+    """Return how many marks of a skin tone are in a text: each may be two cells wider than it counts."""
+    return sum(char in _TONES for char in text)
 
 
 def align(rows: Sequence[Sequence[Text]], right: frozenset[int]) -> list[Text]:

@@ -39,6 +39,8 @@ class Shelf(ABC, Generic[Head, Whole, Outcome]):
     place: str
     headings: tuple[str, ...]
     number_column: int
+    columns_below = 0
+    """So many columns, the last ones, stand on lines of their own on a terminal."""
     several_per_id = False
     """Whether one id may name several items: then `show` prints an array."""
 
@@ -53,7 +55,7 @@ class Shelf(ABC, Generic[Head, Whole, Outcome]):
             self.run.out.rows(self.as_json(head) for head in heads)
         elif heads:
             right = frozenset({self.number_column})
-            self.run.out.table(self.headings, map(self.row, heads), right=right)
+            self.run.out.table(self.headings, map(self.row, heads), right=right, below=self.columns_below)
         if not heads:
             raise self._nothing()
 

@@ -127,7 +127,7 @@ async def test_ids_of_dead_letters_are_completed_newest_first(
 ) -> None:
     ids = [await _die(connection, "crm", text) for text in ("one", "two")]
     words = "rfctl dead retry "
-    completing = {"_RFCTL_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": "3"}
+    completing: dict[str, Any] = {"_RFCTL_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": "3"}
     done = await asyncio.to_thread(rfctl, tmp_path, RFCTL_REDIS__URL=server.url, **completing)
     assert (done.stdout.split(), done.stderr) == (ids[::-1], "")
 
