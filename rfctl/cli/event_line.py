@@ -20,6 +20,8 @@ _COLOURS = (
 )  # fmt: skip
 """They can be read on a dark and on a light ground, and none is the colour of a state."""
 
+_SLOW_MS = 1000
+"""What was handed over so much later than due is worth a look."""
 Part = tuple[str, str]
 """A piece of a line, and its style."""
 
@@ -48,7 +50,8 @@ def _list_handed_over(event: BatchHandedOver) -> Iterator[Part]:
     yield visible(event.phone), choose_colour(event.phone)
     how = "as one" if event.id else "dropped"
     yield visible(f"  {event.count} {how} ({event.reason}), waited {duration(event.waited_ms)}"), "dim"
-    yield (f", {duration(event.late_ms)} late" if event.late_ms else ""), STYLES["warn"]
+    is_slow = event.late_ms >= _SLOW_MS
+    yield (f", {duration(event.late_ms)} late" if event.late_ms else ""), STYLES["warn"] if is_slow else "dim"
     yield "  ", ""
     yield visible(event.text), "bold" if event.id else "dim"
 
