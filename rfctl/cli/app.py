@@ -27,7 +27,7 @@ COMMANDS = {
     ),
     "stats": (
         "stats:stats",
-        "Show which Redis is used, the living daemons, the pending batches, the sinks and the totals.",
+        "Show whether it is working, what needs you, who waits, out to whom it goes, and the totals.",
     ),
     "find": (
         "find:find",
@@ -85,6 +85,8 @@ class CommandTable(TyperGroup):
         """Load the command that the line names, and let Typer find it."""
         if args:
             self.load(args[0])
+        if args and ctx.resilient_parsing and args[0] in COMMANDS:
+            _keep_all_as_text(self.commands[args[0]])
         return super().resolve_command(ctx, args)
 
     def load(self, name: str) -> None:
@@ -96,6 +98,21 @@ class CommandTable(TyperGroup):
 def _keep_as_text(option: Any) -> None:
     """Let an option keep the word that was typed: Typer imports pydantic to turn it into a value."""
     option.process_value = lambda _, value: value
+
+
+def _keep_all_as_text(command: Any) -> None:
+    """Let every option and argument of a command, and of those below it, keep the words that were typed."""
+    list_parameters = command.get_params
+
+    def get_params(ctx: Any) -> Any:
+        parameters = list_parameters(ctx)
+        for parameter in parameters:
+            _keep_as_text(parameter)
+        return parameters
+
+    command.get_params = get_params
+    for inner in getattr(command, "commands", {}).values():
+        _keep_all_as_text(inner)
 
 
 def _load(name: str) -> Any:

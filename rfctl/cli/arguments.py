@@ -33,7 +33,6 @@ Chat = Annotated[
     ),
 ]
 AllBatches = Annotated[bool, typer.Option("--all", help="Every pending batch.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 
 def is_batch_key(text: str) -> bool:

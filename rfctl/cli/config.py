@@ -1,22 +1,17 @@
-"""`rfctl config`: what is set, by whom, and what that overrides."""
+"""`rfctl config`: what is set, by whom, and what that overrides.
+
+The work is in `config_view`, which is imported when a command runs: the completion of names loads this module alone.
+"""
 
 from __future__ import annotations
 
-import contextlib
-import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from rfctl.cli.context import invocation, note, run_loop
-from rfctl.config.example import render_example, render_starter
-from rfctl.config.loader import Configuration
-from rfctl.config.options import NAMED, Option, configured_options, find_option, list_options
-from rfctl.config.settings import Settings
-from rfctl.config.toml_text import render_configuration
-from rfctl.errors import CannotWriteError, NothingFoundError, RfctlError, SettingsError, UsageError
-from rfctl.text import did_you_mean, visible_in_toml
+from rfctl.cli.completion import complete_settings
+from rfctl.cli.context import invocation
 
 app = typer.Typer(help="Show, explain and check the settings.", no_args_is_help=True)
 
@@ -30,122 +25,29 @@ def show(
     to: Annotated[
         Path | None, typer.Option("--to", metavar="FILE", help="Write a new file instead of printing.")
     ] = None,
+    changed: Annotated[
+        bool, typer.Option("--changed", help="Only the settings that are not as by default.")
+    ] = False,
 ) -> None:
     """Show every setting, its value, who set it and what that overrides. Secrets are masked.
 
     With -o toml it prints a settings file. Defaults and secrets are comments in it.
 
-    Examples:  rfctl config show  |  rfctl config show -o toml --secrets --to new.toml
+    Examples:  rfctl config show --changed  |  rfctl config show -o toml --secrets --to new.toml
     """
-    run = invocation(ctx)
-    _check_show_options(run.output, secrets=secrets, to=to)
-    configuration = run.configuration(notify=True)
-    run_loop(_note_what_runs(configuration))
-    if run.output == "toml":
-        _show_toml(configuration, secrets=secrets, to=to)
-        return
-    rows = [
-        (
-            option.name,
-            configuration.value_to_show(option),
-            configuration.set_by(option.name),
-            configuration.overrides(option),
-        )
-        for option in configured_options(configuration.settings)
-    ]
-    if run.is_json:
-        columns = ("name", "value", "set_by", "overrides")
-        run.out.rows(dict(zip(columns, row, strict=True)) for row in rows)
-        return
-    lines = [(name, _as_text(value), by, "; ".join(losers)) for name, value, by, losers in rows]
-    run.out.table(("setting", "value", "set by", "overrides"), lines)
+    from rfctl.cli.config_view import show_settings
 
-
-async def _note_what_runs(configuration: Configuration) -> None:
-    """Say on stderr which living daemons run on other settings than these; without Redis nobody can tell."""
-    from rfctl.assembly.store import open_store
-    from rfctl.config.fingerprint import compute_fingerprint
-
-    with contextlib.suppress(RfctlError):
-        store = open_store(configuration, max_connections=1)
-        try:
-            daemons = await store.daemons.list_alive()
-        finally:
-            await store.close()
-        ours = compute_fingerprint(configuration.settings)
-        for daemon in daemons:
-            if daemon.settings_hash not in ("", ours):
-                note(
-                    f"daemon {daemon.pid} on {daemon.host} runs on other settings than these: "
-                    f"kill -HUP {daemon.pid}, or systemctl reload rfctl"
-                )
-
-
-def _check_show_options(output: str, *, secrets: bool, to: Path | None) -> None:
-    if output != "toml" and (secrets or to):
-        raise UsageError("--secrets and --to are for a settings file", next="add -o toml")
-    if secrets and to is None:
-        raise UsageError(
-            "secrets are not printed: a terminal and a log remember them",
-            next="name a new file with --to FILE",
-        )
-
-
-def _show_toml(configuration: Configuration, *, secrets: bool, to: Path | None) -> None:
-    text = render_configuration(configuration, with_secrets=secrets)
-    if to is None:
-        typer.echo(visible_in_toml(text) if sys.stdout.isatty() else text, nl=False)
-        return
-    _create(to, text, "name another file with --to FILE")
-    typer.echo(str(to))
+    show_settings(invocation(ctx), secrets=secrets, to=to, changed=changed)
 
 
 @app.command("explain")
-def explain(ctx: typer.Context, key: str) -> None:
+def explain(
+    ctx: typer.Context, key: Annotated[str, typer.Argument(autocompletion=complete_settings)]
+) -> None:
     """Explain one setting: rfctl config explain batching.quiet_ms."""
-    run = invocation(ctx)
-    option = _find(key)
-    configuration = run.configuration(notify=True)
-    section = _missing_section(configuration.settings, option)
-    facts = {
-        "name": option.name,
-        "about": option.about,
-        "kind": option.kind,
-        "for": list(option.only),
-        "default": option.default,
-        "value": None if section else configuration.value_to_show(option),
-        "set_by": f"nobody: there is no [{section}]" if section else configuration.set_by(option.name),
-        "overrides": configuration.overrides(option),
-        "variable": option.variable,
-    }
-    if run.is_json:
-        run.out.json(facts)
-    else:
-        rows = [(name, _as_text(value)) for name, value in facts.items() if name != "for" or option.only]
-        run.out.facts(rows)
+    from rfctl.cli.config_view import explain_setting
 
-
-def _find(key: str) -> Option:
-    try:
-        return find_option(key)
-    except KeyError:
-        section, name, _ = (*key.split("."), "", "")[:3]
-        names = [
-            option.name.replace("NAME", name or "NAME", 1) if section in NAMED else option.name
-            for option in list_options()
-        ]
-        near = did_you_mean(key, names).removeprefix("; ")
-        raise NothingFoundError(f"there is no setting {key}", next=near or "rfctl config show") from None
-
-
-def _missing_section(settings: Settings, option: Option) -> str:
-    """Return the named section that a setting would stand in when its value cannot be shown, else ""."""
-    section, _, setting = option.name.rpartition(".")
-    kind, _, name = section.partition(".")
-    if kind not in NAMED:
-        return ""
-    config = getattr(settings, kind).get(name)
-    return "" if config is not None and hasattr(config, setting) else section
+    explain_setting(invocation(ctx), key)
 
 
 @app.command("check")
@@ -156,20 +58,9 @@ def check(ctx: typer.Context) -> None:
 
     Examples:  rfctl config check  |  rfctl config check --config new.toml
     """
-    from rfctl.assembly.check import find_problems
-    from rfctl.assembly.sinks import list_notices
+    from rfctl.cli.config_view import check_settings
 
-    run = invocation(ctx)
-    configuration = run.configuration(notify=True)
-    for notice in list_notices(configuration.settings):
-        typer.echo(f"rfctl: note: {notice}", err=True)
-    if problems := run_loop(find_problems(configuration.settings)):
-        raise SettingsError(problems, next="see `man rfctl.toml` or `rfctl config explain KEY`")
-    if run.is_json:
-        run.out.json({"ok": True, "files": [str(path) for path in configuration.files]})
-    else:
-        read = ", ".join(str(path) for path in configuration.files) or "no file"
-        typer.echo(f"the settings are right ({read})")
+    check_settings(invocation(ctx))
 
 
 @app.command("path")
@@ -203,45 +94,19 @@ def init(
 
     Examples:  rfctl config init  |  rfctl config init --source telegram --sink http
     """
+    from rfctl.cli.config_view import create_file
+    from rfctl.config.example import render_example, render_starter
+
     run = invocation(ctx)
     text = render_starter(source or [], sink or []) if source or sink else render_example()
     if stdout:
         typer.echo(text, nl=False)
         return
     target = run.config or run.environment.user_file
-    _create(
+    create_file(
         target,
         text,
         "name a file that you may write with --config FILE; rfctl config init --stdout prints it",
         "rfctl config init --stdout prints a new one",
     )
     typer.echo(str(target))
-
-
-def _create(target: Path, text: str, elsewhere: str, if_there: str = "") -> None:
-    """Write a new file for its user alone, or none: half of one would be in the way of the next try."""
-    try:
-        if not target.parent.exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
-        target.touch(mode=0o600, exist_ok=False)
-        try:
-            target.write_text(text, encoding="utf-8")
-        except OSError:
-            target.unlink()
-            raise
-    except FileExistsError:
-        raise UsageError(f"{target} is there already", next=if_there or elsewhere) from None
-    except OSError as problem:
-        raise CannotWriteError(f"{target} cannot be written: {problem.strerror}", next=elsewhere) from None
-
-
-def _as_text(value: Any) -> str:
-    if value is None:
-        return "(unset)"
-    if isinstance(value, dict):
-        return _as_text([f"{name} = {inner}" for name, inner in value.items()])
-    if isinstance(value, list | tuple):
-        return ", ".join(str(item) for item in value) or "(none)"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value) if value != "" else "(empty)"

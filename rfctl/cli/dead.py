@@ -1,27 +1,21 @@
-"""`rfctl dead`: dead letters, the merged messages that a sink did not take at any attempt."""
+"""`rfctl dead`: dead letters, the merged messages that a sink did not take at any attempt.
+
+The work is in `dead_shelf`, which is imported when a command runs: the completion of ids loads this module alone.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import partial
-from typing import Annotated, Any, Literal
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rfctl.assembly.sinks import list_forwarded_sinks
-from rfctl.cli.arguments import Yes, check_is_unique, check_message_id, unknown_sink
-from rfctl.cli.context import Invocation
-from rfctl.cli.output import format_rfc3339, merged_as_json
-from rfctl.cli.shelf import All, Limit, Shelf, check_ids_or_all, run_on_shelf
-from rfctl.cli.table import open_table
-from rfctl.config.loader import Configuration
+from rfctl.cli.completion import complete_dead_letters, complete_sinks
+from rfctl.cli.shared_options import All, Limit, Yes, check_ids_or_all
 from rfctl.errors import UsageError
-from rfctl.model.company import format_company
-from rfctl.store import DeadLetter, Store
-from rfctl.text import counted
+
+if TYPE_CHECKING:
+    from rfctl.cli.dead_shelf import AnyDeadShelf
 
 app = typer.Typer(
     help="Dead letters: merged messages that a sink did not take at any attempt.", no_args_is_help=True
@@ -29,9 +23,15 @@ app = typer.Typer(
 
 Ids = Annotated[
     list[str] | None,
-    typer.Argument(metavar="ID", help="The id of a dead letter, of its message or of its delivery."),
+    typer.Argument(
+        metavar="ID",
+        help="The id of a dead letter, of its message or of its delivery.",
+        autocompletion=complete_dead_letters,
+    ),
 ]
-SinkName = Annotated[str, typer.Option("--sink", help="Only those of this sink.")]
+SinkName = Annotated[
+    str, typer.Option("--sink", help="Only those of this sink.", autocompletion=complete_sinks)
+]
 
 
 @app.command("list")
@@ -40,17 +40,20 @@ def list_(ctx: typer.Context, sink: SinkName = "", limit: Limit = 50) -> None:
 
     Examples:  rfctl dead list  |  rfctl dead list --sink crm --limit 10  |  rfctl dead list -o jsonl | jq .
     """
-    run_on_shelf(ctx, _of(sink), lambda letters: letters.list_newest(limit))
+    _run(ctx, sink, lambda letters: letters.list_newest(limit))
 
 
 @app.command("show")
-def show(ctx: typer.Context, message: Annotated[str, typer.Argument(metavar="ID")]) -> None:
+def show(
+    ctx: typer.Context,
+    message: Annotated[str, typer.Argument(metavar="ID", autocompletion=complete_dead_letters)],
+) -> None:
     """Show a dead letter and the error of every attempt.
 
     Examples:  rfctl dead show 1758000000000-0
     """
-    letter_id = check_message_id(message)
-    run_on_shelf(ctx, _of(), lambda letters: letters.show(letter_id))
+    letter_id = _check_message_id(message)
+    _run(ctx, "", lambda letters: letters.show(letter_id))
 
 
 @app.command("retry")
@@ -63,7 +66,7 @@ def retry(
     """
     chosen_ids = _check_choice(ids, every=every, sink=sink, command="retry")
     question = f"send {_all_of(sink)} again" if every else ""
-    run_on_shelf(ctx, _of(sink), lambda letters: letters.retry(chosen_ids), question=question, yes=yes)
+    _run(ctx, sink, lambda letters: letters.retry(chosen_ids), question=question, yes=yes)
 
 
 @app.command("drop")
@@ -76,11 +79,11 @@ def drop(
     """
     chosen_ids = _check_choice(ids, every=every, sink=sink, command="drop")
     question = f"throw {_all_of(sink)} away" if every else ""
-    run_on_shelf(ctx, _of(sink), lambda letters: letters.drop(chosen_ids), question=question, yes=yes)
+    _run(ctx, sink, lambda letters: letters.drop(chosen_ids), question=question, yes=yes)
 
 
 def _check_choice(ids: list[str] | None, *, every: bool, sink: str, command: str) -> list[str]:
-    chosen_ids = check_ids_or_all(ids, every=every, command="dead", check=check_message_id)
+    chosen_ids = check_ids_or_all(ids, every=every, command="dead", check=_check_message_id)
     if sink and not every:
         raise UsageError("--sink goes with --all", next=f"rfctl dead {command} --all --sink {sink}")
     return chosen_ids
@@ -90,160 +93,21 @@ def _all_of(sink: str) -> str:
     return f"every dead letter of {sink}" if sink else "every dead letter"
 
 
-@dataclass(frozen=True, slots=True)
-class _Retry:
-    """What came of one retry; `gone` is a letter that somebody else took meanwhile."""
+def _run(
+    ctx: typer.Context,
+    sink: str,
+    action: Callable[[AnyDeadShelf], Awaitable[int | None]],
+    *,
+    question: str = "",
+    yes: bool = False,
+) -> None:
+    from rfctl.cli.dead_shelf import choose_dead_letters
+    from rfctl.cli.shelf import run_on_shelf
 
-    letter: DeadLetter
-    outcome: Literal["sent", "gone", "no sink"]
-
-
-class _DeadShelf(Shelf[DeadLetter, DeadLetter, _Retry]):
-    """The dead letters, of one sink if it is named."""
-
-    command = "dead"
-    noun = "dead letter"
-    place = "among the dead letters"
-    headings = ("id", "since", "sink", "message id", "phone", "attempts", "last error", "message")
-    number_column = 5
-    several_per_id = True  # a message may be dead for several sinks
-
-    def __init__(self, run: Invocation, store: Store, configuration: Configuration, sink: str) -> None:
-        super().__init__(run, store.address)
-        self._letters = store.dead_letters
-        self._sinks = list_forwarded_sinks(configuration.settings)
-        self._sink = sink
-
-    def empty(self) -> str:
-        return f"there is no dead letter {f'of sink {self._sink} ' if self._sink else ''}in"
-
-    async def newest(self, limit: int) -> Sequence[DeadLetter]:
-        return await self._letters.list_newest(limit, self._sink)
-
-    async def count(self) -> int:
-        if not self._sink:
-            return await self._letters.count()
-        count = 0
-        async for _ in self._letters.iterate(self._sink):
-            count += 1
-        return count
-
-    async def find_all(self, ids: Sequence[str]) -> Mapping[str, Sequence[DeadLetter]]:
-        matches = await self._letters.find_all(ids)
-        for item_id, letters in matches.items():
-            check_is_unique(item_id, [letter.message_id for letter in letters])
-        return matches
-
-    def each(self) -> AsyncIterator[DeadLetter]:
-        return self._letters.iterate(self._sink)
-
-    async def read(self, head: DeadLetter) -> DeadLetter | None:
-        return await self._letters.read_whole(head)
-
-    def check_retry(self, heads: Sequence[DeadLetter]) -> None:
-        for letter in heads:
-            if letter.sink not in self._sinks:
-                raise unknown_sink(letter.sink, self._sinks)
-
-    async def try_again(self, head: DeadLetter) -> _Retry:
-        letter = await self._letters.read_whole(head)
-        if letter is None:
-            return _Retry(head, "gone")
-        if letter.sink not in self._sinks:
-            return _Retry(letter, "no sink")
-        return _Retry(letter, "sent" if await self._letters.retry(letter) else "gone")
-
-    def is_left(self, outcome: _Retry) -> bool:
-        return outcome.outcome == "no sink"
-
-    @contextmanager
-    def printing_outcomes(self) -> Iterator[Callable[[_Retry], None]]:
-        left: Counter[str] = Counter()
-        with self._printing_sent() as add_sent:
-
-            def add(outcome: _Retry) -> None:
-                if outcome.outcome != "gone":
-                    add_sent(outcome)
-                if self.is_left(outcome):
-                    left[outcome.letter.sink] += 1
-
-            yield add
-        for sink, count in sorted(left.items()):
-            self.run.out.note(f"{counted(count, 'dead letter')} left: there is no sink {sink}")
-
-    @contextmanager
-    def _printing_sent(self) -> Iterator[Callable[[_Retry], None]]:
-        """Print what is sent again at once. In JSON, what is left follows it, without the texts."""
-        if not self.run.is_json:
-            headings = ("sent again", *self.headings[1:])
-            with open_table(self.run.out, headings, right=frozenset({self.number_column})) as add_row:
-                yield lambda retry: None if self.is_left(retry) else add_row(self.row(retry.letter))
-            return
-        left: list[dict[str, Any]] = []
-        with self.run.out.open_array("sent_again", lambda: {"left": left}) as add_sent:
-            yield (
-                lambda retry: (
-                    left.append({**self.as_json(retry.letter), "text": None})
-                    if self.is_left(retry)
-                    else add_sent(self.as_json(retry.letter))
-                )
-            )
-
-    async def delete(self, head: DeadLetter) -> bool:
-        return await self._letters.drop(head)
-
-    def as_json(self, head: DeadLetter) -> dict[str, Any]:
-        merged = head.entry.merged
-        return {
-            "id": head.id,
-            "since": format_rfc3339(head.died_ms),
-            "sink": head.sink,
-            "message_id": head.message_id,
-            "delivery_id": head.entry.delivery_id,
-            "phone": merged.phone,
-            "attempts": len(head.attempts),
-            "last_error": head.attempts[-1].error if head.attempts else None,
-            "text": merged.text,
-        }
-
-    def in_full(self, item: DeadLetter) -> dict[str, Any]:
-        history = [{"at": format_rfc3339(attempt.at_ms), "error": attempt.error} for attempt in item.attempts]
-        return {**self.as_json(item), "history": history, "merged": merged_as_json(item.entry.merged)}
-
-    def print_in_full(self, item: DeadLetter) -> None:
-        merged = item.entry.merged
-        lines = [
-            ("id", item.id),
-            ("since", format_rfc3339(item.died_ms) or ""),
-            ("sink", item.sink),
-            ("message id", item.message_id),
-            ("delivery id", item.entry.delivery_id),
-            ("phone", merged.phone),
-            ("company", format_company(merged.company) or "-"),
-            ("source", merged.channel),
-            ("reason", f"{merged.reason}, {counted(merged.count, 'message')}"),
-            ("message", merged.text),
-        ]
-        self.run.out.facts(lines)
-        rows = [
-            (str(place), format_rfc3339(attempt.at_ms) or "", attempt.error)
-            for place, attempt in enumerate(item.attempts, 1)
-        ]
-        self.run.out.table(("attempt", "at", "error"), rows, right=frozenset({0}))
-
-    def row(self, head: DeadLetter) -> tuple[str, ...]:
-        merged, attempts = head.entry.merged, head.attempts
-        return (
-            head.id,
-            format_rfc3339(head.died_ms) or "",
-            head.sink,
-            head.message_id,
-            merged.phone,
-            str(len(attempts)),
-            attempts[-1].error if attempts else "",
-            merged.text,
-        )
+    run_on_shelf(ctx, choose_dead_letters(sink), action, question=question, yes=yes)
 
 
-def _of(sink: str = "") -> Callable[[Invocation, Store, Configuration], _DeadShelf]:
-    return partial(_DeadShelf, sink=sink)
+def _check_message_id(text: str) -> str:
+    from rfctl.cli.arguments import check_message_id
+
+    return check_message_id(text)

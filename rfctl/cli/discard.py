@@ -18,7 +18,6 @@ from rfctl.cli.arguments import (
     AllBatches,
     Chat,
     PhoneOrAll,
-    Yes,
     ask,
     check_phone_or_all,
     find_batch_keys,
@@ -27,6 +26,7 @@ from rfctl.cli.arguments import (
 )
 from rfctl.cli.context import Invocation, invocation, run_async
 from rfctl.cli.output import format_rfc3339, format_time_of_day
+from rfctl.cli.shared_options import Yes
 from rfctl.cli.steps import Steps, counting, passing_over
 from rfctl.errors import ANSWER_IS_NO
 from rfctl.model.stored import as_strict_json, decode_item

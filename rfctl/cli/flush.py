@@ -10,7 +10,6 @@ from rfctl.cli.arguments import (
     AllBatches,
     Chat,
     PhoneOrAll,
-    Yes,
     ask,
     check_phone_or_all,
     find_batch_keys,
@@ -19,6 +18,7 @@ from rfctl.cli.arguments import (
 )
 from rfctl.cli.context import Invocation, invocation, run_async
 from rfctl.cli.daemon_options import use_daemon_options
+from rfctl.cli.shared_options import Yes
 from rfctl.cli.steps import Steps, counting, passing_over
 from rfctl.errors import ANSWER_IS_NO
 from rfctl.store import Store

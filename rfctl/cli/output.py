@@ -82,11 +82,12 @@ class Output:
         rows: Iterable[Sequence[str]],
         *,
         right: frozenset[int] = frozenset(),
+        below: int = 0,
     ) -> None:
-        """Print a table for a person; `right` are the columns of numbers."""
+        """Print a table for a person; `right` and `below` as in `build_table`."""
         from rfctl.cli.table import build_table
 
-        self.draw(build_table(headings, rows, right=right))
+        self.draw(build_table(headings, rows, right=right, below=below))
 
     def facts(self, pairs: Iterable[tuple[str, str]]) -> None:
         """Print label and value lines."""

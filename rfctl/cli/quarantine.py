@@ -12,11 +12,12 @@ import typer
 from rfctl.assembly.batching import build_rules
 from rfctl.assembly.sources import build_sources
 from rfctl.batching import Batcher
-from rfctl.cli.arguments import Yes, check_id
+from rfctl.cli.arguments import check_id
 from rfctl.cli.context import Invocation
 from rfctl.cli.daemon_options import use_daemon_options
 from rfctl.cli.output import format_rfc3339
-from rfctl.cli.shelf import All, Limit, Shelf, check_ids_or_all, run_on_shelf
+from rfctl.cli.shared_options import All, Limit, Yes, check_ids_or_all
+from rfctl.cli.shelf import Shelf, run_on_shelf
 from rfctl.cli.table import open_table
 from rfctl.config.loader import Configuration
 from rfctl.ingest.quarantine_retry import QuarantineRetry
@@ -54,7 +55,7 @@ def retry(ctx: typer.Context, ids: Ids = None, every: All = False) -> None:
 
     Examples:  rfctl quarantine retry 1758000000000-0  |  rfctl quarantine retry --all
     """
-    chosen_ids = check_ids_or_all(ids, every=every, command="quarantine")
+    chosen_ids = check_ids_or_all(ids, every=every, command="quarantine", check=check_id)
     run_on_shelf(ctx, _QuarantineShelf, lambda requests: requests.retry(chosen_ids))
 
 
@@ -64,7 +65,7 @@ def drop(ctx: typer.Context, ids: Ids = None, every: All = False, yes: Yes = Fal
 
     Examples:  rfctl quarantine drop 1758000000000-0  |  rfctl quarantine drop --all --yes
     """
-    chosen_ids = check_ids_or_all(ids, every=every, command="quarantine")
+    chosen_ids = check_ids_or_all(ids, every=every, command="quarantine", check=check_id)
     question = "throw every request in quarantine away" if every else ""
     run_on_shelf(
         ctx, _QuarantineShelf, lambda requests: requests.drop(chosen_ids), question=question, yes=yes

@@ -6,19 +6,16 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
-from typing import Annotated, Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import typer
 
-from rfctl.cli.arguments import ask, check_id
+from rfctl.cli.arguments import ask
 from rfctl.cli.context import Invocation, invocation, run_async
 from rfctl.cli.steps import Steps, counting, passing_over
 from rfctl.config.loader import Configuration
-from rfctl.errors import ANSWER_IS_NO, NothingFoundError, UsageError
+from rfctl.errors import ANSWER_IS_NO, NothingFoundError
 from rfctl.store import RedisAddress, Store
-
-Limit = Annotated[int, typer.Option(min=1, max=10_000, help="How many, the newest.")]
-All = Annotated[bool, typer.Option("--all", help="All of them.")]
 
 Head = TypeVar("Head", bound="_Named")
 Whole = TypeVar("Whole")
@@ -42,6 +39,8 @@ class Shelf(ABC, Generic[Head, Whole, Outcome]):
     place: str
     headings: tuple[str, ...]
     number_column: int
+    columns_below = 0
+    """So many columns, the last ones, stand on lines of their own on a terminal."""
     several_per_id = False
     """Whether one id may name several items: then `show` prints an array."""
 
@@ -56,7 +55,7 @@ class Shelf(ABC, Generic[Head, Whole, Outcome]):
             self.run.out.rows(self.as_json(head) for head in heads)
         elif heads:
             right = frozenset({self.number_column})
-            self.run.out.table(self.headings, map(self.row, heads), right=right)
+            self.run.out.table(self.headings, map(self.row, heads), right=right, below=self.columns_below)
         if not heads:
             raise self._nothing()
 
@@ -238,12 +237,3 @@ def run_on_shelf(
             return await action(shelf)
 
     run_async(work())
-
-
-def check_ids_or_all(
-    ids: list[str] | None, *, every: bool, command: str, check: Callable[[str], str] = check_id
-) -> list[str]:
-    """Take either ids, each in the form that `check` wants, or --all. Returns the ids, none for --all. Raises UsageError."""
-    if bool(ids) == every:
-        raise UsageError("name ids, or --all", next=f"rfctl {command} list shows them")
-    return [check(item_id) for item_id in ids or []]

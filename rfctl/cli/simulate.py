@@ -173,8 +173,9 @@ async def _send_and_follow(
     messages: list[PlannedMessage], send: Send, follower: Follower, timers: Timers
 ) -> None:
     """Send the messages and follow them, until all are handed over or the last one is long overdue."""
-    deadline = time.monotonic() + messages[-1].at_s + timers.longest_ms / 1000 + _GRACE_S
-    with _progress(len(messages)) as (on_sent, on_handed_over):
+    last_at = time.monotonic() + messages[-1].at_s
+    deadline = last_at + timers.longest_ms / 1000 + _GRACE_S
+    with _progress(len(messages), last_at + timers.quiet_ms / 1000) as (on_sent, on_handed_over):
         sending = asyncio.create_task(send_all(messages, send, lambda: on_sent(1)))
         try:
             while not follower.is_complete and time.monotonic() < deadline and not _has_failed(sending):
@@ -191,19 +192,31 @@ def _has_failed(task: asyncio.Task[None]) -> bool:
 
 
 @contextmanager
-def _progress(count: int) -> Iterator[tuple[Callable[[int], None], Callable[[int], None]]]:
-    """Show two bars on a terminal. Yields what advances them: of the sent messages, and of those handed over."""
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+def _progress(count: int, due_at: float) -> Iterator[tuple[Callable[[int], None], Callable[[int], None]]]:
+    """Show two bars on a terminal, and how long the last message waits: until `due_at` by the monotonic clock.
+
+    Yields what advances the bars: of the sent messages, and of those handed over.
+    """
+    from rich.progress import BarColumn, Progress, TextColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))
     screen = open_console(stderr=True)
-    with Progress(*columns, TimeElapsedColumn(), console=screen, disable=not screen.is_terminal) as progress:
-        sent = progress.add_task("sent", total=count)
-        handed_over = progress.add_task("handed over", total=count)
-        yield (
-            lambda number: progress.advance(sent, number),
-            lambda number: progress.advance(handed_over, number),
-        )
+    rest = TextColumn("{task.fields[rest]}")
+    with Progress(*columns, rest, console=screen, disable=not screen.is_terminal) as progress:
+        sent = progress.add_task("sent", total=count, rest="")
+        handed_over = progress.add_task("handed over", total=count, rest="")
+
+        def on_handed_over(number: int) -> None:
+            is_over = progress.tasks[handed_over].completed + number >= count
+            rest = "" if is_over else count_down(due_at - time.monotonic())
+            progress.update(handed_over, advance=number, rest=rest)
+
+        yield lambda number: progress.advance(sent, number), on_handed_over
+
+
+def count_down(left_s: float) -> str:
+    """Say how long the last message still waits; or that it is due."""
+    return f"the last is due in {duration(left_s * 1000)}" if left_s > 0 else "due now"
 
 
 def _print_json(run: Invocation, verdict: Verdict, merged: list[Merged]) -> None:

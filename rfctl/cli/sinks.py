@@ -1,4 +1,7 @@
-"""`rfctl pause SINK` and `rfctl resume SINK`: stop and start the deliveries of a sink; nothing is lost meanwhile."""
+"""`rfctl pause SINK` and `rfctl resume SINK`: stop and start the deliveries of a sink; nothing is lost meanwhile.
+
+What is heavy is imported when it is used: the completion of sinks loads this module.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,12 @@ from typing import Annotated
 
 import typer
 
-from rfctl.cli.arguments import check_forwarded
+from rfctl.cli.completion import complete_sinks
 from rfctl.cli.context import Invocation, invocation, run_async
-from rfctl.cli.output import format_rfc3339
-from rfctl.store import Pause
-from rfctl.text import counted
 
-Sink = Annotated[str, typer.Argument(help="The sink, by its name in the settings.")]
+Sink = Annotated[
+    str, typer.Argument(help="The sink, by its name in the settings.", autocompletion=complete_sinks)
+]
 
 
 def pause(
@@ -36,6 +38,10 @@ def resume(ctx: typer.Context, sink: Sink) -> None:
 
 
 async def _pause(run: Invocation, sink: str, why: str) -> None:
+    from rfctl.cli.arguments import check_forwarded
+    from rfctl.cli.output import format_rfc3339
+    from rfctl.store import Pause
+
     async with run.store() as (store, configuration):
         check_forwarded(configuration.settings, sink)
         before = (await store.paused_sinks.list()).get(sink)
@@ -50,6 +56,9 @@ async def _pause(run: Invocation, sink: str, why: str) -> None:
 
 
 async def _resume(run: Invocation, sink: str) -> None:
+    from rfctl.cli.arguments import check_forwarded
+    from rfctl.text import counted
+
     async with run.store() as (store, configuration):
         # A paused sink may have been taken out of the settings since.
         if sink not in await store.paused_sinks.list():

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from rfctl.cli.output import Output, build_facts, open_console, safe
+from rfctl.cli.fitting import count_tones
+from rfctl.cli.output import Output, open_console, safe
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -23,17 +24,23 @@ Row = Sequence["Text"]
 
 
 def build_table(
-    headings: Sequence[str], rows: Iterable[Sequence[str]], *, right: frozenset[int] = frozenset()
+    headings: Sequence[str],
+    rows: Iterable[Sequence[str | Text]],
+    *,
+    right: frozenset[int] = frozenset(),
+    below: int = 0,
 ) -> Any:
-    """Return a table; every cell is made safe, and `right` are the columns of numbers.
+    """Return a table; every cell of plain text is made safe, and `right` are the columns of numbers.
 
     On a terminal the last column is folded if the others fit. Else each row has the columns that fit on its line, and
-    each of the others on a line below, behind its heading.
+    each of the others on a line below, behind its heading. The last `below` columns always stand there.
     """
-    cells = [[safe(cell) for cell in row] for row in rows]
+    cells = [[safe(cell) if isinstance(cell, str) else cell for cell in row] for row in rows]
     if not sys.stdout.isatty():
         return _build_grid(headings, cells, right, gap=2, folds_last=False)
     widths, room = _measure(headings, cells), open_console().width
+    if below:
+        return _build_records(headings, cells, right, _count_fitting(widths[:-below], room))
     gap = 2 if sum(widths) + 2 * len(widths) <= room else 1
     left_for_last = room - sum(widths[:-1]) - gap * len(widths)
     if left_for_last >= min(widths[-1], max(_FOLDED, _longest_word(cells))):
@@ -43,14 +50,14 @@ def build_table(
 
 @contextmanager
 def open_table(
-    out: Output, headings: Sequence[str], *, right: frozenset[int] = frozenset()
+    out: Output, headings: Sequence[str], *, right: frozenset[int] = frozenset(), below: int = 0
 ) -> Iterator[Callable[[Sequence[str]], None]]:
     """Print a table row by row, in parts with a heading each. What was added before a failure is printed too."""
     rows: list[Sequence[str]] = []
 
     def print_part() -> None:
         if rows:
-            out.draw(build_table(headings, rows, right=right))
+            out.draw(build_table(headings, rows, right=right, below=below))
             rows.clear()
 
     def add(row: Sequence[str]) -> None:
@@ -66,7 +73,12 @@ def open_table(
 
 def _measure(headings: Sequence[str], rows: Sequence[Row]) -> list[int]:
     columns = zip(*([safe(heading) for heading in headings], *rows), strict=True)
-    return [max(cell.cell_len for cell in column) for column in columns]
+    return [max(map(_measure_cell, column)) for column in columns]
+
+
+def _measure_cell(cell: Text) -> int:
+    """Return how many cells of a terminal it takes at most."""
+    return cell.cell_len + 2 * count_tones(cell.plain)
 
 
 def _longest_word(rows: Sequence[Row]) -> int:
@@ -111,18 +123,30 @@ def _build_grid(
 def _build_records(headings: Sequence[str], rows: Sequence[Row], right: frozenset[int], count: int) -> Any:
     """Return each row as a line of its first `count` cells, and a line below for each further cell that is not empty."""
     from rich.console import Group
-    from rich.padding import Padding
 
     widths = _measure(headings, rows)[:count]
-    head = _build_line([safe(heading, "bold") for heading in headings[:count]], widths, right)
-    parts: list[Any] = [head]
+    parts: list[Text] = [_build_line([safe(heading, "bold") for heading in headings[:count]], widths, right)]
     for row in rows:
         parts.append(_build_line(row[:count], widths, right))
         rest = zip(headings[count:], row[count:], strict=True)
-        below = [(heading, cell.plain) for heading, cell in rest if cell.plain]
-        if below:
-            parts.append(Padding(build_facts(below), (0, 0, 0, _INDENT)))
+        parts += _wrap_below([(heading, cell) for heading, cell in rest if cell.plain])
     return Group(*parts)
+
+
+def _wrap_below(pairs: Sequence[tuple[str, Text]]) -> Iterator[Text]:
+    """Yield the lines of the cells below a row. They are not filled up: terminals do not agree how wide an emoji is."""
+    console = open_console()
+    label_width = max((len(label) for label, _ in pairs), default=0)
+    indent = _INDENT + label_width + 2
+    for label, cell in pairs:
+        room = max(1, console.width - indent - 2 * count_tones(cell.plain))
+        for place, line in enumerate(cell.wrap(console, room, overflow="fold")):
+            shown = label if place == 0 else ""
+            yield (
+                safe("")
+                .append_text(safe(f"{' ' * _INDENT}{shown:<{label_width}}  ", "dim"))
+                .append_text(line)
+            )
 
 
 def _build_line(cells: Row, widths: Sequence[int], right: frozenset[int]) -> Text:
@@ -130,7 +154,7 @@ def _build_line(cells: Row, widths: Sequence[int], right: frozenset[int]) -> Tex
 
     line = Text()
     for place, (cell, width) in enumerate(zip(cells, widths, strict=True)):
-        gap = " " * max(0, width - cell.cell_len)
+        gap = " " * max(0, width - _measure_cell(cell))
         line += Text.assemble(gap if place in right else "", cell, "" if place in right else gap)
         line += Text("" if place == len(widths) - 1 else "  ")
     line.rstrip()

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+import sys
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from rfctl.cli.context import Invocation, invocation, run_async
-from rfctl.cli.output import format_rfc3339, format_time_of_day
-from rfctl.errors import UsageError
+from rfctl.cli.event_line import draw_event, list_parts
+from rfctl.cli.outage import Outage
+from rfctl.cli.output import format_rfc3339
+from rfctl.errors import RfctlError, UsageError
 from rfctl.model.message import normalize_phone
-from rfctl.observe import BatchHandedOver, Event, MessageReceived, follow_events, follow_on
+from rfctl.observe import BatchHandedOver, Event, MessageReceived, follow_through
 from rfctl.store import Store
-from rfctl.text import duration, visible
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from rfctl.cli.relay import Relay
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -30,6 +34,12 @@ def tail(
     since: Annotated[
         str | None, typer.Option(help="Begin with the merged messages since then: 30s, 10m, 2h, 1d.")
     ] = None,
+    grep: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATTERN", help="Only events whose text or phone matches, whatever the case (RE2)."
+        ),
+    ] = None,
     forward_to: Annotated[
         str | None,
         typer.Option(metavar="URL", help="POST each merged message there too, unsigned and only once."),
@@ -37,14 +47,14 @@ def tail(
 ) -> None:
     """Follow live: --> a message came in, <-- a merged message went out. Ctrl-C ends it.
 
+    On a terminal each person has a colour, and a line that is too long is cut. It goes on when Redis was away.
     With --forward-to, a bot on your own machine gets each merged message too. The sinks still get theirs.
 
     Examples:  rfctl tail 79001234567 --since 10m  |  rfctl tail -o jsonl | jq .  |  rfctl tail --forward-to http://localhost:8000/bot
     """
     back_s = _parse_seconds(since) if since else None
-    run_async(
-        _tail(invocation(ctx), normalize_phone(phone) if phone else None, back_s, forward_to), interrupted=0
-    )
+    is_wanted = _build_filter(normalize_phone(phone) if phone else None, grep)
+    run_async(_tail(invocation(ctx), is_wanted, back_s, forward_to), interrupted=0)
 
 
 def _parse_seconds(text: str) -> int:
@@ -54,28 +64,76 @@ def _parse_seconds(text: str) -> int:
     return int(match[1]) * _UNITS[match[2]]
 
 
-async def _tail(run: Invocation, phone: str | None, back_s: int | None, forward_to: str | None) -> None:
+def _build_filter(phone: str | None, pattern: str | None) -> Callable[[Event], bool]:
+    """Return what says whether an event is wanted. Raises UsageError for a pattern that RE2 does not take."""
+    if pattern is None:
+        return lambda event: phone is None or event.phone == phone
+    from rfctl.batching.policy import compile_pattern
+
+    try:
+        compiled = compile_pattern(f"(?is).*(?:{pattern}).*")
+    except ValueError as problem:
+        raise UsageError(
+            f"--grep {pattern}: {problem}", next="write it as in RE2, such as 'cancel|refund'"
+        ) from None
+
+    def is_wanted(event: Event) -> bool:
+        if phone is not None and event.phone != phone:
+            return False
+        text = event.message.text if isinstance(event, MessageReceived) else event.text
+        return any(compiled.fullmatch(part.encode(errors="replace")) for part in (text, event.phone))
+
+    return is_wanted
+
+
+async def _tail(
+    run: Invocation, is_wanted: Callable[[Event], bool], back_s: int | None, forward_to: str | None
+) -> None:
+    show = _choose_printer(run)
     async with run.store() as (store, _), _relay(store, forward_to) as relay:
         async for event in _events(run, store, back_s):
-            if phone is not None and event.phone != phone:
+            if not is_wanted(event):
                 continue
-            if run.is_json:
-                run.out.json_line(as_json(event))
-            else:
-                typer.echo(render_line(event))
+            show(event)
             if relay is not None and isinstance(event, BatchHandedOver) and event.id:
                 relay.take(event)
+
+
+def _choose_printer(run: Invocation) -> Callable[[Event], None]:
+    """Return what prints an event: as JSON, as a whole line, or on a terminal as a line that fits."""
+    if run.is_json:
+        return lambda event: run.out.json_line(as_json(event))
+    if not sys.stdout.isatty():
+        return lambda event: typer.echo(render_line(event))
+    from rfctl.cli.output import open_console
+
+    console = open_console()
+    return lambda event: _print_fitted(console, event)
+
+
+def _print_fitted(console: Console, event: Event) -> None:
+    from rfctl.cli.fitting import cut
+
+    line = draw_event(event)
+    cut(line, console.size.width)
+    console.print(line)
 
 
 async def _events(run: Invocation, store: Store, back_s: int | None) -> AsyncIterator[Event]:
     subscribed = asyncio.Event()
     announcing = asyncio.create_task(_announce(run, store, subscribed))
-    if back_s is None:
-        events = follow_events(store, subscribed)
-    else:
-        events = follow_on(store, await store.now_ms() - back_s * 1000, subscribed)
+    since_ms = None if back_s is None else await store.now_ms() - back_s * 1000
+    outages: list[Outage] = []
+
+    def note_outage(problem: RfctlError) -> None:
+        outages.append(Outage(problem))
+        run.out.note(outages[-1].line())
+
+    def note_end() -> None:
+        run.out.note(outages.pop().end_line())
+
     try:
-        async for event in events:
+        async for event in follow_through(store, since_ms, subscribed, note_outage, note_end):
             yield event
     finally:
         announcing.cancel()
@@ -115,14 +173,4 @@ def as_json(event: Event) -> dict[str, Any]:
 
 def render_line(event: Event) -> str:
     """Return an event for a person, on one line; strangers wrote parts of it, and may have named what they like."""
-    return visible(f"{format_time_of_day(event.at_ms)} {_describe(event)}")
-
-
-def _describe(event: Event) -> str:
-    if isinstance(event, MessageReceived):
-        due = f", due in {duration(event.due_in_ms)}" if event.due_in_ms else ""
-        return f"--> {event.phone}  {event.size} pending{due}  {event.message.text}"
-    late = f", {duration(event.late_ms)} late" if event.late_ms else ""
-    how = "as one" if event.id else "dropped"
-    what = f"{event.count} {how} ({event.reason}), waited {duration(event.waited_ms)}{late}"
-    return f"<-- {event.phone}  {what}  {event.text}"
+    return "".join(text for text, _ in list_parts(event))

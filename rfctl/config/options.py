@@ -160,6 +160,15 @@ def value_of(settings: Settings, name: str) -> Any:
     return value
 
 
+def is_default(settings: Settings, name: str) -> bool:
+    """Say whether a setting has the value that it has when nobody sets it; one that must be set never has."""
+    section, _, setting = name.rpartition(".")
+    info = type(value_of(settings, section)).model_fields[setting]
+    if info.is_required():
+        return False
+    return bool(value_of(settings, name) == info.get_default(call_default_factory=True, validated_data={}))
+
+
 def mask_value(option: Option, value: Any) -> Any:
     """Return a value as it may be shown: a secret is masked, an empty one is not."""
     if not option.secret or not value or value == EMBEDDED:

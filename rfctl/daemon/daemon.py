@@ -159,6 +159,7 @@ class Daemon:
         heartbeat = self._heartbeat = Heartbeat(
             self._store.daemons,
             self._build_record(),
+            self._store.shards,
             self._readiness.measure_turn_age_ms,
             after=(
                 self._components.record_turn_without_scheduler,

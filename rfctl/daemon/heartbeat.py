@@ -19,7 +19,8 @@ from rfctl.config.settings import Settings
 from rfctl.daemon.event_loop import name_event_loop
 from rfctl.errors import RfctlError
 from rfctl.observe import logging as logs
-from rfctl.store import LAYOUT_VERSION, DaemonRecord, Daemons, RecentRequests
+from rfctl.store import LAYOUT_VERSION, DaemonRecord, Daemons, RecentRequests, ShardKeys
+from rfctl.store.recent_totals import RecentTotals
 from rfctl.text import mask_urls
 from rfctl.timing import sleep_or_stop
 
@@ -61,7 +62,7 @@ def build_record(
 
 
 class Heartbeat:
-    """Writes a daemon's record, and deletes those of the dead.
+    """Writes a daemon's record, samples the totals of all shards, and deletes the records of the dead.
 
     `turn_age_ms` returns the age of the last turn, `read_requests` what became of the last requests. `after` runs after
     each beat, `on_death` with the id of each daemon whose record was deleted.
@@ -71,12 +72,15 @@ class Heartbeat:
         self,
         daemons: Daemons,
         record: DaemonRecord,
+        shards: Sequence[ShardKeys],
         turn_age_ms: Callable[[], int],
         after: Sequence[Callable[[], Awaitable[None]]] = (),
         on_death: Callable[[str], Awaitable[None]] | None = None,
         read_requests: Callable[[], dict[str, RecentRequests]] = dict,
     ) -> None:
         self._daemons = daemons
+        self._shards = shards
+        self._totals = RecentTotals()
         self.settled = record
         """What this daemon is by its settings: its record without times."""
         self._record = record
@@ -98,9 +102,12 @@ class Heartbeat:
 
     async def _write_record(self) -> None:
         record = msgspec.structs.replace(
-            self._record, lost_log_lines=logs.lost_lines(), recent_requests=self._read_requests()
-        )
-        written = await self._daemons.write(record, age_ms=self._turn_age_ms())
+            self._record, lost_log_lines=logs.lost_lines(), recent_requests=self._read_requests(),
+            totals_before=self._totals.oldest,
+        )  # fmt: skip
+        age_ms = self._turn_age_ms()
+        written, sample = await self._daemons.write_and_sample(record, self._shards, age_ms=age_ms)
+        self._totals.keep(sample)
         # A reload may have changed the record meanwhile.
         self._record = msgspec.structs.replace(
             self._record, started_ms=written.started_ms, beat_ms=written.beat_ms

@@ -2,16 +2,23 @@
 
 from rfctl.observe.events import BatchHandedOver, Event, MessageReceived, follow_events, follow_on
 from rfctl.observe.health import Finding, findings
+from rfctl.observe.rates import Rates, measure_rates
+from rfctl.observe.resuming import PASSING, RETRY_S, follow_through
 from rfctl.observe.snapshot import Snapshot, take_snapshot
 
 __all__ = [
+    "PASSING",
+    "RETRY_S",
     "BatchHandedOver",
     "Event",
     "Finding",
     "MessageReceived",
+    "Rates",
     "Snapshot",
     "findings",
     "follow_events",
     "follow_on",
+    "follow_through",
+    "measure_rates",
     "take_snapshot",
 ]

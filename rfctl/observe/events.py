@@ -133,11 +133,11 @@ async def follow_on(store: Store, since_ms: int, subscribed: asyncio.Event) -> A
         await asyncio.wait([first, waiting], return_when=asyncio.FIRST_COMPLETED)
         seen = set()
         async for event in past.read():  # what was handed over before anybody listened
-            seen.add(_identify(event))
+            seen.add(identify(event))
             yield event
         event = await first
         while True:
-            if _identify(event) not in seen:
+            if identify(event) not in seen:
                 yield event
             event = await anext(live)
     finally:
@@ -145,11 +145,14 @@ async def follow_on(store: Store, since_ms: int, subscribed: asyncio.Event) -> A
         first.cancel()
 
 
-def _identify(event: Event) -> tuple[str, str]:
-    return event.phone, event.id if isinstance(event, BatchHandedOver) else event.message.messageId
+def identify(event: Event) -> tuple[str, str, bool]:
+    """Return by what two events are known to be the same; a batch that was dropped has its time for an id."""
+    if isinstance(event, BatchHandedOver):
+        return event.phone, event.id or str(event.at_ms), True
+    return event.phone, event.message.messageId, False
 
 
-async def follow_events(store: Store, subscribed: asyncio.Event | None = None) -> AsyncIterator[Event]:
+async def follow_events(store: Store, subscribed: asyncio.Event | None = None) -> AsyncGenerator[Event]:
     """Yield events from now on; sets `subscribed` as soon as none can be missed any more.
 
     Raises RfctlError when Redis goes away.

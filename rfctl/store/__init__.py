@@ -20,6 +20,7 @@ from rfctl.store.paused_sinks import Pause
 from rfctl.store.pending import PendingBatch, PendingSummary
 from rfctl.store.person import Person, UnreadMessage
 from rfctl.store.quarantine import QuarantinedHead, QuarantinedRequest
+from rfctl.store.recent_totals import TotalsSample
 from rfctl.store.retry_queue import RetryCause
 from rfctl.store.server_info import ServerInfo, WriteRefusal
 from rfctl.store.shared_calls import SharedCalls
@@ -74,6 +75,7 @@ __all__ = [
     "StreamEntry",
     "SweepReport",
     "Terms",
+    "TotalsSample",
     "UndeliveredMessage",
     "UnreadMessage",
     "Whereabouts",

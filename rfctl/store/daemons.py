@@ -6,6 +6,8 @@ A record says what another shell needs: where the daemon listens, how long it wa
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -13,6 +15,7 @@ import msgspec
 from rfctl.model.closed_sets import Order, Role
 from rfctl.store import replies
 from rfctl.store.keys import ShardKeys
+from rfctl.store.recent_totals import TotalsSample, list_sampled
 from rfctl.store.timed_calls import call_at_now
 
 if TYPE_CHECKING:
@@ -38,6 +41,7 @@ class DaemonRecord(msgspec.Struct, frozen=True, kw_only=True):
     `event_loop` is the library of its event loop. `output` is its output stream, `split_by` what keeps a phone's batches apart, `sinks` the type of each sink that it
     would deliver to. A daemon of an earlier version leaves these empty. `is_rolling_out` is set while an operator
     changes the settings of all daemons one after another. `recent_requests` has the sources with rejected requests.
+    `totals_before` are the totals as they were up to a minute before the beat (None: it has just started).
     """
 
     id: str
@@ -63,6 +67,7 @@ class DaemonRecord(msgspec.Struct, frozen=True, kw_only=True):
     sinks: dict[str, str] = {}
     is_rolling_out: bool = False
     recent_requests: dict[str, RecentRequests] = {}
+    totals_before: TotalsSample | None = None
     layout: int = 1
     """The version of the layout that it reads and writes; a daemon of layout 1 does not name it."""
     started_ms: int = 0
@@ -113,6 +118,10 @@ class DaemonRecord(msgspec.Struct, frozen=True, kw_only=True):
         return bool(self.listener)
 
 
+def _parse_count(reply: object) -> int:
+    return 0 if reply is None else replies.integer(reply)
+
+
 def _join(names: tuple[str, ...]) -> str:
     return "+".join(sorted(names)) or "empty"
 
@@ -160,13 +169,25 @@ class Daemons:
 
     async def write(self, record: DaemonRecord, *, age_ms: int) -> DaemonRecord:
         """Write a record that is alive now and last turned `age_ms` ago. Returns the record that it wrote."""
+        written, _ = await self.write_and_sample(record, (), age_ms=age_ms)
+        return written
+
+    async def write_and_sample(
+        self, record: DaemonRecord, shards: Sequence[ShardKeys], *, age_ms: int
+    ) -> tuple[DaemonRecord, TotalsSample]:
+        """Write a record as `write` does, and read the totals of these shards in the same call."""
         now = await self._connection.now_ms(self._shard)
         written = msgspec.structs.replace(
             record, started_ms=record.started_ms or now, beat_ms=now, turned_ms=now - age_ms
         )
         command = ("HSET", self._keys.daemons, record.id, msgspec.json.encode(written))
-        await self._connection.calls([command], short=True)
-        return written
+        names = list_sampled(record.sinks)
+        reads = [("HMGET", shard.totals, *names) for shard in shards]
+        _, *answers = await self._connection.calls([command, *reads], short=True)
+        counts = Counter(dict.fromkeys(names, 0))
+        for answer in answers:
+            counts.update(dict(zip(names, map(_parse_count, replies.array(answer)), strict=True)))
+        return written, TotalsSample(now, dict(counts))
 
     async def remove(self, daemon_id: str) -> None:
         """Delete the record of a daemon that ends."""

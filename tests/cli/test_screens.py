@@ -8,6 +8,7 @@ import json
 import os
 import pty
 import re
+import signal
 import struct
 import subprocess
 import termios
@@ -16,11 +17,11 @@ from pathlib import Path
 import pytest
 
 from rfctl.model.message import Message, Unparsed
-from rfctl.store import DaemonRecord
+from rfctl.store import DaemonRecord, RedisAddress
 from rfctl.store.connection import Connection
 from tests.support.batching import make_rig
 from tests.support.processes import RFCTL, environment
-from tests.support.servers import RedisServer
+from tests.support.servers import RedisServer, ServerMaker
 from tests.support.waiting import PATIENCE_S
 
 HOSTILE = "a\x1b[2J\x9b2J\u202eb\u2066c\U000e0041\x07\r\nd"
@@ -29,7 +30,7 @@ _ACTIVE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\U00
 _STYLE = re.compile(r"\x1b\[[0-9;]*m")
 
 COMMANDS = [
-    ["stats"], ["inspect", PHONE], ["dead", "list"], ["dead", "show", "7-7"], ["quarantine", "list"],
+    ["stats"], ["stats", "--limit", "20"], ["inspect", PHONE], ["dead", "list"], ["dead", "show", "7-7"], ["quarantine", "list"],
     ["dead", "drop", "--all", "--yes"], ["quarantine", "drop", "--all", "--yes"], ["discard", "--all", "--yes"],
     ["discard", PHONE], ["quarantine", "retry", "--all"], ["dead", "retry", "--all", "--yes"],
 ]  # fmt: skip
@@ -131,3 +132,85 @@ async def test_json_on_a_terminal_acts_on_nothing_and_says_the_same(
     assert find_active(screen) == []
     values = [json.loads(screen)] if output == "json" else list(map(json.loads, screen.splitlines()))
     assert repr(HOSTILE)[1:-1] in repr(values)
+
+
+class Screen:
+    """A command on a terminal of its own that goes on until it is interrupted."""
+
+    def __init__(self, tmp_path: Path, url: str, *line: str, **more: str) -> None:
+        self._ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        variables = environment(tmp_path, RFCTL_REDIS__URL=url, TERM="xterm", **more)
+        del variables["COLUMNS"]
+        self._process = subprocess.Popen(
+            [RFCTL, *line], stdin=theirs, stdout=theirs, stderr=theirs, env=variables
+        )
+        os.close(theirs)
+        self.text = ""
+
+    def read_until(self, wanted: str) -> str:
+        """Return what the terminal got, up to this text. Raises AssertionError if the command ends before."""
+        begin = len(self.text)
+        while wanted not in self.text[begin:]:
+            part = _read(self._ours)
+            assert part, self.text[begin:]
+            self.text += part.decode(errors="replace")
+        return self.text[begin:]
+
+    def end(self) -> int:
+        """Interrupt it, and return its status."""
+        self._process.send_signal(signal.SIGINT)
+        while _read(self._ours):
+            pass
+        try:
+            return self._process.wait(PATIENCE_S)
+        finally:
+            self._process.kill()
+            os.close(self._ours)
+
+
+def test_watch_outlives_redis_and_says_since_when_it_is_away(own_server: ServerMaker, tmp_path: Path) -> None:
+    server = own_server()
+    screen = Screen(tmp_path, server.url, "stats", "--watch")
+    try:
+        shown = screen.read_until("WAITING")
+        assert shown.index("FAILING") < shown.index("NEEDS YOU") < shown.index("WAITING")
+        server.kill()
+        screen.read_until("Redis away since ")
+        assert "trying again" in screen.read_until(" old")
+        server.start()
+        screen.read_until("\x1b[H\x1b[1;31m✖ FAILING")
+    finally:
+        status = screen.end()
+    assert status == 0
+
+
+def test_tail_outlives_redis_and_has_no_colour_where_none_is_wanted(
+    own_server: ServerMaker, tmp_path: Path
+) -> None:
+    server = own_server()
+    screen = Screen(tmp_path, server.url, "tail", NO_COLOR="1")
+    try:
+        screen.read_until("following")
+        asyncio.run(say(server.url, "before"))
+        screen.read_until("before")
+        server.kill()
+        screen.read_until("Redis away since ")
+        server.start()
+        screen.read_until("Redis is back")
+        asyncio.run(say(server.url, "after"))
+        screen.read_until("after")
+    finally:
+        status = screen.end()
+    assert status == 0
+    assert "38;5" not in screen.text
+
+
+async def say(url: str, text: str) -> None:
+    """Store a message."""
+    connection = Connection.open(RedisAddress(url, "the test"))
+    try:
+        rig = make_rig(connection, quiet_ms=600_000, max_wait_ms=3_600_000)
+        await rig.add([Message(phone=PHONE, text=text, id=text, channel="generic")])
+    finally:
+        await connection.close()

@@ -122,6 +122,16 @@ async def test_dead_messages_are_dropped_only_after_a_yes_and_printed(
     assert await connection.call("XLEN", "rfctl:dead") == 0
 
 
+async def test_ids_of_dead_letters_are_completed_newest_first(
+    server: RedisServer, connection: Connection, tmp_path: Path
+) -> None:
+    ids = [await _die(connection, "crm", text) for text in ("one", "two")]
+    words = "rfctl dead retry "
+    completing: dict[str, Any] = {"_RFCTL_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": "3"}
+    done = await asyncio.to_thread(rfctl, tmp_path, RFCTL_REDIS__URL=server.url, **completing)
+    assert (done.stdout.split(), done.stderr) == (ids[::-1], "")
+
+
 async def _die(connection: Connection, sink: str, text: str) -> str:
     fields = ("sink", sink, "id", "7-7", "tries", '[{"at_ms":1,"error":"no"}]', "phone", PHONE, "text", text)
     return str((await connection.call("XADD", "rfctl:dead", "*", *fields)).decode())

@@ -24,6 +24,7 @@ EXAMPLE = ROOT / "config.example.toml"
 MANUAL = ROOT / "man" / "rfctl.toml.5"
 CONCEPTS = ROOT / "man" / "rfctl.7"
 NAMES = ROOT / "docs" / "NAMING.md"
+SETTING_NAMES = ROOT / "rfctl" / "cli" / "setting_names.py"
 _RIGHTS = re.compile(r"(?s)(\.Ss Rights in Redis\n.*?\.Bd -literal -offset 2n\n).*?(\.Ed\n)")
 _FINDINGS = re.compile(r"(?s)(\.Ss Findings\n.*?\.Bl -tag -width Ds\n).*?(\.El\n)")
 _METRICS = re.compile(r"(?s)(\.Ss Metrics\n.*?\.Bl -tag -width Ds\n).*?(\.El\n)")
@@ -112,6 +113,13 @@ def default_of(option: Option) -> str:
     return json.dumps(option.default) if option.default != "" else "empty"
 
 
+def setting_names_text() -> str:
+    """Return the module with the names of all settings: completion reads them without the models."""
+    head = '"""The names of all settings, for completion. `python -m tests.support.documents --write` makes it."""'
+    names = [f'    "{option.name}",' for option in list_options()]
+    return "\n".join([head, "", "SETTING_NAMES = (", *names, ")", ""])
+
+
 def documents() -> dict[Path, str]:
     """Return each generated file with the text that it should have."""
     return {
@@ -119,12 +127,15 @@ def documents() -> dict[Path, str]:
         MANUAL: manual_text(MANUAL.read_text()),
         CONCEPTS: metrics_text(findings_text(rights_text(CONCEPTS.read_text()))),
         NAMES: names_text(NAMES.read_text()),
+        SETTING_NAMES: setting_names_text(),
     }
 
 
 def main(arguments: list[str]) -> int:
     """Write what is out of date with --write, else name it. Returns the exit status."""
-    stale = {path: text for path, text in documents().items() if path.read_text() != text}
+    stale = {
+        path: text for path, text in documents().items() if not path.exists() or path.read_text() != text
+    }
     for path, text in stale.items():
         if "--write" in arguments:
             path.write_text(text)

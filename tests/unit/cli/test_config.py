@@ -34,6 +34,18 @@ def test_show_lists_the_settings_of_each_named_section_that_its_type_reads(tmp_p
     assert "(unset)" in run(tmp_path, SALON, "show", output="table").stdout
 
 
+def test_changed_settings_are_those_that_nobody_would_have_without_setting_them(tmp_path: Path) -> None:
+    text = SALON + "[batching]\nquiet_ms = 7000\nmax_size = 10\n"
+    rows = json.loads(run(tmp_path, text, "show", "--changed").stdout)
+    shown = {
+        row["name"]: row["value"] for row in rows if row["name"].startswith(("batching.", "sources.salon."))
+    }
+    assert shown == {"batching.quiet_ms": 7000, "sources.salon.type": "telegram"}
+    assert len(rows) < 5
+    with pytest.raises(UsageError, match="--changed"):
+        raise run(tmp_path, text, "show", "--changed", output="toml").exception or AssertionError
+
+
 @pytest.mark.parametrize(
     ("key", "value", "set_by"),
     [

@@ -72,6 +72,64 @@ def test_start_imports_only_the_table_of_commands(
     assert modules & HEAVY == set()
 
 
+SETTINGS = """
+[sinks.crm]
+type = "http"
+[sinks.bot]
+type = "stdout"
+[sources.salon]
+type = "telegram"
+"""
+
+
+def complete(
+    tmp_path: Path, words: str, settings: str = SETTINGS, **variables: str
+) -> tuple[list[str], set[str]]:
+    """Press TAB behind these words. Returns what is offered, and which modules were imported."""
+    file = tmp_path / "rfctl" / "config.toml"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(settings)
+    printed, modules = imported_modules(
+        _RFCTL_COMPLETE="complete_bash", COMP_WORDS=words, COMP_CWORD=str(words.count(" ")),
+        XDG_CONFIG_HOME=str(tmp_path), **variables,
+    )  # fmt: skip
+    return printed.split(), modules
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("rfctl pause ", ["crm", "bot"]),
+        ("rfctl resume b", ["bot"]),
+        ("rfctl dead list --sink c", ["crm"]),
+        ("rfctl dead retry --all --sink ", ["crm", "bot"]),
+        ("rfctl config explain batching.quiet", ["batching.quiet_ms"]),
+        ("rfctl config explain sources.salon.sec", ["sources.salon.secrets"]),
+        ("rfctl pause --why x c", ["crm"]),
+    ],
+)
+def test_names_are_completed_without_any_model(tmp_path: Path, words: str, offered: list[str]) -> None:
+    completions, modules = complete(tmp_path, words)
+    assert completions == offered
+    assert modules & HEAVY == set()
+
+
+def test_sinks_of_variables_and_of_a_named_file_are_completed_too(tmp_path: Path) -> None:
+    other = tmp_path / "other.toml"
+    other.write_text("[sinks.audit]\ntype = 'stdout'\n")
+    line = f"rfctl --config {other} pause "
+    assert complete(tmp_path, line, RFCTL_SINKS__QUEUE__TYPE="rq")[0] == ["audit", "queue"]
+
+
+@pytest.mark.parametrize("settings", ["[sinks", "sinks = 3", "\x00", "[sinks]\ncrm = 1\n"])
+def test_settings_that_cannot_be_read_offer_nothing_and_print_nothing(tmp_path: Path, settings: str) -> None:
+    assert complete(tmp_path, "rfctl pause ", settings)[0] == []
+
+
+def test_dead_letters_of_a_redis_that_is_away_offer_nothing(tmp_path: Path) -> None:
+    assert complete(tmp_path, "rfctl dead show ", "", RFCTL_REDIS__URL="redis://127.0.0.1:1/0")[0] == []
+
+
 def test_stats_imports_no_server_and_no_receiver() -> None:
     _, modules = imported_modules("stats", "--redis", "redis://127.0.0.1:1/0")
     heavy = {

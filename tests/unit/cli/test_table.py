@@ -25,13 +25,13 @@ class Terminal(io.StringIO):
         return True
 
 
-def draw(rows: list[tuple[str, ...]], headings: tuple[str, ...] = HEADINGS) -> list[str]:
+def draw(rows: list[tuple[str, ...]], headings: tuple[str, ...] = HEADINGS, below: int = 0) -> list[str]:
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("COLUMNS", "80")
         patched.setenv("LINES", "24")
         patched.setenv("TERM", "dumb")
         patched.setattr(sys, "stdout", screen := Terminal())
-        Output().table(headings, rows)
+        Output().table(headings, rows, below=below)
         return [line.rstrip() for line in screen.getvalue().splitlines()]
 
 
@@ -57,6 +57,13 @@ def test_id_in_the_last_column_is_not_folded() -> None:
     lines = draw([("79001234567 and a long name " * 2, "5 min 0 s", key)], ("phone", "due in", "batch key"))
     assert any(key in line for line in lines)
     assert max(map(len, lines)) <= 80
+
+
+def test_columns_below_stand_on_lines_of_their_own_even_where_all_fits() -> None:
+    lines = draw([("1-1", "crm", "answered 410", "x")], ("id", "sink", "last error", "message"), below=2)
+    assert [line.split() for line in lines] == [
+        ["id", "sink"], ["1-1", "crm"], ["last", "error", "answered", "410"], ["message", "x"],
+    ]  # fmt: skip
 
 
 _CELLS = st.text(st.characters(codec="utf-8"), max_size=60)

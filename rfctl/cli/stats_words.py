@@ -1,0 +1,218 @@
+"""The words of the `stats` screens: what is said of a snapshot, in which rows, whatever draws them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from rfctl.cli.rejections_view import draw_rejections
+from rfctl.cli.signs import State
+from rfctl.observe import Finding, Rates, Snapshot
+from rfctl.store import ConsumerGroup, DaemonRecord, PendingBatch, SinkStatus, is_hashed
+from rfctl.text import counted, duration
+
+Facts = list[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """A table in words; `right` are the columns of numbers."""
+
+    headings: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+    right: frozenset[int]
+
+
+def judge(problems: Sequence[Finding]) -> tuple[State, str]:
+    """Say in a word whether it is working."""
+    if any(problem.severity == "error" for problem in problems):
+        return "fail", "FAILING"
+    return ("warn", "WORKING, with warnings") if problems else ("ok", "WORKING")
+
+
+def describe_daemons(daemons: Sequence[DaemonRecord]) -> str:
+    """Say how many daemons are alive, of which version, and whether they run on the same settings."""
+    if not daemons:
+        return "no daemon is alive"
+    versions = ", ".join(sorted({daemon.version for daemon in daemons}))
+    text = f"{counted(len(daemons), 'daemon')} ({versions})"
+    if len(daemons) == 1:
+        return text
+    is_same = len({daemon.settings_hash for daemon in daemons}) == 1
+    return f"{text}, {'the same' if is_same else 'other'} settings"
+
+
+def describe_rates(rates: Rates | None) -> str:
+    """Say what came in and went out within the last minute; "" where nobody knows it."""
+    if rates is None:
+        return ""
+    came, went = (rates.counts.get(name, 0) for name in ("messages_in", "merged"))
+    return f"in {came}, out {went} ({_window(rates)})"
+
+
+def _window(rates: Rates) -> str:
+    return f"last {rates.window_ms / 1000:.0f} s"
+
+
+def list_server_facts(snapshot: Snapshot) -> Facts:
+    """Return which Redis it is, who set that, and what that overrides."""
+    server = snapshot.server
+    overrides = [("overrides", server.overrides)] if server.overrides else []
+    return [("Redis", f"{server.line()}, set by {server.set_by}"), *overrides]
+
+
+def list_daemons(daemons: Sequence[DaemonRecord], now_ms: int) -> Rows:
+    """Return a row for each living daemon."""
+    rows: list[tuple[str, ...]] = [
+        (
+            daemon.host,
+            str(daemon.pid),
+            daemon.role,
+            daemon.listener or "-",
+            daemon.event_loop.partition(" ")[0] or "-",
+            duration(max(0, now_ms - daemon.turned_ms)),
+        )
+        for daemon in daemons
+    ]
+    return Rows(("daemon", "pid", "role", "listener", "loop", "last turn"), rows, frozenset({1, 5}))
+
+
+def describe_waiting(snapshot: Snapshot) -> str:
+    """Say how much is pending, and since when."""
+    pending = snapshot.pending
+    if not pending.batches:
+        return "nobody"
+    parts = [f"{counted(pending.batches, 'batch')}, {counted(pending.messages, 'message')}"]
+    if pending.oldest_ms is not None:
+        parts.append(f"oldest {duration(max(0, pending.now_ms - pending.oldest_ms))}")
+    if pending.overdue:
+        parts.append(f"{pending.overdue} overdue")
+    return ", ".join(parts)
+
+
+def list_batches(batches: Sequence[PendingBatch], now_ms: int) -> Rows:
+    """Return the batches that are due soonest. The chat, and the batch key to copy, only if some batch has one."""
+    with_chat = any(batch.chat for batch in batches)
+    with_key = any(is_hashed(batch.batch_key) for batch in batches)
+    headings = (
+        "phone", "messages", "due in", *(["batch key"] if with_key else []), *(["chat"] if with_chat else []),
+    )  # fmt: skip
+    rows = [
+        (
+            batch.phone,
+            str(batch.size),
+            _due(batch.due_ms - now_ms),
+            *([batch.batch_key if is_hashed(batch.batch_key) else "-"] if with_key else []),
+            *([batch.chat or "-"] if with_chat else []),
+        )
+        for batch in batches
+    ]
+    return Rows(headings, rows, frozenset({1, 2}))
+
+
+def _due(in_ms: int) -> str:
+    return duration(in_ms) if in_ms >= 0 else f"{duration(-in_ms)} overdue"
+
+
+def list_sinks(snapshot: Snapshot, rates: Rates | None) -> tuple[Rows, list[State]]:
+    """Return a row for each sink, and its state."""
+    names = _name_daemons(snapshot.daemons)
+    now_ms, daemons_are_seen = snapshot.pending.now_ms, not snapshot.write_refusals
+    described = [
+        (sink, describe_sink(sink, now_ms, names, daemons_are_seen=daemons_are_seen))
+        for sink in snapshot.sinks
+    ]
+    rows = [_sink_row(sink, rates, words) for sink, (_, words) in described]
+    window = "last min" if rates is None else _window(rates)
+    headings = ("sink", "type", window, "delivered", "failed", "dead", "left", "state")
+    return Rows(headings, rows, frozenset(range(2, 7))), [state for _, (state, _) in described]
+
+
+def _name_daemons(daemons: Sequence[DaemonRecord]) -> dict[str, str]:
+    is_one_host = len({daemon.host for daemon in daemons}) <= 1
+    return {
+        daemon.id: str(daemon.pid) if is_one_host else f"{daemon.host} {daemon.pid}" for daemon in daemons
+    }
+
+
+def _sink_row(status: SinkStatus, rates: Rates | None, words: str) -> tuple[str, ...]:
+    left = "?" if status.lag is None else str(status.lag + status.unacknowledged)
+    name, kind = status.sink.name, status.sink.type
+    if not status.sink.forwarded:
+        return (name, kind, "-", "-", "-", "-", left, words)
+    recent = None if rates is None else rates.of_sink(name, "delivered")
+    counts = map(str, (status.delivered, status.failures, status.dead))
+    return (name, kind, "-" if recent is None else str(recent), *counts, left, words)
+
+
+def describe_sink(
+    status: SinkStatus, now_ms: int, names: Mapping[str, str], *, daemons_are_seen: bool = True
+) -> tuple[State, str]:
+    """Return the state of a sink, and the words for it. Unless it `daemons_are_seen`, nobody knows who delivers."""
+    if not status.sink.forwarded:
+        return "idle", f"your workers read it: {status.sink.group or 'no group'}"
+    oldest = "" if status.oldest_ms is None else f", oldest {duration(max(0, now_ms - status.oldest_ms))}"
+    if status.paused is not None:
+        return "paused", f"paused: {status.paused.why}"
+    if status.unserved_shards:
+        return ("fail", f"nobody delivers{oldest}") if daemons_are_seen else ("idle", f"unknown{oldest}")
+    if status.retry_cause is not None or status.phones_waiting:
+        return "warn", _describe_retries(status, now_ms)
+    daemons = ", ".join(names.get(daemon_id, daemon_id) for daemon_id in status.leased_by)
+    return "ok", f"ok, daemon {daemons}{oldest}"
+
+
+def _describe_retries(status: SinkStatus, now_ms: int) -> str:
+    soonest = status.next_retry_ms
+    retry = "" if soonest is None else f", next retry {_in(soonest - now_ms)}"
+    cause = "" if status.retry_cause is None else f": {status.retry_cause.error}"
+    return f"{counted(status.phones_waiting, 'phone')} waiting{retry}{cause}"
+
+
+def _in(ms: int) -> str:
+    return f"in {duration(ms)}" if ms > 0 else "now"
+
+
+def list_totals(snapshot: Snapshot) -> Facts:
+    """Return the totals since the beginning; what never happened has no line."""
+    pending, totals = snapshot.pending, snapshot.pending.totals
+    count = totals.get
+    late = f"{counted(count('stale', 0), 'batch')} handed over more than batching.overdue_ms late"
+    lines = [
+        ("in", count("messages_in", 0), counted(count("messages_in", 0), "message")),
+        ("duplicates", count("duplicates", 0), f"{count('duplicates', 0)} not added"),
+        ("skipped", 1, _by_kind(totals, "skipped:")),
+        ("rejected", 1, draw_rejections(snapshot)),
+        ("quarantine", count("quarantined", 0) or snapshot.quarantine, _describe_quarantine(snapshot)),
+        ("out", count("merged", 0), _describe_out(totals)),
+        ("reasons", 1, _by_kind(totals, "reason:")),
+        ("discarded", count("messages_discarded", 0), counted(count("messages_discarded", 0), "message")),
+        ("overdue", count("stale", 0), late),
+        ("stream", pending.out_length, _describe_stream(snapshot)),
+        ("dead", snapshot.dead, counted(snapshot.dead, "message")),
+    ]
+    return [(label, text) for label, number, text in lines if number and text]
+
+
+def _describe_out(totals: Mapping[str, int]) -> str:
+    return f"{counted(totals.get('merged', 0), 'merged message')} of {totals.get('messages_out', 0)}"
+
+
+def _describe_quarantine(snapshot: Snapshot) -> str:
+    return f"{snapshot.quarantine} now, {snapshot.pending.totals.get('quarantined', 0)} in all"
+
+
+def _describe_stream(snapshot: Snapshot) -> str:
+    of_sinks = {sink.sink.group for sink in snapshot.sinks}
+    groups = [group for group in snapshot.pending.groups if group.name not in of_sinks]
+    return counted(snapshot.pending.out_length, "entry") + "".join(map(_describe_group, groups))
+
+
+def _describe_group(group: ConsumerGroup) -> str:
+    lag = "unknown" if group.lag is None else group.lag
+    return f"; group {group.name}: lag {lag}, unacknowledged {group.pending}"
+
+
+def _by_kind(totals: Mapping[str, int], prefix: str) -> str:
+    kinds = sorted(name.removeprefix(prefix) for name in totals if name.startswith(prefix))
+    return ", ".join(f"{kind} {totals[prefix + kind]}" for kind in kinds if totals[prefix + kind])

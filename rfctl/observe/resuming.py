@@ -1,0 +1,96 @@
+"""Live events that go on after a time without Redis: what was handed over meanwhile comes from the output stream."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, Callable
+
+from rfctl.errors import RedisCannotNowError, RedisUnreachableError, RfctlError
+from rfctl.observe.events import Event, follow_events, follow_on, identify
+from rfctl.store import Store
+
+PASSING = (RedisUnreachableError, RedisCannotNowError)
+"""The failures that pass: who watches waits for their end."""
+RETRY_S = 1.0
+_PROBE_S = 5.0
+"""After so much silence Redis is asked whether it is there: a socket that is cut off may say nothing for ever."""
+_MARGIN_MS = 2000
+"""Events of several shards come a little out of order."""
+_REMEMBERED = 10_000
+
+
+async def follow_through(
+    store: Store,
+    since_ms: int | None,
+    subscribed: asyncio.Event,
+    on_away: Callable[[RfctlError], None],
+    on_back: Callable[[], None],
+) -> AsyncGenerator[Event]:
+    """Yield the events since then (Unix ms; None: from now on), and go on whenever Redis has been away.
+
+    `on_away` is called when it goes, `on_back` when it answers again. `subscribed` is set once none can be missed any
+    more. What was received and not handed over while Redis could not be heard is missed; no merged message is.
+    Raises RfctlError if Redis is away at the start, or for a failure that does not pass.
+    """
+    shown = _Shown()
+    last_ms = await store.now_ms() if since_ms is None else since_ms
+    events = follow_events(store, subscribed) if since_ms is None else follow_on(store, since_ms, subscribed)
+    while True:
+        try:
+            async with contextlib.aclosing(_probe(store, events)) as live:
+                async for event in live:
+                    last_ms = max(last_ms, event.at_ms)
+                    if shown.add(event):
+                        yield event
+        except PASSING as problem:
+            on_away(problem)
+        await _wait_for(store)
+        on_back()
+        events = follow_on(store, last_ms - _MARGIN_MS, subscribed)
+
+
+async def _wait_for(store: Store) -> None:
+    while True:
+        await asyncio.sleep(RETRY_S)
+        with contextlib.suppress(*PASSING):
+            await store.now_ms()
+            return
+
+
+async def _probe(store: Store, events: AsyncGenerator[Event]) -> AsyncGenerator[Event]:
+    """Yield the events, and ask Redis for a sign of life when none has come for a while. Raises RfctlError."""
+    coming: asyncio.Future[Event] | None = None
+    try:
+        while True:
+            coming = coming or asyncio.ensure_future(anext(events))
+            await asyncio.wait([coming], timeout=_PROBE_S)
+            if coming.done():
+                event, coming = coming.result(), None
+                yield event
+            else:
+                await store.now_ms()
+    finally:
+        if coming is not None:
+            coming.cancel()
+            with contextlib.suppress(asyncio.CancelledError, StopAsyncIteration, RfctlError):
+                await coming
+        await events.aclose()
+
+
+class _Shown:
+    """The last events that were shown: what is read again is not shown twice."""
+
+    def __init__(self) -> None:
+        self._identities: OrderedDict[tuple[str, str, bool], None] = OrderedDict()
+
+    def add(self, event: Event) -> bool:
+        """Remember an event; says whether it is new."""
+        identity = identify(event)
+        if identity in self._identities:
+            return False
+        self._identities[identity] = None
+        if len(self._identities) > _REMEMBERED:
+            self._identities.popitem(last=False)
+        return True

@@ -1,0 +1,85 @@
+"""The lines of `tail`: one a message, cut to the terminal, with a colour a person that no state has."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+
+from rfctl.cli.event_line import _COLOURS, choose_colour, draw_event
+from rfctl.cli.fitting import cut
+from rfctl.cli.signs import STYLES
+from rfctl.cli.tail import _build_filter, render_line
+from rfctl.errors import UsageError
+from rfctl.model.stored import decode_item
+from rfctl.observe import BatchHandedOver, MessageReceived
+
+TEXTS = {
+    "russian": "Привет, запишите меня на завтра в десять утра, пожалуйста, и жену тоже",
+    "rtl": "שלום, אני רוצה לקבוע תור למחר בבוקר בשעה עשר בבקשה תודה רבה לכם מאוד",
+    "cjk": "你好，我想预约明天的时间" * 5,
+    "emoji": "👍🏽👨‍👩‍👧🇩🇪❤️" * 12,
+    "hostile": "x\x1b[2J\x9b2J\u202egnirts\u2066\n" * 9,
+    "long": "W" * 500,
+}
+
+
+def received(text: str, phone: str = "79001234567") -> MessageReceived:
+    message = decode_item(json.dumps({"message": text, "receivedAt": 1_758_000_000_000}).encode())
+    return MessageReceived(phone, 1_758_000_000_000, 2, 5000, message)
+
+
+def handed_over(text: str, phone: str = "79001234567") -> BatchHandedOver:
+    return BatchHandedOver("1758000000000-0", phone, "quiet", 2, 5000, 0, text)
+
+
+@pytest.mark.parametrize("width", [80, 140])
+@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
+def test_event_is_one_line_that_fits(text: str, width: int) -> None:
+    for event in (received(text), handed_over(text)):
+        line = draw_event(event)
+        cut(line, width)
+        assert cell_len(line.plain) <= width
+        assert not any(ord(char) < 32 or char in "\x9b\u202e\u2066" for char in line.plain)
+
+
+def test_line_is_whole_where_no_terminal_is() -> None:
+    assert render_line(handed_over(TEXTS["long"])).endswith(TEXTS["long"])
+
+
+def test_skin_tone_that_a_terminal_draws_apart_breaks_no_line() -> None:
+    line = draw_event(handed_over("👍🏽" * 40))
+    cut(line, 80)
+    assert cell_len(line.plain) + 2 * line.plain.count("🏽") <= 80
+
+
+def test_person_has_one_colour_which_no_state_has() -> None:
+    phones = [f"7900123{number:04d}" for number in range(200)]
+    assert {choose_colour(phone) for phone in phones} == set(_COLOURS)
+    assert choose_colour(phones[0]) == choose_colour(phones[0])
+    assert not set(_COLOURS) & set(STYLES.values())
+
+
+def test_direction_and_lateness_are_said_without_a_colour() -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, no_color=True, width=200)
+    console.print(draw_event(BatchHandedOver("1758000000000-0", "7", "quiet", 2, 5000, 900, "x")))
+    printed = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "<-- " in printed
+    assert "900 ms late" in printed
+    assert "38;5" not in printed
+
+
+def test_grep_takes_text_or_phone_whatever_the_case() -> None:
+    is_wanted = _build_filter(None, "ОТМЕН|^7900")
+    assert is_wanted(received("хочу отменить", "8"))
+    assert is_wanted(handed_over("x", "79001"))
+    assert not is_wanted(handed_over("x", "89001"))
+    assert not _build_filter("8", "x")(handed_over("x", "7"))
+
+
+def test_grep_that_re2_does_not_take_is_a_wrong_command_line() -> None:
+    with pytest.raises(UsageError, match="--grep"):
+        _build_filter(None, "(?<=a)b")
