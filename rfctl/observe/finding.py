@@ -11,6 +11,7 @@ Code = Literal[
     "sink_unserved", "sink_paused", "sink_failing", "sink_foreign", "group_orphaned", "group_unread", "stream_unread",
     "dead_letters", "quarantined_requests", "requests_rejected", "reload_refused", "settings_edited", "log_lines_lost",
     "sink_stalled", "messages_missing", "batch_set_aside", "batches_missing", "lists_unclaimed",
+    "redis_unusable", "layout_differs", "daemon_elsewhere", "check_unfinished",
 ]  # fmt: skip
 Severity = Literal["error", "warning"]
 
@@ -21,6 +22,7 @@ class Finding:
 
     `code` is its kind, and stays the same. With severity `error` messages do not get through; a `warning` can wait.
     `subject` is the sink, the group or the source that it is about, "" for all of rfctl. `fix` is what to do next, in one line.
+    `set_by` is who set what is wrong: a file with its line, a variable, an option; "" where nobody did.
     """
 
     code: Code
@@ -28,6 +30,7 @@ class Finding:
     subject: str
     fact: str
     fix: str
+    set_by: str = ""
 
     def line(self) -> str:
         """Return it for a person: the fact, then what to do."""

@@ -7,7 +7,10 @@ from collections.abc import Iterator
 from rfctl.observe.batches import find_batch_problems
 from rfctl.observe.daemons import find_daemon_faults, find_settings_differences
 from rfctl.observe.deliveries import find_delivery_faults
+from rfctl.observe.examination import Examination
 from rfctl.observe.finding import Code, Finding, Severity
+from rfctl.observe.neighbours import find_other_address
+from rfctl.observe.ranks import sort_findings
 from rfctl.observe.requests import find_rejected_requests
 from rfctl.observe.server import (
     find_emptying,
@@ -19,32 +22,50 @@ from rfctl.observe.server import (
 from rfctl.observe.settings_drift import find_drift
 from rfctl.observe.sinks import describe_orphan, find_sink_faults
 from rfctl.observe.snapshot import Snapshot
+from rfctl.observe.unfinished import find_unfinished_checks, find_unusable_redis
 from rfctl.observe.workers import find_unread_groups, find_unread_stream
 from rfctl.text import counted
 
 __all__ = ["Code", "Finding", "Severity", "findings"]
 
 
-def findings(snapshot: Snapshot) -> list[Finding]:
-    """Return every finding; a refusal of writes comes first, as the cause of the rest."""
-    return [
-        *find_refusals(snapshot),
-        *find_server_faults(snapshot.server, allow_eviction=snapshot.allow_eviction),
-        *find_torn_file(snapshot.server, snapshot.last_run),
-        *find_emptying(snapshot.pending.totals, snapshot.totals_key),
-        *find_daemon_faults(snapshot),
-        *find_settings_differences(snapshot.daemons),
-        *(finding for sink in snapshot.sinks for finding in find_sink_faults(sink, snapshot.pending.now_ms)),
-        *(finding for sink in snapshot.sinks for finding in find_delivery_faults(sink)),
-        *(describe_orphan(group, snapshot.server.where) for group in snapshot.orphaned),
-        *find_unread_groups(snapshot),
-        *find_unread_stream(snapshot),
-        *find_batch_problems(snapshot),
-        *find_missing_rights(snapshot.missing_rights, snapshot.user),
-        *find_rejected_requests(snapshot.daemons),
-        *_for_the_operator(snapshot),
-        *find_drift(snapshot.daemons),
-    ]
+def findings(snapshot: Snapshot | None, examination: Examination | None = None) -> list[Finding]:
+    """Return every finding by rank: errors first, and a cause before what it causes.
+
+    `snapshot` is None where Redis was not reached. `examination` has what is dear to find out; a daemon does without it.
+    """
+    return sort_findings(
+        [
+            *(() if snapshot is None else _find_in_snapshot(snapshot)),
+            *(() if examination is None else _find_in_examination(snapshot, examination)),
+        ]
+    )
+
+
+def _find_in_snapshot(snapshot: Snapshot) -> Iterator[Finding]:
+    yield from find_refusals(snapshot)
+    yield from find_server_faults(snapshot.server, allow_eviction=snapshot.allow_eviction)
+    yield from find_torn_file(snapshot.server, snapshot.last_run)
+    yield from find_emptying(snapshot.pending.totals, snapshot.totals_key)
+    yield from find_daemon_faults(snapshot)
+    yield from find_settings_differences(snapshot.daemons)
+    for sink in snapshot.sinks:
+        yield from find_sink_faults(sink, snapshot.pending.now_ms)
+        yield from find_delivery_faults(sink)
+    yield from (describe_orphan(group, snapshot.server.where) for group in snapshot.orphaned)
+    yield from find_unread_groups(snapshot)
+    yield from find_unread_stream(snapshot)
+    yield from find_batch_problems(snapshot)
+    yield from find_missing_rights(snapshot.missing_rights, snapshot.user)
+    yield from find_rejected_requests(snapshot.daemons)
+    yield from _for_the_operator(snapshot)
+    yield from find_drift(snapshot.daemons)
+
+
+def _find_in_examination(snapshot: Snapshot | None, examination: Examination) -> Iterator[Finding]:
+    yield from find_unusable_redis(examination)
+    yield from find_other_address(snapshot, examination)
+    yield from find_unfinished_checks(examination)
 
 
 def _for_the_operator(snapshot: Snapshot) -> Iterator[Finding]:

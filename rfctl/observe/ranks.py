@@ -1,0 +1,64 @@
+"""Which topic each finding belongs to, and which of several findings an operator should read first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal, get_args
+
+from rfctl.observe.finding import Code, Finding
+
+Topic = Literal[
+    "address", "daemons", "work", "probe", "redis", "sinks", "door", "clocks", "keys", "host"
+]  # fmt: skip
+"""A group of checks. They stand by likelihood, damage and how hard it is to see: the first is read first."""
+TOPICS: Sequence[Topic] = get_args(Topic)
+
+RANKED: Mapping[Code, Topic] = {
+    # What explains all that follows.
+    "redis_unusable": "address",
+    "layout_differs": "address",
+    "daemon_elsewhere": "address",
+    "writes_refused": "redis",
+    "redis_emptied": "redis",
+    "reload_refused": "daemons",
+    "settings_edited": "daemons",
+    "settings_conflict": "daemons",
+    "settings_differ": "daemons",
+    "daemons_unknown": "work",
+    "processor_missing": "work",
+    "sink_unserved": "work",
+    "stream_unread": "work",
+    "group_unread": "work",
+    "group_orphaned": "work",
+    "sink_foreign": "work",
+    "batch_set_aside": "work",
+    "eviction_enabled": "redis",
+    "persistence_disabled": "redis",
+    "aof_torn": "redis",
+    "eviction_partial": "redis",
+    "right_missing": "redis",
+    "redis_unseen": "redis",
+    "sink_paused": "sinks",
+    "sink_failing": "sinks",
+    "sink_stalled": "sinks",
+    "messages_missing": "sinks",
+    "dead_letters": "sinks",
+    "requests_rejected": "door",
+    "quarantined_requests": "door",
+    "batches_missing": "keys",
+    "lists_unclaimed": "keys",
+    "log_lines_lost": "host",
+    "check_unfinished": "host",
+}
+"""Each code with its topic, in the order in which findings of one severity are read: a cause before what it causes."""
+_PLACES = {code: place for place, code in enumerate(RANKED)}
+
+
+def find_topic(finding: Finding) -> Topic:
+    """Return the topic of a finding."""
+    return RANKED[finding.code]
+
+
+def sort_findings(findings: Iterable[Finding]) -> list[Finding]:
+    """Return the findings by rank: errors before warnings, then by the table. Those of one code keep their order."""
+    return sorted(findings, key=lambda finding: (finding.severity != "error", _PLACES[finding.code]))
