@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -30,6 +30,7 @@ from rfctl.store.rights import Rights
 from rfctl.store.scratch import ScratchKeyspace, delete_scratch_keys
 from rfctl.store.server_info import ServerInfo, WriteRefusal
 from rfctl.store.sink_status import ConfiguredSink, SinkStatus, read_sink_statuses
+from rfctl.store.stray_keys import StrayKeys, find_stray_keys
 from rfctl.store.sweep import Sweep
 from rfctl.store.unread import UnreadStream, read_unread_stream
 from rfctl.store.whereabouts import Whereabouts, find_whereabouts
@@ -164,6 +165,10 @@ class Store:
     ) -> list[OrphanedGroup]:
         """Return the consumer groups of sinks that are not in the settings."""
         return await read_orphaned_groups(self._connection, self.shards, groups, sinks)
+
+    async def find_stray_keys(self, sinks: Collection[str]) -> StrayKeys:
+        """Return the keys that nobody uses; `sinks` are those of the settings and of the living daemons. It scans."""
+        return await find_stray_keys(self._connection, self._keyspace, sinks)
 
     async def find_person(self, sinks: Sequence[str], phone: str, batch_keys: Sequence[str]) -> Person:
         """Return where everything of a phone is. `batch_keys` are its pending batches."""
