@@ -3,19 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
-from rfctl.observe.finding import Code, Severity
-
-
-@dataclass(frozen=True, slots=True)
-class Meaning:
-    """What a code of a finding says: how grave it is, what is wrong, and what an operator does. In sentences."""
-
-    severity: Severity
-    what: str
-    remedy: str
-
+from rfctl.observe.catalogue_of_doctor import EXAMINED
+from rfctl.observe.finding import Code, Meaning
 
 CATALOGUE: Mapping[Code, Meaning] = {
     "redis_unusable": Meaning(
@@ -186,4 +176,5 @@ CATALOGUE: Mapping[Code, Meaning] = {
         "A daemon has lost lines of its log.",
         "See who reads its stderr, and whether the disk of the log is full.",
     ),
+    **EXAMINED,
 }

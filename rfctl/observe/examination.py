@@ -11,8 +11,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from rfctl.errors import RfctlError
-from rfctl.observe.facts import Neighbour, Shell
+from rfctl.observe.facts import Disk, HostFacts, Neighbour, Receiver, Shell
 from rfctl.observe.ranks import Topic
+from rfctl.store import ServerFacts, WorkerEntry
+from rfctl.store.stray_keys import StrayKeys
 from rfctl.text import duration
 
 LIMIT_S = 3.0
@@ -33,12 +35,21 @@ class Examination:
     """The facts; None, or nothing, where they were not read.
 
     `problem` is why the Redis of the settings cannot be used. `neighbours` are daemons that were found otherwise than by
-    their records here.
+    their records here, `elsewhere` those in other databases of the same server. `settings_problems` are what keeps a
+    source or a sink from being set up. `disk` is that of Redis, where it is on this host.
     """
 
     problem: RfctlError | None = None
     shell: Shell | None = None
     neighbours: tuple[Neighbour, ...] = ()
+    elsewhere: tuple[Neighbour, ...] = ()
+    settings_problems: tuple[str, ...] = ()
+    worker_entries: Sequence[WorkerEntry] = ()
+    server: ServerFacts | None = None
+    receivers: tuple[Receiver, ...] | None = None
+    host: HostFacts | None = None
+    disk: Disk | None = None
+    stray: StrayKeys | None = None
     unfinished: tuple[Unfinished, ...] = ()
 
 

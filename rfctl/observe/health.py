@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from rfctl.observe.batches import find_batch_problems
-from rfctl.observe.daemons import find_daemon_faults, find_settings_differences
+from rfctl.observe.daemons import (
+    find_daemon_faults,
+    find_overdue_batches,
+    find_settings_differences,
+    find_version_differences,
+)
 from rfctl.observe.deliveries import find_delivery_faults
 from rfctl.observe.examination import Examination
 from rfctl.observe.finding import Code, Finding, Severity
+from rfctl.observe.host import find_host_faults
 from rfctl.observe.neighbours import find_other_address
 from rfctl.observe.ranks import sort_findings
+from rfctl.observe.receivers import find_unreachable_receivers, find_unusable_settings
 from rfctl.observe.requests import find_rejected_requests
 from rfctl.observe.server import (
     find_emptying,
@@ -19,14 +26,21 @@ from rfctl.observe.server import (
     find_server_faults,
     find_torn_file,
 )
+from rfctl.observe.server_load import find_clock_differences, find_full_disk, find_load
 from rfctl.observe.settings_drift import find_drift
+from rfctl.observe.shell import find_other_settings
 from rfctl.observe.sinks import describe_orphan, find_sink_faults
 from rfctl.observe.snapshot import Snapshot
+from rfctl.observe.strays import find_strays
 from rfctl.observe.unfinished import find_unfinished_checks, find_unusable_redis
-from rfctl.observe.workers import find_unread_groups, find_unread_stream
+from rfctl.observe.workers import find_stuck_entries, find_unread_groups, find_unread_stream
 from rfctl.text import counted
 
 __all__ = ["Code", "Finding", "Severity", "findings"]
+
+
+_SAID_BETTER: Mapping[Code, Code] = {"lists_unclaimed": "lists_stray"}
+"""What an examination says of the same keys as they are now: a snapshot has the report of the last sweep."""
 
 
 def findings(snapshot: Snapshot | None, examination: Examination | None = None) -> list[Finding]:
@@ -34,11 +48,11 @@ def findings(snapshot: Snapshot | None, examination: Examination | None = None) 
 
     `snapshot` is None where Redis was not reached. `examination` has what is dear to find out; a daemon does without it.
     """
+    examined = [] if examination is None else list(_find_in_examination(snapshot, examination))
+    codes = {finding.code for finding in examined}
+    seen = () if snapshot is None else _find_in_snapshot(snapshot)
     return sort_findings(
-        [
-            *(() if snapshot is None else _find_in_snapshot(snapshot)),
-            *(() if examination is None else _find_in_examination(snapshot, examination)),
-        ]
+        [*(finding for finding in seen if _SAID_BETTER.get(finding.code) not in codes), *examined]
     )
 
 
@@ -49,6 +63,8 @@ def _find_in_snapshot(snapshot: Snapshot) -> Iterator[Finding]:
     yield from find_emptying(snapshot.pending.totals, snapshot.totals_key)
     yield from find_daemon_faults(snapshot)
     yield from find_settings_differences(snapshot.daemons)
+    yield from find_version_differences(snapshot.daemons)
+    yield from find_overdue_batches(snapshot)
     for sink in snapshot.sinks:
         yield from find_sink_faults(sink, snapshot.pending.now_ms)
         yield from find_delivery_faults(sink)
@@ -65,6 +81,16 @@ def _find_in_snapshot(snapshot: Snapshot) -> Iterator[Finding]:
 def _find_in_examination(snapshot: Snapshot | None, examination: Examination) -> Iterator[Finding]:
     yield from find_unusable_redis(examination)
     yield from find_other_address(snapshot, examination)
+    if snapshot is not None:
+        yield from find_other_settings(snapshot, examination)
+    yield from find_stuck_entries(examination.worker_entries)
+    yield from find_load(examination.server)
+    yield from find_unusable_settings(examination)
+    yield from find_unreachable_receivers(examination)
+    yield from find_clock_differences(examination)
+    yield from find_strays(examination)
+    yield from find_host_faults(snapshot, examination)
+    yield from find_full_disk(examination)
     yield from find_unfinished_checks(examination)
 
 

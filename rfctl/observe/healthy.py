@@ -8,7 +8,7 @@ from rfctl.observe.examination import Examination
 from rfctl.observe.neighbours import list_elsewhere
 from rfctl.observe.ranks import Topic
 from rfctl.observe.snapshot import Snapshot
-from rfctl.text import counted, duration
+from rfctl.text import counted, duration, human_bytes
 
 
 def describe_healthy(topic: Topic, snapshot: Snapshot | None, examination: Examination) -> str:
@@ -41,14 +41,25 @@ def _work(snapshot: Snapshot, examination: Examination) -> str:  # noqa: ARG001
     )
 
 
-def _redis(snapshot: Snapshot, examination: Examination) -> str:  # noqa: ARG001
-    server = snapshot.server
-    return f"{server.product} {server.version}: master, {server.eviction}, append-only file {'on' if server.aof else '?'}"
+def _redis(snapshot: Snapshot, examination: Examination) -> str:
+    server, load = snapshot.server, examination.server
+    aof = {True: "on", False: "off", None: "unknown"}[server.aof]
+    facts = [f"{server.product} {server.version} is a master", server.eviction, f"append-only file {aof}"]
+    if load is not None:
+        used = "" if load.used_memory is None else human_bytes(load.used_memory)
+        limit = f" of {human_bytes(load.max_memory)}" if load.max_memory else ""
+        facts += [f"{used}{limit} used", f"{load.median_ms:.1f} ms to answer"]
+    return ", ".join(filter(None, facts))
 
 
-def _sinks(snapshot: Snapshot, examination: Examination) -> str:  # noqa: ARG001
+def _sinks(snapshot: Snapshot, examination: Examination) -> str:
     names = ", ".join(f"{status.sink.name} ({status.sink.type})" for status in snapshot.sinks)
-    return f"{counted(len(snapshot.sinks), 'sink')}: {names}" if names else "no sinks are set"
+    reached = len(examination.receivers or ())
+    return (
+        f"{counted(len(snapshot.sinks), 'sink')}: {names}; {counted(reached, 'receiver')} reached"
+        if names
+        else "no sinks are set"
+    )
 
 
 def _door(snapshot: Snapshot, examination: Examination) -> str:  # noqa: ARG001
@@ -63,6 +74,25 @@ def _keys(snapshot: Snapshot, examination: Examination) -> str:  # noqa: ARG001
     return f"lists and index agree; the last sweep was {ago}"
 
 
+def _clocks(snapshot: Snapshot, examination: Examination) -> str:  # noqa: ARG001
+    server = examination.server
+    if server is None:
+        return ""
+    dated = sum(receiver.ahead_ms is not None for receiver in examination.receivers or ())
+    others = f", and {counted(dated, 'receiver')}" if dated else ""
+    return f"this host and Redis agree within {duration(abs(server.ahead_ms) + server.doubt_ms)}{others}"
+
+
+def _host(snapshot: Snapshot, examination: Examination) -> str:  # noqa: ARG001
+    host, disk = examination.host, examination.disk
+    if host is None:
+        return ""
+    files = ", ".join(f"daemon {pid} may open {count} files" for pid, count in host.max_files.items())
+    unit = f"{host.unit} is complete" if host.unit else "no unit of systemd is installed"
+    free = f"{human_bytes(disk.free)} free on the disk of Redis" if disk else ""
+    return "; ".join(filter(None, (files, unit, free)))
+
+
 _FACTS: Mapping[Topic, Callable[[Snapshot, Examination], str]] = {
     "address": _address,
     "daemons": _daemons,
@@ -70,5 +100,7 @@ _FACTS: Mapping[Topic, Callable[[Snapshot, Examination], str]] = {
     "redis": _redis,
     "sinks": _sinks,
     "door": _door,
+    "clocks": _clocks,
     "keys": _keys,
+    "host": _host,
 }

@@ -30,14 +30,11 @@ def find_other_address(snapshot: Snapshot | None, examination: Examination) -> I
 def list_elsewhere(snapshot: Snapshot | None, examination: Examination) -> Sequence[Neighbour]:
     """Return the daemons that were found on another Redis than ours."""
     shell = examination.shell
+    neighbours = (*examination.neighbours, *examination.elsewhere)
     if snapshot is None or shell is None:
-        return examination.neighbours
-    server = snapshot.server
-    return [
-        neighbour
-        for neighbour in examination.neighbours
-        if not neighbour.uses(server.run_id, server.db, shell.prefix)
-    ]
+        return neighbours
+    run_id, db = snapshot.server.run_id, snapshot.server.db
+    return [neighbour for neighbour in neighbours if not neighbour.uses(run_id, db, shell.prefix)]
 
 
 def _misses_work(snapshot: Snapshot) -> bool:

@@ -5,6 +5,7 @@ from rfctl.store.aside import AsideBatch, AsideBatches
 from rfctl.store.batch_keys import batch_key_of, dedupe_key, digest_id, is_hashed
 from rfctl.store.batches import Addition, BatchOptions
 from rfctl.store.daemons import DaemonRecord, Daemons, RecentRequests
+from rfctl.store.daemons_elsewhere import DaemonElsewhere
 from rfctl.store.dead_letters import Attempt, DeadLetter
 from rfctl.store.deliveries import DeliveryQueue, SinkPausedError, group_name
 from rfctl.store.keys import LAYOUT_VERSION, Keyspace, ShardKeys
@@ -15,6 +16,7 @@ from rfctl.store.pending import PendingBatch, PendingSummary
 from rfctl.store.person import Person, UnreadMessage
 from rfctl.store.quarantine import QuarantinedHead, QuarantinedRequest
 from rfctl.store.retry_queue import RetryCause
+from rfctl.store.server_facts import ServerFacts
 from rfctl.store.server_info import ServerInfo, WriteRefusal
 from rfctl.store.shared_calls import SharedCalls
 from rfctl.store.sink_status import ConfiguredSink, SinkStatus
@@ -23,6 +25,7 @@ from rfctl.store.stray_keys import StrayKeys, StrayList, StraySink
 from rfctl.store.stream_entry import StreamEntry
 from rfctl.store.sweep import SweepReport
 from rfctl.store.whereabouts import UndeliveredMessage, Whereabouts
+from rfctl.store.worker_entries import WorkerEntry
 
 __all__ = [
     "LAYOUT_VERSION",
@@ -33,6 +36,7 @@ __all__ = [
     "BatchOptions",
     "ConfiguredSink",
     "ConsumerGroup",
+    "DaemonElsewhere",
     "DaemonRecord",
     "Daemons",
     "DeadLetter",
@@ -48,6 +52,7 @@ __all__ = [
     "RecentRequests",
     "RedisAddress",
     "RetryCause",
+    "ServerFacts",
     "ServerInfo",
     "ShardKeys",
     "SharedCalls",
@@ -62,6 +67,7 @@ __all__ = [
     "UndeliveredMessage",
     "UnreadMessage",
     "Whereabouts",
+    "WorkerEntry",
     "WriteRefusal",
     "batch_key_of",
     "dedupe_key",

@@ -5,19 +5,14 @@ A daemon on another Redis than ours has no record where we look. So each way to 
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
-
-import msgspec
+from typing import Literal
 
 from rfctl.observe.daemon_files import list_living_daemons
-
-_ASKED_S = 1.0
-_ANSWER_BYTES = 262_144
+from rfctl.observe.facts.listener import ask_readiness
+from rfctl.store import DaemonElsewhere, ServerInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,41 +42,23 @@ class Neighbour:
 
 async def read_neighbours(folders: Iterable[Path], listener: str) -> tuple[Neighbour, ...]:
     """Return the daemons of this host, by their files and by what answers at the `listener` (unix:/path or host:port)."""
-    files = [
+    files = tuple(
         Neighbour("file", f"pid {daemon.pid}", daemon.url, daemon.run_id, daemon.db, daemon.prefix)
         for daemon in list_living_daemons(folders)
-    ]
-    return (*files, *await _ask_listener(listener))
+    )
+    facts = await ask_readiness(listener) or {}
+    run_id, redis, db = facts.get("run_id"), facts.get("redis"), facts.get("db")
+    if not (isinstance(run_id, str) and isinstance(redis, str) and isinstance(db, int)) or run_id == "?":
+        return files
+    return (*files, Neighbour("listener", f"at {listener}", redis, run_id, db))
 
 
-async def _ask_listener(listener: str) -> Sequence[Neighbour]:
-    """Return the daemon that answers there. Nobody there, or another program, is none."""
-    facts: dict[str, Any] = {}
-    with contextlib.suppress(OSError, TimeoutError, asyncio.IncompleteReadError, msgspec.MsgspecError):
-        async with asyncio.timeout(_ASKED_S):
-            facts = msgspec.json.decode(await ask_http(listener, "/readyz"), type=dict[str, Any])
-    run_id = facts.get("run_id")
-    if not isinstance(run_id, str) or not run_id:
-        return ()
-    name = f"the listener on {listener}"
-    return [Neighbour("listener", name, str(facts.get("redis", "?")), run_id, int(facts.get("db", 0)))]
-
-
-async def ask_http(listener: str, path: str) -> bytes:
-    """Return the body of one GET at a listener, unix:/path or host:port. Raises OSError."""
-    if listener.startswith("unix:"):
-        reader, writer = await asyncio.open_unix_connection(listener.removeprefix("unix:"))
-    else:
-        host, _, port = listener.rpartition(":")
-        reader, writer = await asyncio.open_connection(host.strip("[]"), int(port))
-    try:
-        writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
-        await writer.drain()
-        answer = await reader.read(_ANSWER_BYTES)
-        while more := await reader.read(_ANSWER_BYTES):
-            answer += more
-            if len(answer) > _ANSWER_BYTES:
-                break
-        return answer.partition(b"\r\n\r\n")[2]
-    finally:
-        writer.close()
+def describe_elsewhere(daemons: Iterable[DaemonElsewhere], server: ServerInfo) -> tuple[Neighbour, ...]:
+    """Return the daemons of other databases and prefixes of this server."""
+    return tuple(
+        Neighbour(
+            "database", f"pid {daemon.record.pid} on {daemon.record.host}", f"database {daemon.db} of the same server",
+            server.run_id, daemon.db, daemon.prefix, daemon.record.settings_hash,
+        )
+        for daemon in daemons
+    )  # fmt: skip
