@@ -26,13 +26,11 @@ from rfctl.observe.facts import (
     HostFacts,
     Machine,
     Neighbour,
-    PortOwner,
     Shell,
-    ask_readiness,
     describe_elsewhere,
-    find_owner,
     reach_receivers,
     read_disk,
+    read_listener,
     read_neighbours,
 )
 from rfctl.store import Store
@@ -93,7 +91,8 @@ class Doctor:
         folders, listener = configuration.environment.runtime_dirs, find_listener(configuration)
         addresses = list_receiver_addresses(configuration)
         return [
-            Reading("neighbours", "address", "the daemons of this host", lambda: read_neighbours(folders, listener)),
+            Reading("neighbours", "address", "the daemons of this host", lambda: read_neighbours(folders)),
+            Reading("listener", "address", "the listener", lambda: read_listener(listener)),
             Reading("host", "host", "this host", self._read_host),
             Reading("receivers", "sinks", "the receivers", lambda: reach_receivers(addresses)),
             Reading("settings_problems", "sinks", "the sources and sinks", self._find_problems),
@@ -103,11 +102,9 @@ class Doctor:
         return tuple(await find_problems(self.configuration.settings))
 
     async def _read_host(self) -> HostFacts:
-        listener = find_listener(self.configuration)
-        owner = find_owner(listener) if await ask_readiness(listener) == {} else None
-        return await asyncio.to_thread(self._read_files, owner)
+        return await asyncio.to_thread(self._read_files)
 
-    def _read_files(self, owner: PortOwner | None) -> HostFacts:
+    def _read_files(self) -> HostFacts:
         machine = self.machine
         unit, lacks = machine.compare_unit(read_unit())
         is_local = is_redis_local(self.configuration)
@@ -118,7 +115,6 @@ class Doctor:
             huge_pages=machine.read_huge_pages() if is_local else "",
             unit=unit,
             unit_lacks=lacks,
-            port_owner=owner,
         )
 
     async def _look_at_processes(self, snapshot: Snapshot | None, examination: Examination) -> Examination:

@@ -7,6 +7,11 @@ from collections.abc import Mapping
 from rfctl.observe.finding import Code, Meaning
 
 EXAMINED: Mapping[Code, Meaning] = {
+    "daemon_unready": Meaning(
+        "error",
+        "The daemon of this host says itself that it is not ready, and why.",
+        "Do what the finding says; the section about readiness explains the word.",
+    ),
     "settings_unlike": Meaning(
         "warning",
         "A daemon runs on other settings than the shell that asks.",

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from rfctl.errors import RfctlError
-from rfctl.observe.facts import Disk, HostFacts, Neighbour, Receiver, Shell
+from rfctl.observe.facts import Disk, HostFacts, ListenerAnswer, Neighbour, Receiver, Shell
 from rfctl.observe.ranks import Topic
 from rfctl.store import ServerFacts, WorkerEntry
 from rfctl.store.stray_keys import StrayKeys
@@ -42,6 +42,7 @@ class Examination:
     problem: RfctlError | None = None
     shell: Shell | None = None
     neighbours: tuple[Neighbour, ...] = ()
+    listener: ListenerAnswer | None = None
     elsewhere: tuple[Neighbour, ...] = ()
     settings_problems: tuple[str, ...] = ()
     worker_entries: Sequence[WorkerEntry] = ()

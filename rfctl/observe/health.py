@@ -15,6 +15,7 @@ from rfctl.observe.deliveries import find_delivery_faults
 from rfctl.observe.examination import Examination
 from rfctl.observe.finding import Code, Finding, Severity
 from rfctl.observe.host import find_host_faults
+from rfctl.observe.listener import find_listener_faults
 from rfctl.observe.neighbours import find_other_address
 from rfctl.observe.ranks import sort_findings
 from rfctl.observe.receivers import find_unreachable_receivers, find_unusable_settings
@@ -81,6 +82,7 @@ def _find_in_snapshot(snapshot: Snapshot) -> Iterator[Finding]:
 def _find_in_examination(snapshot: Snapshot | None, examination: Examination) -> Iterator[Finding]:
     yield from find_unusable_redis(examination)
     yield from find_other_address(snapshot, examination)
+    yield from find_listener_faults(snapshot, examination)
     if snapshot is not None:
         yield from find_other_settings(snapshot, examination)
     yield from find_stuck_entries(examination.worker_entries)
@@ -89,7 +91,7 @@ def _find_in_examination(snapshot: Snapshot | None, examination: Examination) ->
     yield from find_unreachable_receivers(examination)
     yield from find_clock_differences(examination)
     yield from find_strays(examination)
-    yield from find_host_faults(snapshot, examination)
+    yield from find_host_faults(examination)
     yield from find_full_disk(examination)
     yield from find_unfinished_checks(examination)
 

@@ -1,4 +1,4 @@
-"""Findings about this host: files, limits, kernel and unit. And about another program on our port."""
+"""Findings about this host: files, limits, kernel and unit."""
 
 from __future__ import annotations
 
@@ -7,17 +7,15 @@ from collections.abc import Iterator
 from rfctl.observe.examination import Examination
 from rfctl.observe.facts import HostFacts
 from rfctl.observe.finding import Finding
-from rfctl.observe.snapshot import Snapshot
 
 _FEW_FILES = 1024
 
 
-def find_host_faults(snapshot: Snapshot | None, examination: Examination) -> Iterator[Finding]:
+def find_host_faults(examination: Examination) -> Iterator[Finding]:
     """Find what is wrong on this host."""
     host = examination.host
     if host is None:
         return
-    yield from _find_port_owner(snapshot, host)
     for path in host.open_files:
         fact = f"{path} holds secrets, and every user of this host can read it"
         yield Finding("secrets_readable", "warning", path, fact, f"chmod o-r {path}", set_by=path)
@@ -48,13 +46,3 @@ def _find_limits(host: HostFacts) -> Iterator[Finding]:
         fact = "transparent huge pages are on: Redis on this host pauses and takes more memory while it saves"
         fix = "echo madvise > /sys/kernel/mm/transparent_hugepage/enabled"
         yield Finding("huge_pages_enabled", "warning", "", fact, fix)
-
-
-def _find_port_owner(snapshot: Snapshot | None, host: HostFacts) -> Iterator[Finding]:
-    """Find another program at our listener's address, unless a daemon listens somewhere else."""
-    owner = host.port_owner
-    if owner is None or (snapshot is not None and any(daemon.is_listening for daemon in snapshot.daemons)):
-        return
-    fact = f"another program has the address of our listener, {owner.listener}: {owner.name or 'of another user'}"
-    fix = "end that program, or set http.port; ss -ltnp shows who listens"
-    yield Finding("port_taken", "error", "", fact, fix)

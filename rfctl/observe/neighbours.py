@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from rfctl.observe.examination import Examination
-from rfctl.observe.facts import Neighbour, Shell
+from rfctl.observe.facts import Neighbour, Shell, describe_listener
 from rfctl.observe.finding import Finding
 from rfctl.observe.snapshot import Snapshot
 
@@ -30,7 +30,8 @@ def find_other_address(snapshot: Snapshot | None, examination: Examination) -> I
 def list_elsewhere(snapshot: Snapshot | None, examination: Examination) -> Sequence[Neighbour]:
     """Return the daemons that were found on another Redis than ours."""
     shell = examination.shell
-    neighbours = (*examination.neighbours, *examination.elsewhere)
+    at_listener = describe_listener(examination.listener)
+    neighbours = (*examination.neighbours, *at_listener, *examination.elsewhere)
     if snapshot is None or shell is None:
         return neighbours
     run_id, db = snapshot.server.run_id, snapshot.server.db

@@ -21,6 +21,7 @@ RANKED: Mapping[Code, Topic] = {
     "port_taken": "host",
     "writes_refused": "redis",
     "redis_emptied": "redis",
+    "daemon_unready": "daemons",
     "reload_refused": "daemons",
     "settings_edited": "daemons",
     "settings_conflict": "daemons",

@@ -9,8 +9,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rfctl.observe.facts.listener import PortOwner
-
 _UNITS = ("etc/systemd/system/rfctl.service", "usr/lib/systemd/system/rfctl.service")
 _FILES_LINE = re.compile(r"(?m)^Max open files\s+(\d+)\s")
 _DIRECTIVE = re.compile(r"(?m)^([A-Z]\w*)=")
@@ -42,7 +40,6 @@ class HostFacts:
     huge_pages: str = ""
     unit: str = ""
     unit_lacks: tuple[str, ...] = ()
-    port_owner: PortOwner | None = None
 
 
 @dataclass(frozen=True, slots=True)

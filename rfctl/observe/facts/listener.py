@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import msgspec
 
@@ -15,28 +15,51 @@ _ANSWER_BYTES = 262_144
 
 
 @dataclass(frozen=True, slots=True)
-class PortOwner:
-    """Another program than rfctl at our listener's address; `name` is `pid 7 (nginx)`, "" where it cannot be seen."""
+class ListenerAnswer:
+    """What answers at `listener`.
+
+    Of a daemon: which Redis it uses (`redis` is a masked URL, "" if it does not say), and why it is not ready: `reason` is
+    one word, "" if it is. Of another program: `owner` is `pid 7 (nginx)`, or "another user's" where it cannot be seen.
+    """
 
     listener: str
-    name: str
+    owner: str = ""
+    redis: str = ""
+    run_id: str = ""
+    db: int = 0
+    reason: str = ""
+    problem: str = ""
+    next: str = ""
 
 
-async def ask_readiness(listener: str) -> dict[str, Any] | None:
-    """Return what a daemon there says of itself; None where nobody listens. Another program's answer is empty."""
+class _Readiness(msgspec.Struct):
+    status: Literal["ready", "not ready"]
+    redis: str = ""
+    run_id: str = ""
+    db: int = 0
+    reason: str = ""
+    problem: str = ""
+    next: str = ""
+
+
+async def read_listener(listener: str) -> ListenerAnswer | None:
+    """Ask who listens, unix:/path or host:port; None where nobody does."""
     if listener.endswith(":0"):
         return None
     try:
         async with asyncio.timeout(_ASKED_S):
             answer = await _get(listener, "/readyz")
     except TimeoutError:
-        return {}
+        answer = b""
     except OSError:
         return None
-    with contextlib.suppress(msgspec.MsgspecError):
-        facts = msgspec.json.decode(answer, type=dict[str, Any])
-        return facts if facts.get("status") in ("ready", "not ready") else {}
-    return {}
+    try:
+        facts = msgspec.json.decode(answer, type=_Readiness)
+    except msgspec.MsgspecError:
+        return ListenerAnswer(listener, owner=await asyncio.to_thread(_find_owner, listener))
+    return ListenerAnswer(
+        listener, "", facts.redis, facts.run_id, facts.db, facts.reason, facts.problem, facts.next
+    )
 
 
 async def _get(listener: str, path: str) -> bytes:
@@ -57,8 +80,8 @@ async def _get(listener: str, path: str) -> bytes:
         writer.close()
 
 
-def find_owner(listener: str) -> PortOwner:
-    """Return who listens at an address of this host; a process of another user has no name for us."""
+def _find_owner(listener: str) -> str:
+    """Return which process listens at an address of this host."""
     _, _, port = listener.rpartition(":")
     inodes = _find_inodes(int(port)) if port.isdigit() else set()
     for process in Path("/proc").glob("[0-9]*"):
@@ -66,9 +89,8 @@ def find_owner(listener: str) -> PortOwner:
             for descriptor in (process / "fd").iterdir():
                 with contextlib.suppress(OSError):
                     if str(descriptor.readlink()) in inodes:
-                        name = (process / "comm").read_text().strip()
-                        return PortOwner(listener, f"pid {process.name} ({name})")
-    return PortOwner(listener, "")
+                        return f"pid {process.name} ({(process / 'comm').read_text().strip()})"
+    return "another user's"
 
 
 def _find_inodes(port: int) -> set[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from rfctl.observe.daemon_files import list_living_daemons
-from rfctl.observe.facts.listener import ask_readiness
+from rfctl.observe.facts.listener import ListenerAnswer
 from rfctl.store import DaemonElsewhere, ServerInfo
 
 
@@ -40,17 +40,19 @@ class Neighbour:
         return f"{self.redis} with the prefix {self.prefix}" if self.prefix else self.redis
 
 
-async def read_neighbours(folders: Iterable[Path], listener: str) -> tuple[Neighbour, ...]:
-    """Return the daemons of this host, by their files and by what answers at the `listener` (unix:/path or host:port)."""
-    files = tuple(
+async def read_neighbours(folders: Iterable[Path]) -> tuple[Neighbour, ...]:
+    """Return the daemons of this host that have left a file."""
+    return tuple(
         Neighbour("file", f"pid {daemon.pid}", daemon.url, daemon.run_id, daemon.db, daemon.prefix)
         for daemon in list_living_daemons(folders)
     )
-    facts = await ask_readiness(listener) or {}
-    run_id, redis, db = facts.get("run_id"), facts.get("redis"), facts.get("db")
-    if not (isinstance(run_id, str) and isinstance(redis, str) and isinstance(db, int)) or run_id == "?":
-        return files
-    return (*files, Neighbour("listener", f"at {listener}", redis, run_id, db))
+
+
+def describe_listener(answer: ListenerAnswer | None) -> tuple[Neighbour, ...]:
+    """Return the daemon that answered at our listener's address, if it said which Redis it uses."""
+    if answer is None or not answer.redis or answer.run_id == "?":
+        return ()
+    return (Neighbour("listener", f"at {answer.listener}", answer.redis, answer.run_id, answer.db),)
 
 
 def describe_elsewhere(daemons: Iterable[DaemonElsewhere], server: ServerInfo) -> tuple[Neighbour, ...]:

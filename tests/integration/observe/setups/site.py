@@ -23,7 +23,7 @@ from rfctl.observe.facts import Machine
 from tests.support.servers import RedisServer, pick_port
 from tests.support.waiting import until
 
-QUICK = {"batching__quiet_ms": 50, "batching__max_wait_ms": 5000, "daemon__max_sleep_ms": 50}
+QUICK: dict[str, Any] = {"batching__quiet_ms": 50, "batching__max_wait_ms": 5000, "daemon__max_sleep_ms": 50}
 
 
 class Site:
@@ -89,7 +89,8 @@ class Site:
 
     def client(self) -> Redis:
         """Return a client that ends with the test."""
-        return self._stack.enter_context(self.server.client())
+        client: Redis = self._stack.enter_context(self.server.client())
+        return client
 
     def follow(self, fix: str) -> None:
         """Run what a fix says for Redis, word for word."""

@@ -61,18 +61,31 @@ async def test_setting_of_redis_is_named(site: Site, name: str) -> None:
 RIGHTS = build_rights(Keyspace(), 0)
 
 
-@pytest.mark.parametrize("right", ["-memory|usage", "-xinfo|groups", "-evalsha"])
+@pytest.mark.parametrize(
+    ("right", "code"), [("memory|usage", "right_missing"), ("xinfo|groups", "daemon_unready")]
+)
 async def test_missing_right_is_named_and_its_line_mends_it(
-    site: Site, own_server: ServerMaker, right: str
+    site: Site, own_server: ServerMaker, right: str, code: str
 ) -> None:
+    await start_as_user(site, own_server)
+    site.run("ACL", "SETUSER", "rfctl", f"-{right}")
+    line = await site.wait_for_first(code, f"ACL SETUSER rfctl +{right}")
+    site.run(*line.fix.partition(" (")[0].split(" "))
+    await site.wait_until_clean()
+
+
+async def start_as_user(site: Site, own_server: ServerMaker) -> None:
     site.server = own_server()
     site.shell = site.configure(url=make_user(site.server, RIGHTS))
     await site.start()
     await site.wait_until_clean()
-    site.run("ACL", "SETUSER", "rfctl", right)
-    code = "right_missing" if right == "-memory|usage" else "redis_unusable"
-    line = await site.wait_for_first(code, "ACL SETUSER rfctl", right.lstrip("-"))
-    site.run(*line.fix.partition(" (")[0].split(" "))
+
+
+async def test_user_that_may_run_no_script_is_named(site: Site, own_server: ServerMaker) -> None:
+    await start_as_user(site, own_server)
+    site.run("ACL", "SETUSER", "rfctl", "-evalsha")
+    await site.wait_for_first("daemon_unready", "evalsha", "rfctl export acl")
+    make_user(site.server, RIGHTS)
     await site.wait_until_clean()
 
 
