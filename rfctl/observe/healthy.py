@@ -35,10 +35,8 @@ def _daemons(snapshot: Snapshot, examination: Examination) -> str:  # noqa: ARG0
 def _work(snapshot: Snapshot, examination: Examination) -> str:  # noqa: ARG001
     pending = snapshot.pending
     late = 0 if pending.next_due_ms is None else max(0, pending.now_ms - pending.next_due_ms)
-    return (
-        f"somebody hands over, delivers and reads: {counted(pending.batches, 'batch')} pending, "
-        f"the latest {duration(late)} late"
-    )
+    lateness = f"the first is {duration(late)} late" if late else "none is late"
+    return f"somebody hands over, delivers and reads; {counted(pending.batches, 'batch')} pending, {lateness}"
 
 
 def _redis(snapshot: Snapshot, examination: Examination) -> str:

@@ -7,9 +7,7 @@ from typing import Literal, get_args
 
 from rfctl.observe.finding import Code, Finding
 
-Topic = Literal[
-    "address", "daemons", "work", "probe", "redis", "sinks", "door", "clocks", "keys", "host"
-]  # fmt: skip
+Topic = Literal["address", "daemons", "work", "redis", "sinks", "door", "clocks", "keys", "host"]
 """A group of checks. They stand by likelihood, damage and how hard it is to see: the first is read first."""
 TOPICS: Sequence[Topic] = get_args(Topic)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 import ssl
 import time
@@ -78,7 +79,7 @@ async def reach(address: ReceiverAddress, wall_clock: Callable[[], float] = time
     except socket.gaierror as problem:
         return Receiver(address, f"its name is not found: {problem.strerror}")
     except OSError as problem:
-        return Receiver(address, f"no connection: {problem.strerror or problem}")
+        return Receiver(address, os.strerror(problem.errno) if problem.errno else str(problem))
 
 
 async def _look(address: ReceiverAddress, wall_clock: Callable[[], float]) -> Receiver:

@@ -54,7 +54,7 @@ async def test_receiver_that_is_away_is_named_before_anything_fails(site: Site) 
     port = pick_port()
     site.shell = site.configure(**crm(f"http://127.0.0.1:{port}/hook"))
     await site.start()
-    line = await site.wait_for_first("sink_unreachable", f"127.0.0.1:{port}", "no connection")
+    line = await site.wait_for_first("sink_unreachable", f"127.0.0.1:{port}", "Connection refused")
     assert line.set_by == "variable RFCTL_SINKS__CRM__URL"
     async with Web(port):
         await site.wait_until_clean()
