@@ -89,7 +89,9 @@ async def fill(connection: Connection) -> None:
     )
     await connection.call("XADD", "rfctl:dead", "*", *letter, "messages", json.dumps([{"message": HOSTILE}]))
     await connection.call("HSET", "rfctl:totals", f"skipped:{HOSTILE}", 1)
-    record = DaemonRecord(id="d", host=HOSTILE, pid=1, version="1", role="all", listener=HOSTILE)
+    record = DaemonRecord(
+        id="d", host=HOSTILE, pid=1, version="1", role="all", listener=HOSTILE, reload_refused=HOSTILE
+    )
     await rig.store.daemons.write(record, age_ms=0)
 
 
