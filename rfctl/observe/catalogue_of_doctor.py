@@ -7,6 +7,11 @@ from collections.abc import Mapping
 from rfctl.observe.finding import Code, Meaning
 
 EXAMINED: Mapping[Code, Meaning] = {
+    "daemon_twin": Meaning(
+        "warning",
+        "A daemon on another Redis or database runs on the very settings of the daemons here.",
+        "If they are to be one rfctl, set redis.url alike; if not, give it a redis.prefix or settings of its own.",
+    ),
     "daemon_unready": Meaning(
         "error",
         "The daemon of this host says itself that it is not ready, and why.",

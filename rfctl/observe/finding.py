@@ -16,7 +16,7 @@ Code = Literal[
     "fsync_disabled", "save_failed", "redis_slow", "clock_differs", "sink_clock_differs", "disk_low", "sink_unreachable",
     "certificate_ending", "settings_unusable", "port_taken", "secrets_readable", "variable_ignored", "files_limited",
     "overcommit_disabled", "huge_pages_enabled", "unit_differs", "lists_stray", "entries_stray", "sink_stray",
-    "daemon_unready",
+    "daemon_unready", "daemon_twin",
 ]  # fmt: skip
 Severity = Literal["error", "warning"]
 

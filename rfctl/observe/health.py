@@ -16,7 +16,7 @@ from rfctl.observe.examination import Examination
 from rfctl.observe.finding import Code, Finding, Severity
 from rfctl.observe.host import find_host_faults
 from rfctl.observe.listener import find_listener_faults
-from rfctl.observe.neighbours import find_other_address
+from rfctl.observe.neighbours import find_other_address, find_twins
 from rfctl.observe.ranks import sort_findings
 from rfctl.observe.receivers import find_unreachable_receivers, find_unusable_settings
 from rfctl.observe.requests import find_rejected_requests
@@ -84,6 +84,7 @@ def _find_in_examination(snapshot: Snapshot | None, examination: Examination) ->
     yield from find_other_address(snapshot, examination)
     yield from find_listener_faults(snapshot, examination)
     if snapshot is not None:
+        yield from find_twins(snapshot, examination)
         yield from find_other_settings(snapshot, examination)
     yield from find_stuck_entries(examination.worker_entries)
     yield from find_load(examination.server)

@@ -28,14 +28,31 @@ def find_other_address(snapshot: Snapshot | None, examination: Examination) -> I
 
 
 def list_elsewhere(snapshot: Snapshot | None, examination: Examination) -> Sequence[Neighbour]:
-    """Return the daemons that were found on another Redis than ours."""
+    """Return the daemons that were found on another Redis than ours; by its address alone, where ours is not reached."""
     shell = examination.shell
     at_listener = describe_listener(examination.listener)
     neighbours = (*examination.neighbours, *at_listener, *examination.elsewhere)
-    if snapshot is None or shell is None:
+    if shell is None:
         return neighbours
+    if snapshot is None:
+        ours = (shell.redis, shell.prefix)
+        return [neighbour for neighbour in neighbours if (neighbour.redis, neighbour.prefix or "") != ours]
     run_id, db = snapshot.server.run_id, snapshot.server.db
     return [neighbour for neighbour in neighbours if not neighbour.uses(run_id, db, shell.prefix)]
+
+
+def find_twins(snapshot: Snapshot, examination: Examination) -> Iterator[Finding]:
+    """Find daemons elsewhere that run on the very settings of one here: together they were meant to be one rfctl.
+
+    Messages of one person may then come in at both, and no batch has them all.
+    """
+    shell = examination.shell
+    hashes = {daemon.settings_hash for daemon in snapshot.daemons if daemon.settings_hash}
+    for neighbour in list_elsewhere(snapshot, examination):
+        if shell is not None and neighbour.settings_hash in hashes and neighbour.prefix == shell.prefix:
+            fact = f"a daemon ({neighbour.name}) uses {neighbour.place}, and has the settings of those here"
+            fix = "if they are one rfctl, set redis.url alike; if not, give it a redis.prefix or settings of its own"
+            yield Finding("daemon_twin", "warning", neighbour.name, fact, fix, shell.set_by)
 
 
 def _misses_work(snapshot: Snapshot) -> bool:

@@ -13,9 +13,10 @@ TOPICS: Sequence[Topic] = get_args(Topic)
 
 RANKED: Mapping[Code, Topic] = {
     # What explains all that follows.
+    "daemon_elsewhere": "address",
     "redis_unusable": "address",
     "layout_differs": "address",
-    "daemon_elsewhere": "address",
+    "daemon_twin": "address",
     "port_taken": "host",
     "writes_refused": "redis",
     "redis_emptied": "redis",

@@ -43,7 +43,15 @@ class Neighbour:
 async def read_neighbours(folders: Iterable[Path]) -> tuple[Neighbour, ...]:
     """Return the daemons of this host that have left a file."""
     return tuple(
-        Neighbour("file", f"pid {daemon.pid}", daemon.url, daemon.run_id, daemon.db, daemon.prefix)
+        Neighbour(
+            "file",
+            f"pid {daemon.pid}",
+            daemon.url,
+            daemon.run_id,
+            daemon.db,
+            daemon.prefix,
+            daemon.settings_hash,
+        )
         for daemon in list_living_daemons(folders)
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 
 from rfctl.errors import RedisUnreachableError
@@ -88,12 +89,33 @@ def test_daemon_elsewhere_is_the_cause_where_work_is_missing_here() -> None:
 
 
 def test_daemon_elsewhere_is_no_fault_where_nothing_is_missing_here() -> None:
-    listening = [ALIVE.__class__(id="d", host="h", pid=1, version="0", role="all", listener="http://h:1")]
+    listening = [msgspec.structs.replace(ALIVE, listener="http://h:1")]
     assert name_codes(look(daemons=listening), OTHER, SAME) == []
 
 
 def test_daemon_elsewhere_is_named_where_our_redis_is_not_reached() -> None:
     diagnosis = diagnose(None, Examination(AWAY, SHELL, (OTHER,)))
-    assert [line.code for line in diagnosis.lines if line.code] == ["redis_unusable", "daemon_elsewhere"]
-    assert "redis://other:1/0" in diagnosis.lines[1].fact
-    assert diagnosis.lines[1].set_by == SHELL.set_by
+    assert [line.code for line in diagnosis.lines if line.code] == ["daemon_elsewhere", "redis_unusable"]
+    assert "redis://other:1/0" in diagnosis.lines[0].fact
+    assert diagnosis.lines[0].set_by == SHELL.set_by
+
+
+def test_daemon_on_the_same_address_is_not_called_elsewhere_where_redis_is_away() -> None:
+    assert name_codes_of_away(SAME) == ["redis_unusable"]
+
+
+def name_codes_of_away(*neighbours: Neighbour) -> list[str]:
+    return [line.code for line in diagnose(None, Examination(AWAY, SHELL, neighbours)).lines if line.code]
+
+
+@pytest.mark.parametrize(
+    ("settings_hash", "prefix", "codes"), [("s", "", ["daemon_twin"]), ("t", "", []), ("s", "x", [])]
+)
+def test_daemon_elsewhere_with_the_settings_of_one_here_is_a_twin(
+    settings_hash: str, prefix: str, codes: list[str]
+) -> None:
+    own = msgspec.structs.replace(ALIVE, listener="http://h:1", settings_hash="s")
+    twin = Neighbour("database", "pid 9", "database 1", HERE.run_id, 1, prefix, settings_hash)
+    examination = Examination(None, Shell(HERE.where, "x", settings_hash="s"), (), elsewhere=(twin,))
+    lines = diagnose(look(daemons=[own]), examination).lines
+    assert [line.code for line in lines if line.code] == codes

@@ -61,8 +61,16 @@ async def test_daemons_in_two_databases_are_named(site: Site) -> None:
     await site.wait_until_clean()
 
 
+async def test_two_daemons_of_the_same_settings_in_two_databases_are_named(site: Site) -> None:
+    twin = await site.start(site.configure(url=site.server.url[:-1] + "1", http__port=0))
+    await site.start()
+    await site.wait_for_first("daemon_twin", "database 1 of the same server", "redis.url alike")
+    await site.stop(twin)
+    await site.wait_until_clean()
+
+
 async def test_two_whole_systems_in_two_databases_are_no_fault(site: Site) -> None:
-    await site.start(site.configure(url=site.server.url[:-1] + "1", http__port=0))
+    await site.start(site.configure(url=site.server.url[:-1] + "1", http__port=0, batching__max_size=5))
     await site.start()
     await site.wait_until_clean()
     [line] = [line for line in (await site.diagnose()).lines if line.topic == "address"]
@@ -72,11 +80,13 @@ async def test_two_whole_systems_in_two_databases_are_no_fault(site: Site) -> No
 async def test_redis_that_is_away_is_named_with_who_set_it(site: Site, own_server: ServerMaker) -> None:
     site.server = own_server()
     site.shell = site.configure()
+    await site.start()
+    await site.wait_until_clean()
     site.server.kill()
     line = await site.wait_for_first("redis_unusable", site.server.url)
     assert line.set_by == "variable RFCTL_REDIS__URL"
+    assert [line.code for line in (await site.diagnose()).lines if line.state == "fail"] == ["redis_unusable"]
     site.server.start()
-    await site.start()
     await site.wait_until_clean()
 
 
