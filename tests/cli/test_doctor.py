@@ -53,7 +53,7 @@ def test_doctor_and_check_end_with_what_they_found(tmp_path: Path, server: Redis
         assert "| late=0.000s;2;10;0 " in checked.stdout
 
 
-@pytest.mark.parametrize("form", [["--report"], ["-o", "json"], []])
+@pytest.mark.parametrize("form", [["--report"], ["-o", "json"]])
 def test_no_form_of_a_diagnosis_shows_a_secret_or_a_phone(
     tmp_path: Path, server: RedisServer, form: list[str]
 ) -> None:

@@ -217,7 +217,7 @@ async def test_batch_that_cannot_be_read_is_named_and_left_and_holds_up_no_other
 
 READERS = [
     ["stats"], ["inspect", PHONE], ["dead", "list"], ["dead", "show", "7-7"], ["quarantine", "list"],
-    ["discard", "--all"], ["flush", "--all"], ["doctor"], ["doctor", "--report"], ["check"],
+    ["discard", "--all"], ["flush", "--all"], ["doctor", "--report"],
 ]  # fmt: skip
 
 
