@@ -12,6 +12,8 @@ from tests.support.servers import RedisServer
 @pytest.fixture(autouse=True)
 def daemon_is_quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rfctl.daemon.heartbeat.BEAT_S", 0.1)
+    monkeypatch.setattr("rfctl.daemon.watch.ROUND_S", 0.5)
+    monkeypatch.setattr("rfctl.daemon.watch._LOOK_S", 0.2)
 
 
 @pytest.fixture
