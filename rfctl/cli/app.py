@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -18,7 +19,7 @@ from typer.core import TyperGroup
 
 from rfctl import __version__
 from rfctl.cli.context import Invocation
-from rfctl.errors import BUG, EXIT_STATUSES, RfctlError
+from rfctl.errors import BUG, EXIT_STATUSES, NOTHING_FOUND, RfctlError
 
 COMMANDS = {
     "serve": (
@@ -33,6 +34,11 @@ COMMANDS = {
         "find:find",
         "Tell what became of a person's messages, in the order of time, and what happens next.",
     ),
+    "doctor": (
+        "doctor:doctor",
+        "Look at everything, and say what is wrong, who set it and what to do: failures first.",
+    ),
+    "check": ("check:check", "Say in one line for Nagios, cron or Kubernetes whether rfctl works."),
     "inspect": (
         "inspect:inspect",
         "Show everything of a person, wherever it is: pending, unread, before a sink that fails or is paused, dead.",
@@ -60,6 +66,8 @@ COMMANDS = {
 }  # fmt: skip
 """Each command: where its function or its own group is, and the first line of its help."""
 
+_WrongLineError: Any = typer.BadParameter.__bases__[0]
+"""What Typer raises for a wrong command line; which library it is from depends on the version of Typer."""
 _FLAGS = frozenset({"--json", "--embedded", "--debug"})
 _VALUED = frozenset({"-o", "--output", "--config", "--redis"})
 
@@ -79,7 +87,14 @@ class CommandTable(TyperGroup):
         if ctx.resilient_parsing:
             for option in self.get_params(ctx):
                 _keep_as_text(option)
-        return super().parse_args(ctx, args)
+        command = next((word for word in args if word in COMMANDS), "")
+        with _ending_as_nagios_wants(lambda: command):
+            return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that the line names."""
+        with _ending_as_nagios_wants(lambda: ctx.invoked_subcommand or ""):
+            return super().invoke(ctx)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Load the command that the line names, and let Typer find it."""
@@ -93,6 +108,17 @@ class CommandTable(TyperGroup):
         """Put the command itself in the place of its line of help; a name that is no command changes nothing."""
         if name in COMMANDS:
             self.commands[name] = _load(name)
+
+
+@contextlib.contextmanager
+def _ending_as_nagios_wants(name_command: Callable[[], str]) -> Iterator[None]:
+    """Let a wrong command line of `check` end with 3: Nagios would take 2 for CRITICAL."""
+    try:
+        yield
+    except _WrongLineError as problem:
+        if name_command() == "check":
+            problem.exit_code = NOTHING_FOUND
+        raise
 
 
 def _keep_as_text(option: Any) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import resources
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,14 +12,6 @@ from rfctl.errors import UsageError
 app = typer.Typer(help="Print files for other programs.", no_args_is_help=True)
 
 
-def _unit() -> str:
-    installed = resources.files("rfctl").joinpath("data", "rfctl.service")
-    if installed.is_file():
-        return installed.read_text(encoding="utf-8")
-    checkout = Path(__file__).parents[2] / "deploy" / "rfctl.service"  # an editable installation
-    return checkout.read_text(encoding="utf-8")
-
-
 @app.callback()
 def export() -> None:
     """Print files for other programs."""
@@ -30,7 +20,9 @@ def export() -> None:
 @app.command("unit")
 def unit() -> None:
     """Print the systemd unit: rfctl export unit > /etc/systemd/system/rfctl.service."""
-    typer.echo(_unit(), nl=False)
+    from rfctl.assembly.unit import read_unit
+
+    typer.echo(read_unit(), nl=False)
 
 
 @app.command("acl")

@@ -19,19 +19,31 @@ if TYPE_CHECKING:
 def list_notices(configuration: Configuration) -> list[str]:
     """Return one line for each thing that is worth a look."""
     notices = []
-    ignored = configuration.environment.variables.get("REDIS_URL")
-    if ignored:
+    if ignored := find_ignored_url(configuration):
         used = mask_url(configuration.settings.redis.url)
         notices.append(
-            f"REDIS_URL is set to {mask_url(ignored)} and not used: "
+            f"REDIS_URL is set to {ignored} and not used: "
             f"redis.url is {used}, set by {configuration.set_by('redis.url')}"
         )
     notices += [
         f"{path} holds secrets and every user can read it: chmod o-r {path}"
+        for path in list_open_files(configuration)
+    ]
+    return [*notices, *_companies_that_are_missing(configuration.settings)]
+
+
+def find_ignored_url(configuration: Configuration) -> str:
+    """Return a REDIS_URL that is set and not used, masked; "" if there is none."""
+    return mask_url(configuration.environment.variables.get("REDIS_URL", ""))
+
+
+def list_open_files(configuration: Configuration) -> list[Path]:
+    """Return the settings files that hold secrets and that every user can read."""
+    return [
+        path
         for path in configuration.files
         if path.stat().st_mode & stat.S_IROTH and _holds_secret(configuration, path)
     ]
-    return [*notices, *_companies_that_are_missing(configuration.settings)]
 
 
 def _companies_that_are_missing(settings: Settings) -> Iterator[str]:

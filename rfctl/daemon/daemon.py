@@ -153,8 +153,8 @@ class Daemon:
         await self._http_server.start()
 
     def _start_loops(self) -> None:
-        environment, prefix = self._configuration.environment, self._settings.redis.prefix
-        host_file = HostFile(environment.runtime_dir, self._store, self.id, prefix)
+        runtime_dir = self._configuration.environment.runtime_dir
+        host_file = HostFile(runtime_dir, self._store, self.id, lambda: heartbeat.settled.settings_hash)
         self._exit_stack.callback(host_file.remove)
         heartbeat = self._heartbeat = Heartbeat(
             self._store.daemons,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import structlog
@@ -15,13 +16,15 @@ _log = structlog.get_logger("daemon")
 
 
 class HostFile:
-    """One daemon's file in `folder`; without a folder there is none."""
+    """One daemon's file in `folder`; without a folder there is none. `read_hash` returns that of its settings."""
 
-    def __init__(self, folder: Path | None, store: Store, daemon_id: str, prefix: str) -> None:
+    def __init__(
+        self, folder: Path | None, store: Store, daemon_id: str, read_hash: Callable[[], str]
+    ) -> None:
         self._folder = folder
         self._store = store
         self._id = daemon_id
-        self._prefix = prefix
+        self._read_hash = read_hash
         self._is_refused = False
 
     async def write(self) -> None:
@@ -31,8 +34,9 @@ class HostFile:
         server = await self._store.server_info()
         url = self._store.address.shown()
         daemon = DaemonFile(
-            id=self._id, pid=os.getpid(), url=url, run_id=server.run_id, db=server.db, prefix=self._prefix
-        )
+            id=self._id, pid=os.getpid(), url=url, run_id=server.run_id, db=server.db, prefix=self._store.shards[0].prefix,
+            settings_hash=self._read_hash(),
+        )  # fmt: skip
         try:
             write_daemon_file(self._folder, daemon)
         except OSError as problem:

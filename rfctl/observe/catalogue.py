@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
-from rfctl.observe.finding import Code, Severity
-
-
-@dataclass(frozen=True, slots=True)
-class Meaning:
-    """What a code of a finding says: how grave it is, what is wrong, and what an operator does. In sentences."""
-
-    severity: Severity
-    what: str
-    remedy: str
-
+from rfctl.observe.catalogue_of_doctor import EXAMINED
+from rfctl.observe.finding import Code, Meaning
 
 CATALOGUE: Mapping[Code, Meaning] = {
+    "redis_unusable": Meaning(
+        "error",
+        "The Redis of the settings is not reached, or refuses rfctl.",
+        "Do what the finding says; set_by names who set its address.",
+    ),
+    "layout_differs": Meaning(
+        "error",
+        "This Redis is laid out for other settings: another number of shards, or another output stream.",
+        "Give this shell the settings of the daemons, or use another redis.prefix.",
+    ),
+    "daemon_elsewhere": Meaning(
+        "error",
+        "A daemon runs on another Redis, database or prefix than the one that was looked at, and work is missing here.",
+        "Set redis.url and redis.prefix alike; set_by names who set what was used here.",
+    ),
+    "check_unfinished": Meaning(
+        "warning",
+        "rfctl doctor could not finish one of its checks in time.",
+        "Run it again; if it stays, the finding says what to look at.",
+    ),
     "writes_refused": Meaning(
         "error",
         "Redis takes no writes: its memory or disk is full, or it is a replica.",
@@ -166,4 +176,5 @@ CATALOGUE: Mapping[Code, Meaning] = {
         "A daemon has lost lines of its log.",
         "See who reads its stderr, and whether the disk of the log is full.",
     ),
+    **EXAMINED,
 }

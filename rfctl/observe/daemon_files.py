@@ -20,7 +20,10 @@ _NAME = "daemon-{}.json"
 
 
 class DaemonFile(msgspec.Struct, frozen=True, kw_only=True):
-    """One daemon of this host: its process, and its Redis (`url` is masked, `run_id` is "" until Redis has answered)."""
+    """One daemon of this host: its process, and its Redis (`url` is masked, `run_id` is "" until Redis has answered).
+
+    `settings_hash` is that of the settings in force.
+    """
 
     id: str
     pid: int
@@ -28,6 +31,7 @@ class DaemonFile(msgspec.Struct, frozen=True, kw_only=True):
     run_id: str = ""
     db: int = 0
     prefix: str = ""
+    settings_hash: str = ""
 
     @property
     def is_alive(self) -> bool:

@@ -8,7 +8,7 @@ from itertools import combinations
 from rfctl.observe.finding import Finding
 from rfctl.observe.snapshot import Snapshot
 from rfctl.store import DaemonRecord
-from rfctl.text import counted
+from rfctl.text import counted, duration
 
 
 def find_daemon_faults(snapshot: Snapshot) -> Iterator[Finding]:
@@ -18,7 +18,7 @@ def find_daemon_faults(snapshot: Snapshot) -> Iterator[Finding]:
 
 def find_missing_daemons(snapshot: Snapshot) -> Iterator[Finding]:
     """Find who is missing: a processor, or who delivers for a sink."""
-    if not any(daemon.is_scheduler for daemon in snapshot.daemons):
+    if not any(is_at_work(daemon) for daemon in snapshot.daemons):
         yield _describe_missing_processor()
     for sink in snapshot.sinks:
         if sink.unserved_shards:
@@ -39,9 +39,14 @@ _STUCK_MS = 15_000
 """A processor that beats and has taken no turn for so long hands nothing over."""
 
 
+def is_at_work(daemon: DaemonRecord) -> bool:
+    """Say whether a daemon hands over what is due: it is a processor, and its loop turns."""
+    return daemon.is_scheduler and daemon.beat_ms - daemon.turned_ms < _STUCK_MS
+
+
 def find_missing_roles(alive: Sequence[DaemonRecord], sinks: Sequence[str]) -> Iterator[Finding]:
     """Find the work that none of these living daemons does: to process, and to deliver to each of these sinks."""
-    if not any(daemon.is_scheduler and daemon.beat_ms - daemon.turned_ms < _STUCK_MS for daemon in alive):
+    if not any(map(is_at_work, alive)):
         yield _describe_missing_processor()
     for name in sinks:
         if not any(daemon.is_forwarder and (name in daemon.sinks or not daemon.output) for daemon in alive):
@@ -69,3 +74,30 @@ def find_settings_differences(daemons: list[DaemonRecord]) -> Iterator[Finding]:
             yield Finding(
                 "settings_differ", "warning", "", fact, "reload or restart the one whose file is older"
             )
+
+
+def find_version_differences(daemons: Sequence[DaemonRecord]) -> Iterator[Finding]:
+    """Find living daemons of several versions on one Redis: an upgrade that was left half-way."""
+    versions: dict[str, list[str]] = {}
+    for daemon in daemons:
+        versions.setdefault(daemon.version, []).append(f"{daemon.host} pid {daemon.pid}")
+    if len(versions) > 1:
+        parts = "; ".join(f"{version} on {', '.join(names)}" for version, names in sorted(versions.items()))
+        fix = "start those of the older version again, with the newer one"
+        yield Finding("versions_differ", "warning", "", f"the daemons are of several versions: {parts}", fix)
+
+
+def find_overdue_batches(snapshot: Snapshot) -> Iterator[Finding]:
+    """Find batches that are overdue although a processor lives: it does not keep up, or hangs."""
+    overdue = snapshot.pending.overdue
+    if overdue and not snapshot.write_refusals and any(map(is_at_work, snapshot.daemons)):
+        due_ms = snapshot.pending.next_due_ms or snapshot.pending.now_ms
+        late = duration(max(0, snapshot.pending.now_ms - due_ms))
+        fact = f"{counted(overdue, 'batch')} overdue, the first by {late}, although a processor lives"
+        yield Finding(
+            "batches_overdue",
+            "warning",
+            "",
+            fact,
+            "its log says why; redis-cli --latency, and CPU time of both",
+        )

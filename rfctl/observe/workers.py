@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from rfctl.observe.finding import Finding
 from rfctl.observe.sinks import describe_left, redis_cli
 from rfctl.observe.snapshot import Snapshot
-from rfctl.store import ConsumerGroup
+from rfctl.store import ConsumerGroup, WorkerEntry
 from rfctl.store.sink_status import count_pending
 from rfctl.text import counted, duration, human_bytes
 
@@ -65,3 +65,30 @@ def find_unread_stream(snapshot: Snapshot) -> Iterator[Finding]:
     fact = f"nobody reads the output stream: {counted(unread.entries, 'merged message')}{age}{size}; it grows for ever"
     fix = 'add a sink; or, for workers of your own, [sinks.NAME] with type = "stream" and their group'
     yield Finding("stream_unread", "warning", "", fact, fix)
+
+
+_STUCK_MS = 600_000
+_OFTEN = 3
+
+
+def find_stuck_entries(entries: Sequence[WorkerEntry]) -> Iterator[Finding]:
+    """Find what workers have read and do not acknowledge, and what was delivered to them again and again."""
+    for name in dict.fromkeys(entry.group for entry in entries):
+        own = [entry for entry in entries if entry.group == name]
+        if often := [entry for entry in own if entry.deliveries > _OFTEN]:
+            worst = max(often, key=lambda entry: entry.deliveries)
+            fact = (
+                f"group {name}: {counted(len(often), 'message')} delivered more than {_OFTEN} times and not acknowledged, "
+                f"{worst.id} {worst.deliveries} times"
+            )
+            fix = f"see why workers fail at it; then {redis_cli('XACK', worst.stream, name, worst.id)} gives it up"
+            yield Finding("entries_redelivered", "warning", name, fact, fix)
+        elif stuck := [entry for entry in own if entry.idle_ms > _STUCK_MS]:
+            oldest = max(stuck, key=lambda entry: entry.idle_ms)
+            fact = (
+                f"group {name}: {counted(len(stuck), 'message')} read and not acknowledged, the oldest "
+                f"{duration(oldest.idle_ms)} ago by {oldest.consumer}"
+            )
+            claim = redis_cli("XAUTOCLAIM", oldest.stream, name, "CONSUMER", str(_STUCK_MS), "0")
+            fix = f"let a living worker take over what a dead one had: {claim}"
+            yield Finding("entries_unacknowledged", "warning", name, fact, fix)

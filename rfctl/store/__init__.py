@@ -7,6 +7,7 @@ from rfctl.store.aside import AsideBatch, AsideBatches
 from rfctl.store.batch_keys import batch_key_of, begin_digest, dedupe_key, end_digest, is_hashed
 from rfctl.store.batches import BatchOptions
 from rfctl.store.daemons import DaemonRecord, Daemons, RecentRequests
+from rfctl.store.daemons_elsewhere import DaemonElsewhere
 from rfctl.store.dead_letters import Attempt, DeadLetter
 from rfctl.store.delivered import Finished
 from rfctl.store.deliveries import DeliveryQueue, SinkPausedError, group_name
@@ -22,6 +23,7 @@ from rfctl.store.person import Person, UnreadMessage
 from rfctl.store.quarantine import QuarantinedHead, QuarantinedRequest
 from rfctl.store.recent_totals import TotalsSample
 from rfctl.store.retry_queue import RetryCause
+from rfctl.store.server_facts import ServerFacts
 from rfctl.store.server_info import ServerInfo, WriteRefusal
 from rfctl.store.shared_calls import SharedCalls
 from rfctl.store.sink_status import ConfiguredSink, SinkStatus
@@ -30,6 +32,7 @@ from rfctl.store.stray_keys import StrayKeys, StrayList, StraySink
 from rfctl.store.stream_entry import StreamEntry
 from rfctl.store.sweep import SweepReport
 from rfctl.store.whereabouts import UndeliveredMessage, Whereabouts
+from rfctl.store.worker_entries import WorkerEntry
 
 __all__ = [
     "LAYOUT_VERSION",
@@ -41,6 +44,7 @@ __all__ = [
     "BatchOptions",
     "ConfiguredSink",
     "ConsumerGroup",
+    "DaemonElsewhere",
     "DaemonRecord",
     "Daemons",
     "DeadLetter",
@@ -63,6 +67,7 @@ __all__ = [
     "RecentRequests",
     "RedisAddress",
     "RetryCause",
+    "ServerFacts",
     "ServerInfo",
     "ShardKeys",
     "SharedCalls",
@@ -79,6 +84,7 @@ __all__ = [
     "UndeliveredMessage",
     "UnreadMessage",
     "Whereabouts",
+    "WorkerEntry",
     "WriteRefusal",
     "batch_key_of",
     "begin_digest",

@@ -21,7 +21,7 @@ CALLS = frozenset({
     "XPENDING", "XRANGE", "XREAD", "XREVRANGE", "ZADD", "ZCARD", "ZCOUNT", "ZMSCORE", "ZRANGE", "ZRANGEBYLEX",
     "ZRANGEBYSCORE", "ZSCAN", "ZSCORE",
 })  # fmt: skip
-"""The commands that Python sends itself; redis-py sends SELECT and SUBSCRIBE."""
+"""The commands that Python sends itself; redis-py sends SUBSCRIBE, and SELECT too."""
 
 USEFUL: Mapping[str, str] = {
     "INFO": "which Redis this is, its memory, its role and whether it evicts are not seen",

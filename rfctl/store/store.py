@@ -14,6 +14,7 @@ from rfctl.store.aside import AsideBatches, read_aside
 from rfctl.store.batches import Batches, BatchOptions
 from rfctl.store.counters import Counters
 from rfctl.store.daemons import Daemons
+from rfctl.store.daemons_elsewhere import DaemonElsewhere, find_daemons_elsewhere
 from rfctl.store.dead_letters import DeadLetters
 from rfctl.store.delivered import Finished, find_finished
 from rfctl.store.deliveries import DeliveryQueue
@@ -32,12 +33,14 @@ from rfctl.store.quarantine import Quarantine
 from rfctl.store.restarts import ServerRestart, notice_emptying, notice_restart, read_server_run
 from rfctl.store.rights import Rights
 from rfctl.store.scratch import ScratchKeyspace, delete_scratch_keys
+from rfctl.store.server_facts import ServerFacts, read_server_facts
 from rfctl.store.server_info import ServerInfo, WriteRefusal
 from rfctl.store.sink_status import ConfiguredSink, SinkStatus, read_sink_statuses
 from rfctl.store.stray_keys import StrayKeys, find_stray_keys
 from rfctl.store.sweep import Sweep
 from rfctl.store.unread import UnreadStream, read_unread_stream
 from rfctl.store.whereabouts import Whereabouts, find_whereabouts
+from rfctl.store.worker_entries import WorkerEntry, read_worker_entries
 
 if TYPE_CHECKING:
     from rfctl.store.clock import Clock
@@ -204,6 +207,22 @@ class Store:
     async def read_unread_stream(self) -> UnreadStream:
         """Return how much is in the output stream, for a stream that nobody reads."""
         return await read_unread_stream(self._connection, self.shards)
+
+    async def read_worker_entries(self, groups: Sequence[ConsumerGroup]) -> list[WorkerEntry]:
+        """Return the oldest entries that workers of these groups have not acknowledged."""
+        return await read_worker_entries(self._connection, groups)
+
+    async def find_daemons_elsewhere(self) -> list[DaemonElsewhere]:
+        """Return the living daemons in other databases of this server, and under other prefixes."""
+        connection = _connect(self.address, max_connections=1)
+        try:
+            return await find_daemons_elsewhere(connection, self._keyspace.prefix)
+        finally:
+            await connection.close()
+
+    async def read_server_facts(self) -> ServerFacts:
+        """Return what the server says of itself now, how fast it answers, and how its clock stands."""
+        return await read_server_facts(self._connection)
 
     async def server_info(self) -> ServerInfo:
         """Return which Redis this is."""

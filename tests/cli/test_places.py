@@ -217,7 +217,7 @@ async def test_batch_that_cannot_be_read_is_named_and_left_and_holds_up_no_other
 
 READERS = [
     ["stats"], ["inspect", PHONE], ["dead", "list"], ["dead", "show", "7-7"], ["quarantine", "list"],
-    ["discard", "--all"], ["flush", "--all"],
+    ["discard", "--all"], ["flush", "--all"], ["doctor", "--report"],
 ]  # fmt: skip
 
 
@@ -233,7 +233,7 @@ async def test_commands_that_only_show_write_nothing(
     operator = Operator(tmp_path, server.url, **crm(NOWHERE))
     before = await changes(connection)
     for line in READERS:
-        assert (await operator.run(*line)).returncode in (0, 2), line
+        assert (await operator.run(*line)).returncode in (0, 1, 2), line
     assert await changes(connection) == before
 
 

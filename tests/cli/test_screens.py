@@ -32,7 +32,7 @@ _STYLE = re.compile(r"\x1b\[[0-9;]*m")
 COMMANDS = [
     ["stats"], ["stats", "--limit", "20"], ["inspect", PHONE], ["dead", "list"], ["dead", "show", "7-7"], ["quarantine", "list"],
     ["dead", "drop", "--all", "--yes"], ["quarantine", "drop", "--all", "--yes"], ["discard", "--all", "--yes"],
-    ["discard", PHONE], ["quarantine", "retry", "--all"], ["dead", "retry", "--all", "--yes"],
+    ["discard", PHONE], ["quarantine", "retry", "--all"], ["dead", "retry", "--all", "--yes"], ["doctor"],
 ]  # fmt: skip
 
 
@@ -90,7 +90,9 @@ async def fill(connection: Connection) -> None:
     )
     await connection.call("XADD", "rfctl:dead", "*", *letter, "messages", json.dumps([{"message": HOSTILE}]))
     await connection.call("HSET", "rfctl:totals", f"skipped:{HOSTILE}", 1)
-    record = DaemonRecord(id="d", host=HOSTILE, pid=1, version="1", role="all", listener=HOSTILE)
+    record = DaemonRecord(
+        id="d", host=HOSTILE, pid=1, version="1", role="all", listener=HOSTILE, reload_refused=HOSTILE
+    )
     await rig.store.daemons.write(record, age_ms=0)
 
 
@@ -119,6 +121,15 @@ async def test_text_of_strangers_acts_on_nothing_and_fits(
         line[0] != "discard" or "--all" not in line
     ):  # these lines are for a file, and the terminal breaks them
         assert max(map(len, lines), default=0) <= 80
+
+
+async def test_report_for_a_bug_acts_on_nothing_either(
+    server: RedisServer, connection: Connection, tmp_path: Path
+) -> None:
+    await fill(connection)
+    screen = await asyncio.to_thread(run_on_terminal, tmp_path, server.url, "doctor", "--report")
+    assert "\\x1b[2J" in screen, screen
+    assert find_active(screen) == []
 
 
 @pytest.mark.parametrize("output", ["json", "jsonl"])

@@ -23,7 +23,7 @@ class Answer:
 
 
 Taken = dict[str, Any]
-"""`headers` (names in lower case), `body` (parsed), `raw` (its bytes)."""
+"""`headers` (names in lower case), `body` (parsed), `raw` (its bytes), `method`, `path`."""
 Decide = Callable[[Taken], Answer | int]
 
 
@@ -62,7 +62,10 @@ class HttpReceiver:
         raw = await request.read()
         headers = {name.lower(): value for name, value in request.headers.items()}
         self.connections.add(request.transport and request.transport.get_extra_info("peername"))
-        got = {"headers": headers, "body": json.loads(raw) if raw else None, "raw": raw}
+        got = {
+            "headers": headers, "body": json.loads(raw) if raw else None, "raw": raw, "method": request.method,
+            "path": request.path,
+        }  # fmt: skip
         self.seen.append(got)
         answer = self._decide(got)
         if 200 <= answer.status < 300:

@@ -17,11 +17,12 @@ from tests.support.servers import RedisServer
 
 async def test_file_names_the_redis_and_goes_with_the_daemon(server: RedisServer, tmp_path: Path) -> None:
     store = Store.open(RedisAddress(server.url, "the test"), Keyspace(0, DEFAULT_STREAM))
-    file = HostFile(tmp_path / "run", store, "abc", "")
+    file = HostFile(tmp_path / "run", store, "abc", lambda: "0123456789ab")
     await file.write()
     path = tmp_path / "run" / "daemon-abc.json"
     daemon = msgspec.json.decode(path.read_bytes(), type=DaemonFile)
     assert daemon.run_id == (await store.server_info()).run_id
+    assert (daemon.prefix, daemon.settings_hash) == ("", "0123456789ab")
     path.unlink()
     await file.write()
     assert path.exists(), "systemd may have removed the folder's files"
@@ -33,7 +34,7 @@ async def test_file_names_the_redis_and_goes_with_the_daemon(server: RedisServer
 async def test_folder_that_refuses_is_said_once(server: RedisServer, tmp_path: Path) -> None:
     store = Store.open(RedisAddress(server.url, "the test"), Keyspace(0, DEFAULT_STREAM))
     (tmp_path / "run").write_text("no folder")
-    file = HostFile(tmp_path / "run", store, "abc", "")
+    file = HostFile(tmp_path / "run", store, "abc", lambda: "0123456789ab")
     with capture_logs() as lines:
         await file.write()
         await file.write()

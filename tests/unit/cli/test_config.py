@@ -191,8 +191,9 @@ READS_SETTINGS = {
     "resend": ["1-0"], "discard": ["1"], "adopt": [], "find": ["1"], "forget": ["1"], "simulate": [], "dead list": [], "dead show": ["1-0"], "dead retry": ["1-0"],
     "dead drop": ["1-0"], "quarantine list": [], "quarantine show": ["1-0"], "quarantine retry": ["1-0"],
     "quarantine drop": ["1-0"], "config show": [], "config explain": ["http.port"], "config check": [],
-    "export acl": [],
+    "export acl": [], "doctor": [],
 }  # fmt: skip
+ENDS_AS_NAGIOS_WANTS = {"check"}
 READS_NONE = {"demo", "export unit", "config init", "config path"}
 
 
@@ -205,7 +206,7 @@ def commands(group: Any, before: str = "") -> Iterator[str]:
 
 
 def test_every_command_is_known_to_read_the_settings_or_not() -> None:
-    assert set(commands(load_all_commands())) == READS_SETTINGS.keys() | READS_NONE
+    assert set(commands(load_all_commands())) == READS_SETTINGS.keys() | READS_NONE | ENDS_AS_NAGIOS_WANTS
 
 
 @pytest.mark.parametrize("command", READS_SETTINGS)
@@ -216,3 +217,10 @@ def test_missing_settings_file_is_the_same_error_for_every_command(tmp_path: Pat
     assert isinstance(problem, SettingsError)
     assert problem.exit_status == 78
     assert problem.problems == [f"{file}: cannot be read: No such file or directory"]
+
+
+def test_missing_settings_file_is_unknown_for_nagios(tmp_path: Path) -> None:
+    file = tmp_path / "none.toml"
+    ended = CliRunner().invoke(app, ["--config", str(file), "check"])
+    assert ended.exit_code == 3
+    assert ended.stdout.startswith(f"RFCTL UNKNOWN - 1 setting is wrong: {file}: cannot be read")

@@ -129,7 +129,7 @@ def test_a_paused_sink_announces_no_retry() -> None:
     paused = crm(
         paused=Pause("moves"), phones_waiting=1, next_retry_ms=1, retry_cause=RetryCause("no", 9_000, 9_000)
     )
-    pause, failing = findings(look(daemons=[ALIVE], sinks=[paused]))
+    failing, pause = findings(look(daemons=[ALIVE], sinks=[paused]))
     assert pause.line() == "sink crm is paused: moves (rfctl resume crm)"
     assert failing.fix == "rfctl resume crm retries now"
 

@@ -1,0 +1,199 @@
+"""From the settings to a diagnosis: what is to be looked at, all of it side by side, within seconds."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from dataclasses import dataclass, field, replace
+from urllib.parse import urlsplit
+
+from rfctl import __version__
+from rfctl.assembly.check import find_problems
+from rfctl.assembly.receivers import list_receiver_addresses
+from rfctl.assembly.rights import build_store_rights
+from rfctl.assembly.sinks import list_configured_sinks
+from rfctl.assembly.store import build_keyspace, open_store
+from rfctl.assembly.unit import read_unit
+from rfctl.config.fingerprint import compute_fingerprint
+from rfctl.config.loader import Configuration
+from rfctl.config.notices import find_ignored_url, list_open_files
+from rfctl.config.settings import EMBEDDED
+from rfctl.errors import RedisUnreachableError, RfctlError
+from rfctl.observe import Snapshot, take_snapshot
+from rfctl.observe.diagnosis import Diagnosis, diagnose
+from rfctl.observe.examination import Examination, Reading, examine
+from rfctl.observe.facts import (
+    HostFacts,
+    Machine,
+    Neighbour,
+    Shell,
+    describe_elsewhere,
+    reach_receivers,
+    read_disk,
+    read_listener,
+    read_neighbours,
+)
+from rfctl.store import Store
+from rfctl.store.redis_url import parse_redis_url
+from rfctl.text import duration, mask_url
+
+_SOCKETS = 6
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_REDIS_S = 4.0
+"""How long all questions to Redis may take together: then it counts as not reached."""
+
+
+def build_shell(configuration: Configuration) -> Shell:
+    """Return what this process looks at, and who set that."""
+    settings, address = configuration.settings, configuration.address()
+    keyspace = build_keyspace(settings)
+    return Shell(
+        redis=mask_url(address.url),
+        set_by=address.set_by,
+        overrides=address.overrides,
+        prefix=settings.redis.prefix,
+        stream=keyspace.output_stream,
+        shards=settings.redis.shards,
+        settings_hash=compute_fingerprint(settings),
+        version=__version__,
+        files=tuple(str(path) for path in configuration.files),
+    )
+
+
+def find_listener(configuration: Configuration) -> str:
+    """Return where a daemon with these settings listens on this host: unix:/path, or host:port."""
+    http = configuration.settings.http
+    if http.host.startswith("unix:"):
+        return http.host
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(http.host, http.host)  # noqa: S104 - it is only compared
+    return f"[{host}]:{http.port}" if ":" in host else f"{host}:{http.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Doctor:
+    """Looks at everything once, and writes nothing. `machine` has the files of this host."""
+
+    configuration: Configuration
+    machine: Machine = field(default_factory=Machine)
+
+    async def diagnose(self) -> Diagnosis:
+        """Return the diagnosis. No failure of Redis, of a receiver or of a check is raised: each is a finding."""
+        examination = Examination(shell=build_shell(self.configuration))
+        (snapshot, of_redis), of_host = await asyncio.gather(
+            self._examine_redis(examination), examine(examination, self._list_host_readings())
+        )
+        examination = merge(of_host, of_redis)
+        return diagnose(snapshot, await self._look_at_processes(snapshot, examination))
+
+    def _list_host_readings(self) -> list[Reading]:
+        """Return what can be read without Redis."""
+        configuration = self.configuration
+        folders, listener = configuration.environment.runtime_dirs, find_listener(configuration)
+        addresses = list_receiver_addresses(configuration)
+        return [
+            Reading("neighbours", "address", "the daemons of this host", lambda: read_neighbours(folders)),
+            Reading("listener", "address", "the listener", lambda: read_listener(listener)),
+            Reading("host", "host", "this host", self._read_host),
+            Reading("receivers", "sinks", "the receivers", lambda: reach_receivers(addresses)),
+            Reading("settings_problems", "sinks", "the sources and sinks", self._find_problems),
+        ]  # fmt: skip
+
+    async def _find_problems(self) -> tuple[str, ...]:
+        return tuple(await find_problems(self.configuration.settings))
+
+    async def _read_host(self) -> HostFacts:
+        return await asyncio.to_thread(self._read_files)
+
+    def _read_files(self) -> HostFacts:
+        machine = self.machine
+        unit, lacks = machine.compare_unit(read_unit())
+        is_local = is_redis_local(self.configuration)
+        return HostFacts(
+            open_files=tuple(map(str, list_open_files(self.configuration))),
+            ignored_url=find_ignored_url(self.configuration),
+            overcommit=machine.read_overcommit() if is_local else "",
+            huge_pages=machine.read_huge_pages() if is_local else "",
+            unit=unit,
+            unit_lacks=lacks,
+        )
+
+    async def _look_at_processes(self, snapshot: Snapshot | None, examination: Examination) -> Examination:
+        """Add what follows from both: the limits of the daemons here, and the disk of a Redis that is here."""
+        host, server = examination.host, examination.server
+        if host is not None and snapshot is not None:
+            pids = [daemon.pid for daemon in snapshot.daemons if daemon.host == socket.gethostname()]
+            host = replace(host, max_files=self.machine.read_max_files(pids))
+        disk = None
+        if server is not None and server.folder and is_redis_local(self.configuration):
+            disk = await asyncio.to_thread(read_disk, server.folder)
+        return replace(examination, host=host, disk=disk)
+
+    async def _examine_redis(self, examination: Examination) -> tuple[Snapshot | None, Examination]:
+        try:
+            store = open_store(self.configuration, max_connections=_SOCKETS)
+        except RfctlError as problem:
+            return None, replace(examination, problem=problem)
+        try:
+            async with asyncio.timeout(_REDIS_S):
+                await store.check_layout()
+                snapshot = await self._take_snapshot(store)
+                return snapshot, await examine(examination, self._list_redis_readings(store, snapshot))
+        except RfctlError as problem:
+            return None, replace(examination, problem=problem)
+        except TimeoutError:
+            return None, replace(examination, problem=_describe_silence(store))
+        finally:
+            await store.close()
+
+    async def _take_snapshot(self, store: Store) -> Snapshot:
+        settings = self.configuration.settings
+        return await take_snapshot(
+            store,
+            list_configured_sinks(settings),
+            limit=0,
+            rights=build_store_rights(settings, store.db),
+            allow_eviction=settings.redis.allow_eviction,
+        )
+
+    def _list_redis_readings(self, store: Store, snapshot: Snapshot) -> list[Reading]:
+        """Return what is read from Redis besides the snapshot."""
+        sinks = {name for daemon in snapshot.daemons for name in daemon.sinks} | set(
+            self.configuration.settings.sinks
+        )
+
+        async def find_elsewhere() -> tuple[Neighbour, ...]:
+            return describe_elsewhere(await store.find_daemons_elsewhere(), snapshot.server)
+
+        return [
+            Reading("elsewhere", "address", "the other databases of Redis", find_elsewhere),
+            Reading("server", "redis", "the load of Redis", store.read_server_facts),
+            Reading("worker_entries", "work", "what workers have read", lambda: store.read_worker_entries(snapshot.workers())),
+            Reading("stray", "keys", "the keys of Redis", lambda: store.find_stray_keys(sinks)),
+        ]  # fmt: skip
+
+
+def is_redis_local(configuration: Configuration) -> bool:
+    """Say whether Redis is on this host."""
+    url = configuration.settings.redis.url
+    if url == EMBEDDED or url.startswith("unix:"):
+        return True
+    return (urlsplit(parse_redis_url(url).url).hostname or "localhost") in _LOOPBACK
+
+
+def merge(examination: Examination, of_redis: Examination) -> Examination:
+    """Return both halves as one."""
+    facts = {
+        name: getattr(of_redis, name)
+        for name in ("problem", "elsewhere", "server", "worker_entries", "stray")
+    }
+    return replace(examination, **facts, unfinished=examination.unfinished + of_redis.unfinished)
+
+
+def _describe_silence(store: Store) -> RfctlError:
+    address = store.address
+    return RedisUnreachableError(
+        f"Redis at {address.shown()} answers too slowly: not all within {duration(_REDIS_S * 1000)}",
+        set_by=address.set_by,
+        overrides=address.overrides,
+        next="redis-cli slowlog get; redis-cli --latency",
+    )

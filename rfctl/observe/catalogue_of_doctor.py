@@ -1,0 +1,155 @@
+"""What each code means that `doctor` and `check` alone find, or that came with them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rfctl.observe.finding import Code, Meaning
+
+EXAMINED: Mapping[Code, Meaning] = {
+    "daemon_twin": Meaning(
+        "warning",
+        "A daemon on another Redis or database runs on the very settings of the daemons here.",
+        "If they are to be one rfctl, set redis.url alike; if not, give it a redis.prefix or settings of its own.",
+    ),
+    "daemon_unready": Meaning(
+        "error",
+        "The daemon of this host says itself that it is not ready, and why.",
+        "Do what the finding says; the section about readiness explains the word.",
+    ),
+    "settings_unlike": Meaning(
+        "warning",
+        "A daemon runs on other settings than the shell that asks.",
+        "Use its file with --config, or let it reload.",
+    ),
+    "versions_differ": Meaning(
+        "warning",
+        "Living daemons on one Redis are of several versions.",
+        "Start those of the older version again, with the newer one.",
+    ),
+    "batches_overdue": Meaning(
+        "warning",
+        "Batches are overdue although a processor lives.",
+        "Look into its log, and how fast Redis answers.",
+    ),
+    "entries_redelivered": Meaning(
+        "warning",
+        "Workers got an entry of the stream more than three times, and have not acknowledged it.",
+        "See why they fail at it.",
+    ),
+    "entries_unacknowledged": Meaning(
+        "warning",
+        "Workers have had entries of the stream for more than ten minutes.",
+        "Let a living worker claim what a dead one had.",
+    ),
+    "memory_low": Meaning(
+        "warning",
+        "The memory of Redis is nearly full.",
+        "Raise maxmemory, or find who fills it.",
+    ),
+    "clients_low": Meaning(
+        "warning",
+        "Redis takes few more clients.",
+        "Raise maxclients, or find who connects.",
+    ),
+    "keys_evicted": Meaning(
+        "warning",
+        "Redis has evicted keys since its start.",
+        "Raise maxmemory, and set maxmemory-policy to noeviction.",
+    ),
+    "fsync_disabled": Meaning(
+        "warning",
+        "Redis never calls fsync, so a crash of its host loses up to half a minute.",
+        "Set appendfsync to everysec.",
+    ),
+    "save_failed": Meaning(
+        "warning",
+        "The last save or rewrite of Redis failed.",
+        "Make room on its disk; its log says more.",
+    ),
+    "redis_slow": Meaning(
+        "warning",
+        "Redis takes more than 20 ms to answer, in the median of 20 questions.",
+        "Look at its slow log, and at the network between.",
+    ),
+    "settings_unusable": Meaning(
+        "error",
+        "A source or a sink cannot be set up on this host: a file, a program or an extra is missing.",
+        "Do what the finding says; rfctl config check says the same.",
+    ),
+    "sink_unreachable": Meaning(
+        "error",
+        "The receiver of a sink cannot be reached from this host: no connection, or TLS fails.",
+        "Mend the receiver, its certificate or its address.",
+    ),
+    "certificate_ending": Meaning(
+        "warning",
+        "The certificate of a receiver ends within two weeks.",
+        "Renew it before.",
+    ),
+    "clock_differs": Meaning(
+        "warning",
+        "The clocks of Redis and of this host differ by more than two seconds.",
+        "Let NTP set both.",
+    ),
+    "sink_clock_differs": Meaning(
+        "warning",
+        "The clocks of a receiver and of this host differ by more than two seconds.",
+        "Let NTP set both.",
+    ),
+    "port_taken": Meaning(
+        "error",
+        "Another program has the address of the listener, and no daemon listens.",
+        "End it, or set http.port.",
+    ),
+    "disk_low": Meaning(
+        "warning",
+        "The disk of Redis, on this host, is nearly full.",
+        "Make room; without it Redis refuses every write.",
+    ),
+    "secrets_readable": Meaning(
+        "warning",
+        "A settings file holds secrets, and every user of the host can read it.",
+        "chmod o-r FILE.",
+    ),
+    "variable_ignored": Meaning(
+        "warning",
+        "REDIS_URL is set, and rfctl does not use it.",
+        "Unset it, or set RFCTL_REDIS__URL.",
+    ),
+    "files_limited": Meaning(
+        "warning",
+        "A daemon may open fewer than 1024 files.",
+        "Set LimitNOFILE in its unit.",
+    ),
+    "unit_differs": Meaning(
+        "warning",
+        "The installed systemd unit lacks directives that the unit of this version has.",
+        "Print it again with rfctl export unit.",
+    ),
+    "overcommit_disabled": Meaning(
+        "warning",
+        "The kernel may refuse memory to a Redis on this host that saves.",
+        "Set vm.overcommit_memory to 1.",
+    ),
+    "huge_pages_enabled": Meaning(
+        "warning",
+        "Transparent huge pages slow down a Redis on this host.",
+        "Set them to madvise.",
+    ),
+    "lists_stray": Meaning(
+        "warning",
+        "Lists of messages are in no index, so nobody hands them over.",
+        "rfctl adopt takes them in.",
+    ),
+    "entries_stray": Meaning(
+        "warning",
+        "Entries of the index have no list.",
+        "A daemon takes them out; find out who deletes keys of rfctl.",
+    ),
+    "sink_stray": Meaning(
+        "warning",
+        "Keys of a sink are left that no settings and no daemon have.",
+        "Add the sink again, or delete its keys as the finding says.",
+    ),
+}

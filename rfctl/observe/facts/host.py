@@ -1,0 +1,94 @@
+"""What this host says: limits of the daemons' processes, the kernel, the unit, files that are open to others, the disk."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+_UNITS = ("etc/systemd/system/rfctl.service", "usr/lib/systemd/system/rfctl.service")
+_FILES_LINE = re.compile(r"(?m)^Max open files\s+(\d+)\s")
+_DIRECTIVE = re.compile(r"(?m)^([A-Z]\w*)=")
+_OPTIONAL = frozenset({"LoadCredential", "SetCredential", "Documentation", "Description"})
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """The disk that has a folder. Sizes in bytes."""
+
+    folder: str
+    free: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class HostFacts:
+    """This host at one moment.
+
+    `open_files` are settings files with secrets that others may read. `ignored_url` is a REDIS_URL that nobody uses, masked.
+    `max_files` is how many files each daemon's process may open. `overcommit` and `huge_pages` are those of the kernel,
+    read only where Redis is on this host. `unit` is the installed unit, and `unit_lacks` what ours has besides.
+    """
+
+    open_files: tuple[str, ...] = ()
+    ignored_url: str = ""
+    max_files: Mapping[int, int] = field(default_factory=dict)
+    overcommit: str = ""
+    huge_pages: str = ""
+    unit: str = ""
+    unit_lacks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """The files of a host, below `root`."""
+
+    root: Path = Path("/")
+
+    def read(self, path: str) -> str:
+        """Return the text of a file, "" if it cannot be read."""
+        with contextlib.suppress(OSError):
+            return (self.root / path).read_text(errors="replace").strip()
+        return ""
+
+    def read_max_files(self, pids: Sequence[int]) -> dict[int, int]:
+        """Return how many files each of these processes may open, as far as that can be read."""
+        limits = {pid: _FILES_LINE.search(self.read(f"proc/{pid}/limits")) for pid in pids}
+        return {pid: int(match[1]) for pid, match in limits.items() if match}
+
+    def read_overcommit(self) -> str:
+        """Return vm.overcommit_memory."""
+        return self.read("proc/sys/vm/overcommit_memory")
+
+    def read_huge_pages(self) -> str:
+        """Return the mode of transparent huge pages: always, madvise or never."""
+        match = re.search(r"\[(\w+)\]", self.read("sys/kernel/mm/transparent_hugepage/enabled"))
+        return match[1] if match else ""
+
+    def compare_unit(self, ours: str) -> tuple[str, tuple[str, ...]]:
+        """Return the installed unit, and the directives that ours has and it has not; "" if none is installed.
+
+        Values are left alone: an operator sets some of them.
+        """
+        for path in _UNITS:
+            if text := self.read(path):
+                missing = dict.fromkeys(_list_directives(ours))
+                for name in (*_list_directives(text), *_OPTIONAL):
+                    missing.pop(name, None)
+                return str(self.root / path), tuple(missing)
+        return "", ()
+
+
+def _list_directives(unit: str) -> Iterator[str]:
+    yield from (match[1] for match in _DIRECTIVE.finditer(unit))
+
+
+def read_disk(folder: str) -> Disk | None:
+    """Return the disk that has this folder; None where it cannot be seen."""
+    with contextlib.suppress(OSError):
+        usage = shutil.disk_usage(folder)
+        return Disk(folder, usage.free, usage.total)
+    return None

@@ -1,0 +1,23 @@
+"""What this process looks at, and who set that."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Shell:
+    """The settings of this process, as far as a daemon may have others. `redis` is a masked URL.
+
+    `set_by` is who set the address, `overrides` the values that lost against it. `files` are the settings files.
+    """
+
+    redis: str
+    set_by: str
+    overrides: str = ""
+    prefix: str = ""
+    stream: str = ""
+    shards: int = 0
+    settings_hash: str = ""
+    version: str = ""
+    files: tuple[str, ...] = ()

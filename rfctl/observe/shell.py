@@ -1,0 +1,25 @@
+"""Findings about this shell: it has other settings, or another version, than the daemons it speaks of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rfctl.observe.examination import Examination
+from rfctl.observe.finding import Finding
+from rfctl.observe.snapshot import Snapshot
+
+
+def find_other_settings(snapshot: Snapshot, examination: Examination) -> Iterator[Finding]:
+    """Find daemons that run on other settings than this shell has, for no reason that another finding names."""
+    shell = examination.shell
+    if shell is None:
+        return
+    ours = ", ".join(shell.files) or "no file"
+    for daemon in snapshot.daemons:
+        is_comparable = bool(daemon.settings_hash) and daemon.version == shell.version
+        if not is_comparable or daemon.reload_refused or daemon.settings_hash == shell.settings_hash:
+            continue
+        theirs = ", ".join(daemon.files) or "no file"
+        fact = f"daemon {daemon.pid} on {daemon.host} runs on other settings ({theirs}) than this shell has ({ours})"
+        fix = f"rfctl config show says which; --config FILE uses the daemon's; kill -HUP {daemon.pid} reloads them"
+        yield Finding("settings_unlike", "warning", "", fact, fix, set_by=ours)

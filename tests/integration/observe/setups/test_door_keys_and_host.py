@@ -1,0 +1,149 @@
+"""Requests that are rejected, keys of nobody, and a host that stands in the way."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rfctl.assembly.unit import read_unit
+from rfctl.observe.facts import Disk, HostFacts
+from tests.integration.observe.setups.site import Site
+
+PHONE = "79001234567"
+
+
+async def test_source_whose_requests_are_all_refused_is_named(site: Site) -> None:
+    site.shell = site.configure(sources__salon__type="generic", sources__salon__secrets='["right"]')
+    daemon = await site.start()
+    for _ in range(12):
+        assert await site.post(daemon, path="/webhook/salon") == 401
+    await site.wait_for_first("requests_rejected", "source salon", "signature 1", "sources.salon.secrets")
+
+
+async def test_quarantined_request_is_named(site: Site) -> None:
+    await site.start()
+    site.run("XADD", "rfctl:quarantine", "*", "source", "tg", "why", "new")
+    await site.wait_for_first("quarantined_requests", "rfctl quarantine list")
+    site.run("DEL", "rfctl:quarantine")
+    await site.wait_until_clean()
+
+
+async def test_left_over_list_is_named(site: Site) -> None:
+    await site.start()
+    await site.wait_until_clean()
+    site.run("RPUSH", f"rapid-fire:{PHONE}", json.dumps({"message": "x", "timestamp": 1}))
+    site.run("EXPIRE", f"rapid-fire:{PHONE}", 600)
+    await site.wait_for_first("lists_stray", "1 list", "1 of them will expire", "rfctl adopt")
+    site.run("DEL", f"rapid-fire:{PHONE}")
+    await site.wait_until_clean()
+
+
+async def test_entry_of_the_index_without_a_list_is_named(site: Site) -> None:
+    site.shell = site.configure(daemon__role="webhook")
+    await site.start()
+    await site.start(site.configure(daemon__role="processor"))
+    await site.wait_until_clean()
+    later_ms = 10**13
+    site.run("ZADD", "rfctl:due", later_ms, PHONE)
+    await site.wait_for_first("entries_stray", PHONE)
+    site.run("ZREM", "rfctl:due", PHONE)
+    await site.wait_until_clean()
+
+
+async def test_keys_of_a_sink_of_nobody_are_named_and_can_be_deleted(site: Site) -> None:
+    await site.start()
+    site.run("HSET", "rfctl:sink:old:tries", "1-0", "[]")
+    line = await site.wait_for_first("sink_stray", "sink old")
+    site.follow(line.fix.partition("; or ")[2])
+    await site.wait_until_clean()
+
+
+async def test_variable_that_nobody_uses_is_named(site: Site) -> None:
+    await site.start()
+    site.variables["REDIS_URL"] = "redis://:secret@elsewhere/0"
+    site.shell = site.configure()
+    line = await site.wait_for_first("variable_ignored", "REDIS_URL", "RFCTL_REDIS__URL")
+    assert "secret" not in line.fact
+    site.variables.clear()
+    site.shell = site.configure()
+    await site.wait_until_clean()
+
+
+async def test_file_with_secrets_that_all_may_read_is_named(site: Site) -> None:
+    text = '[sources.salon]\ntype = "generic"\nsecrets = ["s"]\n'
+    site.shell = site.configure(text)
+    await site.start()
+    file = site.folder / "config.toml"
+    file.chmod(0o644)
+    line = await site.wait_for_first("secrets_readable", str(file))
+    assert line.fix == f"chmod o-r {file}"
+    file.chmod(0o640)
+    await site.wait_until_clean()
+
+
+def write(root: Path, name: str, text: str) -> None:
+    (root / name).parent.mkdir(parents=True, exist_ok=True)
+    (root / name).write_text(text)
+
+
+HOSTS = {
+    "overcommit": ("proc/sys/vm/overcommit_memory", "0\n", "1\n", "overcommit_disabled", "sysctl"),
+    "huge pages": (
+        "sys/kernel/mm/transparent_hugepage/enabled", "[always] madvise never", "always [madvise] never",
+        "huge_pages_enabled", "echo madvise",
+    ),
+    "unit": (
+        "etc/systemd/system/rfctl.service", "[Service]\nExecStart=/opt/rfctl serve\n", read_unit(),
+        "unit_differs", "WatchdogSec",
+    ),
+    "open files": (
+        "proc/{pid}/limits", "Max open files            256                  4096                 files\n",
+        "Max open files            1024                 4096                 files\n", "files_limited", "LimitNOFILE",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HOSTS)
+async def test_host_that_stands_in_the_way_is_named(site: Site, name: str) -> None:
+    path, wrong, right, code, words = HOSTS[name]
+    await site.start()
+    await site.wait_until_clean()
+    path = path.format(pid=(await site.diagnose()).snapshot.daemons[0].pid)  # type: ignore[union-attr]
+    write(site.machine.root, path, wrong)
+    await site.wait_for_first(code, words)
+    write(site.machine.root, path, right)
+    await site.wait_until_clean()
+
+
+async def test_disk_of_redis_that_is_nearly_full_is_named(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await site.start()
+    await site.wait_until_clean()
+    with monkeypatch.context() as patched:
+        patched.setattr("rfctl.assembly.doctor.read_disk", lambda folder: Disk(folder, 2**20, 2**40))
+        await site.wait_for_first("disk_low", "nearly full", site.server.folder.name)
+    await site.wait_until_clean()
+
+
+async def test_dead_log_reader_is_named(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    await site.start()
+    with monkeypatch.context() as patched:
+        patched.setattr("rfctl.observe.logging.lost_lines", lambda: 7)
+        await site.wait_for_first("log_lines_lost", "7 lines", "stderr")
+    await site.wait_until_clean()
+
+
+async def test_check_that_fails_is_named_and_hides_no_other(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await site.start()
+
+    def refuse(*_: Any) -> HostFacts:
+        raise OSError(13, "Permission denied")
+
+    monkeypatch.setattr("rfctl.observe.facts.host.Machine.compare_unit", refuse)
+    await site.wait_for_first("check_unfinished", "this host", "Permission denied")
