@@ -21,7 +21,7 @@ from rfctl.store.address import RedisAddress
 from rfctl.store.clock import CLOCK_STEP, Clock, ServerClock
 from rfctl.store.keys import ShardKeys
 from rfctl.store.packed import Packed, count_words, unpack
-from rfctl.store.pipe import PIPED_VERBS, Pipe, send_together
+from rfctl.store.pipe import INTAKE_VERBS, LOOP_VERBS, Pipe, send_together
 from rfctl.store.pool import make_pool
 from rfctl.store.reply_errors import as_redis_error, explain_failure, is_not_the_master
 from rfctl.store.scripts import Script, ScriptLibrary, list_verbs
@@ -54,7 +54,8 @@ class Connection:
     """A few sockets to one Redis. Its answers are read by `store.replies`; its failures are RfctlErrors.
 
     The scripts and `now_ms` go by `clock`. `shebang` is False for a server that does not know the `#!lua` line. A client
-    without a socket, as a test may have, has no `pipe` either: all its calls are the client's.
+    without a socket, as a test may have, has no `pipes` either: all its calls are the client's. Of the pipes, the first is
+    the intake's, and the second has all other calls that are short.
     """
 
     def __init__(
@@ -62,7 +63,7 @@ class Connection:
         client: Redis,
         address: RedisAddress,
         *,
-        pipe: Pipe | None = None,
+        pipes: tuple[Pipe, Pipe] | None = None,
         clock: Clock | None = None,
         shebang: bool = True,
     ) -> None:
@@ -70,7 +71,11 @@ class Connection:
         client.response_callbacks.clear()
         self._client = client
         self._execute: Execute = client.execute_command
-        self._pipe = pipe
+        self._pipes = pipes or ()
+        self._pipe_of: dict[str, Pipe] = {}
+        if pipes is not None:
+            intake, others = pipes
+            self._pipe_of = dict.fromkeys(INTAKE_VERBS, intake) | dict.fromkeys(LOOP_VERBS, others)
         self.address = address
         self.clock = clock or ServerClock()
         self._library = ScriptLibrary(self.clock.include)
@@ -82,8 +87,9 @@ class Connection:
     ) -> Connection:
         """Return a connection; nothing is sent before the first call. Raises SettingsError for a URL that cannot be."""
         pool = make_pool(address, max_connections)
-        pipe = Pipe(pool.make_connection, address.timeout_ms / 1000)
-        return cls(Redis(connection_pool=pool), address, pipe=pipe, clock=clock)
+        timeout_s = address.timeout_ms / 1000
+        pipes = Pipe(pool.make_connection, timeout_s), Pipe(pool.make_connection, timeout_s)
+        return cls(Redis(connection_pool=pool), address, pipes=pipes, clock=clock)
 
     @property
     def db(self) -> int:
@@ -108,8 +114,8 @@ class Connection:
 
     async def _hang_up(self) -> None:
         """Use new sockets from now on: after a failover the old ones lead to the old server, and the address elsewhere."""
-        if self._pipe is not None:
-            self._pipe.hang_up()
+        for pipe in self._pipes:
+            pipe.hang_up()
         with contextlib.suppress(rx.RedisError, OSError):
             await self._client.connection_pool.disconnect(inuse_connections=False)
 
@@ -123,7 +129,7 @@ class Connection:
 
         Those with `short` answers, which hold up none behind them, go through the pipe where it is open.
         """
-        pipe = self._pipe if short and self._pipe is not None and self._pipe.is_open else None
+        pipe = self._pipes[-1] if short and self._pipes and self._pipes[-1].is_open else None
         async with self._naming_failures():
             return await send_together(commands, self._client, pipe)
 
@@ -163,7 +169,7 @@ class Connection:
 
     async def _run(self, verb: str, keys: Keys, args: Arguments) -> Any:
         # Every message passes here: a context manager, or a coroutine more, would cost more than the call.
-        pipe = self._pipe if verb in PIPED_VERBS else None
+        pipe = self._pipe_of.get(verb)
         execute: Execute = self._execute if pipe is None else pipe.execute
         count = count_words(keys)
         words = (*keys, *args) if pipe is not None else unpack((*keys, *args))
@@ -255,8 +261,8 @@ class Connection:
     async def close(self) -> None:
         """Close every socket; a server that is gone is no reason to fail."""
         try:
-            if self._pipe is not None:
-                await self._pipe.close()
+            for pipe in self._pipes:
+                await pipe.close()
             await self._client.aclose()
             await self._client.connection_pool.disconnect()
         except (rx.RedisError, OSError, asyncio.CancelledError):

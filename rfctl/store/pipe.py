@@ -23,9 +23,10 @@ from redis.asyncio.connection import AbstractConnection, DefaultParser
 from rfctl.store.packed import Packed, Word, pack_command
 from rfctl.store.reply_errors import CLOSED_BY_SERVER
 
-PIPED_VERBS = frozenset(
+INTAKE_VERBS = frozenset({"add"})
+"""The script of the intake. It has a pipe of its own: what is due does not wait behind a row of messages."""
+LOOP_VERBS = frozenset(
     {
-        "add",
         "hand_over",
         "acknowledge",
         "write_and_acknowledge",
@@ -37,7 +38,7 @@ PIPED_VERBS = frozenset(
         "trim",
     }
 )
-"""The scripts that run often. Their answers are short: none holds up those behind it."""
+"""The scripts of the loops that run often. Their answers are short: none holds up those behind it."""
 Answer = asyncio.Future[Any]
 _INCOMPLETE = object()
 _CLOSED_BY_US = "the connection was closed"

@@ -82,8 +82,7 @@ async def test_a_round_is_cheap(connection: Connection, monkeypatch: pytest.Monk
 
         return note
 
-    assert connection._pipe is not None
-    for way, name in ((connection, "_execute"), (connection._pipe, "execute")):
+    for way, name in ((connection, "_execute"), *((pipe, "execute") for pipe in connection._pipes)):
         monkeypatch.setattr(way, name, count(getattr(way, name)))
     await canary.run_round()
     assert 5 < len(sent) <= COMMANDS_A_ROUND

@@ -74,8 +74,7 @@ async def _add_and_read(url: str) -> list[str]:
     async with connecting(url) as connection:
         rig = make_rig(connection)
         await rig.add([message("a")])
-        pipe = connection._pipe
-        assert pipe is not None
+        pipe, _ = connection._pipes
         assert pipe._line is not None, "the message went another way"
         return await read_texts(connection)
 
@@ -171,8 +170,7 @@ async def test_replica_refuses_and_the_socket_to_it_is_given_up(own_server: Serv
     async with connecting(server.url) as connection:
         rig = make_rig(connection)
         await rig.add([message("a")])
-        pipe = connection._pipe
-        assert pipe is not None
+        pipe, _ = connection._pipes
         line = pipe._line
         with server.client() as client:
             client.execute_command("REPLICAOF", "127.0.0.1", "1")
@@ -196,7 +194,7 @@ async def test_short_calls_take_the_pipe_once_it_is_open_and_need_no_other_socke
 ) -> None:
     server = own_server()
     async with connecting(server.url) as connection:
-        await make_rig(connection).batcher.add([message("a")])
+        await make_rig(connection).batcher.hand_over(0)
         before = await count_sockets(server)
         answers = await connection.calls([("SET", "x", 1), ("GET", "x"), ("TIME",)], short=True)
         assert (answers[:2], len(answers)) == ([b"OK", b"1"], 3)
@@ -208,17 +206,17 @@ async def test_short_call_without_an_open_pipe_is_made_all_the_same(own_server: 
     async with connecting(server.url) as connection:
         assert await connection.calls([("SET", "x", 1)], short=True) == [b"OK"]
         assert await count_sockets(server) == 1
-        await make_rig(connection).batcher.add([message("a")])
+        await make_rig(connection).batcher.hand_over(0)
         with server.client() as client:
             client.client_kill_filter(_type="normal", skipme=True)
-        await until(lambda: not (connection._pipe and connection._pipe.is_open))
+        await until(lambda: not any(pipe.is_open for pipe in connection._pipes))
         assert await connection.calls([("GET", "x")], short=True) == [b"1"]
 
 
 async def test_short_call_that_redis_refuses_fails_as_any_other_and_keeps_the_order(
     connection: Connection,
 ) -> None:
-    await make_rig(connection).batcher.add([message("a")])
+    await make_rig(connection).batcher.hand_over(0)
     await connection.call("SET", "x", 1)
     problems = []
     for short in (True, False):
@@ -227,6 +225,18 @@ async def test_short_call_that_redis_refuses_fails_as_any_other_and_keeps_the_or
         problems.append((type(raised.value), raised.value.fact))
     assert problems[0] == problems[1]
     assert await connection.calls([("GET", "x"), ("STRLEN", "x")], short=True) == [b"1", 1]
+
+
+async def test_due_batch_does_not_wait_for_the_answers_of_messages(connection: Connection) -> None:
+    rig = make_rig(connection)
+    await rig.add([message("a")])
+    await rig.batcher.hand_over(0)
+    intake, loops = connection._pipes
+    stuck = asyncio.create_task(rig.add([message("b")]))
+    await until(lambda: intake._line is not None and bool(intake._line._calls), pause_s=0)
+    assert loops._line is not None and not loops._line._calls
+    assert intake._line is not loops._line
+    await stuck
 
 
 async def test_call_that_was_cancelled_takes_no_other_calls_answer(connection: Connection) -> None:
@@ -270,8 +280,7 @@ async def test_connections_that_are_killed_lose_double_and_reorder_nothing(
     phones, rounds, burst = [f"7900000000{number}" for number in range(8)], 25, 8
     rig = make_rig(connection, max_size=10_000)
     await rig.add([message("warm", "79000000000")])
-    pipe = connection._pipe
-    assert pipe is not None
+    pipe, _ = connection._pipes
     dice = random.Random(1)
 
     async def add(messages: Sequence[Message]) -> list[Added]:
