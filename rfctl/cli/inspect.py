@@ -63,7 +63,7 @@ async def _read(store: Store, name: str, chat: str | None, sinks: Sequence[str] 
     batch_keys = await find_batch_keys(store, name, chat)
     batches = {key: await store.batches.peek(key) for key in batch_keys}
     pending = {key: batch for key, batch in batches.items() if batch is not None}
-    person = None if sinks is None else await store.find_person(sinks, name, list(pending))
+    person = None if sinks is None else await store.people.find_person(sinks, name, list(pending))
     return _Findings(name, await store.now_ms(), pending, person)
 
 

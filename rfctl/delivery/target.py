@@ -31,7 +31,7 @@ class RetryPolicy:
     @property
     def longest_wait_ms(self) -> int:
         """The longest wait before an attempt: that of the schedule, or what a receiver may ask for."""
-        return max(_DAY_MS, *self.retry_delays_ms)
+        return max((_DAY_MS, *self.retry_delays_ms))
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,6 @@ from rfctl.store.paused_sinks import PausedSinks
 from rfctl.store.pending import PendingCounts, PendingSummary, read_counts, read_pending
 from rfctl.store.pending_keys import PendingKeys
 from rfctl.store.people import People
-from rfctl.store.person import Person, find_person
 from rfctl.store.probe import MissingRight, check_key_types, find_missing_rights
 from rfctl.store.quarantine import Quarantine
 from rfctl.store.restarts import ServerRestart, notice_emptying, notice_restart, read_server_run
@@ -39,7 +38,6 @@ from rfctl.store.sink_status import ConfiguredSink, SinkStatus, read_sink_status
 from rfctl.store.stray_keys import StrayKeys, find_stray_keys
 from rfctl.store.sweep import Sweep
 from rfctl.store.unread import UnreadStream, read_unread_stream
-from rfctl.store.whereabouts import Whereabouts, find_whereabouts
 from rfctl.store.worker_entries import WorkerEntry, read_worker_entries
 
 if TYPE_CHECKING:
@@ -189,20 +187,9 @@ class Store:
         """Return the keys that nobody uses; `sinks` are those of the settings and of the living daemons. It scans."""
         return await find_stray_keys(self._connection, self._keyspace, sinks)
 
-    async def find_person(self, sinks: Sequence[str], phone: str, batch_keys: Sequence[str]) -> Person:
-        """Return where everything of a phone is. `batch_keys` are its pending batches."""
-        paused = await self.paused_sinks.list()
-        return await find_person(self._connection, self.shards, sinks, phone, batch_keys, paused)
-
     async def find_finished(self, sink: str, since_ms: int, until_ms: int) -> list[Finished]:
         """Return what a sink has finished between two times (Unix ms), on each shard."""
         return await find_finished(self._connection, self.shards, sink, since_ms, until_ms)
-
-    async def find_whereabouts(self, phone: str, sinks: Sequence[str]) -> Whereabouts:
-        """Return every place where something of a phone is; `sinks` are those that rfctl delivers to."""
-        batch_keys = await self.batches.find_batches(phone)
-        paused = await self.paused_sinks.list()
-        return await find_whereabouts(self._connection, self.shards, sinks, phone, batch_keys, paused)
 
     async def read_unread_stream(self) -> UnreadStream:
         """Return how much is in the output stream, for a stream that nobody reads."""

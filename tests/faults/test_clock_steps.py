@@ -138,7 +138,7 @@ async def test_retry_and_what_waits_behind_it_come_in_time_after_a_step(
         life.start_forwarder()
 
         async def waits() -> bool:
-            return bool((await life.store().find_whereabouts(ANNA, ["bot"])).undelivered)
+            return bool((await life.store().people.find_whereabouts(ANNA, ["bot"])).undelivered)
 
         await until(waits)
         await stepped_server.step(step_ms)

@@ -139,7 +139,7 @@ class Life:
     async def describe(self) -> str:
         """Return what there is, for a verdict that fails."""
         store = self.store()
-        waits = [(await store.find_whereabouts(phone, [SINK])).undelivered for phone in self.sent]
+        waits = [(await store.people.find_whereabouts(phone, [SINK])).undelivered for phone in self.sent]
         groups = await store.output.groups(store.shards[0])
         return (
             f"sent {dict(self.sent)}, stream {await self.read_entries()}, sink {await self.read_deliveries()}, "
@@ -178,7 +178,7 @@ class Life:
         store = self.store()
         groups = await store.output.groups(store.shards[0])
         mine = [group for group in groups if group.name == group_name(SINK)]
-        waits = [(await store.find_whereabouts(phone, [SINK])).undelivered for phone in self.sent]
+        waits = [(await store.people.find_whereabouts(phone, [SINK])).undelivered for phone in self.sent]
         return bool(mine) and not any(group.lag or group.pending for group in mine) and not any(waits)
 
     async def check(self, dead: Sequence[str] = (), *, trimmed: bool = False) -> None:

@@ -31,7 +31,7 @@ async def hand_over(rig: Rig, text: str, phone: str = PHONE) -> str:
 
 
 async def find(rig: Rig, phone: str = PHONE, sinks: tuple[str, ...] = ("crm",)) -> Person:
-    return await rig.store.find_person(list(sinks), phone, [])
+    return await rig.store.people.find_person(list(sinks), phone, [])
 
 
 async def test_unread_message_is_seen_before_each_sink_and_group(rig: Rig) -> None:

@@ -41,7 +41,7 @@ async def read_all(store: Store, sink: str, limit: int = 100) -> list[tuple[Deli
 
 
 async def states(store: Store, phone: str = PHONE) -> set[tuple[str, str, str]]:
-    whereabouts = await store.find_whereabouts(phone, ["crm", "copy"])
+    whereabouts = await store.people.find_whereabouts(phone, ["crm", "copy"])
     assert whereabouts.complete
     ids = {message.id for message in whereabouts.undelivered}
     names = {entry_id: place for place, entry_id in enumerate(sorted(ids))}
@@ -66,7 +66,7 @@ async def test_unread_unacknowledged_and_waiting_messages_are_told_apart(
     await queue.acknowledge(key, mine[0][1])
     await queue.schedule_retry(key, [mine[1][1]], wait_ms=60_000, error="no")
     await store.paused_sinks.pause("crm", "lunch")
-    whereabouts = await store.find_whereabouts(PHONE, ["crm"])
+    whereabouts = await store.people.find_whereabouts(PHONE, ["crm"])
     waiting, behind = whereabouts.undelivered
     assert (waiting.state, waiting.attempts, behind.state) == ("waiting", 1, "unacknowledged")
     assert waiting.last is not None
@@ -86,7 +86,7 @@ async def test_pending_batches_and_dead_letters_of_every_batch_key_are_there(
             await queue.dead_letter(entry, "no")
     rig = make_rig(connection, len(store.shards) if len(store.shards) > 1 else 0)
     await rig.add([Message(phone=PHONE, text="new", id="1", channel="generic")])
-    whereabouts = await store.find_whereabouts(PHONE, ["crm"])
+    whereabouts = await store.people.find_whereabouts(PHONE, ["crm"])
     assert whereabouts.batch_keys == (batch_key_of(PHONE),)
     assert sorted(letter.entry.merged.text for letter in whereabouts.dead) == ["of ", "of 7"]
     assert [message.batch_key for message in whereabouts.undelivered] == [batch_key_of(PHONE, company="8")]
@@ -101,7 +101,7 @@ async def test_message_that_is_sent_again_is_found_when_the_stream_has_it_no_mor
     await queue.acknowledge(batch_key, entry_id)
     for shard in store.shards:
         await connection.call("XTRIM", shard.out, "MAXLEN", 0)
-    assert (await store.find_whereabouts(PHONE, ["crm"])).undelivered == ()
+    assert (await store.people.find_whereabouts(PHONE, ["crm"])).undelivered == ()
     await queue.requeue(entry)
-    [message] = (await store.find_whereabouts(PHONE, ["crm"])).undelivered
+    [message] = (await store.people.find_whereabouts(PHONE, ["crm"])).undelivered
     assert (message.state, message.batch_key) == ("waiting", batch_key)
