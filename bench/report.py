@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.callgrind import ROOT
+from bench.goals import compare
 from bench.instruction_counts import Kept, parse_kept
 from bench.instructions import KEPT_FILE, WORK
 from bench.results import format_number
@@ -38,7 +39,8 @@ HEAD = """\
     for name in {names}; do python -m bench $name --out FOLDER; done
 
 Ratios hold on other machines, and rates do not. Load generator, server and Redis share the cores. Each contender has a Redis
-of its own, which syncs its append-only file before each answer. All of them take turns in each cycle.
+of its own, which syncs its append-only file before each answer. All of them take turns in each cycle, and who waits for its turn is
+stopped.
 
 ## Machine and versions
 """
@@ -53,6 +55,8 @@ def build_page(results: Mapping[str, Mapping[str, Any]], kept: Mapping[str, Kept
         parts.append(
             build_table([{"what": name, "version": value} for name, value in newest["machine"].items()])
         )
+    if goals := compare(results):
+        parts += ["## What is to be reached", build_table(goals)]
     for name, title in TITLES.items():
         if name in results:
             parts += build_part(title, results[name])

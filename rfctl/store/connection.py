@@ -71,7 +71,7 @@ class Connection:
         client.response_callbacks.clear()
         self._client = client
         self._execute: Execute = client.execute_command
-        self._pipes = pipes or ()
+        self._pipes: tuple[Pipe, ...] = pipes or ()
         self._pipe_of: dict[str, Pipe] = {}
         if pipes is not None:
             intake, others = pipes

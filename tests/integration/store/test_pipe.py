@@ -74,7 +74,7 @@ async def _add_and_read(url: str) -> list[str]:
     async with connecting(url) as connection:
         rig = make_rig(connection)
         await rig.add([message("a")])
-        pipe, _ = connection._pipes
+        pipe = connection._pipes[0]
         assert pipe._line is not None, "the message went another way"
         return await read_texts(connection)
 
@@ -170,7 +170,7 @@ async def test_replica_refuses_and_the_socket_to_it_is_given_up(own_server: Serv
     async with connecting(server.url) as connection:
         rig = make_rig(connection)
         await rig.add([message("a")])
-        pipe, _ = connection._pipes
+        pipe = connection._pipes[0]
         line = pipe._line
         with server.client() as client:
             client.execute_command("REPLICAOF", "127.0.0.1", "1")
@@ -227,16 +227,23 @@ async def test_short_call_that_redis_refuses_fails_as_any_other_and_keeps_the_or
     assert await connection.calls([("GET", "x"), ("STRLEN", "x")], short=True) == [b"1", 1]
 
 
-async def test_due_batch_does_not_wait_for_the_answers_of_messages(connection: Connection) -> None:
+def count_on_their_way(pipe: Pipe) -> int:
+    return len(pipe._line._calls) if pipe._line is not None else 0
+
+
+async def test_due_batch_does_not_wait_behind_messages(connection: Connection) -> None:
     rig = make_rig(connection)
     await rig.add([message("a")])
     await rig.batcher.hand_over(0)
-    intake, loops = connection._pipes
-    stuck = asyncio.create_task(rig.add([message("b")]))
-    await until(lambda: intake._line is not None and bool(intake._line._calls), pause_s=0)
-    assert loops._line is not None and not loops._line._calls
-    assert intake._line is not loops._line
-    await stuck
+    intake, loops = connection._pipes[0], connection._pipes[1]
+    adding = asyncio.create_task(rig.add([message("b")]))
+    await until(lambda: count_on_their_way(intake) == 1, pause_s=0)
+    assert count_on_their_way(loops) == 0
+    await adding
+    handing_over = asyncio.create_task(rig.batcher.hand_over(0))
+    await until(lambda: count_on_their_way(loops) == 1, pause_s=0)
+    assert count_on_their_way(intake) == 0
+    await handing_over
 
 
 async def test_call_that_was_cancelled_takes_no_other_calls_answer(connection: Connection) -> None:
@@ -280,7 +287,7 @@ async def test_connections_that_are_killed_lose_double_and_reorder_nothing(
     phones, rounds, burst = [f"7900000000{number}" for number in range(8)], 25, 8
     rig = make_rig(connection, max_size=10_000)
     await rig.add([message("warm", "79000000000")])
-    pipe, _ = connection._pipes
+    pipe = connection._pipes[0]
     dice = random.Random(1)
 
     async def add(messages: Sequence[Message]) -> list[Added]:

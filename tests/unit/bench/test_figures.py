@@ -14,6 +14,7 @@ from bench.duel import find_wrong_answers, rotate
 from bench.errors import BenchError
 from bench.filling import find_percentile
 from bench.forward import count_disordered
+from bench.goals import GOALS, compare
 from bench.instruction_counts import Kept
 from bench.load.prepared import build_post
 from bench.load.wrk import Load, LoadError, parse_load
@@ -176,3 +177,24 @@ def test_page_has_a_part_for_each_program_that_was_run() -> None:
     assert "| 200 | 100 | 0.50 |" in page
     assert page.endswith("## Profile\n")
     assert "## Kinds" not in page
+
+
+def test_goal_is_compared_with_what_was_measured() -> None:
+    medians = [
+        {"kind": "generic", "messages/s": 100},
+        {"kind": "Telegram", "messages/s": 90},
+        {"kind": "Twilio", "messages/s": 69},
+    ]
+    rows = {row["work"]: row for row in compare({"kinds": {"medians": medians}})}
+    assert rows == {
+        "Telegram ÷ generic": {"work": "Telegram ÷ generic", "goal": "≥ 0.90", "measured": 0.9, "reached": "yes"},
+        "Twilio, signed ÷ generic": {
+            "work": "Twilio, signed ÷ generic", "goal": "≥ 0.70", "measured": 0.69, "reached": "no"
+        },
+    }  # fmt: skip
+
+
+def test_bound_at_most_is_not_passed() -> None:
+    [goal] = [goal for goal in GOALS if goal.work == "idle daemon: % of a core"]
+    assert goal.is_reached_by(0.5)
+    assert not goal.is_reached_by(0.51)
