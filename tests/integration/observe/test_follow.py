@@ -77,6 +77,7 @@ async def check_subscription(
     subscribe = rig.store.events
 
     async def subscribe_late(listening: asyncio.Event | None = None) -> AsyncIterator[bytes]:
+        await asyncio.sleep(0.2)  # who does not wait for us reads the past meanwhile, and misses what follows
         await hand_over(rig, "before we listened", phone="q")
         inner = asyncio.Event()
         live = subscribe(inner)
