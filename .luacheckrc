@@ -50,7 +50,8 @@ files["rfctl/store/lua/shared/leaving.lua"] = { read_globals = join(rights, item
 files["rfctl/store/lua/shared/delivery.lua"] = { read_globals = clock, ignore = exported(delivery) }
 files["rfctl/store/lua/batches"] = { read_globals = join(clock, rights, item, ids, batch, { "define_on_demand" }) }
 files["rfctl/store/lua/batches/add.lua"] = { globals = { "plans", "newest" } }
-files["rfctl/store/lua/deliveries"] = { read_globals = join(clock, delivery) }
+files["rfctl/store/lua/shared/delivery_log.lua"] = { read_globals = delivery, ignore = exported({ "log" }) }
+files["rfctl/store/lua/deliveries"] = { read_globals = join(clock, delivery, { "log" }) }
 files["rfctl/store/lua/clock"] = {}
 files["rfctl/store/lua/layout"] = {}
 files["rfctl/store/lua/output"] = { read_globals = clock }

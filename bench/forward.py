@@ -2,6 +2,7 @@
 
 To HTTP, BullMQ, a list and a stream, 64 at once. The merged messages are in the output stream before the daemon starts, some
 for each phone. The time goes from the first delivery to the last. A delivery out of the order of its phone makes the run fail.
+With --log-off each sink is also measured without the delivery log, in turns.
 """
 
 from __future__ import annotations
@@ -113,9 +114,14 @@ class Delivered:
     disordered: int
 
 
-def deliver_into(place: Place, server: RedisServer, home: Path, count: int) -> Delivered:
+def deliver_into(
+    place: Place, server: RedisServer, home: Path, count: int, variables: dict[str, str]
+) -> Delivered:
     """Deliver into Redis. The place is looked at every few ms."""
-    with serve_rfctl(home, server, **_name_variables(place.variables)) as live, server.client() as client:
+    with (
+        serve_rfctl(home, server, **_name_variables(place.variables), **variables) as live,
+        server.client() as client,
+    ):
         cpu, first, first_at = read_cpu_s(live.pids), place.count(client), time.monotonic()
         deadline = first_at + PATIENCE_S
         while (done := place.count(client)) < count:
@@ -128,44 +134,65 @@ def deliver_into(place: Place, server: RedisServer, home: Path, count: int) -> D
         return Delivered(seconds, read_cpu_s(live.pids) - cpu, count_disordered(place.read(client)))
 
 
-def deliver_over_http(server: RedisServer, home: Path, count: int) -> Delivered:
+def deliver_over_http(server: RedisServer, home: Path, count: int, variables: dict[str, str]) -> Delivered:
     """Deliver to a receiver on loopback, a process of its own."""
     command = [sys.executable, "-m", "bench.peers.receiver", str(count)]
     with Process(command, environment(home, PYTHONPATH=str(ROOT))) as receiver:
         port = int(receiver.stdout.wait_for(lambda line: line.startswith("listening ")).split()[1])
-        variables = {
+        own = {
             "TYPE": "http", "URL": f"http://127.0.0.1:{port}/", "ALLOW_PRIVATE": "true", "SECRETS": f'["{SECRET}"]'
         }  # fmt: skip
-        with serve_rfctl(home, server, **_name_variables(variables)) as live:
+        with serve_rfctl(home, server, **_name_variables(own), **variables) as live:
             cpu = read_cpu_s(live.pids)
             tally = json.loads(receiver.stdout.wait_for(lambda line: line.startswith("{"), PATIENCE_S))
             return Delivered(float(tally["seconds"]), read_cpu_s(live.pids) - cpu, int(tally["disordered"]))
 
 
-def measure(sink: str, home: Path, count: int, results: Results) -> None:
-    """Measure a type of sink once, on a Redis of its own."""
+def measure(sink: str, home: Path, count: int, results: Results, *, log: str = "on") -> None:
+    """Measure a type of sink once, on a Redis of its own, with the delivery log `on` or `off`."""
     home.mkdir(parents=True)
     server = open_server()
+    variables = {"RFCTL_DELIVERY_LOG__MAX_BYTES": "0"} if log == "off" else {}
     try:
         asyncio.run(write_merged(server, count))
         deliver = deliver_over_http if sink == "HTTP" else partial(deliver_into, PLACES[sink])
-        delivered = deliver(server, home, count)
+        delivered = deliver(server, home, count, variables)
+        with server.client() as client:
+            entry_bytes = _measure_entry(client)
     finally:
         server.stop()
     if delivered.disordered:
         results.problems.append(f"{sink}: {delivered.disordered} deliveries were out of order")
     rate = count / max(LOOK_S, delivered.seconds)
-    results.add({"sink": sink, "merged messages/s": rate, "daemon µs": delivered.cpu_s / count * 1e6})
+    row = {
+        "merged messages/s": rate,
+        "daemon µs": delivered.cpu_s / count * 1e6,
+        "bytes a log entry": entry_bytes,
+    }
+    results.add({"sink": sink, "log": log, **row})
+
+
+def _measure_entry(client: Any) -> float:
+    """Return how many bytes of Redis an entry of the delivery log takes; 0 where there is none."""
+    length = client.xlen("rfctl:log")
+    return client.memory_usage("rfctl:log", samples=0) / length if length else 0.0
 
 
 def main() -> int:
     """Measure, print and write. Returns 1 after a delivery out of order."""
     parser = build_parser("Deliveries to sinks.", cycles=5, seconds=0)
     parser.add_argument("--count", type=int, default=10_000, help="merged messages (10,000)")
+    parser.add_argument(
+        "--sink", action="append", choices=["HTTP", *PLACES], help="only this one (repeatable)"
+    )
+    parser.add_argument("--log-off", action="store_true", help="also without the delivery log, in turns")
     options = parser.parse_args()
+    logs = ("on", "off") if options.log_off else ("on",)
     results = Results("forward", NOTE)
     with tempfile.TemporaryDirectory(prefix="rfctl-bench-") as folder:
         for cycle in range(options.cycles):
-            for sink in ("HTTP", *PLACES):
-                measure(sink, Path(folder) / f"{sink}-{cycle}", options.count, results)
+            for sink in options.sink or ("HTTP", *PLACES):
+                for log in logs if cycle % 2 else logs[::-1]:
+                    home = Path(folder) / f"{sink}-{cycle}-{log}"
+                    measure(sink, home, options.count, results, log=log)
     return results.report(options.out, cycles=options.cycles, count=options.count)

@@ -7,6 +7,8 @@ from rfctl.batching import BatchingRules, Policy, Rule, Timers
 from rfctl.batching.policy import compile_pattern, normalize_prefix, normalize_text
 from rfctl.config.rules import RuleSettings
 from rfctl.config.settings import Settings
+from rfctl.model.message import Message
+from rfctl.model.stored import Merged
 
 
 def build_rules(settings: Settings) -> BatchingRules:
@@ -31,6 +33,25 @@ def build_policy(settings: Settings) -> Policy:
         for name, source in settings.sources.items()
     ]  # fmt: skip
     return Policy(Timers(batching.quiet_ms, batching.max_size, batching.max_wait_ms), (*rules, *own))
+
+
+def find_discarding_rule(settings: Settings, merged: Merged) -> str:
+    """Return the name of the rule by which a merged message threw away what was pending before it; "" for none.
+
+    It goes by these settings, which may be others than those of then.
+    """
+    if not merged.discarded:
+        return ""
+    rules = [rule for rule in build_policy(settings).rules if rule.action]
+    for stored in merged.messages:
+        message = Message(
+            phone=merged.phone, text=stored.text, id=stored.messageId, channel=stored.channel, company=stored.company,
+            account=stored.account, type=stored.type, media=stored.media,
+        )  # fmt: skip
+        first = next((rule for rule in rules if rule.matches(message)), None)
+        if first is not None and first.action == "discard_batch":
+            return first.name
+    return ""
 
 
 def _rule(name: str, rule: RuleSettings) -> Rule:

@@ -45,7 +45,7 @@ COMMANDS = {
     ),
     "tail": (
         "tail:tail",
-        "Follow live: --> a message came in, <-- a merged message went out. Ctrl-C ends it.",
+        "Follow live what comes in (-->), leaves as one (<--) and is delivered (==>). Ctrl-C ends it.",
     ),
     "flush": ("flush:flush", "Hand over all that is pending for a person now."),
     "discard": ("discard:discard", "Throw away all that is pending for a person, and print it."),

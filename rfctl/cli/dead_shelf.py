@@ -47,6 +47,7 @@ class _DeadShelf(Shelf[DeadLetter, DeadLetter, _Retry]):
     def __init__(self, run: Invocation, store: Store, configuration: Configuration, sink: str) -> None:
         super().__init__(run, store.address)
         self._letters = store.dead_letters
+        self._log = store.delivery_log if configuration.settings.delivery_log.max_bytes else None
         self._sinks = list_forwarded_sinks(configuration.settings)
         self._sink = sink
 
@@ -126,8 +127,11 @@ class _DeadShelf(Shelf[DeadLetter, DeadLetter, _Retry]):
                 )
             )
 
-    async def delete(self, head: DeadLetter) -> bool:
-        return await self._letters.drop(head)
+    async def delete(self, item: DeadLetter) -> bool:
+        is_there = await self._letters.drop(item)
+        if is_there and self._log is not None:
+            await self._log.note_dropped(item)
+        return is_there
 
     def as_json(self, head: DeadLetter) -> dict[str, Any]:
         merged = head.entry.merged

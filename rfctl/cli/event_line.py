@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from rfctl.cli.output import format_time_of_day
 from rfctl.cli.signs import STYLES
-from rfctl.observe import BatchHandedOver, Event, MessageReceived
+from rfctl.observe import BatchHandedOver, DeliveryEnded, Event, MessageReceived
 from rfctl.text import duration, visible
 
 if TYPE_CHECKING:
@@ -34,7 +34,13 @@ def choose_colour(phone: str) -> str:
 def list_parts(event: Event) -> Iterator[Part]:
     """Yield the pieces of an event's line. What strangers wrote is made safe, and their text comes last."""
     yield format_time_of_day(event.at_ms) + " ", "dim"
-    yield from _list_received(event) if isinstance(event, MessageReceived) else _list_handed_over(event)
+    match event:
+        case MessageReceived():
+            yield from _list_received(event)
+        case BatchHandedOver():
+            yield from _list_handed_over(event)
+        case DeliveryEnded():
+            yield from _list_ended(event)
 
 
 def _list_received(event: MessageReceived) -> Iterator[Part]:
@@ -54,6 +60,17 @@ def _list_handed_over(event: BatchHandedOver) -> Iterator[Part]:
     yield (f", {duration(event.late_ms)} late" if event.late_ms else ""), STYLES["warn"] if is_slow else "dim"
     yield "  ", ""
     yield visible(event.text), "bold" if event.id else "dim"
+
+
+def _list_ended(event: DeliveryEnded) -> Iterator[Part]:
+    is_fine = event.outcome == "delivered"
+    yield "==> ", ""
+    yield visible(event.phone), choose_colour(event.phone)
+    yield f"  {visible(event.sink)} ", "bold"
+    yield event.outcome, STYLES["ok" if is_fine else "fail" if event.outcome != "dropped" else "idle"]
+    yield (f" in {duration(event.took_ms)}" if event.took_ms is not None else ""), "dim"
+    yield (f", attempt {event.attempts}" if event.attempts > 1 else ""), STYLES["warn"] if is_fine else "dim"
+    yield f"  {visible(event.id)}", "dim"
 
 
 def draw_event(event: Event) -> Text:

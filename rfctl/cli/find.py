@@ -5,50 +5,64 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import typer
 
 from rfctl.assembly.sinks import list_forwarded_sinks
-from rfctl.cli.arguments import Phone, is_batch_key, nothing_pending, parse_person
+from rfctl.cli.arguments import Chat, Phone, is_batch_key, nothing_pending, parse_person
 from rfctl.cli.context import Invocation, invocation, run_async
 from rfctl.cli.find_view import Event, build_events
 from rfctl.cli.inspect_view import explain_due
 from rfctl.cli.output import format_rfc3339
-from rfctl.errors import UsageError
+from rfctl.cli.sight import Sight, read_batches, sight_as_json
+
+if TYPE_CHECKING:
+    from rfctl.config.settings import Settings
+    from rfctl.store import History
 
 
-def find(ctx: typer.Context, phone: Phone) -> None:
+def find(ctx: typer.Context, phone: Phone, chat: Chat = None) -> None:
     """Tell what became of a person's messages, in the order of time, and what happens next.
 
     That is: quarantined, pending, handed over, delivered when and to whom, waiting behind what, paused, dead.
+    With --chat or a batch key, it tells of pending messages alone.
 
     Examples:  rfctl find 79001234567  |  rfctl find "+7 900 123-45-67" -o json
     """
-    person = parse_person(phone)
-    if is_batch_key(person):
-        raise UsageError(f"{person} is a batch key, not a phone", next=f"rfctl inspect '{person}'")
-    run_async(_find(invocation(ctx), person))
+    run_async(_find(invocation(ctx), parse_person(phone), chat))
 
 
-async def _find(run: Invocation, phone: str) -> None:
+async def _find(run: Invocation, name: str, chat: str | None) -> None:
+    everywhere = chat is None and not is_batch_key(name)
     async with run.store() as (store, configuration):
         sinks = list(list_forwarded_sinks(configuration.settings))
-        batch_keys = await store.batches.find_batches(phone)
-        peeked = {key: await store.batches.peek(key) for key in batch_keys}
-        batches = {key: batch for key, batch in peeked.items() if batch is not None}
-        history = await store.people.find_history(sinks, phone, list(batches))
-        now_ms = await store.now_ms()
-        if history.is_empty and not batches:
-            raise nothing_pending(phone, None, store.address, everywhere=True)
+        batches = await read_batches(store, name, chat)
+        history = await store.people.find_history(sinks, name, list(batches)) if everywhere else None
+        seen = Sight(name, await store.now_ms(), batches, None if history is None else history.person)
+        if seen.is_empty and (history is None or history.is_empty):
+            raise nothing_pending(name, chat, store.address, everywhere=everywhere)
     why = {key: explain_due(batch) for key, batch in batches.items()}
-    events = build_events(history, batches, why, sinks, now_ms)
+    rules = {} if history is None else _find_rules(configuration.settings, history)
+    events = build_events(history, batches, why, rules, sinks, seen.now_ms)
+    is_complete = history is None or history.complete
     if run.is_json:
         timeline = [event.as_json() for event in events]
-        run.out.json({"phone": phone, "timeline": timeline, "complete": history.complete})
+        run.out.json({**sight_as_json(seen), "complete": is_complete, "timeline": timeline})
     else:
         _print(run, events)
-    if not history.complete:
+    if not is_complete:
         run.out.note("a stream was too long to be searched to its end: there may be more")
+
+
+def _find_rules(settings: Settings, history: History) -> dict[str, str]:
+    """Return the rules that threw away what was pending before a merged message, by the id of that."""
+    discarding = [message for message in history.handed if message.merged.discarded]
+    if not discarding:
+        return {}
+    from rfctl.assembly.batching import find_discarding_rule
+
+    return {message.id: find_discarding_rule(settings, message.merged) for message in discarding}
 
 
 def _print(run: Invocation, events: Sequence[Event]) -> None:

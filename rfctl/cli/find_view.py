@@ -77,20 +77,24 @@ class Event:
 
 
 def build_events(
-    history: History,
+    history: History | None,
     batches: Mapping[str, Batch],
     why: Mapping[str, str],
+    rules: Mapping[str, str],
     sinks: Collection[str],
     now_ms: int,
 ) -> list[Event]:
     """Return the events of a person, oldest first. `why` says of each batch key why it is due when it is.
 
-    `sinks` are those of the settings.
+    `rules` says by which rule a merged message threw away what was pending before it. `sinks` are those of the
+    settings. Without a history, all events are of pending batches.
     """
-    outcomes = _Outcomes(history, sinks, now_ms)
-    events = [_quarantined(head) for head in history.quarantined]
-    events += outcomes.of_the_stream()
-    events += outcomes.of_the_rest()
+    events: list[Event] = []
+    if history is not None:
+        outcomes = _Outcomes(history, rules, sinks, now_ms)
+        events += [_quarantined(head) for head in history.quarantined]
+        events += outcomes.of_the_stream()
+        events += outcomes.of_the_rest()
     events += [_pending(key, batch, why[key]) for key, batch in batches.items()]
     return sorted(events, key=lambda event: event.at_ms)
 
@@ -125,6 +129,7 @@ class _Outcomes:
     """What is known of each message before each reader, by what says most."""
 
     history: History
+    rules: Mapping[str, str]
     sinks: Collection[str]
     now_ms: int
     _shown: set[tuple[str, str]] = field(default_factory=set)
@@ -143,11 +148,8 @@ class _Outcomes:
                 for name, reader in readers.items()
                 if not reader.sink
             ]
-            dropped = (
-                f"; a rule threw {counted(merged.discarded, 'message')} before it away"
-                if merged.discarded
-                else ""
-            )
+            rule = self.rules.get(message.id, "")
+            dropped = _describe_discarded(merged.discarded, rule)
             line = (
                 f"handed over as {message.id}: {merged.count} → 1 ({merged.reason}, waited "
                 f"{duration(max(0, merged.waited_ms))}{dropped}): {_shorten(merged.text)}"
@@ -159,6 +161,7 @@ class _Outcomes:
                 "reason": merged.reason,
                 "waited_ms": merged.waited_ms,
                 "discarded": merged.discarded,
+                "rule": rule or None,
                 "text": merged.text,
             }
             yield Event(merged.handed_ms, "handed_over", line, facts, tuple(outcomes))
@@ -181,11 +184,13 @@ class _Outcomes:
             if (letter.sink, letter.message_id) not in self._shown:
                 line = f"{letter.message_id}, in the stream no more: {_shorten(letter.entry.merged.text)}"
                 facts = {"id": letter.message_id, "text": letter.entry.merged.text}
-                yield Event(letter.died_ms, "finished", line, facts, (_dead(letter),))
-        for logged in self.history.logged:
+                outcome = self._of_sink(letter.sink, letter.message_id)
+                yield Event(letter.died_ms, "finished", line, facts, (outcome,))
+        for logged in reversed(self.history.logged):
             if (logged.sink, logged.id) not in self._shown:
                 line = f"{logged.id}, in the stream no more"
-                yield Event(logged.at_ms, "finished", line, {"id": logged.id}, (_logged(logged),))
+                outcome = self._of_sink(logged.sink, logged.id)
+                yield Event(logged.at_ms, "finished", line, {"id": logged.id}, (outcome,))
 
     @property
     def _undelivered(self) -> Sequence[UndeliveredMessage]:
@@ -265,6 +270,11 @@ def _dead(letter: DeadLetter) -> Outcome:
 
 def _logged(logged: LoggedDelivery) -> Outcome:
     return Outcome(logged.sink, False, logged.outcome, logged.at_ms, logged.attempts, logged.took_ms)
+
+
+def _describe_discarded(count: int, rule: str) -> str:
+    name = f"rule {rule}" if rule else "a rule"
+    return f"; {name} threw {counted(count, 'message')} before it away" if count else ""
 
 
 def _failed(attempts: int) -> str:

@@ -148,8 +148,8 @@ class _QuarantineShelf(Shelf[QuarantinedHead, QuarantinedRequest, dict[str, Any]
                 (outcome["id"], outcome["source"], _summarize(outcome), outcome["problem"] or "")
             )
 
-    async def delete(self, head: QuarantinedHead) -> bool:
-        return await self._store.quarantine.drop(head.id)
+    async def delete(self, item: QuarantinedRequest) -> bool:
+        return await self._store.quarantine.drop(item.head.id)
 
     def as_json(self, head: QuarantinedHead) -> dict[str, Any]:
         return {

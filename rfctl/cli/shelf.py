@@ -110,7 +110,7 @@ class Shelf(ABC, Generic[Head, Whole, Outcome]):
             if whole is None:
                 continue
             show(whole)
-            if await self.delete(head):
+            if await self.delete(whole):
                 steps.add()
             else:
                 self.run.out.note(f"{head.id} was taken by another command meanwhile")
@@ -192,8 +192,8 @@ class Shelf(ABC, Generic[Head, Whole, Outcome]):
         """Print the outcomes of the retries as they come: what is yielded takes each."""
 
     @abstractmethod
-    async def delete(self, head: Head) -> bool:
-        """Delete one item; says whether it was there."""
+    async def delete(self, item: Whole) -> bool:
+        """Delete an item; says whether it was there."""
 
     @abstractmethod
     def as_json(self, head: Head) -> dict[str, Any]:

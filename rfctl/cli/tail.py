@@ -1,10 +1,11 @@
-"""`rfctl tail`: follow messages in and merged messages out, as they happen."""
+"""`rfctl tail`: follow messages in, merged messages out, and what became of them, as they happen."""
 
 from __future__ import annotations
 
 import asyncio
 import re
 import sys
+from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,7 +18,7 @@ from rfctl.cli.outage import Outage
 from rfctl.cli.output import format_rfc3339
 from rfctl.errors import RfctlError, UsageError
 from rfctl.model.message import normalize_phone
-from rfctl.observe import BatchHandedOver, Event, MessageReceived, follow_through
+from rfctl.observe import BatchHandedOver, DeliveryEnded, Event, MessageReceived, follow_through
 from rfctl.store import Store
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
     from rfctl.cli.relay import Relay
 
+_REMEMBERED = 1000
+"""Merged messages that matched, by which their outcomes match."""
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
@@ -37,7 +40,7 @@ def tail(
     grep: Annotated[
         str | None,
         typer.Option(
-            metavar="PATTERN", help="Only events whose text or phone matches, whatever the case (RE2)."
+            metavar="PATTERN", help="Only events whose text, phone or sink matches, whatever the case (RE2)."
         ),
     ] = None,
     forward_to: Annotated[
@@ -45,7 +48,7 @@ def tail(
         typer.Option(metavar="URL", help="POST each merged message there too, unsigned and only once."),
     ] = None,
 ) -> None:
-    """Follow live: --> a message came in, <-- a merged message went out. Ctrl-C ends it.
+    """Follow live what comes in (-->), leaves as one (<--) and is delivered (==>). Ctrl-C ends it.
 
     On a terminal each person has a colour, and a line that is too long is cut. It goes on when Redis was away.
     With --forward-to, a bot on your own machine gets each merged message too. The sinks still get theirs.
@@ -76,12 +79,21 @@ def _build_filter(phone: str | None, pattern: str | None) -> Callable[[Event], b
         raise UsageError(
             f"--grep {pattern}: {problem}", next="write it as in RE2, such as 'cancel|refund'"
         ) from None
+    matched_ids: deque[str] = deque(maxlen=_REMEMBERED)
 
     def is_wanted(event: Event) -> bool:
         if phone is not None and event.phone != phone:
             return False
+        if isinstance(event, DeliveryEnded):  # it has no text: its message had
+            return event.id in matched_ids or matches(event.sink, event.phone)
         text = event.message.text if isinstance(event, MessageReceived) else event.text
-        return any(compiled.fullmatch(part.encode(errors="replace")) for part in (text, event.phone))
+        is_match = matches(text, event.phone)
+        if is_match and isinstance(event, BatchHandedOver):
+            matched_ids.append(event.id)
+        return is_match
+
+    def matches(*texts: str) -> bool:
+        return any(compiled.fullmatch(text.encode(errors="replace")) for text in texts)
 
     return is_wanted
 
@@ -164,6 +176,11 @@ def as_json(event: Event) -> dict[str, Any]:
             "event": "in", **shared, "size": event.size, "due_in_ms": event.due_in_ms,
             "id": message.messageId, "company": message.companyId, "text": message.text,
             "simulated": message.simulated,
+        }  # fmt: skip
+    if isinstance(event, DeliveryEnded):
+        return {
+            "event": "delivery", **shared, "id": event.id, "sink": event.sink, "outcome": event.outcome,
+            "attempts": event.attempts, "took_ms": event.took_ms,
         }  # fmt: skip
     return {
         "event": "out" if event.id else "dropped", **shared, "id": event.id or None, "reason": event.reason, "count": event.count,

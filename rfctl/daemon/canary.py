@@ -64,7 +64,7 @@ class Canary:
             raise CanaryError("a message that was stored on keys of its own was not handed over")
 
     async def _receive(self, scratch: Store, shard: ShardKeys) -> None:
-        queue = scratch.deliveries(_SINK)
+        queue = scratch.deliveries(_SINK, writes_log=lambda: False)
         if shard.number not in self._open:
             await queue.open()
             self._open.add(shard.number)

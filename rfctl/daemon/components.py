@@ -99,7 +99,8 @@ class Components:
             on_due=self.scheduler.wake_for,
         )
         self.supervisor = Supervisor(
-            store, daemon_id, partial(open_targets, redis_url=redis_url), usable=self.preflight.usable, on_end=on_end
+            store, daemon_id, partial(open_targets, redis_url=redis_url), usable=self.preflight.usable, on_end=on_end,
+            writes_log=lambda: self.settings.delivery_log.max_bytes > 0,
         )  # fmt: skip
 
     def has_role(self, role: Role) -> bool:

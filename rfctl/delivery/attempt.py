@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
@@ -26,10 +27,11 @@ class SinkCrashedError(DeliveryError):
 class Delivered:
     """The receiver has taken the message. `following` is set if it was acknowledged in the same step.
 
-    Then it is the entry id of the phone's next pending message, or "".
+    Then it is the entry id of the phone's next pending message, or "". `took_ms` is how long the attempt took.
     """
 
     following: str | None = None
+    took_ms: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +44,10 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class DeadLettered:
-    """This was the last attempt."""
+    """This was the last attempt. `took_ms` is how long it took; None if there was none."""
 
     problem: DeliveryError
+    took_ms: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,14 @@ async def attempt_delivery(send: Send, entry: StreamEntry, policy: RetryPolicy, 
     """
     if entry.fields is None:
         return Missing()
+    started = time.monotonic()
+    outcome = await _attempt(send, entry, policy, instance_id)
+    if isinstance(outcome, Delivered | DeadLettered):
+        return replace(outcome, took_ms=round((time.monotonic() - started) * 1000))
+    return outcome
+
+
+async def _attempt(send: Send, entry: StreamEntry, policy: RetryPolicy, instance_id: str) -> Outcome:
     try:
         return Delivered(await send(_build_delivery(entry, instance_id)))
     except DeliveryError as problem:

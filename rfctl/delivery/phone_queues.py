@@ -36,7 +36,7 @@ from rfctl.delivery.target import RetryPolicy
 from rfctl.errors import CredentialsRefusedError, GroupMissingError
 from rfctl.sinks.contract import DeliveryError, Sink
 from rfctl.sinks.redis import RedisSink
-from rfctl.store import DeliveryQueue, StreamEntry
+from rfctl.store import DeliveryQueue, LastAttempt, StreamEntry
 
 _log = structlog.get_logger("delivery")
 _T = TypeVar("_T")
@@ -118,7 +118,7 @@ class PhoneQueues:
         """
         for entry in entries:
             if entry.fields is None:  # its phone is unknown: the phone's own queue notices that it is missing
-                await self._on_missing("", entry.id)
+                await self._on_missing("", entry)
         complete = [entry for entry in entries if entry.fields is not None]
         async with self._enqueueing.alone():
             waits = await self._deliveries.defer(complete)
@@ -225,24 +225,25 @@ class PhoneQueues:
         """
         following = ""
         match outcome:
-            case Delivered(acknowledged):
-                following = await self._on_delivered(queue, entry, acknowledged)
+            case Delivered():
+                following = await self._on_delivered(queue, entry, outcome)
             case Failed():
                 await self._on_failed(queue, entry, outcome)
             case PauseRequested(problem):
                 await self._report(outcome)
                 await self._put_back(queue, 0, problem.fact)
-            case DeadLettered(problem):
-                following = await self._on_dead_lettered(entry, problem)
+            case DeadLettered(problem, took_ms):
+                following = await self._on_dead_lettered(entry, problem, took_ms)
             case Missing():
-                following = await self._on_missing(queue.batch_key, entry.id)
+                following = await self._on_missing(queue.batch_key, entry)
         queue.finish(entry)
         return following
 
-    async def _on_delivered(self, queue: PhoneQueue, entry: StreamEntry, following: str | None) -> str:
-        if following is None:
+    async def _on_delivered(self, queue: PhoneQueue, entry: StreamEntry, outcome: Delivered) -> str:
+        if (following := outcome.following) is None:
+            last = LastAttempt.at(entry, outcome.took_ms)
             following = await self._retry_while_leased(
-                lambda: self._deliveries.acknowledge(queue.batch_key, entry.id)
+                lambda: self._deliveries.acknowledge(queue.batch_key, entry.id, last)
             )
         # From here on it is delivered: what fails now must not deliver it again.
         queue.finish(entry)
@@ -269,16 +270,16 @@ class PhoneQueues:
         if self._read_state().may_start:
             self.start_due(batch_key)
 
-    async def _on_dead_lettered(self, entry: StreamEntry, problem: DeliveryError) -> str:
+    async def _on_dead_lettered(self, entry: StreamEntry, problem: DeliveryError, took_ms: int | None) -> str:
         self._outcomes.write_dead_lettered(entry, problem)
         self._outage.record_dead_letter(entry.batch_key)
-        return await self._retry_while_leased(lambda: self._deliveries.dead_letter(entry, problem.fact))
-
-    async def _on_missing(self, batch_key: str, entry_id: str) -> str:
-        self._outcomes.write_missing(entry_id)
         return await self._retry_while_leased(
-            lambda: self._deliveries.acknowledge_missing(batch_key, entry_id)
+            lambda: self._deliveries.dead_letter(entry, problem.fact, took_ms)
         )
+
+    async def _on_missing(self, batch_key: str, entry: StreamEntry) -> str:
+        self._outcomes.write_missing(entry.id)
+        return await self._retry_while_leased(lambda: self._deliveries.acknowledge_missing(batch_key, entry))
 
     async def _put_back(
         self, queue: PhoneQueue, wait_ms: int, error: str = "", *, fixed: bool = False

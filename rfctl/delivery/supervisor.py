@@ -36,7 +36,7 @@ class Supervisor:
     """Runs the forwarders of the daemon `daemon_id`.
 
     Nothing is delivered before `usable` is set: then this Redis may be used. `on_end` is called with the task of each
-    forwarder that ends.
+    forwarder that ends. `writes_log` is asked at each outcome whether the delivery log gets it.
     """
 
     def __init__(
@@ -47,12 +47,14 @@ class Supervisor:
         *,
         usable: asyncio.Event,
         on_end: Callable[[asyncio.Task[None]], None],
+        writes_log: Callable[[], bool] = lambda: True,
     ) -> None:
         self._store = store
         self._daemon_id = daemon_id
         self._open_targets = open_targets
         self._usable = usable
         self._on_end = on_end
+        self._writes_log = writes_log
         self._running: dict[str, _Running] = {}
 
     async def reconfigure(self, sinks: Mapping[str, SinkConfig]) -> None:
@@ -76,7 +78,7 @@ class Supervisor:
         for shard in self._store.shards:
             store = self._store.reopen()
             running.stores.append(store)
-            deliveries = store.deliveries(name, shard)
+            deliveries = store.deliveries(name, shard, self._writes_log)
             forwarder = Forwarder(
                 deliveries, target.sink, target.policy, self._daemon_id, budget, retry_at_start=retry_now
             )

@@ -2,6 +2,7 @@
 
 from rfctl.observe.events import BatchHandedOver, Event, MessageReceived, follow_events, follow_on
 from rfctl.observe.health import Finding, findings
+from rfctl.observe.outcomes import DeliveryEnded, Outcomes
 from rfctl.observe.rates import Rates, measure_rates
 from rfctl.observe.resuming import PASSING, RETRY_S, follow_through
 from rfctl.observe.snapshot import Snapshot, take_snapshot
@@ -10,9 +11,11 @@ __all__ = [
     "PASSING",
     "RETRY_S",
     "BatchHandedOver",
+    "DeliveryEnded",
     "Event",
     "Finding",
     "MessageReceived",
+    "Outcomes",
     "Rates",
     "Snapshot",
     "findings",

@@ -1,6 +1,7 @@
-"""Live events: the scripts publish each message that is stored and each merged message.
+"""Live events: each message that is stored, each merged message, and what became of it before each sink.
 
-Nothing is published when nobody listens, and nothing here is needed for a message to arrive.
+The scripts publish the first two, when somebody listens. The third is in the delivery log. Nothing here is needed for a
+message to arrive.
 """
 
 from __future__ import annotations
@@ -11,11 +12,9 @@ from collections.abc import AsyncGenerator, AsyncIterator
 import msgspec
 
 from rfctl.model.stored import Merged, StoredMessage, decode_item
+from rfctl.observe.outcomes import LAST, DeliveryEnded, Outcomes, join
 from rfctl.store import ShardKeys, Store
 from rfctl.store.stream_pages import merge
-
-_LAST = 2**64 - 1
-"""The highest number of an id within a millisecond."""
 
 
 class MessageReceived(msgspec.Struct, frozen=True):
@@ -48,7 +47,8 @@ class BatchHandedOver(msgspec.Struct, frozen=True):
         return int(self.id.partition("-")[0] or self.left_ms)
 
 
-Event = MessageReceived | BatchHandedOver
+PublishedEvent = MessageReceived | BatchHandedOver
+Event = PublishedEvent | DeliveryEnded
 
 
 class _Wire(msgspec.Struct):
@@ -70,7 +70,7 @@ class _Wire(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Wire).decode
 
 
-def decode_event(raw: bytes) -> Event:
+def decode_event(raw: bytes) -> PublishedEvent:
     """Read one published event."""
     wire = _decode(raw)
     if wire.event == "in":
@@ -83,9 +83,9 @@ def decode_event(raw: bytes) -> Event:
     )  # fmt: skip
 
 
-def list_events(merged: Merged) -> list[Event]:
+def list_events(merged: Merged) -> list[PublishedEvent]:
     """Return the events of a merged message: each of its messages received, then its batch handed over."""
-    received: list[Event] = [
+    received: list[PublishedEvent] = [
         MessageReceived(merged.phone, message.receivedAt, place, 0, message)
         for place, message in enumerate(merged.messages, start=1)
     ]
@@ -101,9 +101,9 @@ class PastEvents:
 
     def __init__(self, store: Store, since_ms: int) -> None:
         self._store = store
-        self._last_ids = dict.fromkeys(store.shards, f"{max(0, since_ms - 1)}-{_LAST}")
+        self._last_ids = dict.fromkeys(store.shards, f"{max(0, since_ms - 1)}-{LAST}")
 
-    async def read(self) -> AsyncIterator[Event]:
+    async def read(self) -> AsyncIterator[PublishedEvent]:
         """Yield the events in the order of the hand-overs, and before each those of its own messages.
 
         So no more than a page is in memory. Raises RfctlError.
@@ -119,20 +119,34 @@ class PastEvents:
             yield merged
 
 
-async def follow_on(store: Store, since_ms: int, subscribed: asyncio.Event) -> AsyncGenerator[Event]:
+async def follow_on(
+    store: Store, since_ms: int, subscribed: asyncio.Event, outcomes: Outcomes
+) -> AsyncGenerator[Event]:
     """Yield the events since then (Unix ms), and without a gap or a repeat those that come live.
 
-    `subscribed` is set once none can be missed any more. Raises RfctlError when Redis goes away.
+    `outcomes` are those since then. `subscribed` is set once none can be missed any more. Raises RfctlError when Redis
+    goes away.
     """
-    past, live = PastEvents(store, since_ms), follow_events(store, subscribed)
-    async for event in past.read():
+    past = PastEvents(store, since_ms)
+    sources: list[AsyncIterator[Event]] = [past.read(), outcomes.read()]
+    async for event in merge(sources, lambda event: event.at_ms):
         yield event
+    async for event in join(_go_on(store, past, subscribed), outcomes.follow()):
+        yield event
+
+
+async def _go_on(store: Store, past: PastEvents, subscribed: asyncio.Event) -> AsyncGenerator[PublishedEvent]:
+    """Yield what is published from now on, and before it what was handed over until somebody listened."""
+    listening = asyncio.Event()  # `subscribed` may be set from an earlier time
+    live = follow_events(store, listening)
     first = asyncio.ensure_future(anext(live))
-    waiting = asyncio.create_task(subscribed.wait())
+    waiting = asyncio.create_task(listening.wait())
     try:
         await asyncio.wait([first, waiting], return_when=asyncio.FIRST_COMPLETED)
+        if listening.is_set():
+            subscribed.set()
         seen = set()
-        async for event in past.read():  # what was handed over before anybody listened
+        async for event in past.read():
             seen.add(identify(event))
             yield event
         event = await first
@@ -145,15 +159,25 @@ async def follow_on(store: Store, since_ms: int, subscribed: asyncio.Event) -> A
         first.cancel()
 
 
-def identify(event: Event) -> tuple[str, str, bool]:
+async def follow_live(store: Store, subscribed: asyncio.Event, outcomes: Outcomes) -> AsyncGenerator[Event]:
+    """Yield the events from now on, with these outcomes; sets `subscribed` as `follow_events`. Raises as that."""
+    async for event in join(follow_events(store, subscribed), outcomes.follow()):
+        yield event
+
+
+def identify(event: Event) -> tuple[str, str, str]:
     """Return by what two events are known to be the same; a batch that was dropped has its time for an id."""
+    if isinstance(event, DeliveryEnded):
+        return event.sink, f"{event.id} {event.outcome} {event.at_ms}", "ended"
     if isinstance(event, BatchHandedOver):
-        return event.phone, event.id or str(event.at_ms), True
-    return event.phone, event.message.messageId, False
+        return event.phone, event.id or str(event.at_ms), "out"
+    return event.phone, event.message.messageId, "in"
 
 
-async def follow_events(store: Store, subscribed: asyncio.Event | None = None) -> AsyncGenerator[Event]:
-    """Yield events from now on; sets `subscribed` as soon as none can be missed any more.
+async def follow_events(
+    store: Store, subscribed: asyncio.Event | None = None
+) -> AsyncGenerator[PublishedEvent]:
+    """Yield what is published from now on; sets `subscribed` as soon as none can be missed any more.
 
     Raises RfctlError when Redis goes away.
     """

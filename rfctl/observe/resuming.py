@@ -1,4 +1,7 @@
-"""Live events that go on after a time without Redis: what was handed over meanwhile comes from the output stream."""
+"""Live events that go on after a time without Redis.
+
+What was handed over meanwhile comes from the output stream, and what was delivered from the delivery log.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,8 @@ from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable
 
 from rfctl.errors import RedisCannotNowError, RedisUnreachableError, RfctlError
-from rfctl.observe.events import Event, follow_events, follow_on, identify
+from rfctl.observe.events import Event, follow_live, follow_on, identify
+from rfctl.observe.outcomes import DeliveryEnded, Outcomes
 from rfctl.store import Store
 
 PASSING = (RedisUnreachableError, RedisCannotNowError)
@@ -31,24 +35,33 @@ async def follow_through(
     """Yield the events since then (Unix ms; None: from now on), and go on whenever Redis has been away.
 
     `on_away` is called when it goes, `on_back` when it answers again. `subscribed` is set once none can be missed any
-    more. What was received and not handed over while Redis could not be heard is missed; no merged message is.
+    more. What was received and not handed over while Redis could not be heard is missed; no merged message is, and no outcome.
     Raises RfctlError if Redis is away at the start, or for a failure that does not pass.
     """
     shown = _Shown()
-    last_ms = await store.now_ms() if since_ms is None else since_ms
-    events = follow_events(store, subscribed) if since_ms is None else follow_on(store, since_ms, subscribed)
+    if since_ms is None:
+        last_ms, outcomes = await store.now_ms(), await Outcomes.from_now_on(store)
+        events = follow_live(store, subscribed, outcomes)
+    else:
+        last_ms, outcomes = since_ms, Outcomes.since(store, since_ms)
+        events = follow_on(store, since_ms, subscribed, outcomes)
+    first_ms, logged_ms = last_ms, outcomes.last_ms  # the log goes by the server's clock
     while True:
         try:
             async with contextlib.aclosing(_probe(store, events)) as live:
                 async for event in live:
-                    last_ms = max(last_ms, event.at_ms)
+                    if isinstance(event, DeliveryEnded):
+                        logged_ms = max(logged_ms, event.at_ms)
+                    else:
+                        last_ms = max(last_ms, event.at_ms)
                     if shown.add(event):
                         yield event
         except PASSING as problem:
             on_away(problem)
         await _wait_for(store)
         on_back()
-        events = follow_on(store, last_ms - _MARGIN_MS, subscribed)
+        again = outcomes.from_earlier(store, logged_ms - _MARGIN_MS)
+        events = follow_on(store, max(first_ms, last_ms - _MARGIN_MS), subscribed, again)
 
 
 async def _wait_for(store: Store) -> None:
@@ -83,7 +96,7 @@ class _Shown:
     """The last events that were shown: what is read again is not shown twice."""
 
     def __init__(self) -> None:
-        self._identities: OrderedDict[tuple[str, str, bool], None] = OrderedDict()
+        self._identities: OrderedDict[tuple[str, str, str], None] = OrderedDict()
 
     def add(self, event: Event) -> bool:
         """Remember an event; says whether it is new."""

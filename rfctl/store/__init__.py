@@ -4,20 +4,21 @@ from rfctl.store.additions import Addition, Terms
 from rfctl.store.address import RedisAddress
 from rfctl.store.adoption import Adoption, find_home
 from rfctl.store.aside import AsideBatch, AsideBatches
+from rfctl.store.attempts import LastAttempt
 from rfctl.store.batch_keys import batch_key_of, begin_digest, dedupe_key, end_digest, is_hashed
 from rfctl.store.batches import BatchOptions
 from rfctl.store.daemons import DaemonRecord, Daemons, RecentRequests
 from rfctl.store.daemons_elsewhere import DaemonElsewhere
 from rfctl.store.dead_letters import Attempt, DeadLetter
 from rfctl.store.delivered import Finished
-from rfctl.store.deliveries import DeliveryQueue, SinkPausedError, group_name
+from rfctl.store.deliveries import DeliveryQueue, group_name
 from rfctl.store.delivery_log import DeliveryOutcome, LoggedDelivery
 from rfctl.store.forgetting import Forgetting, Forgotten
 from rfctl.store.history import HandedMessage, History
 from rfctl.store.keys import LAYOUT_VERSION, Keyspace, ShardKeys
 from rfctl.store.orphaned_groups import OrphanedGroup
 from rfctl.store.output_stream import ConsumerGroup
-from rfctl.store.paused_sinks import Pause
+from rfctl.store.paused_sinks import Pause, SinkPausedError
 from rfctl.store.pending import PendingBatch, PendingSummary
 from rfctl.store.person import Person, UnreadMessage
 from rfctl.store.quarantine import QuarantinedHead, QuarantinedRequest
@@ -56,6 +57,7 @@ __all__ = [
     "HandedMessage",
     "History",
     "Keyspace",
+    "LastAttempt",
     "LoggedDelivery",
     "OrphanedGroup",
     "Pause",

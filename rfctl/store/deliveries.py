@@ -9,18 +9,17 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
-
-import msgspec
 
 from rfctl.errors import RfctlError
 from rfctl.model.delivery import MAX_VALUES, RedisWrite
 from rfctl.store import replies
+from rfctl.store.attempts import UNTIMED, LastAttempt, count_attempts
 from rfctl.store.keys import ShardKeys
 from rfctl.store.layout import ensure_instance_id
 from rfctl.store.output_stream import ensure_groups
-from rfctl.store.paused_sinks import PausedSinks
+from rfctl.store.paused_sinks import PausedSinks, SinkPausedError
 from rfctl.store.shared_calls import SharedCalls
 from rfctl.store.stream_entry import StreamEntry, decode_fields, encode_fields
 from rfctl.store.timed_calls import call_at_now
@@ -42,18 +41,21 @@ ALL_FIELDS = "rfctl:fields"
 """The only field of a dead letter whose message has more fields than a script can pass on: all of them, as JSON."""
 
 
-class SinkPausedError(RfctlError):
-    """The sink is paused, so nothing is read for it."""
-
-    def __init__(self, sink: str) -> None:
-        super().__init__(f"sink {sink} is paused", next=f"rfctl resume {sink}")
-
-
 class DeliveryQueue:
-    """What one shard's output stream still has for one sink. Every call raises RfctlError when Redis fails."""
+    """What one shard's output stream still has for one sink. Every call raises RfctlError when Redis fails.
 
-    def __init__(self, connection: Connection, shard: ShardKeys, sink: str) -> None:
+    `writes_log` is asked at each outcome whether the delivery log gets it.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        shard: ShardKeys,
+        sink: str,
+        writes_log: Callable[[], bool] = lambda: True,
+    ) -> None:
         self._connection = connection
+        self._writes_log = writes_log
         self._shard = shard
         self._keys = shard.sink(sink)
         self.sink = sink
@@ -77,6 +79,10 @@ class DeliveryQueue:
         keys += more_keys
         reply: object = await self._connection.run(verb, shard, keys, [self.group, self.sink, *args])
         return reply
+
+    async def _run_logged(self, verb: str, *args: bytes | str | int, more_keys: Sequence[str] = ()) -> object:
+        log = "1" if self._writes_log() else ""
+        return await self._run(verb, log, *args, more_keys=[self._shard.log, *more_keys])
 
     async def open(self, longest_wait_ms: int | None = None) -> None:
         """Make the group if it is missing; it begins with the oldest entry that is kept.
@@ -164,20 +170,21 @@ class DeliveryQueue:
         cause = _encode_error(error) if error else ""
         await self._run("schedule_retry", batch_key, wait_ms, cause, attempts, "fixed" if fixed else "", *ids)
 
-    async def acknowledge(self, batch_key: str, entry_id: str) -> str:
+    async def acknowledge(self, batch_key: str, entry_id: str, last: LastAttempt = UNTIMED) -> str:
         """Acknowledge a delivered message. Returns the id of the next message that waits for this phone, or "".
 
-        Those that are acknowledged at the same moment share a call.
+        Those that are acknowledged at the same moment share a call. The delivery log gets the `last` attempt.
         """
-        return await self._acknowledgements.make((batch_key, entry_id))
+        return await self._acknowledgements.make((batch_key, entry_id, *last.as_args()))
 
-    async def _acknowledge_all(self, messages: Sequence[tuple[str, str]]) -> list[str]:
+    async def _acknowledge_all(self, messages: Sequence[Sequence[str | int]]) -> list[str]:
         args = [part for message in messages for part in message]
-        return replies.texts(await self._run("acknowledge", "delivered", *args))
+        return replies.texts(await self._run_logged("acknowledge", "delivered", *args))
 
-    async def acknowledge_missing(self, batch_key: str, entry_id: str) -> str:
+    async def acknowledge_missing(self, batch_key: str, entry: StreamEntry) -> str:
         """Acknowledge a message that somebody deleted from the output stream. Returns as `acknowledge`."""
-        return replies.texts(await self._run("acknowledge", "missing", batch_key, entry_id))[0]
+        args = ("missing", batch_key, entry.id, *LastAttempt("", entry.attempts).as_args())
+        return replies.texts(await self._run_logged("acknowledge", *args))[0]
 
     async def write_and_acknowledge(self, entry: StreamEntry, write: RedisWrite) -> str:
         """Deliver into this Redis and acknowledge, in one step. Returns as `acknowledge`.
@@ -191,8 +198,10 @@ class DeliveryQueue:
         args: list[bytes | str | int] = []
         for entry, write in writes:
             place = keys.index(self._shard.destination(write.key)) + 1
-            args += [entry.batch_key, entry.id, write.kind, place, len(write.values), *write.values]
-        reply = replies.texts(await self._run("write_and_acknowledge", *args, more_keys=keys))
+            phone, attempts, _ = LastAttempt.at(entry).as_args()
+            args += [entry.batch_key, entry.id, phone, attempts]
+            args += [write.kind, place, len(write.values), *write.values]
+        reply = replies.texts(await self._run_logged("write_and_acknowledge", *args, more_keys=keys))
         return [
             self._explain(problem) if problem else following
             for problem, following in zip(reply[::2], reply[1::2], strict=True)
@@ -203,13 +212,14 @@ class DeliveryQueue:
 
         return explain_answer(problem, self._connection.address)
 
-    async def dead_letter(self, entry: StreamEntry, error: str) -> str:
-        """Make a message a dead letter. Returns as `acknowledge`."""
+    async def dead_letter(self, entry: StreamEntry, error: str, took_ms: int | None = None) -> str:
+        """Make a message a dead letter, after an attempt that took so long. Returns as `acknowledge`."""
         fields: Sequence[bytes | str] = entry.fields or []
         if len(fields) > MAX_VALUES:
             fields = [ALL_FIELDS, encode_fields(entry.fields or [])]
-        args: list[bytes | str | int] = [entry.batch_key, entry.id, _encode_error(error), *fields]
-        return replies.text(await self._run("dead_letter", *args, more_keys=[self._shard.dead]))
+        last = LastAttempt.at(entry, took_ms).as_args()
+        args: list[bytes | str | int] = [entry.batch_key, entry.id, *last, _encode_error(error), *fields]
+        return replies.text(await self._run_logged("dead_letter", *args, more_keys=[self._shard.dead]))
 
     async def find_due(self, limit: int) -> tuple[list[str], int | None]:
         """Return up to `limit` phones whose retry is due, and in how many ms the next one is due (None: no other)."""
@@ -247,7 +257,7 @@ class DeliveryQueue:
         fields = decode_fields(replies.data(body)) if body else None
         if flat is not None:
             fields = [replies.data(item) for item in replies.array(flat)]
-        entry = StreamEntry(entry_id, fields, self._shard.number, _count_attempts(attempts), batch_key)
+        entry = StreamEntry(entry_id, fields, self._shard.number, count_attempts(attempts), batch_key)
         return bool(fits), entry
 
     async def retry_now(self, *, fixed_too: bool = True) -> int:
@@ -278,14 +288,6 @@ def parse_lease(value: object, now_ms: int) -> str:
     """Return the daemon that has a lease at this time (steady Unix ms), or ""."""
     daemon_id, _, until_ms = replies.text(value).rpartition(" ")
     return daemon_id if until_ms.isdigit() and int(until_ms) > now_ms else ""
-
-
-def _count_attempts(history: object) -> int:
-    """Return how many attempts a history has; 0 for what another program wrote there."""
-    try:
-        return len(msgspec.json.decode(replies.data(history) or b"[]", type=list[msgspec.Raw]))
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return 0
 
 
 def _measure(item: tuple[StreamEntry, RedisWrite]) -> int:

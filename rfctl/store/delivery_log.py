@@ -6,11 +6,12 @@ phones, and no text. Nothing depends on it: what is missing there is only not sh
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, cast
 
-from rfctl.errors import ReplyError, RightsMissingError
+from rfctl.errors import ReplyError, RfctlError, RightsMissingError
 from rfctl.model.delivery import build_message_id
 from rfctl.store import replies
 from rfctl.store.keys import ShardKeys
@@ -18,6 +19,7 @@ from rfctl.store.stream_pages import merge
 
 if TYPE_CHECKING:
     from rfctl.store.connection import Connection
+    from rfctl.store.dead_letters import DeadLetter
 
 DeliveryOutcome = Literal["delivered", "dead", "missing", "dropped"]
 """`delivered`: the receiver took it. `dead`: it became a dead letter. `missing`: it had vanished from the stream.
@@ -84,10 +86,44 @@ class DeliveryLog:
                 yield entry
             start = f"({replies.text(last)}" if last else ""
 
+    async def find_last_ids(self) -> dict[ShardKeys, str]:
+        """Return the id of the newest entry of each shard, `0-0` where there is none."""
+        answers = await self._connection.calls(
+            [("XREVRANGE", shard.log, "+", "-", "COUNT", 1) for shard in self._shards]
+        )
+        newest = (replies.stream_entries(answer) for answer in answers)
+        return {
+            shard: entries[0][0] if entries else "0-0"
+            for shard, entries in zip(self._shards, newest, strict=True)
+        }
+
+    async def read_after(self, last_ids: dict[ShardKeys, str]) -> list[LoggedDelivery]:
+        """Return the next outcomes behind these ids, oldest first on each shard, and move the ids on. [] at the end."""
+        answers = await self._connection.calls(
+            [
+                ("XRANGE", shard.log, f"({last}", "+", "COUNT", _LOOKED_A_CALL)
+                for shard, last in last_ids.items()
+            ]
+        )
+        outcomes: list[LoggedDelivery] = []
+        for shard, answer in zip(list(last_ids), answers, strict=True):
+            entries = replies.stream_entries(answer)
+            outcomes += [_decode(shard, entry_id, flat) for entry_id, flat in entries]
+            if entries:
+                last_ids[shard] = entries[-1][0]
+        return sorted(outcomes, key=lambda outcome: outcome.at_ms)
+
     async def write(self, shard: ShardKeys, delivery: LoggedDelivery) -> None:
         """Write an outcome that no script has written, at the time of now."""
         fields = encode_delivery(delivery)
         await self._connection.call("XADD", shard.log, "*", *fields)
+
+    async def note_dropped(self, letter: DeadLetter) -> None:
+        """Write that an operator threw a whole dead letter away; nothing depends on it, so no failure is raised."""
+        attempts = len(letter.attempts)
+        dropped = LoggedDelivery(0, letter.entry.phone, letter.sink, letter.message_id, "dropped", attempts)
+        with contextlib.suppress(RfctlError):
+            await self.write(letter.shard, dropped)
 
     async def forget(self, phone: str) -> int:
         """Delete every entry of a phone. Returns how many there were."""

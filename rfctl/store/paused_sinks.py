@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from rfctl.errors import RfctlError
 from rfctl.store import replies
 from rfctl.store.keys import ShardKeys
 
@@ -19,6 +20,13 @@ class Pause(msgspec.Struct, frozen=True):
 
     why: str = ""
     at_ms: int = 0
+
+
+class SinkPausedError(RfctlError):
+    """The sink is paused, so nothing is read for it."""
+
+    def __init__(self, sink: str) -> None:
+        super().__init__(f"sink {sink} is paused", next=f"rfctl resume {sink}")
 
 
 class PausedSinks:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -104,9 +104,11 @@ class Store:
         """The output stream and its consumer groups."""
         return OutputStream(self._connection, self.shards)
 
-    def deliveries(self, sink: str, shard: ShardKeys | None = None) -> DeliveryQueue:
+    def deliveries(
+        self, sink: str, shard: ShardKeys | None = None, writes_log: Callable[[], bool] = lambda: True
+    ) -> DeliveryQueue:
         """Return the delivery queue of one sink on one shard, by default the first."""
-        return DeliveryQueue(self._connection, shard or self.shards[0], sink)
+        return DeliveryQueue(self._connection, shard or self.shards[0], sink, writes_log)
 
     @cached_property
     def paused_sinks(self) -> PausedSinks:

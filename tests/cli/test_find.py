@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from rfctl.batching import Batcher, BatchingRules, Policy, Rule, Timers
 from rfctl.model.message import Message, Unparsed
-from rfctl.store import LoggedDelivery, StreamEntry
+from rfctl.store import LastAttempt, StreamEntry
 from rfctl.store.connection import Connection
 from tests.cli.test_commands import PHONE
 from tests.cli.test_sink_commands import Operator, crm
@@ -56,7 +57,7 @@ async def timeline(operator: Operator, phone: str = PHONE) -> list[dict[str, Any
 async def test_nothing_is_known_of_a_stranger(rig: Rig, operator: Operator) -> None:
     await hand_over(rig, "hi", OTHER)
     assert (await operator.run("find", PHONE)).returncode == 3
-    assert (await operator.run("find", "#" + "0" * 32)).returncode == 2
+    assert (await operator.run("find", "#" + "0" * 32)).returncode == 3
 
 
 @pytest.mark.parametrize("rig", [0, 4], indirect=True)
@@ -68,9 +69,7 @@ async def test_each_message_says_where_it_is_and_what_happens_next(rig: Rig, ope
     entries = await read(rig, 4)
     shard = next(shard for shard in rig.shards if shard.number == entries[0].shard)
     queue = rig.store.deliveries("crm", shard)
-    await queue.acknowledge(entries[0].batch_key, entries[0].id)
-    logged = LoggedDelivery(0, PHONE, "crm", entries[0].id, "delivered", 2, 8)
-    await rig.store.delivery_log.write(shard, logged)
+    await queue.acknowledge(entries[0].batch_key, entries[0].id, LastAttempt(attempts=2, took_ms=8))
     await queue.schedule_retry(
         entries[1].batch_key, [entry.id for entry in entries[1:3]], wait_ms=600_000, error="answered 503"
     )
@@ -129,7 +128,6 @@ async def test_what_left_the_stream_is_still_told(rig: Rig, operator: Operator) 
     queue = rig.store.deliveries("crm", shard)
     await queue.dead_letter(dead, "answered 410")
     await queue.acknowledge(done.batch_key, done.id)
-    await rig.store.delivery_log.write(shard, LoggedDelivery(0, PHONE, "crm", done.id, "delivered"))
     in_stream = {event["text"]: event["outcomes"][0] for event in await timeline(operator)}
     assert {text: outcome["state"] for text, outcome in in_stream.items()} == {
         "dead": "dead",
@@ -147,6 +145,91 @@ async def test_what_left_the_stream_is_still_told(rig: Rig, operator: Operator) 
     again = {event["event"]: event["outcomes"][0] for event in await timeline(operator)}
     assert again["sent_again"]["state"] == "waiting"
     assert again["sent_again"]["next"] == "attempt 1 now"
+
+
+async def test_dead_letter_that_was_dropped_is_still_told(rig: Rig, operator: Operator) -> None:
+    await hand_over(rig, "dropped")
+    [entry] = await read(rig, 1)
+    shard = next(shard for shard in rig.shards if shard.number == entry.shard)
+    await rig.store.deliveries("crm", shard).dead_letter(entry, "answered 410", 30)
+    dropped = await operator.run("dead", "drop", "--all", "--yes")
+    assert dropped.returncode == 0, dropped.stderr
+    [event] = await timeline(operator)
+    assert [outcome["state"] for outcome in event["outcomes"]] == ["dropped"]
+    logged = [item async for item in rig.store.delivery_log.iterate(phone=PHONE)]
+    assert [(item.outcome, item.attempts) for item in logged] == [("dropped", 1), ("dead", 1)]
+
+
+async def test_drop_writes_no_log_where_it_is_off(rig: Rig, operator: Operator) -> None:
+    await hand_over(rig, "dropped")
+    [entry] = await read(rig, 1)
+    shard = next(shard for shard in rig.shards if shard.number == entry.shard)
+    await rig.store.deliveries("crm", shard, lambda: False).dead_letter(entry, "answered 410")
+    line = ("dead", "drop", "--all", "--yes")
+    assert (await operator.run(*line, RFCTL_DELIVERY_LOG__MAX_BYTES="0")).returncode == 0
+    assert await rig.store.delivery_log.count() == 0
+
+
+async def test_rule_that_threw_messages_away_is_named(rig: Rig, operator: Operator) -> None:
+    stop = Rule("stop", words=frozenset({"stop"}), action="discard_batch")
+    batcher = Batcher(rig.store, BatchingRules(Policy(Timers(600_000, 10, 3_600_000), (stop,))))
+    for text in ("never", "mind", "Stop!"):
+        await batcher.add([Message(phone=PHONE, text=text, id=text, channel="generic")])
+    rules = {"RFCTL_RULES__LATER__WORDS": "later", "RFCTL_RULES__LATER__ACTION": "send_alone"}
+    rules |= {"RFCTL_RULES__STOP__WORDS": "stop", "RFCTL_RULES__STOP__ACTION": "discard_batch"}
+    [event] = (await operator.data("find", PHONE, **rules))["timeline"]
+    assert (event["text"], event["discarded"], event["rule"]) == ("Stop!", 2, "stop")
+    shown = (await operator.run("find", PHONE, **rules)).stdout
+    assert "rule stop threw 2 messages before it away" in shown
+    unknown = (await operator.run("find", PHONE)).stdout
+    assert "a rule threw 2 messages before it away" in unknown
+
+
+async def test_find_has_all_that_inspect_has(rig: Rig, operator: Operator) -> None:
+    for text in ("waits", "dead", "unread"):
+        await hand_over(rig, text)
+    waits, dead = (await read(rig, 2))[:2]
+    shard = next(shard for shard in rig.shards if shard.number == dead.shard)
+    queue = rig.store.deliveries("crm", shard)
+    await queue.dead_letter(dead, "answered 410")
+    await queue.schedule_retry(waits.batch_key, [waits.id], wait_ms=600_000, error="answered 503")
+    await rig.add([Message(phone=PHONE, text="pending", id="p", channel="generic")])
+    answer, inspected = await operator.data("find", PHONE), await operator.data("inspect", PHONE)
+    passing = {"due_in_ms", "next_retry_in_ms"}
+    assert _without(passing, {name: answer[name] for name in inspected}) == _without(passing, inspected)
+    assert set(answer) - set(inspected) == {"timeline"}
+    assert (len(answer["deliveries"]), len(answer["dead"]), len(answer["messages"])) == (2, 1, 1)
+
+
+def _without(names: set[str], value: Any) -> Any:
+    """The same without what changes from one moment to the next."""
+    if isinstance(value, dict):
+        return {key: _without(names, item) for key, item in value.items() if key not in names}
+    return [_without(names, item) for item in value] if isinstance(value, list) else value
+
+
+async def test_find_takes_a_chat_and_a_batch_key(rig: Rig, operator: Operator) -> None:
+    for chat in ("", "group"):
+        await rig.add([Message(phone=PHONE, text=f"in {chat}", id=chat, channel="generic", chat=chat)])
+    await hand_over_other_chat(rig)
+    group = await operator.data("find", PHONE, "--chat", "group")
+    assert [event["text"] for event in group["timeline"]] == ["in group"]
+    assert (group["size"], group["deliveries"]) == (1, [])
+    [batch] = group["batches"]
+    by_key = await operator.data("find", batch["batch_key"])
+    assert by_key["phone"] == PHONE
+    assert [event["batch_key"] for event in by_key["timeline"]] == [batch["batch_key"]]
+    private = await operator.run("find", PHONE, "--chat", "")
+    assert ("in " in private.stdout, "in group" in private.stdout) == (True, False)
+    assert (await operator.run("find", PHONE, "--chat", "nowhere")).returncode == 3
+
+
+async def hand_over_other_chat(rig: Rig) -> None:
+    """Hand over something of another chat, which is no pending message."""
+    other = Message(phone=PHONE, text="gone", id="gone", channel="generic", chat="gone")
+    await rig.add([other])
+    [key] = await rig.store.batches.find_batches(PHONE, "gone")
+    assert await rig.store.batches.flush(key)
 
 
 async def test_search_that_ends_early_says_so(rig: Rig, operator: Operator, connection: Connection) -> None:

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Sequence
 
 from rfctl.model.delivery import Delivery
-from rfctl.store import DeliveryQueue, StreamEntry
+from rfctl.store import DeliveryQueue, LastAttempt, StreamEntry
+from rfctl.store.attempts import UNTIMED
 
 
 def entry(number: int, phone: str = "") -> StreamEntry:
@@ -93,7 +94,7 @@ class FakeQueue(DeliveryQueue):
     ) -> None:
         self.put_back += ids
 
-    async def acknowledge(self, batch_key: str, entry_id: str) -> str:
+    async def acknowledge(self, batch_key: str, entry_id: str, last: LastAttempt = UNTIMED) -> str:
         self.acknowledged.append(entry_id)
         return ""
 

@@ -8,11 +8,12 @@ from collections.abc import AsyncIterator
 import pytest
 
 from rfctl.model.message import Message
-from rfctl.observe import BatchHandedOver, Event, follow_on
+from rfctl.observe import BatchHandedOver, DeliveryEnded, Event, Outcomes, follow_on
 from rfctl.observe.events import PastEvents
 from rfctl.store import batch_key_of
 from rfctl.store.connection import Connection
 from tests.support.batching import Rig, make_rig
+from tests.support.waiting import until
 
 
 async def hand_over(rig: Rig, *texts: str, phone: str) -> None:
@@ -21,6 +22,8 @@ async def hand_over(rig: Rig, *texts: str, phone: str) -> None:
 
 
 def describe(event: Event) -> str:
+    if isinstance(event, DeliveryEnded):
+        return f"={event.phone} {event.outcome}"
     return f"<{event.text}" if isinstance(event, BatchHandedOver) else f">{event.message.text}"
 
 
@@ -55,28 +58,72 @@ async def test_since_leaves_out_what_was_before(connection: Connection) -> None:
 async def test_what_is_handed_over_while_we_subscribe_is_neither_missed_nor_repeated(
     connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    await check_subscription(connection, monkeypatch, asyncio.Event())
+
+
+async def test_what_is_handed_over_while_we_subscribe_again_is_not_missed(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subscribed_before = asyncio.Event()
+    subscribed_before.set()
+    await check_subscription(connection, monkeypatch, subscribed_before)
+
+
+async def check_subscription(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch, subscribed: asyncio.Event
+) -> None:
     rig = make_rig(connection, 4)
     await hand_over(rig, "past", phone="p")
     subscribe = rig.store.events
 
-    async def subscribe_late(subscribed: asyncio.Event | None = None) -> AsyncIterator[bytes]:
+    async def subscribe_late(listening: asyncio.Event | None = None) -> AsyncIterator[bytes]:
+        await asyncio.sleep(0.2)  # who does not wait for us reads the past meanwhile, and misses what follows
         await hand_over(rig, "before we listened", phone="q")
         inner = asyncio.Event()
         live = subscribe(inner)
         first = asyncio.ensure_future(anext(live))
         await inner.wait()
         await hand_over(rig, "while we read", phone="r")
-        assert subscribed is not None
-        subscribed.set()
+        assert listening is not None
+        listening.set()
         yield await first
         async for raw in live:
             yield raw
 
     monkeypatch.setattr(rig.store, "events", subscribe_late)
-    events = follow_on(rig.store, 0, asyncio.Event())
+    events = follow_on(rig.store, 0, subscribed, Outcomes.since(rig.store, 0))
     lines = [describe(await anext(events)) for _ in range(6)]
     await hand_over(rig, "live", phone="s")
     lines += [describe(await anext(events)) for _ in range(2)]
     await events.aclose()
     texts = ["past", "before we listened", "while we read", "live"]
     assert lines == [line for text in texts for line in (f">{text}", f"<{text}")]
+    assert subscribed.is_set()
+
+
+@pytest.mark.parametrize("shards", [0, 4])
+async def test_past_outcomes_come_between_the_hand_overs(connection: Connection, shards: int) -> None:
+    rig = make_rig(connection, shards)
+    for phone in ("p", "q"):
+        await hand_over(rig, phone, phone=phone)
+        await deliver(rig)
+        before = await rig.store.now_ms()
+        await until(lambda: _is_later(rig, before))  # noqa: B023 - awaited here
+    events = follow_on(rig.store, 0, asyncio.Event(), Outcomes.since(rig.store, 0))
+    lines = [describe(await anext(events)) for _ in range(6)]
+    await events.aclose()
+    assert lines == [">p", "<p", "=p delivered", ">q", "<q", "=q delivered"]
+
+
+async def deliver(rig: Rig) -> None:
+    """Let the sink bot take all that is there."""
+    for shard in rig.shards:
+        queue = rig.store.deliveries("bot", shard)
+        await queue.open()
+        assert await queue.lease("test", 60_000)
+        for entry in await queue.read_new(10, 1, "test") or []:
+            await queue.acknowledge(entry.batch_key, entry.id)
+
+
+async def _is_later(rig: Rig, than_ms: int) -> bool:
+    return await rig.store.now_ms() > than_ms

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 
 from rfctl.errors import CredentialsRefusedError, RfctlError
 from rfctl.model.message import Message
-from rfctl.observe import BatchHandedOver, Event, follow_through
+from rfctl.observe import DeliveryEnded, Event, MessageReceived, follow_through
 from rfctl.store import RedisAddress, Store, batch_key_of
 from rfctl.store.connection import Connection
 from tests.support.batching import Rig, make_rig
@@ -33,13 +33,27 @@ class Watcher:
 
     async def _follow(self) -> None:
         async for event in self._events:
-            is_out = isinstance(event, BatchHandedOver)
-            self.lines.append(f"<{event.text}" if is_out else f">{event.message.text}")  # type: ignore[union-attr]
+            self.lines.append(describe(event))
 
     async def stop(self) -> None:
         self.task.cancel()
         await asyncio.wait([self.task])
         await self._events.aclose()
+
+
+def describe(event: Event) -> str:
+    if isinstance(event, DeliveryEnded):
+        return f"={event.sink} {event.outcome}"
+    return f">{event.message.text}" if isinstance(event, MessageReceived) else f"<{event.text}"
+
+
+async def deliver(rig: Rig) -> None:
+    """Let the sink bot take the next message."""
+    queue = rig.store.deliveries("bot")
+    await queue.open()
+    assert await queue.lease("test", 60_000)
+    for entry in await queue.read_new(10, 1, "test") or []:
+        await queue.acknowledge(entry.batch_key, entry.id)
 
 
 async def hand_over(rig: Rig, text: str) -> None:
@@ -78,6 +92,39 @@ async def test_watcher_goes_on_after_a_restart_and_shows_what_it_could_not_hear(
             await watcher.stop()
     assert watcher.lines == [">before", "<before", ">meanwhile", "<meanwhile", ">after", "<after"]
     assert watcher.notes[0].startswith("away: ")
+
+
+async def test_outcomes_of_a_time_without_redis_are_shown_once_afterwards(own_server: ServerMaker) -> None:
+    server = own_server()
+    async with opened(server) as rig, opened(server) as other:
+        await hand_over(other, "earlier")
+        await deliver(other)
+        over_ms = await other.store.now_ms()
+        await until(lambda: _is_later(other, over_ms))
+        watcher = Watcher(rig.store)
+        try:
+            await watcher.subscribed.wait()
+            await hand_over(other, "before")
+            await deliver(other)
+            await until(lambda: "=bot delivered" in watcher.lines)
+            server.kill()
+            await until(lambda: len(watcher.notes) == 1)
+            await asyncio.to_thread(server.start)
+            await hand_over(other, "meanwhile")
+            await deliver(other)
+            await until(lambda: watcher.notes[-1] == "back")
+            await until(lambda: watcher.lines.count("=bot delivered") >= 2)
+            await hand_over(other, "after")
+            await deliver(other)
+            await until(lambda: watcher.lines.count("=bot delivered") >= 3)
+        finally:
+            await watcher.stop()
+    assert watcher.lines.count("=bot delivered") == 3, watcher.lines
+    assert [line for line in watcher.lines if "earlier" in line] == [], "it was over before"
+
+
+async def _is_later(rig: Rig, than_ms: int) -> bool:
+    return await rig.store.now_ms() > than_ms
 
 
 async def test_failure_that_does_not_pass_ends_it(own_server: ServerMaker) -> None:

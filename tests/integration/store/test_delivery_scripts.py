@@ -274,7 +274,7 @@ async def test_missing_message_is_not_counted_as_delivered(connection: Connectio
     [entry, other] = await read_one(connection, ("7", "a"), ("8", "b"))
     queue = deliveries(connection)
     await connection.call("XDEL", SHARD.out, entry.id)
-    await queue.acknowledge_missing("7", entry.id)
+    await queue.acknowledge_missing("7", entry)
     await queue.acknowledge("8", other.id)
     totals = await connection.call("HGETALL", SHARD.totals)
     counts = dict(zip(totals[::2], totals[1::2], strict=True))

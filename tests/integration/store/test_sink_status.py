@@ -250,7 +250,7 @@ async def test_missing_message_is_counted_apart(
     await leave(timed, shards[-1], "a")
     deliveries, [entry] = await read(timed, shards[-1])
     await timed.call("XDEL", shards[-1].out, entry.id)
-    await deliveries.acknowledge_missing("a", entry.id)
+    await deliveries.acknowledge_missing("a", entry)
     await clock.advance(1234)
     seen = await look(timed, shards)
     assert (seen.delivered, seen.missing, seen.missing_ago_ms) == (0, 1, 1234)

@@ -12,10 +12,11 @@ from rich.console import Console
 from rfctl.cli.event_line import _COLOURS, choose_colour, draw_event
 from rfctl.cli.fitting import cut
 from rfctl.cli.signs import STYLES
-from rfctl.cli.tail import _build_filter, render_line
+from rfctl.cli.tail import _build_filter, as_json, render_line
 from rfctl.errors import UsageError
 from rfctl.model.stored import decode_item
-from rfctl.observe import BatchHandedOver, MessageReceived
+from rfctl.observe import BatchHandedOver, DeliveryEnded, MessageReceived
+from rfctl.store import DeliveryOutcome
 
 TEXTS = {
     "russian": "Привет, запишите меня на завтра в десять утра, пожалуйста, и жену тоже",
@@ -36,10 +37,21 @@ def handed_over(text: str, phone: str = "79001234567") -> BatchHandedOver:
     return BatchHandedOver("1758000000000-0", phone, "quiet", 2, 5000, 0, text)
 
 
+def ended(
+    outcome: DeliveryOutcome = "delivered",
+    *,
+    attempts: int = 1,
+    took_ms: int | None = 8,
+    phone: str = "79001234567",
+    sink: str = "bot",
+) -> DeliveryEnded:
+    return DeliveryEnded("1758000000000-0", phone, sink, outcome, attempts, took_ms, 1_758_000_000_008)
+
+
 @pytest.mark.parametrize("width", [80, 140])
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
 def test_event_is_one_line_that_fits(text: str, width: int) -> None:
-    for event in (received(text), handed_over(text)):
+    for event in (received(text), handed_over(text), ended(phone=text), ended(sink=text)):
         line = draw_event(event)
         cut(line, width)
         assert cell_len(line.plain) <= width
@@ -78,6 +90,37 @@ def test_grep_takes_text_or_phone_whatever_the_case() -> None:
     assert is_wanted(handed_over("x", "79001"))
     assert not is_wanted(handed_over("x", "89001"))
     assert not _build_filter("8", "x")(handed_over("x", "7"))
+
+
+def test_outcome_says_to_whom_how_fast_and_at_which_attempt() -> None:
+    assert " ==> 79001234567  bot delivered in 8 ms  1758000000000-0" in render_line(ended())
+    assert "bot delivered in 1.2 s, attempt 3  " in render_line(ended(attempts=3, took_ms=1200))
+    assert "bot dead, attempt 8  " in render_line(ended("dead", attempts=8, took_ms=None))
+    assert "bot missing  " in render_line(ended("missing", attempts=0, took_ms=None))
+
+
+def test_only_a_bad_outcome_has_the_colour_of_a_failure() -> None:
+    outcomes: tuple[DeliveryOutcome, ...] = ("delivered", "dead", "missing", "dropped")
+    styles = {outcome: [str(span.style) for span in draw_event(ended(outcome)).spans] for outcome in outcomes}
+    assert [outcome for outcome, used in styles.items() if STYLES["fail"] in used] == ["dead", "missing"]
+
+
+def test_outcome_as_json() -> None:
+    assert as_json(ended(attempts=2)) == {
+        "event": "delivery", "time": "2025-09-16T05:20:00.008Z", "phone": "79001234567", "id": "1758000000000-0",
+        "sink": "bot", "outcome": "delivered", "attempts": 2, "took_ms": 8,
+    }  # fmt: skip
+
+
+def test_outcomes_of_a_message_that_grep_shows_are_shown_too() -> None:
+    is_wanted = _build_filter(None, "refund")
+    assert not is_wanted(ended())
+    assert not is_wanted(handed_over("hello"))
+    assert not is_wanted(ended())
+    assert is_wanted(handed_over("a refund, please"))
+    assert is_wanted(ended())
+    assert is_wanted(ended(sink="refunds")), "a sink is found by its name"
+    assert not _build_filter("8", "refund")(ended(sink="refunds"))
 
 
 def test_grep_that_re2_does_not_take_is_a_wrong_command_line() -> None:

@@ -14,6 +14,8 @@ from rfctl.delivery.forwarder import Forwarder
 from rfctl.errors import RedisUnreachableError, ReplyError
 from rfctl.model.delivery import Delivery
 from rfctl.sinks.contract import DeliveryError
+from rfctl.store import LastAttempt
+from rfctl.store.attempts import UNTIMED
 from tests.support.delivery_in_memory import FakeQueue, TakingSink, entry
 from tests.support.waiting import until
 
@@ -96,11 +98,11 @@ class CrashingQueue(FakeQueue):
 
     refuses = 0
 
-    async def acknowledge(self, batch_key: str, entry_id: str) -> str:
+    async def acknowledge(self, batch_key: str, entry_id: str, last: LastAttempt = UNTIMED) -> str:
         if entry_id == "1-0" and "crash" not in self.acknowledged:
             self.acknowledged.append("crash")
             raise ZeroDivisionError("a bug")
-        return await super().acknowledge(batch_key, entry_id)
+        return await super().acknowledge(batch_key, entry_id, last)
 
     async def schedule_retry(self, batch_key: str, ids: Sequence[str], **how: Any) -> None:
         if self.refuses:

@@ -7,7 +7,8 @@ import pytest
 from rfctl.delivery import RetryPolicy
 from rfctl.delivery.forwarder import Forwarder
 from rfctl.errors import RedisUnreachableError
-from rfctl.store import StreamEntry
+from rfctl.store import LastAttempt, StreamEntry
+from rfctl.store.attempts import UNTIMED
 from tests.support.delivery_in_memory import FakeQueue, TakingSink, entry
 from tests.support.waiting import until
 
@@ -57,8 +58,8 @@ class PagedQueue(FakeQueue):
     async def fetch_within(self, room_bytes: int, entry_id: str, batch_key: str = "") -> StreamEntry | None:
         return self.entries[entry_id]
 
-    async def acknowledge(self, batch_key: str, entry_id: str) -> str:
-        await super().acknowledge(batch_key, entry_id)
+    async def acknowledge(self, batch_key: str, entry_id: str, last: LastAttempt = UNTIMED) -> str:
+        await super().acknowledge(batch_key, entry_id, last)
         line = self.waiting.get(batch_key, [])
         line[:] = [waiting for waiting in line if waiting != entry_id]
         return next(iter(line), "")
