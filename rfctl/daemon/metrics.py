@@ -81,6 +81,7 @@ class MetricsPage:
             messages=components.messages.sum_up(),
             redis_errors=readiness.redis_errors,
             turns=components.scheduler.counts,
+            measures=components.store.batches.measures,
         )
 
     async def close(self) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from rfctl.batching import TurnCounts
+from rfctl.store import BatchMeasures
 
 Outcomes = Mapping[tuple[str, str], int]
 """Counts by two words."""
@@ -30,3 +31,4 @@ class DaemonFacts:
     messages: Outcomes = field(default_factory=dict)
     redis_errors: Outcomes = field(default_factory=dict)
     turns: TurnCounts = field(default_factory=TurnCounts)
+    measures: BatchMeasures = field(default_factory=BatchMeasures)

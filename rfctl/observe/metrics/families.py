@@ -56,6 +56,10 @@ _OF_A_DAEMON = (
     ("rfctl_daemon_clamped_batches_total", "counter", "Due times that were too far away, and were pulled in."),
     ("rfctl_daemon_set_aside_batches_total", "counter", "Attempts to hand a batch over that set it aside."),
     ("rfctl_daemon_handover_call_seconds", "histogram", "Time that each call of the scheduler to Redis took."),
+    ("rfctl_daemon_batch_messages", "histogram", "Messages in each batch that it handed over, also at once."),
+    ("rfctl_daemon_batch_wait_seconds", "histogram", "Time that the first message of each of these batches had waited."),
+    ("rfctl_daemon_batch_lateness_seconds", "histogram", "Time from when each of them was due until it was handed over."),
+    ("rfctl_daemon_message_gap_seconds", "histogram", "Time between each message of a batch and the one before it."),
     ("rfctl_daemon_redis_errors_total", "counter", "Failures of Redis, by who asked it.", "component", "reason"),
     ("rfctl_daemon_lost_log_lines_total", "counter", "Lines of the log that nobody took."),
 )  # fmt: skip

@@ -47,6 +47,10 @@ def read_daemon(facts: DaemonFacts, *, is_redis_up: bool) -> Iterator[Sample]:
     yield Sample("rfctl_daemon_clamped_batches_total", turns.clamped)
     yield Sample("rfctl_daemon_set_aside_batches_total", turns.set_aside)
     yield Sample("rfctl_daemon_handover_call_seconds", turns.call_seconds)
+    yield Sample("rfctl_daemon_batch_messages", facts.measures.sizes)
+    yield Sample("rfctl_daemon_batch_wait_seconds", facts.measures.waits)
+    yield Sample("rfctl_daemon_batch_lateness_seconds", facts.measures.lateness)
+    yield Sample("rfctl_daemon_message_gap_seconds", facts.measures.gaps)
     for labels, count in sorted(facts.redis_errors.items()):
         yield Sample("rfctl_daemon_redis_errors_total", count, labels)
     yield Sample("rfctl_daemon_lost_log_lines_total", facts.lost_log_lines)

@@ -15,6 +15,7 @@ from rfctl.daemon.readiness import Readiness
 from rfctl.daemon.systemd import Notifier
 from rfctl.errors import RedisUnreachableError
 from rfctl.ingest.tally import MessageTally, Tally
+from rfctl.store import BatchMeasures
 from tests.support.waiting import until
 
 
@@ -27,6 +28,8 @@ class FakeComponents:
         self.gate.set()
         self.usable.set()
         self.preflight = self.scheduler = self.settings = self.daemon = self.receiver = self.rejections = self
+        self.store = self.batches = self
+        self.measures = BatchMeasures()
         self.role, self.counts, self.messages, self.tally = "all", TurnCounts(), MessageTally(), Tally()
         self.sources: dict[str, Any] = {}
 

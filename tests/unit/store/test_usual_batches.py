@@ -18,7 +18,7 @@ from rfctl.store.connection import Connection
 from rfctl.store.scripts import Script, ScriptLibrary
 from tests.support.clock import FakeredisClock
 
-USUAL = "local batch = order == 'arrival' and read_usual(items)\n"
+USUAL = "local batch = order == 'arrival' and read_usual(items, gap_count)\n"
 TEXTS = [
     "запишите",
     "",
@@ -111,6 +111,16 @@ def usual(text: str, number: int, at: int) -> tuple[Message, tuple[int, int]]:
     st.sampled_from(["79001234567", "a b"]),
     st.sampled_from(["arrival", "sent"]),
 )
+async def measure(order: Any, batch_key: str, items: list[bytes], *, is_one_way: bool) -> list[list[int]]:
+    """How many batches of each size were handed over, and how many gaps of each length."""
+    connection, batches = store_of(order, is_one_way=is_one_way)
+    await connection.call("RPUSH", f"rapid-fire:{batch_key}", *items)
+    await connection.call("ZADD", "rfctl:due", 1, batch_key)
+    await batches.hand_over(longest_ms=1000)
+    await connection.close()
+    return [batches.measures.sizes.counts, batches.measures.gaps.counts]
+
+
 async def test_batch_comes_out_the_same_by_both_ways(messages: list[Any], phone: str, order: str) -> None:
     batch_key = batch_key_of(phone)
     items = [each if isinstance(each, bytes) else item_of(each[0], batch_key, *each[1]) for each in messages]
@@ -122,3 +132,7 @@ async def test_batch_comes_out_the_same_by_both_ways(messages: list[Any], phone:
                 fields.pop(name, None)
     assert either == other
     assert either["total messages_out"] == b"%d" % len(items)
+    measured = [await measure(order, batch_key, items, is_one_way=way) for way in (False, True)]
+    assert measured[0] == measured[1]
+    ours = sum(not isinstance(each, bytes) for each in messages)
+    assert [sum(counts) for counts in measured[0]] == [1, max(0, ours - 1)]
