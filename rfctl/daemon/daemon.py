@@ -112,7 +112,7 @@ class Daemon:
             self._exit_stack.callback(self._embedded.stop)
             address = await start_server(self._embedded, self._configuration, self._stopping)
             url, self._redis_url = address.url, address.tcp_url
-        self._store = open_store(self._configuration, url)
+        self._store = open_store(self._configuration, url, on_failure=self._readiness.count_failure)
         self._exit_stack.push_async_callback(self._store.close)
 
     async def _build(self, listening: socket.socket | None) -> None:

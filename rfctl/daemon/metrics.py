@@ -82,6 +82,9 @@ class MetricsPage:
             redis_errors=readiness.redis_errors,
             turns=components.scheduler.counts,
             measures=components.store.batches.measures,
+            attempts={name: counts.seconds for name, counts in components.supervisor.attempts.items()},
+            body_bytes=receiver.budget.used_bytes,
+            sink_bytes=components.supervisor.measure_bytes(),
         )
 
     async def close(self) -> None:

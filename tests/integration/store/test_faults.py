@@ -218,7 +218,9 @@ async def test_batch_that_is_set_aside_is_not_measured(timed: Connection, clock:
 
 
 @pytest.mark.usefixtures("odd_item")
-async def test_odd_batch_is_set_aside_and_the_others_leave(timed: Connection, clock: VirtualClock) -> None:
+async def test_odd_batch_is_set_aside_and_the_others_leave(
+    timed: Connection, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rig = make_rig(timed, max_size=2)
     await rig.add([message("1", 13), message("2", 1), message("3", 2)])
     await clock.advance(5000)
