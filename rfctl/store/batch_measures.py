@@ -13,7 +13,6 @@ _GAPS_MS = (
     100, 250, 500, 1000, 1500, 2000, 3000, 4000, 5000, 6000, 8000, 10_000, 15_000, 20_000, 30_000, 60_000,
 )  # fmt: skip
 """Fine where batching.quiet_ms usually is: whoever sets it asks which pauses are inside a thought."""
-_OF_A_BATCH = 3
 
 
 class BatchMeasures:
@@ -31,9 +30,16 @@ class BatchMeasures:
         self.lateness = Histogram(_LATE_MS, per_unit=1000)
         self.gaps = Histogram(_GAPS_MS, per_unit=1000)
 
-    def add(self, batches: Sequence[int], gaps_ms: Sequence[int]) -> None:
-        """Count the batches of a call, by the two lists of list_measures (lua/shared/batch.lua): three numbers a batch."""
-        self.sizes.add_all(batches[::_OF_A_BATCH])
-        self.waits.add_all(batches[1::_OF_A_BATCH])
-        self.lateness.add_all(batches[2::_OF_A_BATCH])
-        self.gaps.add_all(gaps_ms)
+    def add(self, measures: Sequence[int]) -> None:
+        """Count the batches of a call, by the list of list_measures (lua/shared/batch.lua), all ms.
+
+        A batch has its gaps, how late it is, and -1 minus how long its first message had waited.
+        """
+        start = 0
+        for place, number in enumerate(measures):
+            if number < 0:
+                self.sizes.add(place - start)
+                self.gaps.add_all(measures[start : place - 1])
+                self.lateness.add(measures[place - 1])
+                self.waits.add(-1 - number)
+                start = place + 1

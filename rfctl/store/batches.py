@@ -104,8 +104,7 @@ class Batches:
     def _read_added(self, additions: Sequence[Addition], reply: object) -> list[Added]:
         numbers = replies.array(reply)
         if len(numbers) > ANSWERS_A_MESSAGE * len(additions):  # batches have left at once
-            gaps_ms, batches = numbers.pop(), numbers.pop()
-            self.measures.add(replies.integers(batches), replies.integers(gaps_ms))
+            self.measures.add(replies.integers(numbers.pop()))
         return read_added(additions, numbers)
 
     @property
@@ -138,9 +137,9 @@ class Batches:
     ) -> HandedOver:
         args = [*self._args(shard), limit, longest_ms, drain_reason or "", end]
         reply = replies.array(await self._connection.run("hand_over", shard, shard.of_batches, args))
-        *numbers, phone, measures, gaps_ms = reply
+        *numbers, phone, measures = reply
         batches, messages, next_due, now, clamped, more, aside, overdue, late = replies.integers(numbers)
-        self.measures.add(replies.integers(measures), replies.integers(gaps_ms))
+        self.measures.add(replies.integers(measures))
         due = None if next_due < 0 else next_due
         latest = (replies.text(phone), late)
         return HandedOver(batches, messages, due, now, clamped, bool(more), overdue, latest, aside)

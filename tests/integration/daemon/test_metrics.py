@@ -41,7 +41,7 @@ async def scrape(http: httpx.AsyncClient, **headers: str) -> dict[str, Metric]:
 
 def value_of(families: dict[str, Metric], name: str, **labels: str) -> float | None:
     """Return the value of one sample; None if it is not there."""
-    samples = families[name.removesuffix("_total")].samples if name.removesuffix("_total") in families else []
+    samples = [sample for family in families.values() for sample in family.samples]
     matches = [sample.value for sample in samples if sample.name == name and sample.labels == labels]
     assert len(matches) <= 1
     return matches[0] if matches else None

@@ -14,7 +14,7 @@ local ORDER, OVERDUE_MS, SEPARATOR = string.match(ARGV[4], '^(%l+) (%d+) (.*)$')
 OVERDUE_MS = OVERDUE_MS + 0
 local ASIDE_MS, HIDDEN = 30000, 38  -- & begins a batch key that has more than the phone in it
 local counts, bytes, leaving = {}, 0, nil
-local measures, gaps, gap_count = {}, {}, 0
+local measures, measured = {}, 0
 
 -- Watchers are served where they may be: their rights decide nothing about messages.
 local followers = redis.pcall('PUBSUB', 'NUMSUB', EVENTS)
@@ -48,7 +48,7 @@ local function define_leaving()
     must(redis.pcall('DEL', BATCH))
     must(redis.pcall('ZREM', DUE, ''))
   end
-  local merge = define_merging(ORDER, SEPARATOR, gaps)
+  local merge = define_merging(ORDER, SEPARATOR, measures)
 
   -- What only helps to find a batch goes with it.
   local function forget_traces(batch_key, phone)
@@ -101,7 +101,7 @@ local function define_leaving()
   leaving.hand_over = function(batch_key, reason, due, discarded)
     local items = items_of(batch_key)
     if not items then return nil, 0 end
-    local batch, length = merge(batch_key, items, gap_count)
+    local batch, length = merge(batch_key, items, measured)
     local late, owner, id = math.max(0, NOW - due), batch.owner, ''
     bytes = bytes + length
     if batch.text then
@@ -124,9 +124,9 @@ local function define_leaving()
     count('reason:' .. reason, 1)
     if batch.number < #items then count('repeats_dropped', #items - batch.number) end
     if late > OVERDUE_MS then count('stale', 1) end
-    local place = #measures
-    measures[place + 1], measures[place + 2], measures[place + 3] = #items, NOW - batch.first_at, late
-    gap_count = batch.gap_count
+    measured = measured + #items + 1
+    measures[measured - 1] = late  -- in their order: else Lua builds the list anew each time
+    measures[measured] = batch.first_at - NOW - 1
     if FOLLOWED then publish(function()
       return '{"event":"out","id":"' .. id .. '","phone":' .. cjson.encode(batch.phone) ..
         ',"reason":"' .. reason .. '","count":' .. batch.number .. ',"waited_ms":' .. whole(NOW - batch.first_at) ..
@@ -163,9 +163,9 @@ local function clear(...) return open_leaving().clear(...) end
 -- How many bytes of messages were read to be handed over.
 local function bytes_read() return bytes end
 
--- What has left in this call. Two lists: three numbers a batch (how many messages, how long the first of them had waited
--- and how late they are, ms), and how many ms were between a message and the one before it in its batch.
+-- What has left in this call, ms: of each batch the gap before each message but the first, how late it is, and how long
+-- the first had waited. That is -1 - the time: it is below 0, and ends the batch.
 local function list_measures()
-  for i = gap_count + 1, #gaps do gaps[i] = nil end  -- those of a batch that was read, and has not left
-  return measures, gaps
+  for i = measured + 1, #measures do measures[i] = nil end  -- of a batch that has not left
+  return measures
 end

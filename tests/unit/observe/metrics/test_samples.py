@@ -228,7 +228,7 @@ def test_histogram_has_all_that_a_quantile_needs() -> None:
 
 def test_what_is_measured_of_batches_is_in_seconds() -> None:
     measures = BatchMeasures()
-    measures.add([3, 6200, 4, 1, 5000, 0], [700, 500])
+    measures.add([700, 500, 4, -6201, 0, -5001])
     page = render(read_daemon(replace(FACTS, measures=measures), is_redis_up=False), "")[0].decode()
     lines = page.splitlines()
     for line in (
