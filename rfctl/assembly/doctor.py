@@ -9,11 +9,11 @@ from urllib.parse import urlsplit
 
 from rfctl import __version__
 from rfctl.assembly.check import find_problems
+from rfctl.assembly.packaged import read_packaged
 from rfctl.assembly.receivers import list_receiver_addresses
 from rfctl.assembly.rights import build_store_rights
 from rfctl.assembly.sinks import list_configured_sinks
 from rfctl.assembly.store import build_keyspace, open_store
-from rfctl.assembly.unit import read_unit
 from rfctl.config.fingerprint import compute_fingerprint
 from rfctl.config.loader import Configuration
 from rfctl.config.notices import find_ignored_url, list_open_files
@@ -106,7 +106,7 @@ class Doctor:
 
     def _read_files(self) -> HostFacts:
         machine = self.machine
-        unit, lacks = machine.compare_unit(read_unit())
+        unit, lacks = machine.compare_unit(read_packaged("rfctl.service"))
         is_local = is_redis_local(self.configuration)
         return HostFacts(
             open_files=tuple(map(str, list_open_files(self.configuration))),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from rfctl.config.loader import Configuration
 from rfctl.config.settings import EMBEDDED, Settings
+from rfctl.errors import RfctlError
 from rfctl.store import BatchOptions, Keyspace, Store
 from rfctl.store.embedded import find_embedded
 
@@ -27,8 +29,14 @@ def find_embedded_folder(configuration: Configuration) -> Path:
     return Path(chosen) if chosen else configuration.environment.state_dir
 
 
-def open_store(configuration: Configuration, url: str | None = None, *, max_connections: int = 8) -> Store:
-    """Return the store of these settings; `url` replaces their own.
+def open_store(
+    configuration: Configuration,
+    url: str | None = None,
+    *,
+    max_connections: int = 8,
+    on_failure: Callable[[RfctlError], None] = lambda _: None,
+) -> Store:
+    """Return the store of these settings; `url` replaces their own. `on_failure` hears of each call that fails.
 
     Without a `url` an embedded server must already run. Raises EmbeddedServerError when it does not.
     """
@@ -37,5 +45,6 @@ def open_store(configuration: Configuration, url: str | None = None, *, max_conn
         url = find_embedded(find_embedded_folder(configuration)).url
     address = configuration.address(url)
     return Store.open(
-        address, build_keyspace(settings), build_batch_options(settings), max_connections=max_connections
-    )
+        address, build_keyspace(settings), build_batch_options(settings), max_connections=max_connections,
+        on_failure=on_failure,
+    )  # fmt: skip

@@ -148,8 +148,8 @@ async def _cancel(tasks: Collection[asyncio.Task[HandedOver]]) -> None:
 
 def _log_turn(handed_over: HandedOver) -> None:
     if handed_over.overdue:  # a line a call: behind a backlog, a line a batch would cost more than the batch
-        phone, late_ms = max(handed_over.overdue, key=lambda batch: batch[1])
-        _log.warning("batch_overdue", phone=phone, late_ms=late_ms, batches=len(handed_over.overdue))
+        phone, late_ms = handed_over.latest
+        _log.warning("batch_overdue", phone=phone, late_ms=late_ms, batches=handed_over.overdue)
     if handed_over.clamped:
         _log.warning("due_times_clamped", batches=handed_over.clamped, why="the clock of Redis jumped back")
     if handed_over.set_aside:

@@ -22,7 +22,7 @@ class TurnCounts:
         """Count what one call has handed over; it took so many seconds."""
         self.batches += answer.batches
         self.messages += answer.messages
-        self.overdue += len(answer.overdue)
+        self.overdue += answer.overdue
         self.clamped += answer.clamped
         self.set_aside += answer.set_aside
         self.call_seconds.add(seconds)

@@ -20,9 +20,25 @@ def export() -> None:
 @app.command("unit")
 def unit() -> None:
     """Print the systemd unit: rfctl export unit > /etc/systemd/system/rfctl.service."""
-    from rfctl.assembly.unit import read_unit
+    from rfctl.assembly.packaged import read_packaged
 
-    typer.echo(read_unit(), nl=False)
+    typer.echo(read_packaged("rfctl.service"), nl=False)
+
+
+@app.command("alerts")
+def alerts() -> None:
+    """Print the alerts for Prometheus: rfctl export alerts > /etc/prometheus/rfctl.yml."""
+    from rfctl.assembly.packaged import read_packaged
+
+    typer.echo(read_packaged("alerts.yml"), nl=False)
+
+
+@app.command("dashboard")
+def dashboard() -> None:
+    """Print the dashboard for Grafana, which imports it: rfctl export dashboard > rfctl.json."""
+    from rfctl.assembly.packaged import read_packaged
+
+    typer.echo(read_packaged("grafana.json"), nl=False)
 
 
 @app.command("acl")

@@ -41,6 +41,7 @@ SETTING_NAMES = (
     "daemon.role",
     "daemon.max_sleep_ms",
     "daemon.stats_log_s",
+    "daemon.monitor",
     "daemon.drain",
     "log.level",
     "log.format",

@@ -156,11 +156,25 @@ class DaemonSettings(Section):
     stats_log_s: int = Field(
         30, ge=0, le=86_400, description="How often the daemon logs its totals, s. 0: never."
     )
+    monitor: str = Field(
+        "",
+        description="Address and port where the daemon answers GET /healthz, /readyz and /metrics, and nothing else, such as "
+        "127.0.0.1:9464. It is for any role: a processor or forwarder listens nowhere else. Empty: nowhere.",
+        examples=["127.0.0.1:9464"],
+    )
     drain: Literal["all", "due"] = Field(
         "all",
         description="Batches that the last processor hands over when it stops. all: every pending one. due: only those that "
         "are due; the others wait for the next start.",
     )
+
+    @field_validator("monitor")
+    @classmethod
+    def _monitor_has_a_port(cls, value: str) -> str:
+        match = re.fullmatch(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})", value)
+        if value and (match is None or int(match[1]) > 65_535):
+            raise ValueError("write an address and a port: 127.0.0.1:9464, or [::1]:9464")
+        return value
 
 
 class LogSettings(Section):

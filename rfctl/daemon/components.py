@@ -116,8 +116,8 @@ class Components:
             raise RedisUnreachableError("Redis has not answered yet")
         try:
             results = await self.batcher.add(messages)
-        except RfctlError as problem:
-            self._readiness.record_failed_intake(problem)
+        except RfctlError:
+            self._readiness.record_failed_intake()
             raise
         self.messages.count(messages, results)
         return results

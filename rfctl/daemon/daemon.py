@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -17,7 +16,6 @@ from typing import Any
 import structlog
 
 from rfctl import __version__
-from rfctl.assembly.sources import check_exposure
 from rfctl.assembly.store import open_store
 from rfctl.config.loader import Configuration
 from rfctl.config.settings import EMBEDDED, Settings
@@ -29,9 +27,9 @@ from rfctl.daemon.heartbeat import Heartbeat, build_record
 from rfctl.daemon.host_file import HostFile
 from rfctl.daemon.http_bounds import Limits
 from rfctl.daemon.http_server import HttpServer
-from rfctl.daemon.listener import bind_socket, remove_file
 from rfctl.daemon.metrics import MetricsPage
 from rfctl.daemon.readiness import Readiness
+from rfctl.daemon.sockets import Sockets
 from rfctl.daemon.stats_log import log_stats
 from rfctl.daemon.systemd import Notifier
 from rfctl.daemon.watch import Watch
@@ -70,6 +68,7 @@ class Daemon:
         self._exit_stack = contextlib.AsyncExitStack()
         self._embedded: EmbeddedServer | None = None
         self._http_server: HttpServer | None = None
+        self._monitor: HttpServer | None = None
         self._heartbeat: Heartbeat | None = None
         self._reloading = asyncio.Lock()
         self._stopping = asyncio.Event()
@@ -80,30 +79,26 @@ class Daemon:
 
     @property
     def url(self) -> str:
-        """The URL of the listener, or "" without one."""
+        """The URL of the webhook's listener, or "" without one."""
         return self._http_server.url if self._http_server else ""
+
+    @property
+    def monitor_url(self) -> str:
+        """The URL of the listener for whoever watches the daemon, or "" without one."""
+        return self._monitor.url if self._monitor else ""
 
     async def start(self) -> None:
         """Build and start every component. Raises RfctlError; then nothing runs."""
         for notice in self._configuration.notices:
             _log.warning("settings_noticed", text=notice)
-        listening = self._bind_socket()
+        sockets = Sockets.bind(self._settings)
         try:
             await self._open_store()
-            await self._build(listening)
+            await self._build(sockets)
         except BaseException:
-            if listening is not None:
-                remove_file(listening)
-                listening.close()
+            sockets.close()
             await self._close()
             raise
-
-    def _bind_socket(self) -> socket.socket | None:
-        if self._settings.daemon.role not in ("all", "webhook"):
-            return None
-        check_exposure(self._settings)
-        http = self._settings.http
-        return bind_socket(http.host, http.port, mode=int(http.socket_mode, 8))
 
     async def _open_store(self) -> None:
         url = None
@@ -112,10 +107,10 @@ class Daemon:
             self._exit_stack.callback(self._embedded.stop)
             address = await start_server(self._embedded, self._configuration, self._stopping)
             url, self._redis_url = address.url, address.tcp_url
-        self._store = open_store(self._configuration, url)
+        self._store = open_store(self._configuration, url, on_failure=self._readiness.count_failure)
         self._exit_stack.push_async_callback(self._store.close)
 
-    async def _build(self, listening: socket.socket | None) -> None:
+    async def _build(self, sockets: Sockets) -> None:
         self._components = Components(
             self._settings,
             self._store,
@@ -132,25 +127,29 @@ class Daemon:
         except (RedisUnreachableError, RedisCannotNowError) as problem:
             self._start_task(preflight.check_until_passed(self._stopping, problem))
         await self._components.start_sinks()
-        if listening is not None:
-            self._components.log_notices()
-            await self._listen(listening)
+        await self._listen(sockets)
         self._start_loops()
-        role = self._settings.daemon.role
         _log.info(
-            "daemon_started", listener=self.url or None, role=role, pid=os.getpid(), version=__version__
-        )
+            "daemon_started", listener=self.url or None, monitor=self.monitor_url or None,
+            role=self._settings.daemon.role, pid=os.getpid(), version=__version__,
+        )  # fmt: skip
 
-    async def _listen(self, listening: socket.socket) -> None:
+    async def _listen(self, sockets: Sockets) -> None:
         http, receiver = self._settings.http, self._components.receiver
         metrics = MetricsPage(self._components, self._readiness)
         self._exit_stack.push_async_callback(metrics.close)
         webhook = Webhook(receiver, self._store, self._check_readiness, metrics.render)
         limits = Limits(http.header_timeout_ms / 1000, http.body_timeout_ms / 1000, http.max_header_bytes)
-        app, on_reject = webhook.create_app(), receiver.rejections.record
-        self._http_server = HttpServer(app, listening, limits, on_reject, receiver)
-        self._exit_stack.callback(listening.close)  # also where the drain has no time to stop the server
-        await self._http_server.start()
+        on_reject = receiver.rejections.record
+        for listening in sockets.list_bound():  # also where the drain has no time to stop the servers
+            self._exit_stack.callback(listening.close)
+        if sockets.monitor is not None:
+            self._monitor = HttpServer(webhook.create_monitor_app(), sockets.monitor, limits, on_reject)
+            await self._monitor.start()
+        if sockets.webhook is not None:
+            self._components.log_notices()
+            self._http_server = HttpServer(webhook.create_app(), sockets.webhook, limits, on_reject, receiver)
+            await self._http_server.start()
 
     def _start_loops(self) -> None:
         runtime_dir = self._configuration.environment.runtime_dir
@@ -272,13 +271,16 @@ class Daemon:
             raise self._failure
 
     async def _drain(self) -> None:
-        if self._http_server is not None:
-            commit = self._components.receiver.group_commit
-            ends = [self._http_server.stop(), commit.wait_until_idle()]  # also of clients that have left
-            answering = [asyncio.ensure_future(end) for end in ends]
-            await asyncio.wait(answering, timeout=_CONFIRM_S)
-            await commit.close()
-            await asyncio.gather(*answering)
+        commit = self._components.receiver.group_commit
+        servers = [server for server in (self._http_server, self._monitor) if server is not None]
+        ends = [
+            *(server.stop() for server in servers),
+            commit.wait_until_idle(),
+        ]  # also of clients that have left
+        answering = [asyncio.ensure_future(end) for end in ends]
+        await asyncio.wait(answering, timeout=_CONFIRM_S)
+        await commit.close()
+        await asyncio.gather(*answering)
         self._components.scheduler.wake()
         await asyncio.wait([*self._tasks, asyncio.ensure_future(self._components.supervisor.stop())])
         failed = [task for task in self._tasks if not task.cancelled() and task.exception() is not None]

@@ -81,6 +81,10 @@ class MetricsPage:
             messages=components.messages.sum_up(),
             redis_errors=readiness.redis_errors,
             turns=components.scheduler.counts,
+            measures=components.store.batches.measures,
+            attempts={name: counts.seconds for name, counts in components.supervisor.attempts.items()},
+            body_bytes=receiver.budget.used_bytes,
+            sink_bytes=components.supervisor.measure_bytes(),
         )
 
     async def close(self) -> None:

@@ -108,8 +108,8 @@ class Readiness:
         self._round_problem: errors.RfctlError | None = None
         self._findings: Sequence[Finding] = ()
         self._roles: Sequence[Finding] = ()
-        self.redis_errors: Counter[tuple[str, str]] = Counter()
-        """How often Redis has failed, by who asked it (`intake`, `scheduler`, `canary`) and the word for the reason."""
+        self.redis_errors: Counter[str] = Counter()
+        """How many calls to Redis have failed, of any part of the daemon, by the word for the reason."""
 
     def record_turn(self) -> None:
         """Record a turn that Redis served, and feed the watchdog at most once a second."""
@@ -120,17 +120,17 @@ class Readiness:
     def record_failed_turn(self, problem: errors.RfctlError) -> None:
         """Record a turn that Redis did not serve. It feeds the watchdog unless Redis serves the canary."""
         self._turn_problem = problem
-        self._doubt("scheduler", problem)
+        self.doubted.set()
         if self._round_problem is not None or not self._has_fresh_canary():
             self._feed_watchdog()
 
-    def record_failed_intake(self, problem: errors.RfctlError) -> None:
+    def record_failed_intake(self) -> None:
         """Record that Redis has stored none of some messages."""
-        self._doubt("intake", problem)
-
-    def _doubt(self, who: str, problem: errors.RfctlError) -> None:
-        self.redis_errors[who, name_reason(problem)] += 1
         self.doubted.set()
+
+    def count_failure(self, problem: errors.RfctlError) -> None:
+        """Count a call to Redis that failed, whoever made it."""
+        self.redis_errors[name_reason(problem)] += 1
 
     def _feed_watchdog(self) -> None:
         now = self._clock()
@@ -141,9 +141,7 @@ class Readiness:
     def record_round(self, problem: errors.RfctlError | None = None) -> None:
         """Record that the canary has come through, or why not."""
         self._round_problem = problem
-        if problem is not None:
-            self.redis_errors["canary", name_reason(problem)] += 1
-        else:
+        if problem is None:
             self._came_through_at = self._clock()
 
     def record_findings(self, findings: Sequence[Finding]) -> None:

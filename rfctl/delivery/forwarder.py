@@ -14,6 +14,7 @@ from collections.abc import Awaitable
 import structlog
 
 from rfctl.delivery.attempt import PauseRequested
+from rfctl.delivery.attempt_counts import AttemptCounts
 from rfctl.delivery.budget import ByteBudget
 from rfctl.delivery.lease import Lease, LeaseLostError, retry_while_leased
 from rfctl.delivery.phone_queues import PhoneQueues
@@ -41,7 +42,7 @@ class StartedOverError(RfctlError):
 class Forwarder:
     """Delivers one shard's output stream to one sink. Only the forwarder changes the sink's state.
 
-    `daemon_id` tells this daemon from all others. `budget` is that of the sink in this daemon. With `retry_at_start` all
+    `daemon_id` tells this daemon from all others. `budget` and `attempts` are those of the sink in this daemon. With `retry_at_start` all
     that waits is tried at once: the old settings may be why deliveries failed.
     """
 
@@ -52,6 +53,7 @@ class Forwarder:
         policy: RetryPolicy,
         daemon_id: str,
         budget: ByteBudget | None = None,
+        attempts: AttemptCounts | None = None,
         *,
         retry_at_start: bool = False,
     ) -> None:
@@ -60,7 +62,9 @@ class Forwarder:
         self._daemon_id = daemon_id
         self._lease = Lease(deliveries, daemon_id, policy.lease_ms)
         self._state = SinkState()
-        self._queues = PhoneQueues(deliveries, sink, policy, self._read_state, self._on_report, budget)
+        self._queues = PhoneQueues(
+            deliveries, sink, policy, self._read_state, self._on_report, budget, attempts
+        )
         self._opened_term = 0
         self._recover_after: str | None = _FROM_THE_START
         self._retry_at_start = retry_at_start

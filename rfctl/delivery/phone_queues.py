@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import TypeVar
 
 import structlog
@@ -24,6 +25,7 @@ from rfctl.delivery.attempt import (
     attempt_delivery,
     judge_failure,
 )
+from rfctl.delivery.attempt_counts import AttemptCounts
 from rfctl.delivery.budget import SMALL_BYTES, ByteBudget
 from rfctl.delivery.lease import LeaseLostError, retry_while_leased
 from rfctl.delivery.outage import OutageDetector, Recovery
@@ -56,6 +58,7 @@ class PhoneQueues:
         read_state: Callable[[], SinkState],
         report: Callable[[Report], Awaitable[None]],
         budget: ByteBudget | None = None,
+        attempts: AttemptCounts | None = None,
     ) -> None:
         self._deliveries = deliveries
         self._sink = sink
@@ -68,6 +71,7 @@ class PhoneQueues:
         self._has_room = asyncio.Event()
         self._budget = budget or ByteBudget()
         self._budget.call_when_free(self._note_room)
+        self._attempts = attempts or AttemptCounts()
         self._outage = OutageDetector()
         self._recovery: Recovery | None = None
         self._log = _log.bind(sink=deliveries.sink)
@@ -211,12 +215,9 @@ class PhoneQueues:
                 raise LeaseLostError
             if not state.may_start:
                 return None
-            return await attempt_delivery(
-                lambda delivery: send(self._sink, self._deliveries, entry, delivery),
-                entry,
-                self._policy,
-                self._deliveries.instance_id,
-            )
+            send_entry = partial(send, self._sink, self._deliveries, entry)
+            attempt = attempt_delivery(send_entry, entry, self._policy, self._deliveries.instance_id)
+            return await self._attempts.measure(attempt)
 
     async def _store(self, queue: PhoneQueue, entry: StreamEntry, outcome: Outcome) -> str:
         """Store the outcome of an attempt.

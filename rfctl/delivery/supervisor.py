@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import structlog
 
+from rfctl.delivery.attempt_counts import AttemptCounts
 from rfctl.delivery.budget import ByteBudget
 from rfctl.delivery.forwarder import Forwarder
 from rfctl.delivery.target import Target
@@ -27,6 +29,7 @@ OpenTargets = Callable[[Mapping[str, "SinkConfig"]], Awaitable[dict[str, Target]
 class _Running:
     config: SinkConfig
     target: Target
+    budget: ByteBudget = field(default_factory=ByteBudget)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     stores: list[Store] = field(default_factory=list)
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
@@ -56,6 +59,12 @@ class Supervisor:
         self._on_end = on_end
         self._writes_log = writes_log
         self._running: dict[str, _Running] = {}
+        self.attempts: defaultdict[str, AttemptCounts] = defaultdict(AttemptCounts)
+        """What the attempts of each sink came to since the start of this process."""
+
+    def measure_bytes(self) -> dict[str, int]:
+        """Return how many bytes of messages each running sink has in memory."""
+        return {name: running.budget.bytes for name, running in self._running.items()}
 
     async def reconfigure(self, sinks: Mapping[str, SinkConfig]) -> None:
         """Run exactly these sinks, by name. Removed and changed sinks stop, then new and changed sinks start.
@@ -74,14 +83,15 @@ class Supervisor:
 
     def _start(self, name: str, config: SinkConfig, target: Target, *, retry_now: bool) -> None:
         running = self._running[name] = _Running(config, target)
-        budget = ByteBudget()
+        attempts = self.attempts[name]
         for shard in self._store.shards:
             store = self._store.reopen()
             running.stores.append(store)
             deliveries = store.deliveries(name, shard, self._writes_log)
             forwarder = Forwarder(
-                deliveries, target.sink, target.policy, self._daemon_id, budget, retry_at_start=retry_now
-            )
+                deliveries, target.sink, target.policy, self._daemon_id, running.budget, attempts,
+                retry_at_start=retry_now,
+            )  # fmt: skip
             task = asyncio.create_task(self._run(forwarder, running.stopping))
             task.add_done_callback(self._on_end)
             running.tasks.append(task)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,17 +62,29 @@ class Webhook:
                 Route("/webhook/{name}", self.receive, methods=["POST"]),
                 Route("/webhook/{name}", self.answer_handshake, methods=["GET"]),
                 Route("/webhook/{name}/{event:path}", self.receive, methods=["POST"]),
-                Route("/healthz", self.report_health, methods=["GET"]),
-                Route("/readyz", self.report_readiness, methods=["GET"]),
-                Route("/metrics", self.report_metrics, methods=["GET"]),
+                *self._list_monitor_routes(),
             ],
-            exception_handlers={
-                HTTPException: self._answer_http_error,
-                ClientDisconnect: self._answer_disconnected,
-                RfctlError: self._answer_problem,
-                Exception: self._answer_problem,
-            },
+            exception_handlers=self._list_failure_answers(),
         )
+
+    def create_monitor_app(self) -> Starlette:
+        """Return the ASGI app for whoever watches the daemon: it takes no message, and shows none."""
+        return Starlette(routes=self._list_monitor_routes(), exception_handlers=self._list_failure_answers())
+
+    def _list_monitor_routes(self) -> list[Route]:
+        return [
+            Route("/healthz", self.report_health, methods=["GET"]),
+            Route("/readyz", self.report_readiness, methods=["GET"]),
+            Route("/metrics", self.report_metrics, methods=["GET"]),
+        ]
+
+    def _list_failure_answers(self) -> Mapping[Any, Any]:
+        return {
+            HTTPException: self._answer_http_error,
+            ClientDisconnect: self._answer_disconnected,
+            RfctlError: self._answer_problem,
+            Exception: self._answer_problem,
+        }
 
     @property
     def rejections(self) -> Rejections:

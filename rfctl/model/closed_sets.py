@@ -25,6 +25,13 @@ company's. source: it differs in its source, platform, account or chat, or only 
 empty: the batch said nothing, and was dropped; the output stream has no such entry.
 """
 
+SkippedKind = Literal["own", "status", "event", "error"]
+"""What a part of a request is that is no message of a person.
+
+own: somebody on our side wrote it. status: how far a message of ours has come. event: anything else that happened.
+error: the provider could not deliver something.
+"""
+
 Order = Literal["arrival", "sent"]
 """How the texts of a batch are ordered: as they arrived, or by the sender's clock."""
 

@@ -137,8 +137,10 @@ class HandedOver(msgspec.Struct, frozen=True):
     now_ms: int
     clamped: int
     more: bool
-    overdue: list[tuple[str, int]]
-    """(phone, late_ms) of each batch that was overdue by more than `overdue_ms`."""
+    overdue: int = 0
+    """How many batches were later than `overdue_ms`."""
+    latest: tuple[str, int] = ("", 0)
+    """The phone and late_ms of the latest of these; ("", 0) for none."""
     set_aside: int = 0
     """How many batches could not be handed over, and are tried again later."""
 
@@ -153,7 +155,8 @@ def sum_answers(answers: Sequence[HandedOver]) -> HandedOver:
         now_ms=max(answer.now_ms for answer in answers),
         clamped=sum(answer.clamped for answer in answers),
         more=any(answer.more for answer in answers),
-        overdue=[batch for answer in answers for batch in answer.overdue],
+        overdue=sum(answer.overdue for answer in answers),
+        latest=max((answer.latest for answer in answers), key=lambda latest: latest[1], default=("", 0)),
         set_aside=sum(answer.set_aside for answer in answers),
     )
 

@@ -6,6 +6,7 @@ from rfctl.store.adoption import Adoption, find_home
 from rfctl.store.aside import AsideBatch, AsideBatches
 from rfctl.store.attempts import LastAttempt
 from rfctl.store.batch_keys import batch_key_of, begin_digest, dedupe_key, end_digest, is_hashed
+from rfctl.store.batch_measures import BatchMeasures
 from rfctl.store.batches import BatchOptions
 from rfctl.store.daemons import DaemonRecord, Daemons, RecentRequests
 from rfctl.store.daemons_elsewhere import DaemonElsewhere
@@ -42,6 +43,7 @@ __all__ = [
     "AsideBatch",
     "AsideBatches",
     "Attempt",
+    "BatchMeasures",
     "BatchOptions",
     "ConfiguredSink",
     "ConsumerGroup",

@@ -21,6 +21,7 @@ from rfctl.store.packed import EMPTY_WORD, Packed, Word, build_head, list_heads,
 
 MOST_MESSAGES, MOST_BYTES = 64, 131_072
 """What one call stores at most, or a single larger message: Redis serves nobody else meanwhile."""
+ANSWERS_A_MESSAGE = 2
 _TABLED_BYTES = 1023
 """A word that is longer has its head made for it."""
 _REJECTED = {
@@ -135,7 +136,7 @@ def split_calls(additions: Sequence[Addition]) -> list[Sequence[Addition]]:
 
 
 def read_added(additions: Sequence[Addition], reply: object) -> list[Added]:
-    """Return what became of each message, by the answer of the script `add`: two numbers for each."""
+    """Return what became of each message, by the numbers that the script `add` answers: two for each."""
     flat = replies.integers(reply)
     results: list[Added] = []
     for addition, size, due_in_ms in zip(additions, flat[::2], flat[1::2], strict=True):

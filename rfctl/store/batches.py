@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 from rfctl.model.closed_sets import DrainReason, DueEnd, Order
 from rfctl.model.stored import Added, Batch, HandedOver, decode_item, sum_answers
 from rfctl.store import replies
-from rfctl.store.additions import Addition, AddSpeller, read_added, split_calls
+from rfctl.store.additions import ANSWERS_A_MESSAGE, Addition, AddSpeller, read_added, split_calls
 from rfctl.store.batch_heads import BatchHead, read_heads
 from rfctl.store.batch_keys import batch_key_of
+from rfctl.store.batch_measures import BatchMeasures
 from rfctl.store.keys import Keyspace, ShardKeys
 from rfctl.store.phone_index import phone_range, split_phone_entry
 
@@ -46,6 +47,8 @@ class Batches:
         self._channel = keyspace.common.events_channel(connection.db)
         self._spellers: dict[int, AddSpeller] = {}
         """What spells the calls of `add`, by the number of the shard, made when it is first needed."""
+        self.measures = BatchMeasures()
+        """What its calls have handed over so far."""
 
     def reconfigure(self, options: BatchOptions) -> None:
         """Use other options from now on."""
@@ -92,11 +95,17 @@ class Batches:
             speller = self._spellers[number] = AddSpeller(shard, self._args(shard))
         pages = split_calls(additions)
         if len(pages) == 1:
-            return read_added(additions, await run("add", shard, *speller.spell(additions)))
+            return self._read_added(additions, await run("add", shard, *speller.spell(additions)))
         results: list[Added] = []
         for page in pages:
-            results += read_added(page, await run("add", shard, *speller.spell(page)))
+            results += self._read_added(page, await run("add", shard, *speller.spell(page)))
         return results
+
+    def _read_added(self, additions: Sequence[Addition], reply: object) -> list[Added]:
+        numbers = replies.array(reply)
+        if len(numbers) > ANSWERS_A_MESSAGE * len(additions):  # batches have left at once
+            self.measures.add(replies.integers(numbers.pop()))
+        return read_added(additions, numbers)
 
     @property
     def shard_count(self) -> int:
@@ -128,11 +137,12 @@ class Batches:
     ) -> HandedOver:
         args = [*self._args(shard), limit, longest_ms, drain_reason or "", end]
         reply = replies.array(await self._connection.run("hand_over", shard, shard.of_batches, args))
-        batches, messages, next_due, now, clamped, more, aside = map(replies.integer, reply[:7])
-        overdue = [(replies.text(phone), replies.integer(late)) for phone, late in replies.pairs(reply[7:])]
-        return HandedOver(
-            batches, messages, None if next_due < 0 else next_due, now, clamped, bool(more), overdue, aside
-        )
+        *numbers, phone, measures = reply
+        batches, messages, next_due, now, clamped, more, aside, overdue, late = replies.integers(numbers)
+        self.measures.add(replies.integers(measures))
+        due = None if next_due < 0 else next_due
+        latest = (replies.text(phone), late)
+        return HandedOver(batches, messages, due, now, clamped, bool(more), overdue, latest, aside)
 
     async def flush(self, batch_key: str) -> tuple[str, int] | None:
         """Hand one batch over now. Returns the merged message's id and its count, or None when there is no batch.

@@ -39,6 +39,8 @@ Keys = Sequence[str | Packed]
 Arguments = Sequence[bytes | str | int | Packed]
 Execute = Callable[..., Awaitable[Any]]
 """Sends one command, whose parts are the arguments, and returns its answer."""
+OnFailure = Callable[[errors.RfctlError], None]
+"""Is called with each failure of Redis, before it is raised."""
 _FAILURES = (rx.RedisError, OSError, TimeoutError, RuntimeError)
 _SETTLED_AT_MOST = 3
 """A call that is late again and again goes without bounds at last."""
@@ -55,7 +57,7 @@ class Connection:
 
     The scripts and `now_ms` go by `clock`. `shebang` is False for a server that does not know the `#!lua` line. A client
     without a socket, as a test may have, has no `pipes` either: all its calls are the client's. Of the pipes, the first is
-    the intake's, and the second has all other calls that are short.
+    the intake's, and the second has all other calls that are short. `on_failure` hears of each call that failed.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class Connection:
         pipes: tuple[Pipe, Pipe] | None = None,
         clock: Clock | None = None,
         shebang: bool = True,
+        on_failure: OnFailure = lambda _: None,
     ) -> None:
         # Answers as Redis sends them: redis-py's own forms differ between its releases, and in pipelines.
         client.response_callbacks.clear()
@@ -80,16 +83,26 @@ class Connection:
         self.clock = clock or ServerClock()
         self._library = ScriptLibrary(self.clock.include)
         self._shebang = shebang
+        self.on_failure = on_failure
 
     @classmethod
     def open(
-        cls, address: RedisAddress, *, max_connections: int = 8, clock: Clock | None = None
+        cls,
+        address: RedisAddress,
+        *,
+        max_connections: int = 8,
+        clock: Clock | None = None,
+        on_failure: OnFailure = lambda _: None,
     ) -> Connection:
         """Return a connection; nothing is sent before the first call. Raises SettingsError for a URL that cannot be."""
         pool = make_pool(address, max_connections)
         timeout_s = address.timeout_ms / 1000
         pipes = Pipe(pool.make_connection, timeout_s), Pipe(pool.make_connection, timeout_s)
-        return cls(Redis(connection_pool=pool), address, pipes=pipes, clock=clock)
+        return cls(Redis(connection_pool=pool), address, pipes=pipes, clock=clock, on_failure=on_failure)
+
+    def reopen(self) -> Connection:
+        """Return another connection to this Redis, by the same clock, with sockets of its own."""
+        return Connection.open(self.address, clock=self.clock, on_failure=self.on_failure)
 
     @property
     def db(self) -> int:
@@ -97,20 +110,24 @@ class Connection:
         return int(self._client.connection_pool.connection_kwargs.get("db") or 0)
 
     @contextlib.asynccontextmanager
-    async def _naming_failures(self) -> AsyncIterator[None]:
+    async def _naming_failures(self, *, is_optional: bool = False) -> AsyncIterator[None]:
         """Give a failure our name; and a cancellation its effect, which redis-py swallows while it connects."""
         try:
             yield
         except _FAILURES as problem:
-            raise await self._name_failure(problem) from problem
+            raise await self._name_failure(problem, is_optional=is_optional) from problem
         _obey_cancellation()
 
-    async def _name_failure(self, problem: Exception) -> errors.RfctlError:
+    async def _name_failure(self, problem: Exception, *, is_optional: bool = False) -> errors.RfctlError:
         _obey_cancellation()
         problem = as_redis_error(problem)
         if is_not_the_master(problem):
             await self._hang_up()
-        return explain_failure(problem, self.address)
+        failure = explain_failure(problem, self.address)
+        is_settled = isinstance(failure, errors.ReplyError) and failure.code == CLOCK_STEP
+        if not (is_optional or is_settled):
+            self.on_failure(failure)
+        return failure
 
     async def _hang_up(self) -> None:
         """Use new sockets from now on: after a failover the old ones lead to the old server, and the address elsewhere."""
@@ -119,18 +136,23 @@ class Connection:
         with contextlib.suppress(rx.RedisError, OSError):
             await self._client.connection_pool.disconnect(inuse_connections=False)
 
-    async def call(self, *command: bytes | str | float) -> Any:
-        """Send one command and return its answer as RESP2 has it: bytes, int, None or a list of them."""
-        async with self._naming_failures():
+    async def call(self, *command: bytes | str | float, is_optional: bool = False) -> Any:
+        """Send one command and return its answer as RESP2 has it: bytes, int, None or a list of them.
+
+        That an optional one is refused counts as no failure: a hosted Redis may keep something to itself.
+        """
+        async with self._naming_failures(is_optional=is_optional):
             return await self._execute(*command)
 
-    async def calls(self, commands: Sequence[Command], *, short: bool = False) -> list[Any]:
-        """Send commands together; the answers in the same order.
+    async def calls(
+        self, commands: Sequence[Command], *, short: bool = False, is_optional: bool = False
+    ) -> list[Any]:
+        """Send commands together; the answers in the same order. What is optional is as in `call`.
 
         Those with `short` answers, which hold up none behind them, go through the pipe where it is open.
         """
         pipe = self._pipes[-1] if short and self._pipes and self._pipes[-1].is_open else None
-        async with self._naming_failures():
+        async with self._naming_failures(is_optional=is_optional):
             return await send_together(commands, self._client, pipe)
 
     async def run(self, verb: str, shard: ShardKeys, keys: Keys, args: Arguments) -> Any:
@@ -222,7 +244,7 @@ class Connection:
     async def _read_info(self) -> dict[str, str]:
         """Return the fields of INFO; none where a hosted Redis forbids it."""
         try:
-            return parse_info(await self.call("INFO"))
+            return parse_info(await self.call("INFO", is_optional=True))
         except errors.RightsMissingError:
             return {}
         except errors.ReplyError as problem:
@@ -234,7 +256,7 @@ class Connection:
         """Return settings of Redis by name; a hosted Redis may keep them to itself."""
         answers: list[object] = []
         with contextlib.suppress(errors.RightsMissingError, errors.ReplyError):
-            answers = await self.calls([("CONFIG", "GET", name) for name in names])
+            answers = await self.calls([("CONFIG", "GET", name) for name in names], is_optional=True)
         return {
             name: replies.text(value) for answer in answers for name, value in replies.fields(answer).items()
         }

@@ -41,8 +41,7 @@ from rfctl.store.unread import UnreadStream, read_unread_stream
 from rfctl.store.worker_entries import WorkerEntry, read_worker_entries
 
 if TYPE_CHECKING:
-    from rfctl.store.clock import Clock
-    from rfctl.store.connection import Connection
+    from rfctl.store.connection import Connection, OnFailure
 
 
 class Store:
@@ -65,9 +64,10 @@ class Store:
         batch_options: BatchOptions | None = None,
         *,
         max_connections: int = 8,
+        on_failure: OnFailure = lambda _: None,
     ) -> Store:
         """Return a store on sockets of its own. Raises SettingsError for an address that cannot be."""
-        return cls(_connect(address, max_connections), keyspace, batch_options)
+        return cls(_connect(address, max_connections, on_failure=on_failure), keyspace, batch_options)
 
     def reconfigure(self, batch_options: BatchOptions) -> None:
         """Give the scripts about batches other options from now on."""
@@ -76,8 +76,7 @@ class Store:
 
     def reopen(self) -> Store:
         """Return another store on the same Redis, with sockets of its own."""
-        connection = _connect(self.address, clock=self._connection.clock)
-        return Store(connection, self._keyspace, self._batch_options)
+        return Store(self._connection.reopen(), self._keyspace, self._batch_options)
 
     @property
     def address(self) -> RedisAddress:
@@ -292,7 +291,11 @@ class Store:
         await self._connection.close()
 
 
-def _connect(address: RedisAddress, max_connections: int = 8, clock: Clock | None = None) -> Connection:
+def _connect(
+    address: RedisAddress,
+    max_connections: int = 8,
+    on_failure: OnFailure = lambda _: None,
+) -> Connection:
     from rfctl.store.connection import Connection  # noqa: PLC0415 - redis-py is imported when it is needed
 
-    return Connection.open(address, max_connections=max_connections, clock=clock)
+    return Connection.open(address, max_connections=max_connections, on_failure=on_failure)

@@ -71,16 +71,22 @@ class FailingConnection(Connection):
         connection.part, connection.plan = part, plan
         return connection
 
-    async def call(self, *command: bytes | str | float) -> Any:
+    async def call(self, *command: bytes | str | float, is_optional: bool = False) -> Any:
         """Send one command."""
         send = super().call
-        return await self.plan.call(self.part, _name(command), lambda: send(*command))
+        return await self.plan.call(
+            self.part, _name(command), lambda: send(*command, is_optional=is_optional)
+        )
 
-    async def calls(self, commands: Sequence[Command], *, short: bool = False) -> list[Any]:
+    async def calls(
+        self, commands: Sequence[Command], *, short: bool = False, is_optional: bool = False
+    ) -> list[Any]:
         """Send commands in one write: they fail together."""
         send = super().calls
         names = "+".join(map(_name, commands))
-        return await self.plan.call(self.part, names, lambda: send(commands, short=short))
+        return await self.plan.call(
+            self.part, names, lambda: send(commands, short=short, is_optional=is_optional)
+        )
 
     async def run(self, verb: str, shard: ShardKeys, keys: Keys, args: Arguments) -> Any:
         """Run a script."""

@@ -6,6 +6,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from rfctl.batching import TurnCounts
+from rfctl.model.histogram import Histogram
+from rfctl.store import BatchMeasures
 
 Outcomes = Mapping[tuple[str, str], int]
 """Counts by two words."""
@@ -16,7 +18,8 @@ class DaemonFacts:
     """One daemon. Its counts began with its process.
 
     `sources` names those of the settings. `requests` and `messages` are counted by source and outcome, `redis_errors` by
-    who asked and the word for the reason.
+    the word for the reason. `attempts` has how long those of each sink took (s), by outcome; `body_bytes` and `sink_bytes`
+    what is in hand.
     """
 
     version: str
@@ -28,5 +31,9 @@ class DaemonFacts:
     sources: Collection[str]
     requests: Outcomes = field(default_factory=dict)
     messages: Outcomes = field(default_factory=dict)
-    redis_errors: Outcomes = field(default_factory=dict)
+    redis_errors: Mapping[str, int] = field(default_factory=dict)
     turns: TurnCounts = field(default_factory=TurnCounts)
+    measures: BatchMeasures = field(default_factory=BatchMeasures)
+    attempts: Mapping[str, Mapping[str, Histogram]] = field(default_factory=dict)
+    body_bytes: int = 0
+    sink_bytes: Mapping[str, int] = field(default_factory=dict)

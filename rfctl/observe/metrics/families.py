@@ -56,7 +56,14 @@ _OF_A_DAEMON = (
     ("rfctl_daemon_clamped_batches_total", "counter", "Due times that were too far away, and were pulled in."),
     ("rfctl_daemon_set_aside_batches_total", "counter", "Attempts to hand a batch over that set it aside."),
     ("rfctl_daemon_handover_call_seconds", "histogram", "Time that each call of the scheduler to Redis took."),
-    ("rfctl_daemon_redis_errors_total", "counter", "Failures of Redis, by who asked it.", "component", "reason"),
+    ("rfctl_daemon_batch_messages", "histogram", "Messages in each batch that it handed over, also at once."),
+    ("rfctl_daemon_batch_wait_seconds", "histogram", "Time that the first message of each of these batches had waited."),
+    ("rfctl_daemon_batch_lateness_seconds", "histogram", "Time from when each of them was due until it was handed over."),
+    ("rfctl_daemon_message_gap_seconds", "histogram", "Time between each message of a batch and the one before it."),
+    ("rfctl_daemon_attempt_seconds", "histogram", "Time that each attempt to deliver took, by what came of it.", "sink", "outcome"),
+    ("rfctl_daemon_body_bytes", "gauge", "Bytes of the bodies in hand, which http.max_inflight_bytes bounds."),
+    ("rfctl_daemon_sink_bytes", "gauge", "Bytes of messages in memory on their way to a sink.", "sink"),
+    ("rfctl_daemon_redis_errors_total", "counter", "Calls to Redis that failed, of any part of it.", "reason"),
     ("rfctl_daemon_lost_log_lines_total", "counter", "Lines of the log that nobody took."),
 )  # fmt: skip
 _OF_ALL = (
@@ -68,6 +75,7 @@ _OF_ALL = (
     ("rfctl_discarded_messages_total", "counter", "Messages of batches that were thrown away."),
     ("rfctl_overdue_batches_total", "counter", "Batches handed over later than batching.overdue_ms."),
     ("rfctl_missing_batches_total", "counter", "Batches that had vanished when they were due."),
+    ("rfctl_skipped_parts_total", "counter", "Parts of requests that are no message of a person.", "kind"),
     ("rfctl_unparsed_parts_total", "counter", "Parts of requests that went to quarantine."),
     ("rfctl_sink_deliveries_total", "counter", "Attempts, by what came of each: failed ones are tried again.", "sink", "outcome"),
     ("rfctl_pending_batches", "gauge", "Batches that wait."),

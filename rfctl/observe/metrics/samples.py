@@ -6,10 +6,10 @@ What is not there is 0 wherever the labels are a closed set, so that a rate or a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import get_args
 
-from rfctl.model.closed_sets import Reason, Role
+from rfctl.model.closed_sets import Reason, Role, SkippedKind
 from rfctl.observe.catalogue import CATALOGUE
 from rfctl.observe.finding import Finding
 from rfctl.observe.metrics.daemon_facts import DaemonFacts, Outcomes
@@ -19,6 +19,7 @@ from rfctl.store import SinkStatus
 from rfctl.store.sink_status import sum_lags
 
 _NO_SOURCE, _FORMER = "", "former"
+_SKIPPED, _OTHER = "skipped:", "other"
 _TOTALS = {
     "rfctl_messages_total": ("messages_in",),
     "rfctl_duplicate_messages_total": ("duplicates",),
@@ -47,8 +48,18 @@ def read_daemon(facts: DaemonFacts, *, is_redis_up: bool) -> Iterator[Sample]:
     yield Sample("rfctl_daemon_clamped_batches_total", turns.clamped)
     yield Sample("rfctl_daemon_set_aside_batches_total", turns.set_aside)
     yield Sample("rfctl_daemon_handover_call_seconds", turns.call_seconds)
-    for labels, count in sorted(facts.redis_errors.items()):
-        yield Sample("rfctl_daemon_redis_errors_total", count, labels)
+    yield Sample("rfctl_daemon_batch_messages", facts.measures.sizes)
+    yield Sample("rfctl_daemon_batch_wait_seconds", facts.measures.waits)
+    yield Sample("rfctl_daemon_batch_lateness_seconds", facts.measures.lateness)
+    yield Sample("rfctl_daemon_message_gap_seconds", facts.measures.gaps)
+    for sink, outcomes in sorted(facts.attempts.items()):
+        for outcome, seconds in outcomes.items():
+            yield Sample("rfctl_daemon_attempt_seconds", seconds, (sink, outcome))
+    yield Sample("rfctl_daemon_body_bytes", facts.body_bytes)
+    for sink, size in sorted(facts.sink_bytes.items()):
+        yield Sample("rfctl_daemon_sink_bytes", size, (sink,))
+    for reason, count in sorted(facts.redis_errors.items()):
+        yield Sample("rfctl_daemon_redis_errors_total", count, (reason,))
     yield Sample("rfctl_daemon_lost_log_lines_total", facts.lost_log_lines)
 
 
@@ -69,6 +80,7 @@ def read_redis(snapshot: Snapshot, findings: Sequence[Finding]) -> Iterator[Samp
     totals = snapshot.pending.totals
     for name, fields in _TOTALS.items():
         yield Sample(name, sum(totals.get(field, 0) for field in fields))
+    yield from _read_skipped(totals)
     for reason in get_args(Reason):
         yield Sample("rfctl_batches_total", totals.get(f"reason:{reason}", 0), (reason,))
     yield from _read_pending(snapshot)
@@ -80,6 +92,17 @@ def read_redis(snapshot: Snapshot, findings: Sequence[Finding]) -> Iterator[Samp
     sums.update((finding.code, finding.severity) for finding in findings)
     for labels, count in sums.items():
         yield Sample("rfctl_findings", count, labels)
+
+
+def _read_skipped(totals: Mapping[str, int]) -> Iterator[Sample]:
+    """Yield the skipped parts by kind; a kind of another version of rfctl is `other`."""
+    sums = Counter(dict.fromkeys((*get_args(SkippedKind), _OTHER), 0))
+    for name, count in totals.items():
+        if name.startswith(_SKIPPED):
+            kind = name.removeprefix(_SKIPPED)
+            sums[kind if kind in sums else _OTHER] += count
+    for kind, count in sums.items():
+        yield Sample("rfctl_skipped_parts_total", count, (kind,))
 
 
 def _read_pending(snapshot: Snapshot) -> Iterator[Sample]:

@@ -41,7 +41,7 @@ async def scrape(http: httpx.AsyncClient, **headers: str) -> dict[str, Metric]:
 
 def value_of(families: dict[str, Metric], name: str, **labels: str) -> float | None:
     """Return the value of one sample; None if it is not there."""
-    samples = families[name.removesuffix("_total")].samples if name.removesuffix("_total") in families else []
+    samples = [sample for family in families.values() for sample in family.samples]
     matches = [sample.value for sample in samples if sample.name == name and sample.labels == labels]
     assert len(matches) <= 1
     return matches[0] if matches else None
@@ -64,7 +64,7 @@ async def test_daemon_exposes_every_name_of_the_page_and_counts_what_it_did(
             return families if value_of(families, name, sink="bot", outcome="delivered") == 1 else None
 
         await until(lambda: service._components.preflight.passed)
-        service._readiness.redis_errors["canary", "redis-away"] += 1
+        service._readiness.redis_errors["redis-away"] += 1
         await send(http, "1")
         await send(http, "1")
         assert (await http.post("/webhook/generic", content=b"{")).status_code == 415
@@ -87,6 +87,10 @@ async def test_daemon_exposes_every_name_of_the_page_and_counts_what_it_did(
     assert value_of(families, "rfctl_duplicate_messages_total") == 1
     assert value_of(families, "rfctl_daemon_handed_over_batches_total") == 1
     assert value_of(families, "rfctl_batches_total", reason="quiet") == 1
+    assert value_of(families, "rfctl_daemon_batch_messages_sum") == 1
+    labels = {"sink": "bot", "outcome": "delivered"}
+    assert value_of(families, "rfctl_daemon_attempt_seconds_count", **labels) == 1
+    assert value_of(families, "rfctl_daemon_sink_bytes", sink="bot") == 0
 
 
 async def test_redis_that_is_away_leaves_what_the_daemon_knows(

@@ -42,11 +42,15 @@ class Cut(Connection):
     is_applied = False
     calls_so_far = 0
 
-    async def call(self, *command: bytes | str | float) -> Any:
-        return await self._count(lambda: super(Cut, self).call(*command))
+    async def call(self, *command: bytes | str | float, is_optional: bool = False) -> Any:
+        return await self._count(lambda: super(Cut, self).call(*command, is_optional=is_optional))
 
-    async def calls(self, commands: Sequence[Any], *, short: bool = False) -> list[Any]:
-        answers: list[Any] = await self._count(lambda: super(Cut, self).calls(commands, short=short))
+    async def calls(
+        self, commands: Sequence[Any], *, short: bool = False, is_optional: bool = False
+    ) -> list[Any]:
+        answers: list[Any] = await self._count(
+            lambda: super(Cut, self).calls(commands, short=short, is_optional=is_optional)
+        )
         return answers
 
     async def run(self, *about: Any) -> Any:

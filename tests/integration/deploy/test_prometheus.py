@@ -46,12 +46,15 @@ class Scene:
     fired: set[str] = field(default_factory=set)
     number: int = 0
 
-    async def send(self, count: int = 1, *, daemon: int = 1, kind: str = "application/json") -> None:
-        """Send so many messages, each of another person."""
+    async def send(
+        self, count: int = 1, *, daemon: int = 1, kind: str = "application/json", phone: str = ""
+    ) -> None:
+        """Send so many messages of one person, or each of another."""
         async with httpx.AsyncClient(trust_env=False, timeout=30) as http:
             for _ in range(count):
                 self.number += 1
-                body = f'{{"from": "7900{self.number:07}", "body": "hi", "id": "{self.number}"}}'
+                who = phone or f"7900{self.number:07}"
+                body = f'{{"from": "{who}", "body": "hi", "id": "{self.number}"}}'
                 url = self.daemons[daemon].url + "/webhook/generic"
                 await http.post(url, content=body, headers={"Content-Type": kind})
 
@@ -130,6 +133,14 @@ async def be_healthy(scene: Scene) -> None:
     assert await scene.prometheus.find_value("sum(rfctl_daemon_messages_total)") == 5
     assert await scene.prometheus.find_value("max(rfctl_messages_total)") == 5
     assert await scene.prometheus.find_value('max(rfctl_daemons{role="webhook"})') == 1
+
+    async def has_gaps() -> bool:
+        return await scene.prometheus.find_value("sum(rfctl_daemon_message_gap_seconds_count)") == 2
+
+    await scene.send(3, phone="79001234567")
+    await until(has_gaps, within_s=90)
+    sizes = 'sum(rfctl_daemon_batch_messages_bucket{le="2.0"})', "sum(rfctl_daemon_batch_messages_count)"
+    assert [await scene.prometheus.find_value(query) for query in sizes] == [5, 6]
 
 
 async def fail_a_sink(scene: Scene) -> None:

@@ -12,6 +12,7 @@ from rfctl.batching import Scheduler
 from rfctl.batching.policy import Rule
 from rfctl.errors import RedisCannotNowError, RedisUnreachableError
 from rfctl.model.closed_sets import DueEnd
+from rfctl.model.histogram import Histogram
 from rfctl.model.message import Media, Message
 from rfctl.store import BatchOptions
 from rfctl.store.address import RedisAddress
@@ -28,6 +29,12 @@ PHONE = "79001234567"
 
 def message(text: str, phone: str = PHONE, **more: Any) -> Message:
     return Message(phone=phone, text=text, id=more.pop("id", text), channel="generic", **more)
+
+
+def count_of(histogram: Histogram) -> dict[float, int]:
+    """How many values there are up to each bound, and above the one before it."""
+    bounds = [*(bound / histogram.per_unit for bound in histogram.bounds), float("inf")]
+    return {bound: count for bound, count in zip(bounds, histogram.counts, strict=True) if count}
 
 
 @pytest.fixture(params=[0, 4])
@@ -194,10 +201,55 @@ async def test_overdue_batch_is_handed_over_counted_and_named(timed: Connection,
     await batches.add([message("a")])
     await clock.advance(50)
     done = await batches.hand_over()
-    assert done.overdue == [(PHONE, 49)]
+    assert (done.overdue, done.latest) == (1, (PHONE, 49))
     [merged] = await batches.collect()
     assert merged.late_ms == 49
     assert (await batches.store.pending()).totals["stale"] == 1
+
+
+async def test_latest_of_the_overdue_batches_is_named_over_all_shards(
+    timed: Connection, clock: VirtualClock, shards: int
+) -> None:
+    rig = make_rig(timed, shards, quiet_ms=1, overdue_ms=10)
+    await rig.add([message("a", "latest")])
+    await clock.advance(5)
+    await rig.add([message("x", f"p{number}") for number in range(6)])
+    await clock.advance(50)
+    await rig.add([message("b", "in time")])
+    await clock.advance(1)
+    done = await rig.hand_over()
+    assert (done.batches, done.overdue, done.latest) == (8, 7, ("latest", 55))
+    assert (await rig.hand_over()).latest == ("", 0)
+
+
+async def test_what_is_handed_over_is_measured(timed: Connection, clock: VirtualClock, shards: int) -> None:
+    rig = make_rig(timed, shards, quiet_ms=5000, max_wait_ms=60_000)
+    for text in ("a", "b", "c"):
+        await rig.add([message(text)])
+        await clock.advance(700)
+    await rig.add([message("x", "another")])
+    await clock.advance(5000)
+    await rig.hand_over()
+    measures = rig.batches.measures
+    assert (count_of(measures.sizes), measures.sizes.total) == ({1: 1, 3: 1}, 4)
+    assert (count_of(measures.gaps), measures.gaps.total) == ({1: 2}, 1.4)
+    assert (count_of(measures.waits), measures.waits.total) == ({5: 1, 7.5: 1}, 7.1 + 5)
+    assert (count_of(measures.lateness), measures.lateness.total) == ({0.001: 1, 1: 1}, 0.7)
+
+
+async def test_batch_that_leaves_at_once_is_measured_too(
+    timed: Connection, clock: VirtualClock, shards: int
+) -> None:
+    rig = make_rig(timed, shards, max_size=3)
+    await rig.add([message("a", company=1), message("b", company=1)])
+    await clock.advance(1500)
+    results = await rig.add([message("c", company=1), message("d", company=1), message("e", company=2)])
+    assert [result.size for result in results] == [3, 1, 1], "what is measured is no result of a message"
+    measures = rig.batches.measures
+    assert count_of(measures.sizes) == {3: 1, 1: 1}
+    assert count_of(measures.gaps) == {0.1: 1, 1.5: 1}
+    assert (count_of(measures.waits), measures.waits.total) == ({0.1: 1, 2: 1}, 1.5)
+    assert count_of(measures.lateness) == {0.001: 2}
 
 
 async def test_due_time_is_clamped_after_the_clock_jumped_back(

@@ -190,10 +190,9 @@ async def test_key_that_acl_denies_is_not_called_taken(
     assert await connection.call("EXISTS", "rapid-fire:1") == 0
 
 
-async def test_odd_batch_is_set_aside_and_the_others_leave(
-    timed: Connection, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A bug in our own Lua on one item, and of no other."""
+@pytest.fixture
+def odd_item(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bug in our own Lua on one item, the text 13, and on no other."""
     plain = ScriptLibrary.script
 
     def script(library: ScriptLibrary, verb: str) -> Script:
@@ -205,6 +204,23 @@ async def test_odd_batch_is_set_aside_and_the_others_leave(
         return scripts.Script(verb, text, plain_script.reads_clock)
 
     monkeypatch.setattr(ScriptLibrary, "script", script)
+
+
+@pytest.mark.usefixtures("odd_item")
+async def test_batch_that_is_set_aside_is_not_measured(timed: Connection, clock: VirtualClock) -> None:
+    rig = make_rig(timed)
+    await rig.add([message("2", 1), message("2", 2), message("3", 11), message("3", 12), message("3", 13)])
+    await clock.advance(5000)
+    answer = await rig.hand_over()
+    assert (answer.batches, answer.set_aside) == (1, 1)
+    measures = rig.batches.measures
+    assert [sum(each.counts) for each in (measures.sizes, measures.gaps)] == [1, 1]
+
+
+@pytest.mark.usefixtures("odd_item")
+async def test_odd_batch_is_set_aside_and_the_others_leave(
+    timed: Connection, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rig = make_rig(timed, max_size=2)
     await rig.add([message("1", 13), message("2", 1), message("3", 2)])
     await clock.advance(5000)

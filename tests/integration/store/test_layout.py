@@ -31,9 +31,9 @@ class FailingConnection(Connection):
             raise RedisUnreachableError("cut")
         self.calls_left -= 1
 
-    async def call(self, *command: bytes | str | float) -> Any:
+    async def call(self, *command: bytes | str | float, is_optional: bool = False) -> Any:
         self._count()
-        return await super().call(*command)
+        return await super().call(*command, is_optional=is_optional)
 
     async def run(self, *args: Any) -> Any:
         self._count()

@@ -14,8 +14,8 @@ from rfctl.model.closed_sets import DueEnd
 from rfctl.model.stored import HandedOver
 from tests.support.waiting import until
 
-IDLE = HandedOver(0, 0, None, 0, 0, False, [])
-MORE = HandedOver(16, 16, 1, 1, 0, True, [])
+IDLE = HandedOver(0, 0, None, 0, 0, False)
+MORE = HandedOver(16, 16, 1, 1, 0, True)
 
 
 class FakeBatcher(Batcher):
@@ -194,7 +194,7 @@ async def test_scheduler_logs_an_outage_of_redis_once_and_its_end() -> None:
 
 
 async def test_overdue_batches_of_a_call_are_a_line_of_the_log() -> None:
-    late = HandedOver(16, 16, None, 1, 0, False, [("7", 11_000), ("8", 12_000), ("9", 10_001)])
+    late = HandedOver(16, 16, None, 1, 0, False, overdue=3, latest=("8", 12_000))
     with capture_logs() as logs:
         await Scheduler(FakeBatcher(late), max_sleep_ms=1).step()
     assert [line for line in logs if line["event"] == "batch_overdue"] == [
@@ -204,7 +204,7 @@ async def test_overdue_batches_of_a_call_are_a_line_of_the_log() -> None:
 
 async def test_calls_are_counted_with_what_they_did_and_how_long_they_took() -> None:
     batcher = FakeBatcher(
-        HandedOver(3, 7, None, 5, 1, False, [("7", 900), ("8", 1200)], set_aside=2),
+        HandedOver(3, 7, None, 5, 1, False, overdue=2, latest=("8", 1200), set_aside=2),
         RedisUnreachableError("away"),
     )
     times = iter([10.0, 10.3, 20.0])

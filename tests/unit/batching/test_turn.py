@@ -15,7 +15,7 @@ A_CALL = 16
 
 
 def answer(batches: int, *, more: bool, next_due_ms: int | None = None) -> HandedOver:
-    return HandedOver(batches, batches, next_due_ms, 0, 0, more, [])
+    return HandedOver(batches, batches, next_due_ms, 0, 0, more)
 
 
 def calls_of(turn: Turn) -> list[Call]:

@@ -194,7 +194,7 @@ READS_SETTINGS = {
     "export acl": [], "doctor": [],
 }  # fmt: skip
 ENDS_AS_NAGIOS_WANTS = {"check"}
-READS_NONE = {"demo", "export unit", "config init", "config path"}
+READS_NONE = {"demo", "export unit", "export alerts", "export dashboard", "config init", "config path"}
 
 
 def commands(group: Any, before: str = "") -> Iterator[str]:

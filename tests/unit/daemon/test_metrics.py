@@ -14,7 +14,9 @@ from rfctl.daemon.metrics import MetricsPage
 from rfctl.daemon.readiness import Readiness
 from rfctl.daemon.systemd import Notifier
 from rfctl.errors import RedisUnreachableError
+from rfctl.ingest.bodies import BodyBudget
 from rfctl.ingest.tally import MessageTally, Tally
+from rfctl.store import BatchMeasures
 from tests.support.waiting import until
 
 
@@ -27,8 +29,14 @@ class FakeComponents:
         self.gate.set()
         self.usable.set()
         self.preflight = self.scheduler = self.settings = self.daemon = self.receiver = self.rejections = self
+        self.store = self.batches = self
+        self.measures, self.supervisor, self.budget = BatchMeasures(), self, BodyBudget(1)
+        self.attempts: dict[str, Any] = {}
         self.role, self.counts, self.messages, self.tally = "all", TurnCounts(), MessageTally(), Tally()
         self.sources: dict[str, Any] = {}
+
+    def measure_bytes(self) -> dict[str, int]:
+        return {}
 
     async def take_snapshot(self) -> Any:
         self.readings += 1

@@ -18,7 +18,7 @@ from rfctl.store.connection import Connection
 from rfctl.store.scripts import Script, ScriptLibrary
 from tests.support.clock import FakeredisClock
 
-USUAL = "local batch = order == 'arrival' and read_usual(items)\n"
+USUAL = "local batch = order == 'arrival' and read_usual(items, gap_place)\n"
 TEXTS = [
     "запишите",
     "",
@@ -104,6 +104,16 @@ def usual(text: str, number: int, at: int) -> tuple[Message, tuple[int, int]]:
     return Message(phone="", text=text, id=str(number), channel="generic"), (at, at)
 
 
+async def measure(order: Any, batch_key: str, items: list[bytes], *, is_one_way: bool) -> list[list[int]]:
+    """How many batches of each size were handed over, and how many gaps of each length."""
+    connection, batches = store_of(order, is_one_way=is_one_way)
+    await connection.call("RPUSH", f"rapid-fire:{batch_key}", *items)
+    await connection.call("ZADD", "rfctl:due", 1, batch_key)
+    await batches.hand_over(longest_ms=1000)
+    await connection.close()
+    return [batches.measures.sizes.counts, batches.measures.gaps.counts]
+
+
 @settings(max_examples=150, deadline=None)
 @example([usual("a", 1, 1_790_000_000_002), usual("b", 2, 1_790_000_000_000)], "79001234567", "arrival")
 @given(
@@ -122,3 +132,6 @@ async def test_batch_comes_out_the_same_by_both_ways(messages: list[Any], phone:
                 fields.pop(name, None)
     assert either == other
     assert either["total messages_out"] == b"%d" % len(items)
+    measured = [await measure(order, batch_key, items, is_one_way=way) for way in (False, True)]
+    assert measured[0] == measured[1]
+    assert [sum(counts) for counts in measured[0]] == [1, len(items) - 1]

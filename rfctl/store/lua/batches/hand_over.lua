@@ -9,12 +9,13 @@
 --       7 '' for what is due | a reason: everything, and this one for what was not due yet
 --       8 the end of what is due to begin at: oldest | newest. Behind a backlog, what is due now would be late too.
 -- Returns batches, messages, next due (Unix ms, -1: nothing pending), now (Unix ms), clamped, more is due (0|1), set
---         aside, then phone and late_ms of each batch that was overdue by more than overdue_ms.
+--         aside, how many batches were later than overdue_ms, how late the latest of them was (ms) and its phone ('':
+--         none), and the list of list_measures (shared/batch).
 -- A batch that cannot be handed over holds up no other. What Redis refused is the answer, after the others have left.
 local LIMIT, LONGEST_MS, ALL, IS_OLDEST = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7] ~= '', ARGV[8] ~= 'newest'
 local SEEN_EVERY_MS, SLEWED_MS = 5000, 20000
 local MOST_MESSAGES, MOST_BYTES, MOST_FAULTS, CLAMPED_A_CALL = 64, 65536, 3, 50
-local batches, messages, clamped, aside, overdue = 0, 0, 0, 0, {}
+local batches, messages, clamped, aside, overdue, latest_ms, latest_phone = 0, 0, 0, 0, 0, 0, ''
 if ASKS_RIGHTS then
   allow('ZADD', DUE)
 else
@@ -69,7 +70,10 @@ local function leave(batch_key, due)
   if ok then gone = gone + 1 end
   if ok and id then
     batches, messages = batches + 1, messages + size
-    if late > OVERDUE_MS then table.insert(overdue, phone); table.insert(overdue, late) end
+    if late > OVERDUE_MS then
+      overdue = overdue + 1
+      if late > latest_ms then latest_ms, latest_phone = late, phone end
+    end
   elseif fault then
     faults, first_fault = faults + 1, first_fault or fault
   elseif not ok then
@@ -92,4 +96,5 @@ keep_clock()
 if first_fault then return redis.error_reply(first_fault) end
 local next_due = tonumber(redis.call('ZRANGE', DUE, 0, 0, 'WITHSCORES')[2] or -1)
 local is_left = next_due ~= -1 and (next_due <= NOW or (ALL and gone > 0))
-return { batches, messages, next_due, NOW, clamped, (is_left or clamps_more) and 1 or 0, aside, unpack(overdue) }
+return { batches, messages, next_due, NOW, clamped, (is_left or clamps_more) and 1 or 0, aside, overdue, latest_ms,
+  latest_phone, list_measures() }

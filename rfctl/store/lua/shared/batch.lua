@@ -4,7 +4,7 @@
 -- ARGV  1 batch prefix   2 last-msg prefix   3 events channel   4 order: arrival|sent, overdue_ms and separator, with
 --       a space behind each but the last
 -- Gives: DUE, ASIDE, BATCH, LAST, OVERDUE_MS, FOLLOWED, count(what, by), write_counts(), publish(build),
---        bytes_read(), clear(batch_key), set_aside(batch_key, problem),
+--        bytes_read(), list_measures(), clear(batch_key), set_aside(batch_key, problem),
 --        hand_over(batch_key, reason, due, discarded).
 -- The keys of a batch are the prefixes with its batch key behind them: same hash tag, same slot.
 -- A write that can be refused goes through `must`, or does not matter to any message: then its error is dropped.
@@ -14,6 +14,7 @@ local ORDER, OVERDUE_MS, SEPARATOR = string.match(ARGV[4], '^(%l+) (%d+) (.*)$')
 OVERDUE_MS = OVERDUE_MS + 0
 local ASIDE_MS, HIDDEN = 30000, 38  -- & begins a batch key that has more than the phone in it
 local counts, bytes, leaving = {}, 0, nil
+local measures, measured = {}, 0
 
 -- Watchers are served where they may be: their rights decide nothing about messages.
 local followers = redis.pcall('PUBSUB', 'NUMSUB', EVENTS)
@@ -47,7 +48,7 @@ local function define_leaving()
     must(redis.pcall('DEL', BATCH))
     must(redis.pcall('ZREM', DUE, ''))
   end
-  local merge = define_merging(ORDER, SEPARATOR)
+  local merge = define_merging(ORDER, SEPARATOR, measures)
 
   -- What only helps to find a batch goes with it.
   local function forget_traces(batch_key, phone)
@@ -100,7 +101,7 @@ local function define_leaving()
   leaving.hand_over = function(batch_key, reason, due, discarded)
     local items = items_of(batch_key)
     if not items then return nil, 0 end
-    local batch, length = merge(batch_key, items)
+    local batch, length = merge(batch_key, items, measured)
     local late, owner, id = math.max(0, NOW - due), batch.owner, ''
     bytes = bytes + length
     if batch.text then
@@ -123,6 +124,9 @@ local function define_leaving()
     count('reason:' .. reason, 1)
     if batch.number < #items then count('repeats_dropped', #items - batch.number) end
     if late > OVERDUE_MS then count('stale', 1) end
+    measured = measured + #items + 1
+    measures[measured - 1] = late  -- in their order: else Lua builds the list anew each time
+    measures[measured] = batch.first_at - NOW - 1
     if FOLLOWED then publish(function()
       return '{"event":"out","id":"' .. id .. '","phone":' .. cjson.encode(batch.phone) ..
         ',"reason":"' .. reason .. '","count":' .. batch.number .. ',"waited_ms":' .. whole(NOW - batch.first_at) ..
@@ -158,3 +162,10 @@ local function clear(...) return open_leaving().clear(...) end
 
 -- How many bytes of messages were read to be handed over.
 local function bytes_read() return bytes end
+
+-- What has left in this call, ms: of each batch the gap before each message but the first, how late it is, and how long
+-- the first had waited. That is -1 - the time: it is below 0, and ends the batch.
+local function list_measures()
+  for i = measured + 1, #measures do measures[i] = nil end  -- of a batch that has not left
+  return measures
+end

@@ -1,12 +1,13 @@
 -- How the messages of a batch become one. Needs shared/clock and shared/item.
--- Gives: define_merging(order, separator), which returns merge(batch_key, items).
+-- Gives: define_merging(order, separator, gaps), which returns merge(batch_key, items, place).
 -- merge returns a table, and how many bytes the items have. The table: number (of messages), text (nil where the batch
 -- says nothing), messages (a JSON array), delivery_id, phone, owner (a table), wait (of the last message, ms), and when
 -- the first, the last and the latest arrived: first_at, last_at, newest_at (ms, as digits).
+-- The ms between each message and the one before it go into the list `gaps`, behind its first `place` numbers.
 local LONG = 16384
 
 -- It writes nothing, so any error leaves a batch as it is. It is defined when the first batch leaves.
-local function define_merging(order, separator)
+local function define_merging(order, separator, gaps)
   -- The usual batch has texts that say something, all written by us, each id once, in the order of arrival. It is read
   -- without a table for each message: these are filled anew for each batch, up to a number.
   local texts, jsons, ids, ids_seen, serial, owners = {}, {}, {}, {}, 0, {}
@@ -43,7 +44,7 @@ local function define_merging(order, separator)
 
   -- Fills the tables above. Returns nothing where the batch is not usual, else what `merge` returns, but for what is
   -- made of several messages; and texts (their number), and stop (where the text of the first ends, if it is ours).
-  local function read_usual(items)
+  local function read_usual(items, gap_place)
     local first_stop, first_at, newest_at, stop, _, at, wait
     serial = serial + 1
     for i = 1, #items do
@@ -57,8 +58,10 @@ local function define_merging(order, separator)
       keep(i, item, id)
       if i == 1 then
         first_stop, first_at, newest_at = stop, at, at
-      elseif at ~= newest_at and tonumber(at) > tonumber(newest_at) then
-        newest_at = at
+      else
+        local gap = at == newest_at and 0 or at - newest_at
+        if gap > 0 then newest_at = at else gap = 0 end
+        gaps[gap_place + i - 1] = gap
       end
     end
     return { number = #items, texts = #items, stop = first_stop, first_at = first_at, last_at = at, wait = wait,
@@ -91,11 +94,13 @@ local function define_merging(order, separator)
 
     -- The parts of a batch as they arrived, each message id once: an id is marked as seen after its message is stored,
     -- so a call that broke between the two may have stored it twice.
-    -- Then the last to arrive, and when the latest did.
-    local function parts_of(items)
-      local parts, once, last, newest_at = {}, {}, nil, 0
+    -- Then the last to arrive, and when the latest did. Only what we wrote says when it arrived: else there is no gap.
+    local function parts_of(items, gap_place)
+      local parts, once, last, newest_at, before = {}, {}, nil, 0, nil
       for i, item in ipairs(items) do
         last = read_part(item, i)
+        if i > 1 then gaps[gap_place + i - 1] = before and last.stop and math.max(0, last.at - before) or 0 end
+        if last.stop then before = math.max(before or 0, last.at) end
         newest_at = math.max(newest_at, last.at)
         if not (last.id and once[last.id]) then table.insert(parts, last) end
         if last.id then once[last.id] = true end
@@ -150,8 +155,8 @@ local function define_merging(order, separator)
     end
 
     -- As read_usual. Where the batch says nothing, texts is nil.
-    return function(items)
-      local parts, last, newest_at = parts_of(items)
+    return function(items, gap_place)
+      local parts, last, newest_at = parts_of(items, gap_place)
       local first, size = parts[1], 0
       if order == 'sent' then sort_by_sent(parts) end
       apply_changes(parts)
@@ -167,11 +172,11 @@ local function define_merging(order, separator)
     end
   end
 
-  local function read_batch(items)
-    local batch = order == 'arrival' and read_usual(items)
+  local function read_batch(items, gap_place)
+    local batch = order == 'arrival' and read_usual(items, gap_place)
     if batch then return batch end
     read_unusual = read_unusual or define_unusual()
-    return read_unusual(items)
+    return read_unusual(items, gap_place)
   end
 
   -- Whose a batch is: company (text), channel, platform, account, chat, simulated. Many batches have the same, to the
@@ -232,10 +237,10 @@ local function define_merging(order, separator)
     return chain(pieces, 2 * number - 1)
   end
 
-  return function(batch_key, items)
+  return function(batch_key, items, place)
     local length = 0
     for i = 1, #items do length = length + #items[i] end
-    local is_long, batch = length > LONG, read_batch(items)
+    local is_long, batch = length > LONG, read_batch(items, place)
     batch.phone = phone_of(batch_key, items[1])
     if batch.texts then
       batch.owner, batch.text = owner_of(items[1], batch.stop), join_texts(batch.texts, is_long)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from rfctl.assembly.unit import read_unit
+from rfctl.assembly.packaged import read_packaged
 from rfctl.observe.facts import Disk, HostFacts
 from tests.integration.observe.setups.site import Site
 
@@ -96,7 +96,7 @@ HOSTS = {
         "huge_pages_enabled", "echo madvise",
     ),
     "unit": (
-        "etc/systemd/system/rfctl.service", "[Service]\nExecStart=/opt/rfctl serve\n", read_unit(),
+        "etc/systemd/system/rfctl.service", "[Service]\nExecStart=/opt/rfctl serve\n", read_packaged("rfctl.service"),
         "unit_differs", "WatchdogSec",
     ),
     "open files": (

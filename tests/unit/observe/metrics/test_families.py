@@ -30,7 +30,7 @@ def test_name_keeps_the_conventions(family: Family) -> None:
     assert re.fullmatch(r"rfctl(_[a-z]+)+", family.name)
     assert family.name.endswith("_total") == (family.kind == "counter")
     assert not UNITS.search(family.name)
-    assert family.name.endswith("_seconds") or family.kind != "histogram"
+    assert family.name.endswith(("_seconds", "_messages")) or family.kind != "histogram"
     assert not re.search(r"_(sum|count|bucket|created)$", family.name)
 
 

@@ -11,6 +11,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from rfctl.batching import TurnCounts
+from rfctl.delivery.attempt_counts import AttemptCounts
 from rfctl.model.closed_sets import Reason
 from rfctl.observe import Finding, Snapshot, findings
 from rfctl.observe.catalogue import CATALOGUE
@@ -19,6 +20,7 @@ from rfctl.observe.metrics.exposition import render
 from rfctl.store import (
     AsideBatch,
     AsideBatches,
+    BatchMeasures,
     ConfiguredSink,
     ConsumerGroup,
     DaemonRecord,
@@ -48,7 +50,7 @@ def build_snapshot(**parts: Any) -> Snapshot:
     totals = {
         "messages_in": 40, "duplicates": 3, "messages_out": 30, "merged": 10, "messages_discarded": 1, "stale": 2,
         "batches_missing": 1, "keys_taken": 2, "quarantined": 6, "reason:quiet": 8, "reason:size": 2,
-        f"reason:{PHONE}": 9,
+        f"reason:{PHONE}": 9, "skipped:status": 4, f"skipped:{PHONE}": 9,
     }  # fmt: skip
     pending = PendingSummary(
         NOW_MS, 5, 9, 1, NOW_MS - 3000, NOW_MS - 500, totals, 12,
@@ -86,7 +88,12 @@ def read_all(facts: DaemonFacts = FACTS, **parts: Any) -> dict[str, dict[tuple[s
 
 
 def test_every_family_has_a_sample_and_every_sample_a_family() -> None:
-    facts = replace(FACTS, redis_errors={("canary", "redis-away"): 1})
+    facts = replace(
+        FACTS,
+        redis_errors={"redis-away": 1},
+        attempts={"crm": AttemptCounts().seconds},
+        sink_bytes={"crm": 9},
+    )
     assert read_all(facts).keys() == FAMILIES.keys()
 
 
@@ -105,6 +112,9 @@ def test_every_family_has_a_sample_and_every_sample_a_family() -> None:
         ("rfctl_overdue_batches_total", (), 2),
         ("rfctl_missing_batches_total", (), 3),
         ("rfctl_unparsed_parts_total", (), 6),
+        ("rfctl_skipped_parts_total", ("status",), 4),
+        ("rfctl_skipped_parts_total", ("own",), 0),
+        ("rfctl_skipped_parts_total", ("other",), 9),
         ("rfctl_pending_batches", (), 5),
         ("rfctl_pending_messages", (), 9),
         ("rfctl_pending_oldest_age_seconds", (), 3),
@@ -214,6 +224,20 @@ def test_histogram_has_all_that_a_quantile_needs() -> None:
     assert f"{name}_count 2.0" in lines
     assert f"{name}_sum 60.003" in lines
     assert "rfctl_redis_up 0.0" in page
+
+
+def test_what_is_measured_of_batches_is_in_seconds() -> None:
+    measures = BatchMeasures()
+    measures.add([700, 500, 4, -6201, 0, -5001])
+    page = render(read_daemon(replace(FACTS, measures=measures), is_redis_up=False), "")[0].decode()
+    lines = page.splitlines()
+    for line in (
+        'batch_messages_bucket{le="2.0"} 1.0', 'batch_messages_bucket{le="3.0"} 2.0', "batch_messages_sum 4.0",
+        'batch_wait_seconds_bucket{le="5.0"} 1.0', 'batch_wait_seconds_bucket{le="7.5"} 2.0', "batch_wait_seconds_sum 11.2",
+        'batch_lateness_seconds_bucket{le="0.002"} 1.0', "batch_lateness_seconds_sum 0.004",
+        'message_gap_seconds_bucket{le="0.5"} 1.0', "message_gap_seconds_count 2.0",
+    ):  # fmt: skip
+        assert f"rfctl_daemon_{line}" in lines
 
 
 def test_scraper_gets_the_form_that_it_asks_for() -> None:

@@ -1,0 +1,54 @@
+"""What a daemon listens on: for the webhook, and for whoever watches it."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass
+
+from rfctl.assembly.sources import check_exposure
+from rfctl.config.settings import Settings
+from rfctl.daemon.listener import bind_socket, remove_file
+from rfctl.errors import ListenError
+
+
+@dataclass(frozen=True, slots=True)
+class Sockets:
+    """The listening sockets of one daemon; None where its role or its settings want none."""
+
+    webhook: socket.socket | None = None
+    monitor: socket.socket | None = None
+
+    @classmethod
+    def bind(cls, settings: Settings) -> Sockets:
+        """Return those of the settings. Raises ListenError and SettingsError; then none is bound."""
+        webhook = None
+        if settings.daemon.role in ("all", "webhook"):
+            check_exposure(settings)
+            http = settings.http
+            webhook = bind_socket(http.host, http.port, mode=int(http.socket_mode, 8))
+        try:
+            return cls(webhook, _bind_monitor(settings.daemon.monitor))
+        except ListenError:
+            cls(webhook).close()
+            raise
+
+    def list_bound(self) -> list[socket.socket]:
+        """Return those that there are."""
+        return [listening for listening in (self.webhook, self.monitor) if listening is not None]
+
+    def close(self) -> None:
+        """Close them: nobody can connect any more."""
+        for listening in self.list_bound():
+            remove_file(listening)
+            listening.close()
+
+
+def _bind_monitor(address: str) -> socket.socket | None:
+    if not address:
+        return None
+    host, _, port = address.rpartition(":")
+    try:
+        return bind_socket(host.strip("[]"), int(port))
+    except ListenError as problem:
+        step = "set daemon.monitor to an address of this host and a port that is free: `ss -ltnp` lists the others"
+        raise type(problem)(problem.fact, next=step) from None
