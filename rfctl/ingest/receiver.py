@@ -134,7 +134,8 @@ class Receiver:
             return asyncio.create_task(self._store_and_quarantine(request, parsed))
         request.skipped = parsed.skipped
         if parsed.messages:
-            self.group_commit.submit(self._reader.prepare(parsed.messages), partial(self._finish, request))
+            messages = self._reader.prepare(parsed.messages, request.head.traceparent)
+            self.group_commit.submit(messages, partial(self._finish, request))
         else:
             self._finish(request, [])
         return None
@@ -177,7 +178,7 @@ class Receiver:
         """Store the messages first: if that fails, all of it comes again, and would be quarantined twice."""
         served, answer = request.served, STOPPING
         try:
-            results = await self._reader.store(parsed.messages)
+            results = await self._reader.store(parsed.messages, request.head.traceparent)
             acknowledgement = self._acknowledge(served, {}, results)
             await self._quarantine(served, parsed.unparsed)
             self._counters.add({f"skipped:{kind}": count for kind, count in parsed.skipped.items()})

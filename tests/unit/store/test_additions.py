@@ -74,9 +74,7 @@ def test_call_has_the_words_that_the_script_expects(calls: list[list[Addition]])
         assert unpack(args) == as_bytes(expected_args)
 
 
-@given(
-    st.lists(st.sampled_from([0, 1, 50_000, 131_071, 131_072, 150_000]), max_size=10), st.integers(0, 200)
-)
+@given(st.lists(st.sampled_from([0, 1, 50_000, 131_071, 131_072, 150_000]), max_size=10), st.integers(0, 200))
 def test_messages_are_split_in_order_into_calls_within_their_bounds(sizes: list[int], small: int) -> None:
     sent = [
         addition("7", "", Terms(60, 5, 10, 50), "x" * size, None, b"")

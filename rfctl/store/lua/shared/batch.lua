@@ -110,7 +110,8 @@ local function define_leaving()
         'last_ms', server_time(batch.newest_at), 'late_ms', whole(late), 'channel', owner.channel or '',
         'platform', owner.platform or '', 'account', owner.account or '', 'chat', owner.chat or '',
         'simulated', owner.simulated and '1' or '0', 'discarded', discarded and whole(discarded) or '0',
-        'batch_key', batch_key, 'delivery_id', batch.delivery_id, 'messages', batch.messages))
+        'batch_key', batch_key, 'delivery_id', batch.delivery_id, 'messages', batch.messages,
+        unpack(batch.more)))
       leave_behind(batch_key, id)
       count('merged', 1)
     else
