@@ -13,7 +13,7 @@ from collections.abc import Awaitable
 
 import structlog
 
-from rfctl.delivery.attempt import PauseRequested
+from rfctl.delivery.attempt import Attempt, PauseRequested, attempt_delivery
 from rfctl.delivery.budget import ByteBudget
 from rfctl.delivery.lease import Lease, LeaseLostError, retry_while_leased
 from rfctl.delivery.phone_queues import PhoneQueues
@@ -42,7 +42,7 @@ class Forwarder:
     """Delivers one shard's output stream to one sink. Only the forwarder changes the sink's state.
 
     `daemon_id` tells this daemon from all others. `budget` is that of the sink in this daemon. With `retry_at_start` all
-    that waits is tried at once: the old settings may be why deliveries failed.
+    that waits is tried at once: the old settings may be why deliveries failed. `attempt` makes each attempt.
     """
 
     def __init__(
@@ -54,13 +54,16 @@ class Forwarder:
         budget: ByteBudget | None = None,
         *,
         retry_at_start: bool = False,
+        attempt: Attempt = attempt_delivery,
     ) -> None:
         self._deliveries = deliveries
         self._policy = policy
         self._daemon_id = daemon_id
         self._lease = Lease(deliveries, daemon_id, policy.lease_ms)
         self._state = SinkState()
-        self._queues = PhoneQueues(deliveries, sink, policy, self._read_state, self._on_report, budget)
+        self._queues = PhoneQueues(
+            deliveries, sink, policy, self._read_state, self._on_report, budget, attempt
+        )
         self._opened_term = 0
         self._recover_after: str | None = _FROM_THE_START
         self._retry_at_start = retry_at_start

@@ -15,6 +15,7 @@ from typing import TypeVar
 import structlog
 
 from rfctl.delivery.attempt import (
+    Attempt,
     DeadLettered,
     Delivered,
     Failed,
@@ -56,9 +57,9 @@ class PhoneQueues:
         read_state: Callable[[], SinkState],
         report: Callable[[Report], Awaitable[None]],
         budget: ByteBudget | None = None,
+        attempt: Attempt = attempt_delivery,
     ) -> None:
-        self._deliveries = deliveries
-        self._sink = sink
+        self._deliveries, self._sink, self._make_attempt = deliveries, sink, attempt
         self._policy = policy
         self._read_state = read_state
         self._report = report
@@ -211,7 +212,7 @@ class PhoneQueues:
                 raise LeaseLostError
             if not state.may_start:
                 return None
-            return await attempt_delivery(
+            return await self._make_attempt(
                 lambda delivery: send(self._sink, self._deliveries, entry, delivery),
                 entry,
                 self._policy,

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
+from msgspec import structs
 
 from rfctl.model.traceparent import find_traceparent
 from rfctl.sources.contract import Request
@@ -36,6 +37,10 @@ class Head(msgspec.Struct):
         if trace is None:
             trace = self._traceparent = self._find_traceparent()
         return trace
+
+    def with_traceparent(self, traceparent: str) -> Head:
+        """Return the head as that of a part of another trace."""
+        return structs.replace(self, _traceparent=traceparent)
 
     def _find_traceparent(self) -> str:
         if self.fields:

@@ -6,18 +6,20 @@ and names their answers. It decides nothing: how long to wait comes with each me
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rfctl.model.closed_sets import DrainReason, DueEnd, Order
 from rfctl.model.stored import Added, Batch, HandedOver, decode_item, sum_answers
+from rfctl.model.traceparent import TracedBatch
 from rfctl.store import replies
 from rfctl.store.additions import Addition, AddSpeller, read_added, split_calls
 from rfctl.store.batch_heads import BatchHead, read_heads
 from rfctl.store.batch_keys import batch_key_of
 from rfctl.store.keys import Keyspace, ShardKeys
 from rfctl.store.phone_index import phone_range, split_phone_entry
+from rfctl.store.traced_batches import read_traced_batches
 
 if TYPE_CHECKING:
     from rfctl.store.connection import Connection
@@ -35,6 +37,9 @@ class BatchOptions:
     overdue_ms: int = 10_000
 
 
+def _ignore(_batch: TracedBatch) -> None: ...
+
+
 class Batches:
     """The pending batches of one Redis."""
 
@@ -44,6 +49,8 @@ class Batches:
         self._shards = keyspace.all()
         self._options = options
         self._channel = keyspace.common.events_channel(connection.db)
+        self.on_traced: Callable[[TracedBatch], None] = _ignore
+        """Called with each batch that a call of `add` or `hand_over` has handed over, and that has a trace."""
         self._spellers: dict[int, AddSpeller] = {}
         """What spells the calls of `add`, by the number of the shard, made when it is first needed."""
 
@@ -92,11 +99,23 @@ class Batches:
             speller = self._spellers[number] = AddSpeller(shard, self._args(shard))
         pages = split_calls(additions)
         if len(pages) == 1:
-            return read_added(additions, await run("add", shard, *speller.spell(additions)))
+            return read_added(
+                additions, self._take_traces(await run("add", shard, *speller.spell(additions)))
+            )
         results: list[Added] = []
         for page in pages:
-            results += read_added(page, await run("add", shard, *speller.spell(page)))
+            results += read_added(page, self._take_traces(await run("add", shard, *speller.spell(page))))
         return results
+
+    def _take_traces(self, reply: object) -> object:
+        """Return an answer of `add` without the batches that may be behind its pairs, and report these."""
+        if isinstance(reply, list) and len(reply) % 2:
+            self._report_traces(reply.pop())
+        return reply
+
+    def _report_traces(self, batches: object) -> None:
+        for batch in read_traced_batches(batches):
+            self.on_traced(batch)
 
     @property
     def shard_count(self) -> int:
@@ -129,7 +148,8 @@ class Batches:
         args = [*self._args(shard), limit, longest_ms, drain_reason or "", end]
         reply = replies.array(await self._connection.run("hand_over", shard, shard.of_batches, args))
         batches, messages, next_due, now, clamped, more, aside = map(replies.integer, reply[:7])
-        overdue = [(replies.text(phone), replies.integer(late)) for phone, late in replies.pairs(reply[7:])]
+        self._report_traces(reply[7])
+        overdue = [(replies.text(phone), replies.integer(late)) for phone, late in replies.pairs(reply[8:])]
         return HandedOver(
             batches, messages, None if next_due < 0 else next_due, now, clamped, bool(more), overdue, aside
         )

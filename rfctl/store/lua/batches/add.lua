@@ -11,7 +11,7 @@
 --       in the sets of layout 1, a space, that key, and the phone
 -- Returns two a message: the size of its batch, below 0 or 0 for a message that was seen before; and due in, ms, or why
 --         it is not stored: -1 the key holds something else | -2 its batch cannot be handed over, and it must not join
---         that.
+--         that. Behind them, if batches left that have a trace, these (traced_batches).
 -- Without memory it is rejected before it wrote anything.
 -- Redis does nothing else meanwhile, and each message passes here. So the usual way is written out at length: it
 -- defines no function, reads a batch with one command, and writes a number out once. All else is defined on demand.
@@ -242,5 +242,9 @@ end
 if is_changed then seldom.change_ids('finish') end
 if messages_in > 0 then redis.pcall('HINCRBY', KEYS[3], 'messages_in', messages_in == 1 and '1' or messages_in) end
 if duplicates > 0 then redis.pcall('HINCRBY', KEYS[3], 'duplicates', duplicates) end
-if seldom then seldom.write_counts() end
+if seldom then
+  seldom.write_counts()
+  local traced = seldom.traced_batches()
+  if #traced > 0 then answers[#answers + 1] = traced end
+end
 return fault and redis.error_reply(fault) or answers
