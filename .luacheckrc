@@ -10,8 +10,8 @@ local item = { "find", "match", "sub", "scan_item", "read_item", "head_of", "com
 local ids = { "FULL", "IDS", "plans", "newest" }
 local merging = { "define_merging" }
 local batch = {
-  "DUE", "ASIDE", "BATCH", "LAST", "OVERDUE_MS", "FOLLOWED", "bytes_read", "count", "write_counts", "publish",
-  "list_measures", "clear", "set_aside", "hand_over",
+  "DUE", "ASIDE", "BATCH", "LAST", "OVERDUE_MS", "FOLLOWED", "bytes_read", "traced_batches", "count", "write_counts",
+  "publish", "list_measures", "clear", "set_aside", "hand_over",
 }
 local delivery = {
   "SINK", "RETRY", "ATTEMPTS", "BODIES", "FIXED", "is_fixed", "count", "note", "wait_in_line", "first_of",

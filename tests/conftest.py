@@ -126,11 +126,11 @@ def configure(url: str, tmp_path: Path, **settings: Any) -> Configuration:
 
 @contextlib.asynccontextmanager
 async def running(
-    configuration: Configuration, load: Callable[[], Configuration] | None = None
+    configuration: Configuration, load: Callable[[], Configuration] | None = None, **more: Any
 ) -> AsyncIterator[Daemon]:
     """A daemon inside the test's own loop."""
     logs.configure(level="error", format="json", mask=True)
-    service = Daemon(configuration, load)
+    service = Daemon(configuration, load, **more)
     await service.start()
     try:
         yield service

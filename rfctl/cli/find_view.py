@@ -9,6 +9,7 @@ from typing import Any
 from rfctl.cli.inspect_view import dues
 from rfctl.cli.output import format_rfc3339
 from rfctl.model.stored import Batch
+from rfctl.model.traceparent import list_traceparents
 from rfctl.store import DeadLetter, History, LoggedDelivery, QuarantinedHead, UndeliveredMessage
 from rfctl.text import counted, duration
 
@@ -117,6 +118,7 @@ def _pending(key: str, batch: Batch, why: str) -> Event:
         "text": text,
         "due": format_rfc3339(due),
         "due_in_ms": None if due is None else due - batch.now_ms,
+        "traceparents": list_traceparents(batch.messages),
         "next": why,
     }
     return Event(
@@ -162,6 +164,7 @@ class _Outcomes:
                 "waited_ms": merged.waited_ms,
                 "discarded": merged.discarded,
                 "rule": rule or None,
+                "traceparents": list(merged.traceparents),
                 "text": merged.text,
             }
             yield Event(merged.handed_ms, "handed_over", line, facts, tuple(outcomes))

@@ -219,6 +219,7 @@ def merged_as_json(merged: Merged) -> dict[str, Any]:
         "chat": merged.chat,
         "simulated": merged.simulated,
         "discarded": merged.discarded,
+        "traceparents": list(merged.traceparents),
         "messages": [msgspec.Raw(raw) for raw in merged.raw],
     }
 

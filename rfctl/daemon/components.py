@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -44,6 +45,9 @@ from rfctl.sources.registry import GENERIC
 from rfctl.store import ConfiguredSink, DaemonRecord, Store
 from rfctl.timing import sleep_or_stop, wait_for_any
 
+if TYPE_CHECKING:
+    from rfctl.observe.tracing import Tracing
+
 _log = structlog.get_logger("daemon")
 _MIN_SLEEP_MS = 10
 _TRIM_EVERY_S = 5.0
@@ -57,6 +61,7 @@ class Components:
     """The components of one daemon, whose id is `daemon_id`.
 
     Queue libraries find the same Redis at `redis_url`. `on_end` is called with the task of each forwarder that ends.
+    `tracing` writes spans, where that is on.
     """
 
     def __init__(
@@ -68,6 +73,7 @@ class Components:
         redis_url: str,
         on_end: Callable[[asyncio.Task[None]], None],
         record: DaemonRecord | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         self.settings = settings
         self.store = store
@@ -100,8 +106,11 @@ class Components:
         )
         self.supervisor = Supervisor(
             store, daemon_id, partial(open_targets, redis_url=redis_url), usable=self.preflight.usable, on_end=on_end,
-            writes_log=lambda: self.settings.delivery_log.max_bytes > 0,
+            writes_log=lambda: self.settings.delivery_log.max_bytes > 0, tracing=tracing,
         )  # fmt: skip
+        if tracing is not None:
+            self.receiver.tracing = tracing
+            store.batches.on_traced = tracing.record_hand_over
 
     def has_role(self, role: Role) -> bool:
         """Say whether the daemon has this role."""

@@ -11,7 +11,7 @@ import os
 import signal
 import uuid
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -39,6 +39,9 @@ from rfctl.observe import logging as logs
 from rfctl.store import DaemonRecord
 from rfctl.store.embedded import EmbeddedServer
 
+if TYPE_CHECKING:
+    from rfctl.observe.tracing import Tracing
+
 _log = structlog.get_logger("daemon")
 _CONFIRM_S = 1.5
 """How long a request in hand may wait for Redis once the daemon stops."""
@@ -47,7 +50,7 @@ _DRAIN_S, _CLOSE_S = 3.4, 0.5
 
 
 class Daemon:
-    """One daemon: `start`, `wait_for_stop`, `stop`. It needs no process of its own."""
+    """One daemon: `start`, `wait_for_stop`, `stop`. It needs no process of its own. `tracing` writes its spans, if any."""
 
     def __init__(
         self,
@@ -56,8 +59,9 @@ class Daemon:
         *,
         drain_s: float = _DRAIN_S,
         is_rolling_out: bool = False,
+        tracing: Tracing | None = None,
     ) -> None:
-        self._drain_s = drain_s
+        self._drain_s, self._tracing = drain_s, tracing
         self._configuration = configuration
         self._settings = configuration.settings
         self._load = load
@@ -112,14 +116,9 @@ class Daemon:
 
     async def _build(self, sockets: Sockets) -> None:
         self._components = Components(
-            self._settings,
-            self._store,
-            self._readiness,
-            self.id,
-            self._redis_url,
-            self._on_end,
-            build_record(self._settings, self.id, is_rolling_out=self._is_rolling_out),
-        )
+            self._settings, self._store, self._readiness, self.id, self._redis_url, self._on_end,
+            build_record(self._settings, self.id, is_rolling_out=self._is_rolling_out), self._tracing,
+        )  # fmt: skip
         self._exit_stack.push_async_callback(self._components.supervisor.stop)
         preflight = self._components.preflight
         try:

@@ -15,6 +15,7 @@ from rfctl.config.loader import Configuration
 from rfctl.daemon.daemon import Daemon
 from rfctl.daemon.library_logs import bridge_library_logs
 from rfctl.daemon.memory import return_large_blocks
+from rfctl.daemon.tracing import start_tracing, stop_tracing
 from rfctl.observe import logging as logs
 
 _log = structlog.get_logger("daemon")
@@ -52,12 +53,16 @@ async def run_process(
     """
     bridge_library_logs()
     return_large_blocks()
-    daemon = Daemon(configuration, load, is_rolling_out=is_rolling_out)
+    tracing = start_tracing(configuration.environment.variables)
+    daemon = Daemon(configuration, load, is_rolling_out=is_rolling_out, tracing=tracing)
     daemon.install_signal_handlers()
     try:
-        await daemon.start()
-        await daemon.wait_for_stop()
-        await daemon.stop()
+        try:
+            await daemon.start()
+            await daemon.wait_for_stop()
+            await daemon.stop()
+        finally:
+            stop_tracing(tracing)
         await _exit_if_something_hangs()
     finally:
         logs.flush(FLUSH_S)

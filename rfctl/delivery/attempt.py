@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import msgspec
 
@@ -63,6 +64,15 @@ class Missing:
 
 
 Outcome = Delivered | Failed | DeadLettered | PauseRequested | Missing
+
+
+class Attempt(Protocol):
+    """Makes one attempt: `attempt_delivery`, or something around it."""
+
+    def __call__(
+        self, send: Send, entry: StreamEntry, policy: RetryPolicy, instance_id: str
+    ) -> Awaitable[Outcome]:
+        """Do as `attempt_delivery`."""
 
 
 async def attempt_delivery(send: Send, entry: StreamEntry, policy: RetryPolicy, instance_id: str) -> Outcome:

@@ -13,7 +13,7 @@ from collections.abc import Awaitable
 
 import structlog
 
-from rfctl.delivery.attempt import PauseRequested
+from rfctl.delivery.attempt import Attempt, PauseRequested, attempt_delivery
 from rfctl.delivery.attempt_counts import AttemptCounts
 from rfctl.delivery.budget import ByteBudget
 from rfctl.delivery.lease import Lease, LeaseLostError, retry_while_leased
@@ -42,8 +42,9 @@ class StartedOverError(RfctlError):
 class Forwarder:
     """Delivers one shard's output stream to one sink. Only the forwarder changes the sink's state.
 
-    `daemon_id` tells this daemon from all others. `budget` and `attempts` are those of the sink in this daemon. With `retry_at_start` all
-    that waits is tried at once: the old settings may be why deliveries failed.
+    `daemon_id` tells this daemon from all others. `budget` and `attempts` are those of the sink in this daemon. With
+    `retry_at_start` all that waits is tried at once: the old settings may be why deliveries failed. `attempt` makes each
+    attempt.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Forwarder:
         attempts: AttemptCounts | None = None,
         *,
         retry_at_start: bool = False,
+        attempt: Attempt = attempt_delivery,
     ) -> None:
         self._deliveries = deliveries
         self._policy = policy
@@ -63,7 +65,7 @@ class Forwarder:
         self._lease = Lease(deliveries, daemon_id, policy.lease_ms)
         self._state = SinkState()
         self._queues = PhoneQueues(
-            deliveries, sink, policy, self._read_state, self._on_report, budget, attempts
+            deliveries, sink, policy, self._read_state, self._on_report, budget, attempts, attempt
         )
         self._opened_term = 0
         self._recover_after: str | None = _FROM_THE_START

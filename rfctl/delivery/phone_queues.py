@@ -10,12 +10,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
-from functools import partial
 from typing import TypeVar
 
 import structlog
 
 from rfctl.delivery.attempt import (
+    Attempt,
     DeadLettered,
     Delivered,
     Failed,
@@ -26,12 +26,12 @@ from rfctl.delivery.attempt import (
     judge_failure,
 )
 from rfctl.delivery.attempt_counts import AttemptCounts
+from rfctl.delivery.attempt_slots import AttemptSlots
 from rfctl.delivery.budget import SMALL_BYTES, ByteBudget
 from rfctl.delivery.lease import LeaseLostError, retry_while_leased
 from rfctl.delivery.outage import OutageDetector, Recovery
 from rfctl.delivery.outcome_log import OutcomeLog
 from rfctl.delivery.phone_queue import PhoneQueue, group_ids
-from rfctl.delivery.sending import send
 from rfctl.delivery.shared_lock import SharedLock
 from rfctl.delivery.state import Crashed, LeaseLost, Report, SinkState
 from rfctl.delivery.target import RetryPolicy
@@ -59,19 +59,18 @@ class PhoneQueues:
         report: Callable[[Report], Awaitable[None]],
         budget: ByteBudget | None = None,
         attempts: AttemptCounts | None = None,
+        attempt: Attempt = attempt_delivery,
     ) -> None:
         self._deliveries = deliveries
-        self._sink = sink
         self._policy = policy
         self._read_state = read_state
         self._report = report
         self._queues: dict[str, PhoneQueue] = {}
-        self._slots = asyncio.Semaphore(policy.concurrency)
+        self._slots = AttemptSlots(deliveries, sink, policy, read_state, attempts, attempt)
         self._enqueueing = SharedLock()
         self._has_room = asyncio.Event()
         self._budget = budget or ByteBudget()
         self._budget.call_when_free(self._note_room)
-        self._attempts = attempts or AttemptCounts()
         self._outage = OutageDetector()
         self._recovery: Recovery | None = None
         self._log = _log.bind(sink=deliveries.sink)
@@ -181,7 +180,7 @@ class PhoneQueues:
             if self._read_state().draining:
                 return
             entry = await self._take_next(queue)
-            outcome = await self._retry_while_leased(lambda: self._attempt(entry))  # noqa: B023 - awaited here
+            outcome = await self._retry_while_leased(lambda: self._slots.attempt(entry))  # noqa: B023 - awaited here
             if outcome is None:
                 if self._read_state().paused and not self._read_state().draining:
                     await self._put_back(queue, 0)
@@ -203,21 +202,6 @@ class PhoneQueues:
                 lambda: self._deliveries.fetch(queue.following, queue.batch_key)
             )
             return queue.begin(entry)
-
-    async def _attempt(self, entry: StreamEntry) -> Outcome | None:
-        """Attempt one delivery in a slot of its own. Returns None if it may not start now.
-
-        A queue waits long for its slot, and the state may have changed. While Redis is away no slot is taken.
-        """
-        async with self._slots:
-            state = self._read_state()
-            if not state.leased:
-                raise LeaseLostError
-            if not state.may_start:
-                return None
-            send_entry = partial(send, self._sink, self._deliveries, entry)
-            attempt = attempt_delivery(send_entry, entry, self._policy, self._deliveries.instance_id)
-            return await self._attempts.measure(attempt)
 
     async def _store(self, queue: PhoneQueue, entry: StreamEntry, outcome: Outcome) -> str:
         """Store the outcome of an attempt.

@@ -6,18 +6,22 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
 
+from rfctl.delivery.attempt import Attempt, attempt_delivery
 from rfctl.delivery.attempt_counts import AttemptCounts
 from rfctl.delivery.budget import ByteBudget
 from rfctl.delivery.forwarder import Forwarder
 from rfctl.delivery.target import Target
+from rfctl.delivery.traced_attempt import attempt_traced
 from rfctl.store import Store
 from rfctl.timing import wait_for_any
 
 if TYPE_CHECKING:
+    from rfctl.observe.tracing import Tracing
     from rfctl.sinks.config import SinkConfig
 
 _log = structlog.get_logger("delivery")
@@ -39,7 +43,8 @@ class Supervisor:
     """Runs the forwarders of the daemon `daemon_id`.
 
     Nothing is delivered before `usable` is set: then this Redis may be used. `on_end` is called with the task of each
-    forwarder that ends. `writes_log` is asked at each outcome whether the delivery log gets it.
+    forwarder that ends. `writes_log` is asked at each outcome whether the delivery log gets it. `tracing` writes a span
+    of each attempt, where that is on.
     """
 
     def __init__(
@@ -51,8 +56,10 @@ class Supervisor:
         usable: asyncio.Event,
         on_end: Callable[[asyncio.Task[None]], None],
         writes_log: Callable[[], bool] = lambda: True,
+        tracing: Tracing | None = None,
     ) -> None:
         self._store = store
+        self._tracing = tracing
         self._daemon_id = daemon_id
         self._open_targets = open_targets
         self._usable = usable
@@ -83,19 +90,22 @@ class Supervisor:
 
     def _start(self, name: str, config: SinkConfig, target: Target, *, retry_now: bool) -> None:
         running = self._running[name] = _Running(config, target)
-        attempts = self.attempts[name]
+        attempts, attempt = self.attempts[name], self._build_attempt(name)
         for shard in self._store.shards:
             store = self._store.reopen()
             running.stores.append(store)
             deliveries = store.deliveries(name, shard, self._writes_log)
             forwarder = Forwarder(
                 deliveries, target.sink, target.policy, self._daemon_id, running.budget, attempts,
-                retry_at_start=retry_now,
+                retry_at_start=retry_now, attempt=attempt,
             )  # fmt: skip
             task = asyncio.create_task(self._run(forwarder, running.stopping))
             task.add_done_callback(self._on_end)
             running.tasks.append(task)
         _log.info("sink_started", sink=name, type=target.type)
+
+    def _build_attempt(self, sink: str) -> Attempt:
+        return attempt_delivery if self._tracing is None else partial(attempt_traced, self._tracing, sink)
 
     async def _run(self, forwarder: Forwarder, stopping: asyncio.Event) -> None:
         await wait_for_any(self._usable, stopping)

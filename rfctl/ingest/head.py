@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
+from msgspec import structs
 
+from rfctl.model.traceparent import find_traceparent
 from rfctl.sources.contract import Request
 
 
@@ -26,6 +28,25 @@ class Head(msgspec.Struct):
     fields: Sequence[tuple[bytes, bytes]]
     peer: str
     headers: Mapping[str, bytes] | None = None
+    _traceparent: str | None = None
+
+    @property
+    def traceparent(self) -> str:
+        """The trace that the request is a part of, or "". A head that is known by its bytes is looked at once."""
+        trace = self._traceparent
+        if trace is None:
+            trace = self._traceparent = self._find_traceparent()
+        return trace
+
+    def with_traceparent(self, traceparent: str) -> Head:
+        """Return the head as that of a part of another trace."""
+        return structs.replace(self, _traceparent=traceparent)
+
+    def _find_traceparent(self) -> str:
+        if self.fields:
+            return find_traceparent([value for name, value in self.fields if name == b"traceparent"])
+        value = (self.headers or {}).get("traceparent")  # a head that was not parsed has no name twice
+        return "" if value is None else find_traceparent([value])
 
     def find_value(self, name: bytes) -> bytes:
         """Return the first value of a field, or b"" when it was not sent."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import structlog
+from msgspec import structs
 
 from rfctl.errors import BadRequestError
 from rfctl.ingest.group_commit import StoreMessages
@@ -40,12 +41,14 @@ class Reader:
             _log.exception("source_crashed", source=served.name, problem=repr(problem))
             return ParseResult(unparsed=[Unparsed(body, f"a bug in rfctl: {type(problem).__name__}")])
 
-    async def store(self, messages: Sequence[Message]) -> list[Added]:
+    async def store(self, messages: Sequence[Message], traceparent: str = "") -> list[Added]:
         """Store messages. Returns what became of each, in their order. Raises RfctlError."""
-        return await self._store_messages(self.prepare(messages)) if messages else []
+        return await self._store_messages(self.prepare(messages, traceparent)) if messages else []
 
-    def prepare(self, messages: Sequence[Message]) -> Sequence[Message]:
-        """Return the messages as they are to be stored: what has no words gets the placeholder."""
+    def prepare(self, messages: Sequence[Message], traceparent: str) -> Sequence[Message]:
+        """Return the messages as they are to be stored: what has no words gets the placeholder, and all get the trace."""
+        if traceparent:
+            messages = [structs.replace(message, traceparent=traceparent) for message in messages]
         for message in messages:
             if not message.text:
                 return [with_placeholder(message, self._placeholder) for message in messages]

@@ -12,6 +12,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
+from typing import TYPE_CHECKING
 
 import structlog
 from starlette.requests import Request as HttpRequest
@@ -24,7 +25,7 @@ from rfctl.ingest.group_commit import GroupCommit
 from rfctl.ingest.head import Head, read_head
 from rfctl.ingest.reader import Reader, find_rejection
 from rfctl.ingest.receipt import render_receipt
-from rfctl.ingest.reception import AwaitedReception, Reception
+from rfctl.ingest.reception import AwaitedReception, Reception, begin_span
 from rfctl.ingest.rejections import RejectedError, Rejections
 from rfctl.ingest.responses import STOPPING, Answer
 from rfctl.model.message import Unparsed
@@ -33,6 +34,9 @@ from rfctl.sources.contract import ParseResult, ServedSource
 from rfctl.sources.registry import GENERIC
 from rfctl.store.counters import Counters
 from rfctl.store.quarantine import Quarantine
+
+if TYPE_CHECKING:
+    from rfctl.observe.tracing import Tracing
 
 _log = structlog.get_logger("ingest")
 _HOW_TO_SIGN = (
@@ -81,6 +85,8 @@ class Receiver:
         self._max_body_bytes = max_body_bytes
         self.budget = BodyBudget(max_inflight_bytes)
         """Room for the bodies in hand. Whoever brings a small body takes it and gives it back; `receive` does so itself."""
+        self.tracing: Tracing | None = None
+        """What writes a span of each request, where that is on."""
         self._on_due = on_due
         self._now_ms = now_ms
 
@@ -125,6 +131,8 @@ class Receiver:
         It is answered once, now or later, after every message is stored. A request with unparsed parts goes on in a
         task, which is returned: a stop may cancel it, and then the answer says so.
         """
+        if self.tracing is not None:
+            request = begin_span(self.tracing, request)
         try:
             parsed = self._read(request.served, request.head, body)
         except Exception as problem:
@@ -134,7 +142,8 @@ class Receiver:
             return asyncio.create_task(self._store_and_quarantine(request, parsed))
         request.skipped = parsed.skipped
         if parsed.messages:
-            self.group_commit.submit(self._reader.prepare(parsed.messages), partial(self._finish, request))
+            messages = self._reader.prepare(parsed.messages, request.head.traceparent)
+            self.group_commit.submit(messages, partial(self._finish, request))
         else:
             self._finish(request, [])
         return None
@@ -177,7 +186,7 @@ class Receiver:
         """Store the messages first: if that fails, all of it comes again, and would be quarantined twice."""
         served, answer = request.served, STOPPING
         try:
-            results = await self._reader.store(parsed.messages)
+            results = await self._reader.store(parsed.messages, request.head.traceparent)
             acknowledgement = self._acknowledge(served, {}, results)
             await self._quarantine(served, parsed.unparsed)
             self._counters.add({f"skipped:{kind}": count for kind, count in parsed.skipped.items()})

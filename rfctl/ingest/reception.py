@@ -6,12 +6,16 @@ import asyncio
 from abc import abstractmethod
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from rfctl.ingest.head import Head
 from rfctl.ingest.responses import Answer
 from rfctl.sources.contract import ServedSource
+
+if TYPE_CHECKING:
+    from rfctl.observe.tracing import OpenSpan, Tracing
 
 _NOTHING: Mapping[str, int] = MappingProxyType({})
 
@@ -29,6 +33,25 @@ class Reception(msgspec.Struct, eq=False):
     @abstractmethod
     def answer(self, answer: Answer) -> None:
         """Answer the request."""
+
+
+class TracedReception(Reception, eq=False, kw_only=True):
+    """A request with a span that ends with its answer. Its head names the span as its trace."""
+
+    inner: Reception
+    span: OpenSpan
+
+    def answer(self, answer: Answer) -> None:
+        """Answer the request."""
+        self.span.end("http.response.status_code", answer.status, is_failure=answer.status >= 500)
+        self.inner.answer(answer)
+
+
+def begin_span(tracing: Tracing, request: Reception) -> Reception:
+    """Return a request with a span around what is done for it from now on."""
+    served, head = request.served, request.head
+    span = tracing.begin_receive(served.name, head.traceparent)
+    return TracedReception(served, head.with_traceparent(span.traceparent), inner=request, span=span)
 
 
 class AwaitedReception(Reception, eq=False, kw_only=True):

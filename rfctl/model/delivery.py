@@ -13,13 +13,15 @@ from rfctl.model.stored import Merged
 class Delivery:
     """One attempt: the merged message, the id that is the same at every attempt, and its number, from 1.
 
-    `instance_id` names the Redis that the message comes from: ids are unique there only.
+    `instance_id` names the Redis that the message comes from: ids are unique there only. `traceparent` is the trace that
+    this attempt is a part of, or "".
     """
 
     id: str
     merged: Merged
     attempt: int = 1
     instance_id: str = ""
+    traceparent: str = ""
 
 
 MAX_VALUES = 7000

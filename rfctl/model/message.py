@@ -59,7 +59,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     object as it came; `simulated` marks traffic that no person sent. `alias` is another id of the sender, or "". The
     provider may name the sender by it alone; then it is the phone too. `id_scope` is where the id is unique: the
     provider's account, or what stands for it; () when nobody knows. `older_id` is the id by which layout 1 remembered the
-    message, where that was another one. These three are not stored with the message.
+    message, where that was another one. These three are not stored with the message. `traceparent` is the trace that its
+    request is a part of, or "".
     """
 
     phone: str
@@ -79,6 +80,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     alias: str = ""
     id_scope: tuple[str, ...] = ()
     older_id: str = ""
+    traceparent: str = ""
 
 
 _SPEAKS_FOR_ITSELF = frozenset({"text", "edit", "deletion", "reaction"})

@@ -4,11 +4,12 @@ A stored item is JSON whose fields stand in a fixed order, because the scripts r
 (Lua's decoder would change large numbers and empty arrays):
 
     {"message":…,"companyId":…,"channel":…[,"platform":…][,"account":…][,"chat":…][,"simulated":true],
-     "messageId":…,"type":…[,"media":[…]][,"refers":…][,"phone":…],"metadata":<raw>,
+     "messageId":…[,"traceparent":…],"type":…[,"media":[…]][,"refers":…][,"phone":…],"metadata":<raw>,
      "timestamp":<ms>,"receivedAt":<ms>,"waitMs":<ms>}
 
 The fields between `message` and `messageId` say whose the message is. They are the same to the byte in all messages of
-a batch.
+a batch. `traceparent` stands right behind the id, whose end the scripts look for anyway: so a message without it costs
+them nothing.
 
 This module encodes everything up to `metadata`. The script `add` appends the last three fields by its own clock, the
 only one. Inside a JSON string every quote is escaped, so `","` never occurs in it. That makes the plain searches of
@@ -24,6 +25,7 @@ import msgspec
 from rfctl.model.company import Company, decode_company, encode_company, restore_company
 from rfctl.model.message import Media, Message
 from rfctl.model.strict_json import find_json_fault
+from rfctl.model.traceparent import find_last, read_traceparents
 
 _encode = msgspec.json.Encoder().encode
 
@@ -34,7 +36,7 @@ def encode_item(message: Message, *, with_phone: bool) -> bytes:
     `with_phone` keeps the phone inside, for keys that only hold its hash.
     """
     # One format, and no call for what is empty: every message passes here.
-    whose = what = b""
+    whose = trace = what = b""
     if message.platform:
         whose = b',"platform":' + _encode(message.platform)
     if message.account:
@@ -43,18 +45,21 @@ def encode_item(message: Message, *, with_phone: bool) -> bytes:
         whose += b',"chat":' + _encode(message.chat)
     if message.simulated:
         whose += b',"simulated":true'
+    if message.traceparent:
+        trace = b',"traceparent":' + _encode(message.traceparent)
     if message.media:
         what = b',"media":' + _encode(message.media)
     if message.refers:
         what += b',"refers":' + _encode(message.refers)
     if with_phone and message.phone:
         what += b',"phone":' + _encode(message.phone)
-    return b'{"message":%b,"companyId":%b,"channel":%b%b,"messageId":%b,"type":%b%b,"metadata":%b' % (
+    return b'{"message":%b,"companyId":%b,"channel":%b%b,"messageId":%b%b,"type":%b%b,"metadata":%b' % (
         _encode(message.text),
         encode_company(message.company),
         _encode(message.channel),
         whose,
         _encode(message.id),
+        trace,
         _encode(message.type),
         what,
         message.metadata,
@@ -75,6 +80,7 @@ class StoredMessage(msgspec.Struct, frozen=True, kw_only=True, rename={"text": "
     chat: str = ""
     simulated: bool = False
     messageId: str = ""  # noqa: N815
+    traceparent: str | None = None
     type: str = "text"
     media: tuple[Media, ...] = ()
     refers: str = ""
@@ -195,6 +201,8 @@ class Merged(msgspec.Struct, frozen=True):
     batch_key: str = ""
     delivery_id: str = ""
     """The id by which receivers know it; "" in an entry of layout 1."""
+    traceparents: tuple[str, ...] = ()
+    """The traces of its messages, in their order, "" for a message without one; empty where no message has any."""
 
     @property
     def handed_ms(self) -> int:
@@ -205,6 +213,11 @@ class Merged(msgspec.Struct, frozen=True):
     def waited_ms(self) -> int:
         """How long its first message had waited."""
         return self.handed_ms - self.first_ms
+
+    @property
+    def traceparent(self) -> str:
+        """The trace of the last of its messages that has one, or ""."""
+        return find_last(self.traceparents)
 
     @property
     def messages(self) -> list[StoredMessage]:
@@ -222,6 +235,7 @@ def decode_merged(entry_id: str, fields: Mapping[str, bytes]) -> Merged:
         return int(fields.get(name) or 0)
 
     raw = [as_strict_json(bytes(item)) for item in _decode_items(fields.get("messages", b"[]"))]
+    traces = fields.get("traceparents")
     return Merged(
         id=entry_id,
         phone=text("phone"),
@@ -241,4 +255,5 @@ def decode_merged(entry_id: str, fields: Mapping[str, bytes]) -> Merged:
         discarded=number("discarded"),
         batch_key=text("batch_key"),
         delivery_id=text("delivery_id"),
+        traceparents=read_traceparents(traces) if traces else (),
     )

@@ -6,12 +6,13 @@ and names their answers. It decides nothing: how long to wait comes with each me
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rfctl.model.closed_sets import DrainReason, DueEnd, Order
 from rfctl.model.stored import Added, Batch, HandedOver, decode_item, sum_answers
+from rfctl.model.traceparent import TracedBatch
 from rfctl.store import replies
 from rfctl.store.additions import ANSWERS_A_MESSAGE, Addition, AddSpeller, read_added, split_calls
 from rfctl.store.batch_heads import BatchHead, read_heads
@@ -19,6 +20,7 @@ from rfctl.store.batch_keys import batch_key_of
 from rfctl.store.batch_measures import BatchMeasures
 from rfctl.store.keys import Keyspace, ShardKeys
 from rfctl.store.phone_index import phone_range, split_phone_entry
+from rfctl.store.traced_batches import read_traced_batches
 
 if TYPE_CHECKING:
     from rfctl.store.connection import Connection
@@ -36,6 +38,9 @@ class BatchOptions:
     overdue_ms: int = 10_000
 
 
+def _ignore(_batch: TracedBatch) -> None: ...
+
+
 class Batches:
     """The pending batches of one Redis."""
 
@@ -45,6 +50,8 @@ class Batches:
         self._shards = keyspace.all()
         self._options = options
         self._channel = keyspace.common.events_channel(connection.db)
+        self.on_traced: Callable[[TracedBatch], None] = _ignore
+        """Called with each batch that a call of `add` or `hand_over` has handed over, and that has a trace."""
         self._spellers: dict[int, AddSpeller] = {}
         """What spells the calls of `add`, by the number of the shard, made when it is first needed."""
         self.measures = BatchMeasures()
@@ -102,10 +109,17 @@ class Batches:
         return results
 
     def _read_added(self, additions: Sequence[Addition], reply: object) -> list[Added]:
-        numbers = replies.array(reply)
-        if len(numbers) > ANSWERS_A_MESSAGE * len(additions):  # batches have left at once
-            self.measures.add(replies.integers(numbers.pop()))
-        return read_added(additions, numbers)
+        answers, size = replies.array(reply), ANSWERS_A_MESSAGE * len(additions)
+        if len(answers) > size:  # batches have left at once
+            self._note_left(*answers[size:])
+            del answers[size:]
+        return read_added(additions, answers)
+
+    def _note_left(self, measures: object, traced: object = None) -> None:
+        """Count the batches that a call has handed over, and report those that have a trace."""
+        self.measures.add(replies.integers(measures))
+        for batch in read_traced_batches(traced):
+            self.on_traced(batch)
 
     @property
     def shard_count(self) -> int:
@@ -137,9 +151,9 @@ class Batches:
     ) -> HandedOver:
         args = [*self._args(shard), limit, longest_ms, drain_reason or "", end]
         reply = replies.array(await self._connection.run("hand_over", shard, shard.of_batches, args))
-        *numbers, phone, measures = reply
+        *numbers, phone, measures, traced = reply
         batches, messages, next_due, now, clamped, more, aside, overdue, late = replies.integers(numbers)
-        self.measures.add(replies.integers(measures))
+        self._note_left(measures, traced)
         due = None if next_due < 0 else next_due
         latest = (replies.text(phone), late)
         return HandedOver(batches, messages, due, now, clamped, bool(more), overdue, latest, aside)

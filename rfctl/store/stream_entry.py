@@ -75,7 +75,8 @@ class StreamEntry:
 
     def to_delivery(self, instance_id: str = "") -> Delivery:
         """Return the next attempt for a sink. Its id is the same at every attempt, and different on every shard."""
-        return Delivery(self.delivery_id, self.merged, self.attempts + 1, instance_id)
+        merged = self.merged
+        return Delivery(self.delivery_id, merged, self.attempts + 1, instance_id, merged.traceparent)
 
 
 def is_message_id(text: str) -> bool:

@@ -94,6 +94,24 @@ async def test_each_message_says_where_it_is_and_what_happens_next(rig: Rig, ope
     assert f"rfctl quarantine show {events[0]['id']}" in shown
 
 
+async def test_traces_are_in_the_json_of_find_and_inspect(rig: Rig, operator: Operator) -> None:
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    await hand_over(rig, "without")
+    for number in range(2):
+        for text, sent in (("a", trace), ("b", "")):
+            message = Message(
+                phone=PHONE, text=text, id=f"{text}{number}", channel="generic", traceparent=sent
+            )
+            await rig.add([message])
+        if not number:
+            await rig.drain()
+    events = await timeline(operator)
+    assert [event["event"] for event in events] == ["handed_over", "handed_over", "pending"]
+    assert [event["traceparents"] for event in events] == [[], [trace, ""], [trace, ""]]
+    inspected = await operator.data("inspect", PHONE)
+    assert [message.get("traceparent") for message in inspected["messages"]] == [trace, None]
+
+
 async def test_paused_sink_and_group_of_workers_are_named(rig: Rig, operator: Operator) -> None:
     await hand_over(rig, "hi\x1b[2J")
     await rig.store.output.ensure_groups(["rfctl:crm", "rfctl:old", "bot"])

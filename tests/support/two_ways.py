@@ -96,7 +96,8 @@ class FakeStore:
         rejected = "the key is taken" if message.text == "taken" else ""
         is_new = message.id not in self.seen
         self.seen.add(message.id)
-        self.done.append(f"{message.phone} {message.text}")
+        trace = f" of {message.traceparent}" if message.traceparent else ""
+        self.done.append(f"{message.phone} {message.text}{trace}")
         return Added(message.phone, added=is_new, size=1, due_in_ms=5, rejected=rejected)
 
     async def add_unparsed(self, _source: str, _type: str, unparsed: Sequence[Unparsed]) -> None:

@@ -75,7 +75,7 @@ class Http:
         """Return after a 2xx. Raises DeliveryError for any other answer, and for none."""
         body = encode_payload(delivery, self._config.shape, raw=self._config.raw)
         try:
-            status, headers, rest = await self._post(body, self._sign(delivery.id, body))
+            status, headers, rest = await self._post(body, self._sign(delivery, body))
         except (aiohttp.ClientError, TimeoutError) as problem:
             raise self._failure(problem) from None
         if not 200 <= status < 300:
@@ -94,11 +94,13 @@ class Http:
         async with response:
             return response.status, response.headers, await _read_rest(response.content, limit.until)
 
-    def _sign(self, id: str, body: bytes) -> dict[str, str]:  # noqa: A002 - the specification's word
+    def _sign(self, delivery: Delivery, body: bytes) -> dict[str, str]:
         now = str(int(time.time()))
-        headers = {"webhook-id": id, "webhook-timestamp": now}
+        headers = {"webhook-id": delivery.id, "webhook-timestamp": now}
         if self._keys:
-            headers["webhook-signature"] = sign(self._keys, id, now, body)
+            headers["webhook-signature"] = sign(self._keys, delivery.id, now, body)
+        if delivery.traceparent:
+            headers["traceparent"] = delivery.traceparent
         return headers
 
     def _failure(self, problem: Exception) -> DeliveryError:

@@ -24,6 +24,7 @@ from tests.support import workers
 from tests.support.servers import RedisServer, ServerMaker
 from tests.support.waiting import PATIENCE_S
 
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 QUEUE = "company-7-messages"
 TEMPLATE = "company-{company}-messages"
 TASKS = {"bullmq": "", "celery": "chat.answer", "rq": "tests.support.workers.tasks.rq_task"}
@@ -37,7 +38,10 @@ every_sink = pytest.mark.parametrize("type_", TYPES)
 def delivery(number: int, metadata: bytes = b'{"pushName":"Zo\xc3\xab"}') -> Delivery:
     texts = ("Привет,", 'запишите "меня"')
     messages = [
-        Message(phone="79001234567", text=text, id=f"wamid-{number}-{place}", channel="wa", company="7", metadata=metadata)
+        Message(
+            phone="79001234567", text=text, id=f"wamid-{number}-{place}", channel="wa", company="7", metadata=metadata,
+            traceparent=TRACE if place else "",
+        )
         for place, text in enumerate(texts)
     ]  # fmt: skip
     raw = [
@@ -121,7 +125,9 @@ async def test_bullmq_worker_of_node_gets_the_message_in_its_shape(
     assert (data["platform"], data["messageId"]) == ("whatsapp", sent.id)
     assert data["metadata"]["pushName"] == "Zoë"
     assert " ".join(data["metadata"]["originalMessages"]) == data["message"]
-    assert [original["messageId"] for original in data["metadata"]["originals"]] == ["wamid-1-0", "wamid-1-1"]
+    first, last = data["metadata"]["originals"]
+    assert [first["messageId"], last["messageId"]] == ["wamid-1-0", "wamid-1-1"]
+    assert (first.get("traceparent"), last["traceparent"]) == (None, TRACE)
 
 
 @pytest.mark.parametrize("variable", NODE)

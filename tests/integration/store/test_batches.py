@@ -599,6 +599,66 @@ async def test_message_that_was_stored_twice_is_handed_over_once(connection: Con
     assert (await rig.store.pending()).totals["repeats_dropped"] == 1
 
 
+TRACES = [f"00-4bf92f3577b34da6a3ce929d0e0e473{number}-00f067aa0ba902b7-01" for number in range(3)]
+
+
+@pytest.mark.parametrize("kind", ["text", "image"])
+@pytest.mark.parametrize("phone", [PHONE, "a b"])
+async def test_entry_has_the_trace_of_each_message_in_their_order(
+    connection: Connection, shards: int, kind: str, phone: str
+) -> None:
+    rig = make_rig(connection, shards)
+    await rig.add([
+        message("c", phone, sent_ms=3000, traceparent=TRACES[0]),
+        message("a", phone, sent_ms=1000, type=kind),
+        message("b", phone, sent_ms=2000, traceparent=TRACES[2]),
+    ])  # fmt: skip
+    await rig.drain()
+    rig.store.reconfigure(BatchOptions(" ", "sent"))
+    await rig.add([
+        message("f", phone, sent_ms=3000, traceparent=TRACES[0]),
+        message("d", phone, sent_ms=1000, type=kind),
+        message("e", phone, sent_ms=2000, traceparent=TRACES[2]),
+    ])  # fmt: skip
+    await rig.drain()
+    arrived, sent = await rig.collect()
+    assert (arrived.text, arrived.traceparents) == ("c a b", (TRACES[0], "", TRACES[2]))
+    assert (sent.text, sent.traceparents) == ("d e f", ("", TRACES[2], TRACES[0]))
+    assert [each.traceparent for each in arrived.messages] == [TRACES[0], None, TRACES[2]]
+
+
+async def test_entry_without_a_trace_has_no_field_for_it(connection: Connection) -> None:
+    rig = make_rig(connection)
+    hidden = f'","messageId":"x","traceparent":"{TRACES[0]}"'
+    await rig.add([
+        message(hidden, metadata=b'{"traceparent":"%b","type":"text"}' % TRACES[0].encode()),
+        message("b", id=hidden[:80]), message("c", traceparent="x" * 55), message("d", refers=hidden),
+    ])  # fmt: skip
+    await rig.drain()
+    [(_, fields)] = await connection.call("XRANGE", "rfctl:out", "-", "+")
+    assert b"traceparents" not in fields[::2]
+    [merged] = await rig.collect()
+    assert (merged.count, merged.traceparents) == (4, ())
+
+
+@pytest.mark.parametrize("order", ["arrival", "sent"])
+async def test_trace_changes_no_id_and_joins_any_batch(
+    connection: Connection, timed: Connection, clock: VirtualClock, order: Any
+) -> None:
+    now = await timed.now_ms(SHARD)
+    rig, seen = make_rig(timed, order=order), list[Any]()
+    for traces in (["", "", ""], TRACES, [TRACES[0], "", ""]):
+        await connection.call("FLUSHALL")
+        await clock.set(now)
+        for text, trace in zip("abc", traces, strict=True):
+            await rig.add([message(text, traceparent=trace)])
+        assert not (await rig.add([message("a", traceparent=TRACES[1])]))[0].added
+        await rig.batches.flush(PHONE)
+        [merged] = await rig.collect()
+        seen.append((merged.delivery_id, merged.text, merged.count, merged.batch_key))
+    assert seen[0] == seen[1] == seen[2]
+
+
 async def test_delivery_id_follows_from_the_messages_and_nothing_else(
     connection: Connection, timed: Connection, clock: VirtualClock
 ) -> None:

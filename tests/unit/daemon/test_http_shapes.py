@@ -59,6 +59,42 @@ async def test_head_with_a_new_signature_and_length_is_not_parsed() -> None:
     assert way.store.done[-2:] == ["7 again", "7 3"]
 
 
+TRACE = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+def sign_traced(body: bytes, trace: bytes) -> bytes:
+    return sign(body, b"00").replace(b"Host", b"Traceparent: %b\r\nHost" % trace)
+
+
+async def test_each_head_of_a_shape_has_a_trace_of_its_own() -> None:
+    traces = [TRACE.replace(b"4", b"%d" % number) for number in range(5, 9)]
+    way = Way(is_hot=True)
+    for trace in traces[:2]:
+        await way.read(sign_traced(b"hello", trace))
+    take_parser_away(way)
+    for trace in [*traces[2:], TRACE.upper(), TRACE.replace(b"00-", b"01-", 1)]:
+        await way.read(sign_traced(b"hello", trace))
+    stored = [f"7 hello of {trace.decode()}" for trace in traces]
+    assert way.store.done == [*stored, "7 hello", "7 hello"]
+
+
+async def test_head_that_is_known_by_its_bytes_has_its_trace() -> None:
+    way = Way(is_hot=True)
+    for _ in range(4):
+        await way.read(sign_traced(b"hello", TRACE))
+    assert way.store.done == [f"7 hello of {TRACE.decode()}"] * 4
+
+
+@pytest.mark.parametrize("other", [TRACE, TRACE.replace(b"4", b"5"), b"x", b""])
+async def test_request_with_two_traces_has_none(other: bytes) -> None:
+    way = Way(is_hot=True)
+    sent = sign_traced(b"hello", TRACE).replace(b"Host", b"TraceParent: %b\r\nHost" % other)
+    for _ in range(3):
+        await way.read(sent)
+    assert way.connection.answers == [OK, b""] * 3
+    assert way.store.done == ["7 hello"] * 3
+
+
 @pytest.mark.parametrize(
     "sent",
     [

@@ -18,6 +18,7 @@ def build_generic(*texts: str, **more: Any) -> bytes:
     return json.dumps({"messages": messages} | more).encode()
 
 
+TRACE = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 BODIES = [
     b"", b"hello", b"hello hello again", b"slow", b"away", b"refused", b"bug", b"taken", b"crash", b"echo", b"odd",
     b"slow odd echo", b"refused odd", b"odd full", b"a b c d e f", b"x" * 200, b"\r\n\r\n", b"y " * 40_000,
@@ -35,7 +36,8 @@ FIELDS = [
     b"Host: localhost", b"Host: bot.internal:3000", b"Host: evil.example", b"Host: [", b"Content-Type: application/json",
     b"Content-Type: text/plain", b"X-Token: good", b"X-Token: bad", b"Connection: close", b"Connection: keep-alive",
     b"Connection: Upgrade\r\nUpgrade: h2c", b"Expect: 100-continue", b"Via: x", b"Origin: http://evil.example",
-    b"X-Forwarded-For: 1.2.3.4", b"X: " + b"y" * 300, b"Content-Length: 5",
+    b"X-Forwarded-For: 1.2.3.4", b"X: " + b"y" * 300, b"Content-Length: 5", b"traceparent: " + TRACE,
+    b"Traceparent: " + TRACE.replace(b"4", b"5"), b"traceparent: " + TRACE.upper(),
 ]  # fmt: skip
 
 

@@ -72,6 +72,17 @@ def test_rfctl_shape_has_whole_messages_and_ms() -> None:
 
 
 @pytest.mark.parametrize("shape", ["rfctl", "node"])
+@pytest.mark.parametrize("raw", [True, False])
+def test_each_original_has_its_own_trace(shape: Shape, *, raw: bool) -> None:
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    what = delivery(message("Hello,", "wamid.1", traceparent=trace), message("a haircut please", "wamid.2"))
+    metadata = sent(shape, what, raw=raw)["metadata"]
+    first, last = metadata["originals" if shape == "node" else "originalMessages"]
+    assert first["traceparent"] == trace
+    assert "traceparent" not in last
+
+
+@pytest.mark.parametrize("shape", ["rfctl", "node"])
 def test_the_providers_own_object_goes_only_to_who_asks_for_it(shape: Shape) -> None:
     assert RAW not in encode_payload(TWO, shape)
     assert b'"raw"' not in encode_payload(TWO, shape)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import fakeredis
@@ -19,6 +20,13 @@ from rfctl.store.scripts import Script, ScriptLibrary
 from tests.support.clock import FakeredisClock
 
 USUAL = "local batch = order == 'arrival' and read_usual(items, gap_place)\n"
+TRACES = [
+    "",
+    "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+    "x",
+    "00" + "-" * 53,
+    "00-" + '"' * 52,
+]
 TEXTS = [
     "запишите",
     "",
@@ -30,6 +38,7 @@ TEXTS = [
     "a\nb",
     '\\"',
     '","companyId":1',
+    f'","messageId":"1","traceparent":"{TRACES[1]}"',
     "🙏",
     "\0",
     "x" * 7000,
@@ -53,7 +62,14 @@ parts = st.builds(
     st.sampled_from(["", "1", "2"]),
     st.sampled_from([None, "1", 'x","channel":"y']),
     media=st.sampled_from([(), (Media(id="m"),)]),
-    metadata=st.sampled_from([b"{}", b'{"a":{"b":1,"timestamp":1,"receivedAt":2,"waitMs":3}}']),
+    traceparent=st.sampled_from([*TRACES[:2], *TRACES]),
+    metadata=st.sampled_from(
+        [
+            b"{}",
+            b'{"x":1,"traceparent":"%b","type":"text"}' % TRACES[1].encode(),
+            b'{"a":{"b":1,"timestamp":1,"receivedAt":2,"waitMs":3}}',
+        ]
+    ),
 )
 times = st.tuples(
     st.sampled_from([5, 999, 1_790_000_000_000, 1_790_000_000_001]),
@@ -100,6 +116,19 @@ async def hand_over(order: Any, batch_key: str, items: list[bytes], *, is_one_wa
     return merged | {f"total {name}": replies.data(value) for name, value in totals.items()}
 
 
+def check_traces(fields: dict[str, bytes]) -> None:
+    """The field says of each message what its item says, if that may be a trace, and is there only if one has any."""
+    traces = [
+        item.get("traceparent", "") if isinstance(item, dict) else ""
+        for item in json.loads(fields.get("messages", b"[]"))
+    ]
+    valid = [trace if trace == TRACES[1] else "" for trace in traces]
+    if any(valid):
+        assert json.loads(fields["traceparents"]) == valid
+    else:
+        assert "traceparents" not in fields
+
+
 def usual(text: str, number: int, at: int) -> tuple[Message, tuple[int, int]]:
     return Message(phone="", text=text, id=str(number), channel="generic"), (at, at)
 
@@ -131,6 +160,7 @@ async def test_batch_comes_out_the_same_by_both_ways(messages: list[Any], phone:
             for name in ("first_ms", "last_ms", "delivery_id"):
                 fields.pop(name, None)
     assert either == other
+    check_traces(either)
     assert either["total messages_out"] == b"%d" % len(items)
     measured = [await measure(order, batch_key, items, is_one_way=way) for way in (False, True)]
     assert measured[0] == measured[1]

@@ -11,7 +11,8 @@
 --       in the sets of layout 1, a space, that key, and the phone
 -- Returns two a message: the size of its batch, below 0 or 0 for a message that was seen before; and due in, ms, or why
 --         it is not stored: -1 the key holds something else | -2 its batch cannot be handed over, and it must not join
---         that. Behind them, where batches have left: the list of list_measures (shared/batch).
+--         that. Behind them, where batches have left: the list of list_measures, and if any has a trace, that of
+--         traced_batches (shared/batch).
 -- Without memory it is rejected before it wrote anything.
 -- Redis does nothing else meanwhile, and each message passes here. So the usual way is written out at length: it
 -- defines no function, reads a batch with one command, and writes a number out once. All else is defined on demand.
@@ -244,7 +245,8 @@ if messages_in > 0 then redis.pcall('HINCRBY', KEYS[3], 'messages_in', messages_
 if duplicates > 0 then redis.pcall('HINCRBY', KEYS[3], 'duplicates', duplicates) end
 if seldom then
   seldom.write_counts()
-  local measures = seldom.list_measures()
+  local measures, traced = seldom.list_measures(), seldom.traced_batches()
   if #measures > 0 then table.insert(answers, measures) end
+  if #traced > 0 then table.insert(answers, traced) end
 end
 return fault and redis.error_reply(fault) or answers

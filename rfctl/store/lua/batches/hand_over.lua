@@ -10,7 +10,7 @@
 --       8 the end of what is due to begin at: oldest | newest. Behind a backlog, what is due now would be late too.
 -- Returns batches, messages, next due (Unix ms, -1: nothing pending), now (Unix ms), clamped, more is due (0|1), set
 --         aside, how many batches were later than overdue_ms, how late the latest of them was (ms) and its phone ('':
---         none), and the list of list_measures (shared/batch).
+--         none), and the lists of list_measures and traced_batches (shared/batch).
 -- A batch that cannot be handed over holds up no other. What Redis refused is the answer, after the others have left.
 local LIMIT, LONGEST_MS, ALL, IS_OLDEST = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7] ~= '', ARGV[8] ~= 'newest'
 local SEEN_EVERY_MS, SLEWED_MS = 5000, 20000
@@ -97,4 +97,4 @@ if first_fault then return redis.error_reply(first_fault) end
 local next_due = tonumber(redis.call('ZRANGE', DUE, 0, 0, 'WITHSCORES')[2] or -1)
 local is_left = next_due ~= -1 and (next_due <= NOW or (ALL and gone > 0))
 return { batches, messages, next_due, NOW, clamped, (is_left or clamps_more) and 1 or 0, aside, overdue, latest_ms,
-  latest_phone, list_measures() }
+  latest_phone, list_measures(), traced_batches() }

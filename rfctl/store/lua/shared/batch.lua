@@ -4,7 +4,7 @@
 -- ARGV  1 batch prefix   2 last-msg prefix   3 events channel   4 order: arrival|sent, overdue_ms and separator, with
 --       a space behind each but the last
 -- Gives: DUE, ASIDE, BATCH, LAST, OVERDUE_MS, FOLLOWED, count(what, by), write_counts(), publish(build),
---        bytes_read(), list_measures(), clear(batch_key), set_aside(batch_key, problem),
+--        bytes_read(), list_measures(), traced_batches(), clear(batch_key), set_aside(batch_key, problem),
 --        hand_over(batch_key, reason, due, discarded).
 -- The keys of a batch are the prefixes with its batch key behind them: same hash tag, same slot.
 -- A write that can be refused goes through `must`, or does not matter to any message: then its error is dropped.
@@ -13,7 +13,7 @@ local BATCH, LAST, EVENTS = ARGV[1], ARGV[2], ARGV[3]
 local ORDER, OVERDUE_MS, SEPARATOR = string.match(ARGV[4], '^(%l+) (%d+) (.*)$')
 OVERDUE_MS = OVERDUE_MS + 0
 local ASIDE_MS, HIDDEN = 30000, 38  -- & begins a batch key that has more than the phone in it
-local counts, bytes, leaving = {}, 0, nil
+local counts, bytes, leaving, traced = {}, 0, nil, {}
 local measures, measured = {}, 0
 
 -- Watchers are served where they may be: their rights decide nothing about messages.
@@ -111,8 +111,13 @@ local function define_leaving()
         'last_ms', server_time(batch.newest_at), 'late_ms', whole(late), 'channel', owner.channel or '',
         'platform', owner.platform or '', 'account', owner.account or '', 'chat', owner.chat or '',
         'simulated', owner.simulated and '1' or '0', 'discarded', discarded and whole(discarded) or '0',
-        'batch_key', batch_key, 'delivery_id', batch.delivery_id, 'messages', batch.messages))
+        'batch_key', batch_key, 'delivery_id', batch.delivery_id, 'messages', batch.messages,
+        unpack(batch.more)))
       leave_behind(batch_key, id)
+      if batch.more[2] then
+        traced[#traced + 1] = { id, batch.delivery_id, batch.more[2], reason, batch.number,
+          server_time(batch.first_at) }
+      end
       count('merged', 1)
     else
       reason = 'empty'
@@ -169,3 +174,7 @@ local function list_measures()
   for i = measured + 1, #measures do measures[i] = nil end  -- of a batch that has not left
   return measures
 end
+
+-- Of each batch that was handed over and has a trace: its entry's id, its delivery id, traceparents (JSON), reason,
+-- number of messages, and first_ms.
+local function traced_batches() return traced end

@@ -2,9 +2,10 @@
 -- Gives: define_merging(order, separator, gaps), which returns merge(batch_key, items, place).
 -- merge returns a table, and how many bytes the items have. The table: number (of messages), text (nil where the batch
 -- says nothing), messages (a JSON array), delivery_id, phone, owner (a table), wait (of the last message, ms), and when
--- the first, the last and the latest arrived: first_at, last_at, newest_at (ms, as digits).
+-- the first, the last and the latest arrived: first_at, last_at, newest_at (ms, as digits). more has further fields of
+-- the entry, flat: traceparents, if any message has one.
 -- The ms between each message and the one before it go into the list `gaps`, behind its first `place` numbers.
-local LONG = 16384
+local LONG, NOTHING = 16384, {}
 
 -- It writes nothing, so any error leaves a batch as it is. It is defined when the first batch leaves.
 local function define_merging(order, separator, gaps)
@@ -28,6 +29,14 @@ local function define_merging(order, separator, gaps)
     if id_stop then return sub(item, start + 14, id_stop - 1), id_stop end
   end
 
+  -- The trace of a message stands between its id and its type, and has one length. Another program may have written the
+  -- item: what has not this form is no trace. Returns it, and where its string stops.
+  local function trace_of(item, id_stop)
+    if sub(item, id_stop, id_stop + 16) ~= '","traceparent":"' then return nil end
+    local trace = sub(item, id_stop + 17, id_stop + 71)
+    if find(trace, '^00%-%x+%-%x+%-%x%x$') then return trace, id_stop + 72 end
+  end
+
   -- White space: ASCII's own, and what keyboards and phones put in its place. No other byte begins any: most texts say
   -- something with their first.
   local SPACES = { '\194\160', '\226\128[\128-\143\175]', '\226\129[\159\160]', '\227\128\128',
@@ -45,15 +54,20 @@ local function define_merging(order, separator, gaps)
   -- Fills the tables above. Returns nothing where the batch is not usual, else what `merge` returns, but for what is
   -- made of several messages; and texts (their number), and stop (where the text of the first ends, if it is ours).
   local function read_usual(items, gap_place)
-    local first_stop, first_at, newest_at, stop, _, at, wait
+    local first_stop, first_at, newest_at, stop, _, at, wait, traces
     serial = serial + 1
     for i = 1, #items do
       local item = items[i]
       stop, _, at, wait = scan_item(item)
       if not stop then return nil end
       local text, id, id_stop = text_of(item, stop), id_of(item, stop)
-      if not id or ids_seen[id] == serial or sub(item, id_stop, id_stop + 14) ~= '","type":"text"'
-        or begins_with_space(text) then return nil end
+      if not id or ids_seen[id] == serial or begins_with_space(text) then return nil end
+      if sub(item, id_stop, id_stop + 14) ~= '","type":"text"' then
+        local trace, trace_stop = trace_of(item, id_stop)
+        if not trace or sub(item, trace_stop, trace_stop + 14) ~= '","type":"text"' then return nil end
+        traces = traces or {}
+        traces[i] = trace
+      end
       ids_seen[id], texts[i] = serial, text
       keep(i, item, id)
       if i == 1 then
@@ -65,7 +79,7 @@ local function define_merging(order, separator, gaps)
       end
     end
     return { number = #items, texts = #items, stop = first_stop, first_at = first_at, last_at = at, wait = wait,
-      newest_at = newest_at }
+      newest_at = newest_at, traces = traces }
   end
 
   -- Any other batch: how it is read is defined when there is one.
@@ -88,6 +102,8 @@ local function define_merging(order, separator, gaps)
       part.place = place
       if part.stop then
         part.text, part.kind = text_of(item, part.stop), match(item, '","type":"(%a+)"', part.stop)
+        local _, id_stop = id_of(item, part.stop)
+        part.trace = id_stop and trace_of(item, id_stop)
       end
       return part
     end
@@ -157,18 +173,23 @@ local function define_merging(order, separator, gaps)
     -- As read_usual. Where the batch says nothing, texts is nil.
     return function(items, gap_place)
       local parts, last, newest_at = parts_of(items, gap_place)
-      local first, size = parts[1], 0
+      local first, size, traces = parts[1], 0, nil
       if order == 'sent' then sort_by_sent(parts) end
       apply_changes(parts)
       for i, part in ipairs(parts) do
         keep(i, part.json, part.id or part.json)
+        if part.trace then
+          traces = traces or {}
+          traces[i] = part.trace
+        end
         if part.text ~= '' then
           size = size + 1
           texts[size] = part.text
         end
       end
       return { number = #parts, texts = say_something(parts) and size or nil, stop = first.stop,
-        first_at = whole(first.at), last_at = last.at, newest_at = whole(newest_at), wait = last.wait }
+        first_at = whole(first.at), last_at = last.at, newest_at = whole(newest_at), wait = last.wait,
+        traces = traces }
     end
   end
 
@@ -229,6 +250,12 @@ local function define_merging(order, separator, gaps)
     return is_long and chain(jsons, size) or table.concat(jsons, '', 1, size)
   end
 
+  -- The traces of the messages, as a JSON array: '' for a message without one.
+  local function join_traces(traces, number)
+    for i = 1, number do traces[i] = traces[i] or '' end
+    return '["' .. table.concat(traces, '","', 1, number) .. '"]'
+  end
+
   local function join_texts(number, is_long)
     if number == 1 then return texts[1] end
     if not is_long or number == 0 then return table.concat(texts, separator, 1, number) end
@@ -245,6 +272,7 @@ local function define_merging(order, separator, gaps)
     if batch.texts then
       batch.owner, batch.text = owner_of(items[1], batch.stop), join_texts(batch.texts, is_long)
       batch.messages = join_messages(batch.number, is_long)
+      batch.more = batch.traces and { 'traceparents', join_traces(batch.traces, batch.number) } or NOTHING
       batch.delivery_id = delivery_id(batch_key, batch.number, batch.first_at)
     end
     return batch, length

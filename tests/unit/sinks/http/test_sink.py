@@ -10,6 +10,7 @@ import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -126,6 +127,21 @@ async def test_extra_headers_are_sent() -> None:
     async with HttpReceiver() as receiver, sink(receiver.url, headers={"Authorization": "Bearer x"}) as built:
         await built.deliver(message())
     assert receiver.taken[0]["headers"]["authorization"] == "Bearer x"
+
+
+async def test_trace_of_an_attempt_is_a_header_and_nothing_that_is_signed() -> None:
+    trace, plain = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", message()
+    async with (
+        HttpReceiver() as receiver,
+        sink(receiver.url, secrets=SECRETS, headers={"Traceparent": "ours"}) as built,
+    ):
+        await built.deliver(replace(plain, traceparent=trace))
+        await built.deliver(plain)
+    first, last = (taken["headers"] for taken in receiver.taken)
+    assert (first["traceparent"], last["traceparent"]) == (trace, "ours")
+    assert "tracestate" not in first
+    assert Webhook(SECRETS[0]).verify(receiver.taken[0]["raw"], first)
+    assert receiver.taken[0]["raw"] == encode_payload(plain)
 
 
 async def test_unsignable_text_is_a_final_failure() -> None:
