@@ -10,9 +10,10 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from rfctl.cli.arguments import Yes, ask, is_batch_key, parse_person
+from rfctl.cli.arguments import ask, is_batch_key, parse_person
 from rfctl.cli.context import Invocation, invocation, run_async
 from rfctl.cli.output import format_rfc3339
+from rfctl.cli.shared_options import Yes
 from rfctl.cli.steps import Steps, counting, passing_over
 from rfctl.errors import ANSWER_IS_NO, NothingFoundError, UsageError
 from rfctl.store import Adoption, Store, StrayList, find_home

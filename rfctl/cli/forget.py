@@ -10,9 +10,10 @@ from typing import Annotated, Any
 import typer
 
 from rfctl.assembly.sinks import list_forwarded_sinks
-from rfctl.cli.arguments import Phone, Yes, ask, is_batch_key, nothing_pending, parse_person
+from rfctl.cli.arguments import Phone, ask, is_batch_key, nothing_pending, parse_person
 from rfctl.cli.context import Invocation, invocation, run_async
 from rfctl.cli.output import format_rfc3339
+from rfctl.cli.shared_options import Yes
 from rfctl.config.settings import Settings
 from rfctl.errors import ANSWER_IS_NO, UsageError
 from rfctl.sources.registry import GENERIC

@@ -8,9 +8,10 @@ from typing import Annotated
 import typer
 
 from rfctl.assembly.sinks import list_forwarded_sinks
-from rfctl.cli.arguments import Yes, check_forwarded, check_is_unique, check_message_id
+from rfctl.cli.arguments import check_forwarded, check_is_unique, check_message_id
 from rfctl.cli.context import invocation, run_async
 from rfctl.cli.resend_many import Span, resend_many
+from rfctl.cli.shared_options import Yes
 from rfctl.cli.steps import Steps, counting
 from rfctl.config.settings import Settings
 from rfctl.errors import NothingFoundError, UsageError
