@@ -13,6 +13,7 @@ from rfctl.assembly.packaged import read_packaged
 from rfctl.assembly.receivers import list_receiver_addresses
 from rfctl.assembly.rights import build_store_rights
 from rfctl.assembly.sinks import list_configured_sinks
+from rfctl.assembly.sources import is_open_to_others, list_insecure_sources
 from rfctl.assembly.store import build_keyspace, open_store
 from rfctl.config.fingerprint import compute_fingerprint
 from rfctl.config.loader import Configuration
@@ -26,6 +27,7 @@ from rfctl.observe.facts import (
     HostFacts,
     Machine,
     Neighbour,
+    OpenSource,
     Shell,
     describe_elsewhere,
     reach_receivers,
@@ -33,14 +35,17 @@ from rfctl.observe.facts import (
     read_listener,
     read_neighbours,
 )
-from rfctl.store import Store
+from rfctl.store import Store, WorkerEntry
 from rfctl.store.redis_url import parse_redis_url
 from rfctl.text import duration, mask_url
 
 _SOCKETS = 6
+_LISTENING = ("all", "webhook")
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _REDIS_S = 4.0
 """How long all questions to Redis may take together: then it counts as not reached."""
+_DISK_S = 0.5
+"""How long the disk may take, which is looked at last: all of it takes less than five seconds."""
 
 
 def build_shell(configuration: Configuration) -> Shell:
@@ -69,6 +74,19 @@ def find_listener(configuration: Configuration) -> str:
     return f"[{host}]:{http.port}" if ":" in host else f"{host}:{http.port}"
 
 
+def list_open_sources(configuration: Configuration) -> tuple[OpenSource, ...]:
+    """Return the sources that take unverified requests from other machines."""
+    settings = configuration.settings
+    if settings.daemon.role not in _LISTENING or not is_open_to_others(settings):
+        return ()
+    host = settings.http.host
+    listener = host if host.startswith("unix:") else f"{host}:{settings.http.port}"
+    return tuple(
+        OpenSource(name, listener, configuration.set_by(f"sources.{name}.insecure"))
+        for name in list_insecure_sources(settings)
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Doctor:
     """Looks at everything once, and writes nothing. `machine` has the files of this host."""
@@ -78,7 +96,10 @@ class Doctor:
 
     async def diagnose(self) -> Diagnosis:
         """Return the diagnosis. No failure of Redis, of a receiver or of a check is raised: each is a finding."""
-        examination = Examination(shell=build_shell(self.configuration))
+        configuration = self.configuration
+        examination = Examination(
+            shell=build_shell(configuration), open_sources=list_open_sources(configuration)
+        )
         (snapshot, of_redis), of_host = await asyncio.gather(
             self._examine_redis(examination), examine(examination, self._list_host_readings())
         )
@@ -123,10 +144,12 @@ class Doctor:
         if host is not None and snapshot is not None:
             pids = [daemon.pid for daemon in snapshot.daemons if daemon.host == socket.gethostname()]
             host = replace(host, max_files=self.machine.read_max_files(pids))
-        disk = None
-        if server is not None and server.folder and is_redis_local(self.configuration):
-            disk = await asyncio.to_thread(read_disk, server.folder)
-        return replace(examination, host=host, disk=disk)
+        examination = replace(examination, host=host)
+        if server is None or not server.folder or not is_redis_local(self.configuration):
+            return examination
+        folder = server.folder
+        reading = Reading("disk", "host", "the disk of Redis", lambda: asyncio.to_thread(read_disk, folder))
+        return await examine(examination, [reading], _DISK_S)
 
     async def _examine_redis(self, examination: Examination) -> tuple[Snapshot | None, Examination]:
         try:
@@ -164,7 +187,12 @@ class Doctor:
         async def find_elsewhere() -> tuple[Neighbour, ...]:
             return describe_elsewhere(await store.find_daemons_elsewhere(), snapshot.server)
 
+        async def find_untried() -> list[WorkerEntry]:
+            names = [status.sink.name for status in snapshot.sinks if status.sink.forwarded]
+            return await store.find_untried(names, snapshot.pending.groups)
+
         return [
+            Reading("untried_entries", "sinks", "what sinks have read", find_untried),
             Reading("elsewhere", "address", "the other databases of Redis", find_elsewhere),
             Reading("server", "redis", "the load of Redis", store.read_server_facts),
             Reading("worker_entries", "work", "what workers have read", lambda: store.read_worker_entries(snapshot.workers())),
@@ -184,7 +212,7 @@ def merge(examination: Examination, of_redis: Examination) -> Examination:
     """Return both halves as one."""
     facts = {
         name: getattr(of_redis, name)
-        for name in ("problem", "elsewhere", "server", "worker_entries", "stray")
+        for name in ("problem", "elsewhere", "server", "worker_entries", "untried_entries", "stray")
     }
     return replace(examination, **facts, unfinished=examination.unfinished + of_redis.unfinished)
 

@@ -48,7 +48,7 @@ def _serve(name: str, config: SourceConfig, max_text_bytes: int) -> ServedSource
 
 def check_exposure(settings: Settings) -> None:
     """Refuse to listen beyond this machine with a source that nothing verifies. Raises SettingsError."""
-    if settings.http.host in _LOOPBACK:
+    if not is_open_to_others(settings):
         return
     problems = [
         f"sources.{name}: it has no secrets, and the listener on {settings.http.host} is open to others"
@@ -59,6 +59,11 @@ def check_exposure(settings: Settings) -> None:
         raise SettingsError(
             problems, next="set its secrets, or http.host = 127.0.0.1, or insecure = true if you mean it"
         )
+
+
+def is_open_to_others(settings: Settings) -> bool:
+    """Say whether other machines reach the listener."""
+    return settings.http.host not in _LOOPBACK
 
 
 def list_insecure_sources(settings: Settings) -> list[str]:

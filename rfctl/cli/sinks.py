@@ -5,6 +5,7 @@ What is heavy is imported when it is used: the completion of sinks loads this mo
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
@@ -46,13 +47,26 @@ async def _pause(run: Invocation, sink: str, why: str) -> None:
         check_forwarded(configuration.settings, sink)
         before = (await store.paused_sinks.list()).get(sink)
         if before is None:
-            await store.paused_sinks.pause(sink, why)
+            await store.paused_sinks.pause(sink, why, by=_name_operator())
         now = before or (await store.paused_sinks.list()).get(sink) or Pause(why)
     if run.is_json:
         at = format_rfc3339(now.at_ms) if now.at_ms else None
-        run.out.json({"sink": sink, "paused": True, "changed": before is None, "why": now.why, "at": at})
+        facts = {"sink": sink, "paused": True, "changed": before is None}
+        run.out.json({**facts, "why": now.why, "at": at, "by": now.by})
     else:
         run.out.text(f"{sink} {'is paused' if before is None else 'was paused already'}: {now.why}")
+
+
+def _name_operator() -> str:
+    """Return who runs this command, and where."""
+    import getpass
+    import socket
+
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container may have no name for its user
+        user = f"uid {os.getuid()}"
+    return f"{user}@{socket.gethostname()}"
 
 
 async def _resume(run: Invocation, sink: str) -> None:

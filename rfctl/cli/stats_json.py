@@ -82,7 +82,11 @@ def _sink_as_json(status: SinkStatus, now_ms: int) -> dict[str, Any]:
         "next_retry_in_ms": None if status.next_retry_ms is None else max(0, status.next_retry_ms - now_ms),
         "paused": None
         if paused is None
-        else {"why": paused.why, "at": format_rfc3339(paused.at_ms) if paused.at_ms else None},
+        else {
+            "why": paused.why,
+            "at": format_rfc3339(paused.at_ms) if paused.at_ms else None,
+            "by": paused.by,
+        },
         "last_error": None if cause is None else cause.error,
         "last_error_at": None if cause is None else format_rfc3339(cause.at_ms),
         "failing_since": None if cause is None else format_rfc3339(cause.since_ms),

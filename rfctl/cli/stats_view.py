@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -42,16 +42,11 @@ def _measure(snapshot: Snapshot) -> Rates | None:
     return measure_rates(snapshot.daemons, snapshot.pending.totals, snapshot.pending.now_ms)
 
 
-def _sort(problems: Iterable[Finding]) -> list[Finding]:
-    """Put failures before warnings, each in its order."""
-    return sorted(problems, key=lambda problem: problem.severity != "error")
-
-
 def draw(snapshot: Snapshot) -> Any:
     """Return a snapshot for a terminal, or for a pipe: there a finding is one line."""
     from rich.console import Group
 
-    pending, problems, rates = snapshot.pending, _sort(findings(snapshot)), _measure(snapshot)
+    pending, problems, rates = snapshot.pending, findings(snapshot), _measure(snapshot)
     parts: list[Any] = [_headline(snapshot, problems, rates), build_facts(list_server_facts(snapshot))]
     if snapshot.daemons:
         parts += ["", _draw_rows(list_daemons(snapshot.daemons, pending.now_ms))]
@@ -102,7 +97,13 @@ def _draw_finding(problem: Finding) -> Any:
     if not sys.stdout.isatty():
         return safe(f"{SIGNS[state]} {word} {problem.line()}")
     label = safe(f"{SIGNS[state]} {word}", STYLES[state])
-    return _beside(label, Group(safe(problem.fact), safe(problem.fix, "dim")))
+    return _beside(label, Group(*_list_texts(problem)))
+
+
+def _list_texts(problem: Finding) -> list[Text]:
+    """Return the fact, who set it if somebody did, and the cure."""
+    set_by = [safe(f"set by {problem.set_by}", "dim")] if problem.set_by else []
+    return [safe(problem.fact), *set_by, safe(problem.fix, "dim")]
 
 
 def _beside(label: Text, text: Any) -> Any:
@@ -142,7 +143,7 @@ def _list_parts(snapshot: Snapshot, width: int, most: int | None = None, *, wait
 
     So many of those who are `waiting` are shown before anything else grows.
     """
-    problems, rates, pending = _sort(findings(snapshot)), _measure(snapshot), snapshot.pending
+    problems, rates, pending = findings(snapshot), _measure(snapshot), snapshot.pending
     facts = [safe(f"{label}  {text}", "dim") for label, text in list_server_facts(snapshot)[:1]]
     parts = [Part([_headline(snapshot, problems, rates), *facts])]
     if problems:
@@ -174,9 +175,10 @@ def _list_findings(problems: Sequence[Finding], width: int, most: int | None) ->
 def _wrap_finding(problem: Finding, width: int) -> Item:
     """Return a finding with its cure, on as many lines as that takes."""
     console = open_console()
-    texts = (safe(problem.fact), safe(problem.fix, "dim"))
     room = max(_LABEL, width - _LABEL)
-    first, *rest = [line for text in texts for line in text.wrap(console, room, overflow="fold")]
+    first, *rest = [
+        line for text in _list_texts(problem) for line in text.wrap(console, room, overflow="fold")
+    ]
     return [_draw_label(problem).append_text(first), *(safe(" " * _LABEL).append_text(line) for line in rest)]
 
 

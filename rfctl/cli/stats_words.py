@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from rfctl.cli.rejections_view import draw_rejections
 from rfctl.cli.signs import State
 from rfctl.observe import Finding, Rates, Snapshot
+from rfctl.observe.sinks import describe_pause
 from rfctl.store import ConsumerGroup, DaemonRecord, PendingBatch, SinkStatus, is_hashed
 from rfctl.text import counted, duration
 
@@ -153,7 +154,7 @@ def describe_sink(
         return "idle", f"your workers read it: {status.sink.group or 'no group'}"
     oldest = "" if status.oldest_ms is None else f", oldest {duration(max(0, now_ms - status.oldest_ms))}"
     if status.paused is not None:
-        return "paused", f"paused: {status.paused.why}"
+        return "paused", f"paused: {describe_pause(status.paused, now_ms)}"
     if status.unserved_shards:
         return ("fail", f"nobody delivers{oldest}") if daemons_are_seen else ("idle", f"unknown{oldest}")
     if status.retry_cause is not None or status.phones_waiting:

@@ -165,7 +165,8 @@ class Daemon:
                 host_file.write,
             ),
             on_death=self._components.canary.forget,
-            read_requests=self._components.receiver.rejections.tally.read,
+            read_requests=self._components.receiver.read_recent_requests,
+            list_unknown_paths=self._components.receiver.list_unknown_paths,
         )
         watch = Watch(self._components, self._readiness, lambda: heartbeat.settled, self._notifier)
         self._start_task(watch.run(self._stopping))

@@ -19,7 +19,7 @@ from rfctl.config.settings import Settings
 from rfctl.daemon.event_loop import name_event_loop
 from rfctl.errors import RfctlError
 from rfctl.observe import logging as logs
-from rfctl.store import LAYOUT_VERSION, DaemonRecord, Daemons, RecentRequests, ShardKeys
+from rfctl.store import LAYOUT_VERSION, DaemonRecord, Daemons, RecentRequests, ShardKeys, UnknownPath
 from rfctl.store.recent_totals import RecentTotals
 from rfctl.text import mask_urls
 from rfctl.timing import sleep_or_stop
@@ -64,7 +64,8 @@ def build_record(
 class Heartbeat:
     """Writes a daemon's record, samples the totals of all shards, and deletes the records of the dead.
 
-    `turn_age_ms` returns the age of the last turn, `read_requests` what became of the last requests. `after` runs after
+    `turn_age_ms` returns the age of the last turn, `read_requests` what became of the last requests, and
+    `list_unknown_paths` those that missed a source. `after` runs after
     each beat, `on_death` with the id of each daemon whose record was deleted.
     """
 
@@ -77,6 +78,7 @@ class Heartbeat:
         after: Sequence[Callable[[], Awaitable[None]]] = (),
         on_death: Callable[[str], Awaitable[None]] | None = None,
         read_requests: Callable[[], dict[str, RecentRequests]] = dict,
+        list_unknown_paths: Callable[[], tuple[UnknownPath, ...]] = tuple,
     ) -> None:
         self._daemons = daemons
         self._shards = shards
@@ -88,6 +90,7 @@ class Heartbeat:
         self._after = after
         self._on_death = on_death
         self._read_requests = read_requests
+        self._list_unknown_paths = list_unknown_paths
 
     def reconfigure(self, record: DaemonRecord) -> None:
         """Write another record from now on: that of a reload. The time of the start stays."""
@@ -103,7 +106,7 @@ class Heartbeat:
     async def _write_record(self) -> None:
         record = msgspec.structs.replace(
             self._record, lost_log_lines=logs.lost_lines(), recent_requests=self._read_requests(),
-            totals_before=self._totals.oldest,
+            totals_before=self._totals.oldest, unknown_paths=self._list_unknown_paths(),
         )  # fmt: skip
         age_ms = self._turn_age_ms()
         written, sample = await self._daemons.write_and_sample(record, self._shards, age_ms=age_ms)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
+import msgspec
 import structlog
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
@@ -32,6 +33,7 @@ from rfctl.model.message import Unparsed
 from rfctl.model.stored import Added
 from rfctl.sources.contract import ParseResult, ServedSource
 from rfctl.sources.registry import GENERIC
+from rfctl.store import RecentRequests, UnknownPath
 from rfctl.store.counters import Counters
 from rfctl.store.quarantine import Quarantine
 
@@ -94,6 +96,19 @@ class Receiver:
         """Serve other sources, and use another placeholder, from now on."""
         self.sources = sources
         self._reader.reconfigure(placeholder)
+        self.rejections.begin_anew()
+
+    def read_recent_requests(self) -> dict[str, RecentRequests]:
+        """Return how the sources did lately, each with its type."""
+        return {
+            name: msgspec.structs.replace(requests, type=self.sources[name].type)
+            for name, requests in self.rejections.tally.read().items()
+            if name in self.sources
+        }
+
+    def list_unknown_paths(self) -> tuple[UnknownPath, ...]:
+        """Return the addresses by which somebody meant a source that is not there."""
+        return self.rejections.unknown_paths.list_meant(self.sources)
 
     async def receive(self, name: str, http: HttpRequest) -> Response:
         """Receive a request of the ASGI app, and wait for its answer. Raises RejectedError before the body is read."""

@@ -16,6 +16,7 @@ import structlog
 from rfctl.errors import BadRequestError, OverloadedError, RfctlError
 from rfctl.ingest.responses import RETRY, Answer, make_error_answer
 from rfctl.ingest.tally import Tally
+from rfctl.ingest.unknown_paths import UnknownPaths
 from rfctl.store.counters import Counters
 
 _log = structlog.get_logger("ingest")
@@ -94,11 +95,14 @@ class Rejections:
         self._logged: dict[tuple[str, str], _Logged] = {}
         self.tally = Tally(clock)
         """How many requests of each source were accepted and rejected lately."""
+        self.unknown_paths = UnknownPaths(clock)
 
     def record(self, reason: Reason, problem: str, *, source: str = "", **fields: Any) -> None:
         """Count a rejected request, and log it unless the log has it. `problem` is one line; `fields` are of the log."""
         self._counters.mark(f"rejected:{reason}:{source}" if source else f"rejected:{reason}")
         self.tally.count(source, reason)
+        if reason in ("no-path", "no-source"):
+            self.unknown_paths.count(str(fields.get("path", "")))
         logged = self._logged.get((reason, source))
         now = self._clock()
         if logged is None or now - logged.since_s >= _WINDOW_S:
@@ -113,6 +117,11 @@ class Rejections:
         if source:
             fields["source"] = source
         _write_line(reason, {"reason": reason, "problem": problem, **fields})
+
+    def begin_anew(self) -> None:
+        """Forget what was rejected lately: it was by other settings."""
+        self.tally.begin_anew()
+        self.unknown_paths.forget()
 
     def record_missing_body(self, reason: Reason, path: str) -> None:
         """Count a request whose client left, or was cut off, before its body was whole."""

@@ -148,7 +148,7 @@ CATALOGUE: Mapping[Code, Meaning] = {
     ),
     "requests_rejected": Meaning(
         "warning",
-        "Of a source's requests within 10 minutes, at least 10 and a tenth were rejected.",
+        "Of a source's requests within 10 minutes, at least 10 and a tenth were rejected; or all since the last good one.",
         "Compare its secrets with the provider's; the log has the reason (request_rejected, signature_rejected).",
     ),
     "dead_letters": Meaning(

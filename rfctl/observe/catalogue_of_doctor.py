@@ -12,6 +12,11 @@ EXAMINED: Mapping[Code, Meaning] = {
         "A daemon on another Redis or database runs on the very settings of the daemons here.",
         "If they are to be one rfctl, set redis.url alike; if not, give it a redis.prefix or settings of its own.",
     ),
+    "daemon_hung": Meaning(
+        "error",
+        "A daemon of this host takes connections and does not answer, or is stopped by a signal.",
+        "Let it go on (kill -CONT), or start it again.",
+    ),
     "daemon_unready": Meaning(
         "error",
         "The daemon of this host says itself that it is not ready, and why.",
@@ -82,10 +87,30 @@ EXAMINED: Mapping[Code, Meaning] = {
         "The receiver of a sink cannot be reached from this host: no connection, or TLS fails.",
         "Mend the receiver, its certificate or its address.",
     ),
+    "sink_behind": Meaning(
+        "warning",
+        "A sink had something left for a whole minute, and delivered less in it than was handed over.",
+        "Use a faster receiver, or raise sinks.NAME.concurrency.",
+    ),
+    "deliveries_stuck": Meaning(
+        "error",
+        "Messages were read for a sink more than ten minutes ago, and were neither tried nor put off.",
+        "Start its daemon again: it begins with them. Where another program read them, claim them first.",
+    ),
     "certificate_ending": Meaning(
         "warning",
         "The certificate of a receiver ends within two weeks.",
         "Renew it before.",
+    ),
+    "path_unknown": Meaning(
+        "warning",
+        "Requests came for a source that is not there, at least three within ten minutes.",
+        "Correct the address that the sender calls, or add the source.",
+    ),
+    "source_open": Meaning(
+        "warning",
+        "A source takes unverified requests, and other machines reach the listener.",
+        "Set its secrets, or let the listener serve this machine only.",
     ),
     "clock_differs": Meaning(
         "warning",

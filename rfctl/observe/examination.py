@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from rfctl.errors import RfctlError
-from rfctl.observe.facts import Disk, HostFacts, ListenerAnswer, Neighbour, Receiver, Shell
+from rfctl.observe.facts import Disk, HostFacts, ListenerAnswer, Neighbour, OpenSource, Receiver, Shell
 from rfctl.observe.ranks import Topic
 from rfctl.store import ServerFacts, WorkerEntry
 from rfctl.store.stray_keys import StrayKeys
@@ -36,7 +36,7 @@ class Examination:
 
     `problem` is why the Redis of the settings cannot be used. `neighbours` are daemons that were found otherwise than by
     their records here, `elsewhere` those in other databases of the same server. `settings_problems` are what keeps a
-    source or a sink from being set up. `disk` is that of Redis, where it is on this host.
+    source or a sink from being set up, `open_sources` those that anybody may use. `disk` is that of Redis, where it is on this host.
     """
 
     problem: RfctlError | None = None
@@ -45,7 +45,9 @@ class Examination:
     listener: ListenerAnswer | None = None
     elsewhere: tuple[Neighbour, ...] = ()
     settings_problems: tuple[str, ...] = ()
+    open_sources: tuple[OpenSource, ...] = ()
     worker_entries: Sequence[WorkerEntry] = ()
+    untried_entries: Sequence[WorkerEntry] = ()
     server: ServerFacts | None = None
     receivers: tuple[Receiver, ...] | None = None
     host: HostFacts | None = None
@@ -64,9 +66,11 @@ class Reading:
     read: Callable[[], Awaitable[Any]]
 
 
-async def examine(examination: Examination, readings: Sequence[Reading]) -> Examination:
-    """Read all of it side by side, and return the examination with these facts. It takes `LIMIT_S` at most."""
-    results = await asyncio.gather(*(_read(reading) for reading in readings))
+async def examine(
+    examination: Examination, readings: Sequence[Reading], limit_s: float = LIMIT_S
+) -> Examination:
+    """Read all of it side by side, and return the examination with these facts. It takes `limit_s` at most."""
+    results = await asyncio.gather(*(_read(reading, limit_s) for reading in readings))
     unfinished = tuple(result for result in results if isinstance(result, Unfinished))
     facts = {
         reading.field: result
@@ -76,12 +80,12 @@ async def examine(examination: Examination, readings: Sequence[Reading]) -> Exam
     return replace(examination, **facts, unfinished=examination.unfinished + unfinished)
 
 
-async def _read(reading: Reading) -> Any:
+async def _read(reading: Reading, limit_s: float) -> Any:
     try:
-        async with asyncio.timeout(LIMIT_S):
+        async with asyncio.timeout(limit_s):
             return await reading.read()
     except TimeoutError:
-        return Unfinished(reading.topic, reading.what, f"no answer within {duration(LIMIT_S * 1000)}")
+        return Unfinished(reading.topic, reading.what, f"no answer within {duration(limit_s * 1000)}")
     except RfctlError as problem:
         return Unfinished(reading.topic, reading.what, problem.fact)
     except OSError as problem:

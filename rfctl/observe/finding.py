@@ -16,7 +16,7 @@ Code = Literal[
     "fsync_disabled", "save_failed", "redis_slow", "clock_differs", "sink_clock_differs", "disk_low", "sink_unreachable",
     "certificate_ending", "settings_unusable", "port_taken", "secrets_readable", "variable_ignored", "files_limited",
     "overcommit_disabled", "huge_pages_enabled", "unit_differs", "lists_stray", "entries_stray", "sink_stray",
-    "daemon_unready", "daemon_twin",
+    "daemon_unready", "daemon_twin", "daemon_hung", "path_unknown", "source_open", "sink_behind", "deliveries_stuck",
 ]  # fmt: skip
 Severity = Literal["error", "warning"]
 
@@ -38,8 +38,9 @@ class Finding:
     set_by: str = ""
 
     def line(self) -> str:
-        """Return it for a person: the fact, then what to do."""
-        return f"{self.fact} ({self.fix})"
+        """Return it for a person: the fact, who set it, then what to do."""
+        set_by = f"; set by {self.set_by}" if self.set_by else ""
+        return f"{self.fact}{set_by} ({self.fix})"
 
 
 @dataclass(frozen=True, slots=True)

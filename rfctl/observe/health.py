@@ -14,12 +14,13 @@ from rfctl.observe.daemons import (
 from rfctl.observe.deliveries import find_delivery_faults
 from rfctl.observe.examination import Examination
 from rfctl.observe.finding import Code, Finding, Severity
+from rfctl.observe.flow import find_slow_sinks, find_untried_entries
 from rfctl.observe.host import find_host_faults
 from rfctl.observe.listener import find_listener_faults
 from rfctl.observe.neighbours import find_other_address, find_twins
 from rfctl.observe.ranks import sort_findings
 from rfctl.observe.receivers import find_unreachable_receivers, find_unusable_settings
-from rfctl.observe.requests import find_rejected_requests
+from rfctl.observe.requests import find_open_sources, find_rejected_requests, find_unknown_paths
 from rfctl.observe.server import (
     find_emptying,
     find_missing_rights,
@@ -69,12 +70,14 @@ def _find_in_snapshot(snapshot: Snapshot) -> Iterator[Finding]:
     for sink in snapshot.sinks:
         yield from find_sink_faults(sink, snapshot.pending.now_ms)
         yield from find_delivery_faults(sink)
+    yield from find_slow_sinks(snapshot)
     yield from (describe_orphan(group, snapshot.server.where) for group in snapshot.orphaned)
     yield from find_unread_groups(snapshot)
     yield from find_unread_stream(snapshot)
     yield from find_batch_problems(snapshot)
     yield from find_missing_rights(snapshot.missing_rights, snapshot.user)
     yield from find_rejected_requests(snapshot.daemons)
+    yield from find_unknown_paths(snapshot.daemons)
     yield from _for_the_operator(snapshot)
     yield from find_drift(snapshot.daemons)
 
@@ -87,10 +90,12 @@ def _find_in_examination(snapshot: Snapshot | None, examination: Examination) ->
         yield from find_twins(snapshot, examination)
         yield from find_other_settings(snapshot, examination)
     yield from find_stuck_entries(examination.worker_entries)
+    yield from find_untried_entries(examination.untried_entries)
     yield from find_load(examination.server)
     yield from find_unusable_settings(examination)
     yield from find_unreachable_receivers(examination)
     yield from find_clock_differences(examination)
+    yield from find_open_sources(examination)
     yield from find_strays(examination)
     yield from find_host_faults(examination)
     yield from find_full_disk(examination)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 
 from rfctl.observe.examination import Examination
@@ -9,6 +10,8 @@ from rfctl.observe.neighbours import list_elsewhere
 from rfctl.observe.ranks import Topic
 from rfctl.observe.snapshot import Snapshot
 from rfctl.text import counted, duration, human_bytes
+
+_SHOWN_SOURCES = 5
 
 
 def describe_healthy(topic: Topic, snapshot: Snapshot | None, examination: Examination) -> str:
@@ -63,7 +66,20 @@ def _sinks(snapshot: Snapshot, examination: Examination) -> str:
 def _door(snapshot: Snapshot, examination: Examination) -> str:  # noqa: ARG001
     received = snapshot.pending.totals.get("messages_in", 0)
     listeners = ", ".join(daemon.listener for daemon in snapshot.daemons if daemon.listener) or "nobody"
-    return f"{counted(received, 'message')} came in so far; {listeners} listens"
+    facts = [f"{counted(received, 'message')} came in so far", f"{listeners} listens"]
+    return "; ".join([*facts, *_list_lately(snapshot)])
+
+
+def _list_lately(snapshot: Snapshot) -> list[str]:
+    """Say how many requests the busiest sources had within ten minutes; nothing where none had any."""
+    accepted, rejected = Counter[str](), Counter[str]()
+    for daemon in snapshot.daemons:
+        for source, requests in daemon.recent_requests.items():
+            accepted[source] += requests.accepted
+            rejected[source] += sum(requests.rejected.values())
+    names = [name for name, _ in (accepted + rejected).most_common(_SHOWN_SOURCES)]
+    counts = [f"{name} {accepted[name]} accepted, {rejected[name]} rejected" for name in names]
+    return [f"within 10 min: {'; '.join(counts)}"] if counts else []
 
 
 def _keys(snapshot: Snapshot, examination: Examination) -> str:  # noqa: ARG001

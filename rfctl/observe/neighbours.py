@@ -35,8 +35,12 @@ def list_elsewhere(snapshot: Snapshot | None, examination: Examination) -> Seque
     if shell is None:
         return neighbours
     if snapshot is None:
-        ours = (shell.redis, shell.prefix)
-        return [neighbour for neighbour in neighbours if (neighbour.redis, neighbour.prefix or "") != ours]
+        ours = (_find_place(shell.redis), shell.prefix)
+        return [
+            neighbour
+            for neighbour in neighbours
+            if (_find_place(neighbour.redis), neighbour.prefix or "") != ours
+        ]
     run_id, db = snapshot.server.run_id, snapshot.server.db
     return [neighbour for neighbour in neighbours if not neighbour.uses(run_id, db, shell.prefix)]
 
@@ -53,6 +57,12 @@ def find_twins(snapshot: Snapshot, examination: Examination) -> Iterator[Finding
             fact = f"a daemon ({neighbour.name}) uses {neighbour.place}, and has the settings of those here"
             fix = "if they are one rfctl, set redis.url alike; if not, give it a redis.prefix or settings of its own"
             yield Finding("daemon_twin", "warning", neighbour.name, fact, fix, shell.set_by)
+
+
+def _find_place(url: str) -> str:
+    """Return the place of a Redis: the same server is no other for another user or password."""
+    scheme, slashes, rest = url.partition("://")
+    return scheme + slashes + rest.rpartition("@")[2]
 
 
 def _misses_work(snapshot: Snapshot) -> bool:

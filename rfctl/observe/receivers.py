@@ -38,4 +38,5 @@ def find_unusable_settings(examination: Examination) -> Iterator[Finding]:
     """Find sources and sinks that cannot be set up with these settings on this host."""
     for problem in examination.settings_problems:
         subject = problem.partition(":")[0]
-        yield Finding("settings_unusable", "error", subject, problem, f"rfctl config explain {subject}")
+        fix = f"install what is missing, or correct it: rfctl config explain {subject}"
+        yield Finding("settings_unusable", "error", subject, problem, fix)

@@ -1,13 +1,14 @@
-"""Findings about requests: a source whose requests are rejected, so that its messages never come in."""
+"""Findings about the door: sources whose requests are rejected or go astray, and sources that are open to all."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+from rfctl.observe.examination import Examination
 from rfctl.observe.finding import Finding
-from rfctl.store import DaemonRecord
-from rfctl.text import counted
+from rfctl.store import DaemonRecord, RecentRequests
+from rfctl.text import counted, duration
 
 _FEW = 10
 _SHARE = 0.1
@@ -29,24 +30,109 @@ _FIXES = {
 _SEE_LOG = "the log says why (request_rejected)"
 
 
+_OF_TYPES: Mapping[tuple[str, str], str] = {
+    ("twilio", "signature"): (
+        "compare sources.{source}.secrets with the account's auth token, and public_url with the address that Twilio calls: "
+        "it signs that; a proxy must leave its path and query as they are"
+    ),
+    ("whatsapp-cloud", "signature"): "sources.{source}.secrets must be the app secret of Meta's app",
+    ("telegram", "signature"): "compare sources.{source}.secrets with the secret_token of setWebhook",
+    ("waha", "signature"): "compare sources.{source}.secrets with the hmac key of the webhook",
+    ("green-api", "signature"): "compare sources.{source}.secrets with the instance's webhookUrlToken",
+}
+"""What to do about a reason where the source is of this type, and signs what the others do not."""
+
+
 def find_rejected_requests(daemons: Sequence[DaemonRecord]) -> Iterator[Finding]:
-    """Find the sources of which many requests, and a tenth at least, were rejected within the last ten minutes."""
-    accepted: Counter[str] = Counter()
-    rejected: dict[str, Counter[str]] = {}
+    """Find sources of which every request was rejected since the last good one, or many were lately.
+
+    Many are ten within ten minutes, and a tenth of all at least. It is a warning: strangers may send such requests too.
+    """
+    for source, parts in sorted(_gather(daemons).items()):
+        requests = _sum(parts)
+        count, since = sum(requests.rejected.values()), sum(requests.rejected_since.values())
+        if not requests.accepted and since >= _FEW:
+            yield _describe_course(source, requests)
+        elif count >= _FEW and count >= _SHARE * (requests.accepted + count):
+            yield _describe_share(source, requests)
+
+
+def _gather(daemons: Sequence[DaemonRecord]) -> dict[str, list[RecentRequests]]:
+    sources: dict[str, list[RecentRequests]] = {}
     for daemon in daemons:
         for source, requests in daemon.recent_requests.items():
-            accepted[source] += requests.accepted
-            rejected.setdefault(source, Counter()).update(requests.rejected)
-    for source, reasons in sorted(rejected.items()):
-        count, total = reasons.total(), accepted[source] + reasons.total()
-        if count >= _FEW and count >= _SHARE * total:
-            yield _describe(source, reasons, total)
+            sources.setdefault(source, []).append(requests)
+    return sources
 
 
-def _describe(source: str, reasons: Counter[str], total: int) -> Finding:
-    names = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common())
-    requests = counted(total, "request")
-    fact = f"source {source}: {reasons.total()} of {requests} within 10 min were rejected ({names})"
-    [(reason, _)] = reasons.most_common(1)
-    fix = _FIXES.get(reason, _SEE_LOG).format(source=source)
-    return Finding("requests_rejected", "warning", source, fact, fix)
+def _sum(parts: Sequence[RecentRequests]) -> RecentRequests:
+    """Return what all daemons together had of a source."""
+    rejected, since = Counter[str](), Counter[str]()
+    for part in parts:
+        rejected.update(part.rejected)
+        since.update(part.rejected_since)
+    return RecentRequests(
+        sum(part.accepted for part in parts),
+        dict(rejected),
+        type=parts[0].type,
+        accepted_ago_s=min((part.accepted_ago_s for part in parts if part.accepted_ago_s is not None), default=None),
+        rejected_since=dict(since),
+    )  # fmt: skip
+
+
+def _describe_share(source: str, requests: RecentRequests) -> Finding:
+    count = sum(requests.rejected.values())
+    total = counted(requests.accepted + count, "request")
+    fact = f"source {source}: {count} of {total} within 10 min were rejected ({_name(requests.rejected)})"
+    return _build(source, fact, requests.rejected, requests.type)
+
+
+def _describe_course(source: str, requests: RecentRequests) -> Finding:
+    ago = requests.accepted_ago_s
+    since = (
+        "since the daemon started" if ago is None else f"since the last good one {duration(ago * 1000)} ago"
+    )
+    count = sum(requests.rejected_since.values())
+    fact = f"source {source}: all {count} requests {since} were rejected ({_name(requests.rejected_since)})"
+    return _build(source, fact, requests.rejected_since, requests.type)
+
+
+def _name(reasons: Mapping[str, int]) -> str:
+    return ", ".join(f"{reason} {count}" for reason, count in Counter(reasons).most_common())
+
+
+def _build(source: str, fact: str, reasons: Mapping[str, int], kind: str) -> Finding:
+    [(reason, _)] = Counter(reasons).most_common(1)
+    fix = _OF_TYPES.get((kind, reason)) or _FIXES.get(reason, _SEE_LOG)
+    return Finding("requests_rejected", "warning", source, fact, fix.format(source=source))
+
+
+_FEW_PATHS = 3
+
+
+def find_unknown_paths(daemons: Sequence[DaemonRecord]) -> Iterator[Finding]:
+    """Find addresses by which somebody asks again and again for a source that is not there."""
+    asked: Counter[tuple[str, str]] = Counter()
+    for daemon in daemons:
+        for unknown in daemon.unknown_paths:
+            asked[unknown.path, unknown.nearest] += unknown.count
+    for (path, nearest), count in asked.most_common():
+        if count >= _FEW_PATHS:
+            hint = f", the nearest source is {nearest}" if nearest else ""
+            fact = f"{counted(count, 'request')} to {path}, and no source is there{hint}"
+            other = (
+                f"let the sender call /webhook/{nearest}" if nearest else "correct the address of the sender"
+            )
+            fix = f"{other}, or add the source to the settings; if it is a stranger, leave it"
+            yield Finding("path_unknown", "warning", path, fact, fix)
+
+
+def find_open_sources(examination: Examination) -> Iterator[Finding]:
+    """Find sources that take unverified requests from other machines, as these settings let them."""
+    for source in examination.open_sources:
+        fact = (
+            f"source {source.name} takes messages from anybody: it has no secrets, insecure = true, and the listener "
+            f"{source.listener} is open to others"
+        )
+        fix = f"set sources.{source.name}.secrets, or http.host = 127.0.0.1"
+        yield Finding("source_open", "warning", source.name, fact, fix, source.set_by)

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterator
 
 from rfctl.observe.finding import Finding
-from rfctl.store import OrphanedGroup, SinkStatus, group_name
+from rfctl.store import OrphanedGroup, Pause, SinkStatus, group_name
 from rfctl.text import counted, duration
 
 
@@ -14,7 +14,7 @@ def find_sink_faults(sink: SinkStatus, now_ms: int) -> Iterator[Finding]:
     """Find what keeps a sink from delivering."""
     name = sink.sink.name
     if sink.paused is not None:
-        fact = f"sink {name} is paused: {sink.paused.why}"
+        fact = f"sink {name} is paused: {describe_pause(sink.paused, now_ms)}"
         yield Finding("sink_paused", "warning", name, fact, f"rfctl resume {name}")
     if sink.retry_cause is not None:
         cause = sink.retry_cause
@@ -22,6 +22,13 @@ def find_sink_faults(sink: SinkStatus, now_ms: int) -> Iterator[Finding]:
         since = f"the first failed {_ago(cause.since_ms, now_ms)}, the last {_ago(cause.at_ms, now_ms)}"
         fact = f"sink {name} fails: {phones}; {since}: {cause.error}"
         yield Finding("sink_failing", "error", name, fact, _retry_fix(sink, now_ms))
+
+
+def describe_pause(pause: Pause, now_ms: int) -> str:
+    """Say why a sink is paused, since when and by whom, as far as that was kept."""
+    ago = f"{duration(max(0, now_ms - pause.at_ms))} ago" if pause.at_ms else ""
+    by = f"by {pause.by}" if pause.by else ""
+    return "; ".join(filter(None, (pause.why, " ".join(filter(None, (ago, by))))))
 
 
 def _retry_fix(sink: SinkStatus, now_ms: int) -> str:

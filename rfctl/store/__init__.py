@@ -8,7 +8,7 @@ from rfctl.store.attempts import LastAttempt
 from rfctl.store.batch_keys import batch_key_of, begin_digest, dedupe_key, end_digest, is_hashed
 from rfctl.store.batch_measures import BatchMeasures
 from rfctl.store.batches import BatchOptions
-from rfctl.store.daemons import DaemonRecord, Daemons, RecentRequests
+from rfctl.store.daemons import DaemonRecord, Daemons, RecentRequests, UnknownPath
 from rfctl.store.daemons_elsewhere import DaemonElsewhere
 from rfctl.store.dead_letters import Attempt, DeadLetter
 from rfctl.store.delivered import Finished
@@ -86,6 +86,7 @@ __all__ = [
     "Terms",
     "TotalsSample",
     "UndeliveredMessage",
+    "UnknownPath",
     "UnreadMessage",
     "Whereabouts",
     "WorkerEntry",

@@ -26,11 +26,26 @@ FORGET_MS = 600_000
 """A daemon that starts every second must not fill Redis with its records."""
 
 
-class RecentRequests(msgspec.Struct, frozen=True):
-    """How many requests of a source were accepted within the last ten minutes, and how many rejected, by reason."""
+class RecentRequests(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How many requests of a source were accepted within the last ten minutes, and how many rejected, by reason.
+
+    `type` is that of the source. A request was accepted `accepted_ago_s` ago, give or take a minute (None: not since the
+    start), and `rejected_since` counts by reason those that were rejected since.
+    """
 
     accepted: int
     rejected: dict[str, int]
+    type: str = ""
+    accepted_ago_s: int | None = None
+    rejected_since: dict[str, int] = {}
+
+
+class UnknownPath(msgspec.Struct, frozen=True):
+    """An address that somebody asked for `count` times and nobody serves; `nearest` is the source whose name is most like it."""
+
+    path: str
+    count: int
+    nearest: str = ""
 
 
 class DaemonRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,7 +55,8 @@ class DaemonRecord(msgspec.Struct, frozen=True, kw_only=True):
     `reloaded_ms` is the last reload, 0 for none. `reload_refused` says why the last one was refused, "" if it was not.
     `event_loop` is the library of its event loop. `output` is its output stream, `split_by` what keeps a phone's batches apart, `sinks` the type of each sink that it
     would deliver to. A daemon of an earlier version leaves these empty. `is_rolling_out` is set while an operator
-    changes the settings of all daemons one after another. `recent_requests` has the sources with rejected requests.
+    changes the settings of all daemons one after another. `recent_requests` has the sources that had requests lately, `unknown_paths` the addresses by which
+    somebody meant a source that is not there.
     `totals_before` are the totals as they were up to a minute before the beat (None: it has just started).
     """
 
@@ -67,6 +83,7 @@ class DaemonRecord(msgspec.Struct, frozen=True, kw_only=True):
     sinks: dict[str, str] = {}
     is_rolling_out: bool = False
     recent_requests: dict[str, RecentRequests] = {}
+    unknown_paths: tuple[UnknownPath, ...] = ()
     totals_before: TotalsSample | None = None
     layout: int = 1
     """The version of the layout that it reads and writes; a daemon of layout 1 does not name it."""

@@ -27,7 +27,7 @@ from rfctl.store.timed_calls import call_at_now
 if TYPE_CHECKING:
     from rfctl.store.connection import Connection
 
-_CONSUMER = "forwarder"
+CONSUMER = "forwarder"
 """All daemons read under this name: only the one with the lease reads, and goes on where the last one stopped."""
 _PAGE_BYTES = 1_048_576
 """A read ends with the entry by which it has so many bytes: one entry may be as large as a thousand others."""
@@ -109,7 +109,7 @@ class DeliveryQueue:
     async def pause(self, why: str, number: int) -> None:
         """Pause the sink on every daemon. `number` counts the requests of this queue, from 1: each pauses once."""
         pauses = PausedSinks(self._connection, self._shard)
-        await pauses.pause(self.sink, why, asked_by=self._name, number=number)
+        await pauses.pause(self.sink, why, by="its receiver", asked_by=self._name, number=number)
 
     async def read_new(self, limit: int, block_ms: int, daemon_id: str) -> list[StreamEntry] | None:
         """Read new messages, waiting up to `block_ms` for the first: up to `limit`, and about a megabyte.
@@ -137,7 +137,7 @@ class DeliveryQueue:
             "read_leased",
             self._shard,
             [self._shard.out, self._keys.lease, self._shard.common.paused],
-            [self.group, _CONSUMER, daemon_id, limit, where, _PAGE_BYTES, self.sink],
+            [self.group, CONSUMER, daemon_id, limit, where, _PAGE_BYTES, self.sink],
         )
         ours, last, *rest = replies.array(reply)
         if ours == _PAUSED:

@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 
 
 class Pause(msgspec.Struct, frozen=True):
-    """Why a sink is paused, and since when (Unix ms by the clock of Redis)."""
+    """Why a sink is paused, since when (Unix ms by the clock of Redis), and who paused it ("": that was not kept)."""
 
     why: str = ""
     at_ms: int = 0
+    by: str = ""
 
 
 class SinkPausedError(RfctlError):
@@ -47,14 +48,14 @@ class PausedSinks:
         [is_paused] = await self._connection.calls([("HEXISTS", self._keys.paused, sink)], short=True)
         return bool(is_paused)
 
-    async def pause(self, sink: str, why: str, *, asked_by: str = "", number: int = 0) -> None:
-        """Pause a sink on every daemon.
+    async def pause(self, sink: str, why: str, *, by: str = "", asked_by: str = "", number: int = 0) -> None:
+        """Pause a sink on every daemon. `by` is who wants it, for a person to read.
 
         Who may have to ask again, as an answer was lost, names himself and counts his requests from 1. A request that
         came before changes nothing: an operator may have resumed the sink in between.
         """
         now = await self._connection.now_ms(self._shard)
-        pause = json.dumps({"why": why, "at_ms": now})
+        pause = json.dumps({"why": why, "at_ms": now, "by": by})
         keys = [self._keys.paused, self._shard.sink(sink).progress]
         await self._connection.run("pause", self._shard, keys, [sink, pause, asked_by, number])
 

@@ -95,6 +95,11 @@ def count_pending(groups: Sequence[ConsumerGroup]) -> int | None:
     return None if lag is None else lag + sum(group.pending for group in groups)
 
 
+def count_left(status: SinkStatus) -> int | None:
+    """Return how many messages a sink has not finished; None when Redis cannot say."""
+    return None if status.lag is None else status.lag + status.unacknowledged
+
+
 def sum_lags(lags: Iterable[int | None]) -> int | None:
     """Return how many messages are unread in all; None when Redis cannot say it of each."""
     total = 0

@@ -38,7 +38,7 @@ from rfctl.store.sink_status import ConfiguredSink, SinkStatus, read_sink_status
 from rfctl.store.stray_keys import StrayKeys, find_stray_keys
 from rfctl.store.sweep import Sweep
 from rfctl.store.unread import UnreadStream, read_unread_stream
-from rfctl.store.worker_entries import WorkerEntry, read_worker_entries
+from rfctl.store.worker_entries import WorkerEntry, read_untried_entries, read_worker_entries
 
 if TYPE_CHECKING:
     from rfctl.store.connection import Connection, OnFailure
@@ -199,6 +199,10 @@ class Store:
     async def read_worker_entries(self, groups: Sequence[ConsumerGroup]) -> list[WorkerEntry]:
         """Return the oldest entries that workers of these groups have not acknowledged."""
         return await read_worker_entries(self._connection, groups)
+
+    async def find_untried(self, sinks: Sequence[str], groups: Sequence[ConsumerGroup]) -> list[WorkerEntry]:
+        """Return the oldest entries that these sinks have read, and have neither tried nor put off."""
+        return await read_untried_entries(self._connection, self.shards, sinks, groups)
 
     async def find_daemons_elsewhere(self) -> list[DaemonElsewhere]:
         """Return the living daemons in other databases of this server, and under other prefixes."""

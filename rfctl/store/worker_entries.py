@@ -11,12 +11,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rfctl.store import replies
+from rfctl.store.deliveries import group_name
+from rfctl.store.stream_entry import parse_waiting_member
 
 if TYPE_CHECKING:
-    from rfctl.store.connection import Connection
+    from rfctl.store.connection import Command, Connection
+    from rfctl.store.keys import ShardKeys, SinkKeys
     from rfctl.store.output_stream import ConsumerGroup
 
 _LOOKED_AT = 100
+_WAITING = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,3 +55,41 @@ def _parse(group: ConsumerGroup, row: Sequence[object]) -> WorkerEntry:
     return WorkerEntry(
         group.stream, group.name, replies.text(entry_id), replies.text(consumer), replies.integer(idle_ms), replies.integer(deliveries)
     )  # fmt: skip
+
+
+async def read_untried_entries(
+    connection: Connection, shards: Sequence[ShardKeys], sinks: Sequence[str], groups: Sequence[ConsumerGroup]
+) -> list[WorkerEntry]:
+    """Return the oldest entries that these sinks have read, and that neither failed yet nor wait behind one that did.
+
+    Of a sink with very many waiting messages none is returned: which of them wait is not looked up. Raises RfctlError.
+    """
+    by_group = {(shard.out, group_name(sink)): shard.sink(sink) for shard in shards for sink in sinks}
+    entries: list[WorkerEntry] = []
+    for group in groups:
+        keys = by_group.get((group.stream, group.name))
+        if keys is not None and group.pending:
+            entries += await _leave_out_waiting(
+                connection, keys, await read_worker_entries(connection, [group])
+            )
+    return entries
+
+
+async def _leave_out_waiting(
+    connection: Connection, keys: SinkKeys, entries: Sequence[WorkerEntry]
+) -> list[WorkerEntry]:
+    if not entries:
+        return []
+    commands: list[Command] = [
+        ("ZRANGE", keys.waiting, 0, _WAITING),
+        ("HMGET", keys.attempts, *(entry.id for entry in entries)),
+    ]
+    members, histories = await connection.calls(commands)
+    waiting = {parse_waiting_member(member) for member in replies.texts(members)}
+    if len(waiting) > _WAITING:
+        return []
+    return [
+        entry
+        for entry, history in zip(entries, replies.array(histories), strict=True)
+        if history is None and entry.id not in waiting
+    ]

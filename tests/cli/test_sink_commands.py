@@ -158,7 +158,7 @@ async def test_a_paused_sink_stands_still_is_named_in_stats_and_goes_on_at_once(
             await say(daemon, "kept")
             await until(lambda: _merged(connection, 1))
             seen = await operator.run("stats")
-            assert "sink crm is paused: it moves\\x1b[2J (rfctl resume crm)" in seen.stdout
+            assert "sink crm is paused: it moves\\x1b[2J; " in seen.stdout
             assert "nobody delivers" not in seen.stdout
             assert receiver.seen == []
             assert "crm goes on" in (await operator.run("resume", "crm")).stdout
@@ -216,7 +216,7 @@ async def test_stats_shows_unserved_sinks_dead_letters_and_quarantine(
     assert [finding["code"] for finding in data["findings"]] == [
         "processor_missing", "sink_unserved", "dead_letters", "quarantined_requests",
     ]  # fmt: skip
-    assert set(data["findings"][0]) == {"code", "severity", "subject", "fact", "fix"}
+    assert set(data["findings"][0]) == {"code", "severity", "subject", "fact", "fix", "set_by"}
 
 
 async def test_stats_shows_batch_key_and_chat_only_for_batches_with_them(

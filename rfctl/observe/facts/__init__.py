@@ -4,7 +4,7 @@ from rfctl.observe.facts.host import Disk, HostFacts, Machine, read_disk
 from rfctl.observe.facts.listener import ListenerAnswer, read_listener
 from rfctl.observe.facts.neighbours import Neighbour, describe_elsewhere, describe_listener, read_neighbours
 from rfctl.observe.facts.receivers import Receiver, ReceiverAddress, reach_receivers
-from rfctl.observe.facts.shell import Shell
+from rfctl.observe.facts.shell import OpenSource, Shell
 
 __all__ = [
     "Disk",
@@ -12,6 +12,7 @@ __all__ = [
     "ListenerAnswer",
     "Machine",
     "Neighbour",
+    "OpenSource",
     "Receiver",
     "ReceiverAddress",
     "Shell",

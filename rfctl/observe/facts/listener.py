@@ -10,7 +10,8 @@ from typing import Literal
 
 import msgspec
 
-_ASKED_S = 1.0
+_ASKED_S = 2.0
+"""How long a daemon may take to answer: its loop is busy at times, and not for so long."""
 _ANSWER_BYTES = 262_144
 
 
@@ -19,7 +20,8 @@ class ListenerAnswer:
     """What answers at `listener`.
 
     Of a daemon: which Redis it uses (`redis` is a masked URL, "" if it does not say), and why it is not ready: `reason` is
-    one word, "" if it is. Of another program: `owner` is `pid 7 (nginx)`, or "another user's" where it cannot be seen.
+    one word, "" if it is. Where no such answer came, `owner` is `pid 7 (nginx)`, or "another user's" where it cannot be seen;
+    `pid` is its process, 0 where that is not seen, and it `is_stopped` by a signal (SIGSTOP) or not.
     """
 
     listener: str
@@ -30,6 +32,8 @@ class ListenerAnswer:
     reason: str = ""
     problem: str = ""
     next: str = ""
+    pid: int = 0
+    is_stopped: bool = False
 
 
 class _Readiness(msgspec.Struct):
@@ -56,7 +60,7 @@ async def read_listener(listener: str) -> ListenerAnswer | None:
     try:
         facts = msgspec.json.decode(answer, type=_Readiness)
     except msgspec.MsgspecError:
-        return ListenerAnswer(listener, owner=await asyncio.to_thread(_find_owner, listener))
+        return await asyncio.to_thread(_describe_owner, listener)
     return ListenerAnswer(
         listener, "", facts.redis, facts.run_id, facts.db, facts.reason, facts.problem, facts.next
     )
@@ -80,8 +84,26 @@ async def _get(listener: str, path: str) -> bytes:
         writer.close()
 
 
-def _find_owner(listener: str) -> str:
-    """Return which process listens at an address of this host."""
+def _describe_owner(listener: str) -> ListenerAnswer:
+    """Return which process of this host has the address of the listener."""
+    pid = _find_owner(listener)
+    if pid is None:
+        return ListenerAnswer(listener, owner="another user's")
+    name, state = _read_stat(pid)
+    return ListenerAnswer(listener, owner=f"pid {pid} ({name})", pid=pid, is_stopped=state == "T")
+
+
+def _read_stat(pid: int) -> tuple[str, str]:
+    """Return the name and the state of a process, "?" where it has just ended."""
+    try:
+        head, _, rest = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")
+    except OSError:
+        return "?", "?"
+    return head.partition("(")[2], rest.split()[0]
+
+
+def _find_owner(listener: str) -> int | None:
+    """Return which process listens at an address of this host, None where it cannot be seen."""
     _, _, port = listener.rpartition(":")
     inodes = _find_inodes(int(port)) if port.isdigit() else set()
     for process in Path("/proc").glob("[0-9]*"):
@@ -89,8 +111,8 @@ def _find_owner(listener: str) -> str:
             for descriptor in (process / "fd").iterdir():
                 with contextlib.suppress(OSError):
                     if str(descriptor.readlink()) in inodes:
-                        return f"pid {process.name} ({(process / 'comm').read_text().strip()})"
-    return "another user's"
+                        return int(process.name)
+    return None
 
 
 def _find_inodes(port: int) -> set[str]:

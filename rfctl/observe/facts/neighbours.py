@@ -19,7 +19,8 @@ from rfctl.store import DaemonElsewhere, ServerInfo
 class Neighbour:
     """A living daemon, and which Redis it uses: `redis` is a masked URL.
 
-    `run_id` is "" where that is not known, and `prefix` None. `settings_hash` is "" where it is not known.
+    `run_id` is "" where that is not known, and `prefix` None. `settings_hash` is "" where it is not known. `pid` is that
+    of a process of this host, 0 for any other.
     """
 
     how: Literal["file", "listener", "database"]
@@ -29,6 +30,7 @@ class Neighbour:
     db: int
     prefix: str | None = None
     settings_hash: str = ""
+    pid: int = 0
 
     def uses(self, run_id: str, db: int, prefix: str) -> bool:
         """Say whether it uses this Redis, as far as that is known."""
@@ -51,6 +53,7 @@ async def read_neighbours(folders: Iterable[Path]) -> tuple[Neighbour, ...]:
             daemon.db,
             daemon.prefix,
             daemon.settings_hash,
+            daemon.pid,
         )
         for daemon in list_living_daemons(folders)
     )

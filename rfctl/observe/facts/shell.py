@@ -21,3 +21,12 @@ class Shell:
     settings_hash: str = ""
     version: str = ""
     files: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSource:
+    """A source that takes unverified requests from everywhere, at a listener that others reach. `set_by` is who allowed it."""
+
+    name: str
+    listener: str
+    set_by: str

@@ -16,14 +16,19 @@ class Clock:
         return self.now
 
 
-def test_sources_with_rejected_requests_are_counted_by_reason() -> None:
+def test_requests_are_counted_by_source_and_reason_those_with_rejected_ones_first() -> None:
     tally = Tally(Clock())
     tally.count("quiet")
     for _ in range(3):
         tally.count("salon")
         tally.count("salon", "signature")
     tally.count("salon", "invalid-body")
-    assert tally.read() == {"salon": RecentRequests(3, {"signature": 3, "invalid-body": 1})}
+    recent = tally.read()
+    assert list(recent) == ["salon", "quiet"]
+    assert recent == {
+        "salon": RecentRequests(3, {"signature": 3, "invalid-body": 1}, accepted_ago_s=0),
+        "quiet": RecentRequests(1, {}, accepted_ago_s=0),
+    }
 
 
 def test_counts_go_after_ten_minutes_and_no_sooner() -> None:
@@ -36,7 +41,58 @@ def test_counts_go_after_ten_minutes_and_no_sooner() -> None:
     clock.now = 10 * 60
     assert tally.read()["salon"].rejected == {"signature": 1}
     clock.now = 20 * 60
+    assert tally.read()["salon"].rejected == {}
+
+
+def test_last_good_request_and_what_was_rejected_since_are_known_for_an_hour() -> None:
+    clock = Clock()
+    tally = Tally(clock)
+    tally.count("salon")
+    tally.count("salon", "signature")
+    for minute in (3, 30):
+        clock.now = minute * 60
+        tally.count("salon", "signature")
+    clock.now = 40 * 60
+    assert tally.read() == {
+        "salon": RecentRequests(0, {}, accepted_ago_s=2400, rejected_since={"signature": 2})
+    }
+    clock.now = 90 * 60
     assert tally.read() == {}
+    tally.count("salon", "signature")
+    assert tally.read()["salon"].rejected_since == {"signature": 3}
+    assert tally.read()["salon"].accepted_ago_s == 5400
+
+
+def test_accepted_request_ends_a_course_of_rejected_ones() -> None:
+    clock = Clock()
+    tally = Tally(clock)
+    tally.count("salon", "signature")
+    clock.now = 60
+    tally.count("salon")
+    assert tally.read()["salon"].rejected_since == {}
+
+
+def test_other_settings_begin_a_new_count_and_keep_the_sums() -> None:
+    clock = Clock()
+    tally = Tally(clock)
+    tally.count("salon")
+    clock.now = 60
+    tally.count("salon", "signature")
+    tally.begin_anew()
+    assert tally.read() == {"salon": RecentRequests(0, {}, accepted_ago_s=60)}
+    tally.count("salon", "signature")
+    assert tally.read()["salon"].rejected == {"signature": 1}
+    assert tally.sum_up() == {("salon", "accepted"): 1, ("salon", "signature"): 2}
+
+
+def test_very_many_sources_do_not_fill_the_record() -> None:
+    tally = Tally(Clock())
+    for number in range(200):
+        tally.count(f"source-{number}")
+    tally.count("broken", "signature")
+    recent = tally.read()
+    assert len(recent) == 50
+    assert next(iter(recent)) == "broken"
 
 
 def test_years_of_requests_take_no_memory() -> None:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 import pytest
 
 from rfctl.errors import RedisUnreachableError
-from rfctl.observe import examination as examining
 from rfctl.observe.diagnosis import diagnose
-from rfctl.observe.examination import Examination, Reading, examine
+from rfctl.observe.examination import LIMIT_S, Examination, Reading, examine
 from rfctl.observe.facts import Neighbour, Shell
 from rfctl.observe.ranks import TOPICS
+from tests.support.virtual_time import run_in_virtual_time
 from tests.unit.observe.test_health import ALIVE, HERE, crm, look
 
 SHELL = Shell(redis=HERE.where, set_by="variable RFCTL_REDIS__URL")
@@ -53,21 +54,19 @@ async def _read() -> tuple[Neighbour, ...]:
     return (Neighbour("file", "pid 7", "redis://other:1/0", "run", 0, ""),)
 
 
-async def test_reading_that_hangs_or_fails_is_a_finding_and_costs_no_other_fact(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(examining, "LIMIT_S", 0.05)
+def test_reading_that_hangs_or_fails_is_a_finding_and_costs_no_other_fact() -> None:
     readings = [
         Reading("slow", "clocks", "the clocks", _hang),
         Reading("closed", "host", "this host", _refuse),
         Reading("neighbours", "address", "the daemons of this host", _read),
     ]
-    examined = await examine(Examination(shell=SHELL), readings)
+    examined, took_s = run_in_virtual_time(examine(Examination(shell=SHELL), readings))
+    assert took_s == LIMIT_S
     assert [neighbour.name for neighbour in examined.neighbours] == ["pid 7"]
     lines = diagnose(look(daemons=[ALIVE]), examined).lines
     unfinished = {line.topic: line.fact for line in lines if line.code == "check_unfinished"}
     assert unfinished == {
-        "clocks": "the clocks could not be read: no answer within 50 ms",
+        "clocks": "the clocks could not be read: no answer within 3.0 s",
         "host": "this host could not be read: Permission denied",
     }
 
@@ -102,6 +101,11 @@ def test_daemon_elsewhere_is_named_where_our_redis_is_not_reached() -> None:
 
 def test_daemon_on_the_same_address_is_not_called_elsewhere_where_redis_is_away() -> None:
     assert name_codes_of_away(SAME) == ["redis_unusable"]
+
+
+def test_same_server_by_another_user_is_not_called_elsewhere_where_redis_refuses_us() -> None:
+    other_user = replace(SAME, redis=HERE.where.replace("//", "//rfctl:••••@"))
+    assert name_codes_of_away(other_user) == ["redis_unusable"]
 
 
 def name_codes_of_away(*neighbours: Neighbour) -> list[str]:

@@ -52,7 +52,7 @@ def test_every_numbered_row_is_on_the_page() -> None:
     names = {name.partition(",")[0] for name in ROWS}
     numbered = [
         f"{letter}{number}"
-        for letter, last in (("A", 29), ("B", 8), ("C", 12), ("G", 44), ("H", 6))
+        for letter, last in (("A", 29), ("B", 8), ("C", 12), ("G", 52), ("H", 6))
         for number in range(1, last + 1)
     ]
     assert {*numbered, "D", "E", "F"} == names

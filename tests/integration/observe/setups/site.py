@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import re
 import shlex
@@ -20,6 +21,7 @@ from rfctl.daemon.daemon import Daemon
 from rfctl.observe import logging as logs
 from rfctl.observe.diagnosis import Diagnosis, DiagnosisLine
 from rfctl.observe.facts import Machine
+from tests.support.processes import rfctl
 from tests.support.servers import RedisServer, pick_port
 from tests.support.waiting import until
 
@@ -59,6 +61,15 @@ class Site:
         self._stops[daemon] = stack
         return daemon
 
+    async def start_with_file(self, text: str) -> Daemon:
+        """Start a daemon whose settings are in a file; it reads that again at a reload."""
+        self.shell = self.configure(text)
+
+        def read_again() -> Configuration:
+            return self.configure()
+
+        return await self.start(load=read_again)
+
     async def stop(self, daemon: Daemon) -> None:
         """Stop a daemon as an operator does."""
         await self._stops.pop(daemon).aclose()
@@ -86,6 +97,14 @@ class Site:
 
     async def _is_clean(self) -> bool:
         return (await self.diagnose()).state == "ok"
+
+    async def run_rfctl(self, *line: str, **settings: Any) -> str:
+        """Run a command as an operator does, on this Redis, and return what it says; it must succeed."""
+        variables: dict[str, Any] = {f"RFCTL_{name.upper()}": str(value) for name, value in settings.items()}
+        variables["RFCTL_REDIS__URL"] = self.server.url
+        done = await asyncio.to_thread(rfctl, self.folder, *line, **variables)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
     def client(self) -> Redis:
         """Return a client that ends with the test."""

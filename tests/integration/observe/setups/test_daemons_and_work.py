@@ -6,7 +6,6 @@ import re
 
 import msgspec
 
-from rfctl.config.loader import Configuration
 from rfctl.daemon.daemon import Daemon
 from rfctl.store import DaemonRecord
 from tests.integration.observe.setups.site import QUICK, Site
@@ -32,17 +31,11 @@ async def test_two_daemons_that_do_not_go_together_are_named(site: Site) -> None
     await site.wait_until_clean()
 
 
-async def start_with_file(site: Site) -> Daemon:
-    site.shell = site.configure("[batching]\nquiet_ms = 4000\n")
-
-    def read_again() -> Configuration:
-        return site.configure()
-
-    return await site.start(load=read_again)
+QUIET = "[batching]\nquiet_ms = 4000\n"
 
 
 async def test_file_that_was_edited_and_not_reloaded_is_named(site: Site) -> None:
-    daemon = await start_with_file(site)
+    daemon = await site.start_with_file(QUIET)
     site.shell = site.configure("[batching]\nquiet_ms = 3000\n")
     await site.wait_for_first("settings_edited", "config.toml", "reload")
     await daemon.reload()
@@ -50,7 +43,7 @@ async def test_file_that_was_edited_and_not_reloaded_is_named(site: Site) -> Non
 
 
 async def test_refused_reload_is_named_with_its_reason(site: Site) -> None:
-    daemon = await start_with_file(site)
+    daemon = await site.start_with_file(QUIET)
     (site.folder / "config.toml").write_text("[batching]\nquiet_ms = 0\n")
     await daemon.reload()
     await site.wait_for_first("reload_refused", "quiet_ms")

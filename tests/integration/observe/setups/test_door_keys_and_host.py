@@ -3,42 +3,136 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from rfctl.assembly.packaged import read_packaged
+from rfctl.daemon.daemon import Daemon
 from rfctl.observe.facts import Disk, HostFacts
 from tests.integration.observe.setups.site import Site
+from tests.support.waiting import until
 
 PHONE = "79001234567"
 
 
 async def test_source_whose_requests_are_all_refused_is_named(site: Site) -> None:
-    site.shell = site.configure(sources__salon__type="generic", sources__salon__secrets='["right"]')
-    daemon = await site.start()
+    daemon = await site.start_with_file(SALON.format(secret="wrong"))
     for _ in range(12):
-        assert await site.post(daemon, path="/webhook/salon") == 401
-    await site.wait_for_first("requests_rejected", "source salon", "signature 1", "sources.salon.secrets")
+        assert await send_signed(daemon, "right") == 401
+    words = ("requests since the daemon started were rejected (signature 1", "sources.salon.secrets")
+    await site.wait_for_first("requests_rejected", "source salon: all 1", *words)
+    site.shell = site.configure(SALON.format(secret="right"))
+    await daemon.reload()
+    await site.wait_until_clean()
+    assert await send_signed(daemon, "right") == 200
+    await until(partial(says, site, "door", "salon 1 accepted, 0 rejected"))
+
+
+SALON = """\
+[sources.salon]
+type = "telegram"
+secrets = ["{secret}"]
+[sinks.bot]
+type = "list"
+key = "bot"
+"""
+_UPDATE = {
+    "update_id": 1,
+    "message": {
+        "message_id": 1,
+        "chat": {"id": 7, "type": "private"},
+        "from": {"id": 7},
+        "date": 1,
+        "text": "x",
+    },
+}
+
+
+async def send_signed(daemon: Daemon, secret: str) -> int:
+    async with httpx.AsyncClient(base_url=daemon.url, trust_env=False) as http:
+        token = {"X-Telegram-Bot-Api-Secret-Token": secret}
+        return (await http.post("/webhook/salon", json=_UPDATE, headers=token)).status_code
+
+
+async def says(site: Site, topic: str, words: str) -> bool:
+    """Say whether a healthy topic has these words."""
+    diagnosis = await site.diagnose()
+    return any(words in line.fact for line in diagnosis.lines if line.topic == topic and line.state == "ok")
+
+
+async def test_twilio_that_calls_another_address_is_named(site: Site) -> None:
+    site.shell = site.configure(
+        sources__sms__type="twilio", sources__sms__secrets='["token"]', sources__sms__public_url="https://bot.example.com"
+    )  # fmt: skip
+    daemon = await site.start()
+    for _ in range(10):
+        assert await site.post(daemon, path="/webhook/sms") == 401
+    await site.wait_for_first("requests_rejected", "source sms", "public_url", "a proxy must leave its path")
+
+
+async def test_requests_that_a_proxy_brings_to_a_source_without_a_secret_are_named(site: Site) -> None:
+    daemon = await site.start_with_file("[sources.generic]\n[sinks.bot]\ntype = 'list'\nkey = 'bot'\n")
+    async with httpx.AsyncClient(base_url=daemon.url, trust_env=False) as http:
+        for _ in range(10):
+            proxied = {"X-Forwarded-For": "1.2.3.4"}
+            answer = await http.post("/webhook/generic", json={"from": "7", "message": "x"}, headers=proxied)
+            assert answer.status_code == 401
+    await site.wait_for_first("requests_rejected", "proxied 10", "set sources.generic.secrets")
+    site.shell = site.configure(
+        "[sources.generic]\nsecrets = ['s']\n[sinks.bot]\ntype = 'list'\nkey = 'bot'\n"
+    )
+    await daemon.reload()
+    await site.wait_until_clean()
+
+
+async def test_address_with_a_mistyped_source_is_named_with_the_nearest(site: Site) -> None:
+    daemon = await site.start_with_file(SALON.format(secret="right"))
+    for _ in range(3):
+        assert await site.post(daemon, path="/webhook/salom") == 404
+    await site.wait_for_first(
+        "path_unknown", "/webhook/salom", "the nearest source is salon", "/webhook/salon,"
+    )
+    site.shell = site.configure(SALON.format(secret="right").replace("salon", "salom"))
+    await daemon.reload()
+    await site.wait_until_clean()
+
+
+async def test_source_that_anybody_may_use_is_named(site: Site) -> None:
+    everywhere = "0.0.0.0"
+    site.shell = site.configure(http__host=everywhere, sources__generic__insecure="true")
+    open_to_all = await site.start()
+    line = await site.wait_for_first(
+        "source_open", "source generic", f"{everywhere}:{site.port}", "http.host = 127.0.0.1"
+    )
+    assert line.set_by == "variable RFCTL_SOURCES__GENERIC__INSECURE"
+    await site.stop(open_to_all)
+    site.shell = site.configure()
+    await site.start()
+    await site.wait_until_clean()
 
 
 async def test_quarantined_request_is_named(site: Site) -> None:
     await site.start()
     site.run("XADD", "rfctl:quarantine", "*", "source", "tg", "why", "new")
     await site.wait_for_first("quarantined_requests", "rfctl quarantine list")
-    site.run("DEL", "rfctl:quarantine")
+    await site.run_rfctl("quarantine", "drop", "--all", "--yes")
     await site.wait_until_clean()
 
 
-async def test_left_over_list_is_named(site: Site) -> None:
+async def test_left_over_list_is_named_and_can_be_adopted(site: Site) -> None:
+    site.shell = site.configure(sinks__bot__type="list", sinks__bot__key="bot")
     await site.start()
     await site.wait_until_clean()
     site.run("RPUSH", f"rapid-fire:{PHONE}", json.dumps({"message": "x", "timestamp": 1}))
     site.run("EXPIRE", f"rapid-fire:{PHONE}", 600)
     await site.wait_for_first("lists_stray", "1 list", "1 of them will expire", "rfctl adopt")
-    site.run("DEL", f"rapid-fire:{PHONE}")
+    await site.run_rfctl("adopt", "--watch", "0", "--yes")
     await site.wait_until_clean()
+    assert await until(lambda: site.run("LLEN", "bot")) == 1
 
 
 async def test_entry_of_the_index_without_a_list_is_named(site: Site) -> None:
@@ -126,14 +220,6 @@ async def test_disk_of_redis_that_is_nearly_full_is_named(
     with monkeypatch.context() as patched:
         patched.setattr("rfctl.assembly.doctor.read_disk", lambda folder: Disk(folder, 2**20, 2**40))
         await site.wait_for_first("disk_low", "nearly full", site.server.folder.name)
-    await site.wait_until_clean()
-
-
-async def test_dead_log_reader_is_named(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    await site.start()
-    with monkeypatch.context() as patched:
-        patched.setattr("rfctl.observe.logging.lost_lines", lambda: 7)
-        await site.wait_for_first("log_lines_lost", "7 lines", "stderr")
     await site.wait_until_clean()
 
 
