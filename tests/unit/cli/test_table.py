@@ -6,8 +6,9 @@ import io
 import sys
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 
 from rfctl.cli.output import Output
 from rfctl.cli.table import open_table
@@ -69,10 +70,15 @@ def test_columns_below_stand_on_lines_of_their_own_even_where_all_fits() -> None
 _CELLS = st.text(st.characters(codec="utf-8"), max_size=60)
 
 
+_MARK = "\u302a"
+"""A mark that stands over the letter before it, and so has no width of its own."""
+
+
 @given(st.lists(st.tuples(*[_CELLS] * 7), min_size=1, max_size=3))
+@example([("",) * 7, ("",) * 4 + (_MARK, "\x1f" * 3, ""), ("00000\x1f", "00000\x08", *("",) * 5)])
 def test_no_line_is_wider_than_the_terminal_and_no_id_is_broken(rows: list[tuple[str, ...]]) -> None:
     lines = draw([(ID, *row) for row in rows])
-    assert max(map(len, lines)) <= 80
+    assert max(map(cell_len, lines)) <= 80
     assert sum(line.startswith(ID) for line in lines) == len(rows)
 
 
