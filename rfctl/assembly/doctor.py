@@ -183,20 +183,21 @@ class Doctor:
         sinks = {name for daemon in snapshot.daemons for name in daemon.sinks} | set(
             self.configuration.settings.sinks
         )
+        survey = store.survey
 
         async def find_elsewhere() -> tuple[Neighbour, ...]:
             return describe_elsewhere(await store.find_daemons_elsewhere(), snapshot.server)
 
         async def find_untried() -> list[WorkerEntry]:
             names = [status.sink.name for status in snapshot.sinks if status.sink.forwarded]
-            return await store.find_untried(names, snapshot.pending.groups)
+            return await survey.find_untried(names, snapshot.pending.groups)
 
         return [
             Reading("untried_entries", "sinks", "what sinks have read", find_untried),
             Reading("elsewhere", "address", "the other databases of Redis", find_elsewhere),
-            Reading("server", "redis", "the load of Redis", store.read_server_facts),
-            Reading("worker_entries", "work", "what workers have read", lambda: store.read_worker_entries(snapshot.workers())),
-            Reading("stray", "keys", "the keys of Redis", lambda: store.find_stray_keys(sinks)),
+            Reading("server", "redis", "the load of Redis", survey.read_server_facts),
+            Reading("worker_entries", "work", "what workers have read", lambda: survey.read_worker_entries(snapshot.workers())),
+            Reading("stray", "keys", "the keys of Redis", lambda: survey.find_stray_keys(sinks)),
         ]  # fmt: skip
 
 

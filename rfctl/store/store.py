@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -32,13 +32,11 @@ from rfctl.store.quarantine import Quarantine
 from rfctl.store.restarts import ServerRestart, notice_emptying, notice_restart, read_server_run
 from rfctl.store.rights import Rights
 from rfctl.store.scratch import ScratchKeyspace, delete_scratch_keys
-from rfctl.store.server_facts import ServerFacts, read_server_facts
 from rfctl.store.server_info import ServerInfo, WriteRefusal
 from rfctl.store.sink_status import ConfiguredSink, SinkStatus, read_sink_statuses
-from rfctl.store.stray_keys import StrayKeys, find_stray_keys
+from rfctl.store.survey import Survey
 from rfctl.store.sweep import Sweep
 from rfctl.store.unread import UnreadStream, read_unread_stream
-from rfctl.store.worker_entries import WorkerEntry, read_untried_entries, read_worker_entries
 
 if TYPE_CHECKING:
     from rfctl.store.connection import Connection, OnFailure
@@ -163,6 +161,11 @@ class Store:
         """The sweep that compares lists and index."""
         return Sweep(self._connection, self._keyspace)
 
+    @cached_property
+    def survey(self) -> Survey:
+        """What takes long to find out, and is read when an operator asks."""
+        return Survey(self._connection, self._keyspace)
+
     async def batches_aside(self) -> AsideBatches:
         """Return the batches that could not be handed over, and are tried again."""
         return await read_aside(self._connection, self.shards)
@@ -184,10 +187,6 @@ class Store:
         """Return the consumer groups of sinks that are not in the settings."""
         return await read_orphaned_groups(self._connection, self.shards, groups, sinks)
 
-    async def find_stray_keys(self, sinks: Collection[str]) -> StrayKeys:
-        """Return the keys that nobody uses; `sinks` are those of the settings and of the living daemons. It scans."""
-        return await find_stray_keys(self._connection, self._keyspace, sinks)
-
     async def find_finished(self, sink: str, since_ms: int, until_ms: int) -> list[Finished]:
         """Return what a sink has finished between two times (Unix ms), on each shard."""
         return await find_finished(self._connection, self.shards, sink, since_ms, until_ms)
@@ -196,14 +195,6 @@ class Store:
         """Return how much is in the output stream, for a stream that nobody reads."""
         return await read_unread_stream(self._connection, self.shards)
 
-    async def read_worker_entries(self, groups: Sequence[ConsumerGroup]) -> list[WorkerEntry]:
-        """Return the oldest entries that workers of these groups have not acknowledged."""
-        return await read_worker_entries(self._connection, groups)
-
-    async def find_untried(self, sinks: Sequence[str], groups: Sequence[ConsumerGroup]) -> list[WorkerEntry]:
-        """Return the oldest entries that these sinks have read, and have neither tried nor put off."""
-        return await read_untried_entries(self._connection, self.shards, sinks, groups)
-
     async def find_daemons_elsewhere(self) -> list[DaemonElsewhere]:
         """Return the living daemons in other databases of this server, and under other prefixes."""
         connection = _connect(self.address, max_connections=1)
@@ -211,10 +202,6 @@ class Store:
             return await find_daemons_elsewhere(connection, self._keyspace.prefix)
         finally:
             await connection.close()
-
-    async def read_server_facts(self) -> ServerFacts:
-        """Return what the server says of itself now, how fast it answers, and how its clock stands."""
-        return await read_server_facts(self._connection)
 
     async def server_info(self) -> ServerInfo:
         """Return which Redis this is."""
