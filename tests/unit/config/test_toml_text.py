@@ -31,6 +31,7 @@ OTHER_VALUES = {
     "http.socket_mode": "0600",
     "http.allowed_hosts": ["bot.internal", "10.0.0.7"],
     "output.stream": "merged:out",
+    "daemon.monitor": "127.0.0.1:9464",
     "redis.embedded_dir": "/var/lib/x y",
     "http.admin_token": "a \"token\" with 'quotes' and \\",
 }
