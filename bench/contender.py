@@ -37,23 +37,21 @@ class Running:
         for pid in self.pids:
             os.kill(pid, number)
 
-    @contextlib.contextmanager
-    def stopped(self) -> Iterator[None]:
+    def stopped(self) -> contextlib.AbstractContextManager[None]:
         """Keep it stopped: a contender that polls would take the time of the one whose turn it is."""
-        self.send_signal(signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            self.send_signal(signal.SIGCONT)
+        return self._between(signal.SIGSTOP, signal.SIGCONT)
+
+    def awake(self) -> contextlib.AbstractContextManager[None]:
+        """Let it run for one turn; it is stopped behind it."""
+        return self._between(signal.SIGCONT, signal.SIGSTOP)
 
     @contextlib.contextmanager
-    def awake(self) -> Iterator[None]:
-        """Let it run for one turn; it is stopped behind it."""
-        self.send_signal(signal.SIGCONT)
+    def _between(self, first: signal.Signals, last: signal.Signals) -> Iterator[None]:
+        self.send_signal(first)
         try:
             yield
         finally:
-            self.send_signal(signal.SIGSTOP)
+            self.send_signal(last)
 
 
 Start = Callable[[Path, RedisServer], contextlib.AbstractContextManager[Running]]

@@ -1,4 +1,4 @@
-"""One socket to Redis for the calls that every message needs. Its calls are pipelined: none waits for another's answer.
+"""A socket to Redis for calls that run often. Its calls are pipelined: none waits for another's answer.
 
 redis-py opens the socket: address, TLS, user, database and timeouts are those of all other calls, and so are the errors.
 Then the socket is read and written here. A call through redis-py's pool costs more than all else that is done for a

@@ -200,7 +200,7 @@ class Reading:
 
 NAMES = [
     b"X-Signature", b"Content-Length", b"content-length", b"Transfer-Encoding", b"Connection", b"Host", b"Expect", b"X-A",
-    b"Upgrade", b"User-Agent", b"Proxy-Connection", b"Content-Lengt", b"X-Content-Length",
+    b"Upgrade", b"User-Agent", b"Proxy-Connection", b"Content-Len", b"X-Content-Length",
 ]  # fmt: skip
 VALUES = [
     b"sha256=0af3", b"q83+/w==", b"5", b"12", b"chunked", b"close", b"keep-alive", b"", b"a b", b"1.2.3.4", b"upgrade",
