@@ -15,9 +15,9 @@ def test_stats_shows_each_reason_with_its_count_and_time_newest_first(
     with server.client() as redis:
         now_ms = int(redis.time()[0]) * 1000
         redis.hset("rfctl:totals", mapping={"rejected:no-path": 3, "rejected:signature:salon": 7})
-        redis.hset("rfctl:last", mapping={"rejected:signature:salon": now_ms - 90_000})
+        redis.hset("rfctl:last", mapping={"rejected:signature:salon": now_ms - 9_030_000})
     shown = rfctl(tmp_path, "stats", RFCTL_REDIS__URL=server.url).stdout
-    assert "signature:salon 7 (1 min 3" in shown
+    assert "signature:salon 7 (2 h 3" in shown
     assert "no-path 3" in shown
     read = rfctl(tmp_path, "stats", "-o", "json", RFCTL_REDIS__URL=server.url)
     rejected = json.loads(read.stdout)["rejected"]
