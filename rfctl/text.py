@@ -17,12 +17,31 @@ _ACTIVE = re.compile(
     "\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
 """Controls, bidi marks, line separators, tags and what has no width. Variation selectors of emoji stay."""
+_PICTURE = "[\u2190-\u2bff\ufe0f\U0001f000-\U0001faff]"
+_EMOJI_JOINER = re.compile(f"(?<={_PICTURE})\u200d(?={_PICTURE})")
+_JOINERS = "\u200c\u200d"
+_SPELLED = re.compile(
+    f"[\u0620-\u06ff][{_JOINERS}][\u0620-\u06ff]|[\u0900-\u0dff][{_JOINERS}][\u0900-\u0dff]"
+)
 _HEAD, _TAIL, _HIDDEN = 5, 2, 4
 
 
 def visible(text: str) -> str:
-    """Return the text with every character written out that could act on a terminal, or that nobody sees."""
-    return _ACTIVE.sub(lambda match: _escape(match[0]), text)
+    """Return the text with every character written out that could act on a terminal, or that nobody sees.
+
+    The joiners of an emoji of several parts are left out: terminals do not agree how wide the whole is.
+    The joiners that Persian and the scripts of India are spelled with stay.
+    """
+    if "\u200d" in text:
+        text = _EMOJI_JOINER.sub("", text)
+    return _ACTIVE.sub(_write_out, text)
+
+
+def _write_out(match: re.Match[str]) -> str:
+    is_spelling = match[0] in _JOINERS and _SPELLED.fullmatch(
+        match.string, match.start() - 1, match.end() + 1
+    )
+    return match[0] if match.start() and is_spelling else _escape(match[0])
 
 
 def visible_in_json(text: str) -> str:

@@ -142,6 +142,21 @@ def _keep_all_as_text(command: Any) -> None:
 
 
 def _load(name: str) -> Any:
+    command = _import(name)
+    _list_examples(command)
+    return command
+
+
+def _list_examples(command: Any) -> None:
+    """Put each example of a command, and of those below it, on a line of its own: one that is broken cannot be copied."""
+    text, mark, examples = (command.help or "").partition("Examples:  ")
+    if mark:
+        command.help = "\n".join([f"{text}Examples:", *map(str.strip, examples.split("  |  "))])
+    for inner in getattr(command, "commands", {}).values():
+        _list_examples(inner)
+
+
+def _import(name: str) -> Any:
     module, _, attribute = COMMANDS[name][0].partition(":")
     target = getattr(import_module(f"rfctl.cli.{module}"), attribute)
     if not isinstance(target, typer.Typer):
@@ -186,7 +201,9 @@ def read_global_options(
     ctx: typer.Context,
     output: Annotated[
         Literal["table", "json", "jsonl", "toml"],
-        typer.Option("-o", "--output", help="How to print the answer; toml is for `config show`."),
+        typer.Option(
+            "-o", "--output", metavar="FORMAT", help="table, json or jsonl; toml is for `config show`."
+        ),
     ] = "table",
     json: Annotated[bool, typer.Option("--json", help="The same as -o json.")] = False,
     config: Annotated[

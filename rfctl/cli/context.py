@@ -123,9 +123,9 @@ class Invocation:
 def note(line: str) -> None:
     """Print a line on stderr that no error makes; nothing for an empty one."""
     if line:
-        from rfctl.text import visible
+        from rfctl.cli.output import print_note
 
-        typer.echo(f"rfctl: note: {visible(line)}", err=True)
+        print_note(f"note: {line}")
 
 
 def invocation(ctx: typer.Context) -> Invocation:

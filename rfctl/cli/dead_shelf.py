@@ -41,7 +41,7 @@ class _DeadShelf(Shelf[DeadLetter, DeadLetter, _Retry]):
     place = "among the dead letters"
     headings = ("id", "since", "sink", "phone", "attempts", "message id", "last error", "message")
     number_column = 4
-    columns_below = 3
+    columns_below = 2
     several_per_id = True  # a message may be dead for several sinks
 
     def __init__(self, run: Invocation, store: Store, configuration: Configuration, sink: str) -> None:

@@ -55,9 +55,9 @@ def _list_handed_over(event: BatchHandedOver) -> Iterator[Part]:
     yield "<-- ", "bold"
     yield visible(event.phone), choose_colour(event.phone)
     how = "as one" if event.id else "dropped"
-    yield visible(f"  {event.count} {how} ({event.reason}), waited {duration(event.waited_ms)}"), "dim"
-    is_slow = event.late_ms >= _SLOW_MS
-    yield (f", {duration(event.late_ms)} late" if event.late_ms else ""), STYLES["warn"] if is_slow else "dim"
+    yield visible(f"  {event.count} {how} ({event.reason}, {duration(event.waited_ms)})"), "dim"
+    is_slow = event.late_ms >= _SLOW_MS  # less says nothing, and takes the room of the text
+    yield (f", {duration(event.late_ms)} late" if is_slow else ""), STYLES["warn"]
     yield "  ", ""
     yield visible(event.text), "bold" if event.id else "dim"
 

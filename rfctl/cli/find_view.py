@@ -36,7 +36,8 @@ class Outcome:
     def line(self, format_time: Callable[[int], str | None] = format_rfc3339) -> str:
         """Return it for a person, who reads times in this form."""
         parts = [self.state.replace("_", " ")]
-        if self.at_ms is not None:
+        is_over = self.state != "waiting"  # else the time is that of the last failure
+        if self.at_ms is not None and is_over:
             parts.append(format_time(self.at_ms) or "")
         if self.attempts:
             parts.append(
@@ -44,6 +45,8 @@ class Outcome:
             )
         if self.took_ms is not None:
             parts.append(f"in {duration(self.took_ms)}")
+        if self.at_ms is not None and not is_over:
+            parts[-1] += f", the last {format_time(self.at_ms)}"
         line = " ".join(parts) + (f": {self.error}" if self.error else "")
         return f"{line}; {self.next}" if self.next else line
 

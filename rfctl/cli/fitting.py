@@ -19,17 +19,23 @@ class Part:
     """One part of a screen: lines that stay, and items of which as many are shown as there is room for.
 
     `least` is how many items have room before a part above grows. `beyond` counts items that are not even here.
+    `heading` stands over the items, if there is one. A `head` alone must say how many there are.
     """
 
     head: Sequence[Text]
     items: Sequence[Item] = field(default_factory=list)
     least: int = 0
     beyond: int = 0
+    heading: Sequence[Text] = ()
 
     def height(self, count: int) -> int:
         """Return how many lines it takes with so many of its items."""
-        hidden = len(self.items) - count + self.beyond
-        return len(self.head) + sum(map(len, self.items[:count])) + (hidden > 0)
+        heading = len(self.heading) if count else 0
+        return len(self.head) + heading + sum(map(len, self.items[:count])) + (self.count_hidden(count) > 0)
+
+    def count_hidden(self, count: int) -> int:
+        """Return how many items a last line tells of, with so many shown."""
+        return len(self.items) - count + self.beyond if count or not self.head else 0
 
 
 def measure_least(parts: Sequence[Part]) -> int:
@@ -77,8 +83,9 @@ def _height(parts: Sequence[Part], counts: Sequence[int]) -> int:
 
 
 def _draw(part: Part, count: int) -> list[Text]:
-    lines = [*part.head, *(line for item in part.items[:count] for line in item)]
-    hidden = len(part.items) - count + part.beyond
+    heading = part.heading if count else ()
+    lines = [*part.head, *heading, *(line for item in part.items[:count] for line in item)]
+    hidden = part.count_hidden(count)
     return [*lines, _text(f"… {hidden} more", "dim")] if hidden else lines
 
 

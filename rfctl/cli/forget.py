@@ -18,9 +18,14 @@ from rfctl.config.settings import Settings
 from rfctl.errors import ANSWER_IS_NO, UsageError
 from rfctl.sources.registry import GENERIC
 from rfctl.store import Forgetting, Forgotten, History, Store
+from rfctl.store.whereabouts import SEARCHED
 from rfctl.text import counted, duration
 
 _LOOK_AGAIN_S = 0.2
+_UNSEARCHED = (
+    f"not looked through: what lies beyond {SEARCHED:,} entries of the quarantine, the output stream, the dead letters or a "
+    "sink's queue, which rfctl stats counts; empty what is so long (rfctl quarantine drop, rfctl dead drop), and run it again"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +79,10 @@ async def _forget(run: Invocation, plan: _Plan) -> int:
             return 0
         ask(f"forget {plan.phone}: {_list(here) or 'second ids, if there are any'}", yes=plan.yes)
         done = await _forget_all(forgetting, plan)
-        if not done.counts.total() and not done.in_stream and not done.on_its_way:
+        if done.complete and not (done.counts.total() or done.in_stream or done.on_its_way):
             raise nothing_pending(plan.phone, None, store.address, everywhere=True)
     _report(run, plan, done, settings, history)
-    return ANSWER_IS_NO if done.on_its_way else 0
+    return ANSWER_IS_NO if done.on_its_way or not done.complete else 0
 
 
 async def _look(store: Store, phone: str, sinks: list[str]) -> tuple[int, History]:
@@ -133,6 +138,8 @@ def _show_plan(run: Invocation, plan: _Plan, here: Counter[str], history: Histor
         run.out.text(
             f"{plan.phone}: {_list(here) or 'nothing'}; second ids are looked for when it is forgotten"
         )
+        if not history.complete:
+            run.out.text(_UNSEARCHED)
 
 
 def _as_fields(counts: Counter[str]) -> dict[str, int]:
@@ -171,6 +178,7 @@ def _report(run: Invocation, plan: _Plan, done: Forgotten, settings: Settings, h
             "forgotten": _as_fields(done.counts),
             "on_its_way": left,
             "in_stream": done.in_stream,
+            "complete": done.complete,
             "stays": stays,
         }
         run.out.json(answer)
@@ -180,3 +188,5 @@ def _report(run: Invocation, plan: _Plan, done: Forgotten, settings: Settings, h
         run.out.text(f"stays: {line}")
     for message in done.on_its_way:
         run.out.text(f"left: {message.id} may be on its way to {message.sink} at this moment; run it again")
+    if not done.complete:
+        run.out.text(_UNSEARCHED)

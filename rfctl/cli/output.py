@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 _WIDE = 10_000
+_NARROW = 20
+"""No text is wrapped narrower than this."""
 _encode = msgspec.json.Encoder().encode
 
 
@@ -94,8 +96,9 @@ class Output:
         self.draw(build_facts(pairs))
 
     def text(self, line: str, style: str = "") -> None:
-        """Print a line for a person."""
-        self.draw(safe(line, style))
+        """Print a line for a person. A terminal gets it wrapped between words."""
+        for part in _wrap(open_console(), safe(line, style), is_terminal=sys.stdout.isatty()):
+            self.draw(part)
 
     def draw(self, renderable: Any) -> None:
         """Print what rich can draw."""
@@ -104,7 +107,7 @@ class Output:
 
     def note(self, line: str) -> None:
         """Print a line on stderr."""
-        open_console(stderr=True).print(safe(f"rfctl: {line}"))
+        print_note(line)
 
 
 def open_console(*, stderr: bool = False) -> Console:
@@ -173,12 +176,26 @@ def safe(text: str, style: str = "") -> Text:
     return Text(visible(text), style=style)
 
 
-def build_facts(pairs: Iterable[tuple[str, str]]) -> Table:
-    """Return label and value lines."""
+def build_facts(pairs: Iterable[tuple[str, str]]) -> Any:
+    """Return label and value lines; nothing stands behind a value but on a terminal."""
+    if not sys.stdout.isatty():
+        return _align_facts([(safe(label), safe(value)) for label, value in pairs])
+    return _tabulate_facts(pairs)
+
+
+def _align_facts(pairs: Sequence[tuple[Text, Text]]) -> Any:
+    from rich.console import Group
+
+    from rfctl.cli.fitting import align
+
+    return Group(*(align(pairs, frozenset()) if pairs else ()))
+
+
+def _tabulate_facts(pairs: Iterable[tuple[str, str]]) -> Table:
     from rich.table import Table
 
     drawing = Table.grid(padding=(0, 2))
-    drawing.add_column(style="dim" if sys.stdout.isatty() else "", no_wrap=True)
+    drawing.add_column(style="dim", no_wrap=True)
     drawing.add_column(overflow="fold")
     for label, value in pairs:
         drawing.add_row(label, safe(value))
@@ -224,14 +241,41 @@ def merged_as_json(merged: Merged) -> dict[str, Any]:
     }
 
 
+def print_note(line: str) -> None:
+    """Print a line on stderr that no error makes."""
+    from rich.text import Text
+
+    _print_beside(Text("rfctl: "), line)
+
+
 def print_error(problem: RfctlError) -> None:
     """Print an error to stderr: the fact in one line, then what helps."""
     from rich.text import Text
 
-    out = open_console(stderr=True)
-    out.print(Text("rfctl: ", style="bold red") + safe(mask_urls(problem.fact)))
+    _print_beside(Text("rfctl: ", "bold red"), mask_urls(problem.fact))
     if isinstance(problem, SettingsError):
         for line in problem.problems:
-            out.print(Text("  ") + safe(mask_urls(line)))
+            _print_beside(Text("  "), mask_urls(line))
     for label, line in problem.details():
-        out.print(Text(f"  {label}: ", style="dim") + safe(mask_urls(line)))
+        _print_beside(Text(f"  {label}: ", "dim"), mask_urls(line))
+
+
+def _print_beside(label: Text, text: str) -> None:
+    """Print a text on stderr, behind its label. A terminal gets it wrapped between words."""
+    from rich.text import Text
+
+    out = open_console(stderr=True)
+    line = safe(text)
+    for place, part in enumerate(_wrap(out, line, label.cell_len, is_terminal=sys.stderr.isatty())):
+        out.print(Text.assemble(label if place == 0 else " " * label.cell_len, part))
+
+
+def _wrap(out: Console, line: Text, indent: int = 0, *, is_terminal: bool) -> Iterable[Text]:
+    """Return the lines of a text for a terminal; terminals do not agree how wide an emoji with a skin tone is."""
+    if not is_terminal:
+        return [line]
+    from rfctl.cli.fitting import count_tones
+
+    return line.wrap(
+        out, max(_NARROW, out.width - indent - 2 * count_tones(line.plain)), overflow="fold"
+    ) or [line]

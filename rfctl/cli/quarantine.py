@@ -15,7 +15,7 @@ from rfctl.batching import Batcher
 from rfctl.cli.arguments import check_id
 from rfctl.cli.context import Invocation
 from rfctl.cli.daemon_options import use_daemon_options
-from rfctl.cli.output import format_rfc3339
+from rfctl.cli.output import format_rfc3339, safe
 from rfctl.cli.shared_options import All, Limit, Yes, check_ids_or_all
 from rfctl.cli.shelf import Shelf, run_on_shelf
 from rfctl.cli.table import open_table
@@ -178,7 +178,7 @@ class _QuarantineShelf(Shelf[QuarantinedHead, QuarantinedRequest, dict[str, Any]
             ]
         )
         for line in (_indent_json(item.body) or _as_text(item.body)).split("\n"):
-            self.run.out.text(line)
+            self.run.out.draw(safe(line))  # whole lines can be copied
 
     def row(self, head: QuarantinedHead) -> tuple[str, ...]:
         came = format_rfc3339(head.at_ms) or ""

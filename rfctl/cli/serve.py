@@ -15,7 +15,7 @@ def serve(
     ctx: typer.Context,
     role: Annotated[
         Literal["all", "webhook", "processor", "forwarder"] | None,
-        typer.Option(help="What this daemon does."),
+        typer.Option(metavar="ROLE", help="What it does: all, webhook, processor or forwarder."),
     ] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")] = None,

@@ -67,7 +67,7 @@ def simulate(
     phones: Annotated[int, typer.Option(min=1, max=10_000, help="How many people.")] = 1,
     phone: Annotated[str | None, typer.Option(help="Send as this person.")] = None,
     scenario: Annotated[
-        Scenario, typer.Option(help="rapid-fire 8 x 0.1 s, long-pauses, overflow.")
+        Scenario, typer.Option(metavar="NAME", help="rapid-fire 8 x 0.1 s, long-pauses, overflow.")
     ] = "rapid-fire",
     via: Annotated[
         Via | None,

@@ -36,6 +36,11 @@ if TYPE_CHECKING:
 _SHARE = 3
 """Findings in full take at most one part in so many of a screen that is watched; more of them have a line each."""
 _LABEL = 7
+_SIGN = 2
+_STATE = 28
+"""So much of a sink's state should be seen."""
+_LESS_NEEDED = ("type", "failed", "delivered")
+"""Columns of the sinks that are left out where a terminal has no room for their states: this one first."""
 
 
 def _measure(snapshot: Snapshot) -> Rates | None:
@@ -126,8 +131,15 @@ def draw_in_brief(snapshot: Snapshot, width: int, height: int) -> Any:
     if whole < height:
         return Group(*fit(parts, width, whole))
     footer = safe("all of it: rfctl stats --limit 20", "dim")
-    parts = [*parts[:-1], *([] if parts[-1].least == 0 and parts[-1].items else [parts[-1]])]
-    return Group(*fit(parts, width, max(height - 2, measure_least(parts))), footer)
+    room = height - 2
+    parts = _drop_totals(parts)
+    if measure_least(parts) > room:
+        parts = _drop_totals(_list_parts(snapshot, width, waiting=0, is_tight=True))
+    return Group(*fit(parts, width, max(room, measure_least(parts))), footer)
+
+
+def _drop_totals(parts: list[Part]) -> list[Part]:
+    return parts[:-1] if parts[-1].least == 0 and parts[-1].items else parts
 
 
 def draw_to_fit(snapshot: Snapshot, width: int, height: int, above: Sequence[Text] = ()) -> Any:
@@ -138,16 +150,19 @@ def draw_to_fit(snapshot: Snapshot, width: int, height: int, above: Sequence[Tex
     return Group(*fit([Part([*above, *head.head]), *parts], width, height))
 
 
-def _list_parts(snapshot: Snapshot, width: int, most: int | None = None, *, waiting: int = 3) -> list[Part]:
+def _list_parts(
+    snapshot: Snapshot, width: int, most: int | None = None, *, waiting: int = 3, is_tight: bool = False
+) -> list[Part]:
     """Return the parts of a screen. The findings take at most `most` lines, if that can be.
 
-    So many of those who are `waiting` are shown before anything else grows.
+    So many of those who are `waiting` are shown before anything else grows. If it `is_tight`, a cure goes on behind its
+    fact.
     """
     problems, rates, pending = findings(snapshot), _measure(snapshot), snapshot.pending
     facts = [safe(f"{label}  {text}", "dim") for label, text in list_server_facts(snapshot)[:1]]
     parts = [Part([_headline(snapshot, problems, rates), *facts])]
     if problems:
-        parts.append(_list_findings(problems, width, most))
+        parts.append(_list_findings(problems, width, most, is_tight=is_tight))
     batches = list_batches(pending.next_due, pending.now_ms)
     beyond = pending.batches - len(pending.next_due)
     parts.append(
@@ -155,15 +170,24 @@ def _list_parts(snapshot: Snapshot, width: int, most: int | None = None, *, wait
     )
     if snapshot.sinks:
         rows, states = list_sinks(snapshot, rates)
-        rows = replace(rows, headings=("OUT TO", *rows.headings[1:]))
+        rows = _narrow(replace(rows, headings=("OUT TO", *rows.headings[1:])), width)
         parts.append(_tabulate(None, rows, states, least=4))
     if totals := list_totals(snapshot):
         parts.append(Part([_title("totals")], [[line] for line in _align_facts(totals)]))
     return parts
 
 
-def _list_findings(problems: Sequence[Finding], width: int, most: int | None) -> Part:
-    items = [_wrap_finding(problem, width) for problem in problems]
+def _narrow(rows: Rows, width: int) -> Rows:
+    """Leave columns of the sinks out until their states can be read."""
+    for heading in _LESS_NEEDED:
+        if width - rows.measure_before_last() - _SIGN >= min(_STATE, rows.measure_last()):
+            break
+        rows = rows.without(heading)
+    return rows
+
+
+def _list_findings(problems: Sequence[Finding], width: int, most: int | None, *, is_tight: bool) -> Part:
+    items = [_wrap_finding(problem, width, is_tight=is_tight) for problem in problems]
     title = _title("needs you", str(len(problems)))
     if most is None:
         return Part([title], items, least=len(items))
@@ -172,14 +196,23 @@ def _list_findings(problems: Sequence[Finding], width: int, most: int | None) ->
     return Part([title], items, least=3)
 
 
-def _wrap_finding(problem: Finding, width: int) -> Item:
+def _wrap_finding(problem: Finding, width: int, *, is_tight: bool) -> Item:
     """Return a finding with its cure, on as many lines as that takes."""
     console = open_console()
     room = max(_LABEL, width - _LABEL)
-    first, *rest = [
-        line for text in _list_texts(problem) for line in text.wrap(console, room, overflow="fold")
-    ]
+    texts = _list_texts(problem)
+    if is_tight:
+        texts = [_join(texts)]
+    first, *rest = [line for text in texts for line in text.wrap(console, room, overflow="fold")]
     return [_draw_label(problem).append_text(first), *(safe(" " * _LABEL).append_text(line) for line in rest)]
+
+
+def _join(texts: Sequence[Text]) -> Text:
+    first, *rest = texts
+    line = safe("").append_text(first)
+    for text in rest:
+        line.append(" · ", "dim").append_text(text)
+    return line
 
 
 def _shorten_finding(problem: Finding) -> Text:
@@ -201,7 +234,7 @@ def _tabulate(
     for row, state in zip(cells, states, strict=False):
         row[-1] = _draw_state(state, row[-1])
     heading, *lines = align([[safe(text, "bold") for text in rows.headings], *cells], rows.right)
-    return Part([*head, heading], [[line] for line in lines], least=least, beyond=beyond)
+    return Part(head, [[line] for line in lines], least=least, beyond=beyond, heading=[heading])
 
 
 def _draw_state(state: State, words: Text) -> Text:

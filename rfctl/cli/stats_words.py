@@ -10,7 +10,7 @@ from rfctl.cli.signs import State
 from rfctl.observe import Finding, Rates, Snapshot
 from rfctl.observe.sinks import describe_pause
 from rfctl.store import ConsumerGroup, DaemonRecord, PendingBatch, SinkStatus, is_hashed
-from rfctl.text import counted, duration
+from rfctl.text import counted, duration, visible
 
 Facts = list[tuple[str, str]]
 
@@ -22,6 +22,29 @@ class Rows:
     headings: tuple[str, ...]
     rows: list[tuple[str, ...]]
     right: frozenset[int]
+
+    def without(self, heading: str) -> Rows:
+        """Return the table without one column."""
+        gone = self.headings.index(heading)
+        headings, *rows = [cells[:gone] + cells[gone + 1 :] for cells in (self.headings, *self.rows)]
+        return Rows(headings, rows, frozenset(place - (place > gone) for place in self.right - {gone}))
+
+    def measure_before_last(self) -> int:
+        """Return the width of all columns but the last, each with two spaces behind it."""
+        return sum(max(map(_count_cells, column)) + 2 for column in self._columns()[:-1])
+
+    def measure_last(self) -> int:
+        """Return the width of the last column."""
+        return max(map(_count_cells, self._columns()[-1]))
+
+    def _columns(self) -> list[tuple[str, ...]]:
+        return list(zip(self.headings, *self.rows, strict=True))
+
+
+def _count_cells(text: str) -> int:
+    from rich.cells import cell_len
+
+    return cell_len(visible(text))
 
 
 def judge(problems: Sequence[Finding]) -> tuple[State, str]:
@@ -158,7 +181,7 @@ def describe_sink(
     if status.unserved_shards:
         return ("fail", f"nobody delivers{oldest}") if daemons_are_seen else ("idle", f"unknown{oldest}")
     if status.retry_cause is not None or status.phones_waiting:
-        return "warn", _describe_retries(status, now_ms)
+        return "warn" if status.retry_cause is None else "fail", _describe_retries(status, now_ms)
     daemons = ", ".join(names.get(daemon_id, daemon_id) for daemon_id in status.leased_by)
     return "ok", f"ok, daemon {daemons}{oldest}"
 
@@ -166,8 +189,8 @@ def describe_sink(
 def _describe_retries(status: SinkStatus, now_ms: int) -> str:
     soonest = status.next_retry_ms
     retry = "" if soonest is None else f", next retry {_in(soonest - now_ms)}"
-    cause = "" if status.retry_cause is None else f": {status.retry_cause.error}"
-    return f"{counted(status.phones_waiting, 'phone')} waiting{retry}{cause}"
+    waiting = f"{counted(status.phones_waiting, 'phone')} waiting{retry}"
+    return waiting if status.retry_cause is None else f"fails: {status.retry_cause.error}; {waiting}"
 
 
 def _in(ms: int) -> str:

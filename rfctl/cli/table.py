@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from rfctl.cli.fitting import count_tones
+from rfctl.cli.fitting import align, count_tones
 from rfctl.cli.output import Output, open_console, safe
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _FOLDED = 20
 """The least width of a table's last column when it is folded."""
 _INDENT = 4
+_NOTHING = ("", "-")
 _PART = 100
 """So many rows of a long table are drawn together: their widths must be known before."""
 
@@ -37,7 +38,7 @@ def build_table(
     """
     cells = [[safe(cell) if isinstance(cell, str) else cell for cell in row] for row in rows]
     if not sys.stdout.isatty():
-        return _build_grid(headings, cells, right, gap=2, folds_last=False)
+        return _build_lines(headings, cells, right)
     widths, room = _measure(headings, cells), open_console().width
     if below:
         return _build_records(headings, cells, right, _count_fitting(widths[:-below], room))
@@ -94,19 +95,25 @@ def _count_fitting(widths: Sequence[int], room: int) -> int:
     return count
 
 
+def _build_lines(headings: Sequence[str], rows: Sequence[Row], right: frozenset[int]) -> Any:
+    """Return a line for each row, as wide as it is: nothing stands behind its last cell."""
+    from rich.console import Group
+
+    return Group(*align([[safe(heading) for heading in headings], *rows], right))
+
+
 def _build_grid(
     headings: Sequence[str], rows: Sequence[Row], right: frozenset[int], *, gap: int, folds_last: bool
 ) -> Table:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    terminal = sys.stdout.isatty()
     drawing = Table(
-        box=SIMPLE_HEAD if terminal else None,
+        box=SIMPLE_HEAD,
         pad_edge=False,
         show_edge=False,
-        padding=(0, gap - 1, 0, 0) if terminal else (0, 1),
-        header_style="bold" if terminal else "",
+        padding=(0, gap - 1, 0, 0),
+        header_style="bold",
     )
     for place, heading in enumerate(headings):
         drawing.add_column(
@@ -121,24 +128,25 @@ def _build_grid(
 
 
 def _build_records(headings: Sequence[str], rows: Sequence[Row], right: frozenset[int], count: int) -> Any:
-    """Return each row as a line of its first `count` cells, and a line below for each further cell that is not empty."""
+    """Return each row as a line of its first `count` cells, and below it a line for each further cell that says something."""
     from rich.console import Group
 
     widths = _measure(headings, rows)[:count]
     parts: list[Text] = [_build_line([safe(heading, "bold") for heading in headings[:count]], widths, right)]
     for row in rows:
         parts.append(_build_line(row[:count], widths, right))
-        rest = zip(headings[count:], row[count:], strict=True)
-        parts += _wrap_below([(heading, cell) for heading, cell in rest if cell.plain])
+        parts += _wrap_below(headings[count:], row[count:])
     return Group(*parts)
 
 
-def _wrap_below(pairs: Sequence[tuple[str, Text]]) -> Iterator[Text]:
+def _wrap_below(labels: Sequence[str], cells: Row) -> Iterator[Text]:
     """Yield the lines of the cells below a row. They are not filled up: terminals do not agree how wide an emoji is."""
     console = open_console()
-    label_width = max((len(label) for label, _ in pairs), default=0)
+    label_width = max(map(len, labels), default=0)
     indent = _INDENT + label_width + 2
-    for label, cell in pairs:
+    for label, cell in zip(labels, cells, strict=True):
+        if cell.plain in _NOTHING:
+            continue
         room = max(1, console.width - indent - 2 * count_tones(cell.plain))
         for place, line in enumerate(cell.wrap(console, room, overflow="fold")):
             shown = label if place == 0 else ""

@@ -12,23 +12,27 @@ from rfctl.text import counted, duration
 
 def find_sink_faults(sink: SinkStatus, now_ms: int) -> Iterator[Finding]:
     """Find what keeps a sink from delivering."""
-    name = sink.sink.name
+    name, cause = sink.sink.name, sink.retry_cause
     if sink.paused is not None:
-        fact = f"sink {name} is paused: {describe_pause(sink.paused, now_ms)}"
-        yield Finding("sink_paused", "warning", name, fact, f"rfctl resume {name}")
-    if sink.retry_cause is not None:
-        cause = sink.retry_cause
+        is_said = cause is not None and cause.error == sink.paused.why  # by the finding that it fails
+        pause = describe_pause(sink.paused, now_ms, says_why=not is_said)
+        yield Finding(
+            "sink_paused", "warning", name, f"sink {name} is paused: {pause}", f"rfctl resume {name}"
+        )
+    if cause is not None:
         phones = f"{counted(sink.phones_waiting, 'phone')} wait{'s' if sink.phones_waiting == 1 else ''} for a retry"
-        since = f"the first failed {_ago(cause.since_ms, now_ms)}, the last {_ago(cause.at_ms, now_ms)}"
-        fact = f"sink {name} fails: {phones}; {since}: {cause.error}"
+        first, last = _ago(cause.since_ms, now_ms), _ago(cause.at_ms, now_ms)
+        since = f"the first failed {first}" + (f", the last {last}" if last != first else "")
+        fact = f"sink {name} fails: {cause.error}; {phones}; {since}"
         yield Finding("sink_failing", "error", name, fact, _retry_fix(sink, now_ms))
 
 
-def describe_pause(pause: Pause, now_ms: int) -> str:
+def describe_pause(pause: Pause, now_ms: int, *, says_why: bool = True) -> str:
     """Say why a sink is paused, since when and by whom, as far as that was kept."""
     ago = f"{duration(max(0, now_ms - pause.at_ms))} ago" if pause.at_ms else ""
     by = f"by {pause.by}" if pause.by else ""
-    return "; ".join(filter(None, (pause.why, " ".join(filter(None, (ago, by))))))
+    why = pause.why if says_why else ""
+    return "; ".join(filter(None, (why, " ".join(filter(None, (ago, by))))))
 
 
 def _retry_fix(sink: SinkStatus, now_ms: int) -> str:

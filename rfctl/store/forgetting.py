@@ -37,12 +37,13 @@ class Forgotten:
     """What was removed, counted by its kind, and what stays.
 
     `on_its_way` are messages that may be delivered at this moment. `in_stream` are the ids of merged messages in the output
-    stream, oldest first.
+    stream, oldest first. It is not `complete` if a stream was longer than what is searched.
     """
 
     counts: Counter[str] = field(default_factory=Counter)
     on_its_way: list[UndeliveredMessage] = field(default_factory=list)
     in_stream: list[str] = field(default_factory=list)
+    complete: bool = True
 
 
 class Forgetting:
@@ -89,6 +90,7 @@ class Forgetting:
                 break
         await self._forget_rest(done)
         done.in_stream = [message.id for message in history.handed]
+        done.complete = history.complete or (await self.read()).complete
         return done
 
     async def _forget_pending(self, done: Forgotten) -> None:

@@ -52,6 +52,23 @@ def test_what_people_write_stays_as_it_is() -> None:
     assert visible(text) == text
 
 
+def test_emoji_of_several_parts_shows_its_parts() -> None:
+    family = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
+    assert visible(family) == family.replace("\u200d", "")
+    assert visible("\u2764\ufe0f\u200d\U0001f525") == "\u2764\ufe0f\U0001f525"
+    assert visible("\u200d\U0001f525 a\u200d\U0001f525 \U0001f525\u200d") == (
+        "\\u200d\U0001f525 a\\u200d\U0001f525 \U0001f525\\u200d"
+    )
+
+
+def test_joiner_stays_only_between_letters_that_are_spelled_with_it() -> None:
+    for word in ("\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645", "\u0915\u094d\u200d\u0937"):
+        assert visible(word) == word
+    assert visible("a\u200cb \u0645\u200c \u200c\u0645") == "a\\u200cb \u0645\\u200c \\u200c\u0645"
+    assert visible("\u200c\u0645") == "\\u200c\u0645"
+    assert visible("\u0645\u200c\u200c\u0645") == "\u0645\\u200c\\u200c\u0645"
+
+
 @given(st.text(st.sampled_from([*ACTIVE[:100], *ACTIVE[-97:], '"', "\\", "a", "é"])))
 def test_json_on_a_terminal_means_the_same_and_acts_on_nothing(text: str) -> None:
     plain = json.dumps({"text": text}, ensure_ascii=False, indent=2)

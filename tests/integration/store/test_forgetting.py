@@ -137,3 +137,15 @@ async def test_message_on_its_way_is_left_and_named(rig: Rig) -> None:
 
 async def test_stranger_leaves_nothing_to_forget(rig: Rig) -> None:
     assert (await forget(rig)).counts.total() == 0
+
+
+async def test_quarantine_that_is_too_long_to_be_looked_through_is_said(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rfctl.store.history.SEARCHED", 2)
+    for body in (ANNA, BORIS, BORIS):
+        await rig.store.quarantine.add("tg", "telegram", [Unparsed(body.encode(), "unknown")])
+    done = await forget(rig)
+    assert (done.counts["request in quarantine"], done.complete) == (0, False)
+    assert (await forget(rig, BORIS)).complete, "what it removed made the quarantine short enough"
+    assert (await forget(rig)).counts["request in quarantine"] == 1

@@ -77,10 +77,12 @@ def test_person_has_one_colour_which_no_state_has() -> None:
 
 def test_direction_and_lateness_are_said_without_a_colour() -> None:
     console = Console(file=io.StringIO(), force_terminal=True, no_color=True, width=200)
-    console.print(draw_event(BatchHandedOver("1758000000000-0", "7", "quiet", 2, 5000, 900, "x")))
+    for late_ms in (900, 1900):
+        console.print(draw_event(BatchHandedOver("1758000000000-0", "7", "quiet", 2, 5000, late_ms, "x")))
     printed = console.file.getvalue()  # type: ignore[attr-defined]
     assert "<-- " in printed
-    assert "900 ms late" in printed
+    assert "1.9 s late" in printed
+    assert printed.count("late") == 1, "what hardly matters takes no room from the text"
     assert "38;5" not in printed
 
 

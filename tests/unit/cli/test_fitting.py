@@ -46,6 +46,13 @@ def test_least_height_is_that_of_what_each_part_needs() -> None:
     assert len(show(parts, measure_least(parts))) == 8
 
 
+def test_heading_of_items_stands_there_only_with_items() -> None:
+    waiting = Part([Text("A 3")], [[Text("x")], [Text("y")], [Text("z")]], heading=[Text("name")])
+    assert show([waiting], 1) == ["A 3"]
+    assert show([waiting], 4) == ["A 3", "name", "x", "… 2 more"]
+    assert show([Part([], waiting.items, heading=waiting.heading)], 1) == ["… 3 more"]
+
+
 def test_columns_stand_under_one_another_also_where_letters_are_two_cells_wide() -> None:
     rows = [[Text("你好"), Text("7"), Text("x")], [Text("a"), Text("12"), Text("y")]]
     assert [line.plain for line in align(rows, frozenset({1}))] == ["你好   7  x", "a     12  y"]

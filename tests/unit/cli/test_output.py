@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 
@@ -9,7 +10,7 @@ import pytest
 
 from rfctl.cli.app import _print_bug
 from rfctl.cli.output import Output, print_error
-from rfctl.errors import SettingsError
+from rfctl.errors import RfctlError, SettingsError
 
 
 def print_two_and_fail(*, pretty: bool) -> None:
@@ -86,3 +87,24 @@ def test_traceback_and_bug_show_no_password_and_no_control_character(
     shown = capsys.readouterr().err
     assert "heim" not in shown
     assert not set(NASTY) - set("abc0m") & set(shown)
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_lines_errors_and_notes_are_wrapped_between_words_on_a_terminal_alone(
+    monkeypatch: pytest.MonkeyPatch, is_terminal: bool
+) -> None:
+    monkeypatch.setenv("TERM", "dumb")  # no colours, and 80 columns
+    fact = (
+        "the quarantine of redis://127.0.0.1:6379/0 was longer than what is looked through" + " and more" * 9
+    )
+    for name in ("stdout", "stderr"):
+        monkeypatch.setattr(sys, name, stream := io.StringIO())
+        monkeypatch.setattr(stream, "isatty", lambda: is_terminal, raising=False)
+    Output().text(fact)
+    Output().note(fact)
+    print_error(RfctlError(fact, next=fact))
+    for written, times in ((sys.stdout, 1), (sys.stderr, 3)):
+        lines = written.getvalue().splitlines()  # type: ignore[union-attr]
+        words = [word for word in " ".join(lines).split() if word not in ("rfctl:", "next:")]
+        assert words == fact.split() * times
+        assert all(len(line) <= 80 for line in lines) is is_terminal

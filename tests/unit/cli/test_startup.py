@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -103,6 +105,8 @@ def complete(
         ("rfctl resume b", ["bot"]),
         ("rfctl dead list --sink c", ["crm"]),
         ("rfctl dead retry --all --sink ", ["crm", "bot"]),
+        ("rfctl resend --since 2h --sink c", ["crm"]),
+        ("rfctl resend --si", ["--sink", "--since"]),
         ("rfctl config explain batching.quiet", ["batching.quiet_ms"]),
         ("rfctl config explain sources.salon.sec", ["sources.salon.secrets"]),
         ("rfctl pause --why x c", ["crm"]),
@@ -149,6 +153,33 @@ def test_a_command_begins_its_help_as_the_table_says() -> None:
     for name, (_, first_line) in COMMANDS.items():
         assert inspect.cleandoc(table.commands[name].help or "").splitlines()[0] == first_line
         assert table.commands[name].name == name
+
+
+def list_help_pages() -> list[tuple[str, Any]]:
+    """Return every command with its words, those of groups too."""
+    table = load_all_commands()
+    groups = [(name, table.commands[name]) for name in COMMANDS]
+    inner = [
+        (f"{name} {word}", it)
+        for name, group in groups
+        for word, it in getattr(group, "commands", {}).items()
+    ]
+    return [("", table), *groups, *inner]
+
+
+def test_no_help_page_breaks_an_example_or_a_kind_of_value(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    examples = 0
+    for words, command in list_help_pages():
+        command.main(["--help"], prog_name=f"rfctl {words}".strip(), standalone_mode=False)
+        page = capsys.readouterr().out
+        for example in (command.help or "").partition("Examples:\n")[2].splitlines():
+            examples += 1
+            assert any(line.strip() == example for line in page.splitlines()), f"{words}: {example}"
+        assert not re.search(r"<[a-z][^>\n]*(  |│)", page), words
+    assert examples > 40
 
 
 def test_a_word_that_is_no_command_is_refused_with_a_near_one() -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
 from rfctl.cli import stats_view
 from rfctl.cli.stats_view import draw, draw_in_brief, draw_to_fit
-from rfctl.observe import Finding
-from tests.unit.observe.test_health import look
+from rfctl.observe import Finding, Snapshot, findings
+from rfctl.store import ConfiguredSink, Pause, PendingBatch, PendingSummary, RetryCause
+from tests.unit.observe.test_health import ALIVE, crm, look
 
 PROBLEMS = [
     Finding("dead_letters", "warning", "", "the first fact", "the first fix", "flag --redis"),
@@ -41,3 +43,51 @@ def test_findings_stand_in_the_order_of_the_list_with_who_set_them(
     words = ["the first fact", "set by flag --redis", "the first fix", "the second fact", "the second fix"]
     assert [text.index(word) for word in words] == sorted(text.index(word) for word in words)
     assert text.count("set by flag") == 1
+
+
+def night() -> Snapshot:
+    """Return what an operator wakes up to: one sink is down, one paused, a batch waits, something is dead."""
+    sinks = [
+        crm(retry_cause=RetryCause("no connection to 10.0.0.7:443: Connection refused", 9_000, 4_000)),
+        crm(sink=ConfiguredSink("accounting-and-invoices", "http", "a"), paused=Pause("it moves")),
+        crm(sink=ConfiguredSink("bot", "http", "b")),
+    ]
+    batches = [PendingBatch("7900", 1, 20_000, None, "7900") for _ in range(9)]
+    pending = PendingSummary(10_000, 9, 9, 0, None, None, {}, 0, groups=[], next_due=batches)
+    return replace(look(daemons=[ALIVE], sinks=sinks, dead=2, quarantine=1), pending=pending)
+
+
+def test_screen_of_four_findings_fits_the_smallest_terminal_and_shows_the_states() -> None:
+    lines = render(draw_in_brief(night(), 80, 24)).splitlines()
+    assert len(lines) < 24, "the shell's next line stands below"
+    assert max(map(len, lines)) <= 80
+    text = "\n".join(lines)
+    assert all(
+        word in text for word in ("NEEDS YOU  4", "rfctl resume crm", "rfctl dead list", "WAITING  9 batches")
+    )
+    assert "✖ fails: no connection to 10" in text
+    assert "‖ paused: it moves" in text
+
+
+def test_cure_follows_its_fact_only_where_room_is_short() -> None:
+    assert " · rfctl quarantine list" in render(draw_in_brief(night(), 80, 16))
+    assert " · rfctl quarantine list" not in render(draw_in_brief(night(), 80, 40))
+
+
+def test_sink_loses_columns_only_for_its_state() -> None:
+    narrow, wide = (render(draw_to_fit(night(), width, 30)) for width in (80, 140))
+    assert "delivered" not in narrow
+    assert "delivered" in wide
+    assert "last min" in narrow
+
+
+def test_pause_by_the_receiver_does_not_say_again_why_the_sink_fails() -> None:
+    gone = crm(
+        paused=Pause("answered 410", 9_000, "its receiver"),
+        retry_cause=RetryCause("answered 410", 9_000, 9_000),
+    )
+    facts = [finding.fact for finding in findings(look(daemons=[ALIVE], sinks=[gone]))]
+    assert " ".join(facts).count("answered 410") == 1
+    assert facts[1] == "sink crm is paused: 1.0 s ago by its receiver"
+    assert " ".join(facts).count("first failed 1.0 s ago") == 1
+    assert "the last" not in facts[0]

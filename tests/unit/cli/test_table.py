@@ -101,3 +101,19 @@ def test_long_table_is_printed_in_parts(capsys: pytest.CaptureFixture[str]) -> N
             if place == 120:
                 assert "99-0" in capsys.readouterr().out
     assert "149-0" in capsys.readouterr().out
+
+
+def test_row_below_says_only_what_there_is() -> None:
+    lines = draw([(*ROW[:6], "-", LONG)], below=2)
+    assert not any("last error" in line for line in lines[1:])
+    assert any(line.startswith("    message     a text") for line in lines)
+
+
+def test_elsewhere_than_on_a_terminal_nothing_stands_behind_the_last_cell(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "stdout", pipe := io.StringIO())
+    Output().table(("id", "text"), [("1", LONG.strip()), ("22", "x")])
+    Output().facts([("label", "a value"), ("x", "y")])
+    lines = pipe.getvalue().splitlines()
+    assert lines == ["id  text", f"1   {LONG.strip()}", "22  x", "label  a value", "x      y"]

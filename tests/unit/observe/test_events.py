@@ -15,7 +15,7 @@ DROPPED = (
 def test_batch_that_said_nothing_is_shown_as_dropped() -> None:
     event = decode_event(DROPPED)
     assert event.at_ms == 1758000000123
-    assert "<-- 7900  2 dropped (empty), waited 5.0 s" in render_line(event)
+    assert "<-- 7900  2 dropped (empty, 5.0 s)" in render_line(event)
     shown = as_json(event)
     assert (shown["event"], shown["id"], shown["time"]) == ("dropped", None, "2025-09-16T05:20:00.123Z")
 

@@ -120,7 +120,7 @@ def test_failing_sink_is_reported_with_its_error_and_next_retry() -> None:
     [finding] = findings(look(daemons=[ALIVE], sinks=[failing]))
     assert (finding.code, finding.severity, finding.subject) == ("sink_failing", "error", "crm")
     assert finding.fact == (
-        "sink crm fails: 2 phones wait for a retry; the first failed 6.0 s ago, the last 1.0 s ago: answered 500"
+        "sink crm fails: answered 500; 2 phones wait for a retry; the first failed 6.0 s ago, the last 1.0 s ago"
     )
     assert finding.fix.startswith("next retry in 5.0 s; rfctl resume crm retries now")
 
