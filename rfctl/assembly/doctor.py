@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
 from rfctl import __version__
 from rfctl.assembly.check import find_problems
 from rfctl.assembly.packaged import read_packaged
+from rfctl.assembly.probe import find_listener, probe_daemons
 from rfctl.assembly.receivers import list_receiver_addresses
 from rfctl.assembly.rights import build_store_rights
 from rfctl.assembly.sinks import list_configured_sinks
@@ -28,6 +30,7 @@ from rfctl.observe.facts import (
     Machine,
     Neighbour,
     OpenSource,
+    ProbeAnswer,
     Shell,
     describe_elsewhere,
     reach_receivers,
@@ -44,6 +47,8 @@ _LISTENING = ("all", "webhook")
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _REDIS_S = 4.0
 """How long all questions to Redis may take together: then it counts as not reached."""
+_ALL_S, _PROBE_S = 4.8, 0.8
+"""How long all of it may take with a probe, and what the probe gets at least: it goes last, when the daemons are known."""
 _DISK_S = 0.5
 """How long the disk may take, which is looked at last: all of it takes less than five seconds."""
 
@@ -65,15 +70,6 @@ def build_shell(configuration: Configuration) -> Shell:
     )
 
 
-def find_listener(configuration: Configuration) -> str:
-    """Return where a daemon with these settings listens on this host: unix:/path, or host:port."""
-    http = configuration.settings.http
-    if http.host.startswith("unix:"):
-        return http.host
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(http.host, http.host)  # noqa: S104 - it is only compared
-    return f"[{host}]:{http.port}" if ":" in host else f"{host}:{http.port}"
-
-
 def list_open_sources(configuration: Configuration) -> tuple[OpenSource, ...]:
     """Return the sources that take unverified requests from other machines."""
     settings = configuration.settings
@@ -89,14 +85,18 @@ def list_open_sources(configuration: Configuration) -> tuple[OpenSource, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Doctor:
-    """Looks at everything once, and writes nothing. `machine` has the files of this host."""
+    """Looks at everything once. `machine` has the files of this host.
+
+    It writes nothing; but if it `probes`, daemons send a message of their own, on keys of its own.
+    """
 
     configuration: Configuration
     machine: Machine = field(default_factory=Machine)
+    probes: bool = False
 
     async def diagnose(self) -> Diagnosis:
         """Return the diagnosis. No failure of Redis, of a receiver or of a check is raised: each is a finding."""
-        configuration = self.configuration
+        configuration, began = self.configuration, time.monotonic()
         examination = Examination(
             shell=build_shell(configuration), open_sources=list_open_sources(configuration)
         )
@@ -104,7 +104,14 @@ class Doctor:
             self._examine_redis(examination), examine(examination, self._list_host_readings())
         )
         examination = merge(of_host, of_redis)
-        return diagnose(snapshot, await self._look_at_processes(snapshot, examination))
+        left_s = max(_PROBE_S, _ALL_S - (time.monotonic() - began))
+        examination, probe = await asyncio.gather(
+            self._look_at_processes(snapshot, examination), self._probe(snapshot, left_s)
+        )
+        return diagnose(snapshot, replace(examination, probe=probe))
+
+    async def _probe(self, snapshot: Snapshot | None, limit_s: float) -> tuple[ProbeAnswer, ...] | None:
+        return await probe_daemons(self.configuration, snapshot, limit_s) if self.probes else None
 
     def _list_host_readings(self) -> list[Reading]:
         """Return what can be read without Redis."""

@@ -31,11 +31,12 @@ def build_record(
     settings: Settings,
     daemon_id: str,
     listener: str = "",
+    monitor: str = "",
     files: Mapping[str, str] | None = None,
     *,
     is_rolling_out: bool = False,
 ) -> DaemonRecord:
-    """Return the record of this process; `listener` is its URL, or "". `files` has the hashes of its settings files."""
+    """Return the record of this process; `listener` and `monitor` are its URLs, or "". `files` has the hashes of its settings files."""
     batching = settings.batching
     return DaemonRecord(
         id=daemon_id,
@@ -44,6 +45,7 @@ def build_record(
         version=__version__,
         role=settings.daemon.role,
         listener=listener,
+        monitor=monitor,
         fingerprint=hashlib.sha256(batching.model_dump_json().encode()).hexdigest()[:12],
         quiet_ms=batching.quiet_ms,
         max_size=batching.max_size,

@@ -18,6 +18,7 @@ from rfctl.observe.flow import find_slow_sinks, find_untried_entries
 from rfctl.observe.host import find_host_faults
 from rfctl.observe.listener import find_listener_faults
 from rfctl.observe.neighbours import find_other_address, find_twins
+from rfctl.observe.probe import find_broken_links
 from rfctl.observe.ranks import sort_findings
 from rfctl.observe.receivers import find_unreachable_receivers, find_unusable_settings
 from rfctl.observe.requests import find_open_sources, find_rejected_requests, find_unknown_paths
@@ -99,6 +100,7 @@ def _find_in_examination(snapshot: Snapshot | None, examination: Examination) ->
     yield from find_strays(examination)
     yield from find_host_faults(examination)
     yield from find_full_disk(examination)
+    yield from find_broken_links(snapshot, examination)
     yield from find_unfinished_checks(examination)
 
 

@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 from rfctl.observe.finding import Code, Finding
 
-Topic = Literal["address", "daemons", "work", "redis", "sinks", "door", "clocks", "keys", "host"]
+Topic = Literal["address", "daemons", "work", "redis", "sinks", "door", "clocks", "keys", "host", "probe"]
 """A group of checks. They stand by likelihood, damage and how hard it is to see: the first is read first."""
 TOPICS: Sequence[Topic] = get_args(Topic)
 
@@ -80,6 +80,8 @@ RANKED: Mapping[Code, Topic] = {
     "unit_differs": "host",
     "overcommit_disabled": "host",
     "huge_pages_enabled": "host",
+    "probe_unanswered": "probe",
+    "probe_failed": "probe",
     "check_unfinished": "host",
 }
 """Each code with its topic, in the order in which findings of one severity are read: a cause before what it causes."""

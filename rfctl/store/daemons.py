@@ -66,6 +66,7 @@ class DaemonRecord(msgspec.Struct, frozen=True, kw_only=True):
     version: str
     role: Role
     listener: str = ""
+    monitor: str = ""
     fingerprint: str = ""
     quiet_ms: int = 0
     max_size: int = 0
