@@ -15,13 +15,13 @@ from rfctl.assembly.probe import find_listener, probe_daemons
 from rfctl.assembly.receivers import list_receiver_addresses
 from rfctl.assembly.rights import build_store_rights
 from rfctl.assembly.sinks import list_configured_sinks
-from rfctl.assembly.sources import is_open_to_others, list_insecure_sources
+from rfctl.assembly.sources import list_open_sources
 from rfctl.assembly.store import build_keyspace, open_store
 from rfctl.config.fingerprint import compute_fingerprint
 from rfctl.config.loader import Configuration
 from rfctl.config.notices import find_ignored_url, list_open_files
 from rfctl.config.settings import EMBEDDED
-from rfctl.errors import RedisUnreachableError, RfctlError
+from rfctl.errors import KeyTakenError, RedisUnreachableError, RfctlError
 from rfctl.observe import Snapshot, take_snapshot
 from rfctl.observe.diagnosis import Diagnosis, diagnose
 from rfctl.observe.examination import Examination, Reading, examine
@@ -38,6 +38,7 @@ from rfctl.observe.facts import (
     read_listener,
     read_neighbours,
 )
+from rfctl.observe.threads import UnwaitedThreads
 from rfctl.store import Store, WorkerEntry
 from rfctl.store.redis_url import parse_redis_url
 from rfctl.text import duration, mask_url
@@ -70,16 +71,16 @@ def build_shell(configuration: Configuration) -> Shell:
     )
 
 
-def list_open_sources(configuration: Configuration) -> tuple[OpenSource, ...]:
-    """Return the sources that take unverified requests from other machines."""
+def describe_open_sources(configuration: Configuration) -> tuple[OpenSource, ...]:
+    """Return the sources that a daemon with these settings would serve to other machines without verifying anything."""
     settings = configuration.settings
-    if settings.daemon.role not in _LISTENING or not is_open_to_others(settings):
+    if settings.daemon.role not in _LISTENING:
         return ()
     host = settings.http.host
     listener = host if host.startswith("unix:") else f"{host}:{settings.http.port}"
     return tuple(
         OpenSource(name, listener, configuration.set_by(f"sources.{name}.insecure"))
-        for name in list_insecure_sources(settings)
+        for name in list_open_sources(settings)
     )
 
 
@@ -98,7 +99,7 @@ class Doctor:
         """Return the diagnosis. No failure of Redis, of a receiver or of a check is raised: each is a finding."""
         configuration, began = self.configuration, time.monotonic()
         examination = Examination(
-            shell=build_shell(configuration), open_sources=list_open_sources(configuration)
+            shell=build_shell(configuration), open_sources=describe_open_sources(configuration)
         )
         (snapshot, of_redis), of_host = await asyncio.gather(
             self._examine_redis(examination), examine(examination, self._list_host_readings())
@@ -127,7 +128,13 @@ class Doctor:
         ]  # fmt: skip
 
     async def _find_problems(self) -> tuple[str, ...]:
-        return tuple(await find_problems(self.configuration.settings))
+        return await asyncio.to_thread(self._find_problems_apart)
+
+    def _find_problems_apart(self) -> tuple[str, ...]:
+        """Set up all sources and sinks in a loop of their own: they look at files, which may hang."""
+        with asyncio.Runner() as runner:
+            runner.get_loop().set_default_executor(UnwaitedThreads())
+            return tuple(runner.run(find_problems(self.configuration.settings)))
 
     async def _read_host(self) -> HostFacts:
         return await asyncio.to_thread(self._read_files)
@@ -165,8 +172,11 @@ class Doctor:
             return None, replace(examination, problem=problem)
         try:
             async with asyncio.timeout(_REDIS_S):
-                await store.check_layout()
-                snapshot = await self._take_snapshot(store)
+                try:
+                    await store.check_layout()
+                    snapshot = await self._take_snapshot(store)
+                except KeyTakenError as problem:
+                    return None, await self._find_taken(store, examination, problem)
                 return snapshot, await examine(examination, self._list_redis_readings(store, snapshot))
         except RfctlError as problem:
             return None, replace(examination, problem=problem)
@@ -174,6 +184,11 @@ class Doctor:
             return None, replace(examination, problem=_describe_silence(store))
         finally:
             await store.close()
+
+    async def _find_taken(self, store: Store, examination: Examination, problem: RfctlError) -> Examination:
+        """Find which keys hold a value of another kind; if none does any more, the problem stays."""
+        taken = await store.survey.find_taken_keys(self.configuration.settings.sinks)
+        return replace(examination, taken_keys=taken, problem=None if taken else problem)
 
     async def _take_snapshot(self, store: Store) -> Snapshot:
         settings = self.configuration.settings
@@ -204,6 +219,7 @@ class Doctor:
             Reading("elsewhere", "address", "the other databases of Redis", find_elsewhere),
             Reading("server", "redis", "the load of Redis", survey.read_server_facts),
             Reading("worker_entries", "work", "what workers have read", lambda: survey.read_worker_entries(snapshot.workers())),
+            Reading("taken_keys", "keys", "the kinds of our keys", lambda: survey.find_taken_keys(sinks)),
             Reading("stray", "keys", "the keys of Redis", lambda: survey.find_stray_keys(sinks)),
         ]  # fmt: skip
 
@@ -220,7 +236,15 @@ def merge(examination: Examination, of_redis: Examination) -> Examination:
     """Return both halves as one."""
     facts = {
         name: getattr(of_redis, name)
-        for name in ("problem", "elsewhere", "server", "worker_entries", "untried_entries", "stray")
+        for name in (
+            "problem",
+            "elsewhere",
+            "server",
+            "worker_entries",
+            "untried_entries",
+            "stray",
+            "taken_keys",
+        )
     }
     return replace(examination, **facts, unfinished=examination.unfinished + of_redis.unfinished)
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from rfctl.cli.context import Invocation, invocation, run_async
+from rfctl.cli.context import Invocation, abandon_threads, invocation, run_async
 from rfctl.errors import ANSWER_IS_NO, OK, UsageError
 
 
@@ -44,6 +44,7 @@ async def _doctor(run: Invocation, *, strict: bool, report: bool, probes: bool) 
     from rfctl.assembly.doctor import Doctor
     from rfctl.cli import doctor_view
 
+    abandon_threads()
     configuration = run.configuration()
     diagnosis = await Doctor(configuration, probes=probes).diagnose()
     if report:

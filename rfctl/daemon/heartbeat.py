@@ -13,6 +13,7 @@ import msgspec
 
 from rfctl import __version__
 from rfctl.assembly.sinks import list_forwarded_sinks
+from rfctl.assembly.sources import list_open_sources
 from rfctl.assembly.store import build_keyspace
 from rfctl.config.fingerprint import compute_fingerprint
 from rfctl.config.settings import Settings
@@ -46,6 +47,7 @@ def build_record(
         role=settings.daemon.role,
         listener=listener,
         monitor=monitor,
+        open_sources=tuple(list_open_sources(settings)) if listener else (),
         fingerprint=hashlib.sha256(batching.model_dump_json().encode()).hexdigest()[:12],
         quiet_ms=batching.quiet_ms,
         max_size=batching.max_size,

@@ -187,4 +187,9 @@ EXAMINED: Mapping[Code, Meaning] = {
         "With --probe: our message ended at the link that the finding names.",
         "Do what the finding says; where a sink is named, mend its receiver.",
     ),
+    "key_taken": Meaning(
+        "error",
+        "A key of rfctl holds a value of another kind, which another program wrote. For the delivery log it is a warning.",
+        "Rename it away as the finding says, and let the other program use other names.",
+    ),
 }

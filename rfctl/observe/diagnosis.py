@@ -75,4 +75,5 @@ def _describe_topic(topic: Topic, snapshot: Snapshot | None, examination: Examin
     fact = describe_healthy(topic, snapshot, examination)
     if fact:
         return DiagnosisLine("ok", topic, fact)
-    return DiagnosisLine("skip", topic, "not looked at, as Redis was not reached")
+    why = "a key of rfctl is another program's" if examination.taken_keys else "Redis was not reached"
+    return DiagnosisLine("skip", topic, f"not looked at, as {why}")

@@ -24,6 +24,7 @@ from rfctl.observe.facts import (
 from rfctl.observe.ranks import Topic
 from rfctl.store import ServerFacts, WorkerEntry
 from rfctl.store.stray_keys import StrayKeys
+from rfctl.store.taken_keys import TakenKey
 from rfctl.text import duration
 
 LIMIT_S = 3.0
@@ -63,6 +64,7 @@ class Examination:
     host: HostFacts | None = None
     disk: Disk | None = None
     stray: StrayKeys | None = None
+    taken_keys: tuple[TakenKey, ...] = ()
     probe: tuple[ProbeAnswer, ...] | None = None
     unfinished: tuple[Unfinished, ...] = ()
 

@@ -17,6 +17,7 @@ RANKED: Mapping[Code, Topic] = {
     "redis_unusable": "address",
     "layout_differs": "address",
     "daemon_twin": "address",
+    "key_taken": "keys",
     "daemon_hung": "daemons",
     "port_taken": "host",
     "writes_refused": "redis",
