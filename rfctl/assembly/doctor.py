@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import time
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
@@ -97,7 +96,7 @@ class Doctor:
 
     async def diagnose(self) -> Diagnosis:
         """Return the diagnosis. No failure of Redis, of a receiver or of a check is raised: each is a finding."""
-        configuration, began = self.configuration, time.monotonic()
+        configuration, began = self.configuration, asyncio.get_running_loop().time()
         examination = Examination(
             shell=build_shell(configuration), open_sources=describe_open_sources(configuration)
         )
@@ -105,7 +104,7 @@ class Doctor:
             self._examine_redis(examination), examine(examination, self._list_host_readings())
         )
         examination = merge(of_host, of_redis)
-        left_s = max(_PROBE_S, _ALL_S - (time.monotonic() - began))
+        left_s = max(_PROBE_S, _ALL_S - (asyncio.get_running_loop().time() - began))
         examination, probe = await asyncio.gather(
             self._look_at_processes(snapshot, examination), self._probe(snapshot, left_s)
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hmac
 import json
+import os
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -285,3 +286,27 @@ async def test_check_that_fails_is_named_and_hides_no_other(
 
     monkeypatch.setattr("rfctl.observe.facts.host.Machine.compare_unit", refuse)
     await site.wait_for_first("check_unfinished", "this host", "Permission denied")
+
+
+async def test_check_that_was_not_finished_is_named_and_run_again(site: Site) -> None:
+    await site.start()
+    await site.wait_until_clean()
+    hanging = site.machine.root / "etc/systemd/system/rfctl.service"
+    hanging.parent.mkdir(parents=True, exist_ok=True)
+    os.mkfifo(hanging)  # whoever reads it waits for a writer
+    try:
+        line = await site.wait_for_first("check_unfinished", "this host could not be read: no answer within")
+        assert line.fix == "run rfctl doctor again"
+    finally:
+        await until(partial(let_go, hanging))
+    hanging.unlink()
+    await site.wait_until_clean()
+
+
+def let_go(hanging: Path) -> bool:
+    """Let whoever reads a pipe read its end; say whether nobody does any more."""
+    try:
+        os.close(os.open(hanging, os.O_WRONLY | os.O_NONBLOCK))
+    except OSError:
+        return True
+    return False
