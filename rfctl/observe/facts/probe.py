@@ -125,7 +125,7 @@ def _explain(status: str, body: bytes) -> tuple[str, str]:
     """Return why a daemon did not take the message, and what to do."""
     if status in ("401", "403"):
         step = "give this shell the http.admin_token of the daemon; without one ask on its host, past every proxy"
-        return f"it lets us not in ({status}: {_find_error(body)})", step
+        return f"it does not let us in ({status}: {_find_error(body)})", step
     if status in ("404", "405"):
         return "it knows no probe: it is an older rfctl", "start the daemon again with this version"
     if not status:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -52,9 +53,14 @@ def find_broken(lines: list[DiagnosisLine]) -> DiagnosisLine:
     return line
 
 
+_OF_DAEMONS = ("canary:", "sweep", "clock", "lease", "progress", "run")
+"""What a daemon writes by itself, at its own times."""
+
+
 def read_keys(site: Site) -> set[str]:
-    """Return every key, but for those of the canary."""
-    return {key for key in site.run("KEYS", "*") if "canary:" not in key or "-probe" in key}
+    """Return every key that a message may leave behind."""
+    keys: list[str] = site.run("KEYS", "*")
+    return {key for key in keys if "-probe" in key or not any(word in key for word in _OF_DAEMONS)}
 
 
 @pytest.mark.parametrize("more", [{}, {"redis__prefix": "p:"}, {"redis__shards": 3}])
@@ -250,3 +256,40 @@ async def test_redis_that_is_away_is_named(site: Site, monkeypatch: pytest.Monke
 async def probe_failed(site: Site) -> list[DiagnosisLine] | None:
     lines = await probe(site)
     return lines if any(line.code == "probe_failed" for line in lines) else None
+
+
+PLUGIN = """\
+import pathlib
+
+class Shout:
+    def __init__(self, config):
+        self.file = pathlib.Path(config.options["file"])
+    async def open(self): ...
+    async def close(self): ...
+    async def deliver(self, delivery):
+        merged = delivery.merged
+        if self.file.exists():
+            raise RuntimeError("it was here before")
+        self.file.write_text(f"{delivery.id} {merged.simulated} {merged.text}")
+"""
+
+
+async def test_sink_of_another_package_is_probed_and_its_bug_is_named(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "shout-1.dist-info"
+    package.mkdir()
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: shout\nVersion: 1\n")
+    (package / "entry_points.txt").write_text("[rfctl.sinks]\nshout = shout_for_a_probe:Shout\n")
+    (tmp_path / "shout_for_a_probe.py").write_text(PLUGIN)
+    monkeypatch.syspath_prepend(tmp_path)
+    file = tmp_path / "shouted"
+    site.shell = site.configure(
+        f"[sinks.shout]\ntype = 'shout'\nprobe = true\n[sinks.shout.options]\nfile = '{file}'\n"
+    )
+    await site.start()
+    assert list_passed(await probe(site)) == [*PASSED, "sink shout"]
+    shouted_id, simulated, text = file.read_text().split(" ", 2)
+    assert (shouted_id.startswith("probe-"), simulated, "--probe" in text) == (True, "True", True)
+    broken = find_broken(await probe(site))
+    assert (broken.subject, "RuntimeError: it was here before" in broken.fact) == ("sink shout", True)
