@@ -189,7 +189,12 @@ EXAMINED: Mapping[Code, Meaning] = {
     ),
     "key_taken": Meaning(
         "error",
-        "A key of rfctl holds a value of another kind, which another program wrote. For the delivery log it is a warning.",
+        "A key of rfctl holds a value of another kind, which another program wrote.",
         "Rename it away as the finding says, and let the other program use other names.",
+    ),
+    "record_key_taken": Meaning(
+        "warning",
+        "Another program wrote the delivery log, or another key that only watchers need: nothing is recorded there.",
+        "Rename it away as the finding says. No message depends on it.",
     ),
 }

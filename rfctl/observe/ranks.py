@@ -68,6 +68,7 @@ RANKED: Mapping[Code, Topic] = {
     "quarantined_requests": "door",
     "clock_differs": "clocks",
     "sink_clock_differs": "clocks",
+    "record_key_taken": "keys",
     "batches_missing": "keys",
     "lists_unclaimed": "keys",
     "lists_stray": "keys",

@@ -7,15 +7,18 @@ from collections.abc import Iterator
 
 from rfctl.errors import KeyTakenError
 from rfctl.observe.examination import Examination
-from rfctl.observe.finding import Finding, Severity
+from rfctl.observe.finding import Finding
 from rfctl.store.taken_keys import TakenKey
 
 
 def find_taken_keys(examination: Examination) -> Iterator[Finding]:
     """Find each key that another program has written."""
     for taken in examination.taken_keys:
-        severity: Severity = "warning" if taken.is_for_watchers else "error"
-        yield Finding("key_taken", severity, taken.key, describe_taken(taken), describe_cure(taken))
+        fact, fix = describe_taken(taken), describe_cure(taken)
+        if taken.is_for_watchers:
+            yield Finding("record_key_taken", "warning", taken.key, fact, fix)
+        else:
+            yield Finding("key_taken", "error", taken.key, fact, fix)
 
 
 def describe_taken(taken: TakenKey) -> str:

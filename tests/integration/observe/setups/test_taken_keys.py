@@ -13,6 +13,7 @@ from tests.integration.observe.setups.site import Site
 from tests.support.processes import rfctl
 
 PHONE = "79001234567"
+CODES = {"key_taken", "record_key_taken"}
 KEYS = list_all_key_types(Keyspace().all()[0], ["bot"])
 
 
@@ -27,13 +28,13 @@ async def test_each_key_of_another_kind_is_named_and_its_cure_takes_it_away(site
     assert {"rfctl:due", "rfctl:out", "rfctl:totals", "rfctl:ids", "rfctl:paused", "rfctl:log"} < set(KEYS)
     for key in KEYS:
         take(site, key)
-        lines = [line for line in (await site.diagnose()).lines if line.code == "key_taken"]
+        lines = [line for line in (await site.diagnose()).lines if line.code in CODES]
         assert [line.subject for line in lines] == [key]
         assert f"{key} holds a {'list' if KEYS[key] == 'string' else 'string'}" in lines[0].fact
         site.follow(lines[0].fix)
         assert site.run("EXISTS", key, f"{key}.taken") == 1
         site.run("DEL", f"{key}.taken")
-        assert "key_taken" not in {line.code for line in (await site.diagnose()).lines}
+        assert CODES.isdisjoint(line.code for line in (await site.diagnose()).lines)
 
 
 async def test_index_of_another_kind_is_the_first_line(site: Site) -> None:
@@ -51,7 +52,7 @@ async def test_delivery_log_of_another_kind_is_a_warning_and_stops_nothing(site:
     daemon = await site.start()
     await site.wait_until_clean()
     take(site, "rfctl:log")
-    line = await site.wait_for_first("key_taken", "rfctl:log holds a string")
+    line = await site.wait_for_first("record_key_taken", "rfctl:log holds a string")
     assert line.state == "warn"
     assert await site.post(daemon, PHONE) == 200
     for command in (["find", PHONE], ["tail", "--since", "1h"]):
