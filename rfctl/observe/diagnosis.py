@@ -54,7 +54,7 @@ def diagnose(snapshot: Snapshot | None, examination: Examination) -> Diagnosis:
     wrong = findings(snapshot, examination)
     topics = {find_topic(finding) for finding in wrong} | {part.topic for part in examination.unfinished}
     lines = [_describe(finding, examination) for finding in wrong]
-    looked_at = [topic for topic in TOPICS if topic not in topics and topic != "probe"]
+    looked_at = [topic for topic in TOPICS if topic != "probe" and topic not in topics]
     rest = [_describe_topic(topic, snapshot, examination) for topic in looked_at]
     rest += [DiagnosisLine(state, "probe", fact) for state, fact in list_probe_lines(snapshot, examination)]
     ok, skipped = ([line for line in rest if line.state == state] for state in ("ok", "skip"))
