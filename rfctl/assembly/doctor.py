@@ -10,16 +10,17 @@ from urllib.parse import urlsplit
 from rfctl import __version__
 from rfctl.assembly.check import find_problems
 from rfctl.assembly.packaged import read_packaged
+from rfctl.assembly.probe import find_listener, probe_daemons
 from rfctl.assembly.receivers import list_receiver_addresses
 from rfctl.assembly.rights import build_store_rights
 from rfctl.assembly.sinks import list_configured_sinks
-from rfctl.assembly.sources import is_open_to_others, list_insecure_sources
+from rfctl.assembly.sources import list_open_sources
 from rfctl.assembly.store import build_keyspace, open_store
 from rfctl.config.fingerprint import compute_fingerprint
 from rfctl.config.loader import Configuration
 from rfctl.config.notices import find_ignored_url, list_open_files
 from rfctl.config.settings import EMBEDDED
-from rfctl.errors import RedisUnreachableError, RfctlError
+from rfctl.errors import KeyTakenError, RedisUnreachableError, RfctlError
 from rfctl.observe import Snapshot, take_snapshot
 from rfctl.observe.diagnosis import Diagnosis, diagnose
 from rfctl.observe.examination import Examination, Reading, examine
@@ -28,6 +29,7 @@ from rfctl.observe.facts import (
     Machine,
     Neighbour,
     OpenSource,
+    ProbeAnswer,
     Shell,
     describe_elsewhere,
     reach_receivers,
@@ -35,6 +37,7 @@ from rfctl.observe.facts import (
     read_listener,
     read_neighbours,
 )
+from rfctl.observe.threads import UnwaitedThreads
 from rfctl.store import Store, WorkerEntry
 from rfctl.store.redis_url import parse_redis_url
 from rfctl.text import duration, mask_url
@@ -44,6 +47,8 @@ _LISTENING = ("all", "webhook")
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _REDIS_S = 4.0
 """How long all questions to Redis may take together: then it counts as not reached."""
+_ALL_S, _PROBE_S = 4.8, 0.8
+"""How long all of it may take with a probe, and what the probe gets at least: it goes last, when the daemons are known."""
 _DISK_S = 0.5
 """How long the disk may take, which is looked at last: all of it takes less than five seconds."""
 
@@ -65,46 +70,48 @@ def build_shell(configuration: Configuration) -> Shell:
     )
 
 
-def find_listener(configuration: Configuration) -> str:
-    """Return where a daemon with these settings listens on this host: unix:/path, or host:port."""
-    http = configuration.settings.http
-    if http.host.startswith("unix:"):
-        return http.host
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(http.host, http.host)  # noqa: S104 - it is only compared
-    return f"[{host}]:{http.port}" if ":" in host else f"{host}:{http.port}"
-
-
-def list_open_sources(configuration: Configuration) -> tuple[OpenSource, ...]:
-    """Return the sources that take unverified requests from other machines."""
+def describe_open_sources(configuration: Configuration) -> tuple[OpenSource, ...]:
+    """Return the sources that a daemon with these settings would serve to other machines without verifying anything."""
     settings = configuration.settings
-    if settings.daemon.role not in _LISTENING or not is_open_to_others(settings):
+    if settings.daemon.role not in _LISTENING:
         return ()
     host = settings.http.host
     listener = host if host.startswith("unix:") else f"{host}:{settings.http.port}"
     return tuple(
         OpenSource(name, listener, configuration.set_by(f"sources.{name}.insecure"))
-        for name in list_insecure_sources(settings)
+        for name in list_open_sources(settings)
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Doctor:
-    """Looks at everything once, and writes nothing. `machine` has the files of this host."""
+    """Looks at everything once. `machine` has the files of this host.
+
+    It writes nothing; but if it `probes`, daemons send a message of their own, on keys of its own.
+    """
 
     configuration: Configuration
     machine: Machine = field(default_factory=Machine)
+    probes: bool = False
 
     async def diagnose(self) -> Diagnosis:
         """Return the diagnosis. No failure of Redis, of a receiver or of a check is raised: each is a finding."""
-        configuration = self.configuration
+        configuration, began = self.configuration, asyncio.get_running_loop().time()
         examination = Examination(
-            shell=build_shell(configuration), open_sources=list_open_sources(configuration)
+            shell=build_shell(configuration), open_sources=describe_open_sources(configuration)
         )
         (snapshot, of_redis), of_host = await asyncio.gather(
             self._examine_redis(examination), examine(examination, self._list_host_readings())
         )
         examination = merge(of_host, of_redis)
-        return diagnose(snapshot, await self._look_at_processes(snapshot, examination))
+        left_s = max(_PROBE_S, _ALL_S - (asyncio.get_running_loop().time() - began))
+        examination, probe = await asyncio.gather(
+            self._look_at_processes(snapshot, examination), self._probe(snapshot, left_s)
+        )
+        return diagnose(snapshot, replace(examination, probe=probe))
+
+    async def _probe(self, snapshot: Snapshot | None, limit_s: float) -> tuple[ProbeAnswer, ...] | None:
+        return await probe_daemons(self.configuration, snapshot, limit_s) if self.probes else None
 
     def _list_host_readings(self) -> list[Reading]:
         """Return what can be read without Redis."""
@@ -120,7 +127,13 @@ class Doctor:
         ]  # fmt: skip
 
     async def _find_problems(self) -> tuple[str, ...]:
-        return tuple(await find_problems(self.configuration.settings))
+        return await asyncio.to_thread(self._find_problems_apart)
+
+    def _find_problems_apart(self) -> tuple[str, ...]:
+        """Set up all sources and sinks in a loop of their own: they look at files, which may hang."""
+        with asyncio.Runner() as runner:
+            runner.get_loop().set_default_executor(UnwaitedThreads())
+            return tuple(runner.run(find_problems(self.configuration.settings)))
 
     async def _read_host(self) -> HostFacts:
         return await asyncio.to_thread(self._read_files)
@@ -158,8 +171,11 @@ class Doctor:
             return None, replace(examination, problem=problem)
         try:
             async with asyncio.timeout(_REDIS_S):
-                await store.check_layout()
-                snapshot = await self._take_snapshot(store)
+                try:
+                    await store.check_layout()
+                    snapshot = await self._take_snapshot(store)
+                except KeyTakenError as problem:
+                    return None, await self._find_taken(store, examination, problem)
                 return snapshot, await examine(examination, self._list_redis_readings(store, snapshot))
         except RfctlError as problem:
             return None, replace(examination, problem=problem)
@@ -167,6 +183,11 @@ class Doctor:
             return None, replace(examination, problem=_describe_silence(store))
         finally:
             await store.close()
+
+    async def _find_taken(self, store: Store, examination: Examination, problem: RfctlError) -> Examination:
+        """Find which keys hold a value of another kind; if none does any more, the problem stays."""
+        taken = await store.survey.find_taken_keys(self.configuration.settings.sinks)
+        return replace(examination, taken_keys=taken, problem=None if taken else problem)
 
     async def _take_snapshot(self, store: Store) -> Snapshot:
         settings = self.configuration.settings
@@ -197,6 +218,7 @@ class Doctor:
             Reading("elsewhere", "address", "the other databases of Redis", find_elsewhere),
             Reading("server", "redis", "the load of Redis", survey.read_server_facts),
             Reading("worker_entries", "work", "what workers have read", lambda: survey.read_worker_entries(snapshot.workers())),
+            Reading("taken_keys", "keys", "the kinds of our keys", lambda: survey.find_taken_keys(sinks)),
             Reading("stray", "keys", "the keys of Redis", lambda: survey.find_stray_keys(sinks)),
         ]  # fmt: skip
 
@@ -213,7 +235,15 @@ def merge(examination: Examination, of_redis: Examination) -> Examination:
     """Return both halves as one."""
     facts = {
         name: getattr(of_redis, name)
-        for name in ("problem", "elsewhere", "server", "worker_entries", "untried_entries", "stray")
+        for name in (
+            "problem",
+            "elsewhere",
+            "server",
+            "worker_entries",
+            "untried_entries",
+            "stray",
+            "taken_keys",
+        )
     }
     return replace(examination, **facts, unfinished=examination.unfinished + of_redis.unfinished)
 

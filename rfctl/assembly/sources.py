@@ -73,3 +73,8 @@ def list_insecure_sources(settings: Settings) -> list[str]:
         for name, config in list_source_configs(settings).items()
         if config.insecure and not config.secrets
     ]
+
+
+def list_open_sources(settings: Settings) -> list[str]:
+    """Return the names of the sources that take unverified requests, where other machines reach the listener."""
+    return list_insecure_sources(settings) if is_open_to_others(settings) else []

@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from rfctl.cli.context import Invocation, invocation, run_loop
+from rfctl.cli.context import Invocation, abandon_threads, invocation, run_loop
 from rfctl.errors import RfctlError, SettingsError
 
 _UNKNOWN = 3
@@ -72,6 +72,7 @@ async def _check(run: Invocation, warning_ms: int, critical_ms: int) -> int:
     from rfctl.assembly.doctor import Doctor
     from rfctl.cli.nagios import judge
 
+    abandon_threads()
     judgement = judge(await Doctor(run.configuration()).diagnose(), warning_ms, critical_ms)
     if run.is_json:
         run.out.json(judgement.as_json())

@@ -93,11 +93,28 @@ class Invocation:
         configuration = self.configuration(notify=True)
         store = open_store(configuration, max_connections=2)
         try:
-            async with self._noting_other_daemons(store, configuration):
-                await store.check_layout()
-            yield store, configuration
+            async with self._naming_taken_keys(store, configuration):
+                async with self._noting_other_daemons(store, configuration):
+                    await store.check_layout()
+                yield store, configuration
         finally:
             await store.close()
+
+    @asynccontextmanager
+    async def _naming_taken_keys(self, store: Store, configuration: Configuration) -> AsyncIterator[None]:
+        """Say which keys hold a value of another kind, where a command fails for one: Redis does not."""
+        from rfctl.errors import KeyTakenError, RfctlError
+
+        try:
+            yield
+        except KeyTakenError as problem:
+            from rfctl.observe.taken_keys import name_taken
+
+            try:
+                taken = await store.survey.find_taken_keys(configuration.settings.sinks)
+            except RfctlError:
+                raise problem from None
+            raise name_taken(problem, taken) from None
 
     @asynccontextmanager
     async def _noting_other_daemons(self, store: Store, configuration: Configuration) -> AsyncIterator[None]:
@@ -149,6 +166,15 @@ def run_loop(
         gc.enable()
     with asyncio.Runner(loop_factory=loop_factory) as runner:
         return runner.run(work)
+
+
+def abandon_threads() -> None:
+    """Let the running loop have threads that nobody waits for at the end: what they look at may never come back."""
+    import asyncio
+
+    from rfctl.observe.threads import UnwaitedThreads
+
+    asyncio.get_running_loop().set_default_executor(UnwaitedThreads())
 
 
 def _close_stdout() -> None:

@@ -75,6 +75,7 @@ SETTING_NAMES = (
     "sinks.NAME.retry_delays_ms",
     "sinks.NAME.concurrency",
     "sinks.NAME.timeout_ms",
+    "sinks.NAME.probe",
     "sinks.NAME.shape",
     "sinks.NAME.raw",
     "sinks.NAME.key",

@@ -28,6 +28,7 @@ from rfctl.daemon.host_file import HostFile
 from rfctl.daemon.http_bounds import Limits
 from rfctl.daemon.http_server import HttpServer
 from rfctl.daemon.metrics import MetricsPage
+from rfctl.daemon.probe import Prober
 from rfctl.daemon.readiness import Readiness
 from rfctl.daemon.sockets import Sockets
 from rfctl.daemon.stats_log import log_stats
@@ -62,8 +63,7 @@ class Daemon:
         tracing: Tracing | None = None,
     ) -> None:
         self._drain_s, self._tracing = drain_s, tracing
-        self._configuration = configuration
-        self._settings = configuration.settings
+        self._configuration, self._settings = configuration, configuration.settings
         self._load = load
         self._is_rolling_out = is_rolling_out
         self._notifier = Notifier(configuration.environment.variables)
@@ -137,7 +137,8 @@ class Daemon:
         http, receiver = self._settings.http, self._components.receiver
         metrics = MetricsPage(self._components, self._readiness)
         self._exit_stack.push_async_callback(metrics.close)
-        webhook = Webhook(receiver, self._store, self._check_readiness, metrics.render)
+        prober = self._prober = Prober(self._components, self.id, self._readiness.measure_turn_age_ms)
+        webhook = Webhook(receiver, self._store, self._check_readiness, metrics.render, prober.run)
         limits = Limits(http.header_timeout_ms / 1000, http.body_timeout_ms / 1000, http.max_header_bytes)
         on_reject = receiver.rejections.record
         for listening in sockets.list_bound():  # also where the drain has no time to stop the servers
@@ -164,7 +165,7 @@ class Daemon:
                 self._store.counters.write,
                 host_file.write,
             ),
-            on_death=self._components.canary.forget,
+            on_death=self._prober.forget_dead,
             read_requests=self._components.receiver.read_recent_requests,
             list_unknown_paths=self._components.receiver.list_unknown_paths,
         )
@@ -180,8 +181,8 @@ class Daemon:
 
     def _build_record(self, settings: Settings | None = None) -> DaemonRecord:
         settings = settings or self._components.settings
-        files = self._configuration.file_hashes
-        return build_record(settings, self.id, self.url, files, is_rolling_out=self._is_rolling_out)
+        files, urls = self._configuration.file_hashes, (self.url, self.monitor_url)
+        return build_record(settings, self.id, *urls, files, is_rolling_out=self._is_rolling_out)
 
     def _start_task(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)

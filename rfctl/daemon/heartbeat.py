@@ -13,6 +13,7 @@ import msgspec
 
 from rfctl import __version__
 from rfctl.assembly.sinks import list_forwarded_sinks
+from rfctl.assembly.sources import list_open_sources
 from rfctl.assembly.store import build_keyspace
 from rfctl.config.fingerprint import compute_fingerprint
 from rfctl.config.settings import Settings
@@ -31,11 +32,12 @@ def build_record(
     settings: Settings,
     daemon_id: str,
     listener: str = "",
+    monitor: str = "",
     files: Mapping[str, str] | None = None,
     *,
     is_rolling_out: bool = False,
 ) -> DaemonRecord:
-    """Return the record of this process; `listener` is its URL, or "". `files` has the hashes of its settings files."""
+    """Return the record of this process; `listener` and `monitor` are its URLs, or "". `files` has the hashes of its settings files."""
     batching = settings.batching
     return DaemonRecord(
         id=daemon_id,
@@ -44,6 +46,8 @@ def build_record(
         version=__version__,
         role=settings.daemon.role,
         listener=listener,
+        monitor=monitor,
+        open_sources=tuple(list_open_sources(settings)) if listener else (),
         fingerprint=hashlib.sha256(batching.model_dump_json().encode()).hexdigest()[:12],
         quiet_ms=batching.quiet_ms,
         max_size=batching.max_size,

@@ -73,6 +73,10 @@ class Supervisor:
         """Return how many bytes of messages each running sink has in memory."""
         return {name: running.budget.bytes for name, running in self._running.items()}
 
+    def list_probed(self) -> dict[str, Target]:
+        """Return the running sinks that a probe may try, by name."""
+        return {name: running.target for name, running in self._running.items() if running.config.probe}
+
     async def reconfigure(self, sinks: Mapping[str, SinkConfig]) -> None:
         """Run exactly these sinks, by name. Removed and changed sinks stop, then new and changed sinks start.
 

@@ -33,6 +33,8 @@ ACCESS: tuple[tuple[str, str, Caller], ...] = (
     (f"GET {BATCHED}/stats", "no http.admin_token", "this machine"),
     (f"DELETE {BATCHED}/PHONE", "http.admin_token", "the bearer of the token"),
     (f"DELETE {BATCHED}/PHONE", "no http.admin_token", "this machine"),
+    ("POST /admin/probe", "http.admin_token", "the bearer of the token"),
+    ("POST /admin/probe", "no http.admin_token", "this machine"),
     ("GET /metrics", "http.metrics_token", "the bearer of the token"),
     ("GET /metrics", "http.admin_token", "the bearer of the token"),
     ("GET /metrics", "neither token", "this machine"),

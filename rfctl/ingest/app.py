@@ -15,12 +15,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from rfctl.errors import RfctlError
-from rfctl.ingest.head import read_head
+from rfctl.ingest.bodies import SMALL_BYTES, HeldBody
+from rfctl.ingest.head import Head, read_head
 from rfctl.ingest.receiver import Receiver
 from rfctl.ingest.rejections import Reason, RejectedError, Rejections
 from rfctl.ingest.responses import make_error_answer, make_json_response
 from rfctl.model.message import normalize_phone
 from rfctl.model.stored import as_strict_json
+from rfctl.observe.facts.probe import PROBE_PATH
 from rfctl.sources.generic.node_form import BATCHED
 from rfctl.store import Store
 
@@ -35,6 +37,14 @@ RenderMetrics = Callable[[str, float], Awaitable[tuple[bytes, str]]]
 """Returns the metrics and their content type, by the header Accept and the time that Redis has, s."""
 
 
+RunProbe = Callable[[Head, bytes], Awaitable[Any]]
+"""Sends one message of our own through the daemon, and returns what became of it."""
+
+
+async def _probe_nothing(head: Head, body: bytes) -> Any:  # noqa: ARG001
+    return {}
+
+
 async def _render_nothing(accept: str, within_s: float) -> tuple[bytes, str]:  # noqa: ARG001
     return b"", "text/plain"
 
@@ -44,13 +54,15 @@ class Webhook:
     """The HTTP endpoints. The receiver's gate opens the statistics and the deletion of batches.
 
     `check_readiness` returns the word why the daemon cannot do its work ("" if it can), and facts about it that are for
-    this machine or the bearer of the token alone. `render_metrics` writes the page for Prometheus.
+    this machine or the bearer of the token alone. `render_metrics` writes the page for Prometheus, and `run_probe` sends a
+    message of our own.
     """
 
     receiver: Receiver
     store: Store
     check_readiness: Callable[[], tuple[str, dict[str, Any]]]
     render_metrics: RenderMetrics = _render_nothing
+    run_probe: RunProbe = _probe_nothing
 
     def create_app(self) -> Starlette:
         """Return the ASGI app."""
@@ -76,6 +88,7 @@ class Webhook:
             Route("/healthz", self.report_health, methods=["GET"]),
             Route("/readyz", self.report_readiness, methods=["GET"]),
             Route("/metrics", self.report_metrics, methods=["GET"]),
+            Route(PROBE_PATH, self.probe, methods=["POST"]),
         ]
 
     def _list_failure_answers(self) -> Mapping[Any, Any]:
@@ -153,6 +166,13 @@ class Webhook:
         within_s = _SHARE_OF_REDIS * _read_scrape_s(head.find_value(_SCRAPE_TIMEOUT))
         body, content_type = await self.render_metrics(accept, within_s)
         return Response(body, headers={"content-type": content_type})
+
+    async def probe(self, request: Request) -> Response:
+        """Send a message of our own all the way, and answer with what became of it."""
+        head = read_head(request.scope)
+        self.receiver.gate.check_admin(head)
+        with HeldBody(request, self.receiver.budget, SMALL_BYTES, "") as held:
+            return make_json_response(await self.run_probe(head, await held.read()))
 
     async def _answer_problem(self, request: Request, problem: Exception) -> Response:
         return self.rejections.answer_problem(problem, request.scope["path"]).build_response()

@@ -177,4 +177,24 @@ EXAMINED: Mapping[Code, Meaning] = {
         "Keys of a sink are left that no settings and no daemon have.",
         "Add the sink again, or delete its keys as the finding says.",
     ),
+    "probe_unanswered": Meaning(
+        "error",
+        "With --probe: a daemon of this host took no message of ours.",
+        "Start it, or give the shell its http.admin_token.",
+    ),
+    "probe_failed": Meaning(
+        "error",
+        "With --probe: our message ended at the link that the finding names.",
+        "Do what the finding says; where a sink is named, mend its receiver.",
+    ),
+    "key_taken": Meaning(
+        "error",
+        "A key of rfctl holds a value of another kind, which another program wrote.",
+        "Rename it away as the finding says, and let the other program use other names.",
+    ),
+    "record_key_taken": Meaning(
+        "warning",
+        "Another program wrote the delivery log, or another key that only watchers need: nothing is recorded there.",
+        "Rename it away as the finding says. No message depends on it.",
+    ),
 }

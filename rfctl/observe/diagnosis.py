@@ -10,6 +10,7 @@ from rfctl.observe.examination import Examination
 from rfctl.observe.finding import Finding
 from rfctl.observe.health import findings
 from rfctl.observe.healthy import describe_healthy
+from rfctl.observe.probe import list_probe_lines
 from rfctl.observe.ranks import TOPICS, Topic, find_topic
 from rfctl.observe.snapshot import Snapshot
 
@@ -53,7 +54,9 @@ def diagnose(snapshot: Snapshot | None, examination: Examination) -> Diagnosis:
     wrong = findings(snapshot, examination)
     topics = {find_topic(finding) for finding in wrong} | {part.topic for part in examination.unfinished}
     lines = [_describe(finding, examination) for finding in wrong]
-    rest = [_describe_topic(topic, snapshot, examination) for topic in TOPICS if topic not in topics]
+    looked_at = [topic for topic in TOPICS if topic != "probe" and topic not in topics]
+    rest = [_describe_topic(topic, snapshot, examination) for topic in looked_at]
+    rest += [DiagnosisLine(state, "probe", fact) for state, fact in list_probe_lines(snapshot, examination)]
     ok, skipped = ([line for line in rest if line.state == state] for state in ("ok", "skip"))
     return Diagnosis([*lines, *ok, *skipped], snapshot, examination)
 
@@ -72,4 +75,5 @@ def _describe_topic(topic: Topic, snapshot: Snapshot | None, examination: Examin
     fact = describe_healthy(topic, snapshot, examination)
     if fact:
         return DiagnosisLine("ok", topic, fact)
-    return DiagnosisLine("skip", topic, "not looked at, as Redis was not reached")
+    why = "a key of rfctl is another program's" if examination.taken_keys else "Redis was not reached"
+    return DiagnosisLine("skip", topic, f"not looked at, as {why}")

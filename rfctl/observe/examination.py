@@ -11,10 +11,20 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from rfctl.errors import RfctlError
-from rfctl.observe.facts import Disk, HostFacts, ListenerAnswer, Neighbour, OpenSource, Receiver, Shell
+from rfctl.observe.facts import (
+    Disk,
+    HostFacts,
+    ListenerAnswer,
+    Neighbour,
+    OpenSource,
+    ProbeAnswer,
+    Receiver,
+    Shell,
+)
 from rfctl.observe.ranks import Topic
 from rfctl.store import ServerFacts, WorkerEntry
 from rfctl.store.stray_keys import StrayKeys
+from rfctl.store.taken_keys import TakenKey
 from rfctl.text import duration
 
 LIMIT_S = 3.0
@@ -37,6 +47,7 @@ class Examination:
     `problem` is why the Redis of the settings cannot be used. `neighbours` are daemons that were found otherwise than by
     their records here, `elsewhere` those in other databases of the same server. `settings_problems` are what keeps a
     source or a sink from being set up, `open_sources` those that anybody may use. `disk` is that of Redis, where it is on this host.
+    `probe` has what the daemons said that were asked to send a message of our own.
     """
 
     problem: RfctlError | None = None
@@ -53,6 +64,8 @@ class Examination:
     host: HostFacts | None = None
     disk: Disk | None = None
     stray: StrayKeys | None = None
+    taken_keys: tuple[TakenKey, ...] = ()
+    probe: tuple[ProbeAnswer, ...] | None = None
     unfinished: tuple[Unfinished, ...] = ()
 
 

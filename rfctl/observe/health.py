@@ -18,6 +18,7 @@ from rfctl.observe.flow import find_slow_sinks, find_untried_entries
 from rfctl.observe.host import find_host_faults
 from rfctl.observe.listener import find_listener_faults
 from rfctl.observe.neighbours import find_other_address, find_twins
+from rfctl.observe.probe import find_broken_links
 from rfctl.observe.ranks import sort_findings
 from rfctl.observe.receivers import find_unreachable_receivers, find_unusable_settings
 from rfctl.observe.requests import find_open_sources, find_rejected_requests, find_unknown_paths
@@ -34,6 +35,7 @@ from rfctl.observe.shell import find_other_settings
 from rfctl.observe.sinks import describe_orphan, find_sink_faults
 from rfctl.observe.snapshot import Snapshot
 from rfctl.observe.strays import find_strays
+from rfctl.observe.taken_keys import find_taken_keys
 from rfctl.observe.unfinished import find_unfinished_checks, find_unusable_redis
 from rfctl.observe.workers import find_stuck_entries, find_unread_groups, find_unread_stream
 from rfctl.text import counted
@@ -84,6 +86,7 @@ def _find_in_snapshot(snapshot: Snapshot) -> Iterator[Finding]:
 
 def _find_in_examination(snapshot: Snapshot | None, examination: Examination) -> Iterator[Finding]:
     yield from find_unusable_redis(examination)
+    yield from find_taken_keys(examination)
     yield from find_other_address(snapshot, examination)
     yield from find_listener_faults(snapshot, examination)
     if snapshot is not None:
@@ -95,10 +98,11 @@ def _find_in_examination(snapshot: Snapshot | None, examination: Examination) ->
     yield from find_unusable_settings(examination)
     yield from find_unreachable_receivers(examination)
     yield from find_clock_differences(examination)
-    yield from find_open_sources(examination)
+    yield from find_open_sources(snapshot, examination)
     yield from find_strays(examination)
     yield from find_host_faults(examination)
     yield from find_full_disk(examination)
+    yield from find_broken_links(snapshot, examination)
     yield from find_unfinished_checks(examination)
 
 

@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 from rfctl.observe.finding import Code, Finding
 
-Topic = Literal["address", "daemons", "work", "redis", "sinks", "door", "clocks", "keys", "host"]
+Topic = Literal["address", "daemons", "work", "redis", "sinks", "door", "clocks", "keys", "host", "probe"]
 """A group of checks. They stand by likelihood, damage and how hard it is to see: the first is read first."""
 TOPICS: Sequence[Topic] = get_args(Topic)
 
@@ -17,6 +17,7 @@ RANKED: Mapping[Code, Topic] = {
     "redis_unusable": "address",
     "layout_differs": "address",
     "daemon_twin": "address",
+    "key_taken": "keys",
     "daemon_hung": "daemons",
     "port_taken": "host",
     "writes_refused": "redis",
@@ -67,6 +68,7 @@ RANKED: Mapping[Code, Topic] = {
     "quarantined_requests": "door",
     "clock_differs": "clocks",
     "sink_clock_differs": "clocks",
+    "record_key_taken": "keys",
     "batches_missing": "keys",
     "lists_unclaimed": "keys",
     "lists_stray": "keys",
@@ -80,6 +82,8 @@ RANKED: Mapping[Code, Topic] = {
     "unit_differs": "host",
     "overcommit_disabled": "host",
     "huge_pages_enabled": "host",
+    "probe_unanswered": "probe",
+    "probe_failed": "probe",
     "check_unfinished": "host",
 }
 """Each code with its topic, in the order in which findings of one severity are read: a cause before what it causes."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from rfctl.observe.examination import Examination
+from rfctl.observe.facts import OpenSource
 from rfctl.observe.finding import Finding
+from rfctl.observe.snapshot import Snapshot
 from rfctl.store import DaemonRecord, RecentRequests
 from rfctl.text import counted, duration
 
@@ -127,12 +129,35 @@ def find_unknown_paths(daemons: Sequence[DaemonRecord]) -> Iterator[Finding]:
             yield Finding("path_unknown", "warning", path, fact, fix)
 
 
-def find_open_sources(examination: Examination) -> Iterator[Finding]:
-    """Find sources that take unverified requests from other machines, as these settings let them."""
-    for source in examination.open_sources:
+def find_open_sources(snapshot: Snapshot | None, examination: Examination) -> Iterator[Finding]:
+    """Find sources that take unverified requests from other machines: those that daemons serve, else those of our settings.
+
+    A daemon may run on other settings than this shell, so where one listens, what it says counts.
+    """
+    for source in _list_served_open(snapshot, examination):
         fact = (
             f"source {source.name} takes messages from anybody: it has no secrets, insecure = true, and the listener "
             f"{source.listener} is open to others"
         )
         fix = f"set sources.{source.name}.secrets, or http.host = 127.0.0.1"
         yield Finding("source_open", "warning", source.name, fact, fix, source.set_by)
+
+
+def _list_served_open(snapshot: Snapshot | None, examination: Examination) -> Iterable[OpenSource]:
+    ours = {source.name: source for source in examination.open_sources}
+    alive = () if snapshot is None else snapshot.daemons
+    listening = [daemon for daemon in alive if daemon.is_listening]
+    if not listening or any(daemon.open_sources is None for daemon in listening):
+        return ours.values()
+    shell = examination.shell
+    return [
+        OpenSource(
+            name,
+            daemon.listener,
+            ours[name].set_by
+            if shell and name in ours and shell.settings_hash == daemon.settings_hash
+            else "",
+        )
+        for daemon in listening
+        for name in daemon.open_sources or ()
+    ]

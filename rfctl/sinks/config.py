@@ -45,6 +45,12 @@ class SinkConfig(Section):
         15_000, ge=10, le=3_600_000, description="How long one attempt may take in all, ms."
     )
 
+    probe: bool = Field(
+        False,
+        description="Let rfctl doctor --probe deliver its message here. Nobody sent it: its text says so, it comes from "
+        "probe, and it is marked as simulated.",
+    )
+
     @property
     def is_read_by_workers(self) -> bool:
         """Whether workers read the output stream themselves, so that rfctl delivers nothing."""

@@ -56,7 +56,8 @@ class DaemonRecord(msgspec.Struct, frozen=True, kw_only=True):
     `event_loop` is the library of its event loop. `output` is its output stream, `split_by` what keeps a phone's batches apart, `sinks` the type of each sink that it
     would deliver to. A daemon of an earlier version leaves these empty. `is_rolling_out` is set while an operator
     changes the settings of all daemons one after another. `recent_requests` has the sources that had requests lately, `unknown_paths` the addresses by which
-    somebody meant a source that is not there.
+    somebody meant a source that is not there. `open_sources` takes unverified requests from other machines (None: an
+    earlier version, which does not say so).
     `totals_before` are the totals as they were up to a minute before the beat (None: it has just started).
     """
 
@@ -66,6 +67,8 @@ class DaemonRecord(msgspec.Struct, frozen=True, kw_only=True):
     version: str
     role: Role
     listener: str = ""
+    monitor: str = ""
+    open_sources: tuple[str, ...] | None = None
     fingerprint: str = ""
     quiet_ms: int = 0
     max_size: int = 0

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from rfctl.store.server_facts import ServerFacts, read_server_facts
 from rfctl.store.stray_keys import StrayKeys, find_stray_keys
+from rfctl.store.taken_keys import TakenKey, find_taken_keys
 from rfctl.store.worker_entries import WorkerEntry, read_untried_entries, read_worker_entries
 
 if TYPE_CHECKING:
@@ -25,6 +26,10 @@ class Survey:
     async def find_stray_keys(self, sinks: Collection[str]) -> StrayKeys:
         """Return the keys that nobody uses; `sinks` are those of the settings and of the living daemons. It scans."""
         return await find_stray_keys(self._connection, self._keyspace, sinks)
+
+    async def find_taken_keys(self, sinks: Collection[str]) -> tuple[TakenKey, ...]:
+        """Return the keys of ours that another program has written; `sinks` as above."""
+        return await find_taken_keys(self._connection, self._keyspace.all(), sorted(sinks))
 
     async def read_worker_entries(self, groups: Sequence[ConsumerGroup]) -> list[WorkerEntry]:
         """Return the oldest entries that workers of these groups have not acknowledged."""

@@ -3,6 +3,7 @@
 from rfctl.observe.facts.host import Disk, HostFacts, Machine, read_disk
 from rfctl.observe.facts.listener import ListenerAnswer, read_listener
 from rfctl.observe.facts.neighbours import Neighbour, describe_elsewhere, describe_listener, read_neighbours
+from rfctl.observe.facts.probe import ProbeAnswer, ProbedLink, ProbeReport, ask_probe
 from rfctl.observe.facts.receivers import Receiver, ReceiverAddress, reach_receivers
 from rfctl.observe.facts.shell import OpenSource, Shell
 
@@ -13,9 +14,13 @@ __all__ = [
     "Machine",
     "Neighbour",
     "OpenSource",
+    "ProbeAnswer",
+    "ProbeReport",
+    "ProbedLink",
     "Receiver",
     "ReceiverAddress",
     "Shell",
+    "ask_probe",
     "describe_elsewhere",
     "describe_listener",
     "reach_receivers",

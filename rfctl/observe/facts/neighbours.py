@@ -5,6 +5,7 @@ A daemon on another Redis than ours has no record where we look. So each way to 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,7 +56,7 @@ async def read_neighbours(folders: Iterable[Path]) -> tuple[Neighbour, ...]:
             daemon.settings_hash,
             daemon.pid,
         )
-        for daemon in list_living_daemons(folders)
+        for daemon in await asyncio.to_thread(list_living_daemons, folders)
     )
 
 

@@ -103,6 +103,6 @@ def test_unknown_address_is_found_with_the_nearest_source(count: int, is_found: 
 
 def test_source_that_is_open_to_others_is_found_with_who_allowed_it() -> None:
     source = OpenSource("salon", "0.0.0.0:3000", "/etc/rfctl/config.toml:7")
-    [finding] = find_open_sources(Examination(open_sources=(source,)))
+    [finding] = find_open_sources(None, Examination(open_sources=(source,)))
     assert (finding.code, finding.subject, finding.set_by) == ("source_open", "salon", source.set_by)
     assert "0.0.0.0:3000" in finding.fact

@@ -6,8 +6,11 @@ import ast
 import re
 from functools import cache
 from pathlib import Path
+from typing import get_args
 
 import pytest
+
+from rfctl.observe.finding import Code
 
 ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs" / "FAULTS.md"
@@ -52,7 +55,7 @@ def test_every_numbered_row_is_on_the_page() -> None:
     names = {name.partition(",")[0] for name in ROWS}
     numbered = [
         f"{letter}{number}"
-        for letter, last in (("A", 29), ("B", 8), ("C", 12), ("G", 52), ("H", 6))
+        for letter, last in (("A", 29), ("B", 8), ("C", 12), ("G", 58), ("H", 6), ("S", 26))
         for number in range(1, last + 1)
     ]
     assert {*numbered, "D", "E", "F"} == names
@@ -87,3 +90,23 @@ def test_every_test_that_is_named_exists() -> None:
 @pytest.mark.parametrize("row", sorted(ROWS))
 def test_every_row_names_a_test(row: str) -> None:
     assert find_faults(ROWS[row]) == []
+
+
+_NAMED_BY = re.compile(r"`(rfctl \w+)`: `(\w+)`\.$")
+_SETUPS = ("tests/integration/observe/setups/", "tests/cli/test_doctor.py")
+
+
+def name_command(row: str) -> str:
+    """Return the one command that names a set-up; "" unless a test of it has the code that the row says."""
+    must, tests = ROWS[row]
+    match = _NAMED_BY.search(must)
+    if match is None or match[2] not in get_args(Code):
+        return ""
+    files = [file for file, _ in _TEST.findall(tests) if file.startswith(_SETUPS)]
+    return match[1] if any(f'"{match[2]}"' in (ROOT / file).read_text() for file in files) else ""
+
+
+def test_one_command_names_at_least_twenty_five_of_the_set_ups() -> None:
+    commands = [name_command(row) for row in ROWS if row.startswith("S")]
+    assert len(commands) == 26
+    assert commands.count("rfctl doctor") >= 25, commands

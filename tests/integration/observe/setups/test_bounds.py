@@ -48,15 +48,18 @@ def configure_silence(folder: Path, port: int) -> Configuration:
     return load(Environment(variables, folder / "none.toml", folder / "run"))
 
 
-def test_everybody_may_be_silent_and_doctor_answers(tmp_path: Path) -> None:
+@pytest.mark.parametrize("probes", [False, True])
+def test_everybody_may_be_silent_and_doctor_answers(tmp_path: Path, probes: bool) -> None:
     async def look(port: int) -> Diagnosis:
-        return await Doctor(configure_silence(tmp_path, port), Machine(tmp_path)).diagnose()
+        doctor = Doctor(configure_silence(tmp_path, port), Machine(tmp_path), probes=probes)
+        return await doctor.diagnose()
 
     diagnosis, took_s = run_in_virtual_time(beside_a_silent_server(look))
     assert took_s <= WITHIN_S
     codes = [line.code for line in diagnosis.lines if line.state == "fail"]
     assert codes[0] == "redis_unusable"
     assert "sink_unreachable" in codes
+    assert ("probe_unanswered" in codes) is probes
 
 
 def test_readings_one_after_another_are_within_the_five_seconds() -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import hmac
 import json
+import os
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,7 @@ import pytest
 
 from rfctl.assembly.packaged import read_packaged
 from rfctl.daemon.daemon import Daemon
+from rfctl.observe.diagnosis import DiagnosisLine
 from rfctl.observe.facts import Disk, HostFacts
 from tests.integration.observe.setups.site import Site
 from tests.support.waiting import until
@@ -65,13 +69,43 @@ async def says(site: Site, topic: str, words: str) -> bool:
 
 
 async def test_twilio_that_calls_another_address_is_named(site: Site) -> None:
-    site.shell = site.configure(
-        sources__sms__type="twilio", sources__sms__secrets='["token"]', sources__sms__public_url="https://bot.example.com"
-    )  # fmt: skip
-    daemon = await site.start()
+    daemon = await site.start_with_file(TWILIO.format(url="https://bot.example.com"))
     for _ in range(10):
-        assert await site.post(daemon, path="/webhook/sms") == 401
+        assert await send_form(daemon, daemon.url) == 401
     await site.wait_for_first("requests_rejected", "source sms", "public_url", "a proxy must leave its path")
+    called = daemon.url
+    site.shell = site.configure(TWILIO.format(url=called))
+    await daemon.reload()
+    await site.wait_until_clean()
+    assert await send_form(daemon, called) == 200
+    await until(partial(says, site, "door", "sms 1 accepted, 0 rejected"))
+
+
+TWILIO = """\
+[sources.sms]
+type = "twilio"
+secrets = ["token"]
+public_url = "{url}"
+[sinks.bot]
+type = "list"
+key = "bot"
+"""
+_FORM = {
+    "MessageSid": "SM1",
+    "AccountSid": "AC1",
+    "From": "whatsapp:+79001234567",
+    "To": "whatsapp:+1",
+    "Body": "x",
+}
+
+
+async def send_form(daemon: Daemon, called: str) -> int:
+    """Post a message as Twilio does that calls this address: it signs the address with the form."""
+    text = f"{called}/webhook/sms" + "".join(name + _FORM[name] for name in sorted(_FORM))
+    digest = hmac.digest(b"token", text.encode(), "sha1")
+    async with httpx.AsyncClient(base_url=daemon.url, trust_env=False) as http:
+        signed = {"X-Twilio-Signature": base64.b64encode(digest).decode()}
+        return (await http.post("/webhook/sms", data=_FORM, headers=signed)).status_code
 
 
 async def test_requests_that_a_proxy_brings_to_a_source_without_a_secret_are_named(site: Site) -> None:
@@ -109,10 +143,29 @@ async def test_source_that_anybody_may_use_is_named(site: Site) -> None:
         "source_open", "source generic", f"{everywhere}:{site.port}", "http.host = 127.0.0.1"
     )
     assert line.set_by == "variable RFCTL_SOURCES__GENERIC__INSECURE"
+    site.shell = site.configure()
+    [line] = await find_lines(site, "source_open")
+    assert (line.subject, line.set_by) == ("generic", "")
     await site.stop(open_to_all)
+    assert await find_lines(site, "source_open") == []
+    site.shell = site.configure(http__host=everywhere, sources__generic__insecure="true")
+    assert len(await find_lines(site, "source_open")) == 1  # no daemon lives: what one would serve
+    served = await site.start(site.configure())
+    await until(partial(is_listening, site))
+    assert await find_lines(site, "source_open") == []
+    await site.stop(served)
     site.shell = site.configure()
     await site.start()
     await site.wait_until_clean()
+
+
+async def find_lines(site: Site, code: str) -> list[DiagnosisLine]:
+    return [line for line in (await site.diagnose()).lines if line.code == code]
+
+
+async def is_listening(site: Site) -> bool:
+    snapshot = (await site.diagnose()).snapshot
+    return snapshot is not None and any(daemon.is_listening for daemon in snapshot.daemons)
 
 
 async def test_quarantined_request_is_named(site: Site) -> None:
@@ -233,3 +286,27 @@ async def test_check_that_fails_is_named_and_hides_no_other(
 
     monkeypatch.setattr("rfctl.observe.facts.host.Machine.compare_unit", refuse)
     await site.wait_for_first("check_unfinished", "this host", "Permission denied")
+
+
+async def test_check_that_was_not_finished_is_named_and_run_again(site: Site) -> None:
+    await site.start()
+    await site.wait_until_clean()
+    hanging = site.machine.root / "etc/systemd/system/rfctl.service"
+    hanging.parent.mkdir(parents=True, exist_ok=True)
+    os.mkfifo(hanging)  # whoever reads it waits for a writer
+    try:
+        line = await site.wait_for_first("check_unfinished", "this host could not be read: no answer within")
+        assert line.fix == "run rfctl doctor again"
+    finally:
+        await until(partial(let_go, hanging))
+    hanging.unlink()
+    await site.wait_until_clean()
+
+
+def let_go(hanging: Path) -> bool:
+    """Let whoever reads a pipe read its end; say whether nobody does any more."""
+    try:
+        os.close(os.open(hanging, os.O_WRONLY | os.O_NONBLOCK))
+    except OSError:
+        return True
+    return False
