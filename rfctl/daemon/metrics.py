@@ -79,6 +79,7 @@ class MetricsPage:
             sources=receiver.sources.keys(),
             requests=receiver.rejections.tally.sum_up(),
             messages=components.messages.sum_up(),
+            invalid_traces=receiver.invalid_traces,
             redis_errors=readiness.redis_errors,
             turns=components.scheduler.counts,
             measures=components.store.batches.measures,

@@ -17,7 +17,8 @@ class Head(msgspec.Struct):
 
     `path` is decoded, `raw_path` and `query` are not. `version` is that of HTTP, such as 1.1. `peer` is the address
     of the client, or "" on a Unix socket. `headers` are the fields as a source sees them, once one has been asked. A head that was
-    not parsed has these alone: its source verifies every request, and nobody else asks.
+    not parsed has these alone: its source verifies every request, and nobody else asks. `has_invalid_trace` says that it
+    names a trace and it is not valid, once `traceparent` was asked.
     """
 
     method: str
@@ -29,6 +30,7 @@ class Head(msgspec.Struct):
     peer: str
     headers: Mapping[str, bytes] | None = None
     _traceparent: str | None = None
+    has_invalid_trace: bool = False
 
     @property
     def traceparent(self) -> str:
@@ -44,9 +46,15 @@ class Head(msgspec.Struct):
 
     def _find_traceparent(self) -> str:
         if self.fields:
-            return find_traceparent([value for name, value in self.fields if name == b"traceparent"])
-        value = (self.headers or {}).get("traceparent")  # a head that was not parsed has no name twice
-        return "" if value is None else find_traceparent([value])
+            values = [value for name, value in self.fields if name == b"traceparent"]
+        else:
+            value = (self.headers or {}).get("traceparent")  # a head that was not parsed has no name twice
+            values = [] if value is None else [value]
+        if not values:
+            return ""
+        trace = find_traceparent(values)
+        self.has_invalid_trace = not trace
+        return trace
 
     def find_value(self, name: bytes) -> bytes:
         """Return the first value of a field, or b"" when it was not sent."""

@@ -89,6 +89,8 @@ class Receiver:
         """Room for the bodies in hand. Whoever brings a small body takes it and gives it back; `receive` does so itself."""
         self.tracing: Tracing | None = None
         """What writes a span of each request, where that is on."""
+        self.invalid_traces = 0
+        """Requests whose `traceparent` was not kept, since it is not valid."""
         self._on_due = on_due
         self._now_ms = now_ms
 
@@ -157,11 +159,18 @@ class Receiver:
             return asyncio.create_task(self._store_and_quarantine(request, parsed))
         request.skipped = parsed.skipped
         if parsed.messages:
-            messages = self._reader.prepare(parsed.messages, request.head.traceparent)
+            messages = self._reader.prepare(parsed.messages, self._take_trace(request.head))
             self.group_commit.submit(messages, partial(self._finish, request))
         else:
             self._finish(request, [])
         return None
+
+    def _take_trace(self, head: Head) -> str:
+        """Return the trace of a request, and count one that is not valid."""
+        trace = head.traceparent
+        if head.has_invalid_trace:
+            self.invalid_traces += 1
+        return trace
 
     def _read(self, served: ServedSource, head: Head, body: bytes) -> ParseResult:
         if served.verified and not served.source.verify(head.build_request(body), self._now_ms()):
@@ -201,7 +210,7 @@ class Receiver:
         """Store the messages first: if that fails, all of it comes again, and would be quarantined twice."""
         served, answer = request.served, STOPPING
         try:
-            results = await self._reader.store(parsed.messages, request.head.traceparent)
+            results = await self._reader.store(parsed.messages, self._take_trace(request.head))
             acknowledgement = self._acknowledge(served, {}, results)
             await self._quarantine(served, parsed.unparsed)
             self._counters.add({f"skipped:{kind}": count for kind, count in parsed.skipped.items()})

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import shutil
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -28,7 +30,17 @@ def hurry(rules: str) -> str:
     """Return the alerts with short waits, windows and ages; all else stays as it is."""
     rules = re.sub(r"(?m)^( +for:) .*$", r"\1 1s", rules)
     rules = re.sub(r"\[\d+[mh]\]", f"[{WINDOW_S}s]", rules)
-    return rules.replace("rfctl_sink_oldest_age_seconds) > 300", f"rfctl_sink_oldest_age_seconds) > {_OLD_S}")
+    return rules.replace(" > 300\n", f" > {_OLD_S}\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """A time in which an alert fired for these labels, in seconds since the start."""
+
+    alert: str
+    labels: frozenset[tuple[str, str]]
+    began_s: float
+    ended_s: float
 
 
 class Prometheus:
@@ -62,6 +74,11 @@ class Prometheus:
         await self._http.aclose()
         self._process.kill()
 
+    @property
+    def elapsed_s(self) -> float:
+        """The time since its start."""
+        return time.time() - self._began_at
+
     async def _is_ready(self) -> bool:
         assert self._process.runs, self._process.stderr.lines[-5:]
         try:
@@ -85,6 +102,21 @@ class Prometheus:
         data = await self._ask("query_range", query=query, start=self._began_at, end=time.time(), step="1s")
         values = [value for series in data["result"] for _, value in series["values"]]
         return sum(value != "NaN" for value in values)
+
+    async def list_episodes(self) -> list[Episode]:
+        """Return each time that an alert has fired since the start, in the order of their begin."""
+        query = 'sum without (severity, alertstate) (ALERTS{alertstate="firing"})'
+        data = await self._ask("query_range", query=query, start=self._began_at, end=time.time(), step="1s")
+        episodes = []
+        for series in data["result"]:
+            labels = dict(series["metric"])
+            name = labels.pop("alertname")
+            labels.pop("job", None)
+            moments = [moment - self._began_at for moment, _ in series["values"]]
+            breaks = [place for place in range(1, len(moments)) if moments[place] - moments[place - 1] > 1.5]
+            for first, end in itertools.pairwise([0, *breaks, len(moments)]):
+                episodes.append(Episode(name, frozenset(labels.items()), moments[first], moments[end - 1]))
+        return sorted(episodes, key=lambda episode: episode.began_s)
 
     async def list_firing(
         self, name: str = "", labels: Mapping[str, str] | None = None

@@ -190,7 +190,7 @@ class Way:
             await self.settle()
         store, lines = self.store, [line for line in lines if line.pop("exc_info", 1)]
         return seen | {
-            "done": store.done, "counts": store.counts, "due": self.due, "lines": lines,
+            "done": store.done, "counts": store.counts, "due": self.due, "lines": lines, "invalid_traces": self.receiver.invalid_traces,
             "room": self.receiver.budget.used_bytes,
         }  # fmt: skip
 

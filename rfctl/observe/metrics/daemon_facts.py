@@ -18,8 +18,8 @@ class DaemonFacts:
     """One daemon. Its counts began with its process.
 
     `sources` names those of the settings. `requests` and `messages` are counted by source and outcome, `redis_errors` by
-    the word for the reason. `attempts` has how long those of each sink took (s), by outcome; `body_bytes` and `sink_bytes`
-    what is in hand.
+    the word for the reason. `invalid_traces` counts requests whose `traceparent` is not valid. `attempts` has how long
+    those of each sink took (s), by outcome; `body_bytes` and `sink_bytes` what is in hand.
     """
 
     version: str
@@ -37,3 +37,4 @@ class DaemonFacts:
     attempts: Mapping[str, Mapping[str, Histogram]] = field(default_factory=dict)
     body_bytes: int = 0
     sink_bytes: Mapping[str, int] = field(default_factory=dict)
+    invalid_traces: int = 0

@@ -49,6 +49,7 @@ _OF_A_DAEMON = (
     ("rfctl_daemon_ready", "gauge", "1 if /readyz says ready, else 0."),
     ("rfctl_daemon_turn_age_seconds", "gauge", "Time since the last turn that Redis served."),
     ("rfctl_daemon_requests_total", "counter", "Requests to the webhook, by what became of each.", "source", "outcome"),
+    ("rfctl_daemon_invalid_traces_total", "counter", "Requests whose traceparent is not valid, and was not kept."),
     ("rfctl_daemon_messages_total", "counter", "Messages that Redis was asked to store.", "source", "outcome"),
     ("rfctl_daemon_handed_over_batches_total", "counter", "Batches that its scheduler handed over."),
     ("rfctl_daemon_handed_over_messages_total", "counter", "Messages in them."),

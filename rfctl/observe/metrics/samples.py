@@ -20,6 +20,8 @@ from rfctl.store.sink_status import sum_lags
 
 _NO_SOURCE, _FORMER = "", "former"
 _SKIPPED, _OTHER = "skipped:", "other"
+_OF_A_SOURCE = "accepted", "signature", "content-type", "invalid-body", "body-too-large"
+"""What becomes of a provider's own requests. Each is there from the start: Prometheus sees no burst that a counter begins with."""
 _TOTALS = {
     "rfctl_messages_total": ("messages_in",),
     "rfctl_duplicate_messages_total": ("duplicates",),
@@ -40,7 +42,8 @@ def read_daemon(facts: DaemonFacts, *, is_redis_up: bool) -> Iterator[Sample]:
     yield Sample("rfctl_redis_up", int(is_redis_up))
     yield Sample("rfctl_daemon_ready", int(facts.is_ready))
     yield Sample("rfctl_daemon_turn_age_seconds", facts.turn_age_ms / 1000)
-    yield from _read_outcomes("rfctl_daemon_requests_total", facts.requests, facts, ("accepted",))
+    yield from _read_outcomes("rfctl_daemon_requests_total", facts.requests, facts, _OF_A_SOURCE)
+    yield Sample("rfctl_daemon_invalid_traces_total", facts.invalid_traces)
     yield from _read_outcomes("rfctl_daemon_messages_total", facts.messages, facts, ("stored", "duplicate"))
     yield Sample("rfctl_daemon_handed_over_batches_total", turns.batches)
     yield Sample("rfctl_daemon_handed_over_messages_total", turns.messages)

@@ -141,6 +141,24 @@ async def test_daemons_say_the_same_of_redis_and_each_its_own_of_itself(
         name, labels = "rfctl_daemon_messages_total", {"source": "generic", "outcome": "stored"}
         assert [value_of(page, name, **labels) for page in pages] == [2, 1]
 
+        async def say_the_same() -> bool:
+            pages = [list_of_redis(await scrape(http)) for http in (a, b)]
+            return pages[0] == pages[1] and ("rfctl_daemons", (("role", "all"),), 2.0) in pages[0]
+
+        await until(say_the_same)
+
+
+def list_of_redis(families: dict[str, Metric]) -> list[tuple[str, tuple[tuple[str, str], ...], float]]:
+    """Return all that a page says of Redis, but for ages: the second page is of a later moment."""
+    return [
+        (sample.name, tuple(sample.labels.items()), sample.value)
+        for family in families.values()
+        for sample in family.samples
+        if sample.name in FAMILIES
+        and FAMILIES[sample.name].whose == "all"
+        and not sample.name.endswith("_seconds")
+    ]
+
 
 async def test_stranger_reads_the_metrics_with_their_own_token_alone(
     server: RedisServer, tmp_path: Path

@@ -18,6 +18,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 from rfctl.daemon.daemon import Daemon
 from rfctl.observe.tracing import Tracing, build_provider
 from tests.conftest import configure, running
+from tests.support import workers
 from tests.support.receivers import HttpReceiver
 from tests.support.servers import RedisServer
 from tests.support.waiting import until
@@ -93,6 +94,54 @@ async def test_traces_of_requests_reach_the_receiver_without_any_span(
     originals = taken["body"]["metadata"]["originalMessages"]
     assert [original.get("traceparent") for original in originals] == [FIRST, LAST, None]
     assert taken["headers"]["traceparent"] == LAST
+
+
+async def test_worker_of_node_reads_the_trace_of_each_request(server: RedisServer, tmp_path: Path) -> None:
+    modules = workers.node_modules("TEST_BULLMQ6")
+    bot = {"sinks__bot__type": "bullmq", "sinks__bot__url": server.url, "sinks__bot__queue": "messages"}
+    async with (
+        serving(server, tmp_path, None, **THREE, **bot) as daemon,
+        workers.bullmq(server, "messages", modules) as worker,
+    ):
+        for number, trace in enumerate((FIRST, LAST.upper(), LAST)):
+            await send(daemon, number, trace)
+        job = await worker.job()
+    originals = job["data"]["metadata"]["originals"]
+    assert [original.get("traceparent") for original in originals] == [FIRST, None, LAST]
+
+
+HOSTILE = [
+    LAST.upper(), LAST + "0", LAST + "-x", "0" * 8_000, LAST[:-2] + "0g", "01" + LAST[2:], "ff" + LAST[2:], "", LAST + "," + FIRST,
+    f"00-{'0' * 32}-{'b' * 16}-01", f"00-{'b' * 32}-{'0' * 16}-01", "' OR 1=1 --", f"{LAST}\tX-Admin: 1", f"{PHONE} {TEXT}",
+]  # fmt: skip
+
+
+async def test_hostile_trace_is_counted_and_goes_nowhere(server: RedisServer, tmp_path: Path) -> None:
+    settings = THREE | {
+        "batching__max_size": str(len(HOSTILE)),
+        "sinks__list__type": "list",
+        "sinks__list__key": "inbox",
+    }
+    settings |= {"sinks__copy__type": "stream", "sinks__copy__key": "copy"}
+    async with (
+        HttpReceiver() as receiver,
+        serving(server, tmp_path, None, **settings, **crm(receiver)) as daemon,
+        httpx.AsyncClient(base_url=daemon.url, trust_env=False, timeout=30) as http,
+    ):
+        for number, trace in enumerate(HOSTILE):
+            body = {"from": PHONE, "body": TEXT, "id": str(number)}
+            answer = await http.post("/webhook/generic", json=body, headers={"traceparent": trace})
+            assert answer.status_code == 200, trace
+        call = daemon._store._connection.call
+
+        async def is_everywhere() -> bool:
+            return bool(receiver.taken) and await call("LLEN", "inbox") == await call("XLEN", "copy") == 1
+
+        await until(is_everywhere)
+        items = await call("LRANGE", "inbox", 0, -1), await call("XRANGE", "copy", "-", "+")
+        page = (await http.get("/metrics")).text
+    assert f"rfctl_daemon_invalid_traces_total {float(len(HOSTILE))}\n" in page
+    assert "traceparent" not in f"{receiver.taken} {items}"
 
 
 async def test_request_without_a_trace_is_delivered_without_one(server: RedisServer, tmp_path: Path) -> None:

@@ -65,6 +65,24 @@ CASES = [
         | twice("rfctl_findings", "1x90", code="sink_failing", severity="error"),
         "15m", "16m30s", [{"code": "dead_letters"}], "19m",
     ),
+    Case(
+        "RfctlErrorFinding",
+        twice("rfctl_findings", "0x3 2x7 stale _x3 2x10 0x30", code="sink_failing", severity="error"),
+        "1m30s", "4m15s", [{"code": "sink_failing"}], "8m",
+    ),
+    Case(
+        "RfctlWarningFinding", twice("rfctl_findings", "0x3 1x30 stale _x3 1x40 0x30", code="dead_letters", severity="warning"),
+        "15m", "16m15s", [{"code": "dead_letters"}], "24m",
+    ),
+    Case(
+        "RfctlBatchesOverdue", twice("rfctl_pending_overdue_seconds", "0x3 9x7 stale _x3 9x10 0x30"), "1m15s", "4m", [{}], "8m"
+    ),
+    Case(
+        "RfctlSinkBehind",
+        twice("rfctl_sink_oldest_age_seconds", "0x3 400x7 stale _x3 460x10 0x30", sink="crm")
+        | twice("rfctl_sink_paused", "0x11 stale _x3 0x50", sink="crm"),
+        "1m30s", "4m15s", [{"sink": "crm"}], "8m",
+    ),
     Case("RfctlBatchesOverdue", twice("rfctl_pending_overdue_seconds", "0 4x3 6+15x5 0x9"), "1m15s", "2m", [{}], "3m"),
     Case("RfctlHandoversLate", twice("rfctl_overdue_batches_total", "7x4 8x60"), "1m", "2m", [{}], "12m"),
     Case("RfctlBatchesMissing", twice("rfctl_missing_batches_total", "0x4 1x300"), "1m", "2m", [{}], "65m"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import pytest
@@ -15,6 +15,7 @@ from rfctl.model.message import Media, Message
 from rfctl.observe import findings, take_snapshot
 from rfctl.store import scripts
 from rfctl.store.address import RedisAddress
+from rfctl.store.batch_measures import BatchMeasures
 from rfctl.store.connection import Connection
 from rfctl.store.scripts import Script, ScriptLibrary
 from tests.support.batching import Rig, make_rig
@@ -207,14 +208,24 @@ def odd_item(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("odd_item")
-async def test_batch_that_is_set_aside_is_not_measured(timed: Connection, clock: VirtualClock) -> None:
-    rig = make_rig(timed)
+async def test_batch_that_is_set_aside_is_not_measured(
+    timed: Connection, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig, lists, add = make_rig(timed), list[Sequence[int]](), BatchMeasures.add
+
+    def note(measures: BatchMeasures, numbers: Sequence[int]) -> None:
+        lists.append(numbers)
+        add(measures, numbers)
+
+    monkeypatch.setattr(BatchMeasures, "add", note)
     await rig.add([message("2", 1), message("2", 2), message("3", 11), message("3", 12), message("3", 13)])
     await clock.advance(5000)
     answer = await rig.hand_over()
     assert (answer.batches, answer.set_aside) == (1, 1)
     measures = rig.batches.measures
     assert [sum(each.counts) for each in (measures.sizes, measures.gaps)] == [1, 1]
+    [numbers] = filter(None, lists)
+    assert len(numbers) == 3, "the gap, how late, how long: of what has left, and of nothing else"
 
 
 @pytest.mark.usefixtures("odd_item")

@@ -31,6 +31,7 @@ class FakeComponents:
         self.preflight = self.scheduler = self.settings = self.daemon = self.receiver = self.rejections = self
         self.store = self.batches = self
         self.measures, self.supervisor, self.budget = BatchMeasures(), self, BodyBudget(1)
+        self.invalid_traces = 0
         self.attempts: dict[str, Any] = {}
         self.role, self.counts, self.messages, self.tally = "all", TurnCounts(), MessageTally(), Tally()
         self.sources: dict[str, Any] = {}

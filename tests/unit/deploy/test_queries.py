@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 from itertools import combinations
+from operator import itemgetter
+from typing import Any
 
 import pytest
 
@@ -56,7 +58,7 @@ def test_dashboard_shows_every_metric_but_few() -> None:
         "rfctl_daemon_overdue_batches_total", "rfctl_daemon_clamped_batches_total", "rfctl_daemon_set_aside_batches_total",
         "rfctl_messages_total", "rfctl_discarded_messages_total", "rfctl_unparsed_parts_total",
         "rfctl_daemon_lost_log_lines_total", "rfctl_pending_overdue_batches", "rfctl_sink_unacknowledged_messages",
-        "rfctl_sink_waiting_phones",
+        "rfctl_sink_waiting_phones", "rfctl_daemon_invalid_traces_total",
     }  # fmt: skip
 
 
@@ -95,6 +97,30 @@ def test_every_panel_is_whole_and_overlaps_no_other() -> None:
             assert all(target["datasource"] == panel["datasource"] for target in panel["targets"])
 
 
+@pytest.mark.parametrize("panel", list(list_panels()), ids=itemgetter("title"))
+def test_panel_has_the_unit_of_what_it_shows(panel: dict[str, Any]) -> None:
+    """Units are those of Grafana: a wrong one is shown as a suffix, and no error."""
+    unit = panel.get("fieldConfig", {}).get("defaults", {}).get("unit", "")
+    assert (unit == "") == (panel["type"] in ("row", "table"))
+    for target in panel.get("targets", []):
+        for use in list_uses(target["expr"]):
+            name = use.metric.removesuffix("_bucket")
+            suffix = "bytes" if name.endswith("_bytes") else "s" if name.endswith("_seconds") else "short"
+            assert unit in ("", suffix) or use.metric == "rfctl_build_info"
+        if "histogram_quantile" not in target["expr"]:
+            assert (unit in ("short", "")) == ("seconds" not in target["expr"] and "bytes" not in target["expr"])
+
+
+def test_every_query_has_a_name_for_each_line_that_it_draws() -> None:
+    for panel in list_panels():
+        for target in panel.get("targets", []):
+            groups = re.search(r"\bby \(([\w, ]+)\)", target["expr"])
+            names = set(groups[1].split(", ")) - {"le"} if groups else set()
+            legend = set(re.findall(r"{{(\w+)}}", target["legendFormat"]))
+            assert panel["type"] != "timeseries" or legend in (names, {"instance"}), panel["title"]
+            assert (panel["type"] == "timeseries") == target.get("range", False)
+
+
 def test_every_alert_says_how_grave_it_is_and_what_to_do() -> None:
     page = ALERTS.read_text()
     names = list(list_alerts())
@@ -124,6 +150,14 @@ def test_query_is_taken_apart(
         Use(name, functions, frozenset(labels), frozenset(groups)) for name, functions, labels, groups in uses
     ]
     assert list_uses(query) == expected
+
+
+@pytest.mark.parametrize("page", ["METRICS.md", "TRACING.md", "../man/rfctl.7"])
+def test_page_names_no_metric_that_there_is_not(page: str) -> None:
+    text = (ALERTS.parents[1] / "docs" / page).read_text()
+    names = {name for name in re.findall(r"\brfctl_[a-z_]+[a-z]\b", text) if name != "rfctl_daemon"}
+    assert names
+    assert {name.removesuffix("_bucket") for name in names} <= set(FAMILIES)
 
 
 def test_page_says_of_every_alert_what_to_do() -> None:

@@ -50,7 +50,9 @@ def build_head(*values: bytes, **more: Any) -> Head:
     ],
 )
 def test_head_names_a_trace_when_it_has_just_one_field_for_it(values: list[bytes], trace: str) -> None:
-    assert build_head(*values).traceparent == trace
+    head = build_head(*values)
+    assert head.traceparent == trace
+    assert head.has_invalid_trace == (bool(values) and not trace)
     assert find_traceparent(values) == trace
 
 

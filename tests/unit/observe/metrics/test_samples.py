@@ -186,6 +186,7 @@ def test_source_of_no_settings_is_former_and_each_of_the_settings_is_there() -> 
     values = by_labels(read_daemon(facts, is_redis_up=True))
     assert values["rfctl_daemon_requests_total"] == {
         ("", "no-path"): 5, ("former", "accepted"): 7, ("salon", "accepted"): 0, ("salon", "signature"): 2,
+        ("salon", "content-type"): 0, ("salon", "invalid-body"): 0, ("salon", "body-too-large"): 0,
     }  # fmt: skip
     assert values["rfctl_daemon_messages_total"] == {("salon", "stored"): 0, ("salon", "duplicate"): 0}
 
