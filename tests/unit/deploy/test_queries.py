@@ -108,7 +108,9 @@ def test_panel_has_the_unit_of_what_it_shows(panel: dict[str, Any]) -> None:
             suffix = "bytes" if name.endswith("_bytes") else "s" if name.endswith("_seconds") else "short"
             assert unit in ("", suffix) or use.metric == "rfctl_build_info"
         if "histogram_quantile" not in target["expr"]:
-            assert (unit in ("short", "")) == ("seconds" not in target["expr"] and "bytes" not in target["expr"])
+            assert (unit in ("short", "")) == (
+                "seconds" not in target["expr"] and "bytes" not in target["expr"]
+            )
 
 
 def test_every_query_has_a_name_for_each_line_that_it_draws() -> None:
