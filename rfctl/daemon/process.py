@@ -8,6 +8,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import structlog
 
@@ -29,17 +30,27 @@ async def _exit_if_something_hangs() -> None:
     if others:
         await asyncio.wait(others, timeout=0.3)
     tasks = [task.get_name() for task in others if not task.done()]
-    threads = [
-        thread.name
-        for thread in threading.enumerate()
-        if thread is not threading.main_thread() and not thread.daemon
-    ]
-    if tasks or [name for name in threads if not name.startswith("asyncio_")]:
+    threads = await _wait_for_threads()
+    if tasks or threads:
         _log.warning("threads_abandoned", tasks=len(tasks), threads=threads)
         with contextlib.suppress(OSError, ValueError):
             sys.stdout.flush()
         logs.flush(FLUSH_S)
         os._exit(0)
+
+
+async def _wait_for_threads() -> list[str]:
+    """Return the names of the threads that hold the process up, also a moment later."""
+    for _ in range(30):
+        threads = [
+            thread.name
+            for thread in threading.enumerate()
+            if thread is not threading.main_thread() and not thread.daemon
+        ]
+        if not threads:
+            break
+        await asyncio.sleep(0.01)
+    return threads
 
 
 async def run_process(
@@ -53,6 +64,8 @@ async def run_process(
     """
     bridge_library_logs()
     return_large_blocks()
+    pool = ThreadPoolExecutor()
+    asyncio.get_running_loop().set_default_executor(pool)
     tracing = start_tracing(configuration.environment.variables)
     daemon = Daemon(configuration, load, is_rolling_out=is_rolling_out, tracing=tracing)
     daemon.install_signal_handlers()
@@ -63,6 +76,7 @@ async def run_process(
             await daemon.stop()
         finally:
             stop_tracing(tracing)
+        pool.shutdown(wait=False)  # its idle threads end now, so whatever is left hangs
         await _exit_if_something_hangs()
     finally:
         logs.flush(FLUSH_S)

@@ -69,6 +69,16 @@ def test_sink_that_ignores_cancellation_does_not_delay_the_stop(
     assert (sink["unacknowledged"], sink["delivered"]) == (1, 0)
 
 
+def test_thread_that_has_nothing_to_do_is_not_called_abandoned(server: RedisServer, tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path, "--redis", server.url)
+    with urllib.request.urlopen(f"{daemon.url}/metrics", timeout=PATIENCE_S) as answer:
+        assert b"rfctl_redis_up" in answer.read(), "the library was imported in a thread"
+    assert daemon.end() == 0
+    events = [line["event"] for line in daemon.lines]
+    assert "daemon_stopped" in events
+    assert "threads_abandoned" not in events
+
+
 def test_daemon_stops_while_redis_hangs(own_server: ServerMaker, tmp_path: Path) -> None:
     server = own_server()
     daemon = Daemon(tmp_path, "--redis", server.url)
