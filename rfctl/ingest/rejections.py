@@ -22,7 +22,7 @@ from rfctl.store.counters import Counters
 _log = structlog.get_logger("ingest")
 
 Reason = Literal[
-    "no-path", "no-source", "no-batch", "method", "content-type", "body-too-large", "invalid-body",
+    "no-path", "no-source", "no-batch", "method", "content-type", "content-encoding", "body-too-large", "invalid-body",
     "signature", "handshake", "token", "not-local", "proxied", "host", "origin",
     "header-too-large", "invalid-http", "header-timeout", "body-timeout", "answer-timeout", "disconnected",
     "bodies-in-hand", "overload", "connections", "redis", "stopping", "crash",
@@ -54,7 +54,8 @@ _NEXT: Mapping[str, str] = {
 class RejectedError(BadRequestError):
     """A request that is rejected for one of the reasons.
 
-    `next` is for the log, and `headers` are for the answer. Without `in_words` the answer does not say why.
+    `next` is for the log, and `headers` are for the answer. Without `in_words` the answer does not say why, and with
+    `answer` it says that instead of the fact.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class RejectedError(BadRequestError):
         next: str = "",  # noqa: A002
         headers: Mapping[str, str] | None = None,
         in_words: bool = True,
+        answer: str = "",
     ) -> None:
         super().__init__(fact, status)
         self.reason: Reason = reason
@@ -74,6 +76,7 @@ class RejectedError(BadRequestError):
         self.next = next
         self.headers = dict(headers or {})
         self.in_words = in_words
+        self.answer = answer or fact
 
 
 @dataclass(slots=True)
@@ -147,7 +150,7 @@ class Rejections:
         )  # fmt: skip
         if not problem.in_words:
             return Answer(problem.status)
-        return make_error_answer(problem.fact, problem.status, problem.headers)
+        return make_error_answer(problem.answer, problem.status, problem.headers)
 
 
 def _write_line(reason: Reason, fields: dict[str, Any]) -> None:
