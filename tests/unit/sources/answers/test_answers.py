@@ -56,7 +56,8 @@ def test_event_has_its_answer_and_no_other_has_one() -> None:
     table = {"answers": {"type=confirmation": "0a1b2c3d", "event.no=0": "zero"}}
     assert reply({"type": "confirmation", "group_id": 1}, **table) == Reply(b"0a1b2c3d")
     assert reply({"event": {"no": 0}}, **table) == Reply(b"zero")
-    for body in ({"type": "message_new"}, {"group_id": 1}, [], None, {"type": ["confirmation"]}):
+    others: list[Any] = [{"type": "message_new"}, {"group_id": 1}, [], None, {"type": ["confirmation"]}]
+    for body in others:
         assert reply(body, **table) is None
 
 
