@@ -45,6 +45,7 @@ def _serve(name: str, config: SourceConfig, max_text_bytes: int) -> ServedSource
         max_body_bytes=spec.max_body_bytes,
         opens_bodies=config.opens_bodies,
         answer=config.answer_text,
+        has_own_proof=config.find_auth() is None,
     )
 
 

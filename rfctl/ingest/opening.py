@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from rfctl.ingest.head import Head
 from rfctl.ingest.rejections import RejectedError
-from rfctl.sources.contract import ServedSource
+from rfctl.sources.contract import CLOCK_DOUBT, ServedSource
 from rfctl.sources.generic.node_form import NodeForm
 
 _HOW_TO_SIGN = (
@@ -33,6 +33,8 @@ def _build_rejection(served: ServedSource, why: str) -> RejectedError:
     """Return the rejection of a request without proof. The log says `why`, and the caller is not told."""
     fact = f"source {served.name}: {why}"
     step = f"a stranger; or is sources.{served.name}.secrets what the provider signs with?"
+    if why.endswith(CLOCK_DOUBT):
+        step = "compare this host's clock with another; if it is right, somebody has sent the request again"
     answer = _HOW_TO_SIGN if isinstance(served.source, NodeForm) else _NO_PROOF
     return RejectedError(
         fact, 401, "signature", source=served.name, next=step, in_words=served.in_words, answer=answer

@@ -98,10 +98,16 @@ class Receiver:
     def read_recent_requests(self) -> dict[str, RecentRequests]:
         """Return how the sources did lately, each with its type."""
         return {
-            name: msgspec.structs.replace(requests, type=self.sources[name].type)
+            name: self._describe(self.sources[name], requests)
             for name, requests in self.rejections.tally.read().items()
             if name in self.sources
         }
+
+    def _describe(self, served: ServedSource, requests: RecentRequests) -> RecentRequests:
+        fault = self.rejections.proof_faults.get(served.name, "")
+        return msgspec.structs.replace(
+            requests, type=served.type, proof_fault=fault, has_own_proof=served.has_own_proof
+        )
 
     def list_unknown_paths(self) -> tuple[UnknownPath, ...]:
         """Return the addresses by which somebody meant a source that is not there."""

@@ -99,6 +99,8 @@ class Rejections:
         self.tally = Tally(clock)
         """How many requests of each source were accepted and rejected lately."""
         self.unknown_paths = UnknownPaths(clock)
+        self.proof_faults: dict[str, str] = {}
+        """What was wrong with the proof of the last request of a source that had none."""
 
     def record(self, reason: Reason, problem: str, *, source: str = "", **fields: Any) -> None:
         """Count a rejected request, and log it unless the log has it. `problem` is one line; `fields` are of the log."""
@@ -106,6 +108,8 @@ class Rejections:
         self.tally.count(source, reason)
         if reason in ("no-path", "no-source"):
             self.unknown_paths.count(str(fields.get("path", "")))
+        if reason == "signature":
+            self.proof_faults[source] = problem.removeprefix(f"source {source}: ")
         logged = self._logged.get((reason, source))
         now = self._clock()
         if logged is None or now - logged.since_s >= _WINDOW_S:
@@ -125,6 +129,7 @@ class Rejections:
         """Forget what was rejected lately: it was by other settings."""
         self.tally.begin_anew()
         self.unknown_paths.forget()
+        self.proof_faults.clear()
 
     def record_missing_body(self, reason: Reason, path: str) -> None:
         """Count a request whose client left, or was cut off, before its body was whole."""

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 DAY_S = 86_400
 MEDIA_BODY_BYTES = 33_554_432
 """Largest body of a provider that puts media into its requests."""
+CLOCK_DOUBT = "is this host's clock wrong?"
+"""The end of what is wrong with a proof, where it is its time alone."""
 _GUARD = "rfctl.sources.guarded:guard_source"
 _SMALLEST_FILE = 65_536
 """Bytes of a file inside JSON that is left out. Smaller ones, such as keys and thumbnails, cost little."""
@@ -160,6 +162,7 @@ class ServedSource:
     `handshake_hint` is what to look at when a handshake was rejected, "" where the provider asks for none.
     `max_body_bytes` is the largest body where that is more than http.max_body_bytes, else 0. `opens_bodies` is true when
     the source has to see the head of a request before it can parse its body. `answer` is the body of an answer of 200.
+    `has_own_proof` is false where `auth` says how requests prove themselves.
     """
 
     name: str
@@ -173,3 +176,4 @@ class ServedSource:
     max_body_bytes: int = 0
     opens_bodies: bool = False
     answer: str = ""
+    has_own_proof: bool = True

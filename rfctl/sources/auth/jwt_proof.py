@@ -19,7 +19,7 @@ from rfctl.sources.auth.config import JwtAuth
 from rfctl.sources.auth.proofs import Proof, find_age_fault
 from rfctl.sources.auth.secrets import decode_secrets
 from rfctl.sources.auth.template import Signable
-from rfctl.sources.contract import Request
+from rfctl.sources.contract import CLOCK_DOUBT, Request
 from rfctl.sources.parsing import strip_bearer
 
 _decode_claims = msgspec.json.Decoder(dict[str, Any]).decode
@@ -65,10 +65,10 @@ class JwtProof(Proof):
         expires_ms, begins_ms = _read_ms(claims, "exp"), _read_ms(claims, "nbf")
         if "exp" in claims and (expires_ms is None or now_ms > expires_ms + leeway_ms):
             ago = "" if expires_ms is None else f" {(now_ms - expires_ms) // 1000} s ago"
-            return f"the token is signed, and expired{ago}: it was sent again, or is this host's clock wrong?"
+            return f"the token is signed, and expired{ago}: it was sent again, or {CLOCK_DOUBT}"
         if "nbf" in claims and (begins_ms is None or now_ms < begins_ms - leeway_ms):
             ahead = "" if begins_ms is None else f" for {(begins_ms - now_ms) // 1000} s"
-            return f"the token is signed, and not valid yet{ahead}: is this host's clock wrong?"
+            return f"the token is signed, and not valid yet{ahead}: {CLOCK_DOUBT}"
         if not self._auth.max_age_s:
             return ""
         issued_ms = _read_ms(claims, "iat")

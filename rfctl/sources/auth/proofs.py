@@ -14,7 +14,7 @@ from typing import assert_never
 from rfctl.sources.auth.config import Auth, BasicAuth, HmacAuth, JwtAuth, TokenAuth
 from rfctl.sources.auth.secrets import decode_base64, decode_secrets
 from rfctl.sources.auth.template import Signable
-from rfctl.sources.contract import Request
+from rfctl.sources.contract import CLOCK_DOUBT, Request
 from rfctl.sources.parsing import SECONDS_BELOW, strip_bearer
 from rfctl.sources.signing import Keys, encode_secrets, matches_any
 
@@ -147,10 +147,8 @@ def find_age_fault(at_ms: int, now_ms: int, max_age_ms: int) -> str:
     if not max_age_ms or abs(age_ms) <= max_age_ms:
         return ""
     off = f"{age_ms // 1000} s old" if age_ms > 0 else f"{-age_ms // 1000} s ahead of this host's clock"
-    return (
-        f"the signature is right, and {off}, where {max_age_ms // 1000} s are the limit: it was sent again, or is this "
-        "host's clock wrong?"
-    )
+    limit = f"where {max_age_ms // 1000} s are the limit"
+    return f"the signature is right, and {off}, {limit}: it was sent again, or {CLOCK_DOUBT}"
 
 
 def build_proof(auth: Auth, secrets: Sequence[str], origin: str = "") -> Proof:

@@ -89,6 +89,8 @@ async def test_request_of_each_sender_comes_in_and_a_forged_one_does_not(
     assert merged.text == "hi"
     rejected = [line["problem"] for line in lines if line["event"] == "signature_rejected"]
     assert rejected[0].startswith("source shop: it does not have the ")
+    late = [line["next"] for line in lines if line.get("problem", "").endswith("clock wrong?")]
+    assert [step.startswith("compare this host's clock") for step in late] == [True] * sender.has_time
     assert sender.secret not in str(lines)
     everything = [await connection.call("DUMP", key) for key in await connection.call("KEYS", "*")]
     assert not [key for key in everything if key and sender.secret.encode() in key]
