@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import tracemalloc
 import zlib
 
 import pytest
@@ -84,3 +85,13 @@ def test_strange_bytes_are_rejected_and_never_a_crash(start: bytes, content: byt
             unpack_gzip(packed, 50, "s")
         except RejectedError:
             continue
+
+
+def test_bomb_is_never_unpacked_whole() -> None:
+    bomb = gzip.compress(b"0" * 50_000_000)
+    tracemalloc.start()
+    with pytest.raises(RejectedError):
+        unpack_gzip(bomb, 1_000_000, "s")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 5_000_000

@@ -80,7 +80,9 @@ def test_right_signature_of_another_time_is_rejected_with_the_age(
 def test_source_with_empty_secrets_verifies_nothing(name: str) -> None:
     sender = SENDERS[name]
     proof = build_proof(parse_auth(sender.settings.get("auth", "token")), [""], URL)
-    for request in (sender.build_request(), Request("POST", "/", "", {}, b"")):
+    headers, query = sender.sign("", BODY, NOW_S)
+    lower = {name.lower(): value.encode() for name, value in headers.items()}
+    for request in (Request("POST", "/webhook/shop", query, lower, BODY), Request("POST", "/", "", {}, b"")):
         assert proof.find_fault(request, NOW_MS)
 
 
