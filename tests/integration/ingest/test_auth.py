@@ -96,6 +96,35 @@ async def test_request_of_each_sender_comes_in_and_a_forged_one_does_not(
     assert not [key for key in everything if key and sender.secret.encode() in key]
 
 
+@pytest.mark.parametrize("name", ["slack", "line", "vonage", "bird", "token in the query", "vk", "basic"])
+async def test_head_of_a_known_shape_still_has_to_prove_itself(
+    server: RedisServer, connection: Connection, tmp_path: Path, name: str
+) -> None:
+    sender, now = SENDERS[name], now_s()
+    other_body = sender.body.replace(b"hi", b"yo").replace(b'"m1"', b'"m2"')
+    statuses = []
+    async with serving(server, tmp_path, **for_sender(sender)) as http:
+        for _ in range(4):
+            for body in (sender.body, other_body):
+                statuses.append((await post(http, sender, now, body=body)).status_code)
+                wrong = f"{sender.secret[:-1]}X"
+                forged = body.replace(sender.secret.encode(), wrong.encode())
+                statuses.append((await post(http, sender, now, body=forged, secret=wrong)).status_code)
+    assert statuses == [200, 401] * 8
+    [merged] = await flushed(connection)
+    assert merged.text == "hi yo"
+
+
+async def test_list_without_events_is_taken_in(
+    server: RedisServer, connection: Connection, tmp_path: Path
+) -> None:
+    sender = SENDERS["line"]
+    settings = {**for_sender(sender), "map": {**MAP, "each": "events"}}
+    async with serving(server, tmp_path, **settings) as http:
+        assert (await post(http, sender, 0, body=b'{"destination":"U1","events":[]}')).status_code == 200
+    assert await Quarantine(connection, COMMON).list_newest() == []
+
+
 async def test_form_of_whatsapp_comes_from_a_partner_with_a_header_of_its_own(
     server: RedisServer, connection: Connection, tmp_path: Path
 ) -> None:
