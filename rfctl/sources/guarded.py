@@ -14,7 +14,7 @@ from rfctl.sources.auth.config import TokenAuth
 from rfctl.sources.auth.places import Place, blank_value
 from rfctl.sources.auth.proofs import Proof, build_proof
 from rfctl.sources.contract import ParseResult, Request, Source
-from rfctl.sources.urlencoded import convert_form, is_form
+from rfctl.sources.form_bodies import convert_form, is_form
 
 if TYPE_CHECKING:
     from rfctl.sources.config import SourceConfig
@@ -68,8 +68,10 @@ class Guarded(Source):
 
     def open_body(self, request: Request) -> bytes:
         """Return the body as `parse` takes it: a form as JSON."""
-        is_converted = is_form(request.header("content-type"), request.body)
-        return convert_form(request.body) if is_converted else self.inner.open_body(request)
+        content_type = request.header("content-type")
+        if is_form(content_type, request.body):
+            return convert_form(content_type, request.body)
+        return self.inner.open_body(request)
 
     def parse(self, body: bytes) -> ParseResult:
         """Parse a verified body, unless it is a handshake, which has an answer of its own. Raises UnparsedError."""

@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from rfctl.sources.contract import Request
-from rfctl.sources.urlencoded import is_form, read_form_fields
+from rfctl.sources.form_bodies import is_form, read_form_fields
 
 PlaceKind = Literal["header", "query", "body"]
 _PATH = re.compile(r"[^.\s*$\[\]/]+(?:\.[^.\s*$\[\]/]+)*")
@@ -72,7 +72,7 @@ def read_body_value(request: Request, steps: Sequence[str]) -> str | None:
     """Return the text or the whole number at a path of a body, JSON or a form; None when there is none."""
     content_type = request.header("content-type")
     if is_form(content_type, request.body):
-        return format_value(find_value(read_form_fields(request.body), steps))
+        return format_value(find_value(read_form_fields(content_type, request.body), steps))
     return format_value(find_value(decode_or_none(request.body), steps))
 
 

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from rfctl.section import build_section
 from rfctl.sources.auth.places import Place, blank_value
 from rfctl.sources.contract import Request, Source
+from rfctl.sources.form_bodies import convert_form, is_form
 from rfctl.sources.registry import SPECS
 from rfctl.sources.twilio.source import sign as sign_form
-from rfctl.sources.urlencoded import convert_form, is_form
 from tests.support.recorded import ANY_JSON
 from tests.support.signed_requests import MAP, NOW_S, SENDERS, encode, sign
 
@@ -146,10 +146,35 @@ def test_signature_of_a_form_is_over_its_bytes_and_its_secret_is_found() -> None
     assert b"hush" not in message.metadata
 
 
-@given(st.binary(max_size=60))
-def test_any_bytes_of_a_form_become_json_or_stay(body: bytes) -> None:
-    converted = convert_form(body)
-    assert converted == body or isinstance(json.loads(converted), dict)
+MULTIPART = b'multipart/form-data; boundary="x-y"'
+PARTS = (
+    b'--x-y\r\nContent-Disposition: form-data; name="from"\r\n\r\n7900\r\n'
+    b'--x-y\r\nContent-Type: text/plain; charset=utf-8\r\ncontent-disposition: form-data; name="text"\r\n\r\ncaf\xc3\xa9\r\n--no\r\n'
+    b'--x-y\r\nContent-Disposition: form-data; name="id"\r\n\r\n1\r\n'
+    b'--x-y\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n\r\n\xff\xd8\r\n\r\nrest\r\n--x-y--\r\n'
+)
+
+
+def test_multipart_form_is_read_as_a_flat_object_with_the_names_of_its_files() -> None:
+    source = build(auth={"type": "token", "body": "id"}, secrets=["1"])
+    for content_type in (MULTIPART, b"Multipart/Form-Data;boundary=x-y"):
+        request = Request("POST", "/", "", {"content-type": content_type}, PARTS)
+        assert source.verify(request, 0)
+        fields = {"from": "7900", "text": "café\r\n--no", "id": "1", "file": "a.png"}
+        assert json.loads(source.open_body(request)) == fields
+    for content_type in (b"multipart/form-data", b"multipart/form-data; boundary=other"):
+        assert convert_form(content_type, PARTS) == PARTS
+    many = b"".join(
+        b'--b\r\nContent-Disposition: form-data; name="a%d"\r\n\r\n\r\n' % place for place in range(1002)
+    )
+    assert convert_form(b"multipart/form-data; boundary=b", many) == many
+
+
+@given(st.sampled_from((FORM["content-type"], MULTIPART)), st.binary(max_size=60), st.integers(0, len(PARTS)))
+def test_any_bytes_of_a_form_become_json_or_stay(content_type: bytes, raw: bytes, cut: int) -> None:
+    for body in (raw, PARTS[:cut] + raw, PARTS[cut:]):
+        converted = convert_form(content_type, body)
+        assert converted == body or isinstance(json.loads(converted), dict)
 
 
 def test_secret_deep_in_a_body_is_blanked_and_the_rest_stays() -> None:
