@@ -7,7 +7,6 @@ from collections.abc import Callable
 from rfctl.ingest.head import Head
 from rfctl.ingest.rejections import RejectedError
 from rfctl.sources.contract import CLOCK_DOUBT, ServedSource
-from rfctl.sources.generic.node_form import NodeForm
 
 _HOW_TO_SIGN = (
     "X-Signature does not match: HMAC-SHA256 hex over METHOD:path:timestamp:body, with X-Timestamp in ms not older than "
@@ -35,7 +34,7 @@ def _build_rejection(served: ServedSource, why: str) -> RejectedError:
     step = f"a stranger; or is sources.{served.name}.secrets what the provider signs with?"
     if why.endswith(CLOCK_DOUBT):
         step = "compare this host's clock with another; if it is right, somebody has sent the request again"
-    answer = _HOW_TO_SIGN if isinstance(served.source, NodeForm) else _NO_PROOF
+    answer = _HOW_TO_SIGN if served.has_own_proof else _NO_PROOF
     return RejectedError(
         fact, 401, "signature", source=served.name, next=step, in_words=served.in_words, answer=answer
     )
