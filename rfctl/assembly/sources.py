@@ -43,6 +43,9 @@ def _serve(name: str, config: SourceConfig, max_text_bytes: int) -> ServedSource
         json_only=not config.secrets and not spec.accepts,
         handshake_hint=config.handshake_hint(name),
         max_body_bytes=spec.max_body_bytes,
+        opens_bodies=config.opens_bodies,
+        answer=config.answer_text,
+        has_own_proof=config.find_auth() is None,
     )
 
 

@@ -35,6 +35,7 @@ from rfctl.simulation import (
     schedule,
     send_all,
 )
+from rfctl.sources.config import SourceConfig
 from rfctl.sources.registry import GENERIC
 from rfctl.store import DaemonRecord, Store
 from rfctl.text import counted, duration
@@ -114,8 +115,14 @@ async def _simulate(run: Invocation, plan: _Plan) -> int:
 
 
 def _default_via(configuration: Configuration) -> Via:
+    return "webhook" if _find_generic(configuration) is not None else "redis"
+
+
+def _find_generic(configuration: Configuration) -> SourceConfig | None:
+    """Return the source generic, if it takes what we can sign: its own forms, in its own way."""
     generic = list_source_configs(configuration.settings).get(GENERIC)
-    return "webhook" if generic is not None and generic.answers_in_words else "redis"
+    is_ours = generic is not None and generic.answers_in_words and generic.find_auth() is None
+    return generic if is_ours else None
 
 
 async def _choose_daemon(store: Store, via: Via) -> DaemonRecord:
@@ -144,8 +151,8 @@ async def _check_writes(store: Store) -> None:
 
 
 def _via_webhook(configuration: Configuration, daemon: DaemonRecord) -> Send:
-    generic = list_source_configs(configuration.settings).get(GENERIC)
-    if generic is None or not generic.answers_in_words:
+    generic = _find_generic(configuration)
+    if generic is None:
         raise UsageError("there is no source generic that takes simulated messages", next="use --via redis")
     return Client(base_url(daemon), generic.secrets[0] if generic.secrets else "").send
 

@@ -123,6 +123,8 @@ def _kind(annotation: Any) -> str:
     if origin is Annotated:
         return _kind(inner[0])
     choices = [choice for choice in inner if choice is not NoneType] or [annotation]
+    if any(get_origin(choice) is dict for choice in choices):
+        return " or ".join(map(_kind, choices))
     if len(choices) > 1 and all(choice in _PLAIN for choice in choices):
         return " or ".join(_PLAIN[choice] for choice in choices)
     return _PLAIN.get(choices[0]) or " | ".join(str(choice) for choice in choices)

@@ -65,7 +65,12 @@ def _of_section(section: str, inner: Any) -> Iterator[tuple[str, Any]]:
 
 def parse_text(kind: str, text: str) -> Any:
     """Read a variable or a credential, which is text; a list may be written as JSON, a table must be."""
-    if kind == "table" or (kind.startswith("list") and text.lstrip().startswith("[")):
+    start = text.lstrip()[:1]
+    if (
+        kind == "table"
+        or (kind.startswith("list") and start == "[")
+        or (kind.endswith("table") and start == "{")
+    ):
         try:
             return json.loads(text)
         except json.JSONDecodeError:

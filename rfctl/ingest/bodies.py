@@ -13,6 +13,7 @@ from types import TracebackType
 
 from starlette.requests import ClientDisconnect, Request
 
+from rfctl.ingest.encodings import unpack_gzip
 from rfctl.ingest.rejections import RejectedError
 from rfctl.ingest.responses import RETRY
 
@@ -78,6 +79,16 @@ class HeldBody:
         first, has_more = await self._receive()
         self._take(len(first) - self._taken)
         return await self._read_rest(first) if has_more else first
+
+    def unpack(self, packed: bytes, max_bytes: int) -> bytes:
+        """Return a body that came with gzip, and take room for what it is then.
+
+        Raises RejectedError: 400 for no gzip, 413 as soon as it is larger than `max_bytes`, 503 without room.
+        """
+        limit = min(max_bytes, self._budget.largest_bytes)
+        body = unpack_gzip(packed, limit, self._source)
+        self._take(len(body) - self._taken)
+        return body
 
     async def _read_rest(self, first: bytes) -> bytes:
         """Read on: parts of a small body are joined; a large one grows in one buffer, which would else be there twice."""

@@ -22,16 +22,18 @@ from starlette.responses import Response
 from rfctl.errors import BadRequestError, KeyTakenError
 from rfctl.ingest.access import Gate
 from rfctl.ingest.bodies import SMALL_BYTES, BodyBudget, HeldBody
+from rfctl.ingest.encodings import CONTENT_ENCODING, check_encoding
 from rfctl.ingest.group_commit import GroupCommit
 from rfctl.ingest.head import Head, read_head
+from rfctl.ingest.opening import open_body
 from rfctl.ingest.reader import Reader, find_rejection
 from rfctl.ingest.receipt import render_receipt
 from rfctl.ingest.reception import AwaitedReception, Reception, begin_span
 from rfctl.ingest.rejections import RejectedError, Rejections
-from rfctl.ingest.responses import STOPPING, Answer
+from rfctl.ingest.responses import STOPPING, Answer, make_text_answer
 from rfctl.model.message import Unparsed
 from rfctl.model.stored import Added
-from rfctl.sources.contract import ParseResult, ServedSource
+from rfctl.sources.contract import ParseResult, Reply, ServedSource
 from rfctl.sources.registry import GENERIC
 from rfctl.store import RecentRequests, UnknownPath
 from rfctl.store.counters import Counters
@@ -41,11 +43,6 @@ if TYPE_CHECKING:
     from rfctl.observe.tracing import Tracing
 
 _log = structlog.get_logger("ingest")
-_HOW_TO_SIGN = (
-    "X-Signature does not match: HMAC-SHA256 hex over METHOD:path:timestamp:body, with X-Timestamp in ms not older than "
-    "5 minutes"
-)
-
 _DONE = Answer()
 _MAX_MESSAGES = 10_000
 _MAX_PARTS = 100_000
@@ -103,10 +100,16 @@ class Receiver:
     def read_recent_requests(self) -> dict[str, RecentRequests]:
         """Return how the sources did lately, each with its type."""
         return {
-            name: msgspec.structs.replace(requests, type=self.sources[name].type)
+            name: self._describe(self.sources[name], requests)
             for name, requests in self.rejections.tally.read().items()
             if name in self.sources
         }
+
+    def _describe(self, served: ServedSource, requests: RecentRequests) -> RecentRequests:
+        fault = self.rejections.proof_faults.get(served.name, "")
+        return msgspec.structs.replace(
+            requests, type=served.type, proof_fault=fault, has_own_proof=served.has_own_proof
+        )
 
     def list_unknown_paths(self) -> tuple[UnknownPath, ...]:
         """Return the addresses by which somebody meant a source that is not there."""
@@ -116,10 +119,14 @@ class Receiver:
         """Receive a request of the ASGI app, and wait for its answer. Raises RejectedError before the body is read."""
         head = read_head(http.scope)
         served = self._admit(name, head)
+        is_packed = check_encoding(head, served.name)
         request = AwaitedReception(served, head, future=asyncio.get_running_loop().create_future())
         with HeldBody(http, self.budget, self._find_max_bytes(served), served.name) as held:
             # No variable has the body: while Redis is slow, many wait here, and their bodies would be there twice.
-            task = self.begin(request, await held.read())
+            task = self.begin(
+                request,
+                held.unpack(await held.read(), self._max_body_bytes) if is_packed else await held.read(),
+            )
             try:
                 return (await request.future).build_response()
             finally:
@@ -135,6 +142,9 @@ class Receiver:
         served = self.sources.get(name)
         if served is None or size > min(SMALL_BYTES, self._find_max_bytes(served)):
             return None
+        for field, _ in head.fields:
+            if field == CONTENT_ENCODING:
+                return None
         if not served.verified:
             try:
                 self._check_unverified_sender(served, head)
@@ -155,6 +165,9 @@ class Receiver:
         except Exception as problem:
             request.answer(self.rejections.answer_problem(problem, request.head.path))
             return None
+        if parsed.reply is not None:
+            self._answer_handshake(request, parsed.skipped, parsed.reply)
+            return None
         if parsed.unparsed:
             return asyncio.create_task(self._store_and_quarantine(request, parsed))
         request.skipped = parsed.skipped
@@ -173,8 +186,7 @@ class Receiver:
         return trace
 
     def _read(self, served: ServedSource, head: Head, body: bytes) -> ParseResult:
-        if served.verified and not served.source.verify(head.build_request(body), self._now_ms()):
-            raise _signature_error(served)
+        body = open_body(served, head, body, self._now_ms)
         if len(body) > _FEW_BYTES:
             _check_parts(served, body)
         try:
@@ -185,6 +197,12 @@ class Receiver:
             fact = f"the body has more than {_MAX_MESSAGES} messages: send them in several requests"
             raise RejectedError(fact, 413, "body-too-large", source=served.name)
         return parsed
+
+    def _answer_handshake(self, request: Reception, skipped: Mapping[str, int], reply: Reply) -> None:
+        """Answer a request that wants words, and has no message."""
+        self._counters.add({f"skipped:{kind}": count for kind, count in skipped.items()})
+        self.rejections.tally.count(request.served.name)
+        request.answer(make_text_answer(reply.body, reply.content_type))
 
     def _finish(self, request: Reception, results: list[Added] | Exception) -> None:
         """Answer a request whose messages are stored, or could not be."""
@@ -204,7 +222,9 @@ class Receiver:
             self._on_due(result.due_in_ms)
         if skipped:
             self._counters.add({f"skipped:{kind}": count for kind, count in skipped.items()})
-        return Answer(200, render_receipt(results)) if served.in_words else _DONE
+        if served.in_words:
+            return Answer(200, render_receipt(results))
+        return make_text_answer(served.answer.encode()) if served.answer else _DONE
 
     async def _store_and_quarantine(self, request: Reception, parsed: ParseResult) -> None:
         """Store the messages first: if that fails, all of it comes again, and would be quarantined twice."""
@@ -271,12 +291,6 @@ class Receiver:
             _log.warning(
                 "request_quarantined", source=served.name, why=part.why, next="rfctl quarantine list"
             )
-
-
-def _signature_error(served: ServedSource) -> RejectedError:
-    fact = _HOW_TO_SIGN if served.in_words else f"source {served.name}: the signature or token does not match"
-    step = f"a stranger; or is sources.{served.name}.secrets what the provider signs with?"
-    return RejectedError(fact, 401, "signature", source=served.name, next=step, in_words=served.in_words)
 
 
 def _check_parts(served: ServedSource, body: bytes) -> None:

@@ -22,7 +22,7 @@ from rfctl.store.counters import Counters
 _log = structlog.get_logger("ingest")
 
 Reason = Literal[
-    "no-path", "no-source", "no-batch", "method", "content-type", "body-too-large", "invalid-body",
+    "no-path", "no-source", "no-batch", "method", "content-type", "content-encoding", "body-too-large", "invalid-body",
     "signature", "handshake", "token", "not-local", "proxied", "host", "origin",
     "header-too-large", "invalid-http", "header-timeout", "body-timeout", "answer-timeout", "disconnected",
     "bodies-in-hand", "overload", "connections", "redis", "stopping", "crash",
@@ -54,7 +54,8 @@ _NEXT: Mapping[str, str] = {
 class RejectedError(BadRequestError):
     """A request that is rejected for one of the reasons.
 
-    `next` is for the log, and `headers` are for the answer. Without `in_words` the answer does not say why.
+    `next` is for the log, and `headers` are for the answer. Without `in_words` the answer does not say why, and with
+    `answer` it says that instead of the fact.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class RejectedError(BadRequestError):
         next: str = "",  # noqa: A002
         headers: Mapping[str, str] | None = None,
         in_words: bool = True,
+        answer: str = "",
     ) -> None:
         super().__init__(fact, status)
         self.reason: Reason = reason
@@ -74,6 +76,7 @@ class RejectedError(BadRequestError):
         self.next = next
         self.headers = dict(headers or {})
         self.in_words = in_words
+        self.answer = answer or fact
 
 
 @dataclass(slots=True)
@@ -96,6 +99,8 @@ class Rejections:
         self.tally = Tally(clock)
         """How many requests of each source were accepted and rejected lately."""
         self.unknown_paths = UnknownPaths(clock)
+        self.proof_faults: dict[str, str] = {}
+        """What was wrong with the proof of the last request of a source that had none."""
 
     def record(self, reason: Reason, problem: str, *, source: str = "", **fields: Any) -> None:
         """Count a rejected request, and log it unless the log has it. `problem` is one line; `fields` are of the log."""
@@ -103,6 +108,8 @@ class Rejections:
         self.tally.count(source, reason)
         if reason in ("no-path", "no-source"):
             self.unknown_paths.count(str(fields.get("path", "")))
+        if reason == "signature":
+            self.proof_faults[source] = problem.removeprefix(f"source {source}: ")
         logged = self._logged.get((reason, source))
         now = self._clock()
         if logged is None or now - logged.since_s >= _WINDOW_S:
@@ -122,6 +129,7 @@ class Rejections:
         """Forget what was rejected lately: it was by other settings."""
         self.tally.begin_anew()
         self.unknown_paths.forget()
+        self.proof_faults.clear()
 
     def record_missing_body(self, reason: Reason, path: str) -> None:
         """Count a request whose client left, or was cut off, before its body was whole."""
@@ -147,7 +155,7 @@ class Rejections:
         )  # fmt: skip
         if not problem.in_words:
             return Answer(problem.status)
-        return make_error_answer(problem.fact, problem.status, problem.headers)
+        return make_error_answer(problem.answer, problem.status, problem.headers)
 
 
 def _write_line(reason: Reason, fields: dict[str, Any]) -> None:

@@ -14,11 +14,13 @@ RETRY_AFTER_S = "5"
 RETRY: Mapping[str, str] = {"Retry-After": RETRY_AFTER_S}
 _LENGTH = b"content-length: %d\r\n"
 _LENGTH_AND_TYPE = _LENGTH + b"content-type: application/json\r\n"
+_TEXT = "text/plain; charset=utf-8"
+_NO_SNIFFING: Mapping[str, str] = {"X-Content-Type-Options": "nosniff"}
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """The answer to one request. The body is JSON, or empty; `headers` are fields besides its length and type."""
+    """The answer to one request. `headers` are fields besides its length. The body is JSON, unless they name its type."""
 
     status: int = 200
     body: bytes = b""
@@ -26,7 +28,8 @@ class Answer(msgspec.Struct, frozen=True):
 
     def render_fields(self) -> bytes:
         """Return the lines of the header, in the order in which they are sent."""
-        lines = (_LENGTH_AND_TYPE if self.body else _LENGTH) % len(self.body)
+        is_json = self.body and "Content-Type" not in self.headers
+        lines = (_LENGTH_AND_TYPE if is_json else _LENGTH) % len(self.body)
         if self.headers:
             more = (f"{name.lower()}: {value}\r\n".encode("latin-1") for name, value in self.headers.items())
             lines = b"".join(more) + lines
@@ -47,6 +50,11 @@ class Answer(msgspec.Struct, frozen=True):
 def make_json_answer(content: Any, status: int = 200, headers: Mapping[str, str] = _NO_HEADERS) -> Answer:
     """Return an answer in JSON."""
     return Answer(status, _encode(content), headers)
+
+
+def make_text_answer(text: bytes, content_type: str = _TEXT) -> Answer:
+    """Return an answer in words that somebody else has chosen: no browser shall take it for a page."""
+    return Answer(200, text, {**_NO_SNIFFING, "Content-Type": content_type})
 
 
 def make_error_answer(fact: str, status: int, headers: Mapping[str, str] = _NO_HEADERS) -> Answer:

@@ -79,6 +79,8 @@ def _sum(parts: Sequence[RecentRequests]) -> RecentRequests:
         type=parts[0].type,
         accepted_ago_s=min((part.accepted_ago_s for part in parts if part.accepted_ago_s is not None), default=None),
         rejected_since=dict(since),
+        proof_fault=next((part.proof_fault for part in parts if part.proof_fault), ""),
+        has_own_proof=parts[0].has_own_proof,
     )  # fmt: skip
 
 
@@ -86,7 +88,7 @@ def _describe_share(source: str, requests: RecentRequests) -> Finding:
     count = sum(requests.rejected.values())
     total = counted(requests.accepted + count, "request")
     fact = f"source {source}: {count} of {total} within 10 min were rejected ({_name(requests.rejected)})"
-    return _build(source, fact, requests.rejected, requests.type)
+    return _build(source, fact, requests.rejected, requests)
 
 
 def _describe_course(source: str, requests: RecentRequests) -> Finding:
@@ -96,16 +98,19 @@ def _describe_course(source: str, requests: RecentRequests) -> Finding:
     )
     count = sum(requests.rejected_since.values())
     fact = f"source {source}: all {count} requests {since} were rejected ({_name(requests.rejected_since)})"
-    return _build(source, fact, requests.rejected_since, requests.type)
+    return _build(source, fact, requests.rejected_since, requests)
 
 
 def _name(reasons: Mapping[str, int]) -> str:
     return ", ".join(f"{reason} {count}" for reason, count in Counter(reasons).most_common())
 
 
-def _build(source: str, fact: str, reasons: Mapping[str, int], kind: str) -> Finding:
+def _build(source: str, fact: str, reasons: Mapping[str, int], requests: RecentRequests) -> Finding:
     [(reason, _)] = Counter(reasons).most_common(1)
-    fix = _OF_TYPES.get((kind, reason)) or _FIXES.get(reason, _SEE_LOG)
+    own = _OF_TYPES.get((requests.type, reason)) if requests.has_own_proof else None
+    fix = own or _FIXES.get(reason, _SEE_LOG)
+    if reason == "signature" and requests.proof_fault:
+        fact = f"{fact}; of the last one: {requests.proof_fault}"
     return Finding("requests_rejected", "warning", source, fact, fix.format(source=source))
 
 

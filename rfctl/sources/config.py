@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from rfctl.model.message import MAX_COMPANY_CHARS, MAX_ID_CHARS
-from rfctl.section import DAY_MS, SECRET, Section, Words, check_each
+from rfctl.section import DAY_MS, SECRET, Section, Words, check_each, raise_faults
+from rfctl.sources.auth.config import (
+    Auth,
+    HeaderName,
+    check_auth,
+    find_auth_header_fault,
+    find_token_fault,
+    parse_auth,
+)
+
+if TYPE_CHECKING:
+    from rfctl.sources.answers import Answers
+
+__all__ = ["SourceConfig", "find_token_fault"]
 
 
 def _check_secret(secret: str) -> None:
     if not secret.strip():
         raise ValueError("one of them is empty: it would verify nothing")
-
-
-def find_token_fault(token: str) -> str:
-    """Return why no header can be this token, in words; "" when one can."""
-    if token != token.strip() or re.search(r"[\x00-\x1f\x7f]", token):
-        return "no header begins or ends with white space, or has control characters: write the token alone"
-    return ""
 
 
 def _check_company(company: int | str) -> int | str:
@@ -35,6 +41,21 @@ def _name_company_kinds(value: object) -> object:
     return value
 
 
+def _check_origin(url: str) -> str:
+    if url and not re.fullmatch(r"https?://[^/?#]+/?", url):
+        raise ValueError("write scheme and host alone, https://bot.example.com")
+    return url
+
+
+def _check_public_path(path: str) -> str:
+    if path and not re.fullmatch(r"/[!-\"$->@-~]*", path):
+        raise ValueError(
+            "write the path as the provider calls it, as in /hooks/sms: no query, and spaces as %20"
+        )
+    return path
+
+
+Origin = Annotated[str, AfterValidator(_check_origin)]
 _Company = Annotated[int | str, BeforeValidator(_name_company_kinds), AfterValidator(_check_company)]
 
 
@@ -56,6 +77,32 @@ class SourceConfig(Section):
     insecure: bool = Field(
         False,
         description="Take unverified requests from everywhere, if there are no secrets. Every start warns of it.",
+    )
+    auth: Annotated[str | dict[str, Any], BeforeValidator(check_auth)] = Field(
+        "",
+        description="How a request proves itself, where that is not the provider's own way: a word, or a table that says more. "
+        "token: a header equals a secret. hmac-sha256 (or hmac-sha1, hmac-sha512): a header has the HMAC of the body, in hex "
+        "or base64. basic: a secret is user:password. jwt: a secret has signed a JSON Web Token (HS256). node: X-Signature and "
+        "X-Timestamp of the Node service. standard-webhooks: as that standard says. Empty: the provider's own way; a map has "
+        "token, and the two generic forms have node.",
+        examples=["token"],
+    )
+    auth_header: HeaderName = Field(
+        "",
+        description="The header that auth looks at, where auth is token, jwt or hmac-.... Empty: Authorization.",
+        examples=["X-Token"],
+    )
+    public_url: Origin = Field(
+        "",
+        description="The address that the provider calls, without the path: https://bot.example.com. It is part of the signature of "
+        "twilio, and of an auth that has {url} in it.",
+        examples=["https://bot.example.com"],
+    )
+    public_path: Annotated[str, AfterValidator(_check_public_path)] = Field(
+        "",
+        description="The path that the provider calls, where a proxy makes /webhook/NAME of it. It is part of some signatures. Empty: "
+        "/webhook/NAME.",
+        examples=["/hooks/sms"],
     )
     company: _Company = Field(
         "",
@@ -93,6 +140,48 @@ class SourceConfig(Section):
         "batching.dedupe_s.",
         examples=[172_800],
     )
+
+    @model_validator(mode="after")
+    def _requests_can_prove_themselves(self) -> Self:
+        if self.auth_header and (fault := find_auth_header_fault(self.auth or self.default_auth)):
+            raise_faults([("auth_header", fault)])
+        auth = self.find_auth()
+        if auth is not None:
+            raise_faults([("secrets", fault) for fault in auth.find_secret_faults(self.secrets)])
+            if auth.signs_url and not self.public_url:
+                raise_faults(
+                    [
+                        (
+                            "public_url",
+                            "is missing: the signature has the address in it that the provider calls",
+                        )
+                    ]
+                )
+        return self
+
+    @property
+    def default_auth(self) -> str:
+        """The word for how requests prove themselves without `auth`; "" for the provider's own way."""
+        return ""
+
+    def find_auth(self) -> Auth | None:
+        """Return how requests prove themselves; None for the provider's own way."""
+        auth = self.auth or self.default_auth
+        return parse_auth(auth, self.auth_header) if auth else None
+
+    def find_answers(self) -> Answers | None:
+        """Return what requests are answered besides an empty body, where the settings say so."""
+        return None
+
+    @property
+    def answer_text(self) -> str:
+        """The body of an answer of 200; "" for none."""
+        return ""
+
+    @property
+    def opens_bodies(self) -> bool:
+        """Whether a body may be a form, which is read as JSON."""
+        return False
 
     def find_id_scope(self, name: str) -> str:
         """Return under which name the ids of this source are remembered."""

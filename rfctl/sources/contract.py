@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pkgutil import resolve_name
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 DAY_S = 86_400
 MEDIA_BODY_BYTES = 33_554_432
 """Largest body of a provider that puts media into its requests."""
+CLOCK_DOUBT = "is this host's clock wrong?"
+"""The end of what is wrong with a proof, where it is its time alone."""
+_GUARD = "rfctl.sources.guarded:guard_source"
 _SMALLEST_FILE = 65_536
 """Bytes of a file inside JSON that is left out. Smaller ones, such as keys and thumbnails, cost little."""
 
@@ -46,12 +49,23 @@ class Request(msgspec.Struct, frozen=True):
         return self.headers.get(name, b"").strip()
 
 
+class Reply(msgspec.Struct, frozen=True):
+    """The body of an answer of 200, where the provider wants words."""
+
+    body: bytes
+    content_type: str = "text/plain; charset=utf-8"
+
+
 class ParseResult(msgspec.Struct, frozen=True):
-    """What one request contains, in its order; `skipped` counts by kind what is no message of a person."""
+    """What one request contains, in its order; `skipped` counts by kind what is no message of a person.
+
+    A request with a `reply` is a handshake: it has no messages.
+    """
 
     messages: list[Message] = []
     unparsed: list[Unparsed] = []
     skipped: dict[str, int] = {}
+    reply: Reply | None = None
 
     def skip(self, kind: str) -> None:
         """Count one thing that is no message of a person."""
@@ -75,10 +89,29 @@ class Source(ABC):
     """One source of messages. It is built with its name, its config and the longest text in bytes."""
 
     _max_text_bytes: int = 65_536
+    proof_headers: ClassVar[tuple[str, ...]] = ()
+    """The headers of which one has the proof, in lower case."""
+    signed_origin: str = ""
+    """Scheme and host of the address that is a part of the signature, "" where none is."""
 
-    @abstractmethod
-    def verify(self, request: Request, now_ms: int) -> bool:
-        """Say whether any of the secrets verifies this request, in constant time; `now_ms` is Unix ms."""
+    def verify(self, request: Request, now_ms: int) -> bool:  # noqa: ARG002 - not every proof has a time
+        """Say whether any of the secrets verifies this request, in constant time; `now_ms` is Unix ms.
+
+        A source without a way of its own has the one of its setting `auth`, and never comes here.
+        """
+        return False
+
+    def explain_rejection(self, request: Request, now_ms: int) -> str:  # noqa: ARG002 - not every proof has a time
+        """Return which part of the proof of a rejected request failed, in words for the log, and without its values."""
+        names = " or ".join(name.title() for name in self.proof_headers)
+        if names and not any(request.header(name) for name in self.proof_headers):
+            return f"it does not have the header {names}"
+        address = f", over the address {self.signed_origin}{request.path}" if self.signed_origin else ""
+        return (f"no secret goes with the header {names}" if names else "no secret goes with it") + address
+
+    def open_body(self, request: Request) -> bytes:
+        """Return the body of a verified request as `parse` takes it."""
+        return request.body
 
     @abstractmethod
     def parse(self, body: bytes) -> ParseResult:
@@ -113,9 +146,10 @@ class SourceSpec:
     max_body_bytes: int = 0
 
     def build_source(self, name: str, config: SourceConfig, max_text_bytes: int) -> Source:
-        """Return a source of this type. Its module is imported only now: most commands need none."""
+        """Return a source of this type, behind what `auth` says. Its module is imported only now: most commands need none."""
         source: Source = resolve_name(self.build)(name, config, max_text_bytes)
-        return source
+        guarded: Source = resolve_name(_GUARD)(name, config, source)
+        return guarded
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +160,9 @@ class ServedSource:
     `in_words` is true when an answer says what became of every message, or what is wrong. `json_only` rejects the
     content types that a browser sends from any web page to this machine without asking: forms and plain text.
     `handshake_hint` is what to look at when a handshake was rejected, "" where the provider asks for none.
-    `max_body_bytes` is the largest body where that is more than http.max_body_bytes, else 0.
+    `max_body_bytes` is the largest body where that is more than http.max_body_bytes, else 0. `opens_bodies` is true when
+    the source has to see the head of a request before it can parse its body. `answer` is the body of an answer of 200.
+    `has_own_proof` is false where `auth` says how requests prove themselves.
     """
 
     name: str
@@ -138,3 +174,6 @@ class ServedSource:
     json_only: bool = False
     handshake_hint: str = ""
     max_body_bytes: int = 0
+    opens_bodies: bool = False
+    answer: str = ""
+    has_own_proof: bool = True

@@ -15,15 +15,15 @@ def matches_any(sent: bytes, expected: Iterable[bytes]) -> bool:
     return is_equal
 
 
-def encode_secrets(secrets: Iterable[str]) -> tuple[bytes, ...]:
+def encode_secrets(secrets: Iterable[str | bytes]) -> tuple[bytes, ...]:
     """Return secrets as headers have them. An empty one is left out: it would match a header that was not sent."""
-    return tuple(secret.encode() for secret in secrets if secret)
+    return tuple(secret if isinstance(secret, bytes) else secret.encode() for secret in secrets if secret)
 
 
 class Keys:
     """Signs with each of the secrets, by HMAC with a digest such as `sha256`. The start of each is computed once."""
 
-    def __init__(self, secrets: Iterable[str], digest: str) -> None:
+    def __init__(self, secrets: Iterable[str | bytes], digest: str) -> None:
         self._begun = tuple(hmac.new(secret, digestmod=digest) for secret in encode_secrets(secrets))
 
     def sign(self, signed: bytes) -> list[bytes]:

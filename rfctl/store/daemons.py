@@ -30,7 +30,8 @@ class RecentRequests(msgspec.Struct, frozen=True, omit_defaults=True):
     """How many requests of a source were accepted within the last ten minutes, and how many rejected, by reason.
 
     `type` is that of the source. A request was accepted `accepted_ago_s` ago, give or take a minute (None: not since the
-    start), and `rejected_since` counts by reason those that were rejected since.
+    start), and `rejected_since` counts by reason those that were rejected since. `proof_fault` is what was wrong with the
+    proof of the last one that had none. `has_own_proof` is false where `auth` says how requests prove themselves.
     """
 
     accepted: int
@@ -38,6 +39,8 @@ class RecentRequests(msgspec.Struct, frozen=True, omit_defaults=True):
     type: str = ""
     accepted_ago_s: int | None = None
     rejected_since: dict[str, int] = {}
+    proof_fault: str = ""
+    has_own_proof: bool = True
 
 
 class UnknownPath(msgspec.Struct, frozen=True):

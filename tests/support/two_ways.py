@@ -16,9 +16,11 @@ from rfctl.ingest.access import Gate
 from rfctl.ingest.group_commit import Bounds
 from rfctl.model.message import Message, Unparsed
 from rfctl.model.stored import Added
+from rfctl.sources.answers import Answers
 from rfctl.sources.contract import ParseResult, Request, ServedSource, Source
 from rfctl.sources.generic.config import GenericConfig
 from rfctl.sources.generic.node_form import NodeForm
+from rfctl.sources.guarded import Guarded
 from tests.support.http_bytes import FakeConnection
 
 BOUNDS = Bounds(call=4, pending=5)
@@ -64,6 +66,13 @@ def build_sources() -> dict[str, ServedSource]:
         "words": ServedSource("words", "telegram", words),
         "spoken": ServedSource("spoken", "generic", words, in_words=True),
         "open": ServedSource("open", "generic", words, verified=False, insecure=True),
+        "guarded": ServedSource(
+            "guarded",
+            "generic",
+            Guarded(words, answers=Answers(challenge=("challenge",))),
+            opens_bodies=True,
+            answer="ok",
+        ),
         "large": ServedSource("large", "evolution", words, max_body_bytes=70_000),
     }
 

@@ -104,6 +104,8 @@ _Read = Callable[[bytes, _Event, ParseResult], None]
 class Evolution(Source):
     """The source `evolution`. Its secrets are a `jwt_key` or a fixed header; the account is the instance's name."""
 
+    proof_headers = ("authorization", "apikey")
+
     def __init__(self, name: str, config: EvolutionConfig, max_text_bytes: int = 65_536) -> None:
         self._name = name
         self._config = config

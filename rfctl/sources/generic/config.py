@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
 from rfctl.section import Example, raise_faults
-from rfctl.sources.config import SourceConfig, find_token_fault
+from rfctl.sources.answers import Answers
+from rfctl.sources.answers.config import AnswerSettings
+from rfctl.sources.config import SourceConfig
 from rfctl.sources.contract import SourceSpec
 from rfctl.sources.generic.json_path import Path
 
@@ -43,13 +44,7 @@ def _is_mapping(mapping: dict[str, str]) -> dict[str, str]:
     return mapping
 
 
-def _is_header_name(name: str) -> str:
-    if name and not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", name):
-        raise ValueError("no request can have this header: write its name alone, as in X-Token")
-    return name
-
-
-class GenericConfig(SourceConfig):
+class GenericConfig(AnswerSettings, SourceConfig):
     """A source of type generic: the two generic forms, or any JSON with a map."""
 
     type: Literal["generic"]
@@ -59,36 +54,40 @@ class GenericConfig(SourceConfig):
         "media_mime, media_id, caption and skip_if, as paths like data.sender.id. each is the path of a list of messages.",
         examples=[{"phone": "sender.phone", "text": "text", "id": "id"}],
     )
-    auth: Literal["token", "hmac-sha256", "node"] = Field(
-        "token",
-        description="How a request to a source with a map proves itself. token: a header equals a secret. hmac-sha256: a "
-        "header has the hex or base64 HMAC of the body. node: it has the X-Signature and X-Timestamp of the Node service. "
-        "A source without a map always uses node.",
-    )
-    auth_header: Annotated[str, AfterValidator(_is_header_name)] = Field(
-        "",
-        description="The header that auth looks at, for a source with a map. Empty: Authorization.",
-        examples=["X-Token"],
-    )
 
     @model_validator(mode="after")
-    def _auth_has_a_map(self) -> Self:
+    def _answers_have_a_map(self) -> Self:
         if not self.map:
-            names = sorted(self.model_fields_set & {"auth", "auth_header"})
+            names = sorted(self.model_fields_set & AnswerSettings.model_fields.keys())
             raise_faults(
-                [(name, "is for a source with a map: without one X-Signature is looked at") for name in names]
-            )
-        if self.auth == "node" and self.auth_header:
-            raise_faults(
-                [("auth_header", "is not looked at with auth = node: take it away, or set another auth")]
+                [(name, "is for a source with a map: without one the answer is a receipt") for name in names]
             )
         return self
 
-    @model_validator(mode="after")
-    def _a_token_can_match(self) -> Self:
-        if self.map and self.auth == "token":
-            raise_faults([("secrets", fault) for fault in map(find_token_fault, self.secrets) if fault])
-        return self
+    @property
+    def default_auth(self) -> str:
+        """The word for how requests prove themselves without `auth`; "" for X-Signature of the two generic forms."""
+        return "token" if self.map else ""
+
+    def find_answers(self) -> Answers | None:
+        """Return what requests are answered besides an empty body, where the settings say so."""
+        return self.build_answers()
+
+    @property
+    def answer_text(self) -> str:
+        """The body of an answer of 200; "" for none."""
+        return self.answer
+
+    @property
+    def opens_bodies(self) -> bool:
+        """Whether a body may be a form, which is read as JSON."""
+        return bool(self.map)
+
+    def handshake_hint(self, name: str) -> str:
+        """Return what to look at when a handshake was rejected; "" without a verify token."""
+        return (
+            f"is sources.{name}.verify_token the one that the provider was told?" if self.verify_token else ""
+        )
 
     @property
     def answers_in_words(self) -> bool:

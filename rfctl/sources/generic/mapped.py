@@ -3,15 +3,12 @@
     mapping = { each = "data.messages", phone = "sender.id", text = "body", id = "id", account = "/instance" }
 
 A path is names and list indexes between dots. `each` is the path of a list of messages: the other paths are
-then relative to its element, and one with a leading `/` goes from the top of the body. The body is trusted
-once it is verified: by a token, an HMAC of the body, or X-Signature.
+then relative to its element, and one with a leading `/` goes from the top of the body. How a request proves
+itself is for `auth` alone to say.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -21,23 +18,20 @@ import msgspec
 
 from rfctl.model.company import Company, decode_company, format_company
 from rfctl.model.message import Media, Message, normalize_phone
-from rfctl.sources.contract import ParseResult, Request, Source, UnparsedError
+from rfctl.sources.contract import ParseResult, Source, UnparsedError
 from rfctl.sources.generic import node_form
 from rfctl.sources.generic.config import GenericConfig
 from rfctl.sources.generic.json_path import Path, find_raw, find_value, replace_raw
 from rfctl.sources.inline_files import is_note
 from rfctl.sources.parsing import (
-    any_secret,
     build_id_scope,
     build_metadata,
     build_unparsed,
     check_limits,
-    constant_time_equal,
     decode_json,
     decode_part,
     parse_unix_ms,
     repair_surrogates,
-    strip_bearer,
 )
 from rfctl.sources.whatsapp_web import find_own_part, find_type, find_type_by_mime, is_no_message
 
@@ -62,15 +56,6 @@ class Mapped(Source):
         self._paths = {key: Path.parse(path) for key, path in config.map.items()}
         self._each = self._paths.pop("each", None)
         self._make_id = make_id
-        self._node = node_form.NodeForm(name, config, max_text_bytes)
-
-    def verify(self, request: Request, now_ms: int) -> bool:
-        """Say whether any secret verifies this request; `now_ms` (Unix ms) matters to `node` alone."""
-        if self._config.auth == "node":
-            return self._node.verify(request, now_ms)
-        header = request.header((self._config.auth_header or "authorization").lower())
-        is_proof = _is_signed if self._config.auth == "hmac-sha256" else _is_token
-        return any_secret(self._config.secrets, lambda secret: is_proof(header, secret, request.body))
 
     def parse(self, body: bytes) -> ParseResult:
         """Read each message. Raises UnparsedError for a body that is not JSON or has no list at `each`."""
@@ -163,17 +148,6 @@ def build_generic(name: str, config: GenericConfig, max_text_bytes: int) -> Sour
 
 def _where(each: Path | None, place: int, problem: UnparsedError) -> str:
     return problem.fact if each is None else f"message {place}: {problem.fact}"
-
-
-def _is_token(header: bytes, secret: str, body: bytes) -> bool:  # noqa: ARG001 - a token is no signature
-    return constant_time_equal(header, secret) | constant_time_equal(strip_bearer(header), secret)
-
-
-def _is_signed(header: bytes, secret: str, body: bytes) -> bool:
-    signature = header[7:] if header[:7].lower() == b"sha256=" else header
-    digest = hmac.new(secret.encode(), body, hashlib.sha256).digest()
-    in_base64 = base64.b64encode(digest).decode()
-    return constant_time_equal(signature.lower(), digest.hex()) | constant_time_equal(signature, in_base64)
 
 
 def _name(facts: dict[str, Any], key: str) -> str:

@@ -26,6 +26,8 @@ from rfctl.model.message import (
     normalize_phone,
 )
 from rfctl.model.strict_json import find_json_fault
+from rfctl.sources.auth.config import parse_auth
+from rfctl.sources.auth.proofs import build_proof
 from rfctl.sources.contract import ParseResult, Request, Source
 from rfctl.sources.generic.config import GenericConfig
 from rfctl.sources.generic.plain import read_plain
@@ -129,6 +131,8 @@ def parse_messages(body: bytes, limits: Limits, make_id: Callable[[], str] = gen
 class NodeForm(Source):
     """The source `generic`: signed with X-Timestamp (Unix ms) and X-Signature, in either form."""
 
+    proof_headers = ("x-signature",)
+
     def __init__(
         self,
         name: str,
@@ -137,6 +141,7 @@ class NodeForm(Source):
         make_id: Callable[[], str] = generate_id,
     ) -> None:
         self._secrets = config.secrets
+        self._proof = build_proof(parse_auth("node"), config.secrets)
         self._limits = Limits(max_text_bytes, config.company, name, "whatsapp", config.find_id_scope(name))
         self._make_id = make_id
         scope = build_id_scope("generic", "", self._limits.id_scope)
@@ -153,6 +158,10 @@ class NodeForm(Source):
             body=request.body,
             now_ms=now_ms,
         )
+
+    def explain_rejection(self, request: Request, now_ms: int) -> str:
+        """Return which part of the proof failed, in words for the log."""
+        return self._proof.find_fault(request, now_ms) or super().explain_rejection(request, now_ms)
 
     def parse(self, body: bytes) -> ParseResult:
         """Read a request's messages, in its order. Raises BadRequestError that says what is wrong and where."""

@@ -82,6 +82,8 @@ _decode_body = msgspec.json.Decoder(Body).decode
 class GreenApi(Source):
     """The source `green-api`. Its secrets are values of `webhookUrlToken`."""
 
+    proof_headers = ("authorization",)
+
     def __init__(self, name: str, config: GreenApiConfig, max_text_bytes: int = 65_536) -> None:
         self._name = name
         self._config = config

@@ -67,6 +67,8 @@ _HEADER = "x-telegram-bot-api-secret-token"
 class Telegram(Source):
     """The source `telegram`. Its secrets are values of `secret_token`."""
 
+    proof_headers = (_HEADER,)
+
     def __init__(self, name: str, config: TelegramConfig, max_text_bytes: int = 65_536) -> None:
         self._name = name
         self._config = config

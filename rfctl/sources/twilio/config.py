@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from rfctl.section import Example, require
-from rfctl.sources.config import SourceConfig
+from rfctl.sources.config import Origin, SourceConfig
 from rfctl.sources.contract import DAY_S, SourceSpec
 
-
-def _is_origin(url: str) -> str:
-    if not re.fullmatch(r"https?://[^/?#]+/?", url):
-        raise ValueError("write scheme and host alone, https://bot.example.com")
-    return url
-
-
-_Origin = Annotated[str, require("Twilio signs the address that it calls"), AfterValidator(_is_origin)]
+_Origin = Annotated[Origin, require("Twilio signs the address that it calls")]
 
 
 class TwilioConfig(SourceConfig):

@@ -9,6 +9,8 @@ from rfctl.model.message import normalize_phone
 from rfctl.sources.contract import UnparsedError
 
 MAX_FIELDS = 200
+ALGORITHM = "HMAC_SHA1"
+"""What requests of old are signed by."""
 Fields = list[tuple[str, str]]
 _ADDRESS = re.compile(r"([A-Za-z]{1,32}):(.*)", re.DOTALL)
 
@@ -28,6 +30,15 @@ def read_address(text: str) -> tuple[str, str]:
     if prefixed is None:
         return "sms", normalize_phone(text)
     return prefixed[1].lower(), normalize_phone(prefixed[2])
+
+
+def read_algorithm(settings: bytes) -> str:
+    """Return what `X-Twilio-Webhooks-Signature-Settings: key=…,algorithm=…` names; requests of old have none."""
+    for part in settings.decode("latin-1").split(","):
+        name, _, value = part.partition("=")
+        if name.strip() == "algorithm" and value.strip():
+            return value.strip().upper()
+    return ALGORITHM
 
 
 def _unquote(text: str, errors: str) -> str:

@@ -37,11 +37,9 @@ from rfctl.sources.parsing import (
 )
 from rfctl.sources.signing import Keys, matches_any
 from rfctl.sources.twilio.config import TwilioConfig
-from rfctl.sources.twilio.fields import MAX_FIELDS, read_address, read_fields
+from rfctl.sources.twilio.fields import ALGORITHM, MAX_FIELDS, read_address, read_algorithm, read_fields
 from rfctl.sources.twilio.plain import Form, join_form, read_form, read_plain
 
-_ALGORITHM = "HMAC_SHA1"
-"""What requests of old are signed by."""
 _DIGESTS = {"HMAC_SHA1": "sha1", "HMAC_SHA256": "sha256"}
 _MEDIA_TYPES = {"image": "image", "audio": "audio", "video": "video"}
 _INCOMING = ("", "received", "receiving")
@@ -55,9 +53,12 @@ _STATUSES = frozenset({
 class Twilio(Source):
     """The source `twilio`. Its secrets are auth tokens or shared keys; needs `public_url`, without it nothing verifies."""
 
+    proof_headers = ("x-twilio-signature",)
+
     def __init__(self, name: str, config: TwilioConfig, max_text_bytes: int = 65_536) -> None:
         self._max_text_bytes = max_text_bytes
         self._bases = _bases(config.public_url)
+        self.signed_origin = config.public_url.rstrip("/")
         self._keys = {name: Keys(config.secrets, digest) for name, digest in _DIGESTS.items()}
         company = decode_company(config.company)
         self._common = Common(name, company, config.find_id_scope(name), max_text_bytes)
@@ -67,7 +68,7 @@ class Twilio(Source):
     def verify(self, request: Request, now_ms: int) -> bool:  # noqa: ARG002 - Twilio signs no time
         """Say whether one of the secrets signed this URL and these fields."""
         settings = request.header("x-twilio-webhooks-signature-settings")
-        keys = self._keys.get(_algorithm(settings) if settings else _ALGORITHM)
+        keys = self._keys.get(read_algorithm(settings) if settings else ALGORITHM)
         form = None if request.query else read_form(request.body)
         joined = _join_signed(request) if form is None else join_form(form)
         if keys is None or joined is None:
@@ -211,7 +212,7 @@ class _Form:
         return kind
 
 
-def sign(secret: str, url: str, fields: Iterable[tuple[str, str]], algorithm: str = _ALGORITHM) -> str:
+def sign(secret: str, url: str, fields: Iterable[tuple[str, str]], algorithm: str = ALGORITHM) -> str:
     """Return the signature of a URL and form fields, base64. Raises KeyError for an unknown algorithm."""
     signed = url.encode(errors="surrogatepass") + _join(fields)
     return _encode_signature(hmac.digest(secret.encode(), signed, _DIGESTS[algorithm])).decode()
@@ -225,15 +226,6 @@ def _join(fields: Iterable[tuple[str, str]]) -> bytes:
 
 def _encode_signature(digest: bytes) -> bytes:
     return b2a_base64(digest, newline=False)
-
-
-def _algorithm(settings: bytes) -> str:
-    """Return what `X-Twilio-Webhooks-Signature-Settings: key=…,algorithm=…` names; requests of old have none."""
-    for part in settings.decode("latin-1").split(","):
-        name, _, value = part.partition("=")
-        if name.strip() == "algorithm" and value.strip():
-            return value.strip().upper()
-    return _ALGORITHM
 
 
 def _join_signed(request: Request) -> bytes | None:

@@ -96,6 +96,8 @@ class _Content:
 class Waha(Source):
     """The source `waha`. Its secrets are the `hmac.key` of the session's webhook."""
 
+    proof_headers = ("x-webhook-hmac",)
+
     def __init__(self, name: str, config: WahaConfig, max_text_bytes: int = 65_536) -> None:
         self._name = name
         self._config = config

@@ -13,24 +13,22 @@ Forms: https://developers.facebook.com/documentation/business-messaging/whatsapp
 from __future__ import annotations
 
 import hmac
-import re
 from binascii import hexlify
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
-from urllib.parse import parse_qsl
 
 import msgspec
 
 from rfctl.model.company import decode_company
 from rfctl.model.message import Message, Unparsed, normalize_phone
 from rfctl.sources.contract import Common, ParseResult, Request, Source, UnparsedError
+from rfctl.sources.handshakes import find_challenge
 from rfctl.sources.parsing import (
     build_id_scope,
     build_metadata,
     build_unparsed,
     check_limits,
-    constant_time_equal,
     decode_json,
     decode_part,
     first_nonempty,
@@ -40,9 +38,6 @@ from rfctl.sources.signing import Keys, matches_any
 from rfctl.sources.whatsapp_cloud.config import WhatsAppCloudConfig
 from rfctl.sources.whatsapp_cloud.plain import PLATFORM, Account, Contact, Context, Profile, read_plain
 from rfctl.sources.whatsapp_cloud.schema import FIELDS, Content, is_event, read_part
-
-_CHALLENGE = re.compile(r"[0-9A-Za-z_-]{1,256}")
-_MAX_QUERY_FIELDS = 50
 
 
 class _Value(msgspec.Struct):
@@ -89,6 +84,8 @@ _decode_message = msgspec.json.Decoder(_Message).decode
 class WhatsAppCloud(Source):
     """The source `whatsapp-cloud`. Its secrets are app secrets, `verify_token` is what the handshake must name."""
 
+    proof_headers = ("x-hub-signature-256",)
+
     def __init__(self, name: str, config: WhatsAppCloudConfig, max_text_bytes: int = 65_536) -> None:
         self._name = name
         self._config = config
@@ -104,16 +101,7 @@ class WhatsAppCloud(Source):
 
     def handshake(self, request: Request) -> str | None:
         """Return the challenge of a subscription that names our verify token; None rejects it."""
-        try:
-            query = dict(parse_qsl(request.query, keep_blank_values=True, max_num_fields=_MAX_QUERY_FIELDS))
-        except ValueError:
-            return None
-        token = query.get("hub.verify_token", "").encode(errors="surrogatepass")
-        is_named = bool(self._config.verify_token) and constant_time_equal(token, self._config.verify_token)
-        challenge = query.get("hub.challenge", "")
-        # Anything else would let a stranger have our host say anything in a browser.
-        plain = _CHALLENGE.fullmatch(challenge) is not None
-        return challenge if is_named and plain and query.get("hub.mode") == "subscribe" else None
+        return find_challenge(request.query, self._config.verify_token)
 
     def parse(self, body: bytes) -> ParseResult:
         """Parse every message of the request. Raises UnparsedError when no part of it can be parsed."""

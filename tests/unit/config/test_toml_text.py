@@ -16,6 +16,7 @@ from rfctl.config.loader import Configuration, load
 from rfctl.config.options import NAMED, Option, list_options, template_of, value_of
 from rfctl.config.toml_text import render_configuration, render_toml_section, render_toml_value
 from rfctl.config.unions import model_for
+from rfctl.sources.answers.config import AnswerSettings
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 VALUES = st.recursive(
@@ -97,7 +98,7 @@ def test_every_setting_of_every_type_is_read_back_equal(tmp_path: Path, section:
         if place == f"{section}.NAME" and setting in model.model_fields and setting not in table:
             table[setting] = option.example
     if not table.get("map"):
-        for setting in ("map", "auth", "auth_header"):
+        for setting in ("map", *AnswerSettings.model_fields):
             table.pop(setting, None)
     if section == "rules":
         table.pop("sources")

@@ -15,7 +15,7 @@ from rfctl.ingest.group_commit import GroupCommit
 from rfctl.ingest.head import Head
 from rfctl.ingest.receiver import Receiver
 from rfctl.ingest.rejections import Reason
-from rfctl.sources.contract import ParseResult, ServedSource
+from rfctl.sources.contract import ParseResult, ServedSource, Source
 
 PAGE = (Path(__file__).parents[3] / "man" / "rfctl.7").read_text()
 TABLE = [
@@ -38,7 +38,7 @@ def test_manual_names_every_reason() -> None:
     assert sorted(names) == sorted(get_args(Reason))
 
 
-class FakeSource:
+class FakeSource(Source):
     """A source that verifies one header and one token, and understands everything."""
 
     def verify(self, request: Any, now_ms: int) -> bool:

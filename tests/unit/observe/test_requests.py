@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import get_args
 
 import pytest
+from msgspec import structs
 
 from rfctl.ingest.rejections import Reason
 from rfctl.observe.examination import Examination
@@ -106,3 +107,23 @@ def test_source_that_is_open_to_others_is_found_with_who_allowed_it() -> None:
     [finding] = find_open_sources(None, Examination(open_sources=(source,)))
     assert (finding.code, finding.subject, finding.set_by) == ("source_open", "salon", source.set_by)
     assert "0.0.0.0:3000" in finding.fact
+
+
+def test_finding_names_what_was_wrong_with_the_last_proof() -> None:
+    requests = RecentRequests(
+        0,
+        {},
+        type="whatsapp-cloud",
+        rejected_since={"signature": 12},
+        proof_fault="it does not have the header X",
+    )
+    [finding] = find_rejected_requests([build_record(requests)])
+    assert finding.fact.endswith(
+        "were rejected (signature 12); of the last one: it does not have the header X"
+    )
+    assert finding.fix == "sources.salon.secrets must be the app secret of Meta's app"
+    [finding] = find_rejected_requests([build_record(structs.replace(requests, has_own_proof=False))])
+    assert finding.fix == "compare sources.salon.secrets with what the provider signs with"
+    other = structs.replace(requests, rejected_since={"signature": 12, "body-too-large": 13})
+    [finding] = find_rejected_requests([build_record(other)])
+    assert "of the last one" not in finding.fact

@@ -17,6 +17,7 @@ from rfctl.sources.generic.config import GenericConfig, check_mapping
 from rfctl.sources.generic.mapped import Mapped
 from rfctl.sources.generic.node_form import sign
 from rfctl.sources.parsing import decode_part
+from rfctl.sources.registry import SPECS
 from tests.support.recorded import ANY_JSON, Case, cases, survived
 
 CASES = cases("mapped")
@@ -42,8 +43,12 @@ def read_one(**fields: object) -> Any:
     return source().parse(json.dumps(body).encode())
 
 
-def vouched(headers: dict[str, bytes], body: bytes = b"{}", **settings: object) -> bool:
-    return source(**settings).verify(Request("POST", "/in", "", headers, body), NOW)  # type: ignore[arg-type]
+def vouched(headers: dict[str, bytes], body: bytes = b"{}", **settings: Any) -> bool:
+    table = {"type": "generic", "map": SIMPLE, **settings}
+    config = build_section(GenericConfig, {**table, "secrets": []}, "sources.shop")
+    config = config.model_copy(update={"secrets": settings.get("secrets", SECRETS)})
+    guarded = SPECS["generic"].build_source("shop", config, 1000)
+    return guarded.verify(Request("POST", "/in", "", headers, body), NOW)
 
 
 def test_unparsed_message_is_parsed_after_its_mapping_is_fixed() -> None:
@@ -212,7 +217,7 @@ def test_a_mapping_that_works_has_no_problems() -> None:
 
 def test_an_unknown_way_to_verify_is_refused_when_it_is_set() -> None:
     with pytest.raises(SettingsError):
-        source(auth="basic")
+        source(auth="password")
 
 
 def test_a_token_verifies_in_its_header_with_or_without_bearer() -> None:
