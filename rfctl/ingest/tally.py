@@ -154,6 +154,7 @@ class MessageTally:
         self._came: dict[str, int] = {}
         self._repeated: dict[str, int] = {}
         self._refused: dict[str, int] = {}
+        self._dropped: dict[str, int] = {}
 
     def count(self, messages: Sequence[Message], results: Sequence[Added]) -> None:
         """Count messages by what became of each, in their order."""
@@ -162,14 +163,22 @@ class MessageTally:
             came[source] = came.get(source, 0) + count
         for message, result in zip(messages, results, strict=True):
             if not result.added or result.rejected:
-                counts = self._refused if result.rejected else self._repeated
+                counts = self._repeated if not result.dropped_by else self._dropped
+                if result.rejected:
+                    counts = self._refused
                 counts[message.channel] = counts.get(message.channel, 0) + 1
 
     def sum_up(self) -> Mapping[tuple[str, str], int]:
-        """Return the counts since the start, by source and outcome: `stored`, `duplicate`, or `refused` by Redis."""
+        """Return the counts since the start, by source and outcome.
+
+        The outcome is `stored`, `duplicate`, `dropped` by a rule, or `refused` by Redis.
+        """
         sums: dict[tuple[str, str], int] = {}
         for source, count in self._came.items():
             repeated, refused = self._repeated.get(source, 0), self._refused.get(source, 0)
-            sums[source, "stored"] = count - repeated - refused
+            dropped = self._dropped.get(source, 0)
+            sums[source, "stored"] = count - repeated - refused - dropped
             sums[source, "duplicate"], sums[source, "refused"] = repeated, refused
+            if dropped:
+                sums[source, "dropped"] = dropped
         return sums

@@ -121,10 +121,15 @@ def as_strict_json(item: bytes) -> bytes:
     return _encode(item.decode()) if find_json_fault(item) else item
 
 
+NEVER_DUE_MS = 2**53
+"""When nothing becomes due."""
+
+
 class Added(msgspec.Struct, frozen=True, gc=False):
     """What became of one message. `size` counts its batch with it; `due_in_ms` is 0 if the batch left at once.
 
-    `rejected` is why Redis could not take the message ("" when it could).
+    `rejected` is why Redis could not take the message ("" when it could). `dropped_by` is the rule that dropped it, ""
+    for none; then it is in no batch.
     """
 
     phone: str
@@ -132,6 +137,7 @@ class Added(msgspec.Struct, frozen=True, gc=False):
     size: int
     due_in_ms: int
     rejected: str = ""
+    dropped_by: str = ""
 
 
 class HandedOver(msgspec.Struct, frozen=True):
