@@ -109,7 +109,7 @@ class AddSpeller:
             mark, part = b"%d" % number, b"%d" % place
             sent_ms = message.sent_ms
             item = encode_item(message, with_phone=is_apart) + (
-                b',"timestamp":' if sent_ms is None else b',"timestamp":%d' % sent_ms
+                b',"sentAt":null,"timestamp":' if sent_ms is None else b',"timestamp":%d' % sent_ms
             )
             length = len(item)
             args += (
