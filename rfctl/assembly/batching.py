@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rfctl.assembly.sources import build_dedupe_times
+from rfctl.assembly.sources import build_dedupe_times, has_tenants
 from rfctl.batching import BatchingRules, Policy, Rule, Timers
 from rfctl.batching.hours import Hours, build_hours
 from rfctl.batching.policy import compile_pattern, normalize_prefix, normalize_text
@@ -13,10 +13,14 @@ from rfctl.model.stored import Merged
 
 
 def build_rules(settings: Settings) -> BatchingRules:
-    """Return the rules of batching: policy, split fields and dedupe times."""
+    """Return the rules of batching: policy, split fields and dedupe times.
+
+    Where companies depend on accounts, each of them has a batch of its own of a person.
+    """
+    of_tenants = {"company"} if has_tenants(settings) else set()
     return BatchingRules(
         policy=build_policy(settings),
-        split_by=frozenset(settings.batching.split_by),
+        split_by=frozenset(settings.batching.split_by) | of_tenants,
         dedupe_s=settings.batching.dedupe_s,
         source_dedupe_s=build_dedupe_times(settings),
         logs_drops=settings.delivery_log.max_bytes > 0,

@@ -50,6 +50,8 @@ SETTING_NAMES = (
     "sources.NAME.secrets",
     "sources.NAME.insecure",
     "sources.NAME.company",
+    "sources.NAME.companies",
+    "sources.NAME.unknown_account",
     "sources.NAME.id_scope",
     "sources.NAME.quiet_ms",
     "sources.NAME.max_size",

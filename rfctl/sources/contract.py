@@ -22,6 +22,7 @@ from rfctl.sources.inline_files import strip_inline_files
 if TYPE_CHECKING:
     from rfctl.section import Example
     from rfctl.sources.config import SourceConfig
+    from rfctl.sources.tenants import Tenants
 
     SourceModel = type[SourceConfig]
 
@@ -88,6 +89,10 @@ class Source(ABC):
         """Return the plain text that answers a handshake, a GET; None rejects it."""
         return None
 
+    def narrow(self, body: bytes, account: str) -> bytes:  # noqa: ARG002 - most requests are for one account
+        """Return a body with only what is for this account; the same object where this source cannot part it."""
+        return body
+
     def redact(self, body: bytes) -> bytes:
         """Return the body without secrets of the provider, and without large files. `parse` reads it as the whole one."""
         if len(body) <= _SMALLEST_FILE:
@@ -126,7 +131,8 @@ class ServedSource:
     `in_words` is true when an answer says what became of every message, or what is wrong. `json_only` rejects the
     content types that a browser sends from any web page to this machine without asking: forms and plain text.
     `handshake_hint` is what to look at when a handshake was rejected, "" where the provider asks for none.
-    `max_body_bytes` is the largest body where that is more than http.max_body_bytes, else 0.
+    `max_body_bytes` is the largest body where that is more than http.max_body_bytes, else 0. `tenants` are the companies
+    behind its accounts, None where they do not depend on them.
     """
 
     name: str
@@ -138,3 +144,4 @@ class ServedSource:
     json_only: bool = False
     handshake_hint: str = ""
     max_body_bytes: int = 0
+    tenants: Tenants | None = None
