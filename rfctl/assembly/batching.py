@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from rfctl.assembly.sources import build_dedupe_times
+from rfctl.assembly.sources import build_dedupe_times, has_tenants
 from rfctl.batching import BatchingRules, Policy, Rule, Timers
+from rfctl.batching.hours import Hours, build_hours
 from rfctl.batching.policy import compile_pattern, normalize_prefix, normalize_text
 from rfctl.config.rules import RuleSettings
 from rfctl.config.settings import Settings
-from rfctl.model.message import Message
+from rfctl.model.message import Message, normalize_phone
 from rfctl.model.stored import Merged
 
 
 def build_rules(settings: Settings) -> BatchingRules:
-    """Return the rules of batching: policy, split fields and dedupe times."""
+    """Return the rules of batching: policy, split fields and dedupe times.
+
+    Where companies depend on accounts, each of them has a batch of its own of a person.
+    """
+    of_tenants = {"company"} if has_tenants(settings) else set()
     return BatchingRules(
         policy=build_policy(settings),
-        split_by=frozenset(settings.batching.split_by),
+        split_by=frozenset(settings.batching.split_by) | of_tenants,
         dedupe_s=settings.batching.dedupe_s,
         source_dedupe_s=build_dedupe_times(settings),
+        logs_drops=settings.delivery_log.max_bytes > 0,
     )
 
 
@@ -43,12 +49,13 @@ def find_discarding_rule(settings: Settings, merged: Merged) -> str:
     if not merged.discarded:
         return ""
     rules = [rule for rule in build_policy(settings).rules if rule.action]
+    now_ms = merged.handed_ms
     for stored in merged.messages:
         message = Message(
             phone=merged.phone, text=stored.text, id=stored.messageId, channel=stored.channel, company=stored.company,
-            account=stored.account, type=stored.type, media=stored.media,
+            account=stored.account, chat=stored.chat, type=stored.type, media=stored.media,
         )  # fmt: skip
-        first = next((rule for rule in rules if rule.matches(message)), None)
+        first = next((rule for rule in rules if rule.matches(message, now_ms)), None)
         if first is not None and first.action == "discard_batch":
             return first.name
     return ""
@@ -60,6 +67,12 @@ def _rule(name: str, rule: RuleSettings) -> Rule:
         sources=frozenset(rule.sources),
         companies=frozenset(rule.companies),
         accounts=frozenset(rule.accounts),
+        chats=frozenset(rule.chats),
+        phones=frozenset(normalize_phone(phone) for phone in rule.phones if not phone.endswith("*")),
+        phone_prefixes=tuple(normalize_phone(phone[:-1]) for phone in rule.phones if phone.endswith("*")),
+        max_age_ms=rule.max_age_ms,
+        hours=_build_hours(rule.hours, rule.zone),
+        outside_hours=_build_hours(rule.outside_hours, rule.zone),
         types=frozenset(rule.types),
         words=frozenset(normalize_text(word) for word in rule.words),
         prefixes=tuple(normalize_prefix(prefix) for prefix in rule.prefixes),
@@ -69,3 +82,7 @@ def _rule(name: str, rule: RuleSettings) -> Rule:
         max_size=rule.max_size,
         max_wait_ms=rule.max_wait_ms,
     )
+
+
+def _build_hours(texts: list[str], zone: str) -> Hours | None:
+    return build_hours(texts, zone) if texts else None

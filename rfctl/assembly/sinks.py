@@ -37,7 +37,7 @@ def list_groups(settings: Settings) -> list[str]:
 
 def list_notices(settings: Settings) -> list[str]:
     """Return what an operator should know of the sinks: a name with {company}, and a source that sets no company."""
-    without = [name for name, config in list_source_configs(settings).items() if config.company == ""]
+    without = [name for name, config in list_source_configs(settings).items() if not config.names_company]
     if not without:
         return []
     templates = {

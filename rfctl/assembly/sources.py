@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from rfctl.config.settings import Settings
 from rfctl.errors import SettingsError
+from rfctl.model.company import decode_company
 from rfctl.sources.config import SourceConfig
 from rfctl.sources.contract import ServedSource
 from rfctl.sources.registry import GENERIC, SPECS
+from rfctl.sources.tenants import Tenants, build_tenants
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -33,6 +35,9 @@ def build_sources(settings: Settings) -> dict[str, ServedSource]:
 
 def _serve(name: str, config: SourceConfig, max_text_bytes: int) -> ServedSource:
     spec = SPECS[config.type]
+    tenants = build_source_tenants(config)
+    if tenants is not None:  # then the source names no company, and each account has its own
+        config = config.model_copy(update={"company": ""})
     return ServedSource(
         name=name,
         type=config.type,
@@ -46,7 +51,22 @@ def _serve(name: str, config: SourceConfig, max_text_bytes: int) -> ServedSource
         opens_bodies=config.opens_bodies,
         answer=config.answer_text,
         has_own_proof=config.find_auth() is None,
+        tenants=tenants,
     )
+
+
+def build_source_tenants(config: SourceConfig) -> Tenants | None:
+    """Return the companies behind the accounts of a source; None where they do not depend on those."""
+    return build_tenants(
+        config.companies,
+        decode_company(config.company),
+        quarantines_unknown=config.unknown_account == "quarantine",
+    )
+
+
+def has_tenants(settings: Settings) -> bool:
+    """Say whether companies depend on accounts in any source: then a person may write to several at a time."""
+    return any(build_source_tenants(config) is not None for config in settings.sources.values())
 
 
 def check_exposure(settings: Settings) -> None:

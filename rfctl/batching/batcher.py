@@ -6,7 +6,8 @@ gets numbers only.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii
@@ -28,18 +29,26 @@ def _begin_digest(scope: tuple[str, ...]) -> Digest:
     return begin_digest("[" + "".join([f"{_quote(name)}, " for name in scope]))
 
 
+def read_wall_clock_ms() -> int:
+    """Return this host's time, Unix ms. The age of a message and the hours of rules go by it."""
+    return time.time_ns() // 1_000_000
+
+
 @dataclass(frozen=True, slots=True)
 class BatchingRules:
     """How messages become batches.
 
     `split_by` names what keeps a phone's batches apart besides the chat: account, company, both or nothing. Message ids
-    are remembered for `dedupe_s` seconds, or for the `source_dedupe_s` of their source.
+    are remembered for `dedupe_s` seconds, or for the `source_dedupe_s` of their source. `logs_drops` says whether dropped
+    messages are written into the delivery log. `now_ms` is the clock of the rules.
     """
 
     policy: Policy
     split_by: frozenset[str] = frozenset()
     dedupe_s: int = 86_400
     source_dedupe_s: Mapping[str, int] = field(default_factory=dict)
+    logs_drops: bool = False
+    now_ms: Callable[[], int] = read_wall_clock_ms
     _usual: dict[str, Terms] = field(default_factory=dict, init=False, repr=False, compare=False)
     """What is decided about each message of a source, as long as there are no rules."""
 
@@ -99,13 +108,15 @@ class BatchingRules:
 
     def _build_terms(self, message: Message) -> Terms:
         """Decide about a message. Without rules the same is decided about all messages of a source: that is kept."""
-        decision, channel = self.policy.decide(message), message.channel
+        decision, channel = self.policy.decide(message, self.now_ms()), message.channel
         terms = Terms(
             self.source_dedupe_s.get(channel, self.dedupe_s),
             decision.quiet_ms,
             decision.max_size,
             decision.max_wait_ms,
             decision.action,
+            decision.rule,
+            self.logs_drops,
         )
         if not self.policy.rules:
             self._usual[channel] = terms

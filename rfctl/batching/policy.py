@@ -1,8 +1,9 @@
 """Decides how long a batch waits for the next message, and which messages do not wait. Pure.
 
-A rule has conditions: sources, companies, accounts, types, and the whole text by words, prefixes or patterns. It sets
-timers, or an action on the batch. Each timer and the action come from the first rule that matches and sets it, else
-from the general timers. The scripts get numbers, and no reasons.
+A rule has conditions: whose the message is and who sent it, its type, its age, the hours in which it comes, and the
+whole text by words, prefixes or patterns. It sets timers, or an action. Each timer and the action come from the first
+rule that matches and sets it, else from the general timers. The time is an argument. The scripts get numbers, and no
+reasons but the name of a rule that drops.
 """
 
 from __future__ import annotations
@@ -15,12 +16,17 @@ from typing import Protocol
 import msgspec
 import re2
 
+from rfctl.batching.hours import Hours
 from rfctl.model.closed_sets import Action
 from rfctl.model.company import format_company
 from rfctl.model.message import Message
 
 MATCHED_CHARS = 1024
 """A longer text is no command: no words, prefix or pattern matches it."""
+MOST_UNTIL_OPEN = 1000
+"""So many messages at most wait for the opening, where their rule has no max_size."""
+_NO_LIMIT_MS = 366 * 86_400_000
+"""A longest wait that no batch reaches: until the opening, none counts."""
 _END_MARKS = " .!?…"
 _VARIATION_SELECTORS = dict.fromkeys((0xFE0E, 0xFE0F))
 """They only choose whether an emoji is in colour. Some phones send them, others do not."""
@@ -51,12 +57,22 @@ class Timers:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Conditions on a message, and what follows. An empty condition matches everything; a timer of None is not set."""
+    """Conditions on a message, and what follows. An empty condition matches everything; a timer of None is not set.
+
+    `chats` are group or private. `phones` and `phone_prefixes` are normalized. `max_age_ms` matches what was sent longer
+    ago. `hours` and `outside_hours` go by the time at which the message came.
+    """
 
     name: str
     sources: frozenset[str] = frozenset()
     companies: frozenset[str] = frozenset()
     accounts: frozenset[str] = frozenset()
+    chats: frozenset[str] = frozenset()
+    phones: frozenset[str] = frozenset()
+    phone_prefixes: tuple[str, ...] = ()
+    max_age_ms: int | None = None
+    hours: Hours | None = None
+    outside_hours: Hours | None = None
     types: frozenset[str] = frozenset()
     words: frozenset[str] = frozenset()
     prefixes: tuple[str, ...] = ()
@@ -66,9 +82,14 @@ class Rule:
     max_size: int | None = None
     max_wait_ms: int | None = None
 
-    def matches(self, message: Message) -> bool:
-        """Say whether the message meets every condition."""
-        return self._matches_fields(message) and self._matches_text(message)
+    def matches(self, message: Message, now_ms: int) -> bool:
+        """Say whether the message, which comes now (Unix ms), meets every condition."""
+        return (
+            self._matches_fields(message)
+            and self._matches_sender(message)
+            and self._matches_time(message, now_ms)
+            and self._matches_text(message)
+        )
 
     def _matches_fields(self, message: Message) -> bool:
         return (
@@ -77,6 +98,20 @@ class Rule:
             and (not self.accounts or message.account in self.accounts)
             and (not self.types or message.type in self.types)
         )
+
+    def _matches_sender(self, message: Message) -> bool:
+        if self.chats and ("group" if message.chat else "private") not in self.chats:
+            return False
+        if not (self.phones or self.phone_prefixes):
+            return True
+        return message.phone in self.phones or message.phone.startswith(self.phone_prefixes)
+
+    def _matches_time(self, message: Message, now_ms: int) -> bool:
+        if self.max_age_ms is not None and not is_older(message, self.max_age_ms, now_ms):
+            return False
+        if self.hours is not None and not self.hours.has(now_ms):
+            return False
+        return self.outside_hours is None or not self.outside_hours.has(now_ms)
 
     def _matches_text(self, message: Message) -> bool:
         if not (self.words or self.prefixes or self.patterns):
@@ -96,6 +131,11 @@ class Rule:
 def _is_own_text(message: Message) -> bool:
     """Say whether the text is the person's own words; a picture with the caption "stop" is not just "stop"."""
     return not message.media and message.type not in _FOREIGN_TEXT
+
+
+def is_older(message: Message, age_ms: int, now_ms: int) -> bool:
+    """Say whether a message was sent longer ago; one whose time of sending nobody knows was not."""
+    return message.sent_ms is not None and now_ms - message.sent_ms > age_ms
 
 
 def normalize_prefix(text: str) -> str:
@@ -122,12 +162,13 @@ def compile_pattern(pattern: str) -> Pattern:
 
 
 class Decision(msgspec.Struct, frozen=True, gc=False):
-    """The timers (ms, messages) and the action for one message."""
+    """The timers (ms, messages) and the action for one message. `rule` is the name of the rule that drops it, else ""."""
 
     quiet_ms: int
     max_size: int
     max_wait_ms: int
     action: Action = ""
+    rule: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +191,11 @@ class Policy:
         waits = [
             wait for rule in self.rules for wait in (rule.quiet_ms, rule.max_wait_ms) if wait is not None
         ]
+        waits += [
+            rule.outside_hours.longest_closed_ms
+            for rule in self.rules
+            if rule.action == "wait_until_open" and rule.outside_hours is not None
+        ]
         return max([self.timers.longest_ms, *waits])
 
     @property
@@ -160,17 +206,26 @@ class Policy:
         ]
         return min([self.timers.quiet_ms, self.timers.max_wait_ms, *waits])
 
-    def decide(self, message: Message) -> Decision:
-        """Return how long this message's batch waits for the next message, and what happens to it at once."""
+    def list_matching(self, message: Message, now_ms: int) -> list[Rule]:
+        """Return the rules that a message meets which comes now (Unix ms), in their order."""
+        return [rule for rule in self.rules if rule.matches(message, now_ms)]
+
+    def decide(self, message: Message, now_ms: int) -> Decision:
+        """Return how long the batch of a message that comes now (Unix ms) waits, and what happens to it at once."""
         general = self.general
-        matching = [rule for rule in self.rules if rule.matches(message)] if self.rules else ()
+        matching = self.list_matching(message, now_ms) if self.rules else ()
         if not matching:
             return general
+        acting = next((rule for rule in matching if rule.action), None)
+        if acting is not None and acting.outside_hours is not None and acting.action == "wait_until_open":
+            wait_ms = acting.outside_hours.measure_wait(now_ms)
+            return Decision(wait_ms, acting.max_size or MOST_UNTIL_OPEN, _NO_LIMIT_MS)
         return Decision(
             _first_set((rule.quiet_ms for rule in matching), general.quiet_ms),
             _first_set((rule.max_size for rule in matching), general.max_size),
             _first_set((rule.max_wait_ms for rule in matching), general.max_wait_ms),
-            next((rule.action for rule in matching if rule.action), ""),
+            "" if acting is None else acting.action,
+            acting.name if acting is not None and acting.action == "drop" else "",
         )
 
 

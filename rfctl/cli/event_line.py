@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from rfctl.cli.output import format_time_of_day
 from rfctl.cli.signs import STYLES
-from rfctl.observe import BatchHandedOver, DeliveryEnded, Event, MessageReceived
+from rfctl.observe import BatchHandedOver, DeliveryEnded, Event, MessageDropped, MessageReceived
 from rfctl.text import duration, visible
 
 if TYPE_CHECKING:
@@ -41,6 +41,11 @@ def list_parts(event: Event) -> Iterator[Part]:
             yield from _list_handed_over(event)
         case DeliveryEnded():
             yield from _list_ended(event)
+        case MessageDropped():
+            yield "-x- ", ""
+            yield visible(event.phone), choose_colour(event.phone)
+            yield f"  dropped by rule {visible(event.rule)}", STYLES["idle"]
+            yield f"  {visible(event.id)}", "dim"
 
 
 def _list_received(event: MessageReceived) -> Iterator[Part]:

@@ -66,7 +66,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing that happened, or is about to: quarantined, handed_over, sent_again, finished or pending."""
+    """One thing: quarantined, message_dropped, handed_over, sent_again, finished or pending."""
 
     at_ms: int
     event: str
@@ -99,6 +99,7 @@ def build_events(
         events += [_quarantined(head) for head in history.quarantined]
         events += outcomes.of_the_stream()
         events += outcomes.of_the_rest()
+        events += [_dropped(logged) for logged in history.logged if logged.rule]
     events += [_pending(key, batch, why[key]) for key, batch in batches.items()]
     return sorted(events, key=lambda event: event.at_ms)
 
@@ -108,6 +109,12 @@ def _quarantined(head: QuarantinedHead) -> Event:
     facts = {"id": head.id, "source": head.source, "why": head.why, "next": step}
     line = f"a request of {head.source} that names them could not be parsed: {head.why}; {step}"
     return Event(head.at_ms, "quarantined", line, facts)
+
+
+def _dropped(logged: LoggedDelivery) -> Event:
+    step = f"rfctl config explain rules.{logged.rule}.action"
+    line = f"message {logged.id} was dropped by rule {logged.rule}, and went nowhere; {step}"
+    return Event(logged.at_ms, "message_dropped", line, {"id": logged.id, "rule": logged.rule, "next": step})
 
 
 def _pending(key: str, batch: Batch, why: str) -> Event:
@@ -193,7 +200,7 @@ class _Outcomes:
                 outcome = self._of_sink(letter.sink, letter.message_id)
                 yield Event(letter.died_ms, "finished", line, facts, (outcome,))
         for logged in reversed(self.history.logged):
-            if (logged.sink, logged.id) not in self._shown:
+            if not logged.rule and (logged.sink, logged.id) not in self._shown:
                 line = f"{logged.id}, in the stream no more"
                 outcome = self._of_sink(logged.sink, logged.id)
                 yield Event(logged.at_ms, "finished", line, {"id": logged.id}, (outcome,))

@@ -230,6 +230,7 @@ def merged_as_json(merged: Merged) -> dict[str, Any]:
         "handed_ms": merged.handed_ms,
         "waited_ms": merged.waited_ms,
         "late_ms": merged.late_ms,
+        "oldest_sent_ms": merged.oldest_sent_ms,
         "channel": merged.channel,
         "platform": merged.platform,
         "account": merged.account,

@@ -206,6 +206,8 @@ def list_totals(snapshot: Snapshot) -> Facts:
         ("in", count("messages_in", 0), counted(count("messages_in", 0), "message")),
         ("duplicates", count("duplicates", 0), f"{count('duplicates', 0)} not added"),
         ("skipped", 1, _by_kind(totals, "skipped:")),
+        ("dropped", 1, _by_kind(totals, "dropped:")),
+        ("unknown account", 1, _by_kind(totals, "unknown_account:")),
         ("rejected", 1, draw_rejections(snapshot)),
         ("quarantine", count("quarantined", 0) or snapshot.quarantine, _describe_quarantine(snapshot)),
         ("out", count("merged", 0), _describe_out(totals)),

@@ -51,7 +51,7 @@ def _companies_that_are_missing(settings: Settings) -> Iterator[str]:
     nameless = [
         f"[sources.{name}]"
         for name, source in settings.sources.items()
-        if not source.company and source.type != GENERIC
+        if not source.names_company and source.type != GENERIC
     ]
     for name, sink in settings.sinks.items():
         for setting in ("queue", "key"):

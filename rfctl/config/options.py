@@ -119,7 +119,8 @@ def _kind(annotation: Any) -> str:
     if origin is dict:
         return "table"
     if origin is list:
-        return f"list of {_kind(inner[0])}s"
+        kind = _kind(inner[0])
+        return f"list of {kind}" if " | " in kind else f"list of {kind}s"
     if origin is Annotated:
         return _kind(inner[0])
     choices = [choice for choice in inner if choice is not NoneType] or [annotation]

@@ -7,10 +7,13 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from rfctl.batching.hours import find_zone, parse_span
 from rfctl.batching.policy import compile_pattern, normalize_prefix
+from rfctl.model.message import normalize_phone
 from rfctl.section import (
     DAY_MS,
     Example,
+    Fault,
     Section,
     Word,
     Words,
@@ -26,7 +29,10 @@ TYPES = (
 )  # fmt: skip
 """The types that the sources give. A type of a provider that is none of these keeps the provider's name."""
 _TIMERS = ("quiet_ms", "max_size", "max_wait_ms")
-_CONDITIONS = ("words", "prefixes", "patterns", "types", "sources", "companies", "accounts")
+_CONDITIONS = (
+    "words", "prefixes", "patterns", "types", "sources", "companies", "accounts", "chats", "phones", "max_age_ms", "hours",
+    "outside_hours",
+)  # fmt: skip
 _ALIKE = 0.75
 """What one slip of the pen leaves of a word of four letters (difflib's ratio); other words have less in common."""
 _NO_PERL = ("invalid perl operator", "invalid escape sequence")
@@ -56,6 +62,23 @@ def _compiles(pattern: str) -> str:
     return pattern
 
 
+def _names_hours(text: str) -> str:
+    parse_span(text)
+    return text
+
+
+def _names_zone(name: str) -> str:
+    if name:
+        find_zone(name)
+    return name
+
+
+def _is_phone(phone: str) -> str:
+    if not normalize_phone(phone.removesuffix("*")) or "*" in phone[:-1]:
+        raise ValueError(f"{phone} is no phone; a star at its end stands for any digits")
+    return phone
+
+
 EXAMPLES = (
     Example(
         "A stop word discards the pending batch, and goes to the bot by itself",
@@ -72,10 +95,33 @@ EXAMPLES = (
         "pictures",
         {"types": ["image", "video"], "quiet_ms": 8000},
     ),
-    Example("Timers of one company", "barber", {"companies": [962302], "quiet_ms": 3000, "max_size": 5}),
+    Example("Nothing of a group reaches the bot", "groups", {"chats": ["group"], "action": "drop"}),
+    Example(
+        "What a gateway brings an hour late or more, after a reconnect, is dropped",
+        "late",
+        {"max_age_ms": 3_600_000, "action": "drop"},
+    ),
+    Example(
+        "At night and at weekends messages wait, and each person's leave as one when you open",
+        "closed",
+        {"outside_hours": ["mon-fri 09:00-18:00"], "zone": "Europe/Moscow", "action": "wait_until_open"},
+    ),
+    Example(
+        "Timers of one company by day",
+        "barber",
+        {
+            "companies": [962302],
+            "hours": ["09:00-18:00"],
+            "zone": "Europe/Moscow",
+            "quiet_ms": 3000,
+            "max_size": 5,
+        },
+    ),
 )
 _Phrase = Annotated[Word, AfterValidator(_has_words)]
 _Type = Annotated[Word, AfterValidator(_is_no_slip)]
+_Phone = Annotated[Word, AfterValidator(_is_phone)]
+_Hours = Annotated[list[Annotated[str, AfterValidator(_names_hours)]], BeforeValidator(parse_list)]
 _Pattern = Annotated[str, AfterValidator(_compiles)]
 
 
@@ -117,11 +163,47 @@ class RuleSettings(Section):
         "hold here too.",
         examples=[["/[a-z]+", "[0-9]{4}"]],
     )
-    action: Literal["wait", "send_alone", "send_batch", "discard_batch"] = Field(
+    chats: Annotated[list[Literal["group", "private"]], BeforeValidator(parse_list)] = Field(
+        default_factory=list,
+        description="Only messages of such chats: group (also a channel or a thread), or private: of one person alone.",
+        examples=[["group"]],
+    )
+    phones: Annotated[list[_Phone], BeforeValidator(parse_list)] = Field(
+        default_factory=list,
+        description="Only messages of these phones, in any spelling. A star at the end stands for any digits.",
+        examples=[["+7 900 123-45-67", "7999*"]],
+    )
+    max_age_ms: int | None = Field(
+        None,
+        ge=1,
+        le=366 * DAY_MS,
+        description="Only messages that are older: their sender sent them longer ago than this, ms, by the clock of this "
+        "host. A message whose time of sending nobody knows is never older.",
+        examples=[3_600_000],
+    )
+    hours: _Hours = Field(
+        default_factory=list,
+        description="Only messages that come within these hours of zone: 09:00-18:00 on all days, mon-fri 09:00-18:00, or "
+        "sat for all day. 22:00-06:00 goes on into the next day.",
+        examples=[["mon-fri 09:00-18:00", "sat 10:00-14:00"]],
+    )
+    outside_hours: _Hours = Field(
+        default_factory=list,
+        description="Only messages that come outside of these hours of zone, which are written in the same way.",
+        examples=[["mon-fri 09:00-18:00", "sat 10:00-14:00"]],
+    )
+    zone: Annotated[str, AfterValidator(_names_zone)] = Field(
+        "",
+        description="The time zone of the hours, by its name in the IANA database. rfctl follows its summer time.",
+        examples=["Europe/Moscow"],
+    )
+    action: Literal["wait", "send_alone", "send_batch", "discard_batch", "wait_until_open", "drop"] = Field(
         "wait",
         description="What happens to the message. wait: it waits by the timers below. send_alone: rfctl hands over the pending "
         "batch first, then this message by itself. send_batch: the message joins the batch, and rfctl hands the batch over. "
-        "discard_batch: rfctl discards the pending batch, then hands over this message by itself.",
+        "discard_batch: rfctl discards the pending batch, then hands over this message by itself. drop: the message goes "
+        "nowhere; rfctl counts it by the rule's name, and a repeat of it is a duplicate. wait_until_open: the batch waits "
+        "until outside_hours begin, whatever its timers; with max_size messages of this rule, or 1000, it leaves before.",
     )
     quiet_ms: int | None = Field(
         None,
@@ -152,8 +234,19 @@ class RuleSettings(Section):
             faults.append(("", f"it changes nothing: set action, {_either(_TIMERS)}"))
         if not any(getattr(self, name) for name in _CONDITIONS):
             faults.append(("", f"it matches every message: set {_either(_CONDITIONS)}"))
+        faults += self._find_faults_of_hours()
         raise_faults(faults)
         return self
+
+    def _find_faults_of_hours(self) -> list[Fault]:
+        faults = []
+        if (self.hours or self.outside_hours) and not self.zone:
+            faults.append(("zone", "is missing: hours are those of a time zone, such as Europe/Moscow"))
+        if self.zone and not (self.hours or self.outside_hours):
+            faults.append(("zone", "it is a time zone for no hours: set hours or outside_hours"))
+        if self.action == "wait_until_open" and not self.outside_hours:
+            faults.append(("action", "wait_until_open waits for hours to begin: set outside_hours"))
+        return faults
 
 
 def _either(names: tuple[str, ...]) -> str:

@@ -39,7 +39,7 @@ class QuarantineRetry:
         self._sources = sources
         self._quarantine = store.quarantine
         self._counters = store.counters
-        self._reader = Reader(batcher.add, store.quarantine, placeholder)
+        self._reader = Reader(batcher.add, store.quarantine, store.counters, placeholder)
 
     async def retry(self, request: QuarantinedRequest) -> RetryResult:
         """Parse one entry again and store its messages. Raises RfctlError: then the entry is still there."""

@@ -12,6 +12,8 @@ from rfctl.ingest.group_commit import StoreMessages
 from rfctl.model.message import Message, Unparsed, with_placeholder
 from rfctl.model.stored import Added
 from rfctl.sources.contract import ParseResult, ServedSource, UnparsedError
+from rfctl.sources.tenants import Tenants
+from rfctl.store.counters import Counters
 from rfctl.store.quarantine import Quarantine
 
 _log = structlog.get_logger("ingest")
@@ -20,9 +22,12 @@ _log = structlog.get_logger("ingest")
 class Reader:
     """Parses bodies and stores their messages. `placeholder` is the text of a message without words."""
 
-    def __init__(self, store_messages: StoreMessages, quarantine: Quarantine, placeholder: str) -> None:
+    def __init__(
+        self, store_messages: StoreMessages, quarantine: Quarantine, counters: Counters, placeholder: str
+    ) -> None:
         self._store_messages = store_messages
         self._quarantine = quarantine
+        self._counters = counters
         self._placeholder = placeholder
 
     def reconfigure(self, placeholder: str) -> None:
@@ -32,7 +37,8 @@ class Reader:
     def parse(self, served: ServedSource, body: bytes) -> ParseResult:
         """Parse a body. Parts that its source cannot read, or crashes on, are unparsed. Raises BadRequestError."""
         try:
-            return served.source.parse(body)
+            parsed, tenants = served.source.parse(body), served.tenants
+            return parsed if tenants is None else self._assign_companies(tenants, served, parsed, body)
         except UnparsedError as problem:
             return ParseResult(unparsed=[Unparsed(body, problem.fact)])
         except BadRequestError:
@@ -40,6 +46,14 @@ class Reader:
         except Exception as problem:  # a bug of a source must not lose the request
             _log.exception("source_crashed", source=served.name, problem=repr(problem))
             return ParseResult(unparsed=[Unparsed(body, f"a bug in rfctl: {type(problem).__name__}")])
+
+    def _assign_companies(
+        self, tenants: Tenants, served: ServedSource, parsed: ParseResult, body: bytes
+    ) -> ParseResult:
+        parsed, kept = tenants.assign(served.source, parsed, body)
+        if kept:
+            self._counters.add({f"unknown_account:{served.name}": kept})
+        return parsed
 
     async def store(self, messages: Sequence[Message], traceparent: str = "") -> list[Added]:
         """Store messages. Returns what became of each, in their order. Raises RfctlError."""

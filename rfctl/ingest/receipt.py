@@ -17,6 +17,11 @@ class _Batch(msgspec.Struct, rename="camel"):
     due_in_ms: int
 
 
+class _Drop(msgspec.Struct):
+    phone: str
+    rule: str
+
+
 class _Receipt(msgspec.Struct, rename="camel"):
     """Says how many messages were new and how many known, and what the batch of each phone is now."""
 
@@ -26,17 +31,28 @@ class _Receipt(msgspec.Struct, rename="camel"):
     batches: list[_Batch]
 
 
+class _ReceiptWithDrops(_Receipt, rename="camel"):
+    """Says as well which rule dropped which message."""
+
+    dropped: list[_Drop]
+
+
 def render_receipt(results: Sequence[Added]) -> bytes:
     """Return the receipt, JSON, for what became of each message; of a phone's batch the last result counts."""
-    if len(results) == 1:  # nearly all have one
+    if len(results) == 1 and not results[0].dropped_by:  # nearly all have one
         [result] = results
         start = _ONE_ADDED if result.added else _ONE_DUPLICATE
         return start + _encode(_Batch(result.phone, result.size, result.due_in_ms)) + _END
+    dropped = [_Drop(result.phone, result.dropped_by) for result in results if result.dropped_by]
     added, last = 0, {}
     for result in results:
-        added += result.added
-        last[result.phone] = _Batch(result.phone, result.size, result.due_in_ms)
-    return _encode(_Receipt(True, added, len(results) - added, [*last.values()]))
+        if not result.dropped_by:
+            added += result.added
+            last[result.phone] = _Batch(result.phone, result.size, result.due_in_ms)
+    duplicates = len(results) - len(dropped) - added
+    if dropped:
+        return _encode(_ReceiptWithDrops(True, added, duplicates, [*last.values()], dropped))
+    return _encode(_Receipt(True, added, duplicates, [*last.values()]))
 
 
 _END = b"]}"

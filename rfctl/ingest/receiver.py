@@ -78,7 +78,7 @@ class Receiver:
         self.sources = sources
         self.group_commit = group_commit
         self._counters = counters
-        self._reader = Reader(group_commit.add, quarantine, placeholder)
+        self._reader = Reader(group_commit.add, quarantine, counters, placeholder)
         self.rejections = Rejections(counters)
         self.gate = gate or Gate()
         self._max_body_bytes = max_body_bytes

@@ -156,6 +156,7 @@ class MessageTally:
         self._came: dict[str, int] = {}
         self._repeated: dict[str, int] = {}
         self._refused: dict[str, int] = {}
+        self._dropped: dict[str, int] = {}
 
     def count(self, messages: Sequence[Message], results: Sequence[Added]) -> None:
         """Count messages by what became of each, in their order."""
@@ -164,8 +165,7 @@ class MessageTally:
         if not all(map(_was_added, results)) or any(map(_read_refusal, results)):
             for source, result in zip(sources, results, strict=True):
                 if not result.added or result.rejected:
-                    counts = self._refused if result.rejected else self._repeated
-                    counts[source] = counts.get(source, 0) + 1
+                    self._count_unusual(source, result)
 
     def _count_sources(self, sources: list[str]) -> None:
         first, came = sources[0], self._came
@@ -175,11 +175,23 @@ class MessageTally:
         for source, count in Counter(sources).items():
             came[source] = came.get(source, 0) + count
 
+    def _count_unusual(self, source: str, result: Added) -> None:
+        counts = self._dropped if result.dropped_by else self._repeated
+        if result.rejected:
+            counts = self._refused
+        counts[source] = counts.get(source, 0) + 1
+
     def sum_up(self) -> Mapping[tuple[str, str], int]:
-        """Return the counts since the start, by source and outcome: `stored`, `duplicate`, or `refused` by Redis."""
+        """Return the counts since the start, by source and outcome.
+
+        The outcome is `stored`, `duplicate`, `dropped` by a rule, or `refused` by Redis.
+        """
         sums: dict[tuple[str, str], int] = {}
         for source, count in self._came.items():
             repeated, refused = self._repeated.get(source, 0), self._refused.get(source, 0)
-            sums[source, "stored"] = count - repeated - refused
+            dropped = self._dropped.get(source, 0)
+            sums[source, "stored"] = count - repeated - refused - dropped
             sums[source, "duplicate"], sums[source, "refused"] = repeated, refused
+            if dropped:
+                sums[source, "dropped"] = dropped
         return sums

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
-Action = Literal["", "send_alone", "send_batch", "discard_batch"]
-"""What a matching message does to its batch at once; "" lets it wait like any other.
+Action = Literal["", "send_alone", "send_batch", "discard_batch", "drop", "wait_until_open"]
+"""What becomes of a matching message and its batch; "" lets it wait like any other.
 
 send_alone: the pending batch is handed over first, then this message by itself. send_batch: the message joins the
 batch, and the batch leaves. discard_batch: the pending batch is thrown away (and counted), then this message leaves.
+drop: the message is counted, and goes nowhere; its id is remembered. wait_until_open: its batch waits until the hours of
+the rule begin.
 """
 
 DrainReason = Literal["flush", "shutdown"]

@@ -4,12 +4,15 @@ A stored item is JSON whose fields stand in a fixed order, because the scripts r
 (Lua's decoder would change large numbers and empty arrays):
 
     {"message":…,"companyId":…,"channel":…[,"platform":…][,"account":…][,"chat":…][,"simulated":true],
-     "messageId":…[,"traceparent":…],"type":…[,"media":[…]][,"refers":…][,"phone":…],"metadata":<raw>,
-     "timestamp":<ms>,"receivedAt":<ms>,"waitMs":<ms>}
+     "messageId":…[,"traceparent":…],"type":…[,"media":[…]][,"refers":…][,"phone":…],"metadata":<raw>
+     [,"sentAt":null],"timestamp":<ms>,"receivedAt":<ms>,"waitMs":<ms>}
 
 The fields between `message` and `messageId` say whose the message is. They are the same to the byte in all messages of
 a batch. `traceparent` stands right behind the id, whose end the scripts look for anyway: so a message without it costs
 them nothing.
+
+`timestamp` is when the message was sent. Where the provider does not say it, `sentAt` is there, and it is when the
+message came.
 
 This module encodes everything up to `metadata`. The script `add` appends the last three fields by its own clock, the
 only one. Inside a JSON string every quote is escaped, so `","` never occurs in it. That makes the plain searches of
@@ -121,10 +124,15 @@ def as_strict_json(item: bytes) -> bytes:
     return _encode(item.decode()) if find_json_fault(item) else item
 
 
+NEVER_DUE_MS = 2**53
+"""When nothing becomes due."""
+
+
 class Added(msgspec.Struct, frozen=True, gc=False):
     """What became of one message. `size` counts its batch with it; `due_in_ms` is 0 if the batch left at once.
 
-    `rejected` is why Redis could not take the message ("" when it could).
+    `rejected` is why Redis could not take the message ("" when it could). `dropped_by` is the rule that dropped it, ""
+    for none; then it is in no batch.
     """
 
     phone: str
@@ -132,6 +140,7 @@ class Added(msgspec.Struct, frozen=True, gc=False):
     size: int
     due_in_ms: int
     rejected: str = ""
+    dropped_by: str = ""
 
 
 class HandedOver(msgspec.Struct, frozen=True):
@@ -201,6 +210,8 @@ class Merged(msgspec.Struct, frozen=True):
     batch_key: str = ""
     delivery_id: str = ""
     """The id by which receivers know it; "" in an entry of layout 1."""
+    oldest_sent_ms: int | None = None
+    """When the oldest of its messages was sent, by the provider; None where it says so of none."""
     traceparents: tuple[str, ...] = ()
     """The traces of its messages, in their order, "" for a message without one; empty where no message has any."""
 
@@ -235,7 +246,7 @@ def decode_merged(entry_id: str, fields: Mapping[str, bytes]) -> Merged:
         return int(fields.get(name) or 0)
 
     raw = [as_strict_json(bytes(item)) for item in _decode_items(fields.get("messages", b"[]"))]
-    traces = fields.get("traceparents")
+    traces, oldest = fields.get("traceparents"), fields.get("oldest_sent_ms")
     return Merged(
         id=entry_id,
         phone=text("phone"),
@@ -255,5 +266,6 @@ def decode_merged(entry_id: str, fields: Mapping[str, bytes]) -> Merged:
         discarded=number("discarded"),
         batch_key=text("batch_key"),
         delivery_id=text("delivery_id"),
+        oldest_sent_ms=int(oldest) if oldest else None,
         traceparents=read_traceparents(traces) if traces else (),
     )

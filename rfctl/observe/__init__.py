@@ -2,7 +2,7 @@
 
 from rfctl.observe.events import BatchHandedOver, Event, MessageReceived, follow_events, follow_on
 from rfctl.observe.health import Finding, findings
-from rfctl.observe.outcomes import DeliveryEnded, Outcomes
+from rfctl.observe.outcomes import DeliveryEnded, MessageDropped, Outcomes
 from rfctl.observe.rates import Rates, measure_rates
 from rfctl.observe.resuming import PASSING, RETRY_S, follow_through
 from rfctl.observe.snapshot import Snapshot, take_snapshot
@@ -14,6 +14,7 @@ __all__ = [
     "DeliveryEnded",
     "Event",
     "Finding",
+    "MessageDropped",
     "MessageReceived",
     "Outcomes",
     "Rates",

@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 import msgspec
 
 from rfctl.model.stored import Merged, StoredMessage, decode_item
-from rfctl.observe.outcomes import LAST, DeliveryEnded, Outcomes, join
+from rfctl.observe.outcomes import LAST, DeliveryEnded, LoggedEvent, MessageDropped, Outcomes, join
 from rfctl.store import ShardKeys, Store
 from rfctl.store.stream_pages import merge
 
@@ -48,7 +48,7 @@ class BatchHandedOver(msgspec.Struct, frozen=True):
 
 
 PublishedEvent = MessageReceived | BatchHandedOver
-Event = PublishedEvent | DeliveryEnded
+Event = PublishedEvent | LoggedEvent
 
 
 class _Wire(msgspec.Struct):
@@ -169,6 +169,8 @@ def identify(event: Event) -> tuple[str, str, str]:
     """Return by what two events are known to be the same; a batch that was dropped has its time for an id."""
     if isinstance(event, DeliveryEnded):
         return event.sink, f"{event.id} {event.outcome} {event.at_ms}", "ended"
+    if isinstance(event, MessageDropped):
+        return event.phone, f"{event.id} {event.at_ms}", "dropped"
     if isinstance(event, BatchHandedOver):
         return event.phone, event.id or str(event.at_ms), "out"
     return event.phone, event.message.messageId, "in"

@@ -1,4 +1,7 @@
-"""The outcomes of deliveries as events, from the delivery log: no delivery does more because somebody watches."""
+"""What the delivery log has, as events: how deliveries ended, and what rules dropped.
+
+No delivery does more because somebody watches.
+"""
 
 from __future__ import annotations
 
@@ -35,6 +38,18 @@ class DeliveryEnded(msgspec.Struct, frozen=True):
     at_ms: int
 
 
+class MessageDropped(msgspec.Struct, frozen=True):
+    """A rule dropped a message before it was in any batch. `id` is the provider's."""
+
+    id: str
+    phone: str
+    rule: str
+    at_ms: int
+
+
+LoggedEvent = DeliveryEnded | MessageDropped
+
+
 class Outcomes:
     """The outcomes behind these entries of the delivery log; each `read` goes on where the last one ended."""
 
@@ -65,13 +80,13 @@ class Outcomes:
         """When the last outcome that was read came in, Unix ms by the server's clock."""
         return max(int(entry_id.partition("-")[0]) for entry_id in self._last_ids.values())
 
-    async def read(self) -> AsyncIterator[DeliveryEnded]:
+    async def read(self) -> AsyncIterator[LoggedEvent]:
         """Yield what is there, in the order of time. Raises RfctlError."""
         while outcomes := await self._log.read_after(self._last_ids):
             for outcome in outcomes:
                 yield _as_event(outcome)
 
-    async def follow(self) -> AsyncGenerator[DeliveryEnded]:
+    async def follow(self) -> AsyncGenerator[LoggedEvent]:
         """Yield what is there and what comes, without an end. Raises RfctlError when Redis goes away."""
         while True:
             async for outcome in self.read():
@@ -79,7 +94,9 @@ class Outcomes:
             await asyncio.sleep(_PAUSE_S)
 
 
-def _as_event(logged: LoggedDelivery) -> DeliveryEnded:
+def _as_event(logged: LoggedDelivery) -> LoggedEvent:
+    if logged.rule:
+        return MessageDropped(logged.id, logged.phone, logged.rule, logged.at_ms)
     return DeliveryEnded(
         logged.id, logged.phone, logged.sink, logged.outcome, logged.attempts, logged.took_ms, logged.at_ms
     )

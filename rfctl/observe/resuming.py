@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, Callable
 
 from rfctl.errors import RedisCannotNowError, RedisUnreachableError, RfctlError
 from rfctl.observe.events import Event, follow_live, follow_on, identify
-from rfctl.observe.outcomes import DeliveryEnded, Outcomes
+from rfctl.observe.outcomes import DeliveryEnded, MessageDropped, Outcomes
 from rfctl.store import Store
 
 PASSING = (RedisUnreachableError, RedisCannotNowError)
@@ -50,7 +50,7 @@ async def follow_through(
         try:
             async with contextlib.aclosing(_probe(store, events)) as live:
                 async for event in live:
-                    if isinstance(event, DeliveryEnded):
+                    if isinstance(event, DeliveryEnded | MessageDropped):
                         logged_ms = max(logged_ms, event.at_ms)
                     else:
                         last_ms = max(last_ms, event.at_ms)

@@ -67,6 +67,7 @@ def _facts(merged: Merged, messages: Sequence[StoredMessage]) -> dict[str, Any]:
         "isRapidFireBatch": merged.count > 1,
         "batchSize": merged.count,
         "batchTimeSpan": merged.last_ms - merged.first_ms,
+        "oldestSentMs": merged.oldest_sent_ms,
         "reason": merged.reason,
         "channel": merged.channel,
         "account": merged.account,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
@@ -17,6 +17,7 @@ from rfctl.sources.auth.config import (
     find_token_fault,
     parse_auth,
 )
+from rfctl.sources.tenants import ACCOUNT
 
 if TYPE_CHECKING:
     from rfctl.sources.answers import Answers
@@ -32,6 +33,8 @@ def _check_secret(secret: str) -> None:
 def _check_company(company: int | str) -> int | str:
     if len(str(company)) > MAX_COMPANY_CHARS:
         raise ValueError(f"at most {MAX_COMPANY_CHARS} characters")
+    if isinstance(company, str) and "{" in company.replace(ACCOUNT, ""):
+        raise ValueError(f"{ACCOUNT} alone can stand in it, for the account that a message was sent to")
     return company
 
 
@@ -107,8 +110,20 @@ class SourceConfig(Section):
     company: _Company = Field(
         "",
         description="Company of messages that name none: a number, or a text in quotes. Receivers get it as it stands here. "
-        "A variable or a credential is a text.",
+        "A variable or a credential is a text. {account} in it becomes the account that a message was sent to.",
         examples=[962302],
+    )
+    companies: dict[str, _Company] = Field(
+        default_factory=dict,
+        description="Companies by the account that a message was sent to. That is the phone_number_id of whatsapp-cloud, the "
+        "instance of evolution and green-api, or the session of waha. For telegram it is the business connection, for twilio "
+        "the number. A company that the message names comes before it, and company is for all other accounts.",
+        examples=[{"106540352242922": 962302, "206540352242922": 962303}],
+    )
+    unknown_account: Literal["keep", "quarantine"] = Field(
+        "keep",
+        description="What becomes of a message to an account that companies does not name. keep: it is taken under company, "
+        "or under none, and rfctl stats counts it. quarantine: it waits in quarantine until companies names the account.",
     )
     id_scope: str = Field(
         "",
@@ -182,6 +197,23 @@ class SourceConfig(Section):
     def opens_bodies(self) -> bool:
         """Whether a body may be a form, which is read as JSON."""
         return False
+
+    @model_validator(mode="after")
+    def _accounts_fit_together(self) -> Self:
+        faults = []
+        if self.unknown_account == "quarantine" and not self.companies:
+            faults.append(
+                ("unknown_account", "no account is unknown without companies: name the accounts there")
+            )
+        if self.unknown_account == "quarantine" and self.company != "":
+            faults.append(("company", "it is never used: messages to unknown accounts go to quarantine"))
+        raise_faults(faults)
+        return self
+
+    @property
+    def names_company(self) -> bool:
+        """Whether its messages have a company that they do not name themselves."""
+        return self.company != "" or bool(self.companies)
 
     def find_id_scope(self, name: str) -> str:
         """Return under which name the ids of this source are remembered."""

@@ -22,6 +22,7 @@ from rfctl.sources.inline_files import strip_inline_files
 if TYPE_CHECKING:
     from rfctl.section import Example
     from rfctl.sources.config import SourceConfig
+    from rfctl.sources.tenants import Tenants
 
     SourceModel = type[SourceConfig]
 
@@ -121,6 +122,10 @@ class Source(ABC):
         """Return the plain text that answers a handshake, a GET; None rejects it."""
         return None
 
+    def narrow(self, body: bytes, account: str) -> bytes:  # noqa: ARG002 - most requests are for one account
+        """Return a body with only what is for this account; the same object where this source cannot part it."""
+        return body
+
     def redact(self, body: bytes) -> bytes:
         """Return the body without secrets of the provider, and without large files. `parse` reads it as the whole one."""
         if len(body) <= _SMALLEST_FILE:
@@ -162,7 +167,8 @@ class ServedSource:
     `handshake_hint` is what to look at when a handshake was rejected, "" where the provider asks for none.
     `max_body_bytes` is the largest body where that is more than http.max_body_bytes, else 0. `opens_bodies` is true when
     the source has to see the head of a request before it can parse its body. `answer` is the body of an answer of 200.
-    `has_own_proof` is false where `auth` says how requests prove themselves.
+    `has_own_proof` is false where `auth` says how requests prove themselves. `tenants` are the companies behind its
+    accounts, None where they do not depend on them.
     """
 
     name: str
@@ -177,3 +183,4 @@ class ServedSource:
     opens_bodies: bool = False
     answer: str = ""
     has_own_proof: bool = True
+    tenants: Tenants | None = None

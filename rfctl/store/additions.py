@@ -13,7 +13,7 @@ import msgspec
 
 from rfctl.model.closed_sets import Action
 from rfctl.model.message import Message
-from rfctl.model.stored import Added, encode_item
+from rfctl.model.stored import NEVER_DUE_MS, Added, encode_item
 from rfctl.store import replies
 from rfctl.store.batch_keys import LONGEST_KEY, is_hashed
 from rfctl.store.keys import ShardKeys
@@ -28,6 +28,7 @@ _REJECTED = {
     -1: "its key in Redis holds another kind of value",
     -2: "the batch before it cannot be handed over, and must not be mixed with it",
 }
+_DROPPED = -3
 
 
 _unpack_id = struct.Struct(">qI4x").unpack
@@ -37,7 +38,8 @@ _unpack_id = struct.Struct(">qI4x").unpack
 class Terms(msgspec.Struct, frozen=True, gc=False):
     """What is decided about a message. Those about which the same is decided may share it.
 
-    Its id is remembered for `dedupe_s` seconds. `action` is what becomes of its batch at once ("" lets it wait).
+    Its id is remembered for `dedupe_s` seconds. `action` is what becomes of its batch at once ("" lets it wait). `rule` is
+    the rule that drops it, and `logs_drop` whether the delivery log gets to know.
     """
 
     dedupe_s: int
@@ -45,6 +47,8 @@ class Terms(msgspec.Struct, frozen=True, gc=False):
     max_size: int
     max_wait_ms: int
     action: Action = ""
+    rule: str = ""
+    logs_drop: bool = False
 
 
 class Addition(msgspec.Struct, frozen=True, gc=False):
@@ -64,7 +68,8 @@ class Addition(msgspec.Struct, frozen=True, gc=False):
         """Return what the script `add` is told of this message alone: decisions, older key and phone."""
         terms = self.terms
         numbers = f"{terms.dedupe_s} {terms.quiet_ms} {terms.max_size} {terms.max_wait_ms}"
-        head = f"{numbers} {terms.action} {len(self.older_key)} ".encode()
+        action = f"drop:{int(terms.logs_drop)}:{terms.rule}" if terms.action == "drop" else terms.action
+        head = f"{numbers} {action} {len(self.older_key)} ".encode()
         return head + self.older_key + self.message.phone.encode(errors="surrogatepass")
 
 
@@ -104,7 +109,7 @@ class AddSpeller:
             mark, part = b"%d" % number, b"%d" % place
             sent_ms = message.sent_ms
             item = encode_item(message, with_phone=is_apart) + (
-                b',"timestamp":' if sent_ms is None else b',"timestamp":%d' % sent_ms
+                b',"sentAt":null,"timestamp":' if sent_ms is None else b',"timestamp":%d' % sent_ms
             )
             length = len(item)
             args += (
@@ -142,6 +147,9 @@ def read_added(additions: Sequence[Addition], reply: object) -> list[Added]:
     for addition, size, due_in_ms in zip(additions, flat[::2], flat[1::2], strict=True):
         if size > 0 <= due_in_ms:
             results.append(Added(addition.message.phone, True, size, due_in_ms))
+        elif due_in_ms == _DROPPED:
+            rule = addition.terms.rule
+            results.append(Added(addition.message.phone, False, size, NEVER_DUE_MS, dropped_by=rule))
         else:
             why = _REJECTED.get(due_in_ms, "")
             results.append(Added(addition.message.phone, size > 0, abs(size), max(0, due_in_ms), why))

@@ -1,7 +1,7 @@
 """The delivery log: when a message was delivered, to whom, and at which attempt; bounded by age and by bytes.
 
-It is a stream on each shard, `rfctl:log`, with an entry for each outcome that ends a message's way to a sink. It has
-phones, and no text. Nothing depends on it: what is missing there is only not shown.
+It is a stream on each shard, `rfctl:log`, with an entry for each outcome that ends a message's way to a sink, and for
+each message that a rule dropped. It has phones, and no text. Nothing depends on it: what is missing there is only not shown.
 """
 
 from __future__ import annotations
@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 DeliveryOutcome = Literal["delivered", "dead", "missing", "dropped"]
 """`delivered`: the receiver took it. `dead`: it became a dead letter. `missing`: it had vanished from the stream.
 
-`dropped`: an operator threw its dead letter away.
+`dropped`: an operator threw its dead letter away, or a rule the message.
 """
+_BY_RULE = "rule:"
+"""Begins the name in the place of a sink's where a rule dropped a message. The script `add` writes it."""
 _LOOKED_A_CALL = 1_000
 _MATCHES_A_CALL = 200
 _UNMEASURED_BYTES = 200
@@ -37,6 +39,8 @@ class LoggedDelivery:
     """One outcome. `at_ms` is Unix ms by the clock of Redis; `id` is the message's, with its shard.
 
     `attempts` counts all attempts, with the last one. `took_ms` is how long the last one took (None: not measured).
+    `rule` is the rule that dropped a message before it was in any batch, else "". Then there is no sink, and `id` is the
+    provider's.
     """
 
     at_ms: int
@@ -46,6 +50,7 @@ class LoggedDelivery:
     outcome: DeliveryOutcome
     attempts: int = 1
     took_ms: int | None = None
+    rule: str = ""
 
 
 class DeliveryLog:
@@ -174,10 +179,14 @@ def encode_delivery(delivery: LoggedDelivery) -> list[str | int]:
 def _decode(shard: ShardKeys, entry_id: str, flat: Sequence[bytes]) -> LoggedDelivery:
     fields = {name: replies.text(value) for name, value in replies.fields(list(flat)).items()}
     took_ms, attempts = fields.get("took_ms", ""), fields.get("attempts", "")
+    sink, at_ms, phone = fields.get("sink", ""), int(entry_id.partition("-")[0]), fields.get("phone", "")
+    if sink.startswith(_BY_RULE):
+        rule = sink.removeprefix(_BY_RULE)
+        return LoggedDelivery(at_ms, phone, "", fields.get("id", ""), "dropped", 0, rule=rule)
     return LoggedDelivery(
-        at_ms=int(entry_id.partition("-")[0]),
-        phone=fields.get("phone", ""),
-        sink=fields.get("sink", ""),
+        at_ms=at_ms,
+        phone=phone,
+        sink=sink,
         id=build_message_id(fields.get("id", ""), shard.number),
         outcome=cast("DeliveryOutcome", fields.get("outcome", "")),
         attempts=int(attempts) if attempts.isdigit() else 1,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from tests.cli.test_commands import PHONE
 from tests.cli.test_sink_commands import Operator, crm
 from tests.support.batching import Rig, make_rig
 from tests.support.keys import SHARD
+from tests.support.processes import RFCTL, Process, environment
 from tests.support.servers import RedisServer
 
 OTHER = "79990000000"
@@ -257,3 +259,26 @@ async def test_search_that_ends_early_says_so(rig: Rig, operator: Operator, conn
     assert not answer["complete"]
     assert answer["timeline"][-1]["id"] == "1000-1"
     assert 200 <= len(answer["timeline"]) <= 400
+
+
+async def test_dropped_message_is_seen_by_find_tail_and_stats(
+    server: RedisServer, tmp_path: Path, rig: Rig
+) -> None:
+    rule = {"RFCTL_RULES__STAFF__PHONES": "+7 900 123-45-67", "RFCTL_RULES__STAFF__ACTION": "drop"}
+    operator = Operator(tmp_path, server.url, **rule)
+    async with operator.daemon() as daemon:
+        await asyncio.to_thread(daemon.post, {"from": PHONE, "message": "hi", "messageId": "wa-1"})
+        [event] = await timeline(operator)
+        assert (event["event"], event["id"], event["rule"]) == ("message_dropped", "wa-1", "staff")
+        assert event["next"] == "rfctl config explain rules.staff.action"
+        assert "dropped by rule staff" in (await operator.run("find", PHONE)).stdout
+        stats = await operator.data("stats")
+        assert (stats["totals"]["dropped:staff"], stats["pending"]["batches"]) == (1, 0)
+        assert "staff 1" in (await operator.run("stats")).stdout
+        with Process([RFCTL, "tail", "--since", "10m"], environment(tmp_path, **operator.variables)) as tail:
+            assert "-x- " + PHONE in await asyncio.to_thread(tail.stdout.read_line)
+            await asyncio.to_thread(daemon.post, {"from": PHONE, "message": "hi", "messageId": "wa-2"})
+            assert "wa-2" in await asyncio.to_thread(tail.stdout.read_line)
+    forgotten = await operator.run("forget", PHONE, "--yes")
+    assert forgotten.returncode == 0, forgotten.stderr
+    assert (await operator.run("find", PHONE)).returncode == 3

@@ -76,6 +76,7 @@ _OF_ALL = (
     ("rfctl_discarded_messages_total", "counter", "Messages of batches that were thrown away."),
     ("rfctl_overdue_batches_total", "counter", "Batches handed over later than batching.overdue_ms."),
     ("rfctl_missing_batches_total", "counter", "Batches that had vanished when they were due."),
+    ("rfctl_dropped_messages_total", "counter", "Messages that a rule dropped.", "rule"),
     ("rfctl_skipped_parts_total", "counter", "Parts of requests that are no message of a person.", "kind"),
     ("rfctl_unparsed_parts_total", "counter", "Parts of requests that went to quarantine."),
     ("rfctl_sink_deliveries_total", "counter", "Attempts, by what came of each: failed ones are tried again.", "sink", "outcome"),

@@ -19,7 +19,7 @@ from rfctl.store import SinkStatus
 from rfctl.store.sink_status import sum_lags
 
 _NO_SOURCE, _FORMER = "", "former"
-_SKIPPED, _OTHER = "skipped:", "other"
+_SKIPPED, _DROPPED, _OTHER = "skipped:", "dropped:", "other"
 _OF_A_SOURCE = "accepted", "signature", "content-type", "invalid-body", "body-too-large"
 """What becomes of a provider's own requests. Each is there from the start: Prometheus sees no burst that a counter begins with."""
 _TOTALS = {
@@ -83,6 +83,9 @@ def read_redis(snapshot: Snapshot, findings: Sequence[Finding]) -> Iterator[Samp
     totals = snapshot.pending.totals
     for name, fields in _TOTALS.items():
         yield Sample(name, sum(totals.get(field, 0) for field in fields))
+    for name in sorted(totals):
+        if name.startswith(_DROPPED):
+            yield Sample("rfctl_dropped_messages_total", totals[name], (name.removeprefix(_DROPPED),))
     yield from _read_skipped(totals)
     for reason in get_args(Reason):
         yield Sample("rfctl_batches_total", totals.get(f"reason:{reason}", 0), (reason,))

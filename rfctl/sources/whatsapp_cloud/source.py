@@ -36,6 +36,7 @@ from rfctl.sources.parsing import (
 )
 from rfctl.sources.signing import Keys, matches_any
 from rfctl.sources.whatsapp_cloud.config import WhatsAppCloudConfig
+from rfctl.sources.whatsapp_cloud.narrowing import narrow
 from rfctl.sources.whatsapp_cloud.plain import PLATFORM, Account, Contact, Context, Profile, read_plain
 from rfctl.sources.whatsapp_cloud.schema import FIELDS, Content, is_event, read_part
 
@@ -107,6 +108,10 @@ class WhatsAppCloud(Source):
         """Parse every message of the request. Raises UnparsedError when no part of it can be parsed."""
         body = self.redact(body)
         return read_plain(body, self._common) or self._read_any(body)
+
+    def narrow(self, body: bytes, account: str) -> bytes:
+        """Return a body with only the changes of this number."""
+        return narrow(self.redact(body), account)
 
     def _read_any(self, body: bytes) -> ParseResult:
         result = ParseResult()

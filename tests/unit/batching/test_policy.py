@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from rfctl.batching.hours import build_hours
 from rfctl.batching.policy import (
     MATCHED_CHARS,
     Decision,
@@ -35,7 +36,7 @@ def message(text: str = "hello", *, channel: str = "salon", **fields: Any) -> Me
 
 
 def decide(incoming: Message, *rules: Rule) -> Decision:
-    return Policy(TIMERS, rules).decide(incoming)
+    return Policy(TIMERS, rules).decide(incoming, 0)
 
 
 def test_general_timers_hold_without_rules() -> None:
@@ -95,7 +96,7 @@ words = ("thequickbrownfoxjumpsoverthelazydogs and more " * 99)[:MATCHED_CHARS]
 for pattern in (r"(\\w+\\s?)+!", r"([a-z]|[a-z ])*!", r"(.*)*!", r"((a*)*b?)*!", r"(.{1,30}){1,30}!"):
     policy = Policy(Timers(1, 1, 1), (Rule("r", patterns=(compile_pattern(pattern),), action="send_batch"),))
     for text in (words, "a" * MATCHED_CHARS):
-        print(policy.decide(Message(phone="7", text=text, id="1", channel="salon")).action or "no")
+        print(policy.decide(Message(phone="7", text=text, id="1", channel="salon"), 0).action or "no")
 """
 
 
@@ -210,3 +211,57 @@ def test_longest_and_shortest_wait_include_every_rule() -> None:
     assert (policy.longest_ms, policy.shortest_ms) == (90_000, 100)
     hasty = Policy(TIMERS, (Rule("a", quiet_ms=100), Rule("b", max_wait_ms=90)))
     assert hasty.shortest_ms == 90, "a batch may be due by its longest wait first"
+
+
+def drop(**conditions: Any) -> Rule:
+    return Rule("r", action="drop", **conditions)
+
+
+def test_drop_names_its_rule_and_an_earlier_action_wins() -> None:
+    assert decide(message(chat="g"), drop(chats=frozenset({"group"}))) == Decision(
+        5000, 10, 60_000, "drop", "r"
+    )
+    first = Rule("first", types=frozenset({"text"}), action="send_batch")
+    assert decide(message(chat="g"), first, drop(chats=frozenset({"group"}))).action == "send_batch"
+
+
+@pytest.mark.parametrize(("chats", "chat", "is_match"), [
+    ("group", "g", True), ("group", "", False), ("private", "", True), ("private", "g", False),
+])  # fmt: skip
+def test_chats_match_a_group_or_a_person_alone(chats: str, chat: str, is_match: bool) -> None:
+    assert drop(chats=frozenset({chats})).matches(message(chat=chat), 0) is is_match
+
+
+def test_phones_match_whole_or_by_their_beginning() -> None:
+    rule = drop(phones=frozenset({"7"}), phone_prefixes=("7999", "44"))
+    sent = [Message(phone=phone, text="", id="1", channel="s") for phone in ("7", "79", "79991", "44", "4")]
+    assert [rule.matches(item, 0) for item in sent] == [True, False, True, True, False]
+
+
+def test_age_goes_by_the_time_of_sending_and_is_unknown_without_it() -> None:
+    rule = drop(max_age_ms=1000)
+    ages = [message(sent_ms=sent_ms) for sent_ms in (None, 8999, 9000, 20_000)]
+    assert [rule.matches(item, 10_000) for item in ages] == [False, True, False, False]
+
+
+def test_hours_are_asked_at_the_time_at_which_a_message_comes() -> None:
+    hours = build_hours(["09:00-18:00"], "UTC")
+    inside, outside = Rule("in", hours=hours, quiet_ms=1), Rule("out", outside_hours=hours, quiet_ms=2)
+    noon, night = 12 * 3_600_000, 20 * 3_600_000
+    assert Policy(TIMERS, (inside, outside)).decide(message(), noon).quiet_ms == 1
+    assert Policy(TIMERS, (inside, outside)).decide(message(), night).quiet_ms == 2
+
+
+def test_message_outside_of_the_hours_waits_until_they_open() -> None:
+    hours, night = build_hours(["09:00-18:00"], "UTC"), 20 * 3_600_000
+    closed = Rule("closed", outside_hours=hours, action="wait_until_open")
+    own = Rule("source salon", sources=frozenset({"salon"}), quiet_ms=1, max_size=2, max_wait_ms=3)
+    policy = Policy(TIMERS, (closed, own))
+    decision = policy.decide(message(), night)
+    assert (decision.quiet_ms, decision.max_size, decision.action) == (13 * 3_600_000, 1000, "")
+    assert decision.max_wait_ms > 30 * 86_400_000
+    assert policy.longest_ms >= 15 * 3_600_000
+    stop = Policy(TIMERS, (STOP, closed)).decide(message("stop"), night)
+    assert (stop.quiet_ms, stop.action) == (5000, "discard_batch")
+    small = Rule("closed", outside_hours=hours, action="wait_until_open", max_size=5)
+    assert Policy(TIMERS, (small,)).decide(message(), night).max_size == 5

@@ -15,7 +15,7 @@ from rfctl.cli.signs import STYLES
 from rfctl.cli.tail import _build_filter, as_json, render_line
 from rfctl.errors import UsageError
 from rfctl.model.stored import decode_item
-from rfctl.observe import BatchHandedOver, DeliveryEnded, MessageReceived
+from rfctl.observe import BatchHandedOver, DeliveryEnded, MessageDropped, MessageReceived
 from rfctl.store import DeliveryOutcome
 
 TEXTS = {
@@ -99,6 +99,18 @@ def test_outcome_says_to_whom_how_fast_and_at_which_attempt() -> None:
     assert "bot delivered in 1.2 s, attempt 3  " in render_line(ended(attempts=3, took_ms=1200))
     assert "bot dead, attempt 8  " in render_line(ended("dead", attempts=8, took_ms=None))
     assert "bot missing  " in render_line(ended("missing", attempts=0, took_ms=None))
+
+
+def test_dropped_message_names_its_rule() -> None:
+    dropped = MessageDropped("wamid.1", "79001234567", "closed", 1_758_000_000_008)
+    assert " -x- 79001234567  dropped by rule closed  wamid.1" in render_line(dropped)
+    assert as_json(dropped) == {
+        "event": "message_dropped", "time": "2025-09-16T05:20:00.008Z", "phone": "79001234567", "id": "wamid.1",
+        "rule": "closed",
+    }  # fmt: skip
+    assert _build_filter(None, "clos")(dropped)
+    assert not _build_filter("8", None)(dropped)
+    assert not _build_filter(None, "wamid")(dropped)
 
 
 def test_only_a_bad_outcome_has_the_colour_of_a_failure() -> None:

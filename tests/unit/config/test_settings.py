@@ -701,3 +701,35 @@ def test_key_that_could_be_a_key_behind_the_prefix_is_refused(
         [line] = problems(tmp_path, text)
         assert line.startswith(f"{name}: ")
         assert "could be a key of rfctl's own" in line
+
+
+@pytest.mark.parametrize(
+    ("rule", "says"),
+    [
+        ('hours = "9-18"\nzone = "UTC"\nquiet_ms = 1', "rules.x.hours: 9-18"),
+        ('hours = "09:00-18:00"\nquiet_ms = 1', "rules.x.zone: is missing"),
+        ('chats = "group"\nzone = "UTC"\nquiet_ms = 1', "rules.x.zone: it is a time zone for no hours"),
+        ('hours = "09:00-18:00"\nzone = "Europe/Moskow"\nquiet_ms = 1', "did you mean Europe/Moscow?"),
+        ('hours = "09:00-18:00"\nzone = "UTC"\naction = "wait_until_open"', "set outside_hours"),
+        ('chats = "groups"\naction = "drop"', "'group' or 'private'"),
+        ('phones = "7*9"\naction = "drop"', "rules.x.phones: 7*9 is no phone"),
+        ('max_age_ms = 0\naction = "drop"', "rules.x.max_age_ms"),
+        ('action = "drop"', "it matches every message"),
+    ],
+)
+def test_rule_that_cannot_be_meant_is_refused(tmp_path: Path, rule: str, says: str) -> None:
+    assert says in "\n".join(problems(tmp_path, f"[rules.x]\n{rule}\n"))
+
+
+def test_conditions_of_a_rule_come_from_variables_too(tmp_path: Path) -> None:
+    variables = {
+        "RFCTL_RULES__X__PHONES": "+7 900 123-45-67, 7999*",
+        "RFCTL_RULES__X__CHATS": "private",
+        "RFCTL_RULES__X__OUTSIDE_HOURS": "mon-fri 09:00-18:00, sat",
+        "RFCTL_RULES__X__ZONE": "Asia/Tokyo",
+        "RFCTL_RULES__X__ACTION": "drop",
+    }
+    [rule, *_] = build_policy(load(environment(tmp_path, **variables)).settings).rules
+    assert (rule.phones, rule.phone_prefixes) == (frozenset({"79001234567"}), ("7999",))
+    assert (rule.chats, rule.action) == (frozenset({"private"}), "drop")
+    assert rule.outside_hours is not None

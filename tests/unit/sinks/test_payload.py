@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from rfctl.model.company import Company, format_company
 from rfctl.model.delivery import Delivery
@@ -38,6 +40,7 @@ def delivery(*messages: Message, text: str = "") -> Delivery:
     fields = {
         "phone": first.phone, "company": format_company(first.company), "text": text or " ".join(m.text for m in messages),
         "count": str(len(messages)), "reason": "quiet", "first_ms": "1790000000000", "last_ms": "1790000000001",
+        "oldest_sent_ms": "1790000000000",
         "channel": first.channel, "platform": first.platform, "account": first.account,
     }  # fmt: skip
     entry = {name: value.encode() for name, value in fields.items()} | {
@@ -69,6 +72,13 @@ def test_rfctl_shape_has_whole_messages_and_ms() -> None:
     ]
     assert body["timestamp"] == 1_790_000_005_001
     assert "originals" not in body["metadata"]
+
+
+@pytest.mark.parametrize("shape", ["rfctl", "node"])
+def test_oldest_time_of_sending_is_null_where_nobody_knows_it(shape: Shape) -> None:
+    unknown = replace(TWO, merged=structs.replace(TWO.merged, oldest_sent_ms=None))
+    assert sent(shape, unknown)["metadata"]["oldestSentMs"] is None
+    assert sent(shape)["metadata"]["oldestSentMs"] == 1_790_000_000_000
 
 
 @pytest.mark.parametrize("shape", ["rfctl", "node"])

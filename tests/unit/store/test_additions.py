@@ -52,8 +52,12 @@ def list_words(additions: list[Addition]) -> tuple[list[Word], list[Word]]:
         message, key = addition.message, addition.batch_key
         mark, place = struct.unpack(">qI", addition.dedupe_key[:12])
         is_apart = is_hashed(key) and key != message.phone
-        item = encode_item(message, with_phone=is_apart) + b',"timestamp":'
-        item += b"" if message.sent_ms is None else str(message.sent_ms).encode()
+        item = encode_item(message, with_phone=is_apart)
+        item += (
+            b',"sentAt":null,"timestamp":'
+            if message.sent_ms is None
+            else f',"timestamp":{message.sent_ms}'.encode()
+        )
         is_own = is_apart or addition.terms != usual or usual.action or addition.older_key
         args += [key, mark, place, item, addition.encode_own() if is_own else ""]
     return keys, args

@@ -71,8 +71,10 @@ parts = st.builds(
         ]
     ),
 )
+UNKNOWN = 999
+"""Nobody says that a message was sent then."""
 times = st.tuples(
-    st.sampled_from([5, 999, 1_790_000_000_000, 1_790_000_000_001]),
+    st.sampled_from([5, UNKNOWN, 1_790_000_000_000, 1_790_000_000_001]),
     st.integers(1_790_000_000_000, 1_790_000_000_002),
 )
 
@@ -100,7 +102,8 @@ def store_of(order: Any, *, is_one_way: bool) -> tuple[Connection, Batches]:
 
 def item_of(message: Message, batch_key: str, sent: int, at: int) -> bytes:
     head = encode_item(message, with_phone=is_hashed(batch_key))
-    return head + b',"timestamp":%d,"receivedAt":%d,"waitMs":%d}' % (sent, at, at % 7)
+    unknown = b',"sentAt":null' if sent == UNKNOWN else b""
+    return head + unknown + b',"timestamp":%d,"receivedAt":%d,"waitMs":%d}' % (sent, at, at % 7)
 
 
 async def hand_over(order: Any, batch_key: str, items: list[bytes], *, is_one_way: bool) -> dict[str, bytes]:

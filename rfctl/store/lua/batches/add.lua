@@ -7,11 +7,12 @@
 --       5 dedupe window (s)   6 quiet_ms   7 max_size   8 max_wait_ms: what is usual in this call
 --       9… five a message: batch key, mark of its id (a 64-bit number), place of its id * 256 + its kind, item up to
 --       `"timestamp":` and when it was sent (Unix ms), if that is known; '' or what is its own: 5 to 8, action
---       (send_alone | send_batch | discard_batch | nothing: what becomes of the batch at once), the length of its key
---       in the sets of layout 1, a space, that key, and the phone
+--       (send_alone | send_batch | discard_batch | nothing: what becomes of the batch at once; drop:1:RULE or
+--       drop:0:RULE: the message goes nowhere, and with 1 the delivery log has it), the length of its key in the sets of
+--       layout 1, a space, that key, and the phone
 -- Returns two a message: the size of its batch, below 0 or 0 for a message that was seen before; and due in, ms, or why
 --         it is not stored: -1 the key holds something else | -2 its batch cannot be handed over, and it must not join
---         that. Behind them, where batches have left: the list of list_measures, and if any has a trace, that of
+--         that | -3 a rule drops it. Behind them, where batches have left: the list of list_measures, and if any has a trace, that of
 --         traced_batches (shared/batch).
 -- Without memory it is rejected before it wrote anything.
 -- Redis does nothing else meanwhile, and each message passes here. So the usual way is written out at length: it
@@ -50,7 +51,7 @@ for i = FIRST, LAST_ARG, FIELDS do
   end
   if ARGV[i + 4] ~= '' then
     own = own or {}
-    local fields = { string.match(ARGV[i + 4], '^(%d+) (%d+) (%d+) (%d+) ([%l_]*) (%d+) ()') }
+    local fields = { string.match(ARGV[i + 4], '^(%d+) (%d+) (%d+) (%d+) (%S*) (%d+) ()') }
     local length, rest = fields[6], fields[7]
     window, older = fields[1], string.sub(ARGV[i + 4], rest, rest + length - 1)
     fields[6] = string.sub(ARGV[i + 4], rest + length)
@@ -133,15 +134,16 @@ for i = FIRST, LAST_ARG, FIELDS do
     due_in = math.max(0, (redis.call('ZSCORE', INDEX, batch_key) or NOW) - NOW)
   else
     local window, quiet, max_size, max_wait, action, phone = WINDOW, QUIET, MAX_SIZE, MAX_WAIT, '', ''
-    local tail, ok, joins_at, discarded = TAIL, true, NOW, 0
+    local tail, ok, joins_at, discarded, rule = TAIL, true, NOW, 0, nil
     if own and own[i] then
       window, quiet, max_size, max_wait, action, phone = unpack(own[i])
       tail = ',"receivedAt":' .. NOW_TEXT .. ',"waitMs":' .. quiet .. '}'
+      rule = string.match(action, '^drop:(.+)$')
     end
     if phone == '' then phone = batch_key end
     local item = ARGV[i + 3]
     item = item .. (string.byte(item, -1) == 58 and WALL_TEXT or '') .. tail  -- 58 is the colon: no time was told
-    if first then
+    if first and not rule then
       if seen_key ~= batch_key then
         seen_key, owner = batch_key, string.sub(first, 1, 12) == '{"message":"' and whose(first)
         first_at = string.match(first, '%d,"receivedAt":(%d+),"waitMs":%d+}$', -50)
@@ -179,14 +181,18 @@ for i = FIRST, LAST_ARG, FIELDS do
       seldom.take_fault()
       due_in = -2
     else
-      local due, longest = NOW + quiet, joins_at + max_wait
-      if due > longest then due = longest end
-      if action ~= '' then due = NOW end
-      if due ~= last_due then last_due, due_text = due, whole(due) end
-      local reply = redis.pcall('ZADD', INDEX, due_text, batch_key)  -- first: an entry without a list harms nothing
-      if reply ~= 0 and reply ~= 1 then fault = reply.err break end
-      size = redis.pcall('RPUSH', LISTS .. batch_key, item)
-      if type(size) == 'table' then fault = size.err break end
+      local due, longest, reply = NOW + quiet, joins_at + max_wait, nil
+      if not rule then
+        if due > longest then due = longest end
+        if action ~= '' then due = NOW end
+        -- The longest wait of a batch that waited for an opening is over at once, and it is not late.
+        if due < NOW then due = math.max(due, math.min(NOW, (redis.call('ZSCORE', INDEX, batch_key) or NOW) + 0)) end
+        if due ~= last_due then last_due, due_text = due, whole(due) end
+        reply = redis.pcall('ZADD', INDEX, due_text, batch_key)  -- first: an entry without a list harms nothing
+        if reply ~= 0 and reply ~= 1 then fault = reply.err break end
+        size = redis.pcall('RPUSH', LISTS .. batch_key, item)
+        if type(size) == 'table' then fault = size.err break end
+      end
       -- Last the mark: before, any error would lose the message for good.
       local segment = newest[window]
       if segment.count >= segment.parts * FULL / 2 then
@@ -202,22 +208,32 @@ for i = FIRST, LAST_ARG, FIELDS do
       end
       reply = redis.pcall('SADD', part, mark)
       if reply ~= 0 and reply ~= 1 then fault = reply.err break end
-      -- Only for people. It goes with its batch, so that a later value need not be given a longer life.
-      if first then
-        redis.pcall('SET', LASTS .. batch_key, WALL_TEXT, 'KEEPTTL')
-      else
-        redis.pcall('SET', LASTS .. batch_key, WALL_TEXT, 'PX', LAST_MS)
-      end
       if stored then stored[mark] = ARGV[i + 2] end
-      if not first then
-        firsts[batch_key] = item
-        if string.byte(batch_key) == 38 then  -- & begins a batch key that has more than the phone in it
-          redis.pcall('ZADD', KEYS[4], '0', phone .. '\0' .. batch_key)
+      local leaves = false
+      if rule then
+        local is_logged, name = string.match(rule, '^(%d):(.+)$')
+        due_in = -3
+        redis.pcall('HINCRBY', KEYS[3], 'dropped:' .. name, '1')
+        if is_logged == '1' then  -- as shared/delivery_log has it
+          local id = string.match(item, ',"messageId":"(.-)","', (string.find(item, '","companyId":', 1, true)))
+          redis.pcall('XADD', string.sub(IDS, 1, -4) .. 'log', '*', 'phone', phone, 'sink', 'rule:' .. name,
+            'id', cjson.decode('["' .. id .. '"]')[1], 'outcome', 'dropped', 'attempts', '0', 'took_ms', '')
         end
+      else
+        -- Only for people. It goes with its batch, so that a later value need not be given a longer life.
+        if first then
+          redis.pcall('SET', LASTS .. batch_key, WALL_TEXT, 'KEEPTTL')
+        else
+          redis.pcall('SET', LASTS .. batch_key, WALL_TEXT, 'PX', LAST_MS)
+          firsts[batch_key] = item
+          if string.byte(batch_key) == 38 then  -- & begins a batch key that has more than the phone in it
+            redis.pcall('ZADD', KEYS[4], '0', phone .. '\0' .. batch_key)
+          end
+        end
+        leaves = action ~= '' and 'bypass' or size >= max_size + 0 and 'size'
+        due_in, messages_in = (leaves or due < NOW) and 0 or due - NOW, messages_in + 1
       end
-      local leaves = action ~= '' and 'bypass' or size >= max_size + 0 and 'size'
-      due_in, messages_in = (leaves or due < NOW) and 0 or due - NOW, messages_in + 1
-      if IS_FOLLOWED then
+      if IS_FOLLOWED and not rule then
         redis.pcall('PUBLISH', ARGV[3], '{"event":"in","phone":' .. cjson.encode(phone) .. ',"size":' .. size ..
           ',"due_in_ms":' .. whole(due_in) .. ',"item":' .. item .. '}')
       end

@@ -108,7 +108,8 @@ local function define_leaving()
       if reason == '' then reason = batch.last_at + batch.wait <= due and 'quiet' or 'max-wait' end
       id = must(redis.pcall('XADD', OUT, '*', 'phone', batch.phone, 'company', owner.company or '', 'text', batch.text,
         'count', whole(batch.number), 'reason', reason, 'first_ms', server_time(batch.first_at),
-        'last_ms', server_time(batch.newest_at), 'late_ms', whole(late), 'channel', owner.channel or '',
+        'last_ms', server_time(batch.newest_at), 'late_ms', whole(late),
+        'oldest_sent_ms', batch.oldest_sent and whole(batch.oldest_sent) or '', 'channel', owner.channel or '',
         'platform', owner.platform or '', 'account', owner.account or '', 'chat', owner.chat or '',
         'simulated', owner.simulated and '1' or '0', 'discarded', discarded and whole(discarded) or '0',
         'batch_key', batch_key, 'delivery_id', batch.delivery_id, 'messages', batch.messages,

@@ -2,8 +2,9 @@
 -- Gives: define_merging(order, separator, gaps), which returns merge(batch_key, items, place).
 -- merge returns a table, and how many bytes the items have. The table: number (of messages), text (nil where the batch
 -- says nothing), messages (a JSON array), delivery_id, phone, owner (a table), wait (of the last message, ms), and when
--- the first, the last and the latest arrived: first_at, last_at, newest_at (ms, as digits). more has further fields of
--- the entry, flat: traceparents, if any message has one.
+-- the first, the last and the latest arrived: first_at, last_at, newest_at (ms, as digits). oldest_sent is when the
+-- oldest of them was sent (ms), nil where nobody knows it of any. more has further fields of the entry, flat:
+-- traceparents, if any message has one.
 -- The ms between each message and the one before it go into the list `gaps`, behind its first `place` numbers.
 local LONG, NOTHING = 16384, {}
 
@@ -54,11 +55,11 @@ local function define_merging(order, separator, gaps)
   -- Fills the tables above. Returns nothing where the batch is not usual, else what `merge` returns, but for what is
   -- made of several messages; and texts (their number), and stop (where the text of the first ends, if it is ours).
   local function read_usual(items, gap_place)
-    local first_stop, first_at, newest_at, stop, _, at, wait, traces
+    local first_stop, first_at, newest_at, stop, sent, at, wait, is_sent, oldest, traces
     serial = serial + 1
     for i = 1, #items do
       local item = items[i]
-      stop, _, at, wait = scan_item(item)
+      stop, sent, at, wait, is_sent = scan_item(item)
       if not stop then return nil end
       local text, id, id_stop = text_of(item, stop), id_of(item, stop)
       if not id or ids_seen[id] == serial or begins_with_space(text) then return nil end
@@ -67,6 +68,10 @@ local function define_merging(order, separator, gaps)
         if not trace or sub(item, trace_stop, trace_stop + 14) ~= '","type":"text"' then return nil end
         traces = traces or {}
         traces[i] = trace
+      end
+      if is_sent then
+        sent = sent + 0
+        if not oldest or sent < oldest then oldest = sent end
       end
       ids_seen[id], texts[i] = serial, text
       keep(i, item, id)
@@ -79,7 +84,7 @@ local function define_merging(order, separator, gaps)
       end
     end
     return { number = #items, texts = #items, stop = first_stop, first_at = first_at, last_at = at, wait = wait,
-      newest_at = newest_at, traces = traces }
+      newest_at = newest_at, oldest_sent = oldest, traces = traces }
   end
 
   -- Any other batch: how it is read is defined when there is one.
@@ -173,7 +178,7 @@ local function define_merging(order, separator, gaps)
     -- As read_usual. Where the batch says nothing, texts is nil.
     return function(items, gap_place)
       local parts, last, newest_at = parts_of(items, gap_place)
-      local first, size, traces = parts[1], 0, nil
+      local first, size, traces, oldest = parts[1], 0, nil, nil
       if order == 'sent' then sort_by_sent(parts) end
       apply_changes(parts)
       for i, part in ipairs(parts) do
@@ -182,6 +187,7 @@ local function define_merging(order, separator, gaps)
           traces = traces or {}
           traces[i] = part.trace
         end
+        if part.is_sent and (not oldest or part.sent < oldest) then oldest = part.sent end
         if part.text ~= '' then
           size = size + 1
           texts[size] = part.text
@@ -189,7 +195,7 @@ local function define_merging(order, separator, gaps)
       end
       return { number = #parts, texts = say_something(parts) and size or nil, stop = first.stop,
         first_at = whole(first.at), last_at = last.at, newest_at = whole(newest_at), wait = last.wait,
-        traces = traces }
+        oldest_sent = oldest, traces = traces }
     end
   end
 
