@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from rfctl.batching.policy import compile_pattern, normalize_prefix
+from rfctl.model.closed_sets import MESSAGE_TYPES
 from rfctl.section import (
     DAY_MS,
     Example,
@@ -20,11 +21,7 @@ from rfctl.section import (
     split_keeping_ends,
 )
 
-TYPES = (
-    "text", "image", "video", "audio", "voice", "document", "sticker", "location", "contacts", "button", "reaction",
-    "edit", "deletion", "poll", "order", "dice", "system", "unsupported",
-)  # fmt: skip
-"""The types that the sources give. A type of a provider that is none of these keeps the provider's name."""
+TYPES = MESSAGE_TYPES
 _TIMERS = ("quiet_ms", "max_size", "max_wait_ms")
 _CONDITIONS = ("words", "prefixes", "patterns", "types", "sources", "companies", "accounts")
 _ALIKE = 0.75
