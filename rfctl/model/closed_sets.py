@@ -31,6 +31,9 @@ MESSAGE_TYPES = (
 )  # fmt: skip
 """The types that the sources give. A type of a provider that is none of these keeps the provider's name."""
 
+CHANGES = frozenset({"edit", "deletion", "transcript"})
+"""Types of messages that change the text of the message that they refer to, as long as it is pending."""
+
 SkippedKind = Literal["own", "status", "event", "error", "unread"]
 """What a part of a request is that is no message of a person.
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from rfctl.model.closed_sets import SkippedKind
+from rfctl.model.closed_sets import CHANGES, SkippedKind
 from rfctl.model.company import Company, decode_company, format_company
 from rfctl.model.message import Message, normalize_phone
 from rfctl.sources.contract import ParseResult, Request, Source, UnparsedError
@@ -52,7 +52,7 @@ from rfctl.sources.whatsapp_web import find_own_part, is_no_message
 
 _decode = msgspec.json.Decoder().decode
 UNREAD: SkippedKind = "unread"
-_ABOUT_ANOTHER = frozenset({"edit", "deletion", "transcript", "reaction"})
+_ABOUT_ANOTHER = CHANGES | {"reaction"}
 """Types of messages that say something of another one."""
 
 
