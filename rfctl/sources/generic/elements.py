@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import msgspec
@@ -52,8 +51,8 @@ class Element:
     level: _Level | None
 
     def name_place(self) -> str:
-        """Return which message of the body it is, for a person; "" where it is the whole body."""
-        return f"message {'.'.join(map(str, self.places))}: " if self.places else ""
+        """Return which message of the body it is, for a person."""
+        return f"message {'.'.join(map(str, self.places))}: "
 
 
 @dataclass(slots=True)
@@ -102,9 +101,10 @@ class Walk:
         self._read = {(base, steps[:end]) for base, steps in read for end in range(1, len(steps) + 1)}
 
     def find_elements(self, body: bytes, top: Any) -> Elements:
-        """Return the messages of a body, which is decoded already. Raises UnparsedError for one of another shape."""
-        if not self._lists:
-            return Elements([Element(body, [top], (), None)])
+        """Return the messages of a body, which is decoded already. Raises UnparsedError for one of another shape.
+
+        The map has an `each`: without one the whole body is the message.
+        """
         elements = Elements()
         self._descend(Element(body, [top], (), None), elements)
         return elements
@@ -173,18 +173,17 @@ def _find_list(value: Any, steps: Sequence[str]) -> list[Any] | None:
     return value
 
 
-def keep_apart(refused: Sequence[tuple[Element, str]], body: bytes) -> list[Unparsed]:
+def keep_apart(refused: Sequence[tuple[Element, str]]) -> list[Unparsed]:
     """Return each refused message in a body of its own, which can be parsed again; together where copies would be large."""
-    return build_unparsed(refused, partial(_build_body, body))
+    return build_unparsed(refused, _build_body)
 
 
-def _build_body(body: bytes, elements: Sequence[Element]) -> bytes:
-    """Return a body like this one with only these elements in its lists."""
+def _build_body(elements: Sequence[Element]) -> bytes:
+    """Return a body like theirs with only these elements in its lists."""
     kept: dict[_Level, list[bytes]] = {}
     for element in elements:
-        if element.level is None:
-            return body
-        kept.setdefault(element.level, []).append(element.raw)
+        if element.level is not None:
+            kept.setdefault(element.level, []).append(element.raw)
     while True:
         level = max(kept, key=lambda other: other.depth)
         whole = level.rebuild(kept.pop(level))

@@ -40,6 +40,9 @@ class FactReader:
             if key in mapping and key != "event":
                 self._compile(key, mapping[key])
         self._indexed = self._find_indexed()
+        self.has_indexed = bool(self._indexed)
+        """Whether the map reads some places of a list alone. Without, nothing is there to count."""
+        self._names_types = bool(self._types or self._type_if)
 
     def _compile(self, key: str, written: Any) -> None:
         if isinstance(written, dict):
@@ -72,7 +75,10 @@ class FactReader:
         facts: Facts = {key: find_value(stack[base], steps) for key, base, steps in self._plain}
         for key, places in self._listed:
             facts[key] = _find_first(stack, places)
-        facts["type"] = self._find_type(stack, facts.get("type"))
+        if self._names_types:
+            facts["type"] = self._find_type(stack, facts.get("type"))
+        else:
+            facts.setdefault("type", None)
         for key, places in self._files:
             facts[key] = _find_files(stack, places)
         for key, tables in self._by_type:
@@ -140,6 +146,8 @@ def _find_files(stack: Stack, places: Sequence[Place]) -> list[Any]:
 def read_name(facts: Facts, key: str) -> str:
     """Return a fact that names a person or a thing: a string or a whole number, which nobody can have rounded."""
     value = facts.get(key)
+    if type(value) is str:
+        return value
     if isinstance(value, float):
         raise UnparsedError(f"the {key} is {value!r}, not a string or a whole number")
     return read_word(key, value)
@@ -153,8 +161,8 @@ def read_company(facts: Facts) -> Company:
 
 def read_word(key: str, value: Any) -> str:
     """Return a string or a number as text, "" for nothing. Raises UnparsedError for anything else."""
-    if value is None:
-        return ""
+    if value is None or type(value) is str:
+        return value or ""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise UnparsedError(f"the {key} is of type {type(value).__name__}, not a string or a number")
     return str(value)

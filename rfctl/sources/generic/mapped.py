@@ -20,12 +20,12 @@ import msgspec
 
 from rfctl.model.closed_sets import CHANGES, SkippedKind
 from rfctl.model.company import Company, decode_company, format_company
-from rfctl.model.message import Message, normalize_phone
+from rfctl.model.message import Message, Unparsed, normalize_phone
 from rfctl.sources.contract import ParseResult, Request, Source, UnparsedError
 from rfctl.sources.generic import node_form
-from rfctl.sources.generic.conditions import Skips
+from rfctl.sources.generic.conditions import Skips, Stack
 from rfctl.sources.generic.config import GenericConfig
-from rfctl.sources.generic.elements import NO_LIST, Element, Walk, keep_apart, split_lists
+from rfctl.sources.generic.elements import NO_LIST, Walk, keep_apart, split_lists
 from rfctl.sources.generic.facts import (
     FactReader,
     Facts,
@@ -75,6 +75,9 @@ class Mapped(Source):
         self._skips = Skips(mapping, len(lists))
         self._walk = Walk(lists, [*self._facts.places, *self._skips.places])
         self._has_id = "id" in mapping
+        self._has_lists = bool(lists)
+        self._company = decode_company(config.company)
+        self._id_scope = config.find_id_scope(name)
         self._make_id = make_id
         self._node = node_form.NodeForm(name, config, max_text_bytes)
 
@@ -90,12 +93,24 @@ class Mapped(Source):
         """Read each message. Raises UnparsedError for a body that is not JSON, or has something else at `each`."""
         repaired = repair_surrogates(self.redact(body))
         top = decode_json(repaired, _decode)
-        elements = self._walk.find_elements(repaired, top)
+        return self._read_lists(repaired, top) if self._has_lists else self._read_alone(repaired, top)
+
+    def _read_alone(self, body: bytes, top: Any) -> ParseResult:
+        """Read a body that is one message, as most are."""
+        result = ParseResult()
+        try:
+            self._read([top], body, result)
+        except UnparsedError as problem:
+            result.unparsed.append(Unparsed(body, problem.fact))
+        return result
+
+    def _read_lists(self, body: bytes, top: Any) -> ParseResult:
+        elements = self._walk.find_elements(body, top)
         result = ParseResult()
         refused = [(element, element.name_place() + NO_LIST) for element in elements.strange]
         for element in elements.messages:
             try:
-                self._read(element, result)
+                self._read(element.stack, element.raw, result)
             except UnparsedError as problem:
                 refused.append((element, element.name_place() + problem.fact))
         if elements.missing:
@@ -103,7 +118,7 @@ class Mapped(Source):
         if unread := elements.count_unread(refused):
             result.skip(UNREAD, unread)
         if refused:
-            result.unparsed.extend(keep_apart(refused, repaired))
+            result.unparsed.extend(keep_apart(refused))
         return result
 
     def _skip_body(self, top: Any, result: ParseResult) -> None:
@@ -112,21 +127,24 @@ class Mapped(Source):
             raise UnparsedError(NO_LIST)
         result.skip(kind)
 
-    def _read(self, element: Element, result: ParseResult) -> None:
-        stack = element.stack
+    def _read(self, stack: Stack, raw: bytes, result: ParseResult) -> None:
         if self._skips.find_kind is not None and (kind := self._skips.find_kind(stack)):
             result.skip(kind)
             return
         facts = self._facts.read(stack)
-        message = self._message(facts, element.raw)
-        if not (message.text or message.media or facts["type"]):
-            raise UnparsedError("neither text nor media")
-        if not (message.text or message.media) and is_no_message(read_word("type", facts["type"])):
-            result.skip("event")
-        else:
+        message = self._message(facts, raw)
+        if message.text or message.media or self._is_message(facts):
             result.messages.append(check_limits(message, self._max_text_bytes))
-        if unread := self._facts.count_unread(stack[-1]):
+        else:
+            result.skip("event")
+        if self._facts.has_indexed and (unread := self._facts.count_unread(stack[-1])):
             result.skip(UNREAD, unread)
+
+    def _is_message(self, facts: Facts) -> bool:
+        """Say whether something without words and files is a message by its type. Raises UnparsedError without one."""
+        if not facts["type"]:
+            raise UnparsedError("neither text nor media")
+        return not is_no_message(read_word("type", facts["type"]))
 
     def _message(self, facts: Facts, raw: bytes) -> Message:
         phone, chat = normalize_phone(read_name(facts, "phone")), read_name(facts, "chat")
@@ -134,6 +152,8 @@ class Mapped(Source):
         kind = choose_type(read_word("type", facts["type"]), media)
         whole_id = read_name(facts, "id") if self._has_id else self._make_id()
         own_id = find_own_part(whole_id)
+        older_id = whole_id if own_id != whole_id else ""
+        account, company = read_name(facts, "account"), read_company(facts)
         about = self._find_reference(facts, kind, own_id)
         if kind == "deletion":
             facts, media = {**facts, "text": "", "caption": ()}, ()
@@ -141,11 +161,11 @@ class Mapped(Source):
             phone=phone,
             text=read_word("text", facts.get("text")) or read_caption(facts),
             id=_distinguish(own_id, kind, raw) if own_id and about == own_id else own_id,
-            id_scope=self._id_scope(facts, () if own_id != whole_id else (chat, phone)),
-            older_id=whole_id if own_id != whole_id else "",
+            id_scope=self._build_id_scope(account, company, () if older_id else (chat, phone)),
+            older_id=older_id,
             channel=self._name,
-            company=_own_or(read_company(facts), self._config.company),
-            account=read_name(facts, "account"),
+            company=self._company if company is None else company,
+            account=account,
             chat="" if normalize_phone(chat) == phone else chat,
             sent_ms=read_time(facts.get("time")),
             type=kind,
@@ -154,24 +174,24 @@ class Mapped(Source):
             metadata=build_metadata(
                 raw.strip(),
                 senderName=read_word("name", facts.get("name")),
-                providerId=whole_id if own_id != whole_id else "",
+                providerId=older_id,
                 refers=about if kind == "transcript" else "",
             ),
         )
 
     def _find_reference(self, facts: Facts, kind: str, own_id: str) -> str:
         """Return the id that a message refers to: a change without one has the id of what it changes."""
-        refers = find_own_part(read_name(facts, "refers"))
-        return refers or (own_id if kind in _ABOUT_ANOTHER and self._has_id else "")
+        refers = read_name(facts, "refers")
+        if refers:
+            return find_own_part(refers)
+        return own_id if kind in _ABOUT_ANOTHER and self._has_id else ""
 
-    def _id_scope(self, facts: dict[str, Any], sender: tuple[str, ...]) -> tuple[str, ...]:
+    def _build_id_scope(self, account: str, company: Company, sender: tuple[str, ...]) -> tuple[str, ...]:
         """Return the scope of an id. Anybody's ids may be small numbers, so this source, chat and sender are in it.
 
         WhatsApp's are unique in an account, and its chat and sender have several spellings: then `sender` is empty.
         """
-        whose = (read_name(facts, "account"), format_company(read_company(facts)))
-        id_scope = self._config.find_id_scope(self._name)
-        return build_id_scope("generic", "", id_scope, *whose, *sender)
+        return build_id_scope("generic", "", self._id_scope, account, format_company(company), *sender)
 
 
 def build_generic(name: str, config: GenericConfig, max_text_bytes: int) -> Source:
@@ -196,7 +216,3 @@ def _is_signed(header: bytes, secret: str, body: bytes) -> bool:
     digest = hmac.new(secret.encode(), body, hashlib.sha256).digest()
     in_base64 = base64.b64encode(digest).decode()
     return constant_time_equal(signature.lower(), digest.hex()) | constant_time_equal(signature, in_base64)
-
-
-def _own_or(company: Company, of_the_source: int | str) -> Company:
-    return decode_company(of_the_source) if company is None else company

@@ -68,7 +68,7 @@ def test_element_that_is_kept_apart_is_found_again_with_what_is_around_it(lists:
     raw = json.dumps(body).encode()
     walk = Walk(split_lists(EACH), [])
     messages = walk.find_elements(raw, json.loads(raw)).messages
-    for element, kept in zip(messages, keep_apart([(each, "why") for each in messages], raw), strict=True):
+    for element, kept in zip(messages, keep_apart([(each, "why") for each in messages]), strict=True):
         [again] = walk.find_elements(kept.body, json.loads(kept.body)).messages
         assert again.raw == element.raw
         assert (again.stack[0]["top"], again.stack[1]["n"]) == (1, element.stack[1]["n"])
