@@ -6,6 +6,10 @@
      "without": {"group": "it has none"},
      "bodies": [{"case": "text", "kind": "text", "body": {...}, "expect": {"messages": [{...}]}}]}
 
+`proofs` are requests that prove themselves with the secret `secret`, or do not: {"case": "signed", "headers": {...},
+"query": "", "raw": "...", "now_ms": 1790000000000, "verified": true}. `handshakes` are GETs: {"query": "...", "answer":
+"..."}, where null is a rejection. There is a right and a wrong one of each, or `without` says why not, under `proof`.
+
 `settings` are keys beside `preset` and `secrets`, and may be left out. `kind` is one of KINDS, and each kind is there
 unless `without` says why not. `body` is JSON, or `raw` has the text of a body that is none. `expect` has `messages` (each
 with the fields that matter), `skipped` and `unparsed`; what it leaves out is empty.
@@ -17,17 +21,19 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 from rfctl.config.environment import Environment
 from rfctl.config.loader import load
 from rfctl.config.toml_text import render_toml_section
 from rfctl.sources.config import SourceConfig
-from rfctl.sources.contract import Source
+from rfctl.sources.contract import Request, Source
 from rfctl.sources.presets import list_presets
 from rfctl.sources.registry import SPECS
 from tests.support.recorded import FOLDER, Case
 
+PROOF = "proof"
 KINDS = ("text", "media", "group", "own", "event", "change")
 """What a gateway sends: words, a file, words in a group, our own words, what is no message, an edit or a deletion."""
 _FILE = "bodies.json"
@@ -41,6 +47,8 @@ class Gateway:
     settings: dict[str, Any]
     without: dict[str, str]
     bodies: list[dict[str, Any]]
+    proofs: list[dict[str, Any]]
+    handshakes: list[dict[str, Any]]
 
     def list_cases(self) -> Iterator[Case]:
         """Yield each body with what is expected of it."""
@@ -59,7 +67,8 @@ def list_gateways() -> list[Gateway]:
 
 def _read_gateway(name: str, path: Path) -> Gateway:
     table = json.loads(path.read_bytes())
-    return Gateway(name, table.get("settings", {}), table.get("without", {}), table["bodies"])
+    lists = (table.get(key, []) for key in ("bodies", "proofs", "handshakes"))
+    return Gateway(name, table.get("settings", {}), table.get("without", {}), *lists)
 
 
 def load_config(gateway: Gateway, folder: Path) -> SourceConfig:
@@ -72,5 +81,12 @@ def load_config(gateway: Gateway, folder: Path) -> SourceConfig:
 
 
 def build_source(config: SourceConfig) -> Source:
-    """Return the source of these settings."""
-    return SPECS[config.type].build_source("here", config, 65_536)
+    """Return the source of these settings, without what stands before it."""
+    source: Source = resolve_name(SPECS[config.type].build)("here", config, 65_536)
+    return source
+
+
+def build_request(entry: dict[str, Any], method: str = "POST") -> Request:
+    """Return the request of a proof or a handshake."""
+    headers = {name.lower(): value.encode() for name, value in entry.get("headers", {}).items()}
+    return Request(method, "/webhook/here", entry.get("query", ""), headers, entry.get("raw", "").encode())

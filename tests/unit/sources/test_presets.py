@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +16,16 @@ from rfctl.sources.generic.json_path import Place, find_value
 from rfctl.sources.generic.map_check import drop_empty
 from rfctl.sources.generic.mapped import Mapped
 from rfctl.sources.presets import FOLDER
-from tests.support.presets import KINDS, Gateway, build_source, list_gateways, load_config
+from rfctl.sources.registry import SPECS
+from tests.support.presets import (
+    KINDS,
+    PROOF,
+    Gateway,
+    build_request,
+    build_source,
+    list_gateways,
+    load_config,
+)
 from tests.support.recorded import Case, check, check_stored, check_unparsed
 
 GATEWAYS = list_gateways()
@@ -43,10 +53,25 @@ def test_body_of_a_gateway_is_read_as_its_file_says(
 
 
 @pytest.mark.parametrize("gateway", GATEWAYS, ids=name_of)
+def test_request_of_a_gateway_proves_itself_as_its_file_says(gateway: Gateway, tmp_path: Path) -> None:
+    config = load_config(gateway, tmp_path)
+    source = SPECS[config.type].build_source("here", config, 65_536)
+    for entry in gateway.proofs:
+        verified = source.verify(build_request(entry), entry.get("now_ms", 0))
+        assert verified is entry["verified"], entry["case"]
+    verdicts = {entry["verified"] for entry in gateway.proofs}
+    assert verdicts == (set() if PROOF in gateway.without else {True, False})
+    for entry in gateway.handshakes:
+        assert source.handshake(build_request(entry, "GET")) == entry["answer"]
+    answers = {entry["answer"] is None for entry in gateway.handshakes}
+    assert answers in (set(), {True, False})
+
+
+@pytest.mark.parametrize("gateway", GATEWAYS, ids=name_of)
 def test_gateway_has_a_body_of_each_kind_or_says_why_not(gateway: Gateway) -> None:
     kinds = {entry["kind"] for entry in gateway.bodies}
     assert kinds <= set(KINDS)
-    assert set(KINDS) - kinds == set(gateway.without)
+    assert set(KINDS) - kinds == set(gateway.without) - {PROOF}
     names = [entry["case"] for entry in gateway.bodies]
     assert len(names) == len(set(names))
 
