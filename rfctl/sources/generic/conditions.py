@@ -28,6 +28,8 @@ SKIP_KEYS = {
 }
 """The keys of a map that say what is skipped, and the kind that each counts as."""
 ANY, NONE = "*", ""
+NO_LIST_KIND = "event:no_list"
+"""The kind of a body in which `each` leads to no list."""
 
 _FALSE: tuple[Any, ...] = (None, False, 0, "", "0", "false", [], {})
 _NOT_OF_A_NAME = re.compile(r"[^a-z0-9_.-]+")
@@ -154,7 +156,10 @@ class Skips:
         return "" if spell(value) in self._messages else self._names.count_as(value)
 
     def find_kind_of_body(self, body: Any) -> str:
-        """Return the kind that a body without messages is skipped as; "" where it says that it has some."""
+        """Return the kind that a body without messages is skipped as; "" where it says that it has some.
+
+        Where no name tells what it is, `no_list` does: all bodies are like that if the path of the list is wrong.
+        """
         if self._event is None or self._event[0] > 0:
-            return "event"
+            return NO_LIST_KIND
         return self._find_event(self._event, [body])

@@ -84,6 +84,11 @@ SPEC = SourceSpec(
             {"secrets": ["shared with the sender"]},
         ),
         Example(
+            "A gateway whose map is ready",
+            "page",
+            {"preset": "messenger", "secrets": ["app secret"]},
+        ),
+        Example(
             "Any JSON, by a map that says where each fact stands",
             "shop",
             {

@@ -115,7 +115,7 @@ def test_star_in_the_path_of_a_file_reads_all_files() -> None:
 def test_body_without_the_list_is_an_event() -> None:
     body = {"statuses": [{"id": "w9", "status": "delivered"}], "event": {"type": "statuses"}}
     mapping = {"each": "messages", "phone": "from", "text": "text.body", "id": "id"}
-    assert parse(mapping, body) == ParseResult(skipped={"event": 1})
+    assert parse(mapping, body) == ParseResult(skipped={"event:no_list": 1})
     named = {**mapping, "event": "/event.type", "messages": ["messages"]}
     assert parse(named, body) == ParseResult(skipped={"event:statuses": 1})
 
