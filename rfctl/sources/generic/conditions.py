@@ -1,4 +1,4 @@
-"""Conditions on the values of a body: what is skipped, and as what it counts. Pure.
+"""Conditions on the values of a body: what is skipped, and as what it counts. Pure, but for the names of the events seen.
 
 A path alone holds where its value is true. A table holds where each of its paths has one of its values, and a list where
 any of its parts holds:
