@@ -44,7 +44,10 @@ def show(
 def explain(
     ctx: typer.Context, key: Annotated[str, typer.Argument(autocompletion=complete_settings)]
 ) -> None:
-    """Explain one setting: rfctl config explain batching.quiet_ms."""
+    """Explain a setting, or a whole source: where each of its keys comes from, also out of a preset.
+
+    Examples:  rfctl config explain batching.quiet_ms  |  rfctl config explain sources.salon
+    """
     from rfctl.cli.config_view import explain_setting
 
     explain_setting(invocation(ctx), key)

@@ -11,6 +11,7 @@ from typing import Any
 import typer
 
 from rfctl.cli.context import Invocation, note, run_loop
+from rfctl.cli.source_view import explain_source
 from rfctl.config.loader import Configuration
 from rfctl.config.options import (
     NAMED,
@@ -110,7 +111,10 @@ def _show_toml(configuration: Configuration, *, secrets: bool, to: Path | None) 
 
 
 def explain_setting(run: Invocation, key: str) -> None:
-    """Print what a setting is, its value and who set it. Raises NothingFoundError."""
+    """Print what a setting is, its value and who set it; or all of a source. Raises NothingFoundError."""
+    if key.startswith("sources.") and key.count(".") == 1:
+        explain_source(run, key)
+        return
     option = _find(key)
     configuration = run.configuration(notify=True)
     section = _missing_section(configuration.settings, option)

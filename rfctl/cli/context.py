@@ -45,14 +45,17 @@ class Invocation:
 
     @property
     def is_json(self) -> bool:
-        """Whether stdout is to be JSON. Raises UsageError for TOML, which only `config show` prints."""
+        """Whether stdout is to be JSON. Raises UsageError for TOML, which only `config` prints."""
         self.check_output()
         return self.output != "table"
 
     def check_output(self) -> None:
         """Refuse TOML before anything is done: a command that discards messages must print them. Raises UsageError."""
         if self.output == "toml":
-            raise UsageError("-o toml is for `rfctl config show` alone", next="use -o json or -o table")
+            raise UsageError(
+                "-o toml is for `rfctl config show` and `config explain sources.NAME` alone",
+                next="use -o json or -o table",
+            )
 
     @cached_property
     def out(self) -> Output:

@@ -47,6 +47,7 @@ SETTING_NAMES = (
     "log.format",
     "log.mask",
     "sources.NAME.type",
+    "sources.NAME.preset",
     "sources.NAME.secrets",
     "sources.NAME.insecure",
     "sources.NAME.auth",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from rfctl.store import ConsumerGroup, DaemonRecord, PendingBatch, SinkStatus, i
 from rfctl.text import counted, duration, visible
 
 Facts = list[tuple[str, str]]
+_MOST_NAMES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +207,7 @@ def list_totals(snapshot: Snapshot) -> Facts:
     lines = [
         ("in", count("messages_in", 0), counted(count("messages_in", 0), "message")),
         ("duplicates", count("duplicates", 0), f"{count('duplicates', 0)} not added"),
-        ("skipped", 1, _by_kind(totals, "skipped:")),
+        ("skipped", 1, describe_skipped(totals)),
         ("dropped", 1, _by_kind(totals, "dropped:")),
         ("unknown account", 1, _by_kind(totals, "unknown_account:")),
         ("rejected", 1, draw_rejections(snapshot)),
@@ -218,6 +220,26 @@ def list_totals(snapshot: Snapshot) -> Facts:
         ("dead", snapshot.dead, counted(snapshot.dead, "message")),
     ]
     return [(label, text) for label, number, text in lines if number and text]
+
+
+def describe_skipped(totals: Mapping[str, int]) -> str:
+    """Return how much was skipped of each kind, with the names that events had: `event 9 (typing 7, ack 2), own 3`."""
+    sums: Counter[str] = Counter()
+    names: dict[str, Counter[str]] = {}
+    for field, count in totals.items():
+        if field.startswith("skipped:") and count:
+            kind, _, name = field.removeprefix("skipped:").partition(":")
+            sums[kind] += count
+            if name:
+                names.setdefault(kind, Counter())[name] += count
+    return ", ".join(f"{kind} {sums[kind]}{_list_names(names.get(kind, Counter()))}" for kind in sorted(sums))
+
+
+def _list_names(names: Counter[str]) -> str:
+    if not names:
+        return ""
+    shown = [f"{name} {count}" for name, count in names.most_common(_MOST_NAMES)]
+    return f" ({', '.join(shown)}{', …' if len(names) > _MOST_NAMES else ''})"
 
 
 def _describe_out(totals: Mapping[str, int]) -> str:

@@ -20,6 +20,8 @@ from rfctl.config.credentials import find_mistyped, is_shaped_like_a_setting, li
 from rfctl.config.environment import Environment
 from rfctl.config.notices import list_notices
 from rfctl.config.options import NAMED, Option, find_option, mask_value, option_table, template_of, value_of
+from rfctl.config.origin import SettingOrigin, list_entries
+from rfctl.config.presets import apply_presets
 from rfctl.config.problems import SettingsProblems
 from rfctl.config.settings import Settings
 from rfctl.config.toml_source import TomlLocations, list_sections, list_values, parse_text
@@ -32,14 +34,6 @@ from rfctl.store.address import RedisAddress
 from rfctl.text import did_you_mean
 
 _PREFIX = "RFCTL_"
-
-
-@dataclass(frozen=True, slots=True)
-class SettingOrigin:
-    """One layer's value of one setting, and who set it."""
-
-    set_by: str
-    value: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +90,14 @@ class _Loader:
         self.notices: list[str] = []
         self.file_hashes: dict[str, str] = {}
 
-    def add(self, name: str, value: Any, set_by: str) -> None:
+    def add(self, name: str, value: Any, set_by: str, inside: Mapping[str, str] | None = None) -> None:
         template = template_of(name)
         if template not in self.table:
             self.problems.add(name, self._unknown(name), [set_by])
             return
         if template != name:
             self.sections.setdefault(name.rpartition(".")[0], set_by)
-        self.origins.setdefault(name, []).append(SettingOrigin(set_by, value))
+        self.origins.setdefault(name, []).append(SettingOrigin(set_by, value, inside or {}))
 
     def _unknown(self, name: str) -> str:
         section, _, rest = name.partition(".")
@@ -141,7 +135,9 @@ class _Loader:
             for name in list_sections(table):
                 self.sections.setdefault(name, f"{path}:{lines.of(name)}")
             for name, value in list_values(table):
-                self.add(name, value, f"{path}:{lines.of(name)}")
+                entries = list_entries(value) if isinstance(value, dict) else ()
+                inside = {entry: f"{path}:{lines.of(f'{name}.{entry}')}" for entry, _ in entries}
+                self.add(name, value, f"{path}:{lines.of(name)}", inside)
 
     def read_credentials(self, environment: Environment) -> None:
         """Read what systemd gives this service; without it, what this user may read of what systemd would give."""
@@ -206,7 +202,10 @@ class _Loader:
         return table
 
     def validate(self) -> Settings | None:
+        broken = apply_presets(self.sections, self.origins, self.problems)
         table = self.merge()
+        for section in broken:  # what the preset would have set is not missing
+            table["sources"][section.partition(".")[2]] = {"type": GENERIC}
         self._drop_foreign(table)
         try:
             return Settings.model_validate(table)

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from rfctl.batching.hours import find_zone, parse_span
 from rfctl.batching.policy import compile_pattern, normalize_prefix
+from rfctl.model.closed_sets import MESSAGE_TYPES
 from rfctl.model.message import normalize_phone
 from rfctl.section import (
     DAY_MS,
@@ -23,11 +24,7 @@ from rfctl.section import (
     split_keeping_ends,
 )
 
-TYPES = (
-    "text", "image", "video", "audio", "voice", "document", "sticker", "location", "contacts", "button", "reaction",
-    "edit", "deletion", "poll", "order", "dice", "system", "unsupported",
-)  # fmt: skip
-"""The types that the sources give. A type of a provider that is none of these keeps the provider's name."""
+TYPES = MESSAGE_TYPES
 _TIMERS = ("quiet_ms", "max_size", "max_wait_ms")
 _CONDITIONS = (
     "words", "prefixes", "patterns", "types", "sources", "companies", "accounts", "chats", "phones", "max_age_ms", "hours",

@@ -27,11 +27,21 @@ company's. source: it differs in its source, platform, account or chat, or only 
 empty: the batch said nothing, and was dropped; the output stream has no such entry.
 """
 
-SkippedKind = Literal["own", "status", "event", "error"]
+MESSAGE_TYPES = (
+    "text", "image", "video", "audio", "voice", "document", "sticker", "location", "contacts", "button", "reaction",
+    "edit", "deletion", "transcript", "poll", "order", "dice", "system", "unsupported",
+)  # fmt: skip
+"""The types that the sources give. A type of a provider that is none of these keeps the provider's name."""
+
+CHANGES = frozenset({"edit", "deletion", "transcript"})
+"""Types of messages that change the text of the message that they refer to, as long as it is pending."""
+
+SkippedKind = Literal["own", "status", "event", "error", "unread"]
 """What a part of a request is that is no message of a person.
 
-own: somebody on our side wrote it. status: how far a message of ours has come. event: anything else that happened.
-error: the provider could not deliver something.
+own: somebody on our side wrote it. status: how far a message of ours has come. event: anything else that happened; its
+name may stand behind it, as in event:typing. error: the provider could not deliver something. unread: no path of the
+source's map leads there.
 """
 
 Order = Literal["arrival", "sent"]

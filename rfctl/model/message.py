@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from rfctl.model.closed_sets import CHANGES
 from rfctl.model.company import Company
 
 MAX_PHONE_CHARS = 256
@@ -83,7 +84,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     traceparent: str = ""
 
 
-_SPEAKS_FOR_ITSELF = frozenset({"text", "edit", "deletion", "reaction"})
+_SPEAKS_FOR_ITSELF = CHANGES | {"text", "reaction"}
 """Types without a placeholder. Without words they say nothing, or that some words are gone."""
 _BLANK = re.compile("[\\s\u00ad\u115f\u1160\u180e\u200b-\u200f\u2060\u2800\u3164\ufeff]*")
 

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from rfctl.model.closed_sets import CHANGES
 from rfctl.model.company import format_company
 from rfctl.model.delivery import Delivery
 from rfctl.model.stored import Merged, StoredMessage
@@ -82,13 +83,13 @@ def _first_metadata(messages: Sequence[StoredMessage], *, raw: bool) -> dict[str
 
 
 def _texts(messages: Sequence[StoredMessage]) -> list[str]:
-    """Return the texts that the merged one is made of: an edit or a deletion has changed the one that it refers to."""
+    """Return the texts that the merged one is made of: a change has changed the one that it refers to."""
     texts = [message.text for message in messages]
     places = {message.messageId: place for place, message in enumerate(messages) if message.messageId}
     for place, message in enumerate(messages):
-        about = places.get(message.refers) if message.type in ("edit", "deletion") else None
+        about = places.get(message.refers) if message.type in CHANGES else None
         if about is not None and about != place:
-            texts[about] = message.text if message.type == "edit" else ""
+            texts[about] = "" if message.type == "deletion" else message.text
             texts[place] = ""
     return [text for text in texts if text]
 

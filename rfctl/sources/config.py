@@ -70,6 +70,13 @@ class SourceConfig(Section):
         "with map any JSON. A section of the name generic needs no type.",
         examples=["whatsapp-cloud"],
     )
+    preset: str = Field(
+        "",
+        description="A gateway whose settings are ready: this section then needs its secrets, and whatever differs. A key of "
+        "this section comes before that of the preset; in map each key does so by itself, and an empty text sets it to "
+        "nothing. `rfctl config explain sources.NAME` shows the whole source.",
+        examples=["messenger"],
+    )
     secrets: Annotated[Words, check_each(_check_secret)] = Field(
         default_factory=list,
         description="Secrets that verify a request; one match is enough, so several allow a change. A source without "

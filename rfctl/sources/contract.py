@@ -68,9 +68,9 @@ class ParseResult(msgspec.Struct, frozen=True):
     skipped: dict[str, int] = {}
     reply: Reply | None = None
 
-    def skip(self, kind: str) -> None:
-        """Count one thing that is no message of a person."""
-        self.skipped[kind] = self.skipped.get(kind, 0) + 1
+    def skip(self, kind: str, count: int = 1) -> None:
+        """Count one thing, or several, that is no message of a person."""
+        self.skipped[kind] = self.skipped.get(kind, 0) + count
 
 
 class Common(msgspec.Struct, frozen=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -18,6 +18,7 @@ MAX_TYPE_CHARS = 32
 SECONDS_BELOW = 100_000_000_000
 """A time since 1970 below this number is in seconds, one above it in milliseconds."""
 
+Part = TypeVar("Part")
 _DEEPEST = 32
 _MAX_BYTES_OF_A_CHAR = 4
 _FEW_CHARS = min(MAX_PHONE_CHARS, MAX_ID_CHARS)
@@ -153,7 +154,7 @@ def _raise_beyond_limits(message: Message, max_text_bytes: int) -> None:
 
 
 def build_unparsed(
-    parts: Sequence[tuple[bytes, str]], build_body: Callable[[Sequence[bytes]], bytes]
+    parts: Sequence[tuple[Part, str]], build_body: Callable[[Sequence[Part]], bytes]
 ) -> list[Unparsed]:
     """Return the unparsed messages of a request, each of `parts` with its reason.
 
@@ -163,9 +164,9 @@ def build_unparsed(
         return []
     alone = build_body([parts[0][0]])
     if len(parts) * len(alone) <= _MAX_COPIED_BYTES:
-        return [Unparsed(build_body([raw]), why) for raw, why in parts]
+        return [Unparsed(build_body([part]), why) for part, why in parts]
     why = parts[0][1] + (f"; and {len(parts) - 1} more" if len(parts) > 1 else "")
-    return [Unparsed(build_body([raw for raw, _ in parts]), why)]
+    return [Unparsed(build_body([part for part, _ in parts]), why)]
 
 
 def build_id_scope(provider: str, account: str, id_scope: str, *narrower: str) -> tuple[str, ...]:

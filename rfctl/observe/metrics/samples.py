@@ -101,11 +101,11 @@ def read_redis(snapshot: Snapshot, findings: Sequence[Finding]) -> Iterator[Samp
 
 
 def _read_skipped(totals: Mapping[str, int]) -> Iterator[Sample]:
-    """Yield the skipped parts by kind; a kind of another version of rfctl is `other`."""
+    """Yield the skipped parts by kind, without the names of events; a kind of another version of rfctl is `other`."""
     sums = Counter(dict.fromkeys((*get_args(SkippedKind), _OTHER), 0))
     for name, count in totals.items():
         if name.startswith(_SKIPPED):
-            kind = name.removeprefix(_SKIPPED)
+            kind = name.removeprefix(_SKIPPED).partition(":")[0]
             sums[kind if kind in sums else _OTHER] += count
     for kind, count in sums.items():
         yield Sample("rfctl_skipped_parts_total", count, (kind,))

@@ -2,58 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from rfctl.section import Example, raise_faults
 from rfctl.sources.answers import Answers
 from rfctl.sources.answers.config import AnswerSettings
 from rfctl.sources.config import SourceConfig
 from rfctl.sources.contract import SourceSpec
-from rfctl.sources.generic.json_path import Path
-
-MAP_KEYS = (
-    "each", "phone", "text", "id", "company", "account", "chat", "name", "time", "type",
-    "media_url", "media_mime", "media_id", "caption", "skip_if",
-)  # fmt: skip
-_CONTENT = ("text", "media_url", "media_id")
-
-
-def check_mapping(mapping: Mapping[str, str]) -> list[str]:
-    """Return what is wrong with a mapping, one line each; an empty list when nothing is."""
-    problems = [
-        f"unknown key `{key}`: one of {', '.join(MAP_KEYS)}" for key in mapping if key not in MAP_KEYS
-    ]
-    problems += [
-        f"`{key}`: `{path}` {fault}"
-        for key, path in mapping.items()
-        if key in MAP_KEYS and (fault := Path.find_fault(path))
-    ]
-    if "phone" not in mapping:
-        problems.append("`phone` is missing: where does it say who sent the message?")
-    if not any(key in mapping for key in _CONTENT):
-        problems.append("neither `text` nor `media_url` nor `media_id` is set: what is there to hand over?")
-    return problems
-
-
-def _is_mapping(mapping: dict[str, str]) -> dict[str, str]:
-    if mapping:
-        raise_faults([("", problem) for problem in check_mapping(mapping)])
-    return mapping
+from rfctl.sources.generic.map_check import check_mapping, drop_empty
 
 
 class GenericConfig(AnswerSettings, SourceConfig):
     """A source of type generic: the two generic forms, or any JSON with a map."""
 
     type: Literal["generic"]
-    map: Annotated[dict[str, str], AfterValidator(_is_mapping)] = Field(
+    map: dict[str, Any] = Field(
         default_factory=dict,
-        description="Where a JSON body has each fact: phone, text, id, company, account, chat, name, time, type, media_url, "
-        "media_mime, media_id, caption and skip_if, as paths like data.sender.id. each is the path of a list of messages.",
+        description="Where a JSON body has each fact, as paths like data.sender.id, and which bodies are no messages. "
+        "docs/gateways.md tells how to write one.",
         examples=[{"phone": "sender.phone", "text": "text", "id": "id"}],
     )
+
+    @model_validator(mode="after")
+    def _map_can_match(self) -> Self:
+        mapping = drop_empty(self.map) if self.preset else self.map
+        if mapping:
+            raise_faults([("map", problem) for problem in check_mapping(mapping)])
+        return self
 
     @model_validator(mode="after")
     def _answers_have_a_map(self) -> Self:
@@ -104,6 +81,11 @@ SPEC = SourceSpec(
             "The two generic forms, signed with X-Signature and X-Timestamp",
             "generic",
             {"secrets": ["shared with the sender"]},
+        ),
+        Example(
+            "A gateway whose map is ready",
+            "page",
+            {"preset": "messenger", "secrets": ["app secret"]},
         ),
         Example(
             "Any JSON, by a map that says where each fact stands",

@@ -1,4 +1,4 @@
-"""Paths into JSON: `data.messages.0.text`. Pure.
+"""Paths into JSON: `data.messages.0.text`, `entry.*.messaging.*`, `^id`. Pure.
 
 A path that leads to nothing is no error: the body is a stranger's. The functions on bytes raise UnparsedError for JSON
 that is nested too deeply.
@@ -19,45 +19,68 @@ _decode_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
-_STRANGE = re.compile(r"\*+|\$|\S*\[[^\]]*\]|\s.*|.*\s")
+_STRANGE = re.compile(r"\*+|\$|\^|\S*\[[^\]]*\]|\s.*|.*\s")
 """A step in the spelling of another kind of path. No name of a JSON field is like that."""
+_BEGIN = re.compile(r"/|\^*")
+Place = tuple[int, tuple[str, ...]]
+"""A path as it is followed: from which of the values around the element, and by which steps."""
 
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """Names and list indexes. `from_top` paths begin with `/`; a `/` alone is the whole body."""
+    """Names, list indexes, and `*` for every element of a list.
+
+    A path goes from the element that `each` leads to. `from_top` ones begin with `/`, and a `/` alone is the whole body.
+    `up` counts the `^` in front of one: each leads to the element of the `*` before.
+    """
 
     steps: tuple[str, ...]
     from_top: bool = False
+    up: int = 0
 
     @staticmethod
-    def find_fault(text: str) -> str:
-        """Return what is wrong with a text as a path, and what to write; "" when it is one."""
-        rest = text.removeprefix("/")
+    def find_fault(text: object, *, stars: int = 0) -> str:
+        """Return what is wrong with a value as a path of at most `stars` `*`, and what to write; "" when it is one."""
+        if not isinstance(text, str):
+            return "is no path: write names and list indexes between dots, in quotes"
+        begin, rest = _split(text)
         if text != "/" and not (rest and all(rest.split("."))):
             return "is no path: names and list indexes between dots, as in data.messages.0.text"
-        strange = next((step for step in rest.split(".") if _STRANGE.fullmatch(step)), "")
-        is_pointer = text.startswith("/") and "/" in rest
+        steps = rest.split(".")
+        if 0 < steps.count("*") <= stars:
+            steps = [step for step in steps if step != "*"]
+        strange = next((step for step in steps if _STRANGE.fullmatch(step)), "")
+        is_pointer = begin == "/" and "/" in rest
         if not (strange or is_pointer):
             return ""
         fault = f"can never match: `{strange or rest}` is no name of a field"
-        if "*" in strange:
+        if "*" in strange and not stars:
             return (
                 f"{fault}. Write an index for it, as in {_respell(rest)}, or the path of the list as `each`"
             )
-        return f"{fault}. Write {_respell(rest)}"
+        return f"{fault}. Write {_respell(rest, '*' if stars else '0')}"
 
     @classmethod
     def parse(cls, text: str) -> Path:
         """Return the path behind a text."""
-        rest = text.removeprefix("/")
-        return cls(tuple(rest.split(".")) if rest else (), from_top=text.startswith("/"))
+        begin, rest = _split(text)
+        return cls(tuple(rest.split(".")) if rest else (), from_top=begin == "/", up=begin.count("^"))
+
+    def find_place(self, depth: int) -> Place:
+        """Return it as it is followed from an element below `depth` lists."""
+        return (0 if self.from_top else depth - self.up), self.steps
 
 
-def _respell(path: str) -> str:
+def _split(text: str) -> tuple[str, str]:
+    match = _BEGIN.match(text)
+    begin = match[0] if match else ""
+    return begin, text[len(begin) :]
+
+
+def _respell(path: str, star: str = "0") -> str:
     """Return a path of another kind (JSONPath, JSON Pointer) as one of ours."""
     dotted = re.sub(r"\[['\"]?([^\]'\"]*)['\"]?\]", r".\1", path).replace("/", ".")
-    steps = (re.sub(r"\*+", "0", step.strip()) for step in dotted.split("."))
+    steps = (re.sub(r"\*+", star, step.strip()) for step in dotted.split("."))
     return ".".join(step for step in steps if step and step != "$") or "names between dots"
 
 
@@ -100,7 +123,10 @@ def _parts(raw: bytes) -> dict[str, bytes]:
     return {}
 
 
+def is_index(step: str) -> bool:
+    """Say whether a step may be the index of a list."""
+    return step.isascii() and step.isdigit() and len(step) < 10 and step == str(int(step))
+
+
 def _is_index(step: str, size: int) -> bool:
-    return (
-        step.isascii() and step.isdigit() and len(step) < 10 and int(step) < size and step == str(int(step))
-    )
+    return is_index(step) and int(step) < size

@@ -1,43 +1,53 @@
 """Any other sender of JSON: the settings say at which path each fact stands. Pure.
 
-    mapping = { each = "data.messages", phone = "sender.id", text = "body", id = "id", account = "/instance" }
+    map = { each = "entry.*.messaging.*", phone = "sender.id", text = "message.text", account = "^id" }
 
-A path is names and list indexes between dots. `each` is the path of a list of messages: the other paths are
-then relative to its element, and one with a leading `/` goes from the top of the body. How a request proves
-itself is for `auth` alone to say.
+A path is names and list indexes between dots. `each` is the path of all messages: the other paths then begin at a
+message. One with a leading `/` goes from the top of the body, and one with `^` from the element of the outer list.
+How a request proves itself is for `auth` alone to say.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
-from functools import partial
+from collections.abc import Callable
+from hashlib import blake2b
 from typing import Any
 
 import msgspec
 
+from rfctl.model.closed_sets import CHANGES, SkippedKind
 from rfctl.model.company import Company, decode_company, format_company
-from rfctl.model.message import Media, Message, normalize_phone
+from rfctl.model.message import Message, Unparsed, normalize_phone
 from rfctl.sources.contract import ParseResult, Source, UnparsedError
 from rfctl.sources.generic import node_form
+from rfctl.sources.generic.conditions import Skips, Stack
 from rfctl.sources.generic.config import GenericConfig
-from rfctl.sources.generic.json_path import Path, find_raw, find_value, replace_raw
-from rfctl.sources.inline_files import is_note
+from rfctl.sources.generic.elements import NO_LIST, Walk, keep_apart, split_lists
+from rfctl.sources.generic.facts import (
+    FactReader,
+    Facts,
+    choose_type,
+    read_caption,
+    read_company,
+    read_media,
+    read_name,
+    read_time,
+    read_word,
+)
+from rfctl.sources.generic.map_check import drop_empty
 from rfctl.sources.parsing import (
     build_id_scope,
     build_metadata,
-    build_unparsed,
     check_limits,
     decode_json,
-    decode_part,
-    parse_unix_ms,
     repair_surrogates,
 )
-from rfctl.sources.whatsapp_web import find_own_part, find_type, find_type_by_mime, is_no_message
+from rfctl.sources.whatsapp_web import find_own_part, is_no_message
 
-_FALSE: tuple[Any, ...] = (None, False, 0, "", "0", "false", [], {})
 _decode = msgspec.json.Decoder().decode
-_decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
+UNREAD: SkippedKind = "unread"
+_ABOUT_ANOTHER = CHANGES | {"reaction"}
+"""Types of messages that say something of another one."""
 
 
 class Mapped(Source):
@@ -53,91 +63,120 @@ class Mapped(Source):
         self._name = name
         self._config = config
         self._max_text_bytes = max_text_bytes
-        self._paths = {key: Path.parse(path) for key, path in config.map.items()}
-        self._each = self._paths.pop("each", None)
+        mapping = drop_empty(config.map)
+        lists = split_lists(mapping.get("each", ""))
+        self._facts = FactReader(mapping, len(lists))
+        self._skips = Skips(mapping, len(lists))
+        self._walk = Walk(lists, [*self._facts.places, *self._skips.places])
+        self._has_id = "id" in mapping
+        self._has_lists = bool(lists)
+        self._company = decode_company(config.company)
+        self._id_scope = config.find_id_scope(name)
         self._make_id = make_id
 
     def parse(self, body: bytes) -> ParseResult:
-        """Read each message. Raises UnparsedError for a body that is not JSON or has no list at `each`."""
+        """Read each message. Raises UnparsedError for a body that is not JSON, or has something else at `each`."""
         repaired = repair_surrogates(self.redact(body))
         top = decode_json(repaired, _decode)
+        return self._read_lists(repaired, top) if self._has_lists else self._read_alone(repaired, top)
+
+    def _read_alone(self, body: bytes, top: Any) -> ParseResult:
+        """Read a body that is one message, as most are."""
         result = ParseResult()
-        refused: list[tuple[bytes, str]] = []
-        for place, raw in enumerate(self._elements(repaired)):
-            try:
-                self._read(decode_part(raw, _decode), top, raw, result)
-            except UnparsedError as problem:
-                refused.append((raw, _where(self._each, place, problem)))
-        if refused:
-            result.unparsed.extend(build_unparsed(refused, partial(self._alone, self._around(repaired))))
+        try:
+            self._read([top], body, result)
+        except UnparsedError as problem:
+            result.unparsed.append(Unparsed(body, problem.fact))
         return result
 
-    def _elements(self, body: bytes) -> list[bytes]:
-        if self._each is None:
-            return [body]
-        elements = find_raw(body, self._each.steps)
-        if elements is None or not elements.startswith(b"["):
-            raise UnparsedError("there is no list of messages at `each`")
-        return [bytes(element) for element in decode_part(elements, _decode_list)]
+    def _read_lists(self, body: bytes, top: Any) -> ParseResult:
+        elements = self._walk.find_elements(body, top)
+        result = ParseResult()
+        refused = [(element, element.name_place() + NO_LIST) for element in elements.strange]
+        for element in elements.messages:
+            try:
+                self._read(element.stack, element.raw, result)
+            except UnparsedError as problem:
+                refused.append((element, element.name_place() + problem.fact))
+        if elements.missing:
+            self._skip_body(top, result)
+        if unread := elements.count_unread(refused):
+            result.skip(UNREAD, unread)
+        if refused:
+            result.unparsed.extend(keep_apart(refused))
+        return result
 
-    def _around(self, body: bytes) -> bytes:
-        """Return the body without its messages: to make many of it must not read all of them each time."""
-        return body if self._each is None else replace_raw(body, self._each.steps, b"[]")
+    def _skip_body(self, top: Any, result: ParseResult) -> None:
+        kind = self._skips.find_kind_of_body(top)
+        if not kind:
+            raise UnparsedError(NO_LIST)
+        result.skip(kind)
 
-    def _alone(self, around: bytes, elements: Sequence[bytes]) -> bytes:
-        """Return a body with only these messages in it, so that they can be parsed again."""
-        listed = b"[" + b",".join(elements) + b"]"
-        return around if self._each is None else replace_raw(around, self._each.steps, listed)
-
-    def _read(self, element: Any, top: Any, raw: bytes, result: ParseResult) -> None:
-        facts = {
-            key: find_value(top if path.from_top else element, path.steps)
-            for key, path in self._paths.items()
-        }
-        if facts.get("skip_if") not in _FALSE:
-            result.skip("own")
+    def _read(self, stack: Stack, raw: bytes, result: ParseResult) -> None:
+        if self._skips.find_kind is not None and (kind := self._skips.find_kind(stack)):
+            result.skip(kind)
             return
+        facts = self._facts.read(stack)
         message = self._message(facts, raw)
-        if not (message.text or message.media or facts.get("type")):
-            raise UnparsedError("neither text nor media")
-        if not (message.text or message.media) and is_no_message(_word(facts, "type")):
-            result.skip("event")
-        else:
+        if message.text or message.media or self._is_message(facts):
             result.messages.append(check_limits(message, self._max_text_bytes))
+        else:
+            result.skip("event")
+        if self._facts.has_indexed and (unread := self._facts.count_unread(stack[-1])):
+            result.skip(UNREAD, unread)
 
-    def _message(self, facts: dict[str, Any], raw: bytes) -> Message:
-        phone, chat = normalize_phone(_name(facts, "phone")), _name(facts, "chat")
-        media = _media(facts)
-        whole_id = _name(facts, "id") if "id" in self._paths else self._make_id()
+    def _is_message(self, facts: Facts) -> bool:
+        """Say whether something without words and files is a message by its type. Raises UnparsedError without one."""
+        if not facts["type"]:
+            raise UnparsedError("neither text nor media")
+        return not is_no_message(read_word("type", facts["type"]))
+
+    def _message(self, facts: Facts, raw: bytes) -> Message:
+        phone, chat = normalize_phone(read_name(facts, "phone")), read_name(facts, "chat")
+        media = read_media(facts)
+        kind = choose_type(read_word("type", facts["type"]), media)
+        whole_id = read_name(facts, "id") if self._has_id else self._make_id()
         own_id = find_own_part(whole_id)
+        older_id = whole_id if own_id != whole_id else ""
+        account, company = read_name(facts, "account"), read_company(facts)
+        about = self._find_reference(facts, kind, own_id)
+        if kind == "deletion":
+            facts, media = {**facts, "text": "", "caption": ()}, ()
         return Message(
             phone=phone,
-            text=_word(facts, "text") or _word(facts, "caption"),
-            id=own_id,
-            id_scope=self._id_scope(facts, () if own_id != whole_id else (chat, phone)),
-            older_id=whole_id if own_id != whole_id else "",
+            text=read_word("text", facts.get("text")) or read_caption(facts),
+            id=_distinguish(own_id, kind, raw) if own_id and about == own_id else own_id,
+            id_scope=self._build_id_scope(account, company, () if older_id else (chat, phone)),
+            older_id=older_id,
             channel=self._name,
-            company=_own_or(_company(facts), self._config.company),
-            account=_name(facts, "account"),
+            company=self._company if company is None else company,
+            account=account,
             chat="" if normalize_phone(chat) == phone else chat,
-            sent_ms=_time(facts.get("time")),
-            type=_type(_word(facts, "type"), media),
+            sent_ms=read_time(facts.get("time")),
+            type=kind,
             media=media,
+            refers=about,
             metadata=build_metadata(
                 raw.strip(),
-                senderName=_word(facts, "name"),
-                providerId=whole_id if own_id != whole_id else "",
+                senderName=read_word("name", facts.get("name")),
+                providerId=older_id,
+                refers=about if kind == "transcript" else "",
             ),
         )
 
-    def _id_scope(self, facts: dict[str, Any], sender: tuple[str, ...]) -> tuple[str, ...]:
+    def _find_reference(self, facts: Facts, kind: str, own_id: str) -> str:
+        """Return the id that a message refers to: a change without one has the id of what it changes."""
+        refers = read_name(facts, "refers")
+        if refers:
+            return find_own_part(refers)
+        return own_id if kind in _ABOUT_ANOTHER and self._has_id else ""
+
+    def _build_id_scope(self, account: str, company: Company, sender: tuple[str, ...]) -> tuple[str, ...]:
         """Return the scope of an id. Anybody's ids may be small numbers, so this source, chat and sender are in it.
 
         WhatsApp's are unique in an account, and its chat and sender have several spellings: then `sender` is empty.
         """
-        whose = (_name(facts, "account"), format_company(_company(facts)))
-        id_scope = self._config.find_id_scope(self._name)
-        return build_id_scope("generic", "", id_scope, *whose, *sender)
+        return build_id_scope("generic", "", self._id_scope, account, format_company(company), *sender)
 
 
 def build_generic(name: str, config: GenericConfig, max_text_bytes: int) -> Source:
@@ -146,61 +185,8 @@ def build_generic(name: str, config: GenericConfig, max_text_bytes: int) -> Sour
     return source(name, config, max_text_bytes)
 
 
-def _where(each: Path | None, place: int, problem: UnparsedError) -> str:
-    return problem.fact if each is None else f"message {place}: {problem.fact}"
-
-
-def _name(facts: dict[str, Any], key: str) -> str:
-    """Return a fact that names a person or a thing: a string or a whole number, which nobody can have rounded."""
-    value = facts.get(key)
-    if isinstance(value, float):
-        raise UnparsedError(f"the {key} is {value!r}, not a string or a whole number")
-    return _word(facts, key)
-
-
-def _company(facts: dict[str, Any]) -> Company:
-    """Return the company as the body has it: a whole number stays one, and a text stays text."""
-    text = _name(facts, "company")
-    return facts["company"] if text and isinstance(facts["company"], int) else text or None
-
-
-def _own_or(company: Company, of_the_source: int | str) -> Company:
-    return decode_company(of_the_source) if company is None else company
-
-
-def _word(facts: dict[str, Any], key: str) -> str:
-    value = facts.get(key)
-    if value is None:
-        return ""
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise UnparsedError(f"the {key} is of type {type(value).__name__}, not a string or a number")
-    return str(value)
-
-
-def _time(value: Any) -> int | None:
-    """Return Unix ms of a number (s or ms), a number in a string, or an ISO 8601 time; None when it is no time."""
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        return None
-    number = parse_unix_ms(value)
-    if number is not None or not isinstance(value, str):
-        return number
-    try:
-        moment = datetime.fromisoformat(value)
-        return parse_unix_ms((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
-    except (ValueError, OverflowError):
-        return None
-
-
-def _media(facts: dict[str, Any]) -> tuple[Media, ...]:
-    url, media_id = _word(facts, "media_url"), _word(facts, "media_id")
-    url = "" if is_note(url) else url
-    if not (url or media_id):
-        return ()
-    mime, caption = _word(facts, "media_mime"), _word(facts, "caption")
-    return (Media(id=media_id, url=url, mime=mime, caption=caption),)
-
-
-def _type(name: str, media: tuple[Media, ...]) -> str:
-    if name:
-        return find_type(name)
-    return find_type_by_mime(media[0].mime) if media else "text"
+def _distinguish(id_: str, kind: str, raw: bytes) -> str:
+    """Return an id for a change that came under the id of what it changes. The same request has the same id again."""
+    return (
+        f"{id_}:{kind}" if kind == "deletion" else f"{id_}:{kind}:{blake2b(raw, digest_size=6).hexdigest()}"
+    )

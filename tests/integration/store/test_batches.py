@@ -509,6 +509,24 @@ async def test_edit_and_deletion_change_the_text_and_keep_the_originals(connecti
     ]
 
 
+async def test_transcript_takes_the_place_of_the_voice_message_that_is_pending(
+    connection: Connection,
+) -> None:
+    batches = make_rig(connection, separator="|")
+    await batches.add(
+        [
+            message("[voice]", id="1", type="voice", media=(Media(id="m"),)),
+            message("and this", id="2"),
+            message("what was spoken", id="3", type="transcript", refers="1"),
+            message("of a message that has left", id="4", type="transcript", refers="gone"),
+        ]
+    )
+    await batches.batches.flush(PHONE)
+    [merged] = await batches.collect()
+    assert merged.text == "what was spoken|and this|of a message that has left"
+    assert [item.type for item in merged.messages] == ["voice", "text", "transcript", "transcript"]
+
+
 async def test_media_and_reference_come_out_unchanged(connection: Connection) -> None:
     batches = make_rig(connection)
     media = (Media(id="m1", mime="image/jpeg", caption='","refers":"x', url="https://x/y"),)

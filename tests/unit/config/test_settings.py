@@ -433,7 +433,7 @@ def test_the_space_at_the_end_of_a_prefix_counts_wherever_it_was_set(tmp_path: P
         ('[sinks."a.b"]\ntype = "stdout"\n', "sinks.a.b: a name is lower-case letters", 1),
         ("sources = 5\n", "sources have names: write sections, [sources.NAME]", 1),
         ('[sources]\nsecrets = ["x"]\n', "sources have names: write sections, [sources.NAME]", 2),
-        ('[sources.s]\ntype = "generic"\n[sources.s.map]\nphone = 5\n', "s.map.phone: write a text", 3),
+        ('[sources.s]\ntype = "generic"\n[sources.s.map]\nphone = 5\n', "s.map: `phone`: `5` is no path", 3),
         ('[sources.s]\ntype = "generic"\nmap = "x"\n', "sources.s.map: write a table", 3),
         ('[sources.generic]\nanswer = "ok"\n', "sources.generic.answer: is for a source with a map", 2),
         ("[sources.generic]\nauth = 5\n", "sources.generic.auth: write a word, or a table", 2),

@@ -100,6 +100,8 @@ def test_every_setting_of_every_type_is_read_back_equal(tmp_path: Path, section:
     if not table.get("map"):
         for setting in ("map", *AnswerSettings.model_fields):
             table.pop(setting, None)
+    if table.get("type") != "generic":
+        table.pop("preset", None)  # the example is a preset of that type
     if section == "rules":
         table.pop("sources")
     if table.get("type") == "bullmq":

@@ -58,7 +58,7 @@ parts = st.builds(
     ),
     st.sampled_from(TEXTS),
     st.integers(0, 8),
-    st.sampled_from(["text"] * 6 + ["edit", "deletion", "image"]),
+    st.sampled_from(["text"] * 6 + ["edit", "deletion", "transcript", "image"]),
     st.sampled_from(["", "1", "2"]),
     st.sampled_from([None, "1", 'x","channel":"y']),
     media=st.sampled_from([(), (Media(id="m"),)]),

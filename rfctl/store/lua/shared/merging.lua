@@ -134,17 +134,18 @@ local function define_merging(order, separator, gaps)
       return sub(part.json, part.stop, find(part.json, ',"metadata":', part.stop, true))
     end
 
-    -- An edit or a deletion changes the text of the message that it refers to, when that one is still in the batch;
-    -- the originals travel along as they came.
+    -- An edit, a deletion or a transcript changes the text of the message that it refers to, when that one is still in
+    -- the batch; the originals travel along as they came.
+    local CHANGES = { edit = true, deletion = true, transcript = true }
     local function apply_changes(parts)
       local places = {}
       for i, part in ipairs(parts) do
         if part.id then places[part.id] = i end
-        if part.kind == 'edit' or part.kind == 'deletion' then
+        if CHANGES[part.kind] then
           local place = places[match(raw_head(part), ',"refers":"(.-)"[,}]')]
           part.only_text = true
           if place and place ~= i then
-            parts[place].text = part.kind == 'edit' and part.text or ''
+            parts[place].text = part.kind ~= 'deletion' and part.text or ''
             parts[place].only_text = part.kind == 'deletion'
             part.text = ''
           end

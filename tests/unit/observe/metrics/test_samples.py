@@ -50,7 +50,7 @@ def build_snapshot(**parts: Any) -> Snapshot:
     totals = {
         "messages_in": 40, "duplicates": 3, "messages_out": 30, "merged": 10, "messages_discarded": 1, "stale": 2,
         "batches_missing": 1, "keys_taken": 2, "quarantined": 6, "reason:quiet": 8, "reason:size": 2,
-        f"reason:{PHONE}": 9, "dropped:closed": 7, "skipped:status": 4, f"skipped:{PHONE}": 9,
+        f"reason:{PHONE}": 9, "dropped:closed": 7, "skipped:status": 4, "skipped:event:typing": 2, f"skipped:{PHONE}": 9,
     }  # fmt: skip
     pending = PendingSummary(
         NOW_MS, 5, 9, 1, NOW_MS - 3000, NOW_MS - 500, totals, 12,

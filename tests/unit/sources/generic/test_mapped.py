@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from rfctl.errors import SettingsError
 from rfctl.section import build_section
 from rfctl.sources.contract import ParseResult, Request, Source, UnparsedError
-from rfctl.sources.generic.config import GenericConfig, check_mapping
+from rfctl.sources.generic.config import GenericConfig
+from rfctl.sources.generic.map_check import check_mapping
 from rfctl.sources.generic.mapped import Mapped
 from rfctl.sources.generic.node_form import sign
 from rfctl.sources.parsing import decode_part
@@ -154,10 +155,8 @@ def test_body_that_is_not_json_is_named(body: bytes) -> None:
         source().parse(body)
 
 
-@pytest.mark.parametrize(
-    "body", [b"{}", b"[]", b"5", b'{"data":{"list":{}}}', b'{"data":{"list":null}}', b'{"data":[]}']
-)
-def test_body_without_the_list_is_named(body: bytes) -> None:
+@pytest.mark.parametrize("body", [b"[]", b"5", b'{"data":{"list":{}}}', b'{"data":[]}', b'{"data":"x"}'])
+def test_body_with_something_else_in_the_place_of_the_list_is_named(body: bytes) -> None:
     with pytest.raises(UnparsedError, match="no list of messages"):
         source(LISTED).parse(body)
 
@@ -187,10 +186,11 @@ def test_every_element_comes_out_once_as_a_message_or_as_unparsed(elements: list
         ({**SIMPLE, "colour": "c"}, "unknown key `colour`"),
         ({**SIMPLE, "id": ""}, "`id`: `` is no path"),
         (
-            {**SIMPLE, "each": "entry.*.messaging"},
-            "`each`: `entry.*.messaging` can never match: `*` is no name of a field. Write an index for it, as in "
-            "entry.0.messaging, or the path of the list as `each`",
+            {**SIMPLE, "text": "entry.*.text"},
+            "`text`: `entry.*.text` can never match: `*` is no name of a field. Write an index for it, as in "
+            "entry.0.text, or the path of the list as `each`",
         ),
+        ({**SIMPLE, "each": "entry[*].messaging[*]"}, "Write entry.*.messaging.*"),
         ({**SIMPLE, "text": "$.data.text"}, "`$` is no name of a field. Write data.text"),
         ({**SIMPLE, "text": "data[0].text"}, "`data[0]` is no name of a field. Write data.0.text"),
         ({**SIMPLE, "text": "data[*].text"}, "Write an index for it, as in data.0.text"),
