@@ -37,7 +37,7 @@ from rfctl.ingest.group_commit import GroupCommit
 from rfctl.ingest.receiver import Receiver
 from rfctl.ingest.tally import MessageTally
 from rfctl.model.closed_sets import Role
-from rfctl.model.message import Message
+from rfctl.model.message import Message, Renaming
 from rfctl.model.stored import Added
 from rfctl.observe import Snapshot, take_snapshot
 from rfctl.sources.generic.node_form import BATCHED
@@ -102,6 +102,7 @@ class Components:
             max_body_bytes=settings.http.max_body_bytes,
             max_inflight_bytes=settings.http.max_inflight_bytes,
             gate=build_gate(settings),
+            move_aliases=self._move_aliases,
             on_due=self.scheduler.wake_for,
         )
         self.supervisor = Supervisor(
@@ -130,6 +131,11 @@ class Components:
             raise
         self.messages.count(messages, results)
         return results
+
+    async def _move_aliases(self, renamings: Sequence[Renaming]) -> None:
+        if not self.preflight.usable.is_set():
+            raise RedisUnreachableError("Redis has not answered yet")
+        await self.batcher.move_aliases(renamings)
 
     async def start_sinks(self) -> None:
         """Begin to deliver to the sinks of the settings. Raises SettingsError; then none is started."""

@@ -24,7 +24,7 @@ from rfctl.ingest.access import Gate
 from rfctl.ingest.bodies import SMALL_BYTES, BodyBudget, HeldBody
 from rfctl.ingest.group_commit import GroupCommit
 from rfctl.ingest.head import Head, read_head
-from rfctl.ingest.reader import Reader, find_rejection
+from rfctl.ingest.reader import MoveAliases, Reader, find_rejection
 from rfctl.ingest.receipt import render_receipt
 from rfctl.ingest.reception import AwaitedReception, Reception, begin_span
 from rfctl.ingest.rejections import RejectedError, Rejections
@@ -75,6 +75,7 @@ class Receiver:
         max_body_bytes: int = 3_145_728,
         max_inflight_bytes: int = 41_943_040,
         gate: Gate | None = None,
+        move_aliases: MoveAliases | None = None,
         on_due: Callable[[int], None] = lambda _due_in_ms: None,
         now_ms: Callable[[], int] = read_wall_clock_ms,
     ) -> None:
@@ -89,6 +90,7 @@ class Receiver:
         """Room for the bodies in hand. Whoever brings a small body takes it and gives it back; `receive` does so itself."""
         self.tracing: Tracing | None = None
         """What writes a span of each request, where that is on."""
+        self._move_aliases = move_aliases
         self._on_due = on_due
         self._now_ms = now_ms
 
@@ -143,7 +145,7 @@ class Receiver:
     def begin(self, request: Reception, body: bytes) -> asyncio.Task[None] | None:
         """Verify, parse and store a request, whichever way it came. Raises nothing.
 
-        It is answered once, now or later, after every message is stored. A request with unparsed parts goes on in a
+        It is answered once, now or later, after every message is stored. A request that has more than messages goes on in a
         task, which is returned: a stop may cancel it, and then the answer says so.
         """
         if self.tracing is not None:
@@ -153,7 +155,7 @@ class Receiver:
         except Exception as problem:
             request.answer(self.rejections.answer_problem(problem, request.head.path))
             return None
-        if parsed.unparsed:
+        if parsed.unparsed or parsed.renamings:
             return asyncio.create_task(self._store_and_quarantine(request, parsed))
         request.skipped = parsed.skipped
         if parsed.messages:
@@ -201,9 +203,12 @@ class Receiver:
         """Store the messages first: if that fails, all of it comes again, and would be quarantined twice."""
         served, answer = request.served, STOPPING
         try:
+            if parsed.renamings and self._move_aliases is not None:
+                await self._move_aliases(parsed.renamings)
             results = await self._reader.store(parsed.messages, request.head.traceparent)
             acknowledgement = self._acknowledge(served, {}, results)
-            await self._quarantine(served, parsed.unparsed)
+            if parsed.unparsed:
+                await self._quarantine(served, parsed.unparsed)
             self._counters.add({f"skipped:{kind}": count for kind, count in parsed.skipped.items()})
             answer = acknowledgement
             self.rejections.tally.count(served.name)

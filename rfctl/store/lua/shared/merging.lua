@@ -3,9 +3,10 @@
 -- merge returns a table, and how many bytes the items have. The table: number (of messages), text (nil where the batch
 -- says nothing), messages (a JSON array), delivery_id, phone, owner (a table), wait (of the last message, ms), and when
 -- the first, the last and the latest arrived: first_at, last_at, newest_at (ms, as digits). more has further fields of
--- the entry, flat: traceparents, if any message has one.
+-- the entry, flat: traceparents, if any message has one. spared is how many messages do not count, because an album
+-- counts as one; nil for none.
 -- The ms between each message and the one before it go into the list `gaps`, behind its first `place` numbers.
-local LONG, NOTHING = 16384, {}
+local LONG, NOTHING, REST_WITHIN_MS = 16384, {}, 1000
 
 -- It writes nothing, so any error leaves a batch as it is. It is defined when the first batch leaves.
 local function define_merging(order, separator, gaps)
@@ -101,9 +102,13 @@ local function define_merging(order, separator, gaps)
       local part = read_item(item)
       part.place = place
       if part.stop then
-        part.text, part.kind = text_of(item, part.stop), match(item, '","type":"(%a+)"', part.stop)
+        part.text, part.kind = text_of(item, part.stop), match(item, ',"type":"(%a+)"', part.stop)
         local _, id_stop = id_of(item, part.stop)
-        part.trace = id_stop and trace_of(item, id_stop)
+        if id_stop then
+          local trace, stop = trace_of(item, id_stop)
+          stop = stop or id_stop
+          part.trace, part.is_cut = trace, sub(item, stop, stop + 12) == '","cut":true,'
+        end
       end
       return part
     end
@@ -140,11 +145,28 @@ local function define_merging(order, separator, gaps)
           part.only_text = true
           if place and place ~= i then
             parts[place].text = part.kind == 'edit' and part.text or ''
-            parts[place].only_text = part.kind == 'deletion'
+            parts[place].only_text, parts[place].is_cut = part.kind == 'deletion', false
             part.text = ''
           end
         end
       end
+    end
+
+    -- How many messages are in an album behind its first one.
+    local function count_spared(parts)
+      local albums, spared = {}, nil
+      for _, part in ipairs(parts) do
+        local album = part.stop and part.kind ~= 'text' and match(raw_head(part), ',"album":(".-")[,}]')
+        if album and albums[album] then spared = (spared or 0) + 1 end
+        if album then albums[album] = true end
+      end
+      return spared
+    end
+
+    -- A text that the sender's client had to cut goes on in the next one, if that came at once.
+    local function goes_on(part, rest)
+      local sent, at = rest.sent - part.sent, rest.at - part.at
+      return rest.kind == 'text' and sent >= 0 and sent <= REST_WITHIN_MS and at <= REST_WITHIN_MS
     end
 
     local function is_blank(text)
@@ -173,7 +195,7 @@ local function define_merging(order, separator, gaps)
     -- As read_usual. Where the batch says nothing, texts is nil.
     return function(items, gap_place)
       local parts, last, newest_at = parts_of(items, gap_place)
-      local first, size, traces = parts[1], 0, nil
+      local first, size, traces, before = parts[1], 0, nil, nil
       if order == 'sent' then sort_by_sent(parts) end
       apply_changes(parts)
       for i, part in ipairs(parts) do
@@ -183,13 +205,18 @@ local function define_merging(order, separator, gaps)
           traces[i] = part.trace
         end
         if part.text ~= '' then
-          size = size + 1
-          texts[size] = part.text
+          if before and before.is_cut and goes_on(before, part) then
+            texts[size] = texts[size] .. part.text
+          else
+            size = size + 1
+            texts[size] = part.text
+          end
+          before = part
         end
       end
       return { number = #parts, texts = say_something(parts) and size or nil, stop = first.stop,
         first_at = whole(first.at), last_at = last.at, newest_at = whole(newest_at), wait = last.wait,
-        traces = traces }
+        traces = traces, spared = count_spared(parts) }
     end
   end
 
