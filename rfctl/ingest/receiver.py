@@ -207,8 +207,7 @@ class Receiver:
                 await self._move_aliases(parsed.renamings)
             results = await self._reader.store(parsed.messages, request.head.traceparent)
             acknowledgement = self._acknowledge(served, {}, results)
-            if parsed.unparsed:
-                await self._quarantine(served, parsed.unparsed)
+            await self._quarantine(served, parsed.unparsed)
             self._counters.add({f"skipped:{kind}": count for kind, count in parsed.skipped.items()})
             answer = acknowledgement
             self.rejections.tally.count(served.name)
@@ -261,6 +260,8 @@ class Receiver:
         raise RejectedError(fact, 415, "content-type", source=served.name, next=hint)
 
     async def _quarantine(self, served: ServedSource, unparsed: list[Unparsed]) -> None:
+        if not unparsed:
+            return
         await self._reader.quarantine(served, unparsed)
         self._counters.add({"quarantined": len(unparsed)})
         for part in unparsed:

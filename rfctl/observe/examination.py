@@ -11,7 +11,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from rfctl.errors import RfctlError
-from rfctl.observe.facts import Disk, HostFacts, ListenerAnswer, Neighbour, OpenSource, Receiver, Shell
+from rfctl.observe.facts import (
+    Disk,
+    HostFacts,
+    ListenerAnswer,
+    Neighbour,
+    OpenSource,
+    Receiver,
+    Shell,
+    UnsetCompany,
+)
 from rfctl.observe.ranks import Topic
 from rfctl.store import ServerFacts, WorkerEntry
 from rfctl.store.stray_keys import StrayKeys
@@ -36,7 +45,8 @@ class Examination:
 
     `problem` is why the Redis of the settings cannot be used. `neighbours` are daemons that were found otherwise than by
     their records here, `elsewhere` those in other databases of the same server. `settings_problems` are what keeps a
-    source or a sink from being set up, `open_sources` those that anybody may use. `disk` is that of Redis, where it is on this host.
+    source or a sink from being set up, `open_sources` those that anybody may use, `unset_companies` those
+    without a company where one is needed. `disk` is that of Redis, where it is on this host.
     """
 
     problem: RfctlError | None = None
@@ -46,6 +56,7 @@ class Examination:
     elsewhere: tuple[Neighbour, ...] = ()
     settings_problems: tuple[str, ...] = ()
     open_sources: tuple[OpenSource, ...] = ()
+    unset_companies: tuple[UnsetCompany, ...] = ()
     worker_entries: Sequence[WorkerEntry] = ()
     untried_entries: Sequence[WorkerEntry] = ()
     server: ServerFacts | None = None

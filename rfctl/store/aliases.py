@@ -98,7 +98,9 @@ class Aliases:
         phone = replies.text(answer)
         owner = self._keys.alias_owner(renaming.channel, phone, _kind_of(renaming.former))
         last = await self._connection.call("GET", owner)
-        return phone if last is None or replies.text(last) == renaming.former else ""
+        # The new one, where a move was cut off.
+        is_theirs = last is None or replies.text(last) in (renaming.former, renaming.alias)
+        return phone if is_theirs else ""
 
     async def forget(self, phone: str, channels: Collection[str]) -> int:
         """Delete every second id that leads to a phone; returns how many. It goes through the names of all keys.

@@ -4,7 +4,7 @@ from rfctl.observe.facts.host import Disk, HostFacts, Machine, read_disk
 from rfctl.observe.facts.listener import ListenerAnswer, read_listener
 from rfctl.observe.facts.neighbours import Neighbour, describe_elsewhere, describe_listener, read_neighbours
 from rfctl.observe.facts.receivers import Receiver, ReceiverAddress, reach_receivers
-from rfctl.observe.facts.shell import OpenSource, Shell
+from rfctl.observe.facts.shell import OpenSource, Shell, UnsetCompany
 
 __all__ = [
     "Disk",
@@ -16,6 +16,7 @@ __all__ = [
     "Receiver",
     "ReceiverAddress",
     "Shell",
+    "UnsetCompany",
     "describe_elsewhere",
     "describe_listener",
     "reach_receivers",

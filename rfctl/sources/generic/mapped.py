@@ -133,6 +133,7 @@ class Mapped(Source):
             older_id=whole_id if own_id != whole_id else "",
             channel=self._name,
             company=_own_or(_company(facts), self._config.company),
+            platform=self._config.platform,
             account=_name(facts, "account"),
             chat="" if normalize_phone(chat) == phone else chat,
             sent_ms=_time(facts.get("time")),

@@ -200,3 +200,40 @@ async def test_batch_that_is_full_does_not_end_inside_a_text(timed: Connection) 
     rig = make_rig(timed, max_size=1)
     await rig.add([text("cut", cut=True, sent_ms=SENT_MS), text("rest", sent_ms=SENT_MS)])
     assert [(merged.text, merged.reason) for merged in await rig.collect()] == [("cutrest", "size")]
+
+
+def evolution(event: str, data: dict[str, Any]) -> list[Message]:
+    config = build_section(SPECS["evolution"].config, {"type": "evolution", "secrets": ["s"]}, "")
+    source = SPECS["evolution"].build_source("wa", config, 65_536)
+    return source.parse(json.dumps({"event": event, "instance": "i", "data": data}).encode()).messages
+
+
+async def test_message_that_its_author_deletes_within_the_wait_is_not_handed_over(
+    timed: Connection, clock: VirtualClock
+) -> None:
+    rig = make_rig(timed, quiet_ms=700)
+    key = {"remoteJid": "5511977770001@s.whatsapp.net", "fromMe": False, "id": "EX1"}
+    await rig.add(evolution("messages.upsert", {"key": key, "message": {"conversation": "wrong chat"}}))
+    await clock.advance(300)
+    await rig.add(evolution("messages.delete", key))
+    assert await hand_over(rig, clock, 700) == []
+    totals = (await rig.store.pending()).totals
+    assert (totals["reason:empty"], totals["messages_out"], totals.get("merged", 0)) == (1, 2, 0)
+
+
+async def test_message_of_waha_counts_once_under_all_spellings_of_its_chat(
+    timed: Connection, clock: VirtualClock
+) -> None:
+    config = build_section(SPECS["waha"].config, {"type": "waha", "secrets": ["s"]}, "")
+    source = SPECS["waha"].build_source("wa", config, 65_536)
+    rig = make_rig(timed, quiet_ms=700)
+    number, hidden = "5511977770001@c.us", "998877@lid"
+    for chat, own_id, other in ((number, "AC00", hidden), (number, "AC2A", ""), (hidden, "AC2A", "")):
+        info = {"Chat": chat, "Sender": chat, "SenderAlt": other, "ID": own_id}
+        payload = {
+            "id": f"false_{chat}_{own_id}", "timestamp": SENT_MS // 1000, "from": chat, "fromMe": False, "body": own_id,
+            "hasMedia": False, "_data": {"Info": info},
+        }  # fmt: skip
+        sent = json.dumps({"event": "message", "session": "default", "payload": payload}).encode()
+        await rig.add(source.parse(sent).messages)
+    assert await hand_over(rig, clock, 700) == ["AC00 AC2A"]

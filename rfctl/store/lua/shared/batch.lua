@@ -95,13 +95,26 @@ local function define_leaving()
     if must(redis.pcall('ZREM', DUE, batch_key)) == 1 then count(is_lost and 'keys_taken' or 'batches_missing', 1) end
   end
 
+  -- How many messages are in an album behind its first one.
+  local function count_spared(items)
+    local albums, spared = {}, 0
+    for _, item in ipairs(items) do
+      local stop = scan_item(item)
+      local head = stop and sub(item, stop, find(item, ',"metadata":', stop, true))
+      local album = head and match(head, ',"album":(".-")[,}]')
+      if album and albums[album] then spared = spared + 1 end
+      if album then albums[album] = true end
+    end
+    return math.min(spared, MOST_SPARED)
+  end
+
   -- Say whether a batch has as many messages as it may; an album counts as one. What was read is kept for hand_over.
   local looked_at, looked_items, looked_batch, looked_length
   leaving.has_max_size = function(batch_key, max_size)
     local items = items_of(batch_key)
     if not items then return true end
     local batch, length = merge(batch_key, items, measured)
-    if #items - math.min(batch.spared or 0, MOST_SPARED) < max_size then return false end
+    if batch.is_unusual and #items - count_spared(items) < max_size then return false end
     looked_at, looked_items, looked_batch, looked_length = batch_key, items, batch, length
     return true
   end

@@ -3,8 +3,7 @@
 -- merge returns a table, and how many bytes the items have. The table: number (of messages), text (nil where the batch
 -- says nothing), messages (a JSON array), delivery_id, phone, owner (a table), wait (of the last message, ms), and when
 -- the first, the last and the latest arrived: first_at, last_at, newest_at (ms, as digits). more has further fields of
--- the entry, flat: traceparents, if any message has one. spared is how many messages do not count, because an album
--- counts as one; nil for none.
+-- the entry, flat: traceparents, if any message has one. is_unusual is true where not every message is a plain text.
 -- The ms between each message and the one before it go into the list `gaps`, behind its first `place` numbers.
 local LONG, NOTHING, REST_WITHIN_MS = 16384, {}, 1000
 
@@ -152,17 +151,6 @@ local function define_merging(order, separator, gaps)
       end
     end
 
-    -- How many messages are in an album behind its first one.
-    local function count_spared(parts)
-      local albums, spared = {}, nil
-      for _, part in ipairs(parts) do
-        local album = part.stop and part.kind ~= 'text' and match(raw_head(part), ',"album":(".-")[,}]')
-        if album and albums[album] then spared = (spared or 0) + 1 end
-        if album then albums[album] = true end
-      end
-      return spared
-    end
-
     -- A text that the sender's client had to cut goes on in the next one, if that came at once.
     local function goes_on(part, rest)
       local sent, at = rest.sent - part.sent, rest.at - part.at
@@ -216,7 +204,7 @@ local function define_merging(order, separator, gaps)
       end
       return { number = #parts, texts = say_something(parts) and size or nil, stop = first.stop,
         first_at = whole(first.at), last_at = last.at, newest_at = whole(newest_at), wait = last.wait,
-        traces = traces, spared = count_spared(parts) }
+        traces = traces, is_unusual = true }
     end
   end
 
