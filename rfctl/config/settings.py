@@ -72,7 +72,11 @@ class BatchingSettings(Section):
         "same.",
     )
     max_text_bytes: int = Field(
-        65_536, ge=1, le=16_777_216, description="Longest text of one message, bytes of UTF-8."
+        65_536,
+        ge=1,
+        le=16_777_216,
+        description="Longest text of one message, bytes of UTF-8. With 65536 or more, a text of WhatsApp may have 65536 "
+        "characters, as WhatsApp lets it.",
     )
 
     @field_validator("split_by")

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from rfctl.model.message import MAX_ID_CHARS, Renaming
-from rfctl.sources.contract import ParseResult
+from rfctl.model.message import MAX_ID_CHARS, Message, Renaming
+from rfctl.sources.contract import ParseResult, UnparsedError
 from rfctl.sources.cut_texts import is_cut_by_telegram, is_cut_sms
+from rfctl.sources.parsing import check_limits
 from tests.support.recorded import body
 from tests.unit.sources.test_kinds import cloud, post, read, source_of, upsert
 
@@ -156,3 +157,24 @@ def test_new_number_comes_with_a_new_id() -> None:
 def test_change_that_does_not_say_whose_moves_nothing(system: dict[str, Any]) -> None:
     result = renamings(system)
     assert (result.renamings, result.skipped) == ([], {"event": 1})
+
+
+@pytest.mark.parametrize(
+    ("platform", "text", "max_text_bytes", "is_taken"),
+    [
+        ("whatsapp", "ж" * 65_536, 65_536, True), ("whatsapp", EMOJI * 65_536, 65_536, True),
+        ("whatsapp", "ж" * 65_537, 65_536, False), ("telegram", "ж" * 65_536, 65_536, False),
+        ("whatsapp", "ж" * 65_000, 65_535, False), ("telegram", "ж" * 40_000, 80_000, True),
+        ("whatsapp", "x" * 70_000, 80_000, True),
+    ],
+    ids=range(7),
+)  # fmt: skip
+def test_longest_text_of_whatsapp_is_taken_in_any_script(
+    platform: str, text: str, max_text_bytes: int, *, is_taken: bool
+) -> None:
+    message = Message(phone="7", text=text, id="1", channel="wa", platform=platform)
+    if is_taken:
+        assert check_limits(message, max_text_bytes) == message
+    else:
+        with pytest.raises(UnparsedError, match=f"longer than {max_text_bytes} bytes"):
+            check_limits(message, max_text_bytes)
