@@ -11,7 +11,7 @@ local ids = { "FULL", "IDS", "plans", "newest" }
 local merging = { "define_merging" }
 local batch = {
   "DUE", "ASIDE", "BATCH", "LAST", "OVERDUE_MS", "FOLLOWED", "bytes_read", "traced_batches", "count", "write_counts",
-  "publish", "list_measures", "clear", "set_aside", "hand_over",
+  "publish", "list_measures", "clear", "set_aside", "hand_over", "has_max_size",
 }
 local delivery = {
   "SINK", "RETRY", "ATTEMPTS", "BODIES", "FIXED", "is_fixed", "count", "note", "wait_in_line", "first_of",

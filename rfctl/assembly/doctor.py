@@ -13,7 +13,7 @@ from rfctl.assembly.packaged import read_packaged
 from rfctl.assembly.probe import find_listener, probe_daemons
 from rfctl.assembly.receivers import list_receiver_addresses
 from rfctl.assembly.rights import build_store_rights
-from rfctl.assembly.sinks import list_configured_sinks
+from rfctl.assembly.sinks import list_configured_sinks, list_unset_companies
 from rfctl.assembly.sources import list_open_sources
 from rfctl.assembly.store import build_keyspace, open_store
 from rfctl.config.fingerprint import compute_fingerprint
@@ -98,7 +98,12 @@ class Doctor:
         """Return the diagnosis. No failure of Redis, of a receiver or of a check is raised: each is a finding."""
         configuration, began = self.configuration, asyncio.get_running_loop().time()
         examination = Examination(
-            shell=build_shell(configuration), open_sources=describe_open_sources(configuration)
+            shell=build_shell(configuration),
+            open_sources=describe_open_sources(configuration),
+            unset_companies=tuple(
+                replace(unset, set_by=configuration.set_by(unset.setting))
+                for unset in list_unset_companies(configuration.settings)
+            ),
         )
         (snapshot, of_redis), of_host = await asyncio.gather(
             self._examine_redis(examination), examine(examination, self._list_host_readings())

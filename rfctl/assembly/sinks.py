@@ -8,6 +8,7 @@ from rfctl.assembly.sources import list_source_configs
 from rfctl.config.settings import Settings
 from rfctl.delivery import LEASE_MS, RetryPolicy, Target
 from rfctl.errors import SettingsError
+from rfctl.observe.facts.shell import UnsetCompany
 from rfctl.sinks.config import SinkConfig
 from rfctl.sinks.redis import RedisSink
 from rfctl.sinks.registry import build_sink
@@ -37,17 +38,23 @@ def list_groups(settings: Settings) -> list[str]:
 
 def list_notices(settings: Settings) -> list[str]:
     """Return what an operator should know of the sinks: a name with {company}, and a source that sets no company."""
+    return [
+        f"{unset.setting} has {{company}}, and sources.{unset.source}.company is not set: a message that names no company "
+        f"goes to {unset.filled}; set sources.{unset.source}.company, or take {{company}} out"
+        for unset in list_unset_companies(settings)
+    ]
+
+
+def list_unset_companies(settings: Settings) -> list[UnsetCompany]:
+    """Return each source without a company, for each name of a sink that has {company} in it."""
     without = [name for name, config in list_source_configs(settings).items() if not config.names_company]
-    if not without:
-        return []
     templates = {
         f"sinks.{name}.{setting}": getattr(config, setting, "")
         for name, config in settings.sinks.items()
         for setting in ("queue", "key")
     }
     return [
-        f"{place} has {{company}}, and sources.{name}.company is not set: a message that names no company goes to "
-        f"{template.replace('{company}', 'none')}; set sources.{name}.company, or take {{company}} out"
+        UnsetCompany(name, place, template.replace("{company}", "none"))
         for place, template in templates.items()
         if "{company}" in template
         for name in without

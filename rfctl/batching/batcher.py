@@ -12,14 +12,18 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii
 
+from msgspec import structs
+
 from rfctl.batching.policy import Policy
 from rfctl.model.closed_sets import DueEnd
 from rfctl.model.company import format_company
-from rfctl.model.message import Message
+from rfctl.model.message import Message, Renaming
 from rfctl.model.stored import Added, HandedOver
 from rfctl.store import Addition, Store, Terms, batch_key_of, begin_digest, dedupe_key, end_digest
 from rfctl.store.batch_keys import Digest, is_plain
 
+MOST_EXTRA = 100
+"""How many messages of an album, or parts of a text that was cut, a batch may have beyond its max_size."""
 _quote = encode_basestring_ascii
 
 
@@ -32,6 +36,17 @@ def _begin_digest(scope: tuple[str, ...]) -> Digest:
 def read_wall_clock_ms() -> int:
     """Return this host's time, Unix ms. The age of a message and the hours of rules go by it."""
     return time.time_ns() // 1_000_000
+
+
+def _extend(terms: Terms) -> Terms:
+    """Return the terms of a message behind which more of the same belongs: it does not fill its batch.
+
+    A batch ends inside an album or a text that was cut only where that has more than MOST_EXTRA messages, or goes on for
+    longer than max_wait_ms and quiet_ms.
+    """
+    return structs.replace(
+        terms, max_size=terms.max_size + MOST_EXTRA, max_wait_ms=terms.max_wait_ms + terms.quiet_ms
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +115,9 @@ class BatchingRules:
                     message,
                     phone if is_key else self.build_batch_key(message),
                     build_dedupe_key(message),
-                    usual.get(message.channel) or self._build_terms(message),
+                    usual.get(message.channel) or self._build_terms(message)
+                    if not (message.album or message.cut)
+                    else _extend(self._build_terms(message)),
                     self.build_older_dedupe_key(message) if with_older_key else b"",
                 )
             )
@@ -153,6 +170,10 @@ class Batcher:
                 break
         older = store.asks_older_ids
         return await store.batches.add(self._rules.build_additions(messages, with_older_key=older))
+
+    async def move_aliases(self, renamings: Sequence[Renaming]) -> None:
+        """Put new second ids in the place of former ones. Raises RfctlError."""
+        await self._store.aliases.move(renamings)
 
     @property
     def shard_count(self) -> int:

@@ -211,7 +211,11 @@ def list_totals(snapshot: Snapshot) -> Facts:
         ("dropped", 1, _by_kind(totals, "dropped:")),
         ("unknown account", 1, _by_kind(totals, "unknown_account:")),
         ("rejected", 1, draw_rejections(snapshot)),
-        ("quarantine", count("quarantined", 0) or snapshot.quarantine, _describe_quarantine(snapshot)),
+        (
+            "quarantine",
+            count("quarantined", 0) or count("quarantine_trimmed", 0) or snapshot.quarantine,
+            _describe_quarantine(snapshot),
+        ),
         ("out", count("merged", 0), _describe_out(totals)),
         ("reasons", 1, _by_kind(totals, "reason:")),
         ("discarded", count("messages_discarded", 0), counted(count("messages_discarded", 0), "message")),
@@ -247,7 +251,10 @@ def _describe_out(totals: Mapping[str, int]) -> str:
 
 
 def _describe_quarantine(snapshot: Snapshot) -> str:
-    return f"{snapshot.quarantine} now, {snapshot.pending.totals.get('quarantined', 0)} in all"
+    totals = snapshot.pending.totals
+    trimmed = totals.get("quarantine_trimmed", 0)
+    too_old = f", {trimmed} removed as too old or too many" if trimmed else ""
+    return f"{snapshot.quarantine} now, {totals.get('quarantined', 0)} in all{too_old}"
 
 
 def _describe_stream(snapshot: Snapshot) -> str:

@@ -72,7 +72,11 @@ class BatchingSettings(Section):
         "same.",
     )
     max_text_bytes: int = Field(
-        65_536, ge=1, le=16_777_216, description="Longest text of one message, bytes of UTF-8."
+        65_536,
+        ge=1,
+        le=16_777_216,
+        description="Longest text of one message, bytes of UTF-8. With 65536 or more, a text of WhatsApp may have 65536 "
+        "characters, as WhatsApp lets it.",
     )
 
     @field_validator("split_by")
@@ -139,6 +143,25 @@ class DeliveryLogSettings(Section):
     )
 
 
+class QuarantineSettings(Section):
+    """The quarantine: authentic requests that rfctl could not parse, until an operator decides."""
+
+    retention_s: int = Field(
+        2_592_000,
+        ge=0,
+        le=31_536_000,
+        description="How long rfctl keeps a request in quarantine, s. What is older is removed, counted and logged. 0: until "
+        "somebody decides.",
+    )
+    max_bytes: int = Field(
+        268_435_456,
+        ge=0,
+        le=1_099_511_627_776,
+        description="About how many bytes the quarantine may have in Redis; beyond them the oldest requests are removed, "
+        "counted and logged. 0: no limit.",
+    )
+
+
 class DaemonSettings(Section):
     """The daemon: its role, its sleep, its log of totals, and how it stops."""
 
@@ -197,6 +220,7 @@ class Settings(Section):
     http: HttpSettings = Field(default_factory=HttpSettings)
     output: OutputSettings = Field(default_factory=OutputSettings)
     delivery_log: DeliveryLogSettings = Field(default_factory=DeliveryLogSettings)
+    quarantine: QuarantineSettings = Field(default_factory=QuarantineSettings)
     daemon: DaemonSettings = Field(default_factory=DaemonSettings)
     log: LogSettings = Field(default_factory=LogSettings)
     sources: dict[Name, AnySource] = Field(default_factory=dict)

@@ -37,7 +37,7 @@ from rfctl.ingest.group_commit import GroupCommit
 from rfctl.ingest.receiver import Receiver
 from rfctl.ingest.tally import MessageTally
 from rfctl.model.closed_sets import Role
-from rfctl.model.message import Message
+from rfctl.model.message import Message, Renaming
 from rfctl.model.stored import Added
 from rfctl.observe import Snapshot, take_snapshot
 from rfctl.sources.generic.node_form import BATCHED
@@ -52,7 +52,8 @@ _log = structlog.get_logger("daemon")
 _MIN_SLEEP_MS = 10
 _TRIM_EVERY_S = 5.0
 _LOG_TRIMMED_EVERY = 12
-"""The delivery log is trimmed in each of so many rounds."""
+"""The delivery log and the quarantine are trimmed in each of so many rounds."""
+_NEXT_OF_QUARANTINE = "rfctl quarantine list; to keep more: quarantine.retention_s, quarantine.max_bytes"
 _FIXED_SETTINGS = ("redis.", "http.", "output.stream", "daemon.")
 """Prefixes of the settings that need a restart."""
 
@@ -102,6 +103,7 @@ class Components:
             max_body_bytes=settings.http.max_body_bytes,
             max_inflight_bytes=settings.http.max_inflight_bytes,
             gate=build_gate(settings),
+            move_aliases=self._move_aliases,
             on_due=self.scheduler.wake_for,
         )
         self.supervisor = Supervisor(
@@ -130,6 +132,11 @@ class Components:
             raise
         self.messages.count(messages, results)
         return results
+
+    async def _move_aliases(self, renamings: Sequence[Renaming]) -> None:
+        if not self.preflight.usable.is_set():
+            raise RedisUnreachableError("Redis has not answered yet")
+        await self.batcher.move_aliases(renamings)
 
     async def start_sinks(self) -> None:
         """Begin to deliver to the sinks of the settings. Raises SettingsError; then none is started."""
@@ -169,8 +176,19 @@ class Components:
                 if rounds % _LOG_TRIMMED_EVERY == 0:
                     log = self.settings.delivery_log
                     await self.store.delivery_log.trim(retention_s=log.retention_s, max_bytes=log.max_bytes)
+                    await self._trim_quarantine()
             rounds += 1
             await sleep_or_stop(stopping, _TRIM_EVERY_S)
+
+    async def _trim_quarantine(self) -> None:
+        """Remove what is too old or too much. Somebody may miss it: it is counted, and logged."""
+        limits = self.settings.quarantine
+        removed = await self.store.quarantine.trim(
+            retention_s=limits.retention_s, max_bytes=limits.max_bytes, now_ms=await self.store.now_ms()
+        )
+        if removed:
+            self.store.counters.add({"quarantine_trimmed": removed})
+            _log.warning("quarantine_trimmed", requests=removed, next=_NEXT_OF_QUARANTINE)
 
     async def _ensure_groups(self, stopping: asyncio.Event) -> None:
         """Make the groups of the settings. The daemon that trims may have older settings, without a new sink."""

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 from msgspec import structs
 
 from rfctl.errors import BadRequestError
 from rfctl.ingest.group_commit import StoreMessages
-from rfctl.model.message import Message, Unparsed, with_placeholder
+from rfctl.model.message import Message, Renaming, Unparsed, with_placeholder
 from rfctl.model.stored import Added
 from rfctl.sources.contract import ParseResult, ServedSource, UnparsedError
 from rfctl.sources.tenants import Tenants
 from rfctl.store.counters import Counters
 from rfctl.store.quarantine import Quarantine
 
+MoveAliases = Callable[[Sequence[Renaming]], Awaitable[None]]
+"""Puts new second ids in the place of former ones. Raises RfctlError."""
 _log = structlog.get_logger("ingest")
 
 

@@ -26,7 +26,7 @@ from rfctl.ingest.encodings import CONTENT_ENCODING, check_encoding
 from rfctl.ingest.group_commit import GroupCommit
 from rfctl.ingest.head import Head, read_head
 from rfctl.ingest.opening import open_body
-from rfctl.ingest.reader import Reader, find_rejection
+from rfctl.ingest.reader import MoveAliases, Reader, find_rejection
 from rfctl.ingest.receipt import render_receipt
 from rfctl.ingest.reception import AwaitedReception, Reception, begin_span
 from rfctl.ingest.rejections import RejectedError, Rejections
@@ -72,6 +72,7 @@ class Receiver:
         max_body_bytes: int = 3_145_728,
         max_inflight_bytes: int = 41_943_040,
         gate: Gate | None = None,
+        move_aliases: MoveAliases | None = None,
         on_due: Callable[[int], None] = lambda _due_in_ms: None,
         now_ms: Callable[[], int] = read_wall_clock_ms,
     ) -> None:
@@ -88,6 +89,7 @@ class Receiver:
         """What writes a span of each request, where that is on."""
         self.invalid_traces = 0
         """Requests whose `traceparent` was not kept, since it is not valid."""
+        self._move_aliases = move_aliases
         self._on_due = on_due
         self._now_ms = now_ms
 
@@ -155,7 +157,7 @@ class Receiver:
     def begin(self, request: Reception, body: bytes) -> asyncio.Task[None] | None:
         """Verify, parse and store a request, whichever way it came. Raises nothing.
 
-        It is answered once, now or later, after every message is stored. A request with unparsed parts goes on in a
+        It is answered once, now or later, after every message is stored. A request that has more than messages goes on in a
         task, which is returned: a stop may cancel it, and then the answer says so.
         """
         if self.tracing is not None:
@@ -168,7 +170,7 @@ class Receiver:
         if parsed.reply is not None:
             self._answer_handshake(request, parsed.skipped, parsed.reply)
             return None
-        if parsed.unparsed:
+        if parsed.unparsed or parsed.renamings:
             return asyncio.create_task(self._store_and_quarantine(request, parsed))
         request.skipped = parsed.skipped
         if parsed.messages:
@@ -230,6 +232,8 @@ class Receiver:
         """Store the messages first: if that fails, all of it comes again, and would be quarantined twice."""
         served, answer = request.served, STOPPING
         try:
+            if parsed.renamings and self._move_aliases is not None:
+                await self._move_aliases(parsed.renamings)
             results = await self._reader.store(parsed.messages, self._take_trace(request.head))
             acknowledgement = self._acknowledge(served, {}, results)
             await self._quarantine(served, parsed.unparsed)
@@ -285,6 +289,8 @@ class Receiver:
         raise RejectedError(fact, 415, "content-type", source=served.name, next=hint)
 
     async def _quarantine(self, served: ServedSource, unparsed: list[Unparsed]) -> None:
+        if not unparsed:
+            return
         await self._reader.quarantine(served, unparsed)
         self._counters.add({"quarantined": len(unparsed)})
         for part in unparsed:

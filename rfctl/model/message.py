@@ -57,7 +57,9 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     numbers or bots was written to; `chat` the group or thread, "" in an ordinary one-to-one chat; `type` is
     text, image, voice, location …; `media` its files; `refers` the id of the message that this one answers,
     reacts to, edits or deletes; `sent_ms` is the sender's own clock (Unix ms) or None; `metadata` is a JSON
-    object as it came; `simulated` marks traffic that no person sent. `alias` is another id of the sender, or "". The
+    object as it came; `simulated` marks traffic that no person sent. `album` names the pictures that were sent together,
+    "" for none; `cut` says that the sender's client cut the text off at the provider's limit, and sent the rest behind
+    it. `alias` is another id of the sender, or "". The
     provider may name the sender by it alone; then it is the phone too. `id_scope` is where the id is unique: the
     provider's account, or what stands for it; () when nobody knows. `older_id` is the id by which layout 1 remembered the
     message, where that was another one. These three are not stored with the message. `traceparent` is the trace that its
@@ -78,10 +80,24 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     refers: str = ""
     metadata: bytes = b"{}"
     simulated: bool = False
+    album: str = ""
+    cut: bool = False
     alias: str = ""
     id_scope: tuple[str, ...] = ()
     older_id: str = ""
     traceparent: str = ""
+
+
+class Renaming(msgspec.Struct, frozen=True, gc=False):
+    """A sender has another second id from now on. `channel` names the source.
+
+    `phone` is the sender's phone where the provider tells it, else ""; `former` is the second id of before, or "".
+    """
+
+    channel: str
+    alias: str
+    former: str = ""
+    phone: str = ""
 
 
 _SPEAKS_FOR_ITSELF = CHANGES | {"text", "reaction"}

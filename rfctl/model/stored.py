@@ -4,12 +4,12 @@ A stored item is JSON whose fields stand in a fixed order, because the scripts r
 (Lua's decoder would change large numbers and empty arrays):
 
     {"message":…,"companyId":…,"channel":…[,"platform":…][,"account":…][,"chat":…][,"simulated":true],
-     "messageId":…[,"traceparent":…],"type":…[,"media":[…]][,"refers":…][,"phone":…],"metadata":<raw>
-     [,"sentAt":null],"timestamp":<ms>,"receivedAt":<ms>,"waitMs":<ms>}
+     "messageId":…[,"traceparent":…][,"cut":true],"type":…[,"media":[…]][,"refers":…][,"album":…][,"phone":…],
+     "metadata":<raw>[,"sentAt":null],"timestamp":<ms>,"receivedAt":<ms>,"waitMs":<ms>}
 
 The fields between `message` and `messageId` say whose the message is. They are the same to the byte in all messages of
-a batch. `traceparent` stands right behind the id, whose end the scripts look for anyway: so a message without it costs
-them nothing.
+a batch. `traceparent` and `cut` stand right behind the id, whose end the scripts look for anyway: so a message without
+them costs them nothing. A message with an `album` is no text, which they see there too.
 
 `timestamp` is when the message was sent. Where the provider does not say it, `sentAt` is there, and it is when the
 message came.
@@ -50,10 +50,14 @@ def encode_item(message: Message, *, with_phone: bool) -> bytes:
         whose += b',"simulated":true'
     if message.traceparent:
         trace = b',"traceparent":' + _encode(message.traceparent)
+    if message.cut:
+        trace += b',"cut":true'
     if message.media:
         what = b',"media":' + _encode(message.media)
     if message.refers:
         what += b',"refers":' + _encode(message.refers)
+    if message.album:
+        what += b',"album":' + _encode(message.album)
     if with_phone and message.phone:
         what += b',"phone":' + _encode(message.phone)
     return b'{"message":%b,"companyId":%b,"channel":%b%b,"messageId":%b%b,"type":%b%b,"metadata":%b' % (
@@ -84,9 +88,11 @@ class StoredMessage(msgspec.Struct, frozen=True, kw_only=True, rename={"text": "
     simulated: bool = False
     messageId: str = ""  # noqa: N815
     traceparent: str | None = None
+    cut: bool = False
     type: str = "text"
     media: tuple[Media, ...] = ()
     refers: str = ""
+    album: str = ""
     phone: str | None = None
     metadata: msgspec.Raw = msgspec.Raw(b"{}")
     timestamp: int | float | str | None = None

@@ -112,6 +112,11 @@ EXAMINED: Mapping[Code, Meaning] = {
         "A source takes unverified requests, and other machines reach the listener.",
         "Set its secrets, or let the listener serve this machine only.",
     ),
+    "company_unset": Meaning(
+        "warning",
+        "A source has no company, and a sink makes a name of the company: some messages go to a name with none in it.",
+        "Set the company of the source, or take {company} out of the name.",
+    ),
     "clock_differs": Meaning(
         "warning",
         "The clocks of Redis and of this host differ by more than two seconds.",

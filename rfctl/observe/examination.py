@@ -20,6 +20,7 @@ from rfctl.observe.facts import (
     ProbeAnswer,
     Receiver,
     Shell,
+    UnsetCompany,
 )
 from rfctl.observe.ranks import Topic
 from rfctl.store import ServerFacts, WorkerEntry
@@ -46,8 +47,9 @@ class Examination:
 
     `problem` is why the Redis of the settings cannot be used. `neighbours` are daemons that were found otherwise than by
     their records here, `elsewhere` those in other databases of the same server. `settings_problems` are what keeps a
-    source or a sink from being set up, `open_sources` those that anybody may use. `disk` is that of Redis, where it is on this host.
-    `probe` has what the daemons said that were asked to send a message of our own.
+    source or a sink from being set up, `open_sources` those that anybody may use, `unset_companies` those without a company
+    where one is needed. `disk` is that of Redis, where it is on this host. `probe` has what the daemons said that were
+    asked to send a message of our own.
     """
 
     problem: RfctlError | None = None
@@ -57,6 +59,7 @@ class Examination:
     elsewhere: tuple[Neighbour, ...] = ()
     settings_problems: tuple[str, ...] = ()
     open_sources: tuple[OpenSource, ...] = ()
+    unset_companies: tuple[UnsetCompany, ...] = ()
     worker_entries: Sequence[WorkerEntry] = ()
     untried_entries: Sequence[WorkerEntry] = ()
     server: ServerFacts | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from rfctl.observe.batches import find_batch_problems
+from rfctl.observe.companies import find_unset_companies
 from rfctl.observe.daemons import (
     find_daemon_faults,
     find_overdue_batches,
@@ -99,6 +100,7 @@ def _find_in_examination(snapshot: Snapshot | None, examination: Examination) ->
     yield from find_unreachable_receivers(examination)
     yield from find_clock_differences(examination)
     yield from find_open_sources(snapshot, examination)
+    yield from find_unset_companies(examination)
     yield from find_strays(examination)
     yield from find_host_faults(examination)
     yield from find_full_disk(examination)

@@ -65,6 +65,7 @@ RANKED: Mapping[Code, Topic] = {
     "requests_rejected": "door",
     "path_unknown": "door",
     "source_open": "door",
+    "company_unset": "door",
     "quarantined_requests": "door",
     "clock_differs": "clocks",
     "sink_clock_differs": "clocks",

@@ -20,6 +20,9 @@ from rfctl.model.stored import Merged, StoredMessage
 
 Shape = Literal["rfctl", "node"]
 
+_NODE_PLATFORM = "whatsapp"
+"""What the Node service said of every message: its workers may go by it."""
+_REST_WITHIN_MS = 1000
 _PLACE = re.compile(r"\{(company|phone|channel|account)\}")
 _RAW = "raw"
 _decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -40,7 +43,7 @@ def payload(delivery: Delivery, shape: Shape = "rfctl", *, raw: bool = False) ->
         "from": merged.phone,
         "message": merged.text,
         "companyId": merged.company,
-        "platform": merged.platform or "whatsapp",
+        "platform": merged.platform or (_NODE_PLATFORM if node else ""),
         "messageId": delivery.id,
         "timestamp": format_iso(merged.handed_ms) if node else merged.handed_ms,
         "metadata": {
@@ -55,6 +58,16 @@ def payload(delivery: Delivery, shape: Shape = "rfctl", *, raw: bool = False) ->
 def encode_payload(delivery: Delivery, shape: Shape = "rfctl", *, raw: bool = False) -> bytes:
     """Return the payload as JSON."""
     return msgspec.json.encode(payload(delivery, shape, raw=raw))
+
+
+def encode_line(delivery: Delivery, shape: Shape = "rfctl", *, raw: bool = False) -> bytes:
+    """Return the payload as JSON on one line, with its end.
+
+    A provider's metadata is passed on as it came, and may have been written over several lines.
+    """
+    body = encode_payload(delivery, shape, raw=raw)
+    is_one_line = b"\n" not in body and b"\r" not in body
+    return (body if is_one_line else msgspec.json.format(body, indent=-1)) + b"\n"
 
 
 def format_iso(ms: int) -> str:
@@ -85,13 +98,37 @@ def _first_metadata(messages: Sequence[StoredMessage], *, raw: bool) -> dict[str
 def _texts(messages: Sequence[StoredMessage]) -> list[str]:
     """Return the texts that the merged one is made of: a change has changed the one that it refers to."""
     texts = [message.text for message in messages]
+    is_cut = [message.cut for message in messages]
     places = {message.messageId: place for place, message in enumerate(messages) if message.messageId}
     for place, message in enumerate(messages):
         about = places.get(message.refers) if message.type in CHANGES else None
         if about is not None and about != place:
             texts[about] = "" if message.type == "deletion" else message.text
-            texts[place] = ""
-    return [text for text in texts if text]
+            texts[place], is_cut[about] = "", False
+    return _join_cut(messages, texts, is_cut)
+
+
+def _join_cut(messages: Sequence[StoredMessage], texts: Sequence[str], is_cut: Sequence[bool]) -> list[str]:
+    """Return the texts that are not empty; one that the sender's client cut has its rest behind it."""
+    joined: list[str] = []
+    before: int | None = None
+    for place, text in enumerate(texts):
+        if not text:
+            continue
+        if before is not None and is_cut[before] and _goes_on(messages[before], messages[place]):
+            joined[-1] += text
+        else:
+            joined.append(text)
+        before = place
+    return joined
+
+
+def _goes_on(part: StoredMessage, rest: StoredMessage) -> bool:
+    """Say whether a text is the rest of the one before it, as the script that merges them does."""
+    if rest.type != "text" or not (isinstance(part.timestamp, int) and isinstance(rest.timestamp, int)):
+        return False
+    sent, received = rest.timestamp - part.timestamp, rest.receivedAt - part.receivedAt
+    return 0 <= sent <= _REST_WITHIN_MS and received <= _REST_WITHIN_MS
 
 
 def _without_raw(item: bytes) -> bytes:

@@ -16,7 +16,7 @@ import msgspec
 
 from rfctl.errors import RfctlError
 from rfctl.model.company import Company
-from rfctl.model.message import Message, Unparsed
+from rfctl.model.message import Message, Renaming, Unparsed
 from rfctl.sources.inline_files import strip_inline_files
 
 if TYPE_CHECKING:
@@ -60,13 +60,15 @@ class Reply(msgspec.Struct, frozen=True):
 class ParseResult(msgspec.Struct, frozen=True):
     """What one request contains, in its order; `skipped` counts by kind what is no message of a person.
 
-    A request with a `reply` is a handshake: it has no messages.
+    A request with a `reply` is a handshake: it has no messages. `renamings` are senders who have another second id from now
+    on. They come before the messages, and wake nobody.
     """
 
     messages: list[Message] = []
     unparsed: list[Unparsed] = []
     skipped: dict[str, int] = {}
     reply: Reply | None = None
+    renamings: list[Renaming] = []
 
     def skip(self, kind: str, count: int = 1) -> None:
         """Count one thing, or several, that is no message of a person."""

@@ -1,4 +1,4 @@
-"""What a person filled into a form, as lines `name=value`. Pure.
+"""What a person filled into a form: the answers, and as lines `name=value`. Pure.
 
 WhatsApp sends the answers as JSON in a string, and the word "Sent" as the text, which the person never wrote.
 A gateway of WhatsApp Web has them in a `nativeFlowResponseMessage`, and the answer to a button or a list there too.
@@ -23,18 +23,25 @@ _decode_text = msgspec.json.Decoder(str | None).decode
 _decode_texts = msgspec.json.Decoder(str | list[str]).decode
 
 
-def format_form(answers: str) -> str:
-    """Return the answers of a form (a JSON object), one line `name=value` each; "" when it is no such object."""
+Answers = dict[str, msgspec.Raw]
+"""What was filled in, by the names in the form."""
+
+
+def read_form(answers: str) -> Answers:
+    """Return what was filled into a form, out of its JSON object; nothing when it is no such object."""
     raw = repair_surrogates(answers.encode(errors="replace"))
     try:
         fields = _decode_fields(raw)
     except (msgspec.DecodeError, RecursionError):
-        return ""
+        return {}
     if find_json_fault(raw):
-        return ""
-    return "\n".join(
-        f"{name}={_format(bytes(value))}" for name, value in fields.items() if name not in _NOT_FILLED_IN
-    )
+        return {}
+    return {name: value for name, value in fields.items() if name not in _NOT_FILLED_IN}
+
+
+def format_form(answers: Answers) -> str:
+    """Return the answers of a form, one line `name=value` each."""
+    return "\n".join(f"{name}={_format(bytes(value))}" for name, value in answers.items())
 
 
 def _format(raw: bytes) -> str:
@@ -47,8 +54,8 @@ def _format(raw: bytes) -> str:
     return " ".join(text.splitlines())
 
 
-def format_native_flow(content: Mapping[str, msgspec.Raw]) -> str | None:
-    """Return the answers of a form in a WhatsApp message, as lines; None when it is no form.
+def read_native_flow(content: Mapping[str, msgspec.Raw]) -> Answers | None:
+    """Return the answers of a form in a WhatsApp message; None when it is no form.
 
     `content` holds the message by its kind. Engines write the names in it with other capitals.
     """
@@ -60,17 +67,17 @@ def format_native_flow(content: Mapping[str, msgspec.Raw]) -> str | None:
         if wrapper is None:
             return None
         content = _decode_or_nothing(wrapper)
-    return _format_flow({name.lower(): value for name, value in content.items()})
+    return _read_flow({name.lower(): value for name, value in content.items()})
 
 
-def _format_flow(flow: Mapping[str, msgspec.Raw]) -> str | None:
+def _read_flow(flow: Mapping[str, msgspec.Raw]) -> Answers | None:
     try:
         name, answers = (_decode_text(flow.get(key, b"null")) or "" for key in ("name", "paramsjson"))
     except msgspec.DecodeError:
         return None
     if name in _CHOICES or _OF_A_CHOICE.issuperset(_decode_or_nothing(answers.encode(errors="replace"))):
         return None
-    return format_form(answers)
+    return read_form(answers)
 
 
 def _decode_or_nothing(raw: bytes | msgspec.Raw) -> dict[str, msgspec.Raw]:

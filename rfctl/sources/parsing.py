@@ -19,6 +19,8 @@ SECONDS_BELOW = 100_000_000_000
 """A time since 1970 below this number is in seconds, one above it in milliseconds."""
 
 Part = TypeVar("Part")
+_WHATSAPP_CHARS = 65_536
+"""As long as WhatsApp lets a text be: outside of ASCII it has two or three times as many bytes."""
 _DEEPEST = 32
 _MAX_BYTES_OF_A_CHAR = 4
 _FEW_CHARS = min(MAX_PHONE_CHARS, MAX_ID_CHARS)
@@ -149,8 +151,16 @@ def _raise_beyond_limits(message: Message, max_text_bytes: int) -> None:
     ):
         if len(value) > most:
             raise UnparsedError(f"the {name} is longer than {most} characters")
-    if len(message.text) > max_text_bytes or len(message.text.encode()) > max_text_bytes:
+    if _is_too_long(message, max_text_bytes):
         raise UnparsedError(f"the text is longer than {max_text_bytes} bytes")
+
+
+def _is_too_long(message: Message, max_text_bytes: int) -> bool:
+    """Say whether a text is longer than the setting. WhatsApp's own limit is in characters, and so is ours there."""
+    text = message.text
+    if len(text) <= max_text_bytes and len(text.encode()) <= max_text_bytes:
+        return False
+    return max_text_bytes < _WHATSAPP_CHARS or message.platform != "whatsapp" or len(text) > _WHATSAPP_CHARS
 
 
 def build_unparsed(

@@ -7,8 +7,11 @@ keeps its own name.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
-from rfctl.model.message import normalize_phone
+import msgspec
+
+from rfctl.model.message import MAX_ID_CHARS, normalize_phone
 from rfctl.sources.parsing import Contact, normalize_type
 
 _TYPES = {
@@ -39,6 +42,8 @@ _NO_MESSAGES = frozenset({
 
 An album's pictures come by themselves behind it, and so does what was a `ciphertext` at first.
 """
+_ALBUM = frozenset({"1", "1.0", "media_album"})
+"""How engines write the kind of association of an album's picture. There are others: a copy in HD, an event's cover."""
 _NAME = re.compile(r"^FN[^:\r\n]*:(.*)$", re.MULTILINE | re.IGNORECASE)
 _PHONE = re.compile(r"^(?:[\w-]+\.)?TEL([^:\r\n]*):(.*)$", re.MULTILINE | re.IGNORECASE)
 _WAID = re.compile(r"waid=(\d+)", re.IGNORECASE)
@@ -54,6 +59,53 @@ def is_no_message(name: str) -> bool:
     """Say whether WhatsApp's name of a kind (`albumMessage`, `pinned_message`, `gp2`) is that of no message."""
     plain = normalize_type(name).replace("_", "").replace("-", "")
     return plain in _NO_MESSAGES or plain.removesuffix("message") in _NO_MESSAGES
+
+
+class MessageKey(msgspec.Struct):
+    """The id of another message; each engine has its own spelling."""
+
+    id: str | None = None
+    ID: str | None = None
+    whole: str | None = msgspec.field(default=None, name="_serialized")
+
+    @property
+    def own_id(self) -> str:
+        """The message's own part of the id, or ""."""
+        return self.id or self.ID or find_own_part(self.whole or "")
+
+
+class Association(msgspec.Struct):
+    """To which message another one belongs."""
+
+    associationType: float | str | None = None  # noqa: N815 - the provider's names
+    parentMessageKey: MessageKey | None = None  # noqa: N815
+    parentMsgKey: MessageKey | None = None  # noqa: N815
+
+    @property
+    def album(self) -> str:
+        """The id of the album's frame, which all of its pictures name; "" for what is in no album."""
+        parent = self.parentMessageKey or self.parentMsgKey
+        is_album = str(self.associationType).lower() in _ALBUM
+        return parent.own_id[:MAX_ID_CHARS] if parent and is_album else ""
+
+
+class _ContextInfo(msgspec.Struct):
+    messageAssociation: Association | None = None  # noqa: N815
+
+
+_decode_context = msgspec.json.Decoder(_ContextInfo).decode
+
+
+def find_album(content: Mapping[str, msgspec.Raw]) -> str:
+    """Return the id of the album that a WhatsApp message is in, or "". `content` holds the message by its kind."""
+    raw = content.get("messageContextInfo")
+    if raw is None:
+        return ""
+    try:
+        association = _decode_context(raw).messageAssociation
+    except (msgspec.DecodeError, RecursionError):  # another shape: it is no reason to refuse a picture
+        return ""
+    return association.album if association else ""
 
 
 def find_own_part(whole_id: str) -> str:

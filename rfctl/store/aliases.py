@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from rfctl.model.message import Message
+from rfctl.model.message import Message, Renaming
 from rfctl.store import replies
 from rfctl.store.keys import CommonKeys
 
@@ -70,6 +70,37 @@ class Aliases:
         }
         lasting = await self._without_ended(missing, phones)
         return [self._under_phone(message, lasting) for message in messages]
+
+    async def move(self, renamings: Sequence[Renaming]) -> None:
+        """Put each sender's new second id in the place of the former one. Raises RfctlError: then all may be told again.
+
+        A sender without a known phone stays under what they are named by.
+        """
+        for renaming in renamings:
+            former = self._keys.alias(renaming.channel, renaming.former)
+            phone = renaming.phone or await self._find_phone(renaming, former)
+            if not phone:
+                continue
+            owner = self._keys.alias_owner(renaming.channel, phone, _kind_of(renaming.alias))
+            alias = self._keys.alias(renaming.channel, renaming.alias)
+            # The former one goes last: cut off before, the same is done again.
+            links = {owner: renaming.alias, alias: phone}
+            commands: list[Command] = [("SET", key, value, "EX", _LIFETIME_S) for key, value in links.items()]
+            await self._connection.calls([*commands, ("DEL", former)])
+            self._fresh.pop(former, None)
+            self._remember(links)
+
+    async def _find_phone(self, renaming: Renaming, former: str) -> str:
+        """Return the phone that the former second id still leads to, or ""."""
+        answer = await self._connection.call("GET", former)
+        if answer is None:
+            return ""
+        phone = replies.text(answer)
+        owner = self._keys.alias_owner(renaming.channel, phone, _kind_of(renaming.former))
+        last = await self._connection.call("GET", owner)
+        # The new one, where a move was cut off.
+        is_theirs = last is None or replies.text(last) in (renaming.former, renaming.alias)
+        return phone if is_theirs else ""
 
     async def forget(self, phone: str, channels: Collection[str]) -> int:
         """Delete every second id that leads to a phone; returns how many. It goes through the names of all keys.

@@ -1,7 +1,8 @@
 """The quarantine: unparsed requests, in a stream of their own until an operator decides.
 
 The provider was answered 200: else it would send the request again for days, and everything behind it would wait. So
-this copy is the only one. It is never trimmed. Its secrets were removed before it came here.
+this copy is the only one. Its secrets were removed before it came here. What is old, or beyond a number of bytes, is
+trimmed and counted: else a provider that says something new in each of its requests would fill Redis.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from rfctl.errors import ReplyError, RightsMissingError
 from rfctl.model.message import Unparsed
 from rfctl.store import replies
 from rfctl.store.keys import CommonKeys
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
 
 
 _MEASURED = "body"
+_AROUND_BYTES = 200
+"""About how many bytes an entry has besides its body."""
+_REMOVED_A_CALL = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +102,39 @@ class Quarantine:
             await self._connection.call("XRANGE", self._keys.quarantine, entry_id, entry_id)
         )
         return _decode(*entries[0]) if entries else None
+
+    async def trim(self, *, retention_s: int, max_bytes: int, now_ms: int) -> int:
+        """Remove what is older than `retention_s`, and the oldest beyond about `max_bytes`; 0 is no limit.
+
+        Returns how many entries it removed. Raises RfctlError.
+        """
+        surplus = await self._measure() - max_bytes if max_bytes else 0
+        oldest_ms = now_ms - retention_s * 1000 if retention_s else 0
+        removed, page = 0, list[str]()
+        async for head in self.iterate():
+            if head.at_ms >= oldest_ms and surplus <= 0:
+                break
+            surplus -= head.size + _AROUND_BYTES
+            page.append(head.id)
+            if len(page) == _REMOVED_A_CALL:
+                removed += await self._remove(page)
+                page = []
+        return removed + await self._remove(page)
+
+    async def _remove(self, entry_ids: Sequence[str]) -> int:
+        if not entry_ids:
+            return 0
+        return replies.integer(await self._connection.call("XDEL", self._keys.quarantine, *entry_ids))
+
+    async def _measure(self) -> int:
+        """Return about how many bytes it has in Redis. Where Redis does not tell, the newest entries stand for all."""
+        try:
+            size = await self._connection.call("MEMORY", "USAGE", self._keys.quarantine)
+        except (RightsMissingError, ReplyError):  # a hosted Redis may keep it to itself
+            heads = await self.list_heads(_REMOVED_A_CALL)
+            bytes_of_heads = sum(head.size + _AROUND_BYTES for head in heads)
+            return bytes_of_heads * await self.count() // max(1, len(heads))
+        return replies.integer(size) if size else 0
 
     async def drop(self, entry_id: str) -> bool:
         """Delete one entry. Returns whether it was there."""

@@ -5,7 +5,7 @@ from rfctl.observe.facts.listener import ListenerAnswer, read_listener
 from rfctl.observe.facts.neighbours import Neighbour, describe_elsewhere, describe_listener, read_neighbours
 from rfctl.observe.facts.probe import ProbeAnswer, ProbedLink, ProbeReport, ask_probe
 from rfctl.observe.facts.receivers import Receiver, ReceiverAddress, reach_receivers
-from rfctl.observe.facts.shell import OpenSource, Shell
+from rfctl.observe.facts.shell import OpenSource, Shell, UnsetCompany
 
 __all__ = [
     "Disk",
@@ -20,6 +20,7 @@ __all__ = [
     "Receiver",
     "ReceiverAddress",
     "Shell",
+    "UnsetCompany",
     "ask_probe",
     "describe_elsewhere",
     "describe_listener",

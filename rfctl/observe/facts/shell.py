@@ -24,6 +24,16 @@ class Shell:
 
 
 @dataclass(frozen=True, slots=True)
+class UnsetCompany:
+    """A source without a company, where `setting` makes a name of it: `filled` is that name. `set_by` is who set it."""
+
+    source: str
+    setting: str
+    filled: str
+    set_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class OpenSource:
     """A source that takes unverified requests from everywhere, at a listener that others reach. `set_by` is who allowed it."""
 

@@ -79,6 +79,7 @@ _OF_ALL = (
     ("rfctl_dropped_messages_total", "counter", "Messages that a rule dropped.", "rule"),
     ("rfctl_skipped_parts_total", "counter", "Parts of requests that are no message of a person.", "kind"),
     ("rfctl_unparsed_parts_total", "counter", "Parts of requests that went to quarantine."),
+    ("rfctl_trimmed_parts_total", "counter", "Parts that were removed from quarantine as too old or too many."),
     ("rfctl_sink_deliveries_total", "counter", "Attempts, by what came of each: failed ones are tried again.", "sink", "outcome"),
     ("rfctl_pending_batches", "gauge", "Batches that wait."),
     ("rfctl_pending_messages", "gauge", "Messages that wait in them."),

@@ -31,6 +31,7 @@ _TOTALS = {
     "rfctl_overdue_batches_total": ("stale",),
     "rfctl_missing_batches_total": ("batches_missing", "keys_taken"),
     "rfctl_unparsed_parts_total": ("quarantined",),
+    "rfctl_trimmed_parts_total": ("quarantine_trimmed",),
 }
 """Counters with the fields of Redis that each of them sums."""
 

@@ -35,7 +35,7 @@ class CommandConfig(PayloadSection, SinkConfig):
     ] = Field(
         default_factory=list,
         validate_default=True,
-        description="Program and arguments, run once a message with JSON on its stdin. Exit status 0 means delivered, 65 "
+        description="Program and arguments, run once a message with one line of JSON on its stdin. Exit status 0 means delivered, 65 "
         "never deliverable. After any other status rfctl tries again.",
         examples=[["/usr/local/bin/answer", "--json"]],
     )

@@ -1,4 +1,4 @@
-"""Delivers a merged message to a program of the operator: JSON on its standard input, its exit status is the answer.
+"""Delivers a merged message to a program of the operator: a line of JSON on its standard input, its exit status is the answer.
 
 Nothing that a stranger typed reaches the command line or the environment. Of the daemon's own variables the program gets
 what every program needs and what the sink's `env` names: neither our settings, nor systemd's credentials and sockets.
@@ -18,7 +18,7 @@ from rfctl.errors import SettingsError
 from rfctl.model.delivery import Delivery
 from rfctl.sinks.command.config import CommandConfig
 from rfctl.sinks.contract import DeliveryError
-from rfctl.sinks.payload import encode_payload
+from rfctl.sinks.payload import encode_line
 from rfctl.text import duration, visible
 
 UNDELIVERABLE_STATUS = 65
@@ -58,7 +58,7 @@ class Command:
         program = await self._start(delivery)
         try:
             async with asyncio.timeout(self._timeout_ms / 1000):
-                await program.run(encode_payload(delivery, self._shape, raw=self._raw))
+                await program.run(encode_line(delivery, self._shape, raw=self._raw))
         except TimeoutError:
             limit = duration(self._timeout_ms)
             raise DeliveryError(f"the program was not done within {limit}{program.last_words()}") from None

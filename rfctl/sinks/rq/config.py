@@ -21,6 +21,11 @@ class RqConfig(QueueConfig):
         description="Name of the Celery task, or dotted path of the RQ function. It gets the message as a dict.",
         examples=["bot.tasks.answer"],
     )
+    serializer: Literal["pickle", "json"] = Field(
+        "pickle",
+        description="How the job is written into Redis. pickle is what RQ itself and its workers take without being told. json: "
+        "start the workers with `rq worker --serializer json`. A worker that expects the other one cannot read the job.",
+    )
 
 
 SPEC = SinkSpec(

@@ -1,7 +1,8 @@
 """A merged message becomes a job of RQ, by the dotted path of its function: `task(payload)`.
 
 Any `rq worker` with its defaults can run it: the payload is a dict of plain JSON types, so that the default
-serializer, pickle, has nothing of ours to import. One message is one job as long as Redis remembers the job (RQ ≥ 3
+serializer, pickle, has nothing of ours to import. A worker unpickles whatever is in its Redis: where others may write
+there, `serializer = "json"` and a worker that is started with it are safer. One message is one job as long as Redis remembers the job (RQ ≥ 3
 looks and adds in one script): a finished one a day, a failed one as long as RQ keeps it, a year by default.
 """
 
@@ -44,6 +45,9 @@ class Rq:
         """Get ready without connecting. Raises SettingsError."""
         self._library = import_library("rq", self._name, "rq")
         self._repeated = import_library("rq.exceptions", self._name, "rq").DuplicateJobError
+        serializers = import_library("rq.serializers", self._name, "rq")
+        is_json = self._config.serializer == "json"
+        self._serializer = serializers.JSONSerializer if is_json else serializers.DefaultSerializer
         self._where = build_address(self._name, self._config)
         self._client = self._connect()
         self._threads = Threads(self._name, self._config.timeout_ms, f"Redis at {self._where.shown()}")
@@ -79,7 +83,7 @@ class Rq:
         )
 
     def _enqueue(self, wanted: str, data: dict[str, Any], name: str) -> None:
-        queue = self._library.Queue(name, connection=self._client)
+        queue = self._library.Queue(name, connection=self._client, serializer=self._serializer)
         with contextlib.suppress(
             self._repeated
         ):  # an earlier attempt, whose answer was lost, has put it there

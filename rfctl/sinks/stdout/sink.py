@@ -9,11 +9,9 @@ from __future__ import annotations
 import asyncio
 import sys
 
-import msgspec
-
 from rfctl.model.delivery import Delivery
 from rfctl.sinks.contract import DeliveryError
-from rfctl.sinks.payload import encode_payload
+from rfctl.sinks.payload import encode_line
 from rfctl.sinks.stdout.config import StdoutConfig
 
 
@@ -29,7 +27,7 @@ class Stdout:
 
     async def deliver(self, delivery: Delivery) -> None:
         """Return when the line is written. Raises DeliveryError, one that pauses when nobody can read any more."""
-        line = _line(encode_payload(delivery, self._config.shape, raw=self._config.raw))
+        line = encode_line(delivery, self._config.shape, raw=self._config.raw)
         async with self._turn:
             try:
                 await asyncio.to_thread(_write, line)  # a full pipe must not hold up the loop
@@ -40,12 +38,6 @@ class Stdout:
 
     async def close(self) -> None:
         """Leave standard output open: it is not ours."""
-
-
-def _line(body: bytes) -> bytes:
-    # A provider's metadata is passed on as it came, and may have been written over several lines.
-    plain = b"\n" not in body and b"\r" not in body
-    return (body if plain else msgspec.json.format(body, indent=-1)) + b"\n"
 
 
 def _write(line: bytes) -> None:

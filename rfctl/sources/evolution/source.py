@@ -47,7 +47,7 @@ from rfctl.sources.evolution.schema import (
     unwrap,
 )
 from rfctl.sources.evolution.token import is_signed
-from rfctl.sources.forms import format_native_flow
+from rfctl.sources.forms import format_form, read_native_flow
 from rfctl.sources.inline_files import is_note
 from rfctl.sources.parsing import (
     any_secret,
@@ -62,7 +62,7 @@ from rfctl.sources.parsing import (
     strip_bearer,
     strip_fields,
 )
-from rfctl.sources.whatsapp_web import is_no_message
+from rfctl.sources.whatsapp_web import find_album, is_no_message
 
 _EDITED = {14, "14", "MESSAGE_EDIT"}
 _DELETED = {0, "0", "REVOKE"}
@@ -168,17 +168,19 @@ class Evolution(Source):
         body = read_body(name, bytes(content[name]))
         kind = TYPES.get(name) or normalize_type(name)
         kind = "voice" if kind == "audio" and body.ptt else kind
-        form = format_native_flow(content)
+        answers = read_native_flow(content)
+        kind = kind if answers is None else "form"
         return self._message(
             item.key,
             event,
-            text=find_text(kind, body) if form is None else form,
+            text=find_text(kind, body) if answers is None else format_form(answers),
             id=item.key.id or "",
             sent_ms=parse_time_ms(item.messageTimestamp),
             type=kind,
             media=_media(kind, body, item),
             refers=_refers(body, item),
-            metadata=build_metadata(raw, senderName=item.pushName, **find_facts(kind, body)),
+            metadata=build_metadata(raw, senderName=item.pushName, answers=answers, **find_facts(kind, body)),
+            album=find_album(item.message or {}) or find_album(content),
         )
 
     def _protocol(

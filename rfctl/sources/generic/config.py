@@ -18,6 +18,13 @@ class GenericConfig(AnswerSettings, SourceConfig):
     """A source of type generic: the two generic forms, or any JSON with a map."""
 
     type: Literal["generic"]
+    platform: str = Field(
+        "",
+        pattern=r"^[a-z0-9_-]{0,32}$",
+        description="Network that the messages come from, such as whatsapp or instagram: receivers get it as platform. "
+        "Empty: whatsapp for the two generic forms, as with the Node service; nothing with a map.",
+        examples=["instagram"],
+    )
     map: dict[str, Any] = Field(
         default_factory=dict,
         description="Where a JSON body has each fact, as paths like data.sender.id, and which bodies are no messages. "

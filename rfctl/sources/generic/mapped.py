@@ -150,6 +150,7 @@ class Mapped(Source):
             older_id=older_id,
             channel=self._name,
             company=self._company if company is None else company,
+            platform=self._config.platform,
             account=account,
             chat="" if normalize_phone(chat) == phone else chat,
             sent_ms=read_time(facts.get("time")),

@@ -42,6 +42,8 @@ from rfctl.sources.parsing import (
 CHANNEL = "generic"
 BATCHED = "/webhook/whatsapp/batched"
 """The second address of the source generic; the Node service had it."""
+_PLATFORM = "whatsapp"
+"""What the Node service said of all of its messages."""
 WINDOW_MS = 300_000
 MAX_MESSAGES = 1000
 
@@ -142,10 +144,11 @@ class NodeForm(Source):
     ) -> None:
         self._secrets = config.secrets
         self._proof = build_proof(parse_auth("node"), config.secrets)
-        self._limits = Limits(max_text_bytes, config.company, name, "whatsapp", config.find_id_scope(name))
+        platform = config.platform or _PLATFORM
+        self._limits = Limits(max_text_bytes, config.company, name, platform, config.find_id_scope(name))
         self._make_id = make_id
         scope = build_id_scope("generic", "", self._limits.id_scope)
-        self._common = (max_text_bytes, scope, name, decode_company(config.company), "whatsapp")
+        self._common = (max_text_bytes, scope, name, decode_company(config.company), platform)
 
     def verify(self, request: Request, now_ms: int) -> bool:
         """Say whether any secret signed this request within the last five minutes (`now_ms` is Unix ms)."""

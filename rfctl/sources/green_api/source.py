@@ -19,7 +19,7 @@ import msgspec
 from rfctl.model.company import decode_company
 from rfctl.model.message import Message, Unparsed, normalize_phone
 from rfctl.sources.contract import ParseResult, Request, Source, UnparsedError
-from rfctl.sources.forms import format_native_flow
+from rfctl.sources.forms import Answers, format_form, read_native_flow
 from rfctl.sources.green_api.config import GreenApiConfig
 from rfctl.sources.green_api.schema import (
     Body,
@@ -125,10 +125,10 @@ class GreenApi(Source):
         result.messages.append(self._message(body, raw))
 
     def _message(self, body: Body, raw: bytes) -> Message:
-        instance, form = body.instanceData, _find_form(raw)
+        instance, answers = body.instanceData, _read_form(raw)
         message = Message(
             phone=_phone(body),
-            text=find_text(body) if form is None else form,
+            text=find_text(body) if answers is None else format_form(answers),
             id=body.idMessage or "",
             id_scope=self._id_scope(body),
             channel=self._name,
@@ -137,10 +137,10 @@ class GreenApi(Source):
             account="" if instance.idInstance is None else str(instance.idInstance),
             chat=body.senderData.chatId or "" if body.in_group else "",
             sent_ms=parse_unix_ms(body.timestamp),
-            type=find_message_type(body.messageData),
+            type=find_message_type(body.messageData) if answers is None else "form",
             media=build_media(body.messageData),
             refers=find_reference(body.messageData),
-            metadata=_metadata(body, raw),
+            metadata=_metadata(body, raw, answers),
         )
         return check_limits(message, self._max_text_bytes)
 
@@ -153,9 +153,9 @@ class GreenApi(Source):
         return build_id_scope("green-api", account, self._config.find_id_scope(self._name), *narrower)
 
 
-def _find_form(raw: bytes) -> str | None:
+def _read_form(raw: bytes) -> Answers | None:
     # Only WhatsApp's own object has it. It is not documented, and no other message costs a second reading.
-    return format_native_flow(decode_part(raw, _decode_parts).messageData) if b"aramsJ" in raw else None
+    return read_native_flow(decode_part(raw, _decode_parts).messageData) if b"aramsJ" in raw else None
 
 
 def _phone(body: Body) -> str:
@@ -166,7 +166,7 @@ def _phone(body: Body) -> str:
     return normalize_phone(first_nonempty(sender, chat))
 
 
-def _metadata(body: Body, raw: bytes) -> bytes:
+def _metadata(body: Body, raw: bytes, answers: Answers | None) -> bytes:
     sender = body.senderData
     return build_metadata(
         strip_fields(raw.strip(), _HEAVY),
@@ -174,4 +174,5 @@ def _metadata(body: Body, raw: bytes) -> bytes:
         location=build_location(body.messageData),
         contacts=list_contacts(body.messageData),
         button=find_button(body.messageData),
+        answers=answers,
     )

@@ -13,6 +13,7 @@ import msgspec
 from rfctl.model.message import Message
 from rfctl.model.strict_json import find_json_fault
 from rfctl.sources.contract import Common, UnparsedError
+from rfctl.sources.cut_texts import is_cut_by_telegram
 from rfctl.sources.parsing import build_id_scope, check_limits, decode_json, parse_unix_ms
 from rfctl.sources.telegram.schema import Chat, User
 
@@ -78,4 +79,5 @@ def _build_message(post: _Post, raw: bytes, common: Common) -> Message:
         sent_ms=parse_unix_ms(post.date),
         metadata=_encode(_Metadata(name, person.username, chat.title, msgspec.Raw(raw))),
         id_scope=build_id_scope("telegram", "", common.id_scope),
+        cut=is_cut_by_telegram(post.text),
     )

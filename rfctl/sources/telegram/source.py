@@ -25,6 +25,7 @@ import msgspec
 from rfctl.model.company import decode_company
 from rfctl.model.message import Media, Message, Unparsed, normalize_phone
 from rfctl.sources.contract import Common, ParseResult, Request, Source, UnparsedError
+from rfctl.sources.cut_texts import is_cut_by_telegram
 from rfctl.sources.parsing import (
     Contact,
     build_id_scope,
@@ -130,12 +131,14 @@ class Telegram(Source):
             media=_media(post),
             refers=_id(post.business_connection_id, post.chat, replied) if replied and not opening else "",
             metadata=build_metadata(raw, **_facts(post)),
+            album=post.media_group_id,
+            cut=is_cut_by_telegram(post.text),
         )
 
     def _edit(self, post: Post, raw: bytes, update_id: int) -> Message:
         original = self._post(post, raw)
         return msgspec.structs.replace(
-            original, id=f"{original.id}:{update_id}", type="edit", refers=original.id,
+            original, id=f"{original.id}:{update_id}", type="edit", refers=original.id, album="", cut=False,
             sent_ms=parse_unix_ms(post.edit_date) or original.sent_ms,
         )  # fmt: skip
 

@@ -13,6 +13,7 @@ import msgspec
 
 from rfctl.model.message import Message
 from rfctl.sources.contract import Common, UnparsedError
+from rfctl.sources.cut_texts import is_cut_sms
 from rfctl.sources.parsing import build_id_scope, check_limits
 from rfctl.sources.twilio.fields import MAX_FIELDS, read_address
 
@@ -21,7 +22,7 @@ Form = dict[str, str]
 _MOST_BYTES = 65_536
 _ESCAPES = re.compile("(?:%[0-9a-fA-F][0-9a-fA-F])++")
 _UNUSUAL = frozenset({
-    "ButtonPayload", "ButtonText", "CallSid", "ExternalUserId", "InteractiveData", "Latitude", "ListId", "ListTitle",
+    "ButtonPayload", "ButtonText", "CallSid", "EventType", "ExternalUserId", "FlowData", "InteractiveData", "Latitude", "ListId", "ListTitle",
     "Longitude", "MediaContentType0", "MediaUrl0", "OriginalRepliedMessageSid",
 })  # fmt: skip
 """Fields that make more of a message than its text."""
@@ -65,9 +66,10 @@ def read_plain(form: Form, common: Common) -> Message | None:
     if "Body" not in form or not _UNUSUAL.isdisjoint(form) or form.get("MessageType", "text") != "text":
         return None
     platform, phone = read_address(form.get("From", ""))
+    text = form["Body"]
     message = Message(
         phone=phone,
-        text=form["Body"],
+        text=text,
         id=form.get("MessageSid") or form.get("SmsMessageSid") or form.get("SmsSid", ""),
         channel=common.channel,
         company=common.company,
@@ -75,6 +77,7 @@ def read_plain(form: Form, common: Common) -> Message | None:
         account=read_address(form.get("To", ""))[1],
         metadata=_encode(_Metadata(form.get("ProfileName", ""), form)),
         id_scope=build_id_scope("twilio", form.get("AccountSid", ""), common.id_scope),
+        cut=platform == "sms" and is_cut_sms(text),
     )
     try:
         return check_limits(message, common.max_text_bytes)

@@ -14,40 +14,27 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import itertools
-import math
 from binascii import b2a_base64
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 from urllib.parse import parse_qs, urlsplit
 
-import msgspec
-
 from rfctl.model.company import decode_company
-from rfctl.model.message import Media, Message, Unparsed
+from rfctl.model.message import Message, Unparsed
 from rfctl.sources.contract import Common, ParseResult, Request, Source, UnparsedError
-from rfctl.sources.forms import format_form
+from rfctl.sources.cut_texts import is_cut_sms
 from rfctl.sources.parsing import (
     build_id_scope,
-    build_metadata,
     check_limits,
     constant_time_equal,
-    first_nonempty,
-    normalize_type,
 )
 from rfctl.sources.signing import Keys, matches_any
 from rfctl.sources.twilio.config import TwilioConfig
+from rfctl.sources.twilio.conversation import find_skipped_kind, is_conversation, read_conversation
 from rfctl.sources.twilio.fields import ALGORITHM, MAX_FIELDS, read_address, read_algorithm, read_fields
+from rfctl.sources.twilio.form import MessageForm, build_form_metadata
 from rfctl.sources.twilio.plain import Form, join_form, read_form, read_plain
 
 _DIGESTS = {"HMAC_SHA1": "sha1", "HMAC_SHA256": "sha256"}
-_MEDIA_TYPES = {"image": "image", "audio": "audio", "video": "video"}
-_INCOMING = ("", "received", "receiving")
-_STATUSES = frozenset({
-    "accepted", "scheduled", "canceled", "queued", "sending", "sent", "delivered", "undelivered", "failed", "read",
-    "partially_delivered",
-})  # fmt: skip
-"""What becomes of our own messages (https://www.twilio.com/docs/messaging/api/message-resource)."""
 
 
 class Twilio(Source):
@@ -101,8 +88,10 @@ class Twilio(Source):
 
     def _read_any(self, body: bytes) -> ParseResult:
         result = ParseResult()
-        form = _Form(body)
-        if form.is_status:
+        form = MessageForm(body)
+        if is_conversation(form):
+            self._read_conversation(form, body, result)
+        elif form.is_status:
             result.skip("status")
         elif form.unknown_status:
             raise UnparsedError(f"a status that rfctl does not know: {form.unknown_status[:64]}")
@@ -117,7 +106,16 @@ class Twilio(Source):
                 result.unparsed.append(Unparsed(body, problem.fact))
         return result
 
-    def _message(self, form: _Form) -> Message:
+    def _read_conversation(self, form: MessageForm, body: bytes, result: ParseResult) -> None:
+        if skipped := find_skipped_kind(form):
+            result.skip(skipped)
+            return
+        try:
+            result.messages.append(read_conversation(form, self._common))
+        except UnparsedError as problem:
+            result.unparsed.append(Unparsed(body, problem.fact))
+
+    def _message(self, form: MessageForm) -> Message:
         platform, phone = read_address(form["From"])
         message = Message(
             phone=phone,
@@ -131,85 +129,10 @@ class Twilio(Source):
             type=form.type,
             media=form.media,
             refers=form["OriginalRepliedMessageSid"],
-            metadata=_metadata(form),
+            metadata=build_form_metadata(form),
+            cut=platform == "sms" and form.type == "text" and is_cut_sms(form.text),
         )
         return check_limits(message, self._max_text_bytes)
-
-
-class _Form:
-    """A message's form; a field that is not there is "", of one that is repeated the first counts."""
-
-    def __init__(self, body: bytes) -> None:
-        self.fields = read_fields(body, "replace")
-        self._first: Mapping[str, str] = dict(reversed(self.fields))
-
-    def __getitem__(self, name: str) -> str:
-        return self._first.get(name, "")
-
-    @property
-    def id(self) -> str:
-        return first_nonempty(self["MessageSid"], self["SmsMessageSid"], self["SmsSid"])
-
-    @property
-    def status(self) -> str:
-        return first_nonempty(self["MessageStatus"], self["SmsStatus"])
-
-    @property
-    def is_status(self) -> bool:
-        return "Body" not in self._first and self.status in _STATUSES
-
-    @property
-    def unknown_status(self) -> str:
-        is_known = "Body" in self._first or self.status in (*_INCOMING, *_STATUSES)
-        return "" if is_known else self.status
-
-    @property
-    def is_call(self) -> bool:
-        return "CallSid" in self._first and not self.id
-
-    @property
-    def button(self) -> str:
-        return first_nonempty(self["ButtonPayload"], self["ListId"])
-
-    @property
-    def text(self) -> str:
-        answers = self["InteractiveData"]
-        if answers and (form := format_form(answers)):
-            return form
-        return first_nonempty(self["ButtonText"], self["ListTitle"], self["Body"])
-
-    @property
-    def media(self) -> tuple[Media, ...]:
-        numbers = itertools.takewhile(
-            lambda number: self[f"MediaUrl{number}"] or self[f"MediaContentType{number}"], itertools.count()
-        )
-        return tuple(
-            Media(
-                url=self[f"MediaUrl{number}"],
-                mime=self[f"MediaContentType{number}"],
-                caption="" if number else self["Body"],
-            )
-            for number in numbers
-        )
-
-    @property
-    def location(self) -> dict[str, Any] | None:
-        if not (self["Latitude"] and self["Longitude"]):
-            return None
-        place = {"latitude": _degrees(self["Latitude"]), "longitude": _degrees(self["Longitude"])}
-        venue = {"name": self["Label"], "address": self["Address"]}
-        return {**place, **{name: value for name, value in venue.items() if value}}
-
-    @property
-    def type(self) -> str:
-        if first_nonempty(self.button, self["ButtonText"], self["ListTitle"]):
-            return "button"
-        if self.location is not None:
-            return "location"
-        kind = normalize_type(self["MessageType"]) if self["MessageType"] else "text"
-        if self.media and kind != "sticker":
-            return _media_type(self.media[0].mime)
-        return kind
 
 
 def sign(secret: str, url: str, fields: Iterable[tuple[str, str]], algorithm: str = ALGORITHM) -> str:
@@ -261,32 +184,3 @@ def _bases(public_url: str) -> tuple[str, ...]:
         else (parts.netloc, f"{parts.netloc}:{default}")
     )
     return tuple(f"{parts.scheme}://{host}{parts.path.rstrip('/')}" for host in hosts)
-
-
-def _media_type(mime: str) -> str:
-    kind = mime.partition("/")[0].lower()
-    if "vcard" in mime.lower():
-        return "contacts"
-    return _MEDIA_TYPES.get(kind, "document")
-
-
-def _degrees(text: str) -> float | str:
-    try:
-        number = float(text)
-    except ValueError:
-        return text
-    return number if math.isfinite(number) else text
-
-
-def _metadata(form: _Form) -> bytes:
-    values: dict[str, list[str]] = {}
-    for name, value in form.fields:
-        values.setdefault(name, []).append(value)
-    raw = {name: several if len(several) > 1 else several[0] for name, several in values.items()}
-    return build_metadata(
-        msgspec.json.encode(raw),
-        senderName=form["ProfileName"],
-        userId=read_address(form["ExternalUserId"])[1],
-        location=form.location,
-        button=form.button,
-    )

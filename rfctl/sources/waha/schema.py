@@ -13,10 +13,10 @@ import msgspec
 
 from rfctl.model.message import Media
 from rfctl.sources import whatsapp_web
-from rfctl.sources.forms import format_native_flow
+from rfctl.sources.forms import Answers, format_form, read_native_flow
 from rfctl.sources.inline_files import is_note
 from rfctl.sources.parsing import Contact, first_nonempty
-from rfctl.sources.whatsapp_web import find_type, find_type_by_mime, parse_vcard
+from rfctl.sources.whatsapp_web import Association, find_type, find_type_by_mime, parse_vcard
 
 EVENTS = frozenset({
     "session.status", "message.waiting", "state.change", "group.join", "group.leave", "group.v2.join",
@@ -125,6 +125,11 @@ class Data(msgspec.Struct):
     latestEditSenderTimestampMs: float | str | None = None  # noqa: N815
 
     @property
+    def answers(self) -> Answers | None:
+        """What was filled in, where it is a form."""
+        return read_native_flow(self.content)
+
+    @property
     def content(self) -> dict[str, msgspec.Raw]:
         """The WhatsApp message by its kind, where the engine (NOWEB, GOWS) has it; else nothing."""
         return self.message or self.Message or {}
@@ -138,6 +143,7 @@ class Data(msgspec.Struct):
 
 _decode_time = msgspec.json.Decoder(float | str | None).decode
 _decode_data = msgspec.json.Decoder(Data).decode
+_decode_association = msgspec.json.Decoder(Association).decode
 
 
 def decode_engine_data(payload: Payload) -> Data:
@@ -146,6 +152,18 @@ def decode_engine_data(payload: Payload) -> Data:
         return _decode_data(payload.data)
     except (msgspec.DecodeError, RecursionError):
         return Data()
+
+
+def find_album(payload: Payload, data: Data) -> str:
+    """Return the id of the album that a message is in, or "". An engine (WEBJS) has it beside the message."""
+    if album := whatsapp_web.find_album(data.content):
+        return album
+    if b"parentMsgKey" not in bytes(payload.data):
+        return ""
+    try:
+        return _decode_association(payload.data).album
+    except (msgspec.DecodeError, RecursionError):  # another shape: it is no reason to refuse a picture
+        return ""
 
 
 def find_sender(payload: Payload, data: Data) -> str:
@@ -189,6 +207,8 @@ def is_no_message(payload: Payload, data: Data) -> bool:
 def find_message_type(payload: Payload, data: Data) -> str:
     """Return what an ordinary message is."""
     kind = find_type(data.type) if data.type else ""
+    if data.answers is not None:
+        return "form"
     if payload.interactiveResponse or "interactiveResponseMessage" in data.content:
         return "button"
     if payload.location:
@@ -204,9 +224,9 @@ def find_message_type(payload: Payload, data: Data) -> str:
 def find_text(payload: Payload, data: Data) -> str:
     """Return what a person wrote: WEBJS also puts a map's picture or a vCard where the text stands."""
     body = payload.body or ""
-    form = format_native_flow(data.content)
-    if form is not None:
-        return form
+    answers = data.answers
+    if answers is not None:
+        return format_form(answers)
     if payload.interactiveResponse:
         return first_nonempty(payload.interactiveResponse.selectedText, body)
     if payload.location and (is_note(body) or body.startswith(_JPEG_IN_BASE64)):

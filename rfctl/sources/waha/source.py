@@ -50,6 +50,7 @@ from rfctl.sources.waha.schema import (
     Voted,
     build_media,
     decode_engine_data,
+    find_album,
     find_alias,
     find_button,
     find_message_type,
@@ -159,6 +160,7 @@ class Waha(Source):
             media=build_media(payload) if content.type not in ("deletion", "reaction") else (),
             refers=content.refers,
             metadata=_metadata(event, payload, data),
+            album=find_album(payload, data) if content.type not in ("edit", "deletion", "reaction") else "",
         )
         return check_limits(message, self._max_text_bytes)
 
@@ -231,4 +233,5 @@ def _metadata(event: _Event, payload: Payload, data: Data) -> bytes:
         contacts=list_contacts(payload),
         button=find_button(payload),
         providerId=payload.id,
+        answers=data.answers if event.event in ("message", "message.any") else None,
     )

@@ -13,7 +13,7 @@ import msgspec
 
 from rfctl.model.message import Media
 from rfctl.sources.contract import UnparsedError
-from rfctl.sources.forms import format_form
+from rfctl.sources.forms import Answers, format_form, read_form
 from rfctl.sources.parsing import Contact, decode_part, first_nonempty, normalize_type
 
 FIELDS = {
@@ -57,6 +57,7 @@ class Content(msgspec.Struct, frozen=True, kw_only=True):
     location: Location | None = None
     contacts: list[Contact] = []
     button: str = ""
+    answers: Answers = {}
 
 
 class _Words(msgspec.Struct):
@@ -188,12 +189,14 @@ def _button(kind: str, part: _Button) -> Content:
 
 
 def _interactive(_kind: str, part: _Interactive) -> Content:
-    # A filled-in form (nfm_reply) and whatever comes later keep their own name. The body of a form says "Sent".
+    # Whatever comes later keeps its own name. The body of a filled-in form says "Sent", which nobody wrote.
     chosen = part.button_reply or part.list_reply
     if chosen is not None:
         return Content(type="button", text=chosen.title or "", button=chosen.id or "")
-    filled = part.nfm_reply or _Filled()
-    return Content(type=normalize_type(part.type), text=format_form(filled.response_json or ""))
+    if part.type != "nfm_reply":
+        return Content(type=normalize_type(part.type))
+    answers = read_form(part.nfm_reply.response_json or "" if part.nfm_reply else "")
+    return Content(type="form", text=format_form(answers), answers=answers)
 
 
 def _edit(kind: str, part: _Changed) -> Content:

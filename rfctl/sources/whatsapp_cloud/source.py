@@ -38,6 +38,7 @@ from rfctl.sources.signing import Keys, matches_any
 from rfctl.sources.whatsapp_cloud.config import WhatsAppCloudConfig
 from rfctl.sources.whatsapp_cloud.narrowing import narrow
 from rfctl.sources.whatsapp_cloud.plain import PLATFORM, Account, Contact, Context, Profile, read_plain
+from rfctl.sources.whatsapp_cloud.renaming import read_renaming
 from rfctl.sources.whatsapp_cloud.schema import FIELDS, Content, is_event, read_part
 
 
@@ -157,6 +158,8 @@ class WhatsAppCloud(Source):
             try:
                 if is_event(bytes(raw)):
                     result.skip("event")
+                    if renaming := read_renaming(bytes(raw), self._name):
+                        result.renamings.append(renaming)
                     continue
                 message = self._message(bytes(raw), contacts, account)
             except UnparsedError as problem:
@@ -251,6 +254,7 @@ def _metadata(raw: bytes, item: _Message, contact: Contact, content: Content) ->
         location=content.location,
         contacts=content.contacts,
         button=content.button,
+        answers=content.answers,
     )
 
 

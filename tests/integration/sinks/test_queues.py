@@ -184,6 +184,15 @@ async def test_a_default_rq_worker_gets_the_messages_in_order_and_each_once(serv
     assert ids(later) == ["rfctl-bot-0f0f-1790000000004-0"], "a message that was done is not done again"
 
 
+async def test_rq_worker_that_reads_json_gets_jobs_in_json(server: RedisServer) -> None:
+    async with opened("rq", server.url, serializer="json") as sink:
+        await sink.deliver(delivery(1))
+        async with workers.rq(server, QUEUE, "--serializer", "rq.serializers.JSONSerializer") as worker:
+            jobs = await worker.rest()
+    sent = delivery(1)
+    assert jobs == [{"id": f"rfctl-bot-0f0f-{sent.id}", "data": json.loads(encode_payload(sent))}]
+
+
 @every_sink
 async def test_delivery_fails_without_redis_and_succeeds_after_its_return(
     own_server: ServerMaker, type_: str

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import pytest
 
-from rfctl.model.message import Message
+from rfctl.errors import RedisUnreachableError
+from rfctl.model.message import Message, Renaming
 from rfctl.store.aliases import Aliases
-from rfctl.store.connection import Connection
+from rfctl.store.connection import Command, Connection
 from tests.support.batching import make_rig
 from tests.support.keys import COMMON
 
@@ -145,3 +149,54 @@ async def test_two_daemons_agree_who_has_a_number(connection: Connection) -> Non
 async def test_alias_of_layout_1_still_leads_to_its_phone(connection: Connection) -> None:
     await connection.call("SET", COMMON.alias("salon", BSUID), PHONE)
     assert await phones(Aliases(connection, COMMON), message("a", BSUID)) == [PHONE]
+
+
+async def test_new_id_of_a_person_takes_the_place_of_the_former_one(connection: Connection) -> None:
+    rig = make_rig(connection)
+    await rig.add([message("before", PHONE)])
+    for _ in range(2):  # a provider may say it again
+        await rig.batcher.move_aliases([Renaming("salon", "KZ.98", BSUID)])
+    await rig.add([message("behind", "KZ.98", "KZ.98"), message("old", BSUID)])
+    await rig.drain()
+    assert sorted((merged.phone, merged.text) for merged in await rig.collect()) == [
+        (PHONE, "before behind"),
+        (BSUID, "old"),
+    ]
+    assert await connection.call("TTL", COMMON.alias("salon", "KZ.98")) > 29 * 86_400
+
+
+async def test_new_id_with_a_new_number_leads_to_that_one(connection: Connection) -> None:
+    aliases = Aliases(connection, COMMON)
+    await aliases.learn_and_resolve([message("a", PHONE)])
+    await aliases.move([Renaming("salon", "KZ.98", BSUID, "79002")])
+    assert await phones(aliases, message("b", "KZ.98", "KZ.98")) == ["79002"]
+
+
+async def test_id_that_somebody_else_has_by_now_is_not_moved(connection: Connection) -> None:
+    aliases = Aliases(connection, COMMON)
+    await aliases.learn_and_resolve([message("a", PHONE)])
+    await aliases.learn_and_resolve([message("b", PHONE, "US.2")])
+    await aliases.move([Renaming("salon", "KZ.98", BSUID), Renaming("barber", "KZ.99", "US.2")])
+    assert await phones(aliases, message("c", "KZ.98", "KZ.98"), message("d", "US.2", "US.2")) == [
+        "KZ.98",
+        PHONE,
+    ]
+
+
+@pytest.mark.parametrize("done", range(4))
+async def test_move_that_was_cut_off_anywhere_can_be_made_again(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch, done: int
+) -> None:
+    aliases, send = Aliases(connection, COMMON), connection.calls
+    await aliases.learn_and_resolve([message("a", PHONE)])
+
+    async def send_some(commands: Sequence[Command]) -> list[Any]:
+        await send(commands[:done])
+        raise RedisUnreachableError("cut")
+
+    monkeypatch.setattr(connection, "calls", send_some)
+    with pytest.raises(RedisUnreachableError):
+        await aliases.move([Renaming("salon", "KZ.98", BSUID)])
+    monkeypatch.undo()
+    await aliases.move([Renaming("salon", "KZ.98", BSUID)])
+    assert await phones(Aliases(connection, COMMON), message("b", "KZ.98", "KZ.98")) == [PHONE]

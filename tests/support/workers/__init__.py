@@ -101,7 +101,7 @@ def celery(server: RedisServer, queue: str) -> contextlib.AbstractAsyncContextMa
     return running(sys.executable, *app, "worker", "--pool", "solo", "-Q", queue, *quiet)
 
 
-def rq(server: RedisServer, queue: str) -> contextlib.AbstractAsyncContextManager[Worker]:
-    """A worker as it comes, with its default serializer, that ends when the queue is empty."""
+def rq(server: RedisServer, queue: str, *options: str) -> contextlib.AbstractAsyncContextManager[Worker]:
+    """A worker that ends when the queue is empty: as it comes, with its default serializer, or with these options."""
     rq_command = str(Path(sys.executable).parent / "rq")
-    return running(rq_command, "worker", "--burst", "-u", server.url, "--path", ".", queue)
+    return running(rq_command, "worker", "--burst", "-u", server.url, "--path", ".", *options, queue)

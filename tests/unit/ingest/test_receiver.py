@@ -11,7 +11,7 @@ from starlette.requests import Request as HttpRequest
 from rfctl.errors import ReplyError
 from rfctl.ingest.group_commit import GroupCommit
 from rfctl.ingest.receiver import Receiver
-from rfctl.model.message import Message, Unparsed
+from rfctl.model.message import Message, Renaming, Unparsed
 from rfctl.model.stored import Added
 from rfctl.sources.contract import ParseResult, Request, ServedSource, Source
 
@@ -97,3 +97,34 @@ async def test_messages_are_stored_first_and_the_rest_without_secrets() -> None:
     answer = await build_receiver(store).receive("salon", build_request(b'{"key":"sesame"}'))
     assert answer.status_code == 200
     assert store.done == ["hello", '{"key":""}']
+
+
+class Renames(Source):
+    """Reads a new second id of a person, and a message by it."""
+
+    def verify(self, request: Request, now_ms: int) -> bool:
+        return True
+
+    def parse(self, body: bytes) -> ParseResult:
+        message = Message(phone="new", text="hello", id="1", channel="salon", alias="new")
+        return ParseResult([message], skipped={"event": 1}, renamings=[Renaming("salon", "new", "old")])
+
+
+@pytest.mark.parametrize("problem", [None, ReplyError("no", code="ERR")])
+async def test_new_id_of_a_person_comes_before_their_messages(problem: Exception | None) -> None:
+    store = FakeStore()
+
+    async def move_aliases(renamings: Sequence[Renaming]) -> None:
+        if problem is not None:
+            raise problem
+        store.done += [f"{renaming.former} > {renaming.alias}" for renaming in renamings]
+
+    served = {"salon": ServedSource("salon", "generic", Renames())}
+    commit = GroupCommit(store.store_messages)
+    receiver = Receiver(
+        served, commit, cast(Any, store), cast(Any, FakeCounters()), move_aliases=move_aliases
+    )
+    answer = await receiver.receive("salon", build_request(b"{}"))
+    assert (answer.status_code, store.done) == (
+        (200, ["old > new", "hello"]) if problem is None else (503, [])
+    )

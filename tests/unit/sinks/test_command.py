@@ -72,6 +72,11 @@ def watch(tmp_path: Path) -> Iterator[Any]:
 
 async def test_the_program_gets_the_message_on_its_input_and_exit_0_delivers(tmp_path: Path) -> None:
     await shell(f"cat > {tmp_path}/got").deliver(message())
+    assert (tmp_path / "got").read_bytes() == encode_payload(message()) + b"\n"
+
+
+async def test_program_can_read_the_message_as_a_line(tmp_path: Path) -> None:
+    await shell(f'read -r line && printf %s "$line" > {tmp_path}/got').deliver(message())
     assert (tmp_path / "got").read_bytes() == encode_payload(message())
 
 

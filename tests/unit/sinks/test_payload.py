@@ -16,7 +16,7 @@ from rfctl.model.delivery import Delivery
 from rfctl.model.message import Message
 from rfctl.model.stored import decode_merged, encode_item
 from rfctl.section import build_section
-from rfctl.sinks.payload import Shape, encode_payload, format_iso, render_template
+from rfctl.sinks.payload import Shape, encode_line, encode_payload, format_iso, render_template
 from rfctl.sinks.registry import SPECS
 
 MANUAL = Path(__file__).parents[3] / "man" / "rfctl.7"
@@ -168,3 +168,29 @@ def manual_example(shape: str) -> Any:
 @pytest.mark.parametrize("shape", ["rfctl", "node"])
 def test_manual_shows_exactly_what_is_sent(shape: Shape) -> None:
     assert manual_example(shape) == sent(shape)
+
+
+def test_platform_is_the_networks_and_the_node_shape_says_whatsapp_where_nobody_knows() -> None:
+    nowhere = delivery(Message(phone="7", text="x", id="1", channel="shop"))
+    instagram = delivery(Message(phone="7", text="x", id="1", channel="shop", platform="instagram"))
+    assert [sent(shape, nowhere)["platform"] for shape in ("rfctl", "node")] == ["", "whatsapp"]
+    assert [sent(shape, instagram)["platform"] for shape in ("rfctl", "node")] == ["instagram", "instagram"]
+
+
+@pytest.mark.parametrize("shape", ["rfctl", "node"])
+def test_line_is_one_line_whatever_a_provider_wrote(shape: Shape) -> None:
+    what = delivery(message("a\nb\u2028", "1", metadata=b'{"raw":\n{\r\n "x": "\\n"},\n"n": 1.50}'))
+    for raw in (True, False):
+        line = encode_line(what, shape, raw=raw)
+        assert (line.count(b"\n"), line.count(b"\r"), line[-1:]) == (1, 0, b"\n")
+        assert json.loads(line) == json.loads(encode_payload(what, shape, raw=raw))
+    assert encode_line(TWO, shape) == encode_payload(TWO, shape) + b"\n"
+
+
+def test_texts_of_the_node_shape_have_a_cut_text_in_one_piece() -> None:
+    what = delivery(
+        message("repl", "1", cut=True, sent_ms=1), message("acement", "2", cut=True), message("", "3", type="image"),
+        message(" part", "4"), message("new", "5"), message("old", "6", cut=True), message("x", "7"),
+        message("edited", "8", type="edit", refers="6"), text="replacement part new edited x",
+    )  # fmt: skip
+    assert sent("node", what)["metadata"]["originalMessages"] == ["replacement part", "new", "edited", "x"]

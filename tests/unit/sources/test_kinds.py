@@ -281,13 +281,21 @@ FLOWS = [
         "body": {"text": "Sent"}, "nativeFlowResponseMessage": {"name": "galaxy_message", "paramsJson": FLOW}}})),
     ("green-api", notification({"typeMessage": "interactiveResponseMessage", "interactiveResponseMessage": {
         "nativeFlowResponseMessage": {"name": "flow", "paramsJson": FLOW}}})),
-    ("twilio", f"MessageSid=SM1&From=whatsapp%3A%2B79001&To=x&Body=Sent&InteractiveData={quote(FLOW)}".encode()),
+    *(
+        ("twilio", f"MessageSid=SM1&From=whatsapp%3A%2B79001&To=x&Body=Sent&{name}={quote(FLOW)}".encode())
+        for name in ("FlowData", "InteractiveData")
+    ),
+    ("waha", json.dumps({"event": "message", "session": "i", "payload": {
+        "id": "false_79001@c.us_3EB0", "from": "79001@c.us", "fromMe": False, "body": "Sent", "_data": {"message": {
+            "interactiveResponseMessage": {"nativeFlowResponseMessage": {"name": "flow", "paramsJson": FLOW}}}}}}).encode()),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("kind", "sent"), FLOWS, ids=[kind for kind, _ in FLOWS])
+@pytest.mark.parametrize(("kind", "sent"), FLOWS, ids=lambda value: str(value)[-20:])
 def test_form_says_what_was_filled_in_and_not_sent(kind: str, sent: bytes) -> None:
-    assert read(kind, sent).text == FILLED
+    item = read(kind, sent)
+    answers = {name: value for name, value in json.loads(FLOW).items() if name != "flow_token"}
+    assert (item.text, item.type, json.loads(item.metadata)["answers"]) == (FILLED, "form", answers)
 
 
 @pytest.mark.parametrize("answers", ["", "no JSON", "[]", '{"a":1e999}', "[" * 3_000, '{"flow_token":"x"}'])
@@ -295,7 +303,7 @@ def test_form_that_says_nothing_has_no_text(answers: str) -> None:
     sent = cloud({"type": "interactive", "interactive": {
         "type": "nfm_reply", "nfm_reply": {"body": "Sent", "response_json": answers}}})  # fmt: skip
     item = read("whatsapp-cloud", sent)
-    assert (item.text, with_placeholder(item, "[{type}]").text) == ("", "[nfm_reply]")
+    assert (item.text, with_placeholder(item, "[{type}]").text) == ("", "[form]")
 
 
 @pytest.mark.parametrize("name", ["quick_reply", "menu_options", ""])

@@ -231,6 +231,12 @@ for i = FIRST, LAST_ARG, FIELDS do
           end
         end
         leaves = action ~= '' and 'bypass' or size >= max_size + 0 and 'size'
+        if leaves == 'size' then
+          seldom = seldom or define_on_demand()
+          local can_tell, is_true = pcall(seldom.has_max_size, batch_key, max_size + 0)
+          if can_tell and not is_true then leaves = false end
+          seldom.take_fault()
+        end
         due_in, messages_in = (leaves or due < NOW) and 0 or due - NOW, messages_in + 1
       end
       if IS_FOLLOWED and not rule then

@@ -5,7 +5,7 @@
 --       a space behind each but the last
 -- Gives: DUE, ASIDE, BATCH, LAST, OVERDUE_MS, FOLLOWED, count(what, by), write_counts(), publish(build),
 --        bytes_read(), list_measures(), traced_batches(), clear(batch_key), set_aside(batch_key, problem),
---        hand_over(batch_key, reason, due, discarded).
+--        hand_over(batch_key, reason, due, discarded), has_max_size(batch_key, max_size).
 -- The keys of a batch are the prefixes with its batch key behind them: same hash tag, same slot.
 -- A write that can be refused goes through `must`, or does not matter to any message: then its error is dropped.
 local DUE, OUT, TOTALS, PHONES, ASIDE = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
@@ -15,6 +15,7 @@ OVERDUE_MS = OVERDUE_MS + 0
 local ASIDE_MS, HIDDEN = 30000, 38  -- & begins a batch key that has more than the phone in it
 local counts, bytes, leaving, traced = {}, 0, nil, {}
 local measures, measured = {}, 0
+local MOST_SPARED = 100  -- an album counts as one, but no batch may grow for ever
 
 -- Watchers are served where they may be: their rights decide nothing about messages.
 local followers = redis.pcall('PUBSUB', 'NUMSUB', EVENTS)
@@ -94,14 +95,43 @@ local function define_leaving()
     if must(redis.pcall('ZREM', DUE, batch_key)) == 1 then count(is_lost and 'keys_taken' or 'batches_missing', 1) end
   end
 
+  -- How many messages are in an album behind its first one.
+  local function count_spared(items)
+    local albums, spared = {}, 0
+    for _, item in ipairs(items) do
+      local stop = scan_item(item)
+      local head = stop and sub(item, stop, find(item, ',"metadata":', stop, true))
+      local album = head and match(head, ',"album":(".-")[,}]')
+      if album and albums[album] then spared = spared + 1 end
+      if album then albums[album] = true end
+    end
+    return math.min(spared, MOST_SPARED)
+  end
+
+  -- Say whether a batch has as many messages as it may; an album counts as one. What was read is kept for hand_over.
+  local looked_at, looked_items, looked_batch, looked_length
+  leaving.has_max_size = function(batch_key, max_size)
+    local items = items_of(batch_key)
+    if not items then return true end
+    local batch, length = merge(batch_key, items, measured)
+    if batch.is_unusual and #items - count_spared(items) < max_size then return false end
+    looked_at, looked_items, looked_batch, looked_length = batch_key, items, batch, length
+    return true
+  end
+
   -- Move a whole batch to the output stream. reason '' lets the timers say why. due is what it was due at (Unix ms), or
   -- NOW when it was not yet; discarded is how many messages before it a rule has thrown away.
   -- Returns the entry's id, how many messages left, how late they are (ms) and the phone; or nil and 0 for no batch.
   -- The id is '' where the batch said nothing: then it is dropped, and counted.
   leaving.hand_over = function(batch_key, reason, due, discarded)
-    local items = items_of(batch_key)
-    if not items then return nil, 0 end
-    local batch, length = merge(batch_key, items, measured)
+    local items, batch, length
+    if looked_at == batch_key then
+      items, batch, length, looked_at = looked_items, looked_batch, looked_length, nil
+    else
+      items = items_of(batch_key)
+      if not items then return nil, 0 end
+      batch, length = merge(batch_key, items, measured)
+    end
     local late, owner, id = math.max(0, NOW - due), batch.owner, ''
     bytes = bytes + length
     if batch.text then
@@ -163,6 +193,7 @@ local function open_leaving()
   return leaving
 end
 
+local function has_max_size(...) return open_leaving().has_max_size(...) end
 local function hand_over(...) return open_leaving().hand_over(...) end
 local function clear(...) return open_leaving().clear(...) end
 

@@ -4,9 +4,9 @@
 -- says nothing), messages (a JSON array), delivery_id, phone, owner (a table), wait (of the last message, ms), and when
 -- the first, the last and the latest arrived: first_at, last_at, newest_at (ms, as digits). oldest_sent is when the
 -- oldest of them was sent (ms), nil where nobody knows it of any. more has further fields of the entry, flat:
--- traceparents, if any message has one.
+-- traceparents, if any message has one. is_unusual is true where not every message is a plain text.
 -- The ms between each message and the one before it go into the list `gaps`, behind its first `place` numbers.
-local LONG, NOTHING = 16384, {}
+local LONG, NOTHING, REST_WITHIN_MS = 16384, {}, 1000
 
 -- It writes nothing, so any error leaves a batch as it is. It is defined when the first batch leaves.
 local function define_merging(order, separator, gaps)
@@ -106,9 +106,13 @@ local function define_merging(order, separator, gaps)
       local part = read_item(item)
       part.place = place
       if part.stop then
-        part.text, part.kind = text_of(item, part.stop), match(item, '","type":"(%a+)"', part.stop)
+        part.text, part.kind = text_of(item, part.stop), match(item, ',"type":"(%a+)"', part.stop)
         local _, id_stop = id_of(item, part.stop)
-        part.trace = id_stop and trace_of(item, id_stop)
+        if id_stop then
+          local trace, stop = trace_of(item, id_stop)
+          stop = stop or id_stop
+          part.trace, part.is_cut = trace, sub(item, stop, stop + 12) == '","cut":true,'
+        end
       end
       return part
     end
@@ -146,11 +150,17 @@ local function define_merging(order, separator, gaps)
           part.only_text = true
           if place and place ~= i then
             parts[place].text = part.kind ~= 'deletion' and part.text or ''
-            parts[place].only_text = part.kind == 'deletion'
+            parts[place].only_text, parts[place].is_cut = part.kind == 'deletion', false
             part.text = ''
           end
         end
       end
+    end
+
+    -- A text that the sender's client had to cut goes on in the next one, if that came at once.
+    local function goes_on(part, rest)
+      local sent, at = rest.sent - part.sent, rest.at - part.at
+      return rest.kind == 'text' and sent >= 0 and sent <= REST_WITHIN_MS and at <= REST_WITHIN_MS
     end
 
     local function is_blank(text)
@@ -179,7 +189,7 @@ local function define_merging(order, separator, gaps)
     -- As read_usual. Where the batch says nothing, texts is nil.
     return function(items, gap_place)
       local parts, last, newest_at = parts_of(items, gap_place)
-      local first, size, traces, oldest = parts[1], 0, nil, nil
+      local first, size, traces, oldest, before = parts[1], 0, nil, nil, nil
       if order == 'sent' then sort_by_sent(parts) end
       apply_changes(parts)
       for i, part in ipairs(parts) do
@@ -190,13 +200,18 @@ local function define_merging(order, separator, gaps)
         end
         if part.is_sent and (not oldest or part.sent < oldest) then oldest = part.sent end
         if part.text ~= '' then
-          size = size + 1
-          texts[size] = part.text
+          if before and before.is_cut and goes_on(before, part) then
+            texts[size] = texts[size] .. part.text
+          else
+            size = size + 1
+            texts[size] = part.text
+          end
+          before = part
         end
       end
       return { number = #parts, texts = say_something(parts) and size or nil, stop = first.stop,
         first_at = whole(first.at), last_at = last.at, newest_at = whole(newest_at), wait = last.wait,
-        oldest_sent = oldest, traces = traces }
+        oldest_sent = oldest, traces = traces, is_unusual = true }
     end
   end
 

@@ -44,6 +44,14 @@ def read_one(**fields: object) -> Any:
     return source().parse(json.dumps(body).encode())
 
 
+def test_network_of_a_mapped_message_is_what_is_set() -> None:
+    body = b'{"from":"1","text":"x","id":"a"}'
+    assert [source(platform=name).parse(body).messages[0].platform for name in ("", "instagram")] == [
+        "",
+        "instagram",
+    ]
+
+
 def vouched(headers: dict[str, bytes], body: bytes = b"{}", **settings: Any) -> bool:
     table = {"type": "generic", "map": SIMPLE, **settings}
     config = build_section(GenericConfig, {**table, "secrets": []}, "sources.shop")

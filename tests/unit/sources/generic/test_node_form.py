@@ -149,6 +149,13 @@ def test_the_source_signs_its_messages_with_its_own_name() -> None:
     assert (reading.unparsed, reading.skipped) == ([], {})
 
 
+def test_network_of_the_messages_can_be_set() -> None:
+    config = GenericConfig(type="generic", secrets=["s"], platform="telegram")
+    for body in (b'{"from":"7","message":"short"}', b'{"messages":[{"from":"7","message":"the long way"}]}'):
+        [item] = NodeForm("shop", config).parse(body).messages
+        assert item.platform == "telegram"
+
+
 def test_the_source_tells_its_caller_what_is_wrong() -> None:
     with pytest.raises(BadRequestError, match="longer than 100 bytes"):
         SOURCE.parse(json.dumps({"from": "1", "message": "x" * 101}).encode())

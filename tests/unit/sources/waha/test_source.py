@@ -209,7 +209,7 @@ def test_engine_object_with_a_message_in_it_is_a_message(content: dict[str, Any]
 @pytest.mark.parametrize("engine", ["message", "Message"])
 def test_form_says_what_was_filled_in(engine: str, content: dict[str, Any]) -> None:
     [item] = SOURCE.parse(event(message(body="Sent", _data={engine: content}))).messages
-    assert (item.text, item.type) == ("name=Olga\nwhen=10:00, 11:00\nn=2", "button")
+    assert (item.text, item.type) == ("name=Olga\nwhen=10:00, 11:00\nn=2", "form")
 
 
 def test_event_that_nobody_knows_is_kept_and_a_known_one_is_counted() -> None:
