@@ -6,7 +6,7 @@ gets numbers only.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii
@@ -14,7 +14,7 @@ from json.encoder import encode_basestring_ascii
 from rfctl.batching.policy import Policy
 from rfctl.model.closed_sets import DueEnd
 from rfctl.model.company import format_company
-from rfctl.model.message import Message
+from rfctl.model.message import OWN_TYPE, Message
 from rfctl.model.stored import Added, HandedOver
 from rfctl.store import Addition, Store, Terms, batch_key_of, begin_digest, dedupe_key, end_digest
 from rfctl.store.batch_keys import Digest, is_plain
@@ -91,7 +91,8 @@ class BatchingRules:
                     message,
                     phone if is_key else self.build_batch_key(message),
                     build_dedupe_key(message),
-                    usual.get(message.channel) or self._build_terms(message),
+                    (usual.get(message.channel) if message.type != OWN_TYPE else None)
+                    or self._build_terms(message),
                     self.build_older_dedupe_key(message) if with_older_key else b"",
                 )
             )
@@ -107,7 +108,7 @@ class BatchingRules:
             decision.max_wait_ms,
             decision.action,
         )
-        if not self.policy.rules:
+        if message.type != OWN_TYPE and not self.policy.rules:
             self._usual[channel] = terms
         return terms
 
@@ -128,6 +129,10 @@ class Batcher:
     def shortest_wait_ms(self) -> int:
         """The shortest time after which a batch is due, under any rule."""
         return self._rules.policy.shortest_ms
+
+    def list_split_fields(self) -> Collection[str]:
+        """Return what keeps a phone's batches apart besides the chat."""
+        return self._rules.split_by
 
     def reconfigure(self, rules: BatchingRules) -> None:
         """Decide by other rules from now on; pending batches keep their due times."""

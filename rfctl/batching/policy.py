@@ -8,16 +8,16 @@ from the general timers. The scripts get numbers, and no reasons.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import msgspec
 import re2
 
-from rfctl.model.closed_sets import Action
+from rfctl.model.closed_sets import Action, OwnWords
 from rfctl.model.company import format_company
-from rfctl.model.message import Message
+from rfctl.model.message import OWN_TYPE, Message
 
 MATCHED_CHARS = 1024
 """A longer text is no command: no words, prefix or pattern matches it."""
@@ -65,6 +65,7 @@ class Rule:
     quiet_ms: int | None = None
     max_size: int | None = None
     max_wait_ms: int | None = None
+    hold_ms: int = 0
 
     def matches(self, message: Message) -> bool:
         """Say whether the message meets every condition."""
@@ -122,7 +123,7 @@ def compile_pattern(pattern: str) -> Pattern:
 
 
 class Decision(msgspec.Struct, frozen=True, gc=False):
-    """The timers (ms, messages) and the action for one message."""
+    """The timers (ms, messages) and the action for one message. With a hold, quiet_ms is how long it lasts."""
 
     quiet_ms: int
     max_size: int
@@ -131,11 +132,36 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
 
 
 @dataclass(frozen=True, slots=True)
+class OwnPolicy:
+    """What the words of somebody on our side do, for one source.
+
+    `own` is not "ignore": the source leaves such words out then. close throws the pending batch away where `discards`, else
+    hands it over. hold lasts for `hold_ms`, and words of ours that are one of `release_words` end it.
+    """
+
+    own: OwnWords
+    hold_ms: int = 0
+    discards: bool = False
+    release_words: frozenset[str] = frozenset()
+
+    def choose_action(self, message: Message) -> Action:
+        """Return what becomes of the batch of the person to whom these words of ours were sent."""
+        if self.release_words and normalize_text(message.text) in self.release_words:
+            return "own_release"
+        if self.own == "hold":
+            return "own_hold"
+        if self.own == "close":
+            return "own_discard" if self.discards else "own_close"
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
-    """The general timers, and the rules in their order."""
+    """The general timers, the rules in their order, and by source what words of our own side do."""
 
     timers: Timers
     rules: Sequence[Rule] = ()
+    own: Mapping[str, OwnPolicy] = field(default_factory=dict)
     general: Decision = field(init=False)
     """What is decided for a message that no rule matches: for most of them."""
 
@@ -163,15 +189,32 @@ class Policy:
     def decide(self, message: Message) -> Decision:
         """Return how long this message's batch waits for the next message, and what happens to it at once."""
         general = self.general
+        if message.type == OWN_TYPE and (decision := self._decide_own(message)):
+            return decision
         matching = [rule for rule in self.rules if rule.matches(message)] if self.rules else ()
         if not matching:
             return general
+        # Rules are for what people send: words of our own side set one off only where it names their type.
+        acting = next(
+            (rule for rule in matching if rule.action and (message.type != OWN_TYPE or rule.types)), None
+        )
+        if acting is not None and acting.action == "hold":
+            return msgspec.structs.replace(general, quiet_ms=acting.hold_ms, action="hold")
         return Decision(
             _first_set((rule.quiet_ms for rule in matching), general.quiet_ms),
             _first_set((rule.max_size for rule in matching), general.max_size),
             _first_set((rule.max_wait_ms for rule in matching), general.max_wait_ms),
-            next((rule.action for rule in matching if rule.action), ""),
+            acting.action if acting is not None else "",
         )
+
+    def _decide_own(self, message: Message) -> Decision | None:
+        """Return what words of somebody on our side do to the batch; None: they are passed on as a message."""
+        own = self.own.get(message.channel)
+        action = own.choose_action(message) if own is not None else ""
+        if own is None or not action:
+            return None
+        quiet_ms = own.hold_ms if action == "own_hold" else self.general.quiet_ms
+        return msgspec.structs.replace(self.general, quiet_ms=quiet_ms, action=action)
 
 
 def _first_set(values: Iterable[int | None], default: int) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from rfctl.cli.output import format_time_of_day
 from rfctl.cli.signs import STYLES
-from rfctl.observe import BatchHandedOver, DeliveryEnded, Event, MessageReceived
+from rfctl.observe import BatchHandedOver, DeliveryEnded, Event, HoldChanged, MessageReceived
 from rfctl.text import duration, visible
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ def list_parts(event: Event) -> Iterator[Part]:
             yield from _list_handed_over(event)
         case DeliveryEnded():
             yield from _list_ended(event)
+        case HoldChanged():
+            yield from _list_hold(event)
 
 
 def _list_received(event: MessageReceived) -> Iterator[Part]:
@@ -71,6 +73,16 @@ def _list_ended(event: DeliveryEnded) -> Iterator[Part]:
     yield (f" in {duration(event.took_ms)}" if event.took_ms is not None else ""), "dim"
     yield (f", attempt {event.attempts}" if event.attempts > 1 else ""), STYLES["warn"] if is_fine else "dim"
     yield f"  {visible(event.id)}", "dim"
+
+
+def _list_hold(event: HoldChanged) -> Iterator[Part]:
+    yield "=== ", "bold"
+    yield visible(event.phone), choose_colour(event.phone)
+    is_held = event.event == "held"
+    yield (
+        f"  held for {duration(max(0, event.until_ms - event.at_ms))}" if is_held else "  released",
+        STYLES["warn"],
+    )
 
 
 def draw_event(event: Event) -> Text:

@@ -18,7 +18,7 @@ from rfctl.cli.outage import Outage
 from rfctl.cli.output import format_rfc3339
 from rfctl.errors import RfctlError, UsageError
 from rfctl.model.message import normalize_phone
-from rfctl.observe import BatchHandedOver, DeliveryEnded, Event, MessageReceived, follow_through
+from rfctl.observe import BatchHandedOver, DeliveryEnded, Event, HoldChanged, MessageReceived, follow_through
 from rfctl.store import Store
 
 if TYPE_CHECKING:
@@ -86,6 +86,8 @@ def _build_filter(phone: str | None, pattern: str | None) -> Callable[[Event], b
             return False
         if isinstance(event, DeliveryEnded):  # it has no text: its message had
             return event.id in matched_ids or matches(event.sink, event.phone)
+        if isinstance(event, HoldChanged):
+            return matches(event.event, event.phone)
         text = event.message.text if isinstance(event, MessageReceived) else event.text
         is_match = matches(text, event.phone)
         if is_match and isinstance(event, BatchHandedOver):
@@ -182,6 +184,8 @@ def as_json(event: Event) -> dict[str, Any]:
             "event": "delivery", **shared, "id": event.id, "sink": event.sink, "outcome": event.outcome,
             "attempts": event.attempts, "took_ms": event.took_ms,
         }  # fmt: skip
+    if isinstance(event, HoldChanged):
+        return {"event": event.event, **shared, "until": format_rfc3339(event.until_ms)}
     return {
         "event": "out" if event.id else "dropped", **shared, "id": event.id or None, "reason": event.reason, "count": event.count,
         "waited_ms": event.waited_ms, "late_ms": event.late_ms, "text": event.text,

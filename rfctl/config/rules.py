@@ -72,6 +72,11 @@ EXAMPLES = (
         "pictures",
         {"types": ["image", "video"], "quiet_ms": 8000},
     ),
+    Example(
+        "Who asks for a person gets one: the bot gets nothing for two hours",
+        "operator",
+        {"words": ["operator", "оператор"], "action": "hold", "hold_ms": 7_200_000},
+    ),
     Example("Timers of one company", "barber", {"companies": [962302], "quiet_ms": 3000, "max_size": 5}),
 )
 _Phrase = Annotated[Word, AfterValidator(_has_words)]
@@ -117,11 +122,19 @@ class RuleSettings(Section):
         "hold here too.",
         examples=[["/[a-z]+", "[0-9]{4}"]],
     )
-    action: Literal["wait", "send_alone", "send_batch", "discard_batch"] = Field(
+    action: Literal["wait", "send_alone", "send_batch", "discard_batch", "hold"] = Field(
         "wait",
         description="What happens to the message. wait: it waits by the timers below. send_alone: rfctl hands over the pending "
         "batch first, then this message by itself. send_batch: the message joins the batch, and rfctl hands the batch over. "
-        "discard_batch: rfctl discards the pending batch, then hands over this message by itself.",
+        "discard_batch: rfctl discards the pending batch, then hands over this message by itself. hold: the message joins the "
+        "batch, and the bot gets nothing of this person for hold_ms, or until `rfctl release`.",
+    )
+    hold_ms: int = Field(
+        DAY_MS,
+        ge=1000,
+        le=30 * DAY_MS,
+        description="How long action hold keeps the person from the bot, ms.",
+        examples=[3_600_000],
     )
     quiet_ms: int | None = Field(
         None,

@@ -137,7 +137,8 @@ class Daemon:
         http, receiver = self._settings.http, self._components.receiver
         metrics = MetricsPage(self._components, self._readiness)
         self._exit_stack.push_async_callback(metrics.close)
-        webhook = Webhook(receiver, self._store, self._check_readiness, metrics.render)
+        split_by = self._components.batcher.list_split_fields
+        webhook = Webhook(receiver, self._store, self._check_readiness, metrics.render, split_by)
         limits = Limits(http.header_timeout_ms / 1000, http.body_timeout_ms / 1000, http.max_header_bytes)
         on_reject = receiver.rejections.record
         for listening in sockets.list_bound():  # also where the drain has no time to stop the servers

@@ -4,12 +4,28 @@ from __future__ import annotations
 
 from typing import Literal
 
-Action = Literal["", "send_alone", "send_batch", "discard_batch"]
+Action = Literal[
+    "",
+    "send_alone",
+    "send_batch",
+    "discard_batch",
+    "hold",
+    "own_hold",
+    "own_close",
+    "own_discard",
+    "own_release",
+]
 """What a matching message does to its batch at once; "" lets it wait like any other.
 
 send_alone: the pending batch is handed over first, then this message by itself. send_batch: the message joins the
 batch, and the batch leaves. discard_batch: the pending batch is thrown away (and counted), then this message leaves.
+hold: the message joins the batch, and the bot gets nothing of it until a time. The words of somebody on our side begin with
+own_, and are no message: own_hold holds the batch, own_close hands it over, own_discard throws it away, own_release ends
+its hold.
 """
+
+OwnWords = Literal["ignore", "close", "hold", "pass"]
+"""What the words of somebody on our side do to the batch of the person that they were sent to."""
 
 DrainReason = Literal["flush", "shutdown"]
 """Why a batch is handed over before it is due: an operator asks for it, or the last scheduler stops."""
@@ -17,12 +33,25 @@ DrainReason = Literal["flush", "shutdown"]
 DueEnd = Literal["oldest", "newest"]
 """Where a hand-over begins: at what is due longest, or at what has become due last."""
 
-Reason = Literal["quiet", "max-wait", "size", "bypass", "company", "source", "flush", "shutdown", "empty"]
+Reason = Literal[
+    "quiet",
+    "max-wait",
+    "size",
+    "bypass",
+    "company",
+    "source",
+    "flush",
+    "shutdown",
+    "empty",
+    "released",
+    "closed",
+]
 """Why a batch was handed over, as the output stream has it.
 
 quiet, max-wait and size are the three timers. bypass is a rule's action. company: the next message is another
 company's. source: it differs in its source, platform, account or chat, or only one of the two is simulated.
-empty: the batch said nothing, and was dropped; the output stream has no such entry.
+empty: the batch said nothing, and was dropped; the output stream has no such entry. released: the person was held, and is
+no longer. closed: somebody on our side has answered.
 """
 
 SkippedKind = Literal["own", "status", "event", "error"]

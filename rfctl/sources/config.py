@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from rfctl.model.message import MAX_COMPANY_CHARS, MAX_ID_CHARS
-from rfctl.section import DAY_MS, SECRET, Section, Words, check_each
+from rfctl.section import DAY_MS, SECRET, Section, Words, check_each, raise_faults
 
 
 def _check_secret(secret: str) -> None:
@@ -106,3 +106,46 @@ class SourceConfig(Section):
     def handshake_hint(self, name: str) -> str:  # noqa: ARG002 - most providers ask for none
         """Return what to look at when a handshake of this source was rejected; "" if it has none."""
         return ""
+
+
+class OwnSourceConfig(SourceConfig):
+    """The settings of a source that also brings what somebody on our side writes to a person."""
+
+    own: Literal["ignore", "close", "hold", "pass"] = Field(
+        "ignore",
+        description="What happens when somebody on our side writes to a person, from the phone or the business app. ignore: rfctl "
+        "counts it. close: the pending batch of this person ends, see own_pending. hold: the bot gets nothing of this person "
+        "for own_hold_ms. pass: the words join the batch, as a message of type own. What the bot itself sends does not count, "
+        "where the provider tells it apart (man rfctl.toml).",
+        examples=["hold"],
+    )
+    own_hold_ms: int = Field(
+        3_600_000,
+        ge=1000,
+        le=30 * DAY_MS,
+        description="How long own = hold keeps a person from the bot, ms. Each word of ours begins it anew.",
+    )
+    own_pending: Literal["hand_over", "discard"] = Field(
+        "hand_over",
+        description="What own = close does with the pending batch. hand_over: the bot gets it, with the reason closed. discard: "
+        "rfctl throws it away, and counts it.",
+    )
+    release_words: Words = Field(
+        default_factory=list,
+        description="When somebody on our side writes one of these to a person, the hold ends, and what is pending goes to the "
+        "bot. Compared like the words of a rule. They need own = close, hold or pass.",
+        examples=[["bot, go on"]],
+    )
+
+    @model_validator(mode="after")
+    def _owns_what_it_asks_for(self) -> Self:
+        if self.own == "ignore" and self.release_words:
+            raise_faults(
+                [("release_words", "nobody reads them while own = ignore: set own = hold, close or pass")]
+            )
+        return self
+
+    @property
+    def wants_own(self) -> bool:
+        """Whether what somebody on our side writes by hand is read."""
+        return self.own != "ignore"

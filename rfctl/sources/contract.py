@@ -16,7 +16,7 @@ import msgspec
 
 from rfctl.errors import RfctlError
 from rfctl.model.company import Company
-from rfctl.model.message import Message, Unparsed
+from rfctl.model.message import OWN_TYPE, Message, Unparsed
 from rfctl.sources.inline_files import strip_inline_files
 
 if TYPE_CHECKING:
@@ -47,7 +47,10 @@ class Request(msgspec.Struct, frozen=True):
 
 
 class ParseResult(msgspec.Struct, frozen=True):
-    """What one request contains, in its order; `skipped` counts by kind what is no message of a person."""
+    """What one request contains, in its order; `skipped` counts by kind what is no message of a person.
+
+    Words of our own side may be among the messages, where the settings ask for them.
+    """
 
     messages: list[Message] = []
     unparsed: list[Unparsed] = []
@@ -56,6 +59,11 @@ class ParseResult(msgspec.Struct, frozen=True):
     def skip(self, kind: str) -> None:
         """Count one thing that is no message of a person."""
         self.skipped[kind] = self.skipped.get(kind, 0) + 1
+
+    def add_own(self, message: Message) -> None:
+        """Count what somebody on our side wrote by hand, and add it. Its phone and chat are those of the person."""
+        self.skip("own")
+        self.messages.append(msgspec.structs.replace(message, type=OWN_TYPE))
 
 
 class Common(msgspec.Struct, frozen=True):

@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from rfctl.section import Example, raise_faults
-from rfctl.sources.config import SourceConfig, find_token_fault
+from rfctl.sources.config import OwnSourceConfig, find_token_fault
 from rfctl.sources.contract import SourceSpec
 from rfctl.sources.generic.json_path import Path
 
@@ -49,7 +49,7 @@ def _is_header_name(name: str) -> str:
     return name
 
 
-class GenericConfig(SourceConfig):
+class GenericConfig(OwnSourceConfig):
     """A source of type generic: the two generic forms, or any JSON with a map."""
 
     type: Literal["generic"]

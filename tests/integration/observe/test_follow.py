@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from rfctl.model.message import Message
-from rfctl.observe import BatchHandedOver, DeliveryEnded, Event, Outcomes, follow_on
+from rfctl.observe import BatchHandedOver, DeliveryEnded, Event, HoldChanged, Outcomes, follow_on
 from rfctl.observe.events import PastEvents
 from rfctl.store import batch_key_of
 from rfctl.store.connection import Connection
@@ -24,6 +24,8 @@ async def hand_over(rig: Rig, *texts: str, phone: str) -> None:
 def describe(event: Event) -> str:
     if isinstance(event, DeliveryEnded):
         return f"={event.phone} {event.outcome}"
+    if isinstance(event, HoldChanged):
+        return f"{event.phone} {event.event}"
     return f"<{event.text}" if isinstance(event, BatchHandedOver) else f">{event.message.text}"
 
 

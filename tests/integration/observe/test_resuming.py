@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 
 from rfctl.errors import CredentialsRefusedError, RfctlError
 from rfctl.model.message import Message
-from rfctl.observe import DeliveryEnded, Event, MessageReceived, follow_through
+from rfctl.observe import DeliveryEnded, Event, HoldChanged, MessageReceived, follow_through
 from rfctl.store import RedisAddress, Store, batch_key_of
 from rfctl.store.connection import Connection
 from tests.support.batching import Rig, make_rig
@@ -44,6 +44,8 @@ class Watcher:
 def describe(event: Event) -> str:
     if isinstance(event, DeliveryEnded):
         return f"={event.sink} {event.outcome}"
+    if isinstance(event, HoldChanged):
+        return f"{event.phone} {event.event}"
     return f">{event.message.text}" if isinstance(event, MessageReceived) else f"<{event.text}"
 
 
