@@ -135,7 +135,7 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
 class OwnPolicy:
     """What the words of somebody on our side do, for one source.
 
-    `own` is not "ignore": the source leaves such words out then. close throws the pending batch away where `discards`, else
+    ignore only looks for release words. close throws the pending batch away where `discards`, else
     hands it over. hold lasts for `hold_ms`, and words of ours that are one of `release_words` end it.
     """
 
@@ -152,7 +152,7 @@ class OwnPolicy:
             return "own_hold"
         if self.own == "close":
             return "own_discard" if self.discards else "own_close"
-        return ""
+        return "" if self.own == "pass" else "own_ignore"
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,9 +38,9 @@ def hold(
     account: Account = "",
     company: Company = "",
 ) -> None:
-    """Keep a person from the bot for a while: what they send is stored, and goes to the bot when the hold ends.
+    """Keep a person from the bot for a while: somebody on your side talks to them.
 
-    A person who is held already is held until the new time instead.
+    What they send is stored, and goes to the bot when the hold ends. A person who is held already is held until the new time instead.
 
     Examples:  rfctl hold 79001234567 --for 2h --note "we talk"  |  rfctl release 79001234567
     """
@@ -54,7 +54,7 @@ def release(
     phone: Phone,
     discard: Annotated[bool, typer.Option("--discard", help="Throw away what came meanwhile.")] = False,
 ) -> None:
-    """End the hold of a person, and hand over what came meanwhile as one merged message.
+    """End the hold of a person, and hand over what came meanwhile as one.
 
     Examples:  rfctl release 79001234567  |  rfctl release 79001234567 --discard
     """
@@ -62,7 +62,7 @@ def release(
 
 
 def held(ctx: typer.Context) -> None:
-    """List who is held, until when, by whom and why; whose hold ends first comes first."""
+    """List who is held, until when, by whom and why."""
     run_async(_list_held(invocation(ctx)))
 
 

@@ -134,7 +134,6 @@ class RuleSettings(Section):
         ge=1000,
         le=30 * DAY_MS,
         description="How long action hold keeps the person from the bot, ms.",
-        examples=[3_600_000],
     )
     quiet_ms: int | None = Field(
         None,

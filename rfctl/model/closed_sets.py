@@ -14,6 +14,7 @@ Action = Literal[
     "own_close",
     "own_discard",
     "own_release",
+    "own_ignore",
 ]
 """What a matching message does to its batch at once; "" lets it wait like any other.
 
@@ -21,7 +22,7 @@ send_alone: the pending batch is handed over first, then this message by itself.
 batch, and the batch leaves. discard_batch: the pending batch is thrown away (and counted), then this message leaves.
 hold: the message joins the batch, and the bot gets nothing of it until a time. The words of somebody on our side begin with
 own_, and are no message: own_hold holds the batch, own_close hands it over, own_discard throws it away, own_release ends
-its hold.
+its hold, own_ignore does nothing.
 """
 
 OwnWords = Literal["ignore", "close", "hold", "pass"]

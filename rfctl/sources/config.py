@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from rfctl.model.message import MAX_COMPANY_CHARS, MAX_ID_CHARS
-from rfctl.section import DAY_MS, SECRET, Section, Words, check_each, raise_faults
+from rfctl.section import DAY_MS, SECRET, Section, Words, check_each
 
 
 def _check_secret(secret: str) -> None:
@@ -116,8 +116,7 @@ class OwnSourceConfig(SourceConfig):
         description="What happens when somebody on our side writes to a person, from the phone or the business app. ignore: rfctl "
         "counts it. close: the pending batch of this person ends, see own_pending. hold: the bot gets nothing of this person "
         "for own_hold_ms. pass: the words join the batch, as a message of type own. What the bot itself sends does not count, "
-        "where the provider tells it apart (man rfctl.toml).",
-        examples=["hold"],
+        "where the provider tells it apart (man 7 rfctl).",
     )
     own_hold_ms: int = Field(
         3_600_000,
@@ -133,19 +132,11 @@ class OwnSourceConfig(SourceConfig):
     release_words: Words = Field(
         default_factory=list,
         description="When somebody on our side writes one of these to a person, the hold ends, and what is pending goes to the "
-        "bot. Compared like the words of a rule. They need own = close, hold or pass.",
+        "bot. rfctl compares them like the words of a rule, whatever own says.",
         examples=[["bot, go on"]],
     )
-
-    @model_validator(mode="after")
-    def _owns_what_it_asks_for(self) -> Self:
-        if self.own == "ignore" and self.release_words:
-            raise_faults(
-                [("release_words", "nobody reads them while own = ignore: set own = hold, close or pass")]
-            )
-        return self
 
     @property
     def wants_own(self) -> bool:
         """Whether what somebody on our side writes by hand is read."""
-        return self.own != "ignore"
+        return self.own != "ignore" or bool(self.release_words)

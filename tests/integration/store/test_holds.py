@@ -339,6 +339,15 @@ async def test_release_words_of_ours_let_the_bot_go_on(timed: Connection) -> Non
     assert not await batches.store.holds.list_held()
 
 
+async def test_words_of_ours_that_are_ignored_only_look_for_release_words(timed: Connection) -> None:
+    batches = make_own_rig(timed, OwnPolicy("ignore", release_words=frozenset({"go on"})), quiet_ms=50_000)
+    await hold(batches)
+    await batches.add([message("a"), own("hello")])
+    assert (await batches.hand_over()).batches == 0
+    await batches.add([own("go on")])
+    assert (await batches.hand_over()).batches == 1
+
+
 async def test_rules_are_not_for_words_of_ours() -> None:
     stop = Rule("stop", words=frozenset({"stop"}), action="discard_batch")
     policy = Policy(Timers(1, 2, 3), [stop], {"generic": OwnPolicy("pass")})

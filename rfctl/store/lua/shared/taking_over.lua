@@ -6,6 +6,7 @@
 --         own_close  … the pending batch is handed over, and its reason says so
 --         own_discard  … the pending batch is thrown away
 --         own_release  … the hold ends
+--         own_ignore   … nothing
 -- A word of ours never shortens a hold. A batch that is held is left alone by own_close and own_discard.
 local function announce(what, phone, until_ms)
   if FOLLOWED then publish(function()
