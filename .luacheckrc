@@ -13,6 +13,8 @@ local batch = {
   "DUE", "ASIDE", "BATCH", "LAST", "OVERDUE_MS", "FOLLOWED", "bytes_read", "traced_batches", "count", "write_counts",
   "publish", "list_measures", "clear", "set_aside", "hand_over", "has_max_size",
 }
+local holding = { "HELD", "NOTES", "has_held", "held_until", "hold", "end_hold" }
+local taking_over = { "announce", "let_go", "take_over" }
 local delivery = {
   "SINK", "RETRY", "ATTEMPTS", "BODIES", "FIXED", "is_fixed", "count", "note", "wait_in_line", "first_of",
   "next_of", "is_left", "take", "history",
@@ -41,14 +43,22 @@ files["rfctl/store/lua/shared/item.lua"] = { read_globals = clock, ignore = expo
 files["rfctl/store/lua/shared/rights.lua"] = { ignore = exported(rights) }
 files["rfctl/store/lua/shared/ids.lua"] = { read_globals = clock, ignore = exported(ids) }
 files["rfctl/store/lua/shared/merging.lua"] = { read_globals = join(clock, item), ignore = exported(merging) }
-files["rfctl/store/lua/shared/batch.lua"] = { read_globals = join(clock, rights, item, merging), ignore = exported(batch) }
+files["rfctl/store/lua/shared/holding.lua"] = { read_globals = join(clock, rights), ignore = exported(holding) }
+files["rfctl/store/lua/shared/batch.lua"] = {
+  read_globals = join(clock, rights, item, merging, holding), ignore = exported(batch),
+}
+files["rfctl/store/lua/shared/taking_over.lua"] = {
+  read_globals = join(clock, rights, holding, batch), ignore = exported(taking_over),
+}
 files["rfctl/store/lua/shared/id_changes.lua"] = {
   globals = { "newest" }, read_globals = join(clock, rights, { "IDS", "plans" }),
   ignore = exported({ "plan_ids", "change_ids" }),
 }
-files["rfctl/store/lua/shared/leaving.lua"] = { read_globals = join(rights, item, batch, { "plan_ids", "change_ids" }) }
+files["rfctl/store/lua/shared/leaving.lua"] = { read_globals = join(rights, item, batch, taking_over, { "plan_ids", "change_ids" }) }
 files["rfctl/store/lua/shared/delivery.lua"] = { read_globals = clock, ignore = exported(delivery) }
-files["rfctl/store/lua/batches"] = { read_globals = join(clock, rights, item, ids, batch, { "define_on_demand" }) }
+files["rfctl/store/lua/batches"] = {
+  read_globals = join(clock, rights, item, ids, batch, holding, taking_over, { "define_on_demand" }),
+}
 files["rfctl/store/lua/batches/add.lua"] = { globals = { "plans", "newest" } }
 files["rfctl/store/lua/shared/delivery_log.lua"] = { read_globals = delivery, ignore = exported({ "log" }) }
 files["rfctl/store/lua/deliveries"] = { read_globals = join(clock, delivery, { "log" }) }

@@ -221,6 +221,12 @@ class NothingFoundError(RfctlError):
     exit_status = NOTHING_FOUND
 
 
+class BatchHeldError(RfctlError):
+    """The batch is held: a person on our side has taken over."""
+
+    exit_status = ANSWER_IS_NO
+
+
 class UsageError(RfctlError):
     """The command line asks for something that cannot be."""
 

@@ -1,11 +1,21 @@
-"""Waits that an event can end."""
+"""Waits that an event can end, and durations as an operator writes them."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import Coroutine
 from typing import Any
+
+_UNITS_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_DURATION = re.compile(r"([0-9]{1,9})([smhd])")
+
+
+def parse_duration_ms(text: str) -> int | None:
+    """Return the ms of `90s`, `30m`, `2h` or `7d`; None for any other text."""
+    match = _DURATION.fullmatch(text)
+    return int(match[1]) * _UNITS_MS[match[2]] if match else None
 
 
 async def sleep_or_stop(stopping: asyncio.Event, seconds: float) -> None:

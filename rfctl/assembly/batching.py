@@ -5,11 +5,12 @@ from __future__ import annotations
 from rfctl.assembly.sources import build_dedupe_times, has_tenants
 from rfctl.batching import BatchingRules, Policy, Rule, Timers
 from rfctl.batching.hours import Hours, build_hours
-from rfctl.batching.policy import compile_pattern, normalize_prefix, normalize_text
+from rfctl.batching.policy import OwnPolicy, compile_pattern, normalize_prefix, normalize_text
 from rfctl.config.rules import RuleSettings
 from rfctl.config.settings import Settings
 from rfctl.model.message import Message, normalize_phone
 from rfctl.model.stored import Merged
+from rfctl.sources.config import OwnSourceConfig
 
 
 def build_rules(settings: Settings) -> BatchingRules:
@@ -38,7 +39,24 @@ def build_policy(settings: Settings) -> Policy:
         )
         for name, source in settings.sources.items()
     ]  # fmt: skip
-    return Policy(Timers(batching.quiet_ms, batching.max_size, batching.max_wait_ms), (*rules, *own))
+    return Policy(
+        Timers(batching.quiet_ms, batching.max_size, batching.max_wait_ms),
+        (*rules, *own),
+        _build_own(settings),
+    )
+
+
+def _build_own(settings: Settings) -> dict[str, OwnPolicy]:
+    return {
+        name: OwnPolicy(
+            source.own,
+            source.own_hold_ms,
+            source.own_pending == "discard",
+            frozenset(normalize_text(word) for word in source.release_words),
+        )
+        for name, source in settings.sources.items()
+        if isinstance(source, OwnSourceConfig)
+    }
 
 
 def find_discarding_rule(settings: Settings, merged: Merged) -> str:
@@ -81,6 +99,7 @@ def _rule(name: str, rule: RuleSettings) -> Rule:
         quiet_ms=rule.quiet_ms,
         max_size=rule.max_size,
         max_wait_ms=rule.max_wait_ms,
+        hold_ms=rule.hold_ms,
     )
 
 

@@ -7,7 +7,7 @@ gets numbers only.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii
@@ -17,7 +17,7 @@ from msgspec import structs
 from rfctl.batching.policy import Policy
 from rfctl.model.closed_sets import DueEnd
 from rfctl.model.company import format_company
-from rfctl.model.message import Message, Renaming
+from rfctl.model.message import OWN_TYPE, Message, Renaming
 from rfctl.model.stored import Added, HandedOver
 from rfctl.store import Addition, Store, Terms, batch_key_of, begin_digest, dedupe_key, end_digest
 from rfctl.store.batch_keys import Digest, is_plain
@@ -116,12 +116,16 @@ class BatchingRules:
                     phone if is_key else self.build_batch_key(message),
                     build_dedupe_key(message),
                     usual.get(message.channel) or self._build_terms(message)
-                    if not (message.album or message.cut)
-                    else _extend(self._build_terms(message)),
+                    if not (message.album or message.cut or message.type == OWN_TYPE)
+                    else self._build_unusual_terms(message),
                     self.build_older_dedupe_key(message) if with_older_key else b"",
                 )
             )
         return additions
+
+    def _build_unusual_terms(self, message: Message) -> Terms:
+        terms = self._build_terms(message)
+        return _extend(terms) if message.album or message.cut else terms
 
     def _build_terms(self, message: Message) -> Terms:
         """Decide about a message. Without rules the same is decided about all messages of a source: that is kept."""
@@ -135,7 +139,7 @@ class BatchingRules:
             decision.rule,
             self.logs_drops,
         )
-        if not self.policy.rules:
+        if message.type != OWN_TYPE and not self.policy.rules:
             self._usual[channel] = terms
         return terms
 
@@ -156,6 +160,10 @@ class Batcher:
     def shortest_wait_ms(self) -> int:
         """The shortest time after which a batch is due, under any rule."""
         return self._rules.policy.shortest_ms
+
+    def list_split_fields(self) -> Collection[str]:
+        """Return what keeps a phone's batches apart besides the chat."""
+        return self._rules.split_by
 
     def reconfigure(self, rules: BatchingRules) -> None:
         """Decide by other rules from now on; pending batches keep their due times."""

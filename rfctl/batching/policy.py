@@ -9,7 +9,7 @@ reasons but the name of a rule that drops.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -17,9 +17,9 @@ import msgspec
 import re2
 
 from rfctl.batching.hours import Hours
-from rfctl.model.closed_sets import Action
+from rfctl.model.closed_sets import Action, OwnWords
 from rfctl.model.company import format_company
-from rfctl.model.message import Message
+from rfctl.model.message import OWN_TYPE, Message
 
 MATCHED_CHARS = 1024
 """A longer text is no command: no words, prefix or pattern matches it."""
@@ -81,6 +81,7 @@ class Rule:
     quiet_ms: int | None = None
     max_size: int | None = None
     max_wait_ms: int | None = None
+    hold_ms: int = 0
 
     def matches(self, message: Message, now_ms: int) -> bool:
         """Say whether the message, which comes now (Unix ms), meets every condition."""
@@ -162,7 +163,10 @@ def compile_pattern(pattern: str) -> Pattern:
 
 
 class Decision(msgspec.Struct, frozen=True, gc=False):
-    """The timers (ms, messages) and the action for one message. `rule` is the name of the rule that drops it, else ""."""
+    """The timers (ms, messages) and the action for one message. `rule` is the name of the rule that drops it, else "".
+
+    With a hold, quiet_ms is how long it lasts.
+    """
 
     quiet_ms: int
     max_size: int
@@ -172,11 +176,36 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
 
 
 @dataclass(frozen=True, slots=True)
+class OwnPolicy:
+    """What the words of somebody on our side do, for one source.
+
+    ignore only looks for release words. close throws the pending batch away where `discards`, else
+    hands it over. hold lasts for `hold_ms`, and words of ours that are one of `release_words` end it.
+    """
+
+    own: OwnWords
+    hold_ms: int = 0
+    discards: bool = False
+    release_words: frozenset[str] = frozenset()
+
+    def choose_action(self, message: Message) -> Action:
+        """Return what becomes of the batch of the person to whom these words of ours were sent."""
+        if self.release_words and normalize_text(message.text) in self.release_words:
+            return "own_release"
+        if self.own == "hold":
+            return "own_hold"
+        if self.own == "close":
+            return "own_discard" if self.discards else "own_close"
+        return "" if self.own == "pass" else "own_ignore"
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
-    """The general timers, and the rules in their order."""
+    """The general timers, the rules in their order, and by source what words of our own side do."""
 
     timers: Timers
     rules: Sequence[Rule] = ()
+    own: Mapping[str, OwnPolicy] = field(default_factory=dict)
     general: Decision = field(init=False)
     """What is decided for a message that no rule matches: for most of them."""
 
@@ -213,10 +242,17 @@ class Policy:
     def decide(self, message: Message, now_ms: int) -> Decision:
         """Return how long the batch of a message that comes now (Unix ms) waits, and what happens to it at once."""
         general = self.general
+        if message.type == OWN_TYPE and (decision := self._decide_own(message)):
+            return decision
         matching = self.list_matching(message, now_ms) if self.rules else ()
         if not matching:
             return general
-        acting = next((rule for rule in matching if rule.action), None)
+        # Rules are for what people send: words of our own side set one off only where it names their type.
+        acting = next(
+            (rule for rule in matching if rule.action and (message.type != OWN_TYPE or rule.types)), None
+        )
+        if acting is not None and acting.action == "hold":
+            return msgspec.structs.replace(general, quiet_ms=acting.hold_ms, action="hold")
         if acting is not None and acting.outside_hours is not None and acting.action == "wait_until_open":
             wait_ms = acting.outside_hours.measure_wait(now_ms)
             return Decision(wait_ms, acting.max_size or MOST_UNTIL_OPEN, _NO_LIMIT_MS)
@@ -224,9 +260,18 @@ class Policy:
             _first_set((rule.quiet_ms for rule in matching), general.quiet_ms),
             _first_set((rule.max_size for rule in matching), general.max_size),
             _first_set((rule.max_wait_ms for rule in matching), general.max_wait_ms),
-            "" if acting is None else acting.action,
+            acting.action if acting is not None else "",
             acting.name if acting is not None and acting.action == "drop" else "",
         )
+
+    def _decide_own(self, message: Message) -> Decision | None:
+        """Return what words of somebody on our side do to the batch; None: they are passed on as a message."""
+        own = self.own.get(message.channel)
+        action = own.choose_action(message) if own is not None else ""
+        if own is None or not action:
+            return None
+        quiet_ms = own.hold_ms if action == "own_hold" else self.general.quiet_ms
+        return msgspec.structs.replace(self.general, quiet_ms=quiet_ms, action=action)
 
 
 def _first_set(values: Iterable[int | None], default: int) -> int:

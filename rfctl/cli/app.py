@@ -49,6 +49,9 @@ COMMANDS = {
     ),
     "flush": ("flush:flush", "Hand over all that is pending for a person now."),
     "discard": ("discard:discard", "Throw away all that is pending for a person, and print it."),
+    "hold": ("hold:hold", "Keep a person from the bot for a while: somebody on your side talks to them."),
+    "release": ("hold:release", "End the hold of a person, and hand over what came meanwhile as one."),
+    "held": ("hold:held", "List who is held, until when, by whom and why."),
     "adopt": ("adopt:adopt", "Take in lists of messages that nobody hands over, and let them be due now."),
     "forget": ("forget:forget", "Remove all of a person from Redis, and say what stays and until when."),
     "pause": (

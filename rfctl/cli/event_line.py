@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 
 from rfctl.cli.output import format_time_of_day
 from rfctl.cli.signs import STYLES
-from rfctl.observe import BatchHandedOver, DeliveryEnded, Event, MessageDropped, MessageReceived
+from rfctl.observe import (
+    BatchHandedOver,
+    DeliveryEnded,
+    Event,
+    HoldChanged,
+    MessageDropped,
+    MessageReceived,
+)
 from rfctl.text import duration, visible
 
 if TYPE_CHECKING:
@@ -46,6 +53,8 @@ def list_parts(event: Event) -> Iterator[Part]:
             yield visible(event.phone), choose_colour(event.phone)
             yield f"  dropped by rule {visible(event.rule)}", STYLES["idle"]
             yield f"  {visible(event.id)}", "dim"
+        case HoldChanged():
+            yield from _list_hold(event)
 
 
 def _list_received(event: MessageReceived) -> Iterator[Part]:
@@ -76,6 +85,16 @@ def _list_ended(event: DeliveryEnded) -> Iterator[Part]:
     yield (f" in {duration(event.took_ms)}" if event.took_ms is not None else ""), "dim"
     yield (f", attempt {event.attempts}" if event.attempts > 1 else ""), STYLES["warn"] if is_fine else "dim"
     yield f"  {visible(event.id)}", "dim"
+
+
+def _list_hold(event: HoldChanged) -> Iterator[Part]:
+    yield "=== ", "bold"
+    yield visible(event.phone), choose_colour(event.phone)
+    is_held = event.event == "held"
+    yield (
+        f"  held for {duration(max(0, event.until_ms - event.at_ms))}" if is_held else "  released",
+        STYLES["warn"],
+    )
 
 
 def draw_event(event: Event) -> Text:

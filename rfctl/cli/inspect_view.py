@@ -20,6 +20,8 @@ def explain_due(batch: Batch) -> str:
     """Return why a batch is due when it is, for a person."""
     if batch.due_ms is None:
         return "it is in no index: the next message puts it there"
+    if batch.held_until_ms is not None:
+        return "a person has taken over, and it is held until then (rfctl release)"
     last = batch.messages[-1]
     if last.receivedAt + last.waitMs <= batch.due_ms:
         return f"{duration(last.waitMs)} of silence after the last message"

@@ -85,6 +85,7 @@ def _batch_as_json(key: str, batch: Batch) -> dict[str, Any]:
         "due": format_rfc3339(batch.due_ms),
         "due_in_ms": None if batch.due_ms is None else batch.due_ms - batch.now_ms,
         "why": explain_due(batch),
+        "held_until": format_rfc3339(batch.held_until_ms),
         "messages": [msgspec.Raw(as_strict_json(raw)) for raw in batch.raw],
     }
 

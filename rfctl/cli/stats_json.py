@@ -33,6 +33,10 @@ def as_json(snapshot: Snapshot) -> dict[str, Any]:
             "oldest_age_ms": _age_ms(pending.oldest_ms, pending.now_ms),
             "next_due_in_ms": None if pending.next_due_ms is None else pending.next_due_ms - pending.now_ms,
         },
+        "held": {
+            "count": snapshot.held.count,
+            "longest_age_ms": _age_ms(snapshot.held.longest_since_ms, pending.now_ms),
+        },
         "totals": pending.totals,
         "last_minute": _rates_as_json(snapshot),
         "rejected": rejections_as_json(snapshot),

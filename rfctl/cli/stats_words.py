@@ -106,13 +106,16 @@ def list_daemons(daemons: Sequence[DaemonRecord], now_ms: int) -> Rows:
 def describe_waiting(snapshot: Snapshot) -> str:
     """Say how much is pending, and since when."""
     pending = snapshot.pending
+    held = f"{snapshot.held.count} held (rfctl held)" if snapshot.held.count else ""
     if not pending.batches:
-        return "nobody"
+        return held or "nobody"
     parts = [f"{counted(pending.batches, 'batch')}, {counted(pending.messages, 'message')}"]
     if pending.oldest_ms is not None:
         parts.append(f"oldest {duration(max(0, pending.now_ms - pending.oldest_ms))}")
     if pending.overdue:
         parts.append(f"{pending.overdue} overdue")
+    if held:
+        parts.append(held)
     return ", ".join(parts)
 
 
@@ -219,6 +222,7 @@ def list_totals(snapshot: Snapshot) -> Facts:
         ("out", count("merged", 0), _describe_out(totals)),
         ("reasons", 1, _by_kind(totals, "reason:")),
         ("discarded", count("messages_discarded", 0), counted(count("messages_discarded", 0), "message")),
+        ("held", count("held", 0), f"{snapshot.held.count} now, {count('held', 0)} in all"),
         ("overdue", count("stale", 0), late),
         ("stream", pending.out_length, _describe_stream(snapshot)),
         ("dead", snapshot.dead, counted(snapshot.dead, "message")),

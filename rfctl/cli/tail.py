@@ -22,6 +22,7 @@ from rfctl.observe import (
     BatchHandedOver,
     DeliveryEnded,
     Event,
+    HoldChanged,
     MessageDropped,
     MessageReceived,
     follow_through,
@@ -95,6 +96,8 @@ def _build_filter(phone: str | None, pattern: str | None) -> Callable[[Event], b
             return event.id in matched_ids or matches(event.sink, event.phone)
         if isinstance(event, MessageDropped):
             return matches(event.rule, event.phone)
+        if isinstance(event, HoldChanged):
+            return matches(event.event, event.phone)
         text = event.message.text if isinstance(event, MessageReceived) else event.text
         is_match = matches(text, event.phone)
         if is_match and isinstance(event, BatchHandedOver):
@@ -193,6 +196,8 @@ def as_json(event: Event) -> dict[str, Any]:
         }  # fmt: skip
     if isinstance(event, MessageDropped):
         return {"event": "message_dropped", **shared, "id": event.id, "rule": event.rule}
+    if isinstance(event, HoldChanged):
+        return {"event": event.event, **shared, "until": format_rfc3339(event.until_ms)}
     return {
         "event": "out" if event.id else "dropped", **shared, "id": event.id or None, "reason": event.reason, "count": event.count,
         "waited_ms": event.waited_ms, "late_ms": event.late_ms, "text": event.text,

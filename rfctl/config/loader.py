@@ -104,7 +104,8 @@ class _Loader:
         if section in NAMED and "." not in rest:
             return f"{section} have names: write sections, [{section}.NAME]"
         owner = template_of(name) != name and rest.partition(".")[0]
-        names = [row.replace("NAME", owner, 1) if owner else row for row in self.table]
+        # Without an owner, a name of a named section is no proposal: nobody can write NAME.
+        names = [row.replace("NAME", owner or "NAME", 1) for row in self.table if owner or "NAME" not in row]
         near = did_you_mean(name, names)
         if near or section in Settings.model_fields:
             return f"there is no such setting{near}"

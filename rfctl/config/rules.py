@@ -104,6 +104,11 @@ EXAMPLES = (
         {"outside_hours": ["mon-fri 09:00-18:00"], "zone": "Europe/Moscow", "action": "wait_until_open"},
     ),
     Example(
+        "Who asks for a person gets one: the bot gets nothing for two hours",
+        "operator",
+        {"words": ["operator", "оператор"], "action": "hold", "hold_ms": 7_200_000},
+    ),
+    Example(
         "Timers of one company by day",
         "barber",
         {
@@ -194,13 +199,22 @@ class RuleSettings(Section):
         description="The time zone of the hours, by its name in the IANA database. rfctl follows its summer time.",
         examples=["Europe/Moscow"],
     )
-    action: Literal["wait", "send_alone", "send_batch", "discard_batch", "wait_until_open", "drop"] = Field(
+    action: Literal[
+        "wait", "send_alone", "send_batch", "discard_batch", "wait_until_open", "drop", "hold"
+    ] = Field(
         "wait",
         description="What happens to the message. wait: it waits by the timers below. send_alone: rfctl hands over the pending "
         "batch first, then this message by itself. send_batch: the message joins the batch, and rfctl hands the batch over. "
         "discard_batch: rfctl discards the pending batch, then hands over this message by itself. drop: the message goes "
         "nowhere; rfctl counts it by the rule's name, and a repeat of it is a duplicate. wait_until_open: the batch waits "
-        "until outside_hours begin, whatever its timers; with max_size messages of this rule, or 1000, it leaves before.",
+        "until outside_hours begin, whatever its timers; with max_size messages of this rule, or 1000, it leaves before. "
+        "hold: the message joins the batch, and the bot gets nothing of this person for hold_ms, or until `rfctl release`.",
+    )
+    hold_ms: int = Field(
+        DAY_MS,
+        ge=1000,
+        le=30 * DAY_MS,
+        description="How long action hold keeps the person from the bot, ms.",
     )
     quiet_ms: int | None = Field(
         None,

@@ -138,7 +138,8 @@ class Daemon:
         metrics = MetricsPage(self._components, self._readiness)
         self._exit_stack.push_async_callback(metrics.close)
         prober = self._prober = Prober(self._components, self.id, self._readiness.measure_turn_age_ms)
-        webhook = Webhook(receiver, self._store, self._check_readiness, metrics.render, prober.run)
+        split_by = self._components.batcher.list_split_fields
+        webhook = Webhook(receiver, self._store, self._check_readiness, metrics.render, prober.run, split_by)
         limits = Limits(http.header_timeout_ms / 1000, http.body_timeout_ms / 1000, http.max_header_bytes)
         on_reject = receiver.rejections.record
         for listening in sockets.list_bound():  # also where the drain has no time to stop the servers

@@ -20,6 +20,8 @@ from rfctl.ingest.rejections import Reason, RejectedError
 from rfctl.sources.generic.node_form import BATCHED
 
 Caller = Literal["anybody", "this machine", "the bearer of the token", "who signs", "who names the token"]
+HOLD = "/admin/hold"
+"""Below it a person is held and released."""
 ACCESS: tuple[tuple[str, str, Caller], ...] = (
     ("GET /healthz", "-", "anybody"),
     ("GET /readyz", "-", "anybody"),
@@ -35,6 +37,10 @@ ACCESS: tuple[tuple[str, str, Caller], ...] = (
     (f"DELETE {BATCHED}/PHONE", "no http.admin_token", "this machine"),
     ("POST /admin/probe", "http.admin_token", "the bearer of the token"),
     ("POST /admin/probe", "no http.admin_token", "this machine"),
+    (f"POST {HOLD}/PHONE", "http.admin_token", "the bearer of the token"),
+    (f"POST {HOLD}/PHONE", "no http.admin_token", "this machine"),
+    (f"DELETE {HOLD}/PHONE", "http.admin_token", "the bearer of the token"),
+    (f"DELETE {HOLD}/PHONE", "no http.admin_token", "this machine"),
     ("GET /metrics", "http.metrics_token", "the bearer of the token"),
     ("GET /metrics", "http.admin_token", "the bearer of the token"),
     ("GET /metrics", "neither token", "this machine"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from starlette.routing import Route
 from rfctl.errors import RfctlError
 from rfctl.ingest.bodies import SMALL_BYTES, HeldBody
 from rfctl.ingest.head import Head, read_head
+from rfctl.ingest.holds import HoldRoutes
 from rfctl.ingest.receiver import Receiver
 from rfctl.ingest.rejections import Reason, RejectedError, Rejections
 from rfctl.ingest.responses import make_error_answer, make_json_response
@@ -63,6 +64,8 @@ class Webhook:
     check_readiness: Callable[[], tuple[str, dict[str, Any]]]
     render_metrics: RenderMetrics = _render_nothing
     run_probe: RunProbe = _probe_nothing
+    list_split_fields: Callable[[], Collection[str]] = frozenset
+    """Returns by what batches of a phone are kept apart: batching.split_by."""
 
     def create_app(self) -> Starlette:
         """Return the ASGI app."""
@@ -71,6 +74,7 @@ class Webhook:
                 Route(BATCHED, self.receive_generic, methods=["POST"]),
                 Route(BATCHED + "/stats", self.list_pending, methods=["GET"]),
                 Route(BATCHED + "/{phone:path}", self.discard_batches, methods=["DELETE"]),
+                *HoldRoutes(self.store, self.receiver.gate, self.list_split_fields).list_routes(),
                 Route("/webhook/{name}", self.receive, methods=["POST"]),
                 Route("/webhook/{name}", self.answer_handshake, methods=["GET"]),
                 Route("/webhook/{name}/{event:path}", self.receive, methods=["POST"]),

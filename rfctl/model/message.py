@@ -13,6 +13,8 @@ from rfctl.model.company import Company
 MAX_PHONE_CHARS = 256
 MAX_ID_CHARS = 256
 MAX_COMPANY_CHARS = 64
+OWN_TYPE = "own"
+"""The type of what somebody on our side wrote. Its `phone` is whom it was sent to."""
 
 _NUMBER = re.compile(r"\+?[\d\s.()][\d\s.()-]*")
 _NOT_DIGITS = re.compile(r"\D")

@@ -190,6 +190,8 @@ class Batch(msgspec.Struct, frozen=True):
     raw: list[bytes]
     due_ms: int | None
     now_ms: int
+    held_until_ms: int | None = None
+    """Until when it is held, Unix ms; None: it is not."""
 
 
 class Merged(msgspec.Struct, frozen=True):

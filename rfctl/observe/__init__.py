@@ -1,6 +1,13 @@
 """What is going on, for every reader: command line, HTTP, log."""
 
-from rfctl.observe.events import BatchHandedOver, Event, MessageReceived, follow_events, follow_on
+from rfctl.observe.events import (
+    BatchHandedOver,
+    Event,
+    HoldChanged,
+    MessageReceived,
+    follow_events,
+    follow_on,
+)
 from rfctl.observe.health import Finding, findings
 from rfctl.observe.outcomes import DeliveryEnded, MessageDropped, Outcomes
 from rfctl.observe.rates import Rates, measure_rates
@@ -14,6 +21,7 @@ __all__ = [
     "DeliveryEnded",
     "Event",
     "Finding",
+    "HoldChanged",
     "MessageDropped",
     "MessageReceived",
     "Outcomes",

@@ -8,6 +8,8 @@ from rfctl.observe.finding import Finding
 from rfctl.observe.snapshot import Snapshot
 from rfctl.text import counted, duration
 
+_LONG_MS = 3 * 86_400_000
+"""Who is held so much longer may have been forgotten."""
 _SHOWN_MS = 86_400_000
 """How long something that happened once is shown."""
 
@@ -17,6 +19,7 @@ def find_batch_problems(snapshot: Snapshot) -> Iterator[Finding]:
     yield from _set_aside(snapshot)
     yield from _changed_by_others(snapshot)
     yield from _unclaimed(snapshot)
+    yield from _held_long(snapshot)
 
 
 def _set_aside(snapshot: Snapshot) -> Iterator[Finding]:
@@ -47,3 +50,12 @@ def _unclaimed(snapshot: Snapshot) -> Iterator[Finding]:
     fact = f"{counted(sweep.unclaimed, 'list')} of messages that another program wrote: nobody hands them over{vanishing}"
     fix = f"stop that program, if it still runs; then `rfctl adopt` takes the lists in; keys: {phones}"
     yield Finding("lists_unclaimed", "warning", "", fact, fix)
+
+
+def _held_long(snapshot: Snapshot) -> Iterator[Finding]:
+    held, now = snapshot.held, snapshot.pending.now_ms
+    if held.longest_since_ms is None or now - held.longest_since_ms < _LONG_MS:
+        return
+    fact = f"{held.longest_phone} is held for {duration(now - held.longest_since_ms)}: the bot gets nothing of them"
+    fix = f"is somebody still talking to them? `rfctl held` lists all {held.count}, `rfctl release PHONE` ends it"
+    yield Finding("hold_forgotten", "warning", held.longest_phone, fact, fix)

@@ -136,6 +136,11 @@ CATALOGUE: Mapping[Code, Meaning] = {
         "A batch cannot be handed over; it is tried again every 30 s.",
         "Look at it with rfctl inspect, and report it as a bug.",
     ),
+    "hold_forgotten": Meaning(
+        "warning",
+        "A person is held for more than three days, so the bot gets nothing of them.",
+        "If nobody talks to them any more, release them with rfctl release.",
+    ),
     "batches_missing": Meaning(
         "error",
         "Pending batches had vanished when they were due.",

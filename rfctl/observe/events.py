@@ -47,8 +47,20 @@ class BatchHandedOver(msgspec.Struct, frozen=True):
         return int(self.id.partition("-")[0] or self.left_ms)
 
 
-PublishedEvent = MessageReceived | BatchHandedOver
+class HoldChanged(msgspec.Struct, frozen=True):
+    """A person on our side has taken over (`held`, until a time, Unix ms), or given back (`released`)."""
+
+    event: str
+    phone: str
+    until_ms: int
+    at_ms: int
+
+
+PublishedEvent = MessageReceived | BatchHandedOver | HoldChanged
 Event = PublishedEvent | LoggedEvent
+
+
+HOLD_EVENTS = frozenset({"held", "released"})
 
 
 class _Wire(msgspec.Struct):
@@ -64,6 +76,7 @@ class _Wire(msgspec.Struct):
     text: str = ""
     size: int = 0
     due_in_ms: int = 0
+    until_ms: int = 0
     item: msgspec.Raw = msgspec.Raw(b"{}")
 
 
@@ -77,6 +90,8 @@ def decode_event(raw: bytes) -> PublishedEvent:
         message = decode_item(bytes(wire.item))
         phone = message.phone or wire.phone
         return MessageReceived(phone, message.receivedAt, wire.size, wire.due_in_ms, message)
+    if wire.event in HOLD_EVENTS:
+        return HoldChanged(wire.event, wire.phone, wire.until_ms, wire.at_ms)
     return BatchHandedOver(
         wire.id, wire.phone, wire.reason, wire.count, wire.waited_ms, wire.late_ms, wire.text, wire.discarded,
         wire.at_ms,
@@ -173,6 +188,8 @@ def identify(event: Event) -> tuple[str, str, str]:
         return event.phone, f"{event.id} {event.at_ms}", "dropped"
     if isinstance(event, BatchHandedOver):
         return event.phone, event.id or str(event.at_ms), "out"
+    if isinstance(event, HoldChanged):
+        return event.phone, str(event.at_ms), event.event
     return event.phone, event.message.messageId, "in"
 
 

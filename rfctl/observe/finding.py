@@ -11,7 +11,7 @@ Code = Literal[
     "sink_unserved", "sink_paused", "sink_failing", "sink_foreign", "group_orphaned", "group_unread", "stream_unread",
     "dead_letters", "quarantined_requests", "requests_rejected", "reload_refused", "settings_edited", "log_lines_lost",
     "sink_stalled", "messages_missing", "batch_set_aside", "batches_missing", "lists_unclaimed",
-    "redis_unusable", "layout_differs", "daemon_elsewhere", "check_unfinished", "settings_unlike", "versions_differ",
+    "hold_forgotten", "redis_unusable", "layout_differs", "daemon_elsewhere", "check_unfinished", "settings_unlike", "versions_differ",
     "batches_overdue", "entries_redelivered", "entries_unacknowledged", "memory_low", "clients_low", "keys_evicted",
     "fsync_disabled", "save_failed", "redis_slow", "clock_differs", "sink_clock_differs", "disk_low", "sink_unreachable",
     "certificate_ending", "settings_unusable", "port_taken", "secrets_readable", "variable_ignored", "files_limited",

@@ -39,6 +39,7 @@ RANKED: Mapping[Code, Topic] = {
     "sink_foreign": "work",
     "batch_set_aside": "work",
     "batches_overdue": "work",
+    "hold_forgotten": "work",
     "entries_redelivered": "work",
     "entries_unacknowledged": "work",
     "eviction_enabled": "redis",

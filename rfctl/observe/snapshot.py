@@ -20,6 +20,7 @@ from rfctl.store import (
     WriteRefusal,
     group_name,
 )
+from rfctl.store.holds import HeldCounts
 from rfctl.store.probe import MissingRight, find_user
 from rfctl.store.rights import Rights
 from rfctl.store.unread import UnreadStream
@@ -52,6 +53,8 @@ class Snapshot:
     totals_key: str = "rfctl:totals"
     aside: AsideBatches = field(default_factory=AsideBatches)
     """The batches that could not be handed over."""
+    held: HeldCounts = field(default_factory=HeldCounts)
+    """The people whom somebody on our side talks to."""
     sweep: SweepReport = field(default_factory=SweepReport)
     """What the last sweep found."""
 
@@ -92,6 +95,7 @@ async def take_snapshot(
         user=find_user(store.address.url),
         totals_key=store.shards[0].totals,
         aside=await store.batches_aside(),
+        held=await store.holds.count(),
         sweep=await store.sweep.read_report(),
     )
 

@@ -234,3 +234,37 @@ class SourceConfig(Section):
     def handshake_hint(self, name: str) -> str:  # noqa: ARG002 - most providers ask for none
         """Return what to look at when a handshake of this source was rejected; "" if it has none."""
         return ""
+
+
+class OwnSourceConfig(SourceConfig):
+    """The settings of a source that also brings what somebody on our side writes to a person."""
+
+    own: Literal["ignore", "close", "hold", "pass"] = Field(
+        "ignore",
+        description="What happens when somebody on our side writes to a person, from the phone or the business app. ignore: rfctl "
+        "counts it. close: the pending batch of this person ends, see own_pending. hold: the bot gets nothing of this person "
+        "for own_hold_ms. pass: the words join the batch, as a message of type own. What the bot itself sends does not count, "
+        "where the provider tells it apart (man 7 rfctl).",
+    )
+    own_hold_ms: int = Field(
+        3_600_000,
+        ge=1000,
+        le=30 * DAY_MS,
+        description="How long own = hold keeps a person from the bot, ms. Each word of ours begins it anew.",
+    )
+    own_pending: Literal["hand_over", "discard"] = Field(
+        "hand_over",
+        description="What own = close does with the pending batch. hand_over: the bot gets it, with the reason closed. discard: "
+        "rfctl throws it away, and counts it.",
+    )
+    release_words: Words = Field(
+        default_factory=list,
+        description="When somebody on our side writes one of these to a person, the hold ends, and what is pending goes to the "
+        "bot. rfctl compares them like the words of a rule, whatever own says.",
+        examples=[["bot, go on"]],
+    )
+
+    @property
+    def wants_own(self) -> bool:
+        """Whether what somebody on our side writes by hand is read."""
+        return self.own != "ignore" or bool(self.release_words)

@@ -16,7 +16,7 @@ import msgspec
 
 from rfctl.errors import RfctlError
 from rfctl.model.company import Company
-from rfctl.model.message import Message, Renaming, Unparsed
+from rfctl.model.message import OWN_TYPE, Message, Renaming, Unparsed
 from rfctl.sources.inline_files import strip_inline_files
 
 if TYPE_CHECKING:
@@ -61,7 +61,8 @@ class ParseResult(msgspec.Struct, frozen=True):
     """What one request contains, in its order; `skipped` counts by kind what is no message of a person.
 
     A request with a `reply` is a handshake: it has no messages. `renamings` are senders who have another second id from now
-    on. They come before the messages, and wake nobody.
+    on. They come before the messages, and wake nobody. Words of our own side may be among the messages, where the
+    settings ask for them.
     """
 
     messages: list[Message] = []
@@ -73,6 +74,11 @@ class ParseResult(msgspec.Struct, frozen=True):
     def skip(self, kind: str, count: int = 1) -> None:
         """Count one thing, or several, that is no message of a person."""
         self.skipped[kind] = self.skipped.get(kind, 0) + count
+
+    def add_own(self, message: Message) -> None:
+        """Count what somebody on our side wrote by hand, and add it. Its phone and chat are those of the person."""
+        self.skip("own")
+        self.messages.append(msgspec.structs.replace(message, type=OWN_TYPE))
 
 
 class Common(msgspec.Struct, frozen=True):

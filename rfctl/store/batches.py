@@ -6,10 +6,13 @@ and names their answers. It decides nothing: how long to wait comes with each me
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from rfctl.errors import BatchHeldError
 from rfctl.model.closed_sets import DrainReason, DueEnd, Order
 from rfctl.model.stored import Added, Batch, HandedOver, decode_item, sum_answers
 from rfctl.model.traceparent import TracedBatch
@@ -36,6 +39,14 @@ class BatchOptions:
     separator: str = " "
     order: Order = "arrival"
     overdue_ms: int = 10_000
+
+
+def _held(batch_key: str, until_ms: int) -> BatchHeldError:
+    until = datetime.fromtimestamp(until_ms / 1000, UTC).isoformat(timespec="seconds")
+    return BatchHeldError(
+        f"the batch of {batch_key} is held until {until}",
+        next=f"`rfctl release {shlex.quote(batch_key)}` ends the hold and hands it over",
+    )
 
 
 def _ignore(_batch: TracedBatch) -> None: ...
@@ -71,7 +82,8 @@ class Batches:
         rules = f"{options.order} {options.overdue_ms} {options.separator}"
         return [shard.batch_prefix, shard.last_prefix, self._channel, rules]
 
-    def _home(self, batch_key: str) -> ShardKeys:
+    def home_of(self, batch_key: str) -> ShardKeys:
+        """Return the keys of the shard that has a batch."""
         return self._shards[self._keyspace.index_of(batch_key)]
 
     def add(self, additions: Sequence[Addition]) -> Coroutine[Any, Any, list[Added]]:
@@ -161,34 +173,47 @@ class Batches:
     async def flush(self, batch_key: str) -> tuple[str, int] | None:
         """Hand one batch over now. Returns the merged message's id and its count, or None when there is no batch.
 
-        The id is "" where the messages said nothing: then they were dropped, and counted.
+        The id is "" where the messages said nothing: then they were dropped, and counted. Raises BatchHeldError for a
+        batch that is held.
         """
-        shard = self._home(batch_key)
-        args = [*self._args(shard), batch_key, "flush"]
-        reply = replies.array(
-            await self._connection.run("flush", shard, self._keys_of(shard, batch_key), args)
-        )
-        return (replies.text(reply[0]), replies.integer(reply[1])) if reply else None
+        reply = await self.run_on_batch("flush", batch_key, "flush")
+        if not reply:
+            return None
+        count = replies.integer(reply[1])
+        if count < 0:
+            raise _held(batch_key, -count)
+        return replies.text(reply[0]), count
 
     async def discard(self, batch_key: str) -> list[bytes]:
         """Clear one batch. Returns its raw items, oldest first; empty when there was none."""
-        shard = self._home(batch_key)
-        args = [*self._args(shard), batch_key]
-        items = await self._connection.run("discard", shard, self._keys_of(shard, batch_key), args)
-        return [replies.data(item) for item in replies.array(items)]
+        return [replies.data(item) for item in await self.run_on_batch("discard", batch_key)]
+
+    async def run_on_batch(self, verb: str, batch_key: str, *args: str | int) -> list[object]:
+        """Run a script about one batch, and return its answer."""
+        shard = self.home_of(batch_key)
+        words = [*self._args(shard), batch_key, *args]
+        return replies.array(await self._connection.run(verb, shard, self._keys_of(shard, batch_key), words))
 
     async def peek(self, batch_key: str) -> Batch | None:
         """Read one batch at one moment; None when there is none. It writes nothing, also after a jump of the clock."""
-        shard = self._home(batch_key)
-        keys = [shard.due, shard.batch_prefix + batch_key]
-        due, *items = replies.array(await self._connection.run("peek", shard, keys, [batch_key]))
+        shard = self.home_of(batch_key)
+        keys = [shard.due, shard.batch_prefix + batch_key, shard.held]
+        due, held_until, *items = replies.array(await self._connection.run("peek", shard, keys, [batch_key]))
         if not items:
             return None
         raw, due_ms = [replies.data(item) for item in items], replies.integer(due)
         messages = [decode_item(item) for item in raw]
         phone = messages[0].phone or batch_key
         now_ms = await self._connection.now_ms(shard)
-        return Batch(phone, messages, raw, None if due_ms < 0 else due_ms, now_ms)
+        until_ms = replies.integer(held_until)
+        return Batch(
+            phone,
+            messages,
+            raw,
+            None if due_ms < 0 else due_ms,
+            now_ms,
+            until_ms if until_ms > now_ms else None,
+        )
 
     async def find_batches(self, phone: str, chat: str | None = None) -> list[str]:
         """Return the keys of a phone's pending batches, the oldest first; `chat` narrows, "" is the one-to-one chat.
@@ -198,7 +223,7 @@ class Batches:
         heads: dict[str, BatchHead] = {}
         for shard in self._shards:
             batch_keys = await self._find_hidden(shard, phone)
-            if shard is self._home(batch_key_of(phone)):
+            if shard is self.home_of(batch_key_of(phone)):
                 batch_keys.append(batch_key_of(phone))
             heads |= await read_heads(self._connection, shard, batch_keys)
         matches = [key for key, head in heads.items() if head.size and chat in (None, head.chat)]

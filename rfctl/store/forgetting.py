@@ -18,6 +18,7 @@ from rfctl.store.dead_letters import DeadLetters
 from rfctl.store.deliveries import group_name
 from rfctl.store.delivery_log import DeliveryLog
 from rfctl.store.history import History, find_history, find_quarantined
+from rfctl.store.holds import Holds
 from rfctl.store.keys import Keyspace, ShardKeys
 from rfctl.store.quarantine import Quarantine
 from rfctl.store.stray_keys import StrayLists
@@ -105,6 +106,9 @@ class Forgetting:
         untagged = f"{self._keyspace.prefix}last-msg:{batch_key}"
         await self._connection.call("DEL", home.last_prefix + batch_key, untagged)
         await self._connection.call("HDEL", home.set_aside, batch_key)
+        holds = Holds(self._connection, self._shards, self._batches)
+        for hold in await holds.find(self._phone):
+            done.counts["hold"] += await holds.release(hold.batch_key, self._phone, "discard") is not None
 
     async def _forget_deliveries(self, history: History, done: Forgotten) -> None:
         done.on_its_way = []

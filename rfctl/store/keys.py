@@ -149,6 +149,16 @@ class ShardKeys:
         return self._own("rfctl:set-aside")
 
     @cached_property
+    def held(self) -> str:
+        """Sorted set, batch key → until when it is held (Unix ms, steady). `…:notes` is a hash: batch key → why, JSON."""
+        return self._own("rfctl:held")
+
+    @cached_property
+    def held_notes(self) -> str:
+        """Hash of why batches are held: batch key → JSON."""
+        return self.held + ":notes"
+
+    @cached_property
     def due(self) -> str:
         """The index: batch key → due, Unix ms."""
         return self._own("rfctl:due")
@@ -156,7 +166,7 @@ class ShardKeys:
     @cached_property
     def of_batches(self) -> list[str]:
         """The first keys of each script about batches, in its order."""
-        return [self.due, self.out, self.totals, self.phones, self.set_aside]
+        return [self.due, self.out, self.totals, self.phones, self.set_aside, self.held]
 
     @cached_property
     def totals(self) -> str:

@@ -165,7 +165,7 @@ def _own_examples(shard: ShardKeys) -> list[tuple[str, tuple[str, ...]]]:
     """Return the beginnings of rfctl's own keys, each with keys of the kinds that are used."""
     common, sink = shard.common, shard.sink("rfctl-probe")
     others = (
-        shard.due, shard.totals, shard.clock, shard.dead, shard.log, shard.out, shard.seen_prefix + "rfctl-probe",
+        shard.due, shard.held, shard.totals, shard.clock, shard.dead, shard.log, shard.out, shard.seen_prefix + "rfctl-probe",
         common.daemons, common.layout, common.stream_name, common.instance_id, common.quarantine, common.paused,
         common.alias("rfctl-probe", ""), sink.waiting, sink.lease,
     )  # fmt: skip

@@ -1,7 +1,7 @@
 """Reads the scripts in lua/ and assembles each as Redis is to run it.
 
 A verb is a file in lua/batches, lua/clock, lua/deliveries, lua/layout, lua/output or
-lua/probe. Its head is up to three lines of comment:
+lua/probe. Its head is a few lines of comment:
 
     -- flags=allow-oom: why          goes into the `#!lua` line
     -- include: shared/clock, …      puts these files before it, in this order
@@ -99,16 +99,16 @@ def list_verbs() -> list[str]:
 
 def parse_includes(text: str) -> list[str]:
     """Return what a verb's text parse_includes, in order, each as a path below lua/ without `.lua`."""
-    return _split_names(_INCLUDE.search(text))
+    return _split_names(_INCLUDE.findall(text))
 
 
 def parse_on_demand(text: str) -> list[str]:
     """Return what a verb's text defines when it needs it, in the same form."""
-    return _split_names(_ON_DEMAND.search(text))
+    return _split_names(_ON_DEMAND.findall(text))
 
 
-def _split_names(line: re.Match[str] | None) -> list[str]:
-    return [name.strip() for name in line[1].split(",")] if line else []
+def _split_names(lines: list[str]) -> list[str]:
+    return [name.strip() for line in lines for name in line.split(",")]
 
 
 @cache

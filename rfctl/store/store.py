@@ -19,6 +19,7 @@ from rfctl.store.dead_letters import DeadLetters
 from rfctl.store.delivered import Finished, find_finished
 from rfctl.store.deliveries import DeliveryQueue
 from rfctl.store.delivery_log import DeliveryLog
+from rfctl.store.holds import Holds
 from rfctl.store.keys import Keyspace, ShardKeys
 from rfctl.store.layout import check_claimable_layout, check_layout, claim_layout, ensure_instance_id
 from rfctl.store.orphaned_groups import OrphanedGroup, read_orphaned_groups
@@ -90,6 +91,11 @@ class Store:
     def batches(self) -> Batches:
         """The pending batches."""
         return Batches(self._connection, self._keyspace, self._batch_options)
+
+    @cached_property
+    def holds(self) -> Holds:
+        """The people whom somebody on our side talks to."""
+        return Holds(self._connection, self.shards, self.batches)
 
     @cached_property
     def pending_keys(self) -> PendingKeys:

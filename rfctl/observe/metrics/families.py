@@ -87,6 +87,7 @@ _OF_ALL = (
     ("rfctl_pending_overdue_batches", "gauge", "Batches that are due and not handed over yet."),
     ("rfctl_pending_overdue_seconds", "gauge", "Time since the oldest due time, 0 if nothing is overdue."),
     ("rfctl_pending_set_aside_batches", "gauge", "Batches that could not be handed over, and are tried again."),
+    ("rfctl_held", "gauge", "Batches that are held: somebody on our side has taken over."),
     ("rfctl_stream_entries", "gauge", "Entries of the output stream that are kept."),
     ("rfctl_dead_messages", "gauge", "Dead letters that wait for an operator."),
     ("rfctl_quarantine_parts", "gauge", "Unparsed parts that wait for an operator."),

@@ -120,6 +120,7 @@ def _read_pending(snapshot: Snapshot) -> Iterator[Sample]:
     yield Sample("rfctl_pending_overdue_batches", pending.overdue)
     yield Sample("rfctl_pending_overdue_seconds", _measure_age_s(pending.next_due_ms, pending.now_ms))
     yield Sample("rfctl_pending_set_aside_batches", snapshot.aside.count)
+    yield Sample("rfctl_held", snapshot.held.count)
     yield Sample("rfctl_stream_entries", pending.out_length)
     yield Sample("rfctl_dead_messages", snapshot.dead)
     yield Sample("rfctl_quarantine_parts", snapshot.quarantine)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Literal
 
 from rfctl.section import Example
-from rfctl.sources.config import SourceConfig
+from rfctl.sources.config import OwnSourceConfig
 from rfctl.sources.contract import MEDIA_BODY_BYTES, SourceSpec
 
 
-class EvolutionConfig(SourceConfig):
+class EvolutionConfig(OwnSourceConfig):
     """A source of type evolution."""
 
     type: Literal["evolution"]

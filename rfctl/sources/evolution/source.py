@@ -28,6 +28,7 @@ from rfctl.model.company import decode_company
 from rfctl.model.message import Media, Message, Unparsed, normalize_phone
 from rfctl.sources.contract import ParseResult, Request, Source, UnparsedError
 from rfctl.sources.evolution.config import EvolutionConfig
+from rfctl.sources.evolution.owner import is_by_hand, is_our_chat
 from rfctl.sources.evolution.schema import (
     EVENTS,
     FILES,
@@ -86,6 +87,7 @@ class _Item(msgspec.Struct):
     message: Content | None = None
     contextInfo: Quoted | None = None  # noqa: N815
     messageTimestamp: Time = None  # noqa: N815
+    source: str | None = None
 
 
 class _Deletion(Key):
@@ -157,6 +159,10 @@ class Evolution(Source):
         name = find_content_name(content)
         if item.key.is_feed or not name or (name != "protocolMessage" and is_no_message(name)):
             result.skip("event")
+        elif (
+            item.key.fromMe and self._config.wants_own and is_by_hand(item.source, item.key) and name in TYPES
+        ):
+            result.add_own(self._content(raw, item, content, name, event))
         elif item.key.fromMe:
             result.skip("own")
         elif name == "protocolMessage":
@@ -209,7 +215,7 @@ class Evolution(Source):
             result.skip("event")  # a deletion comes as messages.delete too, and there it says of whom
             return
         if not key.chat and key.fromMe:
-            if _is_ours(key, event):
+            if is_our_chat(key, event.sender):
                 raise UnparsedError("an edit in a one-to-one chat that does not say whose it is")
             result.skip("own")
             return
@@ -256,12 +262,6 @@ def _items(data: bytes) -> list[bytes]:
 def _alone(event: _Event, raw: bytes) -> bytes:
     """Return a body that holds just this message."""
     return msgspec.json.encode(msgspec.structs.replace(event, data=msgspec.Raw(raw)))
-
-
-def _is_ours(key: Key, event: _Event) -> bool:
-    """Say whether the chat of this key is the one with ourselves: so the other person's phone calls it."""
-    ours = Key(remoteJid=event.sender).phone
-    return not ours or key.phone == ours or key.phone.endswith("@lid")
 
 
 def _deletion_id(about: str) -> str:

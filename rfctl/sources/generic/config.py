@@ -9,12 +9,12 @@ from pydantic import Field, model_validator
 from rfctl.section import Example, raise_faults
 from rfctl.sources.answers import Answers
 from rfctl.sources.answers.config import AnswerSettings
-from rfctl.sources.config import SourceConfig
+from rfctl.sources.config import OwnSourceConfig
 from rfctl.sources.contract import SourceSpec
 from rfctl.sources.generic.map_check import check_mapping, drop_empty
 
 
-class GenericConfig(AnswerSettings, SourceConfig):
+class GenericConfig(AnswerSettings, OwnSourceConfig):
     """A source of type generic: the two generic forms, or any JSON with a map."""
 
     type: Literal["generic"]

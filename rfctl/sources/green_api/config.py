@@ -7,11 +7,11 @@ from typing import Literal, Self
 from pydantic import model_validator
 
 from rfctl.section import Example, raise_faults
-from rfctl.sources.config import SourceConfig, find_token_fault
+from rfctl.sources.config import OwnSourceConfig, find_token_fault
 from rfctl.sources.contract import MEDIA_BODY_BYTES, SourceSpec
 
 
-class GreenApiConfig(SourceConfig):
+class GreenApiConfig(OwnSourceConfig):
     """A source of type green-api."""
 
     type: Literal["green-api"]

@@ -48,6 +48,8 @@ from rfctl.sources.parsing import (
 from rfctl.sources.whatsapp_web import is_no_message
 
 _MESSAGE = "incomingMessageReceived"
+_BY_HAND = "outgoingMessageReceived"
+"""What was written on the phone; what the API sends is outgoingAPIMessageReceived."""
 _SKIPPED = {
     "outgoingMessageReceived": "own",
     "outgoingAPIMessageReceived": "own",
@@ -104,25 +106,33 @@ class GreenApi(Source):
         body = self.redact(body)
         kind = decode_json(body, _decode_notification).typeWebhook
         result = ParseResult()
-        if kind in _SKIPPED:
+        is_own = kind == _BY_HAND and self._config.wants_own
+        if kind in _SKIPPED and not is_own:
             result.skip(_SKIPPED[kind])
             return result
-        if kind != _MESSAGE:
+        if kind != _MESSAGE and not is_own:
             raise UnparsedError(f"a notification that rfctl does not know: {kind[:64]}")
         try:
-            self._read(body, result)
+            self._read(body, result, is_own=is_own)
         except UnparsedError as problem:
             result.unparsed.append(Unparsed(body, problem.fact))
         return result
 
-    def _read(self, raw: bytes, result: ParseResult) -> None:
+    def _read(self, raw: bytes, result: ParseResult, *, is_own: bool) -> None:
         raw = repair_surrogates(raw)
         body = decode_part(raw, _decode_body)
         is_post = body.senderData.chatType == "channel"  # to everybody, not to us
         if is_post or is_no_message(body.messageData.typeMessage):
             result.skip("event")
-            return
-        result.messages.append(self._message(body, raw))
+        elif not is_own:
+            result.messages.append(self._message(body, raw))
+        elif body.in_group:  # it is to nobody alone
+            result.skip("own")
+        else:
+            message = self._message(body, raw)
+            result.add_own(
+                msgspec.structs.replace(message, phone=normalize_phone(body.senderData.chatId or ""))
+            )
 
     def _message(self, body: Body, raw: bytes) -> Message:
         instance, answers = body.instanceData, _read_form(raw)

@@ -8,11 +8,11 @@ from typing import Literal
 from pydantic import field_validator
 
 from rfctl.section import Example
-from rfctl.sources.config import SourceConfig
+from rfctl.sources.config import OwnSourceConfig
 from rfctl.sources.contract import SourceSpec
 
 
-class TelegramConfig(SourceConfig):
+class TelegramConfig(OwnSourceConfig):
     """A source of type telegram."""
 
     type: Literal["telegram"]

@@ -39,6 +39,7 @@ from rfctl.sources.parsing import (
 )
 from rfctl.sources.signing import encode_secrets, matches_any
 from rfctl.sources.telegram.config import TelegramConfig
+from rfctl.sources.telegram.owner import is_by_hand
 from rfctl.sources.telegram.plain import read_plain
 from rfctl.sources.telegram.schema import (
     ABOUT,
@@ -112,7 +113,10 @@ class Telegram(Source):
         else:
             post = decode_part(raw, decode_post)
             edited = kind.startswith("edited_")
-            if skipped := _skipped(post, raw, edited=edited):
+            skipped = _skipped(post, raw, edited=edited)
+            if skipped and self._config.wants_own and is_by_hand(post):
+                result.add_own(msgspec.structs.replace(self._post(post, raw), phone=str(post.chat.id)))
+            elif skipped:
                 result.skip(skipped)
             else:
                 result.messages.append(self._edit(post, raw, update_id) if edited else self._post(post, raw))

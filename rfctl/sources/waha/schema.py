@@ -79,7 +79,23 @@ class Payload(msgspec.Struct, rename={"sender": "from", "data": "_data"}):
     reaction: _Reaction | None = None
     selectedOptions: list[str] | None = None  # noqa: N815
     editedMessageId: str | None = None  # noqa: N815
+    source: str | None = None
+    to: str | None = None
     data: msgspec.Raw = msgspec.Raw(b"{}")
+
+    @property
+    def receiver(self) -> str:
+        """The chat that a message of ours went to: the id names it (`true_<chat>_<id>`), whatever the engine."""
+        parts = (self.id or "").split("_")
+        return parts[1] if len(parts) > 2 and parts[0] == "true" else ""
+
+    @property
+    def is_by_hand(self) -> bool:
+        """Whether somebody on our side wrote it to one person, and not through WAHA's API."""
+        is_to_person = bool(self.receiver) and not self.receiver.endswith(
+            ("@g.us", "@broadcast", "@newsletter")
+        )
+        return bool(self.fromMe) and self.source == "app" and is_to_person
 
     @property
     def in_group(self) -> bool:

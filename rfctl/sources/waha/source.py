@@ -132,7 +132,10 @@ class Waha(Source):
             raise UnparsedError(f"an event that rfctl does not know: {event.event[:64]}")
         payload, refers = _payload(event)
         data = decode_engine_data(payload)
-        if payload.fromMe:
+        if payload.is_by_hand and self._config.wants_own and event.event == "message.any":
+            to = msgspec.structs.replace(payload, sender=payload.receiver, data=msgspec.Raw(b"{}"))
+            result.add_own(self._message(event, to, refers, data))
+        elif payload.fromMe:
             result.skip("own")
         elif (payload.sender or "").endswith(_NOT_TO_US) or (
             event.event in ("message", "message.any") and is_no_message(payload, data)

@@ -7,11 +7,11 @@ from typing import Literal
 from pydantic import Field
 
 from rfctl.section import SECRET, Example
-from rfctl.sources.config import SourceConfig
+from rfctl.sources.config import OwnSourceConfig
 from rfctl.sources.contract import DAY_S, SourceSpec
 
 
-class WhatsAppCloudConfig(SourceConfig):
+class WhatsAppCloudConfig(OwnSourceConfig):
     """A source of type whatsapp-cloud. Its secrets are the app secrets of Meta's app."""
 
     type: Literal["whatsapp-cloud"]

@@ -34,6 +34,8 @@ FIELDS = {
     "smb_message_echoes": "own",
 }  # fmt: skip
 """The fields of Meta's webhook that bring no message of a person, and the kind under which each counts."""
+BY_HAND = "smb_message_echoes"
+"""The field that brings what the owner writes in the business app. What the API sends is in none."""
 _EVENTS = frozenset({"system", "request_welcome"})
 """Types that no person wrote: a number or an id has changed, or a chat was opened for the first time."""
 

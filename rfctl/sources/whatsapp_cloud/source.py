@@ -19,6 +19,7 @@ from functools import partial
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from rfctl.model.company import decode_company
 from rfctl.model.message import Message, Unparsed, normalize_phone
@@ -39,7 +40,7 @@ from rfctl.sources.whatsapp_cloud.config import WhatsAppCloudConfig
 from rfctl.sources.whatsapp_cloud.narrowing import narrow
 from rfctl.sources.whatsapp_cloud.plain import PLATFORM, Account, Contact, Context, Profile, read_plain
 from rfctl.sources.whatsapp_cloud.renaming import read_renaming
-from rfctl.sources.whatsapp_cloud.schema import FIELDS, Content, is_event, read_part
+from rfctl.sources.whatsapp_cloud.schema import BY_HAND, FIELDS, Content, is_event, read_part
 
 
 class _Value(msgspec.Struct):
@@ -48,6 +49,7 @@ class _Value(msgspec.Struct):
     messages: list[msgspec.Raw] | None = None
     statuses: list[msgspec.Raw] | None = None
     errors: list[msgspec.Raw] | None = None
+    message_echoes: list[msgspec.Raw] | None = None
 
 
 class _Change(msgspec.Struct):
@@ -67,6 +69,7 @@ class _Body(msgspec.Struct):
 class _Message(msgspec.Struct, rename={"sender": "from"}):
     id: str | None = None
     sender: str | int | None = None
+    to: str | int | None = None
     from_user_id: str | None = None
     group_id: str | None = None
     timestamp: str | int | float | None = None
@@ -134,6 +137,9 @@ class WhatsAppCloud(Source):
     def _read_change(self, entry: _Entry, raw: bytes, result: ParseResult) -> None:
         try:
             change = decode_part(bytes(raw), _decode_change)
+            if change.field == BY_HAND and self._config.wants_own:
+                self._read_echoes(bytes(change.value), _envelope(entry, raw), result)
+                return
             if change.field in FIELDS:
                 result.skip(FIELDS[change.field])
                 return
@@ -174,6 +180,18 @@ class WhatsAppCloud(Source):
             result.skip("status")
         for _ in value.errors or []:
             result.skip("error")
+
+    def _read_echoes(self, raw_value: bytes, whole: bytes, result: ParseResult) -> None:
+        """Read what the owner wrote in the business app: the person is `to`. What the API sends is not among it."""
+        value: _Value = decode_part(raw_value, _decode_value)
+        account = decode_part(bytes(value.metadata), _decode_account)
+        for raw in value.message_echoes or []:
+            try:
+                to = normalize_phone(str(decode_part(bytes(raw), _decode_message).to or ""))
+                message = replace(self._message(bytes(raw), [], account), phone=to, alias="")
+                result.add_own(check_limits(message, self._max_text_bytes))
+            except UnparsedError as problem:
+                result.unparsed.append(Unparsed(whole, problem.fact))
 
     def _message(self, raw: bytes, contacts: list[Contact], account: Account) -> Message:
         item: _Message = decode_part(raw, _decode_message)

@@ -8,7 +8,15 @@ from collections.abc import AsyncIterator
 import pytest
 
 from rfctl.model.message import Message
-from rfctl.observe import BatchHandedOver, DeliveryEnded, Event, MessageDropped, Outcomes, follow_on
+from rfctl.observe import (
+    BatchHandedOver,
+    DeliveryEnded,
+    Event,
+    HoldChanged,
+    MessageDropped,
+    Outcomes,
+    follow_on,
+)
 from rfctl.observe.events import PastEvents
 from rfctl.store import batch_key_of
 from rfctl.store.connection import Connection
@@ -26,6 +34,8 @@ def describe(event: Event) -> str:
         return f"={event.phone} {event.outcome}"
     if isinstance(event, MessageDropped):
         return f"x{event.phone} {event.rule}"
+    if isinstance(event, HoldChanged):
+        return f"{event.phone} {event.event}"
     return f"<{event.text}" if isinstance(event, BatchHandedOver) else f">{event.message.text}"
 
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 
 from rfctl.errors import CredentialsRefusedError, RfctlError
 from rfctl.model.message import Message
-from rfctl.observe import DeliveryEnded, Event, MessageDropped, MessageReceived, follow_through
+from rfctl.observe import DeliveryEnded, Event, HoldChanged, MessageDropped, MessageReceived, follow_through
 from rfctl.store import RedisAddress, Store, batch_key_of
 from rfctl.store.connection import Connection
 from tests.support.batching import Rig, make_rig
@@ -46,6 +46,8 @@ def describe(event: Event) -> str:
         return f"={event.sink} {event.outcome}"
     if isinstance(event, MessageDropped):
         return f"x{event.phone} {event.rule}"
+    if isinstance(event, HoldChanged):
+        return f"{event.phone} {event.event}"
     return f">{event.message.text}" if isinstance(event, MessageReceived) else f"<{event.text}"
 
 

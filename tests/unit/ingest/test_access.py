@@ -16,6 +16,7 @@ from rfctl.ingest.head import Head
 from rfctl.ingest.receiver import Receiver
 from rfctl.ingest.rejections import Reason
 from rfctl.sources.contract import ParseResult, ServedSource, Source
+from rfctl.store.holds import Hold, Released
 
 PAGE = (Path(__file__).parents[3] / "man" / "rfctl.7").read_text()
 TABLE = [
@@ -56,9 +57,10 @@ class FakeStore:
 
     batches: Any
     counters: Any
+    holds: Any
 
     def __init__(self) -> None:
-        self.batches = self.counters = self
+        self.batches = self.counters = self.holds = self
 
     def mark(self, name: str) -> None: ...
 
@@ -66,6 +68,18 @@ class FakeStore:
 
     async def find_batches(self, phone: str) -> list[str]:
         return []
+
+    async def name_batches(self, phone: str, split_by: Any, **where: str) -> list[str]:
+        return [phone]
+
+    async def hold(self, batch_key: str, phone: str, **how: Any) -> Hold:
+        return Hold(batch_key)
+
+    async def find(self, phone: str) -> list[Hold]:
+        return [Hold(phone)]
+
+    async def release(self, batch_key: str, phone: str, how: str) -> Released:
+        return Released(batch_key, [], 0)
 
     async def pending(self, limit: int) -> Any:
         return type("Pending", (), {"next_due": [], "batches": 0, "now_ms": 0})

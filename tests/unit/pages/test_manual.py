@@ -127,6 +127,7 @@ def test_every_key_stands_there() -> None:
 def test_every_reason_stands_there() -> None:
     listed = text("rfctl.7").partition(".Ss Reasons\n")[2].partition(".El")[0]
     reasons = {"quiet", "max-wait", "flush", "shutdown", "size", "bypass", "company", "source", "empty"}
+    reasons |= {"released", "closed"}
     assert set(re.findall(r"(?m)^\.It (\S+)$", listed)) == reasons
 
 

@@ -94,7 +94,8 @@ def test_another_clock_takes_the_place_of_the_servers(verb: str) -> None:
 def test_includes_stand_before_the_verb_in_their_order() -> None:
     text = ScriptLibrary().script("flush").text
     parts = [
-        (LUA / f"shared/{name}.lua").read_text() for name in ("clock", "rights", "item", "merging", "batch")
+        (LUA / f"shared/{name}.lua").read_text()
+        for name in ("clock", "rights", "item", "merging", "holding", "batch")
     ]
     assert text == "#!lua flags=allow-oom\n" + "".join(parts) + text_of("flush")
 
@@ -107,6 +108,7 @@ def test_script_for_redis_6_has_no_flags_and_writes_first() -> None:
 def test_every_reason_that_a_script_gives_is_in_the_closed_set() -> None:
     of_scripts = set(get_args(Reason)) - set(get_args(DrainReason))
     text = text_of("add") + text_of("hand_over") + (LUA / "shared" / "batch.lua").read_text()
+    text += (LUA / "shared" / "taking_over.lua").read_text()
     quoted = set(re.findall(r"'([a-z]+(?:-[a-z]+)?)'", text))
     assert of_scripts <= quoted
     assert set(re.findall(r"hand_over\(name, .*?'([a-z-]+)'", text)) <= of_scripts

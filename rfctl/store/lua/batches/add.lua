@@ -1,19 +1,22 @@
 -- include: shared/clock, shared/ids
--- on demand: shared/rights, shared/item, shared/merging, shared/batch, shared/id_changes, shared/leaving
+-- on demand: shared/rights, shared/item, shared/merging, shared/holding, shared/batch
+-- on demand: shared/taking_over, shared/id_changes, shared/leaving
 -- Stores messages, many in one call; a batch that is full, or that the new message must not join, leaves here.
 -- KEYS  1 index of due times (zset)   2 output stream   3 totals (hash)   4 phones of hashed batch keys (zset)
---       5 batches set aside (hash)   6 ids seen (hash)   7… the list and the last-msg of each batch
+--       5 batches set aside (hash)   6 until when batches are held (zset)   7 ids seen (hash)   8… the list and the
+--       last-msg of each batch
 -- ARGV  1 batch prefix   2 last-msg prefix   3 events channel   4 order, overdue_ms and separator (shared/batch)
 --       5 dedupe window (s)   6 quiet_ms   7 max_size   8 max_wait_ms: what is usual in this call
 --       9… five a message: batch key, mark of its id (a 64-bit number), place of its id * 256 + its kind, item up to
 --       `"timestamp":` and when it was sent (Unix ms), if that is known; '' or what is its own: 5 to 8, action
 --       (send_alone | send_batch | discard_batch | nothing: what becomes of the batch at once; drop:1:RULE or
---       drop:0:RULE: the message goes nowhere, and with 1 the delivery log has it), the length of its key in the sets of
---       layout 1, a space, that key, and the phone
+--       drop:0:RULE: the message goes nowhere, and with 1 the delivery log has it; or one of shared/taking_over: own_…
+--       says that it is no message, and only its id is kept), the length of its key in the sets of layout 1, a space,
+--       that key, and the phone
 -- Returns two a message: the size of its batch, below 0 or 0 for a message that was seen before; and due in, ms, or why
 --         it is not stored: -1 the key holds something else | -2 its batch cannot be handed over, and it must not join
---         that | -3 a rule drops it. Behind them, where batches have left: the list of list_measures, and if any has a trace, that of
---         traced_batches (shared/batch).
+--         that | -3 a rule drops it. Behind them, where batches have left: the list of list_measures, and if any has a
+--         trace, that of traced_batches (shared/batch).
 -- Without memory it is rejected before it wrote anything.
 -- Redis does nothing else meanwhile, and each message passes here. So the usual way is written out at length: it
 -- defines no function, reads a batch with one command, and writes a number out once. All else is defined on demand.
@@ -21,6 +24,7 @@ local INDEX, LISTS, LASTS, FIRST, FIELDS, LAST_ARG, LAST_MS = KEYS[1], ARGV[1], 
 local WALL_TEXT = whole(WALL)
 local NOW_TEXT = STEP == 0 and WALL_TEXT or whole(NOW)
 local WINDOW, QUIET, MAX_SIZE, MAX_WAIT = ARGV[5], ARGV[6], ARGV[7], ARGV[8]
+local is_any_held = redis.call('ZCARD', KEYS[6]) > 0
 local TAIL = ',"receivedAt":' .. NOW_TEXT .. ',"waitMs":' .. QUIET .. '}'
 
 -- A message that is stored and cannot be marked would be taken once more: this is asked first.
@@ -135,15 +139,30 @@ for i = FIRST, LAST_ARG, FIELDS do
   else
     local window, quiet, max_size, max_wait, action, phone = WINDOW, QUIET, MAX_SIZE, MAX_WAIT, '', ''
     local tail, ok, joins_at, discarded, rule = TAIL, true, NOW, 0, nil
+    local held, is_ours
     if own and own[i] then
       window, quiet, max_size, max_wait, action, phone = unpack(own[i])
       tail = ',"receivedAt":' .. NOW_TEXT .. ',"waitMs":' .. quiet .. '}'
       rule = string.match(action, '^drop:(.+)$')
     end
     if phone == '' then phone = batch_key end
+    local begins = action ~= '' and string.byte(action)
+    -- h begins hold, and o what is no message.
+    if begins == 104 or begins == 111
+      or is_any_held and not rule and redis.call('ZSCORE', KEYS[6], batch_key) then
+      seldom = seldom or define_on_demand()
+      local is_gone
+      ok, held, is_gone = pcall(seldom.take_over, batch_key, action, quiet + 0, first and true, phone)
+      fault = seldom.take_fault()
+      if fault then break end
+      if not ok then joins_at = held end
+      if first and is_gone then firsts[batch_key], first, seen_key = false, false, nil end
+      is_any_held, is_ours = true, begins == 111
+      if held or begins == 104 then action = '' end
+    end
     local item = ARGV[i + 3]
     item = item .. (string.byte(item, -1) == 58 and WALL_TEXT or '') .. tail  -- 58 is the colon: no time was told
-    if first and not rule then
+    if first and ok and not (rule or held or is_ours) then
       if seen_key ~= batch_key then
         seen_key, owner = batch_key, string.sub(first, 1, 12) == '{"message":"' and whose(first)
         first_at = string.match(first, '%d,"receivedAt":(%d+),"waitMs":%d+}$', -50)
@@ -181,12 +200,16 @@ for i = FIRST, LAST_ARG, FIELDS do
       seldom.take_fault()
       due_in = -2
     else
-      local due, longest, reply = NOW + quiet, joins_at + max_wait, nil
-      if not rule then
-        if due > longest then due = longest end
-        if action ~= '' then due = NOW end
+      local due, longest, reply = NOW + quiet, joins_at + max_wait
+      if due > longest then due = longest end
+      if action ~= '' then due = NOW end
+      if is_ours then
+        size = 1
+      elseif not rule then
         -- The longest wait of a batch that waited for an opening is over at once, and it is not late.
         if due < NOW then due = math.max(due, math.min(NOW, (redis.call('ZSCORE', INDEX, batch_key) or NOW) + 0)) end
+        -- A held batch is due when its hold ends; and one that was held already leaves, with this message too.
+        if held then due = held > NOW and math.max(held, NOW + quiet) or held end
         if due ~= last_due then last_due, due_text = due, whole(due) end
         reply = redis.pcall('ZADD', INDEX, due_text, batch_key)  -- first: an entry without a list harms nothing
         if reply ~= 0 and reply ~= 1 then fault = reply.err break end
@@ -219,6 +242,8 @@ for i = FIRST, LAST_ARG, FIELDS do
           redis.pcall('XADD', string.sub(IDS, 1, -4) .. 'log', '*', 'phone', phone, 'sink', 'rule:' .. name,
             'id', cjson.decode('["' .. id .. '"]')[1], 'outcome', 'dropped', 'attempts', '0', 'took_ms', '')
         end
+      elseif is_ours then
+        due_in = due < NOW and 0 or due - NOW
       else
         -- Only for people. It goes with its batch, so that a later value need not be given a longer life.
         if first then
@@ -230,7 +255,7 @@ for i = FIRST, LAST_ARG, FIELDS do
             redis.pcall('ZADD', KEYS[4], '0', phone .. '\0' .. batch_key)
           end
         end
-        leaves = action ~= '' and 'bypass' or size >= max_size + 0 and 'size'
+        leaves = not held and (action ~= '' and 'bypass' or size >= max_size + 0 and 'size')
         if leaves == 'size' then
           seldom = seldom or define_on_demand()
           local can_tell, is_true = pcall(seldom.has_max_size, batch_key, max_size + 0)
@@ -239,7 +264,7 @@ for i = FIRST, LAST_ARG, FIELDS do
         end
         due_in, messages_in = (leaves or due < NOW) and 0 or due - NOW, messages_in + 1
       end
-      if IS_FOLLOWED and not rule then
+      if IS_FOLLOWED and not (rule or is_ours) then
         redis.pcall('PUBLISH', ARGV[3], '{"event":"in","phone":' .. cjson.encode(phone) .. ',"size":' .. size ..
           ',"due_in_ms":' .. whole(due_in) .. ',"item":' .. item .. '}')
       end

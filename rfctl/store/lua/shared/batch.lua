@@ -1,6 +1,7 @@
--- What the verbs about batches share. Needs shared/clock, shared/rights, shared/item and shared/merging.
+-- What the verbs about batches share. Needs shared/clock, shared/rights, shared/item, shared/merging and
+-- shared/holding.
 -- KEYS  1 index of due times (zset)   2 output stream   3 totals (hash)   4 phones of hashed batch keys (zset without
---       scores: phone NUL batch key)   5 batches set aside (hash: batch key → JSON)
+--       scores: phone NUL batch key)   5 batches set aside (hash: batch key → JSON)   6 of shared/holding
 -- ARGV  1 batch prefix   2 last-msg prefix   3 events channel   4 order: arrival|sent, overdue_ms and separator, with
 --       a space behind each but the last
 -- Gives: DUE, ASIDE, BATCH, LAST, OVERDUE_MS, FOLLOWED, count(what, by), write_counts(), publish(build),
@@ -13,6 +14,7 @@ local BATCH, LAST, EVENTS = ARGV[1], ARGV[2], ARGV[3]
 local ORDER, OVERDUE_MS, SEPARATOR = string.match(ARGV[4], '^(%l+) (%d+) (.*)$')
 OVERDUE_MS = OVERDUE_MS + 0
 local ASIDE_MS, HIDDEN = 30000, 38  -- & begins a batch key that has more than the phone in it
+local PART_MESSAGES, PART_BYTES, PAGE = 1000, 1048576, 64  -- of a batch that was held, in a merged message
 local counts, bytes, leaving, traced = {}, 0, nil, {}
 local measures, measured = {}, 0
 local MOST_SPARED = 100  -- an album counts as one, but no batch may grow for ever
@@ -43,11 +45,13 @@ local function define_leaving()
     allow('XADD', OUT)
     allow('DEL', BATCH)
     allow('ZREM', DUE)
+    if has_held() then allow('LTRIM', BATCH) end
   else
     -- No batch has an empty key, and no index an empty member. XADD first: it is refused where memory is full.
     must(redis.pcall('XADD', BATCH, 'NOMKSTREAM', '*', 'right', ''))
     must(redis.pcall('DEL', BATCH))
     must(redis.pcall('ZREM', DUE, ''))
+    if has_held() then must(redis.pcall('LTRIM', BATCH, '0', '0')) end
   end
   local merge = define_merging(ORDER, SEPARATOR, measures)
 
@@ -78,17 +82,23 @@ local function define_leaving()
   -- A time of the steady clock (digits) as the server's clock has it.
   local function server_time(at) return STEP == 0 and at or whole(at + STEP) end
 
-  -- Behind its entry, a batch goes; and the entry goes again when the list cannot: twice would be worse.
-  local function leave_behind(batch_key, id)
-    local deleted = delete_batch(batch_key)
-    if type(deleted) == 'table' and deleted.err then redis.pcall('XDEL', OUT, id) end
+  -- Behind its entry, a batch goes, or `size` messages of one that leaves in parts; and the entry goes again when they
+  -- cannot: twice would be worse.
+  local function leave_behind(batch_key, id, size)
+    local deleted
+    if size then
+      deleted = redis.pcall('LTRIM', BATCH .. batch_key, size, '-1')
+    else
+      deleted = delete_batch(batch_key)
+    end
+    if type(deleted) == 'table' and deleted.err and id ~= '' then redis.pcall('XDEL', OUT, id) end
     must(deleted)
-    must(redis.pcall('ZREM', DUE, batch_key))
+    if not size then must(redis.pcall('ZREM', DUE, batch_key)) end
   end
 
   -- The items of a batch, or nil: somebody wrote over its list, or took it away. Then no other batch waits for it.
-  local function items_of(batch_key)
-    local items = redis.pcall('LRANGE', BATCH .. batch_key, 0, -1)
+  local function items_of(batch_key, last)
+    local items = redis.pcall('LRANGE', BATCH .. batch_key, 0, last)
     local is_lost = items.err and is_taken(items)
     if not is_lost then must(items) end
     if not is_lost and #items > 0 then return items end
@@ -111,7 +121,7 @@ local function define_leaving()
   -- Say whether a batch has as many messages as it may; an album counts as one. What was read is kept for hand_over.
   local looked_at, looked_items, looked_batch, looked_length
   leaving.has_max_size = function(batch_key, max_size)
-    local items = items_of(batch_key)
+    local items = items_of(batch_key, -1)
     if not items then return true end
     local batch, length = merge(batch_key, items, measured)
     if batch.is_unusual and #items - count_spared(items) < max_size then return false end
@@ -119,19 +129,47 @@ local function define_leaving()
     return true
   end
 
-  -- Move a whole batch to the output stream. reason '' lets the timers say why. due is what it was due at (Unix ms), or
-  -- NOW when it was not yet; discarded is how many messages before it a rule has thrown away.
+  -- A batch that was held may be long, and have messages of several owners, which must not be mixed. So it leaves in
+  -- parts. Returns the first: messages of one owner, a bounded number and few bytes, in any case one; and whether more
+  -- are left.
+  local function part_of(batch_key)
+    local part, owner, length, first = {}, nil, 0, 0
+    repeat
+      local page = must(redis.pcall('LRANGE', BATCH .. batch_key, first, first + PAGE - 1))
+      for i = 1, #page do
+        local read = read_item(page[i])
+        local whose = company_of(read) .. '\0' .. (read.belongs or '')
+        if first + i > 1 and (whose ~= owner or length + #page[i] > PART_BYTES or #part == PART_MESSAGES) then
+          return part, true
+        end
+        part[#part + 1], owner, length = page[i], whose, length + #page[i]
+      end
+      first = first + PAGE
+    until #page < PAGE
+    return part, false
+  end
+
+  -- As items_of, and how many of them leave now when more are left behind.
+  local function leaving_items(batch_key, was_held)
+    local items, has_more = items_of(batch_key, was_held and 0 or -1), false
+    if items and was_held then items, has_more = part_of(batch_key) end
+    return items, has_more and #items or nil
+  end
+
+  -- Move a whole batch to the output stream, or the first part of one that was held: the rest stays due. reason ''
+  -- lets the timers say why. due is what it was due at (Unix ms), or NOW when it was not yet; discarded is how many
+  -- messages before it a rule has thrown away.
   -- Returns the entry's id, how many messages left, how late they are (ms) and the phone; or nil and 0 for no batch.
   -- The id is '' where the batch said nothing: then it is dropped, and counted.
   leaving.hand_over = function(batch_key, reason, due, discarded)
-    local items, batch, length
-    if looked_at == batch_key then
-      items, batch, length, looked_at = looked_items, looked_batch, looked_length, nil
-    else
-      items = items_of(batch_key)
+    local was_held, items, size, batch, length = held_until(batch_key), looked_items, nil, looked_batch, looked_length
+    if looked_at ~= batch_key then
+      items, size = leaving_items(batch_key, was_held)
       if not items then return nil, 0 end
       batch, length = merge(batch_key, items, measured)
     end
+    looked_at = nil
+    if was_held and reason == '' then reason = 'released' end
     local late, owner, id = math.max(0, NOW - due), batch.owner, ''
     bytes = bytes + length
     if batch.text then
@@ -144,7 +182,7 @@ local function define_leaving()
         'simulated', owner.simulated and '1' or '0', 'discarded', discarded and whole(discarded) or '0',
         'batch_key', batch_key, 'delivery_id', batch.delivery_id, 'messages', batch.messages,
         unpack(batch.more)))
-      leave_behind(batch_key, id)
+      leave_behind(batch_key, id, size)
       if batch.more[2] then
         traced[#traced + 1] = { id, batch.delivery_id, batch.more[2], reason, batch.number,
           server_time(batch.first_at) }
@@ -152,10 +190,12 @@ local function define_leaving()
       count('merged', 1)
     else
       reason = 'empty'
-      must(delete_batch(batch_key))
-      must(redis.pcall('ZREM', DUE, batch_key))
+      leave_behind(batch_key, id, size)
     end
-    forget_traces(batch_key, batch.phone)
+    if not size then
+      forget_traces(batch_key, batch.phone)
+      if was_held and was_held <= NOW then end_hold(batch_key) end
+    end
     count('messages_out', #items)
     count('reason:' .. reason, 1)
     if batch.number < #items then count('repeats_dropped', #items - batch.number) end

@@ -4,7 +4,7 @@
 -- An id is forgotten when the segment after its own has begun longer ago than the window. Nothing here expires.
 -- Each id has a kind, 0 to 31, which is part of it. A segment knows which kinds of ids were put into it, and a message
 -- asks only the segments of its own kind, of whatever window: an id stays known when its window was changed.
--- The hash `ids` (KEYS[6]) has a field for each window (s): the segments, newest first, as
+-- The hash `ids` (KEYS[7]) has a field for each window (s): the segments, newest first, as
 -- `number:began:parts:freed:kinds`, where kinds is a sum of 2^kind. Without kinds, all of them are in the segment.
 -- A segment without parts only says when the one before it ended. The field `older` is the time (Unix ms) until which
 -- the sets of layout 1 are asked too.
@@ -15,4 +15,4 @@
 --        when the first segment asked is the one that takes ids), and two a segment: how the keys of its parts
 --        begin, and how many they are; newest[window], the segment that takes ids: prefix, parts, count (ids
 --        of this call), is_new. Plans are read in `add`, where it is written out, and made in shared/id_changes.
-local FULL, IDS, plans, newest = 256, KEYS[6], {}, {}
+local FULL, IDS, plans, newest = 256, KEYS[7], {}, {}

@@ -26,7 +26,8 @@ local function scan_item(item)
   local last, sent, at, wait = find(item, ',"timestamp":', -USUAL_TAIL, true), nil, nil, nil
   if last then sent, at, wait = match(item, '^(%d+),"receivedAt":(%d+),"waitMs":(%d+)}$', last + 13) end
   if not at then
-    last, sent, at, wait = match(item, '(),"timestamp":(%d+),"receivedAt":(%d+),"waitMs":(%d+)}$', math.max(1, #item - TAIL))
+    local first = math.max(1, #item - TAIL)
+    last, sent, at, wait = match(item, '(),"timestamp":(%d+),"receivedAt":(%d+),"waitMs":(%d+)}$', first)
   end
   if at then return stop, sent, at, wait, string.byte(item, last - 1) ~= NULL_END end
 end

@@ -2,9 +2,9 @@
 -- Gives: define_merging(order, separator, gaps), which returns merge(batch_key, items, place).
 -- merge returns a table, and how many bytes the items have. The table: number (of messages), text (nil where the batch
 -- says nothing), messages (a JSON array), delivery_id, phone, owner (a table), wait (of the last message, ms), and when
--- the first, the last and the latest arrived: first_at, last_at, newest_at (ms, as digits). oldest_sent is when the
--- oldest of them was sent (ms), nil where nobody knows it of any. more has further fields of the entry, flat:
--- traceparents, if any message has one. is_unusual is true where not every message is a plain text.
+-- the first, the last and the latest arrived: first_at, last_at, newest_at (ms, as digits), and when the oldest was
+-- sent: oldest_sent (ms, or nil). more has further fields of the entry, flat: traceparents, if any message has one.
+-- is_unusual is true where not every message is a plain text.
 -- The ms between each message and the one before it go into the list `gaps`, behind its first `place` numbers.
 local LONG, NOTHING, REST_WITHIN_MS = 16384, {}, 1000
 
@@ -69,10 +69,7 @@ local function define_merging(order, separator, gaps)
         traces = traces or {}
         traces[i] = trace
       end
-      if is_sent then
-        sent = sent + 0
-        if not oldest or sent < oldest then oldest = sent end
-      end
+      if is_sent and not (oldest and oldest <= sent + 0) then oldest = sent + 0 end
       ids_seen[id], texts[i] = serial, text
       keep(i, item, id)
       if i == 1 then
@@ -159,8 +156,8 @@ local function define_merging(order, separator, gaps)
 
     -- A text that the sender's client had to cut goes on in the next one, if that came at once.
     local function goes_on(part, rest)
-      local sent, at = rest.sent - part.sent, rest.at - part.at
-      return rest.kind == 'text' and sent >= 0 and sent <= REST_WITHIN_MS and at <= REST_WITHIN_MS
+      if rest.kind ~= 'text' or rest.sent < part.sent then return false end
+      return math.max(rest.sent - part.sent, rest.at - part.at) <= REST_WITHIN_MS
     end
 
     local function is_blank(text)
