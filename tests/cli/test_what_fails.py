@@ -157,7 +157,8 @@ async def test_a_paused_sink_shows_no_next_try(
     assert "paused: answered 410" in row
     assert "next retry" not in row
     assert "paused" in shown
-    assert any(line.startswith("sink crm is paused: answered 410") for line in warned)
+    assert any(line.startswith("sink crm fails: answered 410") for line in warned)
+    assert any(line.startswith("sink crm is paused: ") for line in warned)
     assert not any("next retry" in line for line in warned)
 
 
