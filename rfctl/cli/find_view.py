@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from rfctl.cli.find_outcome import Outcome
 from rfctl.cli.inspect_view import dues
 from rfctl.cli.output import format_rfc3339
 from rfctl.model.stored import Batch
@@ -14,54 +15,6 @@ from rfctl.store import DeadLetter, History, LoggedDelivery, QuarantinedHead, Un
 from rfctl.text import counted, duration
 
 _SHOWN_CHARS = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How far a message is with one sink or one group of workers.
-
-    `state` is delivered, acknowledged (nothing says when), dead, missing, dropped, waiting, on_its_way or unread.
-    """
-
-    reader: str
-    is_group: bool
-    state: str
-    at_ms: int | None = None
-    attempts: int | None = None
-    took_ms: int | None = None
-    error: str = ""
-    behind: str = ""
-    next: str = ""
-
-    def line(self, format_time: Callable[[int], str | None] = format_rfc3339) -> str:
-        """Return it for a person, who reads times in this form."""
-        parts = [self.state.replace("_", " ")]
-        is_over = self.state != "waiting"  # else the time is that of the last failure
-        if self.at_ms is not None and is_over:
-            parts.append(format_time(self.at_ms) or "")
-        if self.attempts:
-            parts.append(
-                f"at attempt {self.attempts}" if self.state == "delivered" else _failed(self.attempts)
-            )
-        if self.took_ms is not None:
-            parts.append(f"in {duration(self.took_ms)}")
-        if self.at_ms is not None and not is_over:
-            parts[-1] += f", the last {format_time(self.at_ms)}"
-        line = " ".join(parts) + (f": {self.error}" if self.error else "")
-        return f"{line}; {self.next}" if self.next else line
-
-    def as_json(self) -> dict[str, Any]:
-        """Return it for -o json."""
-        return {
-            "group" if self.is_group else "sink": self.reader,
-            "state": self.state,
-            "at": format_rfc3339(self.at_ms),
-            "attempts": self.attempts,
-            "took_ms": self.took_ms,
-            "error": self.error or None,
-            "behind": self.behind or None,
-            "next": self.next or None,
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,10 +241,6 @@ def _logged(logged: LoggedDelivery) -> Outcome:
 def _describe_discarded(count: int, rule: str) -> str:
     name = f"rule {rule}" if rule else "a rule"
     return f"; {name} threw {counted(count, 'message')} before it away" if count else ""
-
-
-def _failed(attempts: int) -> str:
-    return f"after {counted(attempts, 'failed attempt')}"
 
 
 def _time_of(message_id: str) -> int:

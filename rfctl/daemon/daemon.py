@@ -142,8 +142,7 @@ class Daemon:
         webhook = Webhook(receiver, self._store, self._check_readiness, metrics.render, prober.run, split_by)
         limits = Limits(http.header_timeout_ms / 1000, http.body_timeout_ms / 1000, http.max_header_bytes)
         on_reject = receiver.rejections.record
-        for listening in sockets.list_bound():  # also where the drain has no time to stop the servers
-            self._exit_stack.callback(listening.close)
+        sockets.close_with(self._exit_stack)  # also where the drain has no time to stop the servers
         if sockets.monitor is not None:
             self._monitor = HttpServer(webhook.create_monitor_app(), sockets.monitor, limits, on_reject)
             await self._monitor.start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from rfctl.assembly.sources import check_exposure
@@ -35,6 +36,11 @@ class Sockets:
     def list_bound(self) -> list[socket.socket]:
         """Return those that there are."""
         return [listening for listening in (self.webhook, self.monitor) if listening is not None]
+
+    def close_with(self, stack: AsyncExitStack) -> None:
+        """Have them closed at the latest when the stack is left."""
+        for listening in self.list_bound():
+            stack.callback(listening.close)
 
     def close(self) -> None:
         """Close them: nobody can connect any more."""

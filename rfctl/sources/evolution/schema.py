@@ -270,3 +270,10 @@ def _chosen(vote: Vote | None) -> str:
         return join_lines(decode_part(bytes(vote.selectedOptions), _decode_options)) if vote else ""
     except UnparsedError:
         return ""
+
+
+def find_new_text(change: Protocol) -> str:
+    """Return what an edit has made of a message, or ""."""
+    content = unwrap(change.editedMessage or {})
+    name = find_content_name(content)
+    return find_text(TYPES.get(name, ""), read_body(name, bytes(content[name]))) if name else ""

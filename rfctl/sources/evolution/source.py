@@ -42,6 +42,7 @@ from rfctl.sources.evolution.schema import (
     Time,
     find_content_name,
     find_facts,
+    find_new_text,
     find_text,
     parse_time_ms,
     read_body,
@@ -198,7 +199,7 @@ class Evolution(Source):
         if change.type in _DELETED:
             fields: dict[str, Any] = {"id": _deletion_id(about), "type": "deletion", "text": ""}
         elif change.type in _EDITED:
-            fields = {"id": item.key.id or "", "type": "edit", "text": _new_text(change)}
+            fields = {"id": item.key.id or "", "type": "edit", "text": find_new_text(change)}
         else:
             result.skip("event")
             return
@@ -220,7 +221,7 @@ class Evolution(Source):
             result.skip("own")
             return
         # It has no id of its own, and a second edit of the same message must have another one.
-        text, edited_ms = _new_text(change), parse_time_ms(change.timestampMs)
+        text, edited_ms = find_new_text(change), parse_time_ms(change.timestampMs)
         # Not of the whole report: it may come twice, with another spelling of the chat.
         mark = hashlib.sha256(f"{edited_ms}:{text}".encode(errors="replace")).hexdigest()[:16]
         fields: dict[str, Any] = {"refers": key.id or "", "type": "edit", "text": text}
@@ -267,12 +268,6 @@ def _alone(event: _Event, raw: bytes) -> bytes:
 def _deletion_id(about: str) -> str:
     """Return the same id for both ways in which one deletion can come."""
     return f"{about}:deletion" if about else ""
-
-
-def _new_text(change: Protocol) -> str:
-    content = unwrap(change.editedMessage or {})
-    name = find_content_name(content)
-    return find_text(TYPES.get(name, ""), read_body(name, bytes(content[name]))) if name else ""
 
 
 def _refers(body: Body, item: _Item) -> str:

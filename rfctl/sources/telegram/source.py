@@ -23,11 +23,10 @@ from typing import Any
 import msgspec
 
 from rfctl.model.company import decode_company
-from rfctl.model.message import Media, Message, Unparsed, normalize_phone
+from rfctl.model.message import Message, Unparsed
 from rfctl.sources.contract import Common, ParseResult, Request, Source, UnparsedError
 from rfctl.sources.cut_texts import is_cut_by_telegram
 from rfctl.sources.parsing import (
-    Contact,
     build_id_scope,
     build_metadata,
     check_limits,
@@ -41,10 +40,10 @@ from rfctl.sources.signing import encode_secrets, matches_any
 from rfctl.sources.telegram.config import TelegramConfig
 from rfctl.sources.telegram.owner import is_by_hand
 from rfctl.sources.telegram.plain import read_plain
+from rfctl.sources.telegram.posts import describe_person, find_caption, find_facts, find_media, find_text
 from rfctl.sources.telegram.schema import (
     ABOUT,
     EVENTS,
-    FILES,
     SERVICE,
     TYPES,
     Chat,
@@ -52,9 +51,7 @@ from rfctl.sources.telegram.schema import (
     Post,
     Pressed,
     Reaction,
-    Shared,
     Update,
-    User,
     decode_deleted,
     decode_names,
     decode_post,
@@ -126,15 +123,15 @@ class Telegram(Source):
         opening = post.is_topic_message and replied == post.message_thread_id
         return self._message(
             phone=_sender(post),
-            text=_text(post),
+            text=find_text(post),
             id=_id(post.business_connection_id, post.chat, post.message_id),
             account=post.business_connection_id,
             chat=_chat(post),
             sent_ms=parse_unix_ms(post.date),
             type=_type(post, raw),
-            media=_media(post),
+            media=find_media(post),
             refers=_id(post.business_connection_id, post.chat, replied) if replied and not opening else "",
-            metadata=build_metadata(raw, **_facts(post)),
+            metadata=build_metadata(raw, **find_facts(post)),
             album=post.media_group_id,
             cut=is_cut_by_telegram(post.text),
         )
@@ -152,13 +149,13 @@ class Telegram(Source):
         account = post.business_connection_id if post else ""
         return self._message(
             phone=str(pressed.sender.id),
-            text=first_nonempty(_caption(post, pressed.data), pressed.data, pressed.game_short_name),
+            text=first_nonempty(find_caption(post, pressed.data), pressed.data, pressed.game_short_name),
             id=pressed.id,
             account=account,
             chat=_chat(post) if post else "",
             type="button",
             refers=_id(account, post.chat, post.message_id) if post else "",
-            metadata=build_metadata(raw, button=pressed.data, **_person(pressed.sender)),
+            metadata=build_metadata(raw, button=pressed.data, **describe_person(pressed.sender)),
         )
 
     def _reaction(self, raw: bytes, update_id: int) -> Message:
@@ -173,7 +170,7 @@ class Telegram(Source):
             sent_ms=parse_unix_ms(reaction.date),
             type="reaction",
             refers=original,
-            metadata=build_metadata(raw, **_person(reaction.user)),
+            metadata=build_metadata(raw, **describe_person(reaction.user)),
         )
 
     def _deletions(self, raw: bytes) -> list[Message]:
@@ -242,62 +239,3 @@ def _type(post: Post, raw: bytes) -> str:
             return kind
     names = [name for name in decode_part(raw, decode_names) if name not in ABOUT]
     return normalize_type(first_nonempty(*names))
-
-
-def _text(post: Post) -> str:
-    return first_nonempty(
-        post.text,
-        post.caption,
-        post.poll.question if post.poll else "",
-        post.dice.emoji if post.dice else "",
-        post.web_app_data.button_text if post.web_app_data else "",
-    )
-
-
-def _media(post: Post) -> tuple[Media, ...]:
-    """Return the one file of a post; a photo comes in several sizes, of which the largest counts."""
-    photo = max(post.photo, key=lambda size: size.width * size.height, default=None)
-    file = photo or next(filter(None, (getattr(post, name) for name in FILES)), None)
-    if not file:
-        return ()
-    return (Media(id=file.file_id, mime=file.mime_type, caption=post.caption, name=file.file_name),)
-
-
-def _facts(post: Post) -> dict[str, Any]:
-    """Return what a worker may want to know without reading `raw`."""
-    return {
-        **_person(post.sender),
-        "chatTitle": post.chat.title,
-        "mediaGroup": post.media_group_id,
-        "location": _location(post),
-        "contacts": [_contact(post.contact)] if post.contact else [],
-        "button": post.web_app_data.data if post.web_app_data else "",
-        "emoji": post.sticker.emoji if post.sticker else "",
-        "dice": post.dice.value if post.dice else None,
-    }
-
-
-def _person(user: User | None) -> dict[str, str]:
-    return {"senderName": _name(user), "username": user.username} if user else {}
-
-
-def _name(person: User | Shared) -> str:
-    return f"{person.first_name} {person.last_name}".strip()
-
-
-def _contact(shared: Shared) -> Contact:
-    return Contact(_name(shared), normalize_phone(shared.phone_number))
-
-
-def _location(post: Post) -> dict[str, Any]:
-    place = post.venue.location if post.venue else post.location
-    if not place:
-        return {}
-    venue = {"name": post.venue.title, "address": post.venue.address} if post.venue else {}
-    return {"latitude": place.latitude, "longitude": place.longitude, **venue}
-
-
-def _caption(post: Post | None, data: str) -> str:
-    """Return what is written on the button that sends this data."""
-    rows = post.reply_markup.inline_keyboard if post and post.reply_markup else []
-    return next((button.text for row in rows for button in row if data and button.callback_data == data), "")

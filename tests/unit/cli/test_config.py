@@ -71,7 +71,7 @@ def test_explain_knows_named_settings_whether_configured_or_not(
 
 def test_explain_names_the_types_that_read_a_setting(tmp_path: Path) -> None:
     report = json.loads(run(tmp_path, "", "explain", "sources.salon.verify_token").stdout)
-    assert report["for"] == ["whatsapp-cloud"]
+    assert report["for"] == ["whatsapp-cloud", "generic"]
 
 
 def test_explain_of_what_is_no_setting_names_a_near_one(tmp_path: Path) -> None:

@@ -58,7 +58,8 @@ def test_dashboard_shows_every_metric_but_few() -> None:
         "rfctl_daemon_overdue_batches_total", "rfctl_daemon_clamped_batches_total", "rfctl_daemon_set_aside_batches_total",
         "rfctl_messages_total", "rfctl_discarded_messages_total", "rfctl_unparsed_parts_total",
         "rfctl_daemon_lost_log_lines_total", "rfctl_pending_overdue_batches", "rfctl_sink_unacknowledged_messages",
-        "rfctl_sink_waiting_phones", "rfctl_daemon_invalid_traces_total",
+        "rfctl_sink_waiting_phones", "rfctl_daemon_invalid_traces_total", "rfctl_trimmed_parts_total",
+        "rfctl_dropped_messages_total",
     }  # fmt: skip
 
 

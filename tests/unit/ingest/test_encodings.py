@@ -70,7 +70,13 @@ def test_bound_is_the_size_of_the_largest_body() -> None:
 
 @pytest.mark.parametrize(
     "packed",
-    [b"{}", gzip.compress(b"abc", mtime=0)[:-1], gzip.compress(b"a", mtime=0) + b"junk", zlib.compress(b"a"), b"\x1f\x8b"],
+    [
+        b"{}",
+        gzip.compress(b"abc", mtime=0)[:-1],
+        gzip.compress(b"a", mtime=0) + b"junk",
+        zlib.compress(b"a"),
+        b"\x1f\x8b",
+    ],
 )
 def test_what_is_no_gzip_is_rejected(packed: bytes) -> None:
     with pytest.raises(RejectedError, match="the body is no gzip") as rejected:
