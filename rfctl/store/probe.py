@@ -161,7 +161,8 @@ def list_key_types(shard: ShardKeys, sinks: Sequence[str] = ()) -> dict[str, str
     """Return the keys of a shard, and those that no shard has, with the kind of value that each holds."""
     common = shard.common
     kinds = {
-        shard.due: "zset", shard.held: "zset", shard.held_notes: "hash", shard.out: "stream", shard.totals: "hash", shard.clock: "hash", shard.dead: "stream",
+        shard.due: "zset", shard.held: "zset", shard.held_notes: "hash", shard.out: "stream", shard.totals: "hash",
+        shard.clock: "hash", shard.dead: "stream",
         common.daemons: "hash", common.layout: "string", common.stream_name: "string", common.instance_id: "string",
         common.quarantine: "stream", common.paused: "hash",
     }  # fmt: skip

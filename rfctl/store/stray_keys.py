@@ -263,8 +263,8 @@ async def _find_entries(connection: Connection, keyspace: Keyspace, limit: int) 
 
 
 async def _has_no_list(connection: Connection, shard: ShardKeys, batch_key: str) -> bool:
-    keys = [shard.due, shard.batch_prefix + batch_key]
-    due, *items = replies.array(await connection.run("peek", shard, keys, [batch_key]))
+    keys = [shard.due, shard.batch_prefix + batch_key, shard.held]
+    due, _, *items = replies.array(await connection.run("peek", shard, keys, [batch_key]))
     return replies.integer(due) >= 0 and not items
 
 

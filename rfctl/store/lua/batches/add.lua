@@ -146,10 +146,8 @@ for i = FIRST, LAST_ARG, FIELDS do
       rule = string.match(action, '^drop:(.+)$')
     end
     if phone == '' then phone = batch_key end
-    local begins = action ~= '' and string.byte(action)
-    -- h begins hold, and o what is no message.
-    if begins == 104 or begins == 111
-      or is_any_held and not rule and redis.call('ZSCORE', KEYS[6], batch_key) then
+    local begins = action ~= '' and string.byte(action)  -- h begins hold, and o what is no message
+    if begins == 104 or begins == 111 or is_any_held and not rule and redis.call('ZSCORE', KEYS[6], batch_key) then
       seldom = seldom or define_on_demand()
       local is_gone
       ok, held, is_gone = pcall(seldom.take_over, batch_key, action, quiet + 0, first and true, phone)
@@ -203,13 +201,16 @@ for i = FIRST, LAST_ARG, FIELDS do
       local due, longest, reply = NOW + quiet, joins_at + max_wait
       if due > longest then due = longest end
       if action ~= '' then due = NOW end
+      if held then
+        -- A held batch is due when its hold ends; and one that was held already leaves, with this message too.
+        due = held > NOW and math.max(held, NOW + quiet) or held
+      elseif due < NOW then
+        -- The longest wait of a batch that waited for an opening is over at once, and it is not late.
+        due = math.max(due, math.min(NOW, (redis.call('ZSCORE', INDEX, batch_key) or NOW) + 0))
+      end
       if is_ours then
         size = 1
       elseif not rule then
-        -- The longest wait of a batch that waited for an opening is over at once, and it is not late.
-        if due < NOW then due = math.max(due, math.min(NOW, (redis.call('ZSCORE', INDEX, batch_key) or NOW) + 0)) end
-        -- A held batch is due when its hold ends; and one that was held already leaves, with this message too.
-        if held then due = held > NOW and math.max(held, NOW + quiet) or held end
         if due ~= last_due then last_due, due_text = due, whole(due) end
         reply = redis.pcall('ZADD', INDEX, due_text, batch_key)  -- first: an entry without a list harms nothing
         if reply ~= 0 and reply ~= 1 then fault = reply.err break end
