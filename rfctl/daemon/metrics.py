@@ -45,7 +45,9 @@ class MetricsPage:
     def _collect(self, snapshot: Snapshot | None) -> Iterator[Sample]:
         yield from read_daemon(self._gather_facts(), is_redis_up=snapshot is not None)
         if snapshot is not None:
-            yield from read_redis(snapshot, findings(snapshot))
+            rules = self._components.settings.rules
+            dropping = [name for name, rule in rules.items() if rule.action == "drop"]
+            yield from read_redis(snapshot, findings(snapshot), dropping)
 
     async def _find_snapshot(self, within_s: float) -> Snapshot | None:
         """Return what Redis has now, or had within the last second; None when it does not answer in time."""

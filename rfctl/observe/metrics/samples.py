@@ -6,7 +6,7 @@ What is not there is 0 wherever the labels are a closed set, so that a rate or a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import get_args
 
 from rfctl.model.closed_sets import Reason, Role, SkippedKind
@@ -79,14 +79,14 @@ def _read_outcomes(
         yield Sample(name, count, labels)
 
 
-def read_redis(snapshot: Snapshot, findings: Sequence[Finding]) -> Iterator[Sample]:
-    """Yield what Redis has, with the findings about it."""
+def read_redis(
+    snapshot: Snapshot, findings: Sequence[Finding], rules: Collection[str] = ()
+) -> Iterator[Sample]:
+    """Yield what Redis has, with the findings about it. `rules` names those of the settings that drop messages."""
     totals = snapshot.pending.totals
     for name, fields in _TOTALS.items():
         yield Sample(name, sum(totals.get(field, 0) for field in fields))
-    for name in sorted(totals):
-        if name.startswith(_DROPPED):
-            yield Sample("rfctl_dropped_messages_total", totals[name], (name.removeprefix(_DROPPED),))
+    yield from _read_dropped(totals, rules)
     yield from _read_skipped(totals)
     for reason in get_args(Reason):
         yield Sample("rfctl_batches_total", totals.get(f"reason:{reason}", 0), (reason,))
@@ -99,6 +99,17 @@ def read_redis(snapshot: Snapshot, findings: Sequence[Finding]) -> Iterator[Samp
     sums.update((finding.code, finding.severity) for finding in findings)
     for labels, count in sums.items():
         yield Sample("rfctl_findings", count, labels)
+
+
+def _read_dropped(totals: Mapping[str, int], rules: Collection[str]) -> Iterator[Sample]:
+    """Yield what each rule has dropped; a rule that is in the settings no more is `former`."""
+    sums = Counter({_FORMER: 0, **dict.fromkeys(rules, 0)})
+    for name, count in totals.items():
+        if name.startswith(_DROPPED):
+            rule = name.removeprefix(_DROPPED)
+            sums[rule if rule in rules else _FORMER] += count
+    for rule, count in sorted(sums.items()):
+        yield Sample("rfctl_dropped_messages_total", count, (rule,))
 
 
 def _read_skipped(totals: Mapping[str, int]) -> Iterator[Sample]:

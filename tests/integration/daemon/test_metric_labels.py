@@ -37,6 +37,7 @@ ALLOWED: dict[str, set[str]] = {
     "reason": set(get_args(Reason)) | list_reasons(),
     "kind": {*get_args(SkippedKind), "other"},
     "sink": {"bot"},
+    "rule": {"former"},
     "role": set(get_args(Role)),
     "code": set(CATALOGUE),
     "severity": {"error", "warning"},
@@ -83,7 +84,14 @@ async def write_as_neighbours_do(daemon: Daemon) -> None:
     """Put them into Redis, as another program or another version of rfctl could."""
     call = daemon._store._connection.call
     await call("XGROUP", "CREATE", SHARD.out, f"{WORD}-{PHONE}", "0", "MKSTREAM")
-    for field in (f"reason:{PHONE}", f"skipped:{WORD}", f"rejected:{WORD}:{PHONE}", PHONE, WORD):
+    for field in (
+        f"reason:{PHONE}",
+        f"skipped:{WORD}",
+        f"dropped:{WORD}",
+        f"rejected:{WORD}:{PHONE}",
+        PHONE,
+        WORD,
+    ):
         await call("HINCRBY", SHARD.totals, field, 7)
 
 

@@ -35,6 +35,7 @@ class FakeComponents:
         self.attempts: dict[str, Any] = {}
         self.role, self.counts, self.messages, self.tally = "all", TurnCounts(), MessageTally(), Tally()
         self.sources: dict[str, Any] = {}
+        self.rules: dict[str, Any] = {}
 
     def measure_bytes(self) -> dict[str, int]:
         return {}
@@ -63,7 +64,7 @@ class Rig:
 @pytest.fixture
 def rig(monkeypatch: pytest.MonkeyPatch) -> Rig:
     monkeypatch.setattr(metrics, "findings", lambda snapshot: [])
-    monkeypatch.setattr(metrics, "read_redis", lambda snapshot, listed: iter(()))
+    monkeypatch.setattr(metrics, "read_redis", lambda snapshot, listed, rules: iter(()))
     return Rig()
 
 

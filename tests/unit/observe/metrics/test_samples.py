@@ -50,7 +50,7 @@ def build_snapshot(**parts: Any) -> Snapshot:
     totals = {
         "messages_in": 40, "duplicates": 3, "messages_out": 30, "merged": 10, "messages_discarded": 1, "stale": 2,
         "batches_missing": 1, "keys_taken": 2, "quarantined": 6, "reason:quiet": 8, "reason:size": 2,
-        f"reason:{PHONE}": 9, "dropped:closed": 7, "skipped:status": 4, "skipped:event:typing": 2, f"skipped:{PHONE}": 9,
+        f"reason:{PHONE}": 9, "dropped:closed": 7, f"dropped:{PHONE}": 1, "skipped:status": 4, "skipped:event:typing": 2, f"skipped:{PHONE}": 9,
     }  # fmt: skip
     pending = PendingSummary(
         NOW_MS, 5, 9, 1, NOW_MS - 3000, NOW_MS - 500, totals, 12,
@@ -84,7 +84,9 @@ def by_labels(samples: Iterable[Sample]) -> dict[str, dict[tuple[str, ...], Any]
 
 def read_all(facts: DaemonFacts = FACTS, **parts: Any) -> dict[str, dict[tuple[str, ...], Any]]:
     snapshot = build_snapshot(**parts)
-    return by_labels([*read_daemon(facts, is_redis_up=True), *read_redis(snapshot, findings(snapshot))])
+    return by_labels(
+        [*read_daemon(facts, is_redis_up=True), *read_redis(snapshot, findings(snapshot), ["closed"])]
+    )
 
 
 def test_every_family_has_a_sample_and_every_sample_a_family() -> None:
@@ -113,6 +115,7 @@ def test_every_family_has_a_sample_and_every_sample_a_family() -> None:
         ("rfctl_missing_batches_total", (), 3),
         ("rfctl_unparsed_parts_total", (), 6),
         ("rfctl_dropped_messages_total", ("closed",), 7),
+        ("rfctl_dropped_messages_total", ("former",), 1),
         ("rfctl_skipped_parts_total", ("status",), 4),
         ("rfctl_skipped_parts_total", ("own",), 0),
         ("rfctl_skipped_parts_total", ("other",), 9),
