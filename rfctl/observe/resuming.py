@@ -34,7 +34,7 @@ async def follow_through(
 ) -> AsyncGenerator[Event]:
     """Yield the events since then (Unix ms; None: from now on), and go on whenever Redis has been away.
 
-    `on_away` is called when it goes, `on_back` when it answers again. `subscribed` is set once none can be missed any
+    `on_away` is called when it goes, `on_back` when events are heard again. `subscribed` is set once none can be missed any
     more. What was received and not handed over while Redis could not be heard is missed; no merged message is, and no outcome.
     Raises RfctlError if Redis is away at the start, or for a failure that does not pass.
     """
@@ -59,9 +59,21 @@ async def follow_through(
         except PASSING as problem:
             on_away(problem)
         await _wait_for(store)
-        on_back()
         again = outcomes.from_earlier(store, logged_ms - _MARGIN_MS)
-        events = follow_on(store, max(first_ms, last_ms - _MARGIN_MS), subscribed, again)
+        events = follow_on(store, max(first_ms, last_ms - _MARGIN_MS), _Announced(on_back), again)
+
+
+class _Announced(asyncio.Event):
+    """An event that says when it is set."""
+
+    def __init__(self, on_set: Callable[[], None]) -> None:
+        super().__init__()
+        self._on_set = on_set
+
+    def set(self) -> None:
+        """Set it."""
+        super().set()
+        self._on_set()
 
 
 async def _wait_for(store: Store) -> None:

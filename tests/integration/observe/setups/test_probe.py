@@ -142,16 +142,14 @@ async def test_sink_that_is_paused_is_not_tried(site: Site) -> None:
     ]
 
 
-RIGHTS = {
-    "store": ("rpush", "RPUSH"), "hand-over": ("xadd", "XADD"), "acknowledgement": ("xack", "XACK"),
-}  # fmt: skip
+RIGHTS = {"store": "rpush", "hand-over": "xadd", "acknowledgement": "xack"}
 
 
 @pytest.mark.parametrize("link", RIGHTS)
 async def test_right_that_is_missing_is_named_at_its_link(site: Site, link: str) -> None:
     await site.start()
     await site.wait_until_clean()
-    command, word = RIGHTS[link]
+    command = RIGHTS[link]
     site.run("ACL", "SETUSER", "default", f"-{command}")
     try:
         lines = await probe(site)
@@ -159,7 +157,9 @@ async def test_right_that_is_missing_is_named_at_its_link(site: Site, link: str)
         site.run("ACL", "SETUSER", "default", f"+{command}")
     broken = find_broken(lines)
     assert (broken.code, broken.subject) == ("probe_failed", link), broken
-    assert word in broken.fact.upper(), broken
+    names = command.upper(), "THIS COMMAND"  # an old Redis does not say which
+    assert any(name in broken.fact.upper() for name in names), broken
+    assert "rfctl export acl" in broken.fix
     assert list_passed(lines) == PASSED[: PASSED.index(link)]
     await site.wait_until_clean()
     assert list_passed(await probe(site)) == PASSED
