@@ -168,6 +168,8 @@ def count_leaves(value: Any, lists: list[tuple[str, ...]], depth: int = 0) -> in
     """
     if depth == len(lists):
         return 1
+    if not (depth or lists[0]) and isinstance(value, dict):
+        value = [value]  # a single one without its list
     inner = value
     for step in lists[depth]:
         if isinstance(inner, dict):

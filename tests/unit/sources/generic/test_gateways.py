@@ -112,6 +112,39 @@ def test_star_in_the_path_of_a_file_reads_all_files() -> None:
     assert (reading.messages[0].type, reading.skipped) == ("image", {})
 
 
+def test_single_object_is_read_like_a_list_of_one() -> None:
+    mapping = {**SIMPLE, "each": "*", "account": "/account"}
+    single = {"from": "1", "text": "x", "id": "a", "account": "P"}
+    assert [message.account for message in parse(mapping, single).messages] == ["P"]
+    two = parse(mapping, [single, {**single, "id": "b"}])
+    assert [message.id for message in two.messages] == ["a", "b"]
+    nobody = parse(mapping, {"text": "x"})
+    assert [json.loads(part.body) for part in nobody.unparsed] == [[{"text": "x"}]]
+    inner = {**SIMPLE, "each": "*.data.*", "account": "^line"}
+    for body in ({"line": 7, "data": [single]}, [{"line": 7, "data": [single]}]):
+        [message] = parse(inner, body).messages
+        assert (message.id, message.account) == ("a", "7")
+    assert parse(inner, {"line": 7}) == ParseResult(skipped={"unread": 1})
+
+
+def test_number_where_messages_should_be_is_refused() -> None:
+    with pytest.raises(UnparsedError, match="no list of messages"):
+        parse({**SIMPLE, "each": "*"}, 5)
+
+
+def test_album_is_that_of_a_picture_and_of_no_reaction() -> None:
+    mapping = {"album": "group", "type": "kind"}
+    assert read(mapping, group="g1", kind="image").messages[0].album == "g1"
+    assert read(mapping, group=12, kind="image").messages[0].album == "12"
+    assert read(mapping, kind="image").messages[0].album == ""
+    assert read(mapping, group="g1", kind="reaction").messages[0].album == ""
+    assert len(read(mapping, group="g" * 999, kind="image").messages[0].album) == 256
+
+
+def test_form_is_a_type_that_a_map_may_name() -> None:
+    assert read({"type": "kind", "types": {"flow": "form"}}, kind="flow").messages[0].type == "form"
+
+
 def test_body_without_the_list_is_an_event() -> None:
     body = {"statuses": [{"id": "w9", "status": "delivered"}], "event": {"type": "statuses"}}
     mapping = {"each": "messages", "phone": "from", "text": "text.body", "id": "id"}
