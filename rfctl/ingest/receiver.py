@@ -236,8 +236,13 @@ class Receiver:
         return max(served.max_body_bytes, self._max_body_bytes)
 
     async def handshake(self, name: str, http: HttpRequest) -> Response:
-        """Answer a provider's handshake, a GET. Raises BadRequestError."""
+        """Answer a provider's handshake, a GET. Raises BadRequestError.
+
+        A HEAD asks whether the address is there, as edna does before it takes it. Its answer says no more than that.
+        """
         served = self._find_source(name)
+        if http.method == "HEAD":
+            return Response()
         if not served.handshake_hint:
             fact = f"source {name} takes requests by POST, and answers no GET"
             raise RejectedError(fact, 403, "method", source=name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import zip_longest
 from typing import Any
@@ -20,6 +21,31 @@ from rfctl.sources.whatsapp_web import find_type, find_type_by_mime
 
 _ABSENT: tuple[Any, ...] = (None, "")
 Facts = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Indexed:
+    """The list at `steps`, of which the map reads these `places`, and these paths `everywhere`."""
+
+    steps: tuple[str, ...]
+    places: set[str]
+    everywhere: list[tuple[str, ...]]
+
+    def add(self, step: str, rest: tuple[str, ...]) -> None:
+        """Take a path that goes on with this step in the list, and with the `rest` in its element."""
+        if step == "*":
+            self.everywhere.append(rest)
+        else:
+            self.places.add(step)
+
+    def count_unread(self, element: Any) -> int:
+        """Return how many objects of it no path leads into."""
+        lists = [value for value in _find_all(element, self.steps) if isinstance(value, list)]
+        left = [item for value in lists for place, item in enumerate(value) if str(place) not in self.places]
+        return count_objects([item for item in left if not self._is_read(item)])
+
+    def _is_read(self, item: Any) -> bool:
+        return any(found not in _ABSENT for steps in self.everywhere for found in _find_all(item, steps))
 
 
 class FactReader:
@@ -93,26 +119,20 @@ class FactReader:
                 return name
         return self._types.get(spell(value) or "", value) if self._types else value
 
-    def _find_indexed(self) -> list[tuple[tuple[str, ...], set[str]]]:
-        """Return the lists in an element of which the map reads some places alone, with these places."""
+    def _find_indexed(self) -> list[_Indexed]:
+        """Return the lists in an element of which the map reads some places alone."""
         own = [steps for base, steps in self.places if base == self._depth]
-        lists: dict[tuple[str, ...], set[str]] = {}
+        lists: dict[tuple[str, ...], _Indexed] = {}
         for steps in own:
             for end, step in enumerate(steps):
                 if is_index(step) or step == "*":
-                    lists.setdefault(steps[:end], set()).add(step)
-        return [(steps, places) for steps, places in lists.items() if "*" not in places and "*" not in steps]
+                    listed = lists.setdefault(steps[:end], _Indexed(steps[:end], set(), []))
+                    listed.add(step, steps[end + 1 :])
+        return [listed for listed in lists.values() if listed.places]
 
     def count_unread(self, element: Any) -> int:
         """Return how many objects stand in a list of the element behind those that the map reads."""
-        unread = 0
-        for steps, places in self._indexed:
-            value = find_value(element, steps)
-            if isinstance(value, list):
-                unread += count_objects(
-                    [item for place, item in enumerate(value) if str(place) not in places]
-                )
-        return unread
+        return sum(listed.count_unread(element) for listed in self._indexed)
 
 
 def _find_own_type(value: Any) -> str:
@@ -130,17 +150,20 @@ def _find_first(stack: Stack, places: Sequence[Place]) -> Any:
 
 def _find_files(stack: Stack, places: Sequence[Place]) -> list[Any]:
     for base, steps in places:
-        if "*" in steps:
-            star = steps.index("*")
-            items = find_value(stack[base], steps[:star])
-            values = (
-                [find_value(item, steps[star + 1 :]) for item in items] if isinstance(items, list) else []
-            )
-        else:
-            values = [find_value(stack[base], steps)]
+        values = _find_all(stack[base], steps)
         if any(value not in _ABSENT for value in values):
             return values
     return []
+
+
+def _find_all(value: Any, steps: tuple[str, ...]) -> list[Any]:
+    """Return the value at a place in every element of the lists on the way, None where an element has none."""
+    if "*" not in steps:
+        return [find_value(value, steps)]
+    star = steps.index("*")
+    items = find_value(value, steps[:star])
+    inner = items if isinstance(items, list) else []
+    return [found for item in inner for found in _find_all(item, steps[star + 1 :])]
 
 
 def read_name(facts: Facts, key: str) -> str:

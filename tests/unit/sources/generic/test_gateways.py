@@ -102,6 +102,16 @@ def test_objects_behind_an_index_are_counted() -> None:
     )
 
 
+def test_object_that_only_a_path_by_index_would_read_is_counted() -> None:
+    mapping = {"text": "parts.0.text", "media_url": "parts.*.url"}
+    parts = [{"text": "first"}, {"url": "https://x/a"}, {"text": "second"}, "no object"]
+    reading = read(mapping, parts=parts)
+    assert (reading.messages[0].text, len(reading.messages[0].media)) == ("first", 1)
+    assert reading.skipped == {"unread": 1}
+    nested = read({"media_url": "a.*.b.0.url"}, a=[{"b": [{"url": "https://x/a"}, {"url": "https://x/b"}]}])
+    assert (len(nested.messages[0].media), nested.skipped) == (1, {"unread": 1})
+
+
 def test_star_in_the_path_of_a_file_reads_all_files() -> None:
     files = [{"url": "https://x/a", "mime": "image/png"}, {"mime": "text/plain"}, {"url": "https://x/b"}]
     reading = read({"media_url": "files.*.url", "media_mime": "files.*.mime"}, files=files)
