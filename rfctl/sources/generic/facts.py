@@ -23,31 +23,6 @@ _ABSENT: tuple[Any, ...] = (None, "")
 Facts = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class _Indexed:
-    """The list at `steps`, of which the map reads these `places`, and these paths `everywhere`."""
-
-    steps: tuple[str, ...]
-    places: set[str]
-    everywhere: list[tuple[str, ...]]
-
-    def add(self, step: str, rest: tuple[str, ...]) -> None:
-        """Take a path that goes on with this step in the list, and with the `rest` in its element."""
-        if step == "*":
-            self.everywhere.append(rest)
-        else:
-            self.places.add(step)
-
-    def count_unread(self, element: Any) -> int:
-        """Return how many objects of it no path leads into."""
-        lists = [value for value in _find_all(element, self.steps) if isinstance(value, list)]
-        left = [item for value in lists for place, item in enumerate(value) if str(place) not in self.places]
-        return count_objects([item for item in left if not self._is_read(item)])
-
-    def _is_read(self, item: Any) -> bool:
-        return any(found not in _ABSENT for steps in self.everywhere for found in _find_all(item, steps))
-
-
 class FactReader:
     """Reads the facts of elements below `depth` lists. A map is compiled once."""
 
@@ -135,6 +110,41 @@ class FactReader:
         return sum(listed.count_unread(element) for listed in self._indexed)
 
 
+@dataclass(frozen=True, slots=True)
+class _Indexed:
+    """The list at `steps`, of which the map reads these `places`, and these paths `everywhere`."""
+
+    steps: tuple[str, ...]
+    places: set[str]
+    everywhere: list[tuple[str, ...]]
+
+    def add(self, step: str, rest: tuple[str, ...]) -> None:
+        """Take a path that goes on with this step in the list, and with the `rest` in its element."""
+        if step == "*":
+            self.everywhere.append(rest)
+        else:
+            self.places.add(step)
+
+    def count_unread(self, element: Any) -> int:
+        """Return how many objects of it no path leads into."""
+        lists = [value for value in _find_all(element, self.steps) if isinstance(value, list)]
+        left = [item for value in lists for place, item in enumerate(value) if str(place) not in self.places]
+        return count_objects([item for item in left if not self._is_read(item)])
+
+    def _is_read(self, item: Any) -> bool:
+        return any(found not in (None, "") for steps in self.everywhere for found in _find_all(item, steps))
+
+
+def _find_all(value: Any, steps: tuple[str, ...]) -> list[Any]:
+    """Return the value at a place in every element of the lists on the way, None where an element has none."""
+    if "*" not in steps:
+        return [find_value(value, steps)]
+    star = steps.index("*")
+    items = find_value(value, steps[:star])
+    inner = items if isinstance(items, list) else []
+    return [found for item in inner for found in _find_all(item, steps[star + 1 :])]
+
+
 def _find_own_type(value: Any) -> str:
     spelling = spell(value)
     return find_type(spelling) if spelling else ""
@@ -150,20 +160,17 @@ def _find_first(stack: Stack, places: Sequence[Place]) -> Any:
 
 def _find_files(stack: Stack, places: Sequence[Place]) -> list[Any]:
     for base, steps in places:
-        values = _find_all(stack[base], steps)
+        if "*" in steps:
+            star = steps.index("*")
+            items = find_value(stack[base], steps[:star])
+            values = (
+                [find_value(item, steps[star + 1 :]) for item in items] if isinstance(items, list) else []
+            )
+        else:
+            values = [find_value(stack[base], steps)]
         if any(value not in _ABSENT for value in values):
             return values
     return []
-
-
-def _find_all(value: Any, steps: tuple[str, ...]) -> list[Any]:
-    """Return the value at a place in every element of the lists on the way, None where an element has none."""
-    if "*" not in steps:
-        return [find_value(value, steps)]
-    star = steps.index("*")
-    items = find_value(value, steps[:star])
-    inner = items if isinstance(items, list) else []
-    return [found for item in inner for found in _find_all(item, steps[star + 1 :])]
 
 
 def read_name(facts: Facts, key: str) -> str:

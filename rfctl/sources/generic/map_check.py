@@ -12,8 +12,8 @@ from rfctl.sources.generic.json_path import Path
 from rfctl.text import did_you_mean
 
 FACTS = (
-    "phone", "text", "id", "company", "account", "chat", "name", "time", "type", "refers", "album",
-    "caption", "media_url", "media_mime", "media_id", "media_name", "event",
+    "phone", "text", "id", "company", "account", "chat", "name", "time", "type", "refers", "caption",
+    "media_url", "media_mime", "media_id", "media_name", "event",
 )  # fmt: skip
 FILES = ("media_url", "media_mime", "media_id", "media_name", "caption")
 """The facts of a file. A message may have several, so a path of them may have a `*`."""

@@ -17,7 +17,7 @@ import msgspec
 
 from rfctl.model.closed_sets import CHANGES, SkippedKind
 from rfctl.model.company import Company, decode_company, format_company
-from rfctl.model.message import MAX_ID_CHARS, Message, Unparsed, normalize_phone
+from rfctl.model.message import Message, Unparsed, normalize_phone
 from rfctl.sources.contract import ParseResult, Source, UnparsedError
 from rfctl.sources.generic import node_form
 from rfctl.sources.generic.conditions import Skips, Stack
@@ -156,7 +156,6 @@ class Mapped(Source):
             sent_ms=read_time(facts.get("time")),
             type=kind,
             media=media,
-            album="" if kind in _ABOUT_ANOTHER else read_name(facts, "album")[:MAX_ID_CHARS],
             refers=about,
             metadata=build_metadata(
                 raw.strip(),

@@ -142,15 +142,6 @@ def test_number_where_messages_should_be_is_refused() -> None:
         parse({**SIMPLE, "each": "*"}, 5)
 
 
-def test_album_is_that_of_a_picture_and_of_no_reaction() -> None:
-    mapping = {"album": "group", "type": "kind"}
-    assert read(mapping, group="g1", kind="image").messages[0].album == "g1"
-    assert read(mapping, group=12, kind="image").messages[0].album == "12"
-    assert read(mapping, kind="image").messages[0].album == ""
-    assert read(mapping, group="g1", kind="reaction").messages[0].album == ""
-    assert len(read(mapping, group="g" * 999, kind="image").messages[0].album) == 256
-
-
 def test_form_is_a_type_that_a_map_may_name() -> None:
     assert read({"type": "kind", "types": {"flow": "form"}}, kind="flow").messages[0].type == "form"
 
