@@ -102,16 +102,6 @@ def test_objects_behind_an_index_are_counted() -> None:
     )
 
 
-def test_object_that_only_a_path_by_index_would_read_is_counted() -> None:
-    mapping = {"text": "parts.0.text", "media_url": "parts.*.url"}
-    parts = [{"text": "first"}, {"url": "https://x/a"}, {"text": "second"}, "no object"]
-    reading = read(mapping, parts=parts)
-    assert (reading.messages[0].text, len(reading.messages[0].media)) == ("first", 1)
-    assert reading.skipped == {"unread": 1}
-    nested = read({"media_url": "a.*.b.0.url"}, a=[{"b": [{"url": "https://x/a"}, {"url": "https://x/b"}]}])
-    assert (len(nested.messages[0].media), nested.skipped) == (1, {"unread": 1})
-
-
 def test_star_in_the_path_of_a_file_reads_all_files() -> None:
     files = [{"url": "https://x/a", "mime": "image/png"}, {"mime": "text/plain"}, {"url": "https://x/b"}]
     reading = read({"media_url": "files.*.url", "media_mime": "files.*.mime"}, files=files)
@@ -120,30 +110,6 @@ def test_star_in_the_path_of_a_file_reads_all_files() -> None:
         ("https://x/b", ""),
     ]
     assert (reading.messages[0].type, reading.skipped) == ("image", {})
-
-
-def test_single_object_is_read_like_a_list_of_one() -> None:
-    mapping = {**SIMPLE, "each": "*", "account": "/account"}
-    single = {"from": "1", "text": "x", "id": "a", "account": "P"}
-    assert [message.account for message in parse(mapping, single).messages] == ["P"]
-    two = parse(mapping, [single, {**single, "id": "b"}])
-    assert [message.id for message in two.messages] == ["a", "b"]
-    nobody = parse(mapping, {"text": "x"})
-    assert [json.loads(part.body) for part in nobody.unparsed] == [[{"text": "x"}]]
-    inner = {**SIMPLE, "each": "*.data.*", "account": "^line"}
-    for body in ({"line": 7, "data": [single]}, [{"line": 7, "data": [single]}]):
-        [message] = parse(inner, body).messages
-        assert (message.id, message.account) == ("a", "7")
-    assert parse(inner, {"line": 7}) == ParseResult(skipped={"unread": 1})
-
-
-def test_number_where_messages_should_be_is_refused() -> None:
-    with pytest.raises(UnparsedError, match="no list of messages"):
-        parse({**SIMPLE, "each": "*"}, 5)
-
-
-def test_form_is_a_type_that_a_map_may_name() -> None:
-    assert read({"type": "kind", "types": {"flow": "form"}}, kind="flow").messages[0].type == "form"
 
 
 def test_body_without_the_list_is_an_event() -> None:
