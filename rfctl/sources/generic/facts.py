@@ -95,12 +95,12 @@ class FactReader:
         return self._types.get(spell(value) or "", value) if self._types else value
 
     def _find_indexed(self) -> list[_Indexed]:
-        """Return the lists in an element of which the map reads some places alone."""
+        """Return the lists in an element of which the map reads some places alone; not those inside of a file."""
         own = [steps for base, steps in self.places if base == self._depth]
         lists: dict[tuple[str, ...], _Indexed] = {}
         for steps in own:
             for end, step in enumerate(steps):
-                if is_index(step) or step == "*":
+                if "*" not in steps[:end] and (is_index(step) or step == "*"):
                     listed = lists.setdefault(steps[:end], _Indexed(steps[:end], set(), []))
                     listed.add(step, steps[end + 1 :])
         return [listed for listed in lists.values() if listed.places]
@@ -127,22 +127,13 @@ class _Indexed:
 
     def count_unread(self, element: Any) -> int:
         """Return how many objects of it no path leads into."""
-        lists = [value for value in _find_all(element, self.steps) if isinstance(value, list)]
-        left = [item for value in lists for place, item in enumerate(value) if str(place) not in self.places]
+        value = find_value(element, self.steps)
+        items = value if isinstance(value, list) else []
+        left = [item for place, item in enumerate(items) if str(place) not in self.places]
         return count_objects([item for item in left if not self._is_read(item)])
 
     def _is_read(self, item: Any) -> bool:
-        return any(found not in (None, "") for steps in self.everywhere for found in _find_all(item, steps))
-
-
-def _find_all(value: Any, steps: tuple[str, ...]) -> list[Any]:
-    """Return the value at a place in every element of the lists on the way, None where an element has none."""
-    if "*" not in steps:
-        return [find_value(value, steps)]
-    star = steps.index("*")
-    items = find_value(value, steps[:star])
-    inner = items if isinstance(items, list) else []
-    return [found for item in inner for found in _find_all(item, steps[star + 1 :])]
+        return any(find_value(item, steps) not in (None, "") for steps in self.everywhere)
 
 
 def _find_own_type(value: Any) -> str:

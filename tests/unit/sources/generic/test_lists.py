@@ -57,8 +57,11 @@ def test_object_that_only_a_path_by_index_would_read_is_counted() -> None:
     assert reading.skipped == {"unread": 1}
 
 
-def test_objects_behind_an_index_are_counted_in_each_list() -> None:
+def test_list_inside_of_a_file_has_other_forms_of_the_same_file() -> None:
     mapping = {**SIMPLE, "media_url": "files.*.sizes.0.url"}
-    sizes = [{"url": "https://x/a"}, {"url": "https://x/b"}]
+    sizes = [{"url": "https://x/large"}, {"url": "https://x/small"}]
     reading = parse(mapping, {**SINGLE, "files": [{"sizes": sizes}, {"sizes": sizes}, {}]})
-    assert (len(reading.messages[0].media), reading.skipped) == (2, {"unread": 2})
+    assert ([file.url for file in reading.messages[0].media], reading.skipped) == (
+        ["https://x/large"] * 2,
+        {},
+    )
