@@ -15,12 +15,13 @@ from rfctl.sources.auth.config import Auth, BasicAuth, HmacAuth, JwtAuth, TokenA
 from rfctl.sources.auth.secrets import decode_base64, decode_secrets
 from rfctl.sources.auth.template import Signable
 from rfctl.sources.contract import CLOCK_DOUBT, Request
-from rfctl.sources.parsing import SECONDS_BELOW, strip_bearer
+from rfctl.sources.parsing import SECONDS_BELOW
 from rfctl.sources.signing import Keys, encode_secrets, matches_any
 
 _DIGEST_BYTES = {"sha1": 20, "sha256": 32, "sha512": 64}
 _JWT_PROOF = "rfctl.sources.auth.jwt_proof:JwtProof"
 _MOST_SIGNATURES = 8
+_WORDS = (b"bearer", b"token")
 _MOST_DIGITS = 16
 _VALUE = rb"([A-Za-z0-9+/_=-]+)"
 
@@ -34,7 +35,7 @@ class Proof(ABC):
 
 
 class TokenProof(Proof):
-    """One of the secrets is in the request as it is. In a header the word Bearer may stand before it."""
+    """One of the secrets is in the request as it is. In a header the word Bearer, or Token, may stand before it."""
 
     def __init__(self, auth: TokenAuth, secrets: Sequence[str]) -> None:
         self._place = auth.place
@@ -47,7 +48,8 @@ class TokenProof(Proof):
             return f"it does not have {self._place.describe()}"
         is_token = matches_any(sent, self._tokens)
         if self._place.kind == "header":
-            is_token |= matches_any(strip_bearer(sent), self._tokens)
+            word, _, rest = sent.partition(b" ")
+            is_token |= word.lower() in _WORDS and matches_any(rest.strip(), self._tokens)
         return "" if is_token else f"{self._place.describe()} is none of the secrets"
 
 

@@ -112,6 +112,9 @@ class Walk:
     def _descend(self, outer: Element, elements: Elements) -> None:
         depth = len(outer.places)
         steps = self._lists[depth]
+        if not (depth or steps) and isinstance(outer.stack[0], dict):
+            self._descend_alone(outer, elements)
+            return
         values = _find_list(outer.stack[-1], steps)
         if values is None:
             elements.missing |= depth == 0
@@ -123,6 +126,12 @@ class Walk:
         for place, (value, part) in enumerate(zip(values, parts, strict=True)):
             inner = Element(bytes(part), [*outer.stack, value], (*outer.places, place), level)
             self._take(inner, elements)
+
+    def _descend_alone(self, body: Element, elements: Elements) -> None:
+        """Read a body that is an object where `each` begins with a list: some send a single one without its list."""
+        level = _Level(b"[]", (), None, 0, 0)
+        elements.levels.append(level)
+        self._take(Element(body.raw, [*body.stack, body.stack[0]], (0,), level), elements)
 
     def _take(self, element: Element, elements: Elements) -> None:
         if len(element.places) == len(self._lists):

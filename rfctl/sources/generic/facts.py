@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import zip_longest
 from typing import Any
@@ -93,26 +94,46 @@ class FactReader:
                 return name
         return self._types.get(spell(value) or "", value) if self._types else value
 
-    def _find_indexed(self) -> list[tuple[tuple[str, ...], set[str]]]:
-        """Return the lists in an element of which the map reads some places alone, with these places."""
+    def _find_indexed(self) -> list[_Indexed]:
+        """Return the lists in an element of which the map reads some places alone; not those inside of a file."""
         own = [steps for base, steps in self.places if base == self._depth]
-        lists: dict[tuple[str, ...], set[str]] = {}
+        lists: dict[tuple[str, ...], _Indexed] = {}
         for steps in own:
             for end, step in enumerate(steps):
-                if is_index(step) or step == "*":
-                    lists.setdefault(steps[:end], set()).add(step)
-        return [(steps, places) for steps, places in lists.items() if "*" not in places and "*" not in steps]
+                if "*" not in steps[:end] and (is_index(step) or step == "*"):
+                    listed = lists.setdefault(steps[:end], _Indexed(steps[:end], set(), []))
+                    listed.add(step, steps[end + 1 :])
+        return [listed for listed in lists.values() if listed.places]
 
     def count_unread(self, element: Any) -> int:
         """Return how many objects stand in a list of the element behind those that the map reads."""
-        unread = 0
-        for steps, places in self._indexed:
-            value = find_value(element, steps)
-            if isinstance(value, list):
-                unread += count_objects(
-                    [item for place, item in enumerate(value) if str(place) not in places]
-                )
-        return unread
+        return sum(listed.count_unread(element) for listed in self._indexed)
+
+
+@dataclass(frozen=True, slots=True)
+class _Indexed:
+    """The list at `steps`, of which the map reads these `places`, and these paths `everywhere`."""
+
+    steps: tuple[str, ...]
+    places: set[str]
+    everywhere: list[tuple[str, ...]]
+
+    def add(self, step: str, rest: tuple[str, ...]) -> None:
+        """Take a path that goes on with this step in the list, and with the `rest` in its element."""
+        if step == "*":
+            self.everywhere.append(rest)
+        else:
+            self.places.add(step)
+
+    def count_unread(self, element: Any) -> int:
+        """Return how many objects of it no path leads into."""
+        value = find_value(element, self.steps)
+        items = value if isinstance(value, list) else []
+        left = [item for place, item in enumerate(items) if str(place) not in self.places]
+        return count_objects([item for item in left if not self._is_read(item)])
+
+    def _is_read(self, item: Any) -> bool:
+        return any(find_value(item, steps) not in (None, "") for steps in self.everywhere)
 
 
 def _find_own_type(value: Any) -> str:

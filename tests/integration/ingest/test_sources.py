@@ -210,6 +210,16 @@ async def test_get_to_a_source_without_handshake_is_answered_with_the_method(
     assert "verify_token" not in str(lines)
 
 
+@pytest.mark.parametrize("source", ["tg", "salon"])
+async def test_head_says_that_an_address_is_there_and_nothing_else(
+    server: RedisServer, tmp_path: Path, source: str
+) -> None:
+    async with running(configuration(server.url, tmp_path)) as service, client(service) as http:
+        answer, nobody = await http.head(f"/webhook/{source}"), await http.head("/webhook/nobody")
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert nobody.status_code == 404
+
+
 async def test_retry_storm_of_fifty_stores_one_copy(
     server: RedisServer, connection: Connection, tmp_path: Path
 ) -> None:

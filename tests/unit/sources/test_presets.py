@@ -155,19 +155,23 @@ def fuzz(source: Source, gateway: Gateway, count: int) -> None:
 def check_counts(source: Mapped, body: bytes, reading: ParseResult) -> None:
     """Hold each message of a body to one outcome, and a body without a list of them to be counted."""
     lists = split_lists(drop_empty(source._config.map).get("each", ""))
-    leaves = count_leaves(json.loads(body), lists)
-    skipped = sum(count for kind, count in reading.skipped.items() if kind != "unread")
-    outcomes = len(reading.messages) + skipped + len(reading.unparsed)
-    assert outcomes == (1 if leaves is None else leaves), (body, reading)
+    leaves, without = count_leaves(json.loads(body), lists)
+    unread = reading.skipped.get("unread", 0)
+    outcomes = len(reading.messages) + sum(reading.skipped.values()) - unread + len(reading.unparsed)
+    assert outcomes == leaves, (body, reading)
+    assert unread >= without, (body, reading)
 
 
-def count_leaves(value: Any, lists: list[tuple[str, ...]], depth: int = 0) -> int | None:
-    """Return how many messages, and things where messages should be, a body has; None where it has no list of them.
+def count_leaves(value: Any, lists: list[tuple[str, ...]], depth: int = 0) -> tuple[int, int]:
+    """Return how many messages a body has, and how many elements without the list that they should have.
 
-    It reads no map, so it is another opinion than that of the code.
+    A thing where messages should be counts as a message, and so does a body without a list of them. It reads no map, so it
+    is another opinion than that of the code.
     """
     if depth == len(lists):
-        return 1
+        return 1, 0
+    if not (depth or lists[0]) and isinstance(value, dict):
+        value = [value]  # a single one without its list
     inner = value
     for step in lists[depth]:
         if isinstance(inner, dict):
@@ -175,12 +179,13 @@ def count_leaves(value: Any, lists: list[tuple[str, ...]], depth: int = 0) -> in
         elif isinstance(inner, list) and step.isdigit():
             inner = inner[int(step)] if int(step) < len(inner) else None
         else:
-            return 1
+            return 1, 0
         if inner is None:
-            return None if depth == 0 else 0
+            return (0, 1) if depth else (1, 0)
     if not isinstance(inner, list):
-        return 1
-    return sum(count_leaves(item, lists, depth + 1) or 0 for item in inner)
+        return 1, 0
+    counts = [count_leaves(item, lists, depth + 1) for item in inner]
+    return sum(leaves for leaves, _ in counts), sum(without for _, without in counts)
 
 
 SCALARS: tuple[Any, ...] = (
