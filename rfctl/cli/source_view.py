@@ -15,7 +15,7 @@ from rfctl.errors import NothingFoundError
 from rfctl.sources.presets import list_presets
 from rfctl.text import did_you_mean
 
-_OPENED = ("types", "type_if")
+_OPENED = ("types", "type_if", "platforms")
 """The tables inside a map whose entries may come from several places."""
 Row = tuple[str, Any, str, list[str]]
 

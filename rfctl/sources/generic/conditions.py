@@ -83,6 +83,11 @@ class Condition:
         """Say whether an element meets it."""
         return any(all(test.holds(stack) for test in group) for group in self.groups)
 
+    def holds_of_body(self, body: Any) -> bool:
+        """Say whether a body without elements meets it, by tests from the top alone."""
+        at_top = [group for group in self.groups if not any(test.base for test in group)]
+        return any(all(test.holds([body]) for test in group) for group in at_top)
+
     @property
     def places(self) -> list[Place]:
         """Where it looks."""
@@ -135,6 +140,10 @@ class Skips:
             self._find_kind if self._skips or self._only or self._event else None
         )
         """Returns the kind that an element is skipped as, "" for a message. None: this map skips nothing."""
+
+    def find_condition_of_body(self, body: Any) -> str:
+        """Return the kind of the condition that a body without messages meets; "" where it meets none."""
+        return next((kind for kind, condition in self._skips if condition.holds_of_body(body)), "")
 
     @property
     def places(self) -> list[Place]:

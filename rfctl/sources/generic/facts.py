@@ -37,6 +37,7 @@ class FactReader:
             (name, Condition.compile(condition, depth))
             for name, condition in mapping.get("type_if", {}).items()
         ]
+        self._chat_if = Condition.compile(mapping["chat_if"], depth) if "chat_if" in mapping else None
         for key in FACTS:
             if key in mapping and key != "event":
                 self._compile(key, mapping[key])
@@ -68,6 +69,7 @@ class FactReader:
         found_by_type = [places for _, tables in self._by_type for places in tables.values()]
         listed = [places for _, places in (*self._listed, *self._files)]
         conditions = [condition.places for _, condition in self._type_if]
+        conditions += [self._chat_if.places] if self._chat_if else []
         plain = [(base, steps) for _, base, steps in self._plain]
         return plain + [place for places in (*found_by_type, *listed, *conditions) for place in places]
 
@@ -85,6 +87,8 @@ class FactReader:
         for key, tables in self._by_type:
             places = tables.get(_find_own_type(facts["type"])) or tables.get(OTHERS, [])
             facts[key] = _find_files(stack, places) if key in FILES else _find_first(stack, places)
+        if self._chat_if is not None and not self._chat_if.holds(stack):
+            facts["chat"] = None
         return facts
 
     def _find_type(self, stack: Stack, value: Any) -> Any:

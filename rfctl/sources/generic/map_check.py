@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -13,14 +14,15 @@ from rfctl.text import did_you_mean
 
 FACTS = (
     "phone", "text", "id", "company", "account", "chat", "name", "time", "type", "refers", "caption",
-    "media_url", "media_mime", "media_id", "media_name", "event",
+    "media_url", "media_mime", "media_id", "media_name", "platform", "event",
 )  # fmt: skip
 FILES = ("media_url", "media_mime", "media_id", "media_name", "caption")
 """The facts of a file. A message may have several, so a path of them may have a `*`."""
-CONDITIONS = (*SKIP_KEYS, "only_if")
-MAP_KEYS = ("each", *FACTS, "messages", *CONDITIONS, "types", "type_if")
-MERGED_TABLES = ("types", "type_if")
+CONDITIONS = (*SKIP_KEYS, "only_if", "chat_if")
+MAP_KEYS = ("each", *FACTS, "messages", *CONDITIONS, "types", "type_if", "platforms")
+MERGED_TABLES = ("types", "type_if", "platforms")
 """The tables in which an entry of the settings replaces that of a preset, and leaves the others."""
+_PLATFORM = re.compile(r"[a-z0-9_-]{1,32}")
 OTHERS = "*"
 """The types that a table of a fact does not name."""
 _CONTENT = ("text", "media_url", "media_id", "type_if")
@@ -72,6 +74,8 @@ def _check_key(key: str, value: Any, depth: int) -> Iterator[str]:
         yield from _check_types(value)
     elif key == "type_if":
         yield from _check_type_conditions(value, depth)
+    elif key == "platforms":
+        yield from _check_platforms(value)
 
 
 def _check_whole(mapping: Mapping[str, Any]) -> Iterator[str]:
@@ -81,6 +85,10 @@ def _check_whole(mapping: Mapping[str, Any]) -> Iterator[str]:
         yield "neither `text` nor `media_url` nor `media_id` is set: what is there to hand over?"
     if ("event" in mapping) != ("messages" in mapping):
         yield "`event` and `messages` go together: the path of an event's name, and the names that are messages"
+    if "chat_if" in mapping and "chat" not in mapping:
+        yield "`chat_if`: is for the value at `chat`, which is not set"
+    if "platforms" in mapping and "platform" not in mapping:
+        yield "`platforms`: is for the values at `platform`, which is not set"
     if "types" in mapping and "type" not in mapping:
         yield "`types`: is for the values at `type`, which is not set"
 
@@ -164,6 +172,15 @@ def _check_types(value: Any) -> Iterator[str]:
         return
     for name in value.values():
         yield from _check_type_name(name, MESSAGE_TYPES)
+
+
+def _check_platforms(value: Any) -> Iterator[str]:
+    if not isinstance(value, dict):
+        yield "write a table: what the sender calls a network, and the platform that it is"
+        return
+    for name, ours in value.items():
+        if not isinstance(ours, str) or not _PLATFORM.fullmatch(ours):
+            yield f"`{name}`: a platform is a word of a-z, 0-9, _ and -, as in whatsapp"
 
 
 def _check_type_conditions(value: Any, depth: int) -> Iterator[str]:

@@ -9,7 +9,8 @@ How a request proves itself is for `auth` alone to say.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from hashlib import blake2b
 from typing import Any
 
@@ -46,6 +47,8 @@ from rfctl.sources.whatsapp_web import find_own_part, is_no_message
 
 _decode = msgspec.json.Decoder().decode
 UNREAD: SkippedKind = "unread"
+_NOT_OF_A_PLATFORM = re.compile(r"[^a-z0-9_-]+")
+_LONGEST_PLATFORM = 32
 _ABOUT_ANOTHER = CHANGES | {"reaction"}
 """Types of messages that say something of another one."""
 
@@ -67,9 +70,11 @@ class Mapped(Source):
         lists = split_lists(mapping.get("each", ""))
         self._facts = FactReader(mapping, len(lists))
         self._skips = Skips(mapping, len(lists))
-        self._walk = Walk(lists, [*self._facts.places, *self._skips.places])
+        self._walk = Walk(lists, self._facts.places)
         self._has_id = "id" in mapping
         self._has_lists = bool(lists)
+        self._has_platform = "platform" in mapping
+        self._platforms: Mapping[str, str] = mapping.get("platforms", {})
         self._company = decode_company(config.company)
         self._id_scope = config.find_id_scope(name)
         self._make_id = make_id
@@ -107,7 +112,7 @@ class Mapped(Source):
         return result
 
     def _skip_body(self, top: Any, result: ParseResult) -> None:
-        kind = self._skips.find_kind_of_body(top)
+        kind = self._skips.find_condition_of_body(top) or self._skips.find_kind_of_body(top)
         if not kind:
             raise UnparsedError(NO_LIST)
         result.skip(kind)
@@ -150,7 +155,7 @@ class Mapped(Source):
             older_id=older_id,
             channel=self._name,
             company=self._company if company is None else company,
-            platform=self._config.platform,
+            platform=self._find_platform(facts) if self._has_platform else self._config.platform,
             account=account,
             chat="" if normalize_phone(chat) == phone else chat,
             sent_ms=read_time(facts.get("time")),
@@ -164,6 +169,14 @@ class Mapped(Source):
                 refers=about if kind == "transcript" else "",
             ),
         )
+
+    def _find_platform(self, facts: Facts) -> str:
+        """Return the network that the body names, in our word where the map has one; else that of the settings."""
+        name = read_word("platform", facts.get("platform"))
+        ours = self._platforms.get(name) or _NOT_OF_A_PLATFORM.sub("_", name.lower())[
+            :_LONGEST_PLATFORM
+        ].strip("_")
+        return ours or self._config.platform
 
     def _find_reference(self, facts: Facts, kind: str, own_id: str) -> str:
         """Return the id that a message refers to: a change without one has the id of what it changes."""

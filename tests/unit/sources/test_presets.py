@@ -99,13 +99,16 @@ def list_places(source: Mapped) -> list[Place]:
 
 
 def list_stacks(source: Mapped, body: bytes, top: Any) -> list[list[Any]]:
+    """Return what stands around each message, and the body alone: conditions may be asked of it without a list."""
     if not source._has_lists:
         return [[top]]
-    return [element.stack for element in source._walk.find_elements(body, top).messages]
+    return [[top], *(element.stack for element in source._walk.find_elements(body, top).messages)]
 
 
 def leads_somewhere(stack: list[Any], place: Place) -> bool:
     base, steps = place
+    if base >= len(stack):
+        return False
     if "*" not in steps:
         return find_value(stack[base], steps) not in (None, "")
     star = steps.index("*")
