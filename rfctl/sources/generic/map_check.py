@@ -12,12 +12,12 @@ from rfctl.sources.generic.json_path import Path
 from rfctl.text import did_you_mean
 
 FACTS = (
-    "phone", "text", "id", "company", "account", "chat", "name", "time", "type", "refers", "caption",
+    "phone", "text", "id", "company", "account", "chat", "album", "name", "time", "type", "refers", "caption",
     "media_url", "media_mime", "media_id", "media_name", "event",
 )  # fmt: skip
 FILES = ("media_url", "media_mime", "media_id", "media_name", "caption")
 """The facts of a file. A message may have several, so a path of them may have a `*`."""
-CONDITIONS = (*SKIP_KEYS, "only_if")
+CONDITIONS = (*SKIP_KEYS, "only_if", "chat_if")
 MAP_KEYS = ("each", *FACTS, "messages", *CONDITIONS, "types", "type_if")
 MERGED_TABLES = ("types", "type_if")
 """The tables in which an entry of the settings replaces that of a preset, and leaves the others."""
@@ -81,6 +81,8 @@ def _check_whole(mapping: Mapping[str, Any]) -> Iterator[str]:
         yield "neither `text` nor `media_url` nor `media_id` is set: what is there to hand over?"
     if ("event" in mapping) != ("messages" in mapping):
         yield "`event` and `messages` go together: the path of an event's name, and the names that are messages"
+    if "chat_if" in mapping and "chat" not in mapping:
+        yield "`chat_if`: is for the value at `chat`, which is not set"
     if "types" in mapping and "type" not in mapping:
         yield "`types`: is for the values at `type`, which is not set"
 

@@ -17,7 +17,7 @@ import msgspec
 
 from rfctl.model.closed_sets import CHANGES, SkippedKind
 from rfctl.model.company import Company, decode_company, format_company
-from rfctl.model.message import Message, Unparsed, normalize_phone
+from rfctl.model.message import MAX_ID_CHARS, Message, Unparsed, normalize_phone
 from rfctl.sources.contract import ParseResult, Source, UnparsedError
 from rfctl.sources.generic import node_form
 from rfctl.sources.generic.conditions import Skips, Stack
@@ -157,6 +157,7 @@ class Mapped(Source):
             type=kind,
             media=media,
             refers=about,
+            album="" if kind in _ABOUT_ANOTHER else read_name(facts, "album")[:MAX_ID_CHARS],
             metadata=build_metadata(
                 raw.strip(),
                 senderName=read_word("name", facts.get("name")),
