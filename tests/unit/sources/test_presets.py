@@ -17,6 +17,7 @@ from rfctl.sources.generic.map_check import drop_empty
 from rfctl.sources.generic.mapped import Mapped
 from rfctl.sources.presets import FOLDER
 from rfctl.sources.registry import SPECS
+from tests.support.gateway_table import build_row
 from tests.support.presets import (
     KINDS,
     PROOF,
@@ -29,6 +30,7 @@ from tests.support.presets import (
 )
 from tests.support.recorded import Case, check, check_stored, check_unparsed
 
+PAGES = Path(__file__).parents[3] / "docs"
 GATEWAYS = list_gateways()
 CASES = [(gateway, case) for gateway in GATEWAYS for case in gateway.list_cases()]
 QUICK, LONG = 300, 50_000
@@ -120,6 +122,12 @@ def test_preset_says_of_whom_it_is_and_where_that_is_documented(gateway: Gateway
     assert text.startswith("# ")
     assert "\n# https://" in text
     assert "secrets" not in text.split("\n[map]")[0].replace("# ", "")
+
+
+@pytest.mark.parametrize("gateway", GATEWAYS, ids=name_of)
+def test_table_of_gateways_has_its_row(gateway: Gateway) -> None:
+    page = (PAGES / "gateways.md").read_text(encoding="utf-8")
+    assert f"\n{build_row(gateway)}" in page, "python -m tests.support.documents --write"
 
 
 @pytest.mark.parametrize("gateway", GATEWAYS, ids=name_of)
