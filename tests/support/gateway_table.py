@@ -79,7 +79,10 @@ def _name_kind(gateway: Gateway, kind: str) -> list[str]:
     if kind in _NOUNS:
         return [_NOUNS[kind]]
     messages = [
-        item for entry in gateway.bodies if entry["kind"] == kind for item in entry["expect"].get("messages", ())
+        item
+        for entry in gateway.bodies
+        if entry["kind"] == kind
+        for item in entry["expect"].get("messages", ())
     ]
     types = {item.get("type") for item in messages}
     return [noun for type_, noun in _CHANGES.items() if type_ in types]
