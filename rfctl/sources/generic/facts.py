@@ -7,9 +7,12 @@ from datetime import UTC, datetime
 from itertools import zip_longest
 from typing import Any
 
+import msgspec
+
 from rfctl.model.company import Company
 from rfctl.model.message import Media
 from rfctl.sources.contract import UnparsedError
+from rfctl.sources.forms import Answers, read_form
 from rfctl.sources.generic.conditions import Condition, Stack, compile_places, spell
 from rfctl.sources.generic.elements import count_objects
 from rfctl.sources.generic.json_path import ABSENT, Place, find_first, find_value, is_index
@@ -201,6 +204,14 @@ def _read_file(url: Any, media_id: Any, mime: Any, caption: Any, name: Any) -> M
         caption=read_word("caption", caption),
         name=read_word("media_name", name),
     )
+
+
+def read_answers(facts: Facts) -> Answers:
+    """Return what was filled into a form: an object, or one in a string. Nothing where there is none."""
+    value = facts.get("form")
+    if isinstance(value, dict):
+        value = msgspec.json.encode(value).decode()
+    return read_form(value) if isinstance(value, str) else {}
 
 
 def read_caption(facts: Facts) -> str:

@@ -13,7 +13,7 @@ from rfctl.text import did_you_mean
 
 FACTS = (
     "phone", "text", "id", "company", "account", "chat", "album", "name", "time", "type", "refers", "caption",
-    "media_url", "media_mime", "media_id", "media_name", "event",
+    "media_url", "media_mime", "media_id", "media_name", "form", "event",
 )  # fmt: skip
 FILES = ("media_url", "media_mime", "media_id", "media_name", "caption")
 """The facts of a file. A message may have several, so a path of them may have a `*`."""

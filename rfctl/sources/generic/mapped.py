@@ -19,6 +19,7 @@ from rfctl.model.closed_sets import CHANGES, SkippedKind
 from rfctl.model.company import Company, decode_company, format_company
 from rfctl.model.message import MAX_ID_CHARS, Message, Unparsed, normalize_phone
 from rfctl.sources.contract import ParseResult, Source, UnparsedError
+from rfctl.sources.forms import format_form
 from rfctl.sources.generic import node_form
 from rfctl.sources.generic.conditions import Skips, Stack
 from rfctl.sources.generic.config import GenericConfig
@@ -27,6 +28,7 @@ from rfctl.sources.generic.facts import (
     FactReader,
     Facts,
     choose_type,
+    read_answers,
     read_caption,
     read_company,
     read_media,
@@ -134,7 +136,8 @@ class Mapped(Source):
     def _message(self, facts: Facts, raw: bytes) -> Message:
         phone, chat = normalize_phone(read_name(facts, "phone")), read_name(facts, "chat")
         media = read_media(facts)
-        kind = choose_type(read_word("type", facts["type"]), media)
+        answers = read_answers(facts)
+        kind = "form" if answers else choose_type(read_word("type", facts["type"]), media)
         whole_id = read_name(facts, "id") if self._has_id else self._make_id()
         own_id = find_own_part(whole_id)
         older_id = whole_id if own_id != whole_id else ""
@@ -144,7 +147,7 @@ class Mapped(Source):
             facts, media = {**facts, "text": "", "caption": ()}, ()
         return Message(
             phone=phone,
-            text=read_word("text", facts.get("text")) or read_caption(facts),
+            text=format_form(answers) or read_word("text", facts.get("text")) or read_caption(facts),
             id=_distinguish(own_id, kind, raw) if own_id and about == own_id else own_id,
             id_scope=self._build_id_scope(account, company, () if older_id else (chat, phone)),
             older_id=older_id,
@@ -162,6 +165,7 @@ class Mapped(Source):
                 raw.strip(),
                 senderName=read_word("name", facts.get("name")),
                 providerId=older_id,
+                answers=answers,
                 refers=about if kind == "transcript" else "",
             ),
         )

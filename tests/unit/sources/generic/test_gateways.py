@@ -133,6 +133,19 @@ def test_album_is_what_its_pictures_have_in_common() -> None:
     assert (picture.album, reaction.album) == ("s1", "")
 
 
+@pytest.mark.parametrize("answers", [{"day": "Tuesday", "at": 10}, '{"day": "Tuesday", "at": 10}'])
+def test_form_is_its_answers_and_not_the_word_that_nobody_wrote(answers: object) -> None:
+    [message] = read({"form": "flow"}, text="Sent", flow=answers).messages
+    assert (message.type, message.text) == ("form", "day=Tuesday\nat=10")
+    assert json.loads(message.metadata)["answers"] == {"day": "Tuesday", "at": 10}
+
+
+@pytest.mark.parametrize("answers", [None, "", "{", 7, [], {}])
+def test_form_that_cannot_be_read_costs_no_message(answers: object) -> None:
+    [message] = read({"form": "flow"}, flow=answers).messages
+    assert (message.type, message.text) == ("text", "x")
+
+
 @pytest.mark.parametrize(
     ("fields", "skipped"),
     [({"event": {"type": "message"}}, {}), ({"type": "rate limited"}, {"event:rate_limited": 1})],
