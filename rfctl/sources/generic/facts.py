@@ -206,12 +206,12 @@ def _read_file(url: Any, media_id: Any, mime: Any, caption: Any, name: Any) -> M
     )
 
 
-def read_answers(facts: Facts) -> Answers:
-    """Return what was filled into a form: an object, or one in a string. Nothing where there is none."""
-    value = facts.get("form")
+def read_answers(facts: Facts) -> Answers | None:
+    """Return what was filled into a form: an object, or one in a string. None where there is none."""
+    value = facts["form"]
     if isinstance(value, dict):
         value = msgspec.json.encode(value).decode()
-    return read_form(value) if isinstance(value, str) else {}
+    return (read_form(value) or None) if isinstance(value, str) else None
 
 
 def read_caption(facts: Facts) -> str:
