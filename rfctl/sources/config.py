@@ -201,7 +201,7 @@ class SourceConfig(Section):
         return ""
 
     @property
-    def hidden_paths(self) -> list[str]:
+    def redacted_paths(self) -> list[str]:
         """The paths in a body whose values are blanked before anything of it is kept."""
         return []
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class Guarded(Source):
     """Another source, whose requests prove themselves by `proof`, or without one in the other source's own way.
 
-    `secret_place` is where a body has the secret itself, and `hidden` are paths of others: they are blanked before anything
+    `secret_place` is where a body has the secret itself, and `redacted` are paths of others: they are blanked before anything
     of the body is kept.
     `paths` are how requests come here, and how their senders call that.
     """
@@ -36,14 +36,14 @@ class Guarded(Source):
         *,
         answers: Answers | None = None,
         secret_place: Place | None = None,
-        hidden: Sequence[str] = (),
+        redacted: Sequence[str] = (),
         paths: tuple[str, str] | None = None,
     ) -> None:
         self.inner = inner
         self._proof = proof
         self._answers = answers
         proof_steps = [secret_place.steps] if secret_place and secret_place.kind == "body" else []
-        self._secret_steps = [*proof_steps, *(tuple(path.split(".")) for path in hidden)]
+        self._secret_steps = [*proof_steps, *(tuple(path.split(".")) for path in redacted)]
         self._paths = paths
 
     def verify(self, request: Request, now_ms: int) -> bool:
@@ -102,14 +102,14 @@ class Guarded(Source):
 
 def guard_source(name: str, config: SourceConfig, source: Source) -> Source:
     """Return a source behind what its settings say about proofs, paths and answers; itself where they say nothing."""
-    auth, answers, hidden = config.find_auth(), config.find_answers(), config.hidden_paths
-    if auth is None and answers is None and not (config.public_path or hidden):
+    auth, answers, redacted = config.find_auth(), config.find_answers(), config.redacted_paths
+    if auth is None and answers is None and not (config.public_path or redacted):
         return source
     return Guarded(
         source,
         None if auth is None else build_proof(auth, config.secrets, config.public_url.rstrip("/")),
         answers=answers,
         secret_place=auth.place if isinstance(auth, TokenAuth) else None,
-        hidden=hidden,
+        redacted=redacted,
         paths=(f"/webhook/{name}", config.public_path.rstrip("/")) if config.public_path else None,
     )

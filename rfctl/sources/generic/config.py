@@ -38,7 +38,7 @@ class GenericConfig(AnswerSettings, SourceConfig):
         examples=[{"phone": "sender.phone", "text": "text", "id": "id"}],
     )
 
-    hide: Annotated[Words, check_each(_check_path)] = Field(
+    redact: Annotated[Words, check_each(_check_path)] = Field(
         default_factory=list,
         description="Paths in a body whose values are secrets, such as data.token. They are blanked before anything of the body is "
         "kept.",
@@ -71,9 +71,9 @@ class GenericConfig(AnswerSettings, SourceConfig):
         return self.build_answers()
 
     @property
-    def hidden_paths(self) -> list[str]:
+    def redacted_paths(self) -> list[str]:
         """The paths in a body whose values are blanked before anything of it is kept."""
-        return self.hide
+        return self.redact
 
     @property
     def answer_text(self) -> str:

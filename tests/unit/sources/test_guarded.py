@@ -186,8 +186,8 @@ def test_secret_deep_in_a_body_is_blanked_and_the_rest_stays() -> None:
     assert blank_value(b"[1]", ("auth",)) == b"[1]"
 
 
-def test_what_is_hidden_is_kept_nowhere() -> None:
-    source = build(secrets=["s"], hide=["token", "app.key"])
+def test_what_is_redacted_is_kept_nowhere() -> None:
+    source = build(secrets=["s"], redact=["token", "app.key"])
     body = b'{"from":"7900","text":"hi","id":"1","token":"hush","app":{"key":"hush","n":1}}'
     [message] = source.parse(body).messages
     [unparsed] = source.parse(body.replace(b'"7900"', b"[]")).unparsed
@@ -196,11 +196,11 @@ def test_what_is_hidden_is_kept_nowhere() -> None:
         assert b'"app":{"key":"","n":1}' in kept
 
 
-def test_path_of_what_is_hidden_is_checked() -> None:
+def test_path_of_what_is_redacted_is_checked() -> None:
     with pytest.raises(SettingsError) as refused:
-        build(hide=["a..b"])
+        build(redact=["a..b"])
     [problem] = refused.value.problems
-    assert "sources.shop.hide" in problem
+    assert "sources.shop.redact" in problem
 
 
 @given(ANY_JSON, st.binary(max_size=30))
