@@ -75,6 +75,7 @@ SETTING_NAMES = (
     "sources.NAME.answers",
     "sources.NAME.platform",
     "sources.NAME.map",
+    "sources.NAME.redact",
     "rules.NAME.sources",
     "rules.NAME.companies",
     "rules.NAME.accounts",

@@ -201,6 +201,11 @@ class SourceConfig(Section):
         return ""
 
     @property
+    def redacted_paths(self) -> list[str]:
+        """The paths in a body whose values are blanked before anything of it is kept."""
+        return []
+
+    @property
     def opens_bodies(self) -> bool:
         """Whether a body may be a form, which is read as JSON."""
         return False

@@ -5,6 +5,7 @@ The settings `auth`, `public_path` and those of `answers` are for any source, so
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from msgspec import structs
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 class Guarded(Source):
     """Another source, whose requests prove themselves by `proof`, or without one in the other source's own way.
 
-    `secret_place` is where a body has the secret itself: it is blanked before anything of the body is kept.
+    `secret_place` is where a body has the secret itself, and `redacted` are paths of others: they are blanked before anything
+    of the body is kept.
     `paths` are how requests come here, and how their senders call that.
     """
 
@@ -34,12 +36,14 @@ class Guarded(Source):
         *,
         answers: Answers | None = None,
         secret_place: Place | None = None,
+        redacted: Sequence[str] = (),
         paths: tuple[str, str] | None = None,
     ) -> None:
         self.inner = inner
         self._proof = proof
         self._answers = answers
-        self._secret_steps = secret_place.steps if secret_place and secret_place.kind == "body" else ()
+        proof_steps = [secret_place.steps] if secret_place and secret_place.kind == "body" else []
+        self._secret_steps = [*proof_steps, *(tuple(path.split(".")) for path in redacted)]
         self._paths = paths
 
     def verify(self, request: Request, now_ms: int) -> bool:
@@ -75,7 +79,7 @@ class Guarded(Source):
 
     def parse(self, body: bytes) -> ParseResult:
         """Parse a verified body, unless it is a handshake, which has an answer of its own. Raises UnparsedError."""
-        body = self._blank_secret(body)
+        body = self._blank_secrets(body)
         reply = None if self._answers is None else self._answers.find_reply(body)
         if reply is not None:
             return ParseResult(skipped={"event": 1}, reply=reply)
@@ -83,10 +87,12 @@ class Guarded(Source):
 
     def redact(self, body: bytes) -> bytes:
         """Return the body without secrets, as the other source does, and without one that proves the request."""
-        return self.inner.redact(self._blank_secret(body))
+        return self.inner.redact(self._blank_secrets(body))
 
-    def _blank_secret(self, body: bytes) -> bytes:
-        return blank_value(body, self._secret_steps) if self._secret_steps else body
+    def _blank_secrets(self, body: bytes) -> bytes:
+        for steps in self._secret_steps:
+            body = blank_value(body, steps)
+        return body
 
     def handshake(self, request: Request) -> str | None:
         """Return the plain text that answers a handshake, a GET; None rejects it."""
@@ -96,13 +102,14 @@ class Guarded(Source):
 
 def guard_source(name: str, config: SourceConfig, source: Source) -> Source:
     """Return a source behind what its settings say about proofs, paths and answers; itself where they say nothing."""
-    auth, answers = config.find_auth(), config.find_answers()
-    if auth is None and answers is None and not config.public_path:
+    auth, answers, redacted = config.find_auth(), config.find_answers(), config.redacted_paths
+    if auth is None and answers is None and not (config.public_path or redacted):
         return source
     return Guarded(
         source,
         None if auth is None else build_proof(auth, config.secrets, config.public_url.rstrip("/")),
         answers=answers,
         secret_place=auth.place if isinstance(auth, TokenAuth) else None,
+        redacted=redacted,
         paths=(f"/webhook/{name}", config.public_path.rstrip("/")) if config.public_path else None,
     )

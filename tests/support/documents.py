@@ -1,5 +1,5 @@
 """What is generated: config.example.toml, the lists of rfctl.toml(5), in rfctl(7) the line of rights, the findings and the
-metrics, and the table of metrics in docs/NAMING.md.
+metrics, the table of metrics in docs/NAMING.md, and that of gateways in docs/gateways.md.
 
 `python -m tests.support.documents --write` writes them anew; a test fails when one of them is out of date.
 """
@@ -18,12 +18,14 @@ from rfctl.observe.catalogue import CATALOGUE
 from rfctl.observe.metrics import FAMILIES
 from rfctl.store.keys import Keyspace
 from rfctl.store.rights import build_rights
+from tests.support.gateway_table import gateways_text
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "config.example.toml"
 MANUAL = ROOT / "man" / "rfctl.toml.5"
 CONCEPTS = ROOT / "man" / "rfctl.7"
 NAMES = ROOT / "docs" / "NAMING.md"
+GATEWAYS = ROOT / "docs" / "gateways.md"
 SETTING_NAMES = ROOT / "rfctl" / "cli" / "setting_names.py"
 _RIGHTS = re.compile(r"(?s)(\.Ss Rights in Redis\n.*?\.Bd -literal -offset 2n\n).*?(\.Ed\n)")
 _FINDINGS = re.compile(r"(?s)(\.Ss Findings\n.*?\.Bl -tag -width Ds\n).*?(\.El\n)")
@@ -127,6 +129,7 @@ def documents() -> dict[Path, str]:
         MANUAL: manual_text(MANUAL.read_text()),
         CONCEPTS: metrics_text(findings_text(rights_text(CONCEPTS.read_text()))),
         NAMES: names_text(NAMES.read_text()),
+        GATEWAYS: gateways_text(GATEWAYS.read_text()),
         SETTING_NAMES: setting_names_text(),
     }
 

@@ -8,7 +8,8 @@
 
 `proofs` are requests that prove themselves with the secret `secret`, or do not: {"case": "signed", "headers": {...},
 "query": "", "raw": "...", "now_ms": 1790000000000, "verified": true}. `handshakes` are GETs: {"query": "...", "answer":
-"..."}, where null is a rejection. There is a right and a wrong one of each, or `without` says why not, under `proof`.
+"..."}, or with `raw` POSTs that prove themselves as proofs do. An answer of null is a rejection. There is a right and a
+wrong one of each, or `without` says why not, under `proof`.
 
 `settings` are keys beside `preset` and `secrets`, and may be left out. `kind` is one of KINDS, and each kind is there
 unless `without` says why not. `body` is JSON, or `raw` has the text of a body that is none. `expect` has `messages` (each
@@ -84,6 +85,17 @@ def build_source(config: SourceConfig) -> Source:
     """Return the source of these settings, without what stands before it."""
     source: Source = resolve_name(SPECS[config.type].build)("here", config, 65_536)
     return source
+
+
+def find_answer(source: Source, entry: dict[str, Any]) -> str | None:
+    """Return what a source answers to a handshake, None where it rejects it."""
+    if "raw" not in entry:
+        return source.handshake(build_request(entry, "GET"))
+    request = build_request(entry)
+    if not source.verify(request, entry.get("now_ms", 0)):
+        return None
+    reply = source.parse(request.body).reply
+    return None if reply is None else reply.body.decode()
 
 
 def build_request(entry: dict[str, Any], method: str = "POST") -> Request:

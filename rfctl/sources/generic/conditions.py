@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rfctl.sources.generic.json_path import Path, Place, find_value
+from rfctl.sources.generic.json_path import Path, Place, find_first, find_value
 
 SKIP_KEYS = {
     "skip_if": "own",
@@ -102,6 +102,12 @@ def _compile_group(part: Any, depth: int) -> tuple[_Test, ...]:
     )
 
 
+def compile_places(written: Any, depth: int) -> list[Place]:
+    """Return a path, or several, as they are followed from elements below `depth` lists."""
+    paths = written if isinstance(written, list) else [written]
+    return [Path.parse(path).find_place(depth) for path in paths]
+
+
 def spell_all(values: Any) -> frozenset[str]:
     """Return the values of a condition as they are compared."""
     listed = values if isinstance(values, list) else [values]
@@ -133,11 +139,11 @@ class Skips:
             if key in mapping
         ]
         self._only = Condition.compile(mapping["only_if"], depth) if "only_if" in mapping else None
-        self._event = Path.parse(mapping["event"]).find_place(depth) if "event" in mapping else None
+        self._events = compile_places(mapping.get("event", []), depth)
         self._messages = spell_all(mapping.get("messages", []))
         self._names = EventNames()
         self.find_kind: Callable[[Stack], str] | None = (
-            self._find_kind if self._skips or self._only or self._event else None
+            self._find_kind if self._skips or self._only or self._events else None
         )
         """Returns the kind that an element is skipped as, "" for a message. None: this map skips nothing."""
 
@@ -149,19 +155,18 @@ class Skips:
     def places(self) -> list[Place]:
         """Where the conditions look."""
         conditions = [condition for _, condition in self._skips] + ([self._only] if self._only else [])
-        event = [self._event] if self._event else []
-        return [place for condition in conditions for place in condition.places] + event
+        return [place for condition in conditions for place in condition.places] + self._events
 
     def _find_kind(self, stack: Stack) -> str:
-        if self._event and (kind := self._find_event(self._event, stack)):
+        if self._events and (kind := self._find_event(self._events, stack)):
             return kind
         for kind, condition in self._skips:
             if condition.holds(stack):
                 return kind
         return "" if self._only is None or self._only.holds(stack) else "event"
 
-    def _find_event(self, place: Place, stack: Stack) -> str:
-        value = find_value(stack[place[0]], place[1])
+    def _find_event(self, places: Sequence[Place], stack: Stack) -> str:
+        value = find_first(stack, places)
         return "" if spell(value) in self._messages else self._names.count_as(value)
 
     def find_kind_of_body(self, body: Any) -> str:
@@ -169,6 +174,5 @@ class Skips:
 
         Where no name tells what it is, `no_list` does: all bodies are like that if the path of the list is wrong.
         """
-        if self._event is None or self._event[0] > 0:
-            return NO_LIST_KIND
-        return self._find_event(self._event, [body])
+        at_top = [place for place in self._events if place[0] == 0]
+        return self._find_event(at_top, [body]) if at_top else NO_LIST_KIND

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from rfctl.section import Example, raise_faults
+from rfctl.section import Example, Words, check_each, raise_faults
 from rfctl.sources.answers import Answers
 from rfctl.sources.answers.config import AnswerSettings
+from rfctl.sources.auth.places import find_path_fault
 from rfctl.sources.config import OwnSourceConfig
 from rfctl.sources.contract import SourceSpec
 from rfctl.sources.generic.map_check import check_mapping, drop_empty
+
+
+def _check_path(path: str) -> None:
+    if fault := find_path_fault(path):
+        raise ValueError(fault)
 
 
 class GenericConfig(AnswerSettings, OwnSourceConfig):
@@ -30,6 +36,13 @@ class GenericConfig(AnswerSettings, OwnSourceConfig):
         description="Where a JSON body has each fact, as paths like data.sender.id, and which bodies are no messages. "
         "docs/gateways.md tells how to write one.",
         examples=[{"phone": "sender.phone", "text": "text", "id": "id"}],
+    )
+
+    redact: Annotated[Words, check_each(_check_path)] = Field(
+        default_factory=list,
+        description="Paths in a body whose values are secrets, such as data.token. They are blanked before anything of the body is "
+        "kept.",
+        examples=[["token"]],
     )
 
     @model_validator(mode="after")
@@ -56,6 +69,11 @@ class GenericConfig(AnswerSettings, OwnSourceConfig):
     def find_answers(self) -> Answers | None:
         """Return what requests are answered besides an empty body, where the settings say so."""
         return self.build_answers()
+
+    @property
+    def redacted_paths(self) -> list[str]:
+        """The paths in a body whose values are blanked before anything of it is kept."""
+        return self.redact
 
     @property
     def answer_text(self) -> str:

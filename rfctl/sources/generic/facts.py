@@ -8,18 +8,20 @@ from datetime import UTC, datetime
 from itertools import zip_longest
 from typing import Any
 
+import msgspec
+
 from rfctl.model.company import Company
 from rfctl.model.message import Media
 from rfctl.sources.contract import UnparsedError
-from rfctl.sources.generic.conditions import Condition, Stack, spell
+from rfctl.sources.forms import Answers, read_form
+from rfctl.sources.generic.conditions import Condition, Stack, compile_places, spell
 from rfctl.sources.generic.elements import count_objects
-from rfctl.sources.generic.json_path import Path, Place, find_value, is_index
+from rfctl.sources.generic.json_path import ABSENT, Place, find_first, find_value, is_index
 from rfctl.sources.generic.map_check import FACTS, FILES, OTHERS
 from rfctl.sources.inline_files import is_note
 from rfctl.sources.parsing import parse_unix_ms
 from rfctl.sources.whatsapp_web import find_type, find_type_by_mime
 
-_ABSENT: tuple[Any, ...] = (None, "")
 Facts = dict[str, Any]
 
 
@@ -48,20 +50,16 @@ class FactReader:
 
     def _compile(self, key: str, written: Any) -> None:
         if isinstance(written, dict):
-            tables = {name: self._find_places(paths) for name, paths in written.items()}
+            tables = {name: compile_places(paths, self._depth) for name, paths in written.items()}
             self._by_type.append((key, tables))
             return
-        places = self._find_places(written)
+        places = compile_places(written, self._depth)
         if key in FILES:
             self._files.append((key, places))
         elif len(places) == 1:
             self._plain.append((key, *places[0]))
         else:
             self._listed.append((key, places))
-
-    def _find_places(self, written: Any) -> list[Place]:
-        paths = written if isinstance(written, list) else [written]
-        return [Path.parse(path).find_place(self._depth) for path in paths]
 
     @property
     def places(self) -> list[Place]:
@@ -77,7 +75,7 @@ class FactReader:
         """Return the facts by their names, None for one that is not there; of a file, a list for each."""
         facts: Facts = {key: find_value(stack[base], steps) for key, base, steps in self._plain}
         for key, places in self._listed:
-            facts[key] = _find_first(stack, places)
+            facts[key] = find_first(stack, places)
         if self._names_types:
             facts["type"] = self._find_type(stack, facts.get("type"))
         else:
@@ -86,7 +84,7 @@ class FactReader:
             facts[key] = _find_files(stack, places)
         for key, tables in self._by_type:
             places = tables.get(_find_own_type(facts["type"])) or tables.get(OTHERS, [])
-            facts[key] = _find_files(stack, places) if key in FILES else _find_first(stack, places)
+            facts[key] = _find_files(stack, places) if key in FILES else find_first(stack, places)
         if self._chat_if is not None and not self._chat_if.holds(stack):
             facts["chat"] = None
         return facts
@@ -145,27 +143,28 @@ def _find_own_type(value: Any) -> str:
     return find_type(spelling) if spelling else ""
 
 
-def _find_first(stack: Stack, places: Sequence[Place]) -> Any:
-    for base, steps in places:
-        value = find_value(stack[base], steps)
-        if value not in _ABSENT:
-            return value
-    return None
-
-
 def _find_files(stack: Stack, places: Sequence[Place]) -> list[Any]:
+    """Return the values at the first of these places. In a list each file has the first of those that lead into it."""
     for base, steps in places:
         if "*" in steps:
             star = steps.index("*")
-            items = find_value(stack[base], steps[:star])
-            values = (
-                [find_value(item, steps[star + 1 :]) for item in items] if isinstance(items, list) else []
-            )
+            values = _find_in_list(stack, (base, steps[: star + 1]), places)
         else:
             values = [find_value(stack[base], steps)]
-        if any(value not in _ABSENT for value in values):
+        if any(value not in ABSENT for value in values):
             return values
     return []
+
+
+def _find_in_list(stack: Stack, head: Place, places: Sequence[Place]) -> list[Any]:
+    """Return a value of each element of a list. `head` is the place of the list with the `*` behind it."""
+    base, steps = head
+    items = find_value(stack[base], steps[:-1])
+    if not isinstance(items, list):
+        return []
+    size = len(steps)
+    ends = [(0, other[size:]) for start, other in places if start == base and other[:size] == steps]
+    return [find_first([item], ends) for item in items]
 
 
 def read_name(facts: Facts, key: str) -> str:
@@ -226,6 +225,14 @@ def _read_file(url: Any, media_id: Any, mime: Any, caption: Any, name: Any) -> M
         caption=read_word("caption", caption),
         name=read_word("media_name", name),
     )
+
+
+def read_answers(facts: Facts) -> Answers | None:
+    """Return what was filled into a form: an object, or one in a string. None where there is none."""
+    value = facts["form"]
+    if isinstance(value, dict):
+        value = msgspec.json.encode(value).decode()
+    return (read_form(value) or None) if isinstance(value, str) else None
 
 
 def read_caption(facts: Facts) -> str:

@@ -22,6 +22,8 @@ _decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _STRANGE = re.compile(r"\*+|\$|\^|\S*\[[^\]]*\]|\s.*|.*\s")
 """A step in the spelling of another kind of path. No name of a JSON field is like that."""
 _BEGIN = re.compile(r"/|\^*")
+ABSENT: tuple[Any, ...] = (None, "")
+"""The values that are as good as none."""
 Place = tuple[int, tuple[str, ...]]
 """A path as it is followed: from which of the values around the element, and by which steps."""
 
@@ -94,6 +96,15 @@ def find_value(value: Any, steps: Sequence[str]) -> Any:
         else:
             return None
     return value
+
+
+def find_first(stack: Sequence[Any], places: Sequence[Place]) -> Any:
+    """Return the first value at these places that is something; None where there is none. `stack` is around an element."""
+    for base, steps in places:
+        value = find_value(stack[base], steps)
+        if value not in ABSENT:
+            return value
+    return None
 
 
 def find_raw(raw: bytes, steps: Sequence[str]) -> bytes | None:

@@ -13,8 +13,8 @@ from rfctl.sources.generic.json_path import Path
 from rfctl.text import did_you_mean
 
 FACTS = (
-    "phone", "text", "id", "company", "account", "chat", "name", "time", "type", "refers", "caption",
-    "media_url", "media_mime", "media_id", "media_name", "platform", "event",
+    "phone", "text", "id", "company", "account", "chat", "album", "name", "time", "type", "refers", "caption",
+    "media_url", "media_mime", "media_id", "media_name", "form", "platform", "event",
 )  # fmt: skip
 FILES = ("media_url", "media_mime", "media_id", "media_name", "caption")
 """The facts of a file. A message may have several, so a path of them may have a `*`."""

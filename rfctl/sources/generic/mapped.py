@@ -18,8 +18,9 @@ import msgspec
 
 from rfctl.model.closed_sets import CHANGES, SkippedKind
 from rfctl.model.company import Company, decode_company, format_company
-from rfctl.model.message import Message, Unparsed, normalize_phone
+from rfctl.model.message import MAX_ID_CHARS, Message, Unparsed, normalize_phone
 from rfctl.sources.contract import ParseResult, Source, UnparsedError
+from rfctl.sources.forms import Answers, format_form
 from rfctl.sources.generic import node_form
 from rfctl.sources.generic.conditions import Skips, Stack
 from rfctl.sources.generic.config import GenericConfig
@@ -28,6 +29,7 @@ from rfctl.sources.generic.facts import (
     FactReader,
     Facts,
     choose_type,
+    read_answers,
     read_caption,
     read_company,
     read_media,
@@ -139,7 +141,8 @@ class Mapped(Source):
     def _message(self, facts: Facts, raw: bytes) -> Message:
         phone, chat = normalize_phone(read_name(facts, "phone")), read_name(facts, "chat")
         media = read_media(facts)
-        kind = choose_type(read_word("type", facts["type"]), media)
+        answers = read_answers(facts) if "form" in facts else None
+        kind = "form" if answers else choose_type(read_word("type", facts["type"]), media)
         whole_id = read_name(facts, "id") if self._has_id else self._make_id()
         own_id = find_own_part(whole_id)
         older_id = whole_id if own_id != whole_id else ""
@@ -149,7 +152,7 @@ class Mapped(Source):
             facts, media = {**facts, "text": "", "caption": ()}, ()
         return Message(
             phone=phone,
-            text=read_word("text", facts.get("text")) or read_caption(facts),
+            text=_find_text(facts, answers),
             id=_distinguish(own_id, kind, raw) if own_id and about == own_id else own_id,
             id_scope=self._build_id_scope(account, company, () if older_id else (chat, phone)),
             older_id=older_id,
@@ -161,11 +164,13 @@ class Mapped(Source):
             sent_ms=read_time(facts.get("time")),
             type=kind,
             media=media,
+            album=_find_album(facts, kind) if "album" in facts else "",
             refers=about,
             metadata=build_metadata(
                 raw.strip(),
                 senderName=read_word("name", facts.get("name")),
                 providerId=older_id,
+                answers=answers,
                 refers=about if kind == "transcript" else "",
             ),
         )
@@ -191,6 +196,16 @@ class Mapped(Source):
         WhatsApp's are unique in an account, and its chat and sender have several spellings: then `sender` is empty.
         """
         return build_id_scope("generic", "", self._id_scope, account, format_company(company), *sender)
+
+
+def _find_text(facts: Facts, answers: Answers | None) -> str:
+    if answers:
+        return format_form(answers)
+    return read_word("text", facts.get("text")) or read_caption(facts)
+
+
+def _find_album(facts: Facts, kind: str) -> str:
+    return "" if kind in _ABOUT_ANOTHER else read_name(facts, "album")[:MAX_ID_CHARS]
 
 
 def build_generic(name: str, config: GenericConfig, max_text_bytes: int) -> Source:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rfctl.errors import SettingsError
 from rfctl.section import build_section
 from rfctl.sources.auth.places import Place, blank_value
 from rfctl.sources.contract import Request, Source
@@ -183,6 +184,23 @@ def test_secret_deep_in_a_body_is_blanked_and_the_rest_stays() -> None:
     assert blank == b'{"n":1.50,"auth":{"key":"","id":[1, 2]},"t":"\\u00e9"}'
     assert blank_value(body, ("auth", "no")) == body
     assert blank_value(b"[1]", ("auth",)) == b"[1]"
+
+
+def test_what_is_redacted_is_kept_nowhere() -> None:
+    source = build(secrets=["s"], redact=["token", "app.key"])
+    body = b'{"from":"7900","text":"hi","id":"1","token":"hush","app":{"key":"hush","n":1}}'
+    [message] = source.parse(body).messages
+    [unparsed] = source.parse(body.replace(b'"7900"', b"[]")).unparsed
+    for kept in (message.metadata, unparsed.body, source.redact(body)):
+        assert b"hush" not in kept
+        assert b'"app":{"key":"","n":1}' in kept
+
+
+def test_path_of_what_is_redacted_is_checked() -> None:
+    with pytest.raises(SettingsError) as refused:
+        build(redact=["a..b"])
+    [problem] = refused.value.problems
+    assert "sources.shop.redact" in problem
 
 
 @given(ANY_JSON, st.binary(max_size=30))

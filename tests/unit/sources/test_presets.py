@@ -17,17 +17,20 @@ from rfctl.sources.generic.map_check import drop_empty
 from rfctl.sources.generic.mapped import Mapped
 from rfctl.sources.presets import FOLDER
 from rfctl.sources.registry import SPECS
+from tests.support.gateway_table import build_row
 from tests.support.presets import (
     KINDS,
     PROOF,
     Gateway,
     build_request,
     build_source,
+    find_answer,
     list_gateways,
     load_config,
 )
 from tests.support.recorded import Case, check, check_stored, check_unparsed
 
+PAGES = Path(__file__).parents[3] / "docs"
 GATEWAYS = list_gateways()
 CASES = [(gateway, case) for gateway in GATEWAYS for case in gateway.list_cases()]
 QUICK, LONG = 300, 50_000
@@ -62,7 +65,7 @@ def test_request_of_a_gateway_proves_itself_as_its_file_says(gateway: Gateway, t
     verdicts = {entry["verified"] for entry in gateway.proofs}
     assert verdicts == (set() if PROOF in gateway.without else {True, False})
     for entry in gateway.handshakes:
-        assert source.handshake(build_request(entry, "GET")) == entry["answer"]
+        assert find_answer(source, entry) == entry["answer"], entry["case"]
     answers = {entry["answer"] is None for entry in gateway.handshakes}
     assert answers in (set(), {True, False})
 
@@ -122,6 +125,12 @@ def test_preset_says_of_whom_it_is_and_where_that_is_documented(gateway: Gateway
     assert text.startswith("# ")
     assert "\n# https://" in text
     assert "secrets" not in text.split("\n[map]")[0].replace("# ", "")
+
+
+@pytest.mark.parametrize("gateway", GATEWAYS, ids=name_of)
+def test_table_of_gateways_has_its_row(gateway: Gateway) -> None:
+    page = (PAGES / "gateways.md").read_text(encoding="utf-8")
+    assert f"\n{build_row(gateway)}" in page, "python -m tests.support.documents --write"
 
 
 @pytest.mark.parametrize("gateway", GATEWAYS, ids=name_of)

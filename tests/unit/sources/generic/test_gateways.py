@@ -112,6 +112,51 @@ def test_star_in_the_path_of_a_file_reads_all_files() -> None:
     assert (reading.messages[0].type, reading.skipped) == ("image", {})
 
 
+def test_each_file_of_a_list_has_the_first_path_that_leads_into_it() -> None:
+    mapping = {"media_url": ["files.*.photo.url", "files.*.file.url"], "media_name": "files.*.file.name"}
+    files = [{"file": {"url": "u1", "name": "n1"}}, {"photo": {"url": "u2"}}, {"file": {"url": "u3"}}, "x"]
+    [message] = read(mapping, files=files).messages
+    assert [(file.url, file.name) for file in message.media] == [("u1", "n1"), ("u2", ""), ("u3", "")]
+
+
+@pytest.mark.parametrize(("kind", "chat"), [("im", ""), ("channel", "C1")])
+def test_chat_counts_where_its_condition_holds(kind: str, chat: str) -> None:
+    mapping = {"chat": "room", "chat_if": {"kind": "channel"}}
+    [message] = read(mapping, room="C1", kind=kind).messages
+    assert message.chat == chat
+
+
+def test_album_is_what_its_pictures_have_in_common() -> None:
+    mapping = {"album": "set.id", "media_url": "url", "type": "type"}
+    [picture] = read(mapping, set={"id": "s1"}, url="u").messages
+    [reaction] = read(mapping, set={"id": "s1"}, type="reaction").messages
+    assert (picture.album, reaction.album) == ("s1", "")
+
+
+@pytest.mark.parametrize("answers", [{"day": "Tuesday", "at": 10}, '{"day": "Tuesday", "at": 10}'])
+def test_form_is_its_answers_and_not_the_word_that_nobody_wrote(answers: object) -> None:
+    [message] = read({"form": "flow"}, text="Sent", flow=answers).messages
+    assert (message.type, message.text) == ("form", "day=Tuesday\nat=10")
+    assert json.loads(message.metadata)["answers"] == {"day": "Tuesday", "at": 10}
+
+
+@pytest.mark.parametrize("answers", [None, "", "{", 7, [], {}])
+def test_form_that_cannot_be_read_costs_no_message(answers: object) -> None:
+    [message] = read({"form": "flow"}, flow=answers).messages
+    assert (message.type, message.text) == ("text", "x")
+
+
+@pytest.mark.parametrize(
+    ("fields", "skipped"),
+    [({"event": {"type": "message"}}, {}), ({"type": "rate limited"}, {"event:rate_limited": 1})],
+)
+def test_name_of_an_event_may_stand_in_several_places(
+    fields: dict[str, Any], skipped: dict[str, int]
+) -> None:
+    mapping = {"event": ["/event.type", "/type"], "messages": ["message"]}
+    assert read(mapping, **fields).skipped == skipped
+
+
 def test_body_without_the_list_is_an_event() -> None:
     body = {"statuses": [{"id": "w9", "status": "delivered"}], "event": {"type": "statuses"}}
     mapping = {"each": "messages", "phone": "from", "text": "text.body", "id": "id"}
@@ -284,6 +329,7 @@ WRONG = [
     ({**SIMPLE, "own_if": {"a": {"b": 1}}}, "`own_if`: `a` can never match a value of type dict"),
     ({**SIMPLE, "event": "kind"}, "`event` and `messages` go together"),
     ({**SIMPLE, "messages": "chat"}, "`event` and `messages` go together"),
+    ({**SIMPLE, "chat_if": "c"}, "`chat_if`: is for the value at `chat`, which is not set"),
     ({**SIMPLE, "types": {"a": "image"}}, "`types`: is for the values at `type`, which is not set"),
     (
         {**SIMPLE, "type": "t", "types": {"a": "imagee"}},
