@@ -60,7 +60,7 @@ no longer. closed: somebody on our side has answered.
 
 MESSAGE_TYPES = (
     "text", "image", "video", "audio", "voice", "document", "sticker", "location", "contacts", "button", "reaction",
-    "edit", "deletion", "transcript", "form", "poll", "order", "dice", "system", "unsupported",
+    "edit", "deletion", "transcript", "poll", "order", "form", "dice", "system", "unsupported",
 )  # fmt: skip
 """The types that the sources give. A type of a provider that is none of these keeps the provider's name."""
 

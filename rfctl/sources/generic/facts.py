@@ -109,7 +109,12 @@ class FactReader:
 
     def count_unread(self, element: Any) -> int:
         """Return how many objects stand in a list of the element behind those that the map reads."""
-        return sum(listed.count_unread(element) for listed in self._indexed)
+        unread = 0
+        for listed in self._indexed:
+            value = find_value(element, listed.steps)
+            if isinstance(value, list):
+                unread += listed.count_unread(value)
+        return unread
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,10 +132,8 @@ class _Indexed:
         else:
             self.places.add(step)
 
-    def count_unread(self, element: Any) -> int:
-        """Return how many objects of it no path leads into."""
-        value = find_value(element, self.steps)
-        items = value if isinstance(value, list) else []
+    def count_unread(self, items: Sequence[Any]) -> int:
+        """Return how many objects of such a list no path leads into."""
         left = [item for place, item in enumerate(items) if str(place) not in self.places]
         return count_objects([item for item in left if not self._is_read(item)])
 
