@@ -112,7 +112,7 @@ class Site:
 
         def is_done() -> bool:
             with self.server.client() as client:
-                groups = {_as_text(each["name"]): each for each in client.xinfo_groups("rfctl:out")}
+                groups = {each["name"]: each for each in client.xinfo_groups("rfctl:out")}
                 stream = client.xinfo_stream("rfctl:out")
             read_to, pending = groups[group]["last-delivered-id"], groups[group]["pending"]
             return bool(
@@ -125,11 +125,7 @@ class Site:
         """Return what was counted so far, by its name."""
         with self.server.client() as client:
             fields = client.hgetall("rfctl:totals")
-        return {_as_text(name): int(value) for name, value in fields.items()}
-
-
-def _as_text(value: str | bytes) -> str:
-    return value.decode() if isinstance(value, bytes) else value
+        return {name: int(value) for name, value in fields.items()}
 
 
 def build_evolution_message(
