@@ -21,6 +21,8 @@ def explain_due(batch: Batch) -> str:
     if batch.due_ms is None:
         return "it is in no index: the next message puts it there"
     last = batch.messages[-1]
+    if not last.receivedAt:
+        return "another program wrote it, and it was taken in"
     if last.receivedAt + last.waitMs <= batch.due_ms:
         return f"{duration(last.waitMs)} of silence after the last message"
     return (

@@ -137,3 +137,20 @@ async def test_lists_with_an_expiry_are_shown_taken_in_and_delivered(
         _, job = await wait_for_job(server, "company-none-messages")
     assert (job["message"], job["companyId"]) == ("Hi, you", None)
     assert [original["companyId"] for original in job["metadata"]["originals"]] == [962302, 962302]
+
+
+async def test_list_is_thrown_away_and_no_time_is_made_up_for_it(server: RedisServer, tmp_path: Path) -> None:
+    """The service does not write when rfctl received a message."""
+    site, settings = build_site(tmp_path, server, 0)
+    site.file.write_text(settings)
+    with server.client() as client:
+        client.rpush(f"rapid-fire:{PHONE}", json.dumps({"message": "Hi", "timestamp": 1_700_000_000_000}))
+    assert (await site.run("adopt", PHONE, "--watch", "0", "--yes")).returncode == 0
+    shown = await site.run("inspect", PHONE)
+    assert "another program wrote it, and it was taken in" in shown.stdout
+    thrown_away = await site.run("discard", PHONE)
+    assert [line.split() for line in thrown_away.stdout.splitlines()] == [
+        ["received", "id", "discarded"],
+        ["-", "Hi"],
+    ]
+    assert "00:00" not in shown.stdout
