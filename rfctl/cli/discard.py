@@ -113,7 +113,7 @@ def _as_json(discarded: _Discarded) -> dict[str, object]:
 
 def _line(discarded: _Discarded) -> str:
     message = decode_item(discarded.item)
-    parts = (format_rfc3339(message.receivedAt), discarded.phone, message.messageId, message.text)
+    parts = (format_rfc3339(message.receivedAt or None), discarded.phone, message.messageId, message.text)
     return "  ".join(part or "-" for part in parts)
 
 

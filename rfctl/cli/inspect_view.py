@@ -23,6 +23,8 @@ def explain_due(batch: Batch) -> str:
     if batch.held_until_ms is not None:
         return "a person has taken over, and it is held until then (rfctl release)"
     last = batch.messages[-1]
+    if not last.receivedAt:
+        return "another program wrote it, and it was taken in"
     if last.receivedAt + last.waitMs <= batch.due_ms:
         return f"{duration(last.waitMs)} of silence after the last message"
     return (

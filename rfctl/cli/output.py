@@ -211,7 +211,9 @@ def format_rfc3339(ms: int | None) -> str | None:
 
 
 def format_time_of_day(ms: int) -> str:
-    """Return Unix ms as local time of day with ms."""
+    """Return Unix ms as local time of day with ms; "-" for 0, which is no time: another program wrote the message."""
+    if not ms:
+        return "-"
     return datetime.fromtimestamp(ms / 1000).astimezone().strftime("%H:%M:%S.") + f"{ms % 1000:03d}"
 
 
