@@ -9,6 +9,7 @@ from msgspec import structs
 
 from rfctl.errors import BadRequestError
 from rfctl.ingest.group_commit import StoreMessages
+from rfctl.ingest.rejections import RejectedError
 from rfctl.model.message import Message, Renaming, Unparsed, with_placeholder
 from rfctl.model.stored import Added
 from rfctl.sources.contract import ParseResult, ServedSource, UnparsedError
@@ -19,6 +20,10 @@ from rfctl.store.quarantine import Quarantine
 MoveAliases = Callable[[Sequence[Renaming]], Awaitable[None]]
 """Puts new second ids in the place of former ones. Raises RfctlError."""
 _log = structlog.get_logger("ingest")
+_MAX_MESSAGES = 10_000
+_MAX_PARTS = 100_000
+"""Objects and arrays of a body. In memory each takes a hundred times the bytes that it may have in JSON."""
+_FEW_BYTES = 65_536
 
 
 class Reader:
@@ -35,6 +40,19 @@ class Reader:
     def reconfigure(self, placeholder: str) -> None:
         """Use another placeholder from now on."""
         self._placeholder = placeholder
+
+    def read(self, served: ServedSource, body: bytes) -> ParseResult:
+        """Parse a body as it came by a request. Raises RejectedError for one that is wrong, or has too much in it."""
+        if len(body) > _FEW_BYTES:
+            _check_parts(served, body)
+        try:
+            parsed = self.parse(served, body)
+        except BadRequestError as problem:
+            raise RejectedError(problem.fact, problem.status, "invalid-body", source=served.name) from None
+        if len(parsed.messages) > _MAX_MESSAGES:
+            fact = f"the body has more than {_MAX_MESSAGES} messages: send them in several requests"
+            raise RejectedError(fact, 413, "body-too-large", source=served.name)
+        return parsed
 
     def parse(self, served: ServedSource, body: bytes) -> ParseResult:
         """Parse a body. Parts that its source cannot read, or crashes on, are unparsed. Raises BadRequestError."""
@@ -75,6 +93,12 @@ class Reader:
         redacted = [Unparsed(served.source.redact(part.body), part.why) for part in unparsed]
         if redacted:
             await self._quarantine.add(served.name, served.type, redacted)
+
+
+def _check_parts(served: ServedSource, body: bytes) -> None:
+    if body.count(b"{") + body.count(b"[") > _MAX_PARTS:
+        fact = f"the body has more than {_MAX_PARTS} objects and arrays"
+        raise RejectedError(fact, 413, "body-too-large", source=served.name)
 
 
 def find_rejection(results: Sequence[Added]) -> str:

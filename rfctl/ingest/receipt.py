@@ -6,9 +6,13 @@ from collections.abc import Sequence
 
 import msgspec
 
+from rfctl.ingest.responses import Answer, make_text_answer
 from rfctl.model.stored import Added
+from rfctl.sources.contract import ServedSource
 
 _encode = msgspec.json.Encoder().encode
+DONE = Answer()
+"""The answer to a provider that wants no words: it may execute what it gets."""
 
 
 class _Batch(msgspec.Struct, rename="camel"):
@@ -60,3 +64,10 @@ _ONE_ADDED, _ONE_DUPLICATE = (
     _encode(_Receipt(True, added, 1 - added, [])).removesuffix(_END) for added in (1, 0)
 )
 """What stands before the batch of a single message."""
+
+
+def build_answer(served: ServedSource, results: Sequence[Added]) -> Answer:
+    """Return the answer to a request whose messages are stored: a receipt, the words of the settings, or no words."""
+    if served.in_words:
+        return Answer(200, render_receipt(results))
+    return make_text_answer(served.answer.encode()) if served.answer else DONE

@@ -19,7 +19,7 @@ import structlog
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 
-from rfctl.errors import BadRequestError, KeyTakenError
+from rfctl.errors import KeyTakenError
 from rfctl.ingest.access import Gate
 from rfctl.ingest.bodies import SMALL_BYTES, BodyBudget, HeldBody
 from rfctl.ingest.encodings import CONTENT_ENCODING, check_encoding
@@ -27,7 +27,7 @@ from rfctl.ingest.group_commit import GroupCommit
 from rfctl.ingest.head import Head, read_head
 from rfctl.ingest.opening import open_body
 from rfctl.ingest.reader import MoveAliases, Reader, find_rejection
-from rfctl.ingest.receipt import render_receipt
+from rfctl.ingest.receipt import DONE, build_answer
 from rfctl.ingest.reception import AwaitedReception, Reception, begin_span
 from rfctl.ingest.rejections import RejectedError, Rejections
 from rfctl.ingest.responses import STOPPING, Answer, make_text_answer
@@ -43,11 +43,6 @@ if TYPE_CHECKING:
     from rfctl.observe.tracing import Tracing
 
 _log = structlog.get_logger("ingest")
-_DONE = Answer()
-_MAX_MESSAGES = 10_000
-_MAX_PARTS = 100_000
-"""Objects and arrays of a body. In memory each takes a hundred times the bytes that it may have in JSON."""
-_FEW_BYTES = 65_536
 
 
 def read_wall_clock_ms() -> int:
@@ -163,7 +158,8 @@ class Receiver:
         if self.tracing is not None:
             request = begin_span(self.tracing, request)
         try:
-            parsed = self._read(request.served, request.head, body)
+            body = open_body(request.served, request.head, body, self._now_ms)
+            parsed = self._reader.read(request.served, body)
         except Exception as problem:
             request.answer(self.rejections.answer_problem(problem, request.head.path))
             return None
@@ -186,19 +182,6 @@ class Receiver:
         if head.has_invalid_trace:
             self.invalid_traces += 1
         return trace
-
-    def _read(self, served: ServedSource, head: Head, body: bytes) -> ParseResult:
-        body = open_body(served, head, body, self._now_ms)
-        if len(body) > _FEW_BYTES:
-            _check_parts(served, body)
-        try:
-            parsed = self._reader.parse(served, body)
-        except BadRequestError as problem:
-            raise RejectedError(problem.fact, problem.status, "invalid-body", source=served.name) from None
-        if len(parsed.messages) > _MAX_MESSAGES:
-            fact = f"the body has more than {_MAX_MESSAGES} messages: send them in several requests"
-            raise RejectedError(fact, 413, "body-too-large", source=served.name)
-        return parsed
 
     def _answer_handshake(self, request: Reception, skipped: Mapping[str, int], reply: Reply) -> None:
         """Answer a request that wants words, and has no message."""
@@ -224,9 +207,7 @@ class Receiver:
             self._on_due(result.due_in_ms)
         if skipped:
             self._counters.add({f"skipped:{kind}": count for kind, count in skipped.items()})
-        if served.in_words:
-            return Answer(200, render_receipt(results))
-        return make_text_answer(served.answer.encode()) if served.answer else _DONE
+        return build_answer(served, results) if served.in_words or served.answer else DONE
 
     async def _store_and_quarantine(self, request: Reception, parsed: ParseResult) -> None:
         """Store the messages first: if that fails, all of it comes again, and would be quarantined twice."""
@@ -297,12 +278,6 @@ class Receiver:
             _log.warning(
                 "request_quarantined", source=served.name, why=part.why, next="rfctl quarantine list"
             )
-
-
-def _check_parts(served: ServedSource, body: bytes) -> None:
-    if body.count(b"{") + body.count(b"[") > _MAX_PARTS:
-        fact = f"the body has more than {_MAX_PARTS} objects and arrays"
-        raise RejectedError(fact, 413, "body-too-large", source=served.name)
 
 
 def _is_json(content_type: bytes) -> bool:
