@@ -27,15 +27,16 @@ def _keep_group() -> None:
 @app.command("try")
 def try_(
     ctx: typer.Context,
-    name: Annotated[str, typer.Argument(help="The source.", autocompletion=complete_sources)],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The source.", autocompletion=complete_sources)],
     file: Annotated[
-        Path | None, typer.Argument(help="The request: a body, JSON lines or raw HTTP. Without it: stdin.")
+        Path | None, typer.Argument(metavar="FILE", help="A body, JSON lines or raw HTTP. Without it: stdin.")
     ] = None,
     headers: Annotated[
-        Path | None, typer.Option("--headers", metavar="FILE", help="Its headers, one a line.")
+        Path | None,
+        typer.Option("--headers", metavar="FILE", help="The headers that came with it: its proof is tried."),
     ] = None,
     header: Annotated[
-        list[str] | None, typer.Option("-H", metavar="LINE", help="A header of it. Repeatable.")
+        list[str] | None, typer.Option("-H", metavar="LINE", help="One of these headers. Repeatable.")
     ] = None,
     path: Annotated[
         str, typer.Option("--path", metavar="PATH", help="The path and query that it came to.")
@@ -44,15 +45,15 @@ def try_(
         str,
         typer.Option(
             "--preset",
-            help="Read it by this preset, also without [sources.NAME].",
+            metavar="PRESET",
+            help="Read it by this preset, also where there is no such source.",
             autocompletion=complete_presets,
         ),
     ] = "",
 ) -> None:
     """Read a captured request by a source's settings, and show what would come in. Nothing is stored or sent.
 
-    It needs no Redis and no daemon. With the headers it tries the proof too. The exit status is 1 if the request would be
-    rejected, something in it could not be read, or no message came out.
+    It needs no Redis and no daemon. The exit status is 1 if no message comes out, or something is wrong.
 
     Examples:  rfctl source try shop body.json  |  rfctl source try shop body.json -H 'X-Token: abc'  |  rfctl source try shop request.http -o json
     """
