@@ -64,6 +64,7 @@ COMMANDS = {
     "demo": ("demo:demo", "Start a private store and a daemon, let three people write, and show what the bot would get."),
     "dead": ("dead:app", "Dead letters: merged messages that a sink did not take at any attempt."),
     "quarantine": ("quarantine:app", "Authentic requests that could not be parsed."),
+    "source": ("source:app", "Try what a source makes of a captured request: messages, skips, proof and answer."),
     "config": ("config:app", "Show, explain and check the settings."),
     "export": ("export:app", "Print files for other programs."),
 }  # fmt: skip

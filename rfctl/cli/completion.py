@@ -1,4 +1,4 @@
-"""What a shell offers behind TAB for sinks, settings and dead letters.
+"""What a shell offers behind TAB for sources, sinks, settings and dead letters.
 
 It must be quick and silent: files are read without their models, and Redis has a second to answer. What cannot be read
 offers nothing: the command itself says what is wrong.
@@ -7,6 +7,7 @@ offers nothing: the command itself says what is wrong.
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import tomllib
 from collections.abc import Iterator
@@ -23,6 +24,17 @@ _PATIENCE_S = 1.0
 def complete_sinks(ctx: typer.Context, incomplete: str) -> list[str]:
     """Return the names of the sinks in the settings files, the variables and the credentials."""
     return _list_sections(ctx, "sinks", incomplete)
+
+
+def complete_sources(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Return the names of the sources in the settings files, the variables and the credentials."""
+    return _list_sections(ctx, "sources", incomplete)
+
+
+def complete_presets(incomplete: str) -> list[str]:
+    """Return the names of the presets."""
+    folder = Path(__file__).parents[1] / "sources" / "generic" / "presets"
+    return sorted(path.stem for path in folder.glob(f"{glob.escape(incomplete)}*.toml"))
 
 
 def complete_settings(ctx: typer.Context, incomplete: str) -> list[str]:

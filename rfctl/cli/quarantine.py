@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any
@@ -23,7 +25,7 @@ from rfctl.config.loader import Configuration
 from rfctl.ingest.quarantine_retry import QuarantineRetry
 from rfctl.model.strict_json import find_json_fault
 from rfctl.store import QuarantinedHead, QuarantinedRequest, Store
-from rfctl.text import counted
+from rfctl.text import counted, mask_url
 
 app = typer.Typer(help="Authentic requests that could not be parsed.", no_args_is_help=True)
 
@@ -40,13 +42,21 @@ def list_(ctx: typer.Context, limit: Limit = 50) -> None:
 
 
 @app.command("show")
-def show(ctx: typer.Context, request: Annotated[str, typer.Argument(metavar="ID")]) -> None:
+def show(
+    ctx: typer.Context,
+    request: Annotated[str, typer.Argument(metavar="ID")],
+    body: Annotated[bool, typer.Option("--body", help="Print its body alone, byte for byte.")] = False,
+) -> None:
     """Show one request as it came, without the provider's secrets.
 
-    Examples:  rfctl quarantine show 1758000000000-0
+    Examples:  rfctl quarantine show 1758000000000-0  |  rfctl quarantine show 1758000000000-0 --body > body.json
     """
     request_id = check_id(request)
-    run_on_shelf(ctx, _QuarantineShelf, lambda requests: requests.show(request_id))
+    run_on_shelf(
+        ctx,
+        _QuarantineShelf,
+        lambda requests: requests.write_body(request_id) if body else requests.show(request_id),
+    )
 
 
 @app.command("retry")
@@ -106,6 +116,37 @@ class _QuarantineShelf(Shelf[QuarantinedHead, QuarantinedRequest, dict[str, Any]
     async def read(self, head: QuarantinedHead) -> QuarantinedRequest | None:
         return await self._store.quarantine.get(head.id)
 
+    async def list_newest(self, limit: int) -> None:
+        """Print the newest, and how to try one without storing it. Raises NothingFoundError if there is none."""
+        await super().list_newest(limit)
+        if not self.run.is_json:
+            self.run.out.note(f"what is wrong with one: {self._build_trial_line('ID', 'SOURCE')}")
+
+    async def show(self, item_id: str) -> None:
+        """Print a request in full, and the command that tries it without storing it. Raises NothingFoundError."""
+        await super().show(item_id)
+        request = await self._store.quarantine.get(item_id)
+        if request is not None and not self.run.is_json:
+            self.run.out.note(f"try it: {self._build_trial_line(request.id, request.source)}")
+
+    async def write_body(self, item_id: str) -> None:
+        """Write the body of a request to stdout as it is. Raises NothingFoundError."""
+        [head] = await self._find_all([item_id])
+        request = await self.read(head)
+        if request is not None:
+            sys.stdout.buffer.write(request.body)
+            sys.stdout.buffer.flush()
+
+    def _build_trial_line(self, request_id: str, source: str) -> str:
+        """Return the command line that reads a request by today's settings, and stores nothing."""
+        run = self.run
+        config = f"--config {shlex.quote(str(run.config))} " if run.config else ""
+        place = "--embedded " if run.embedded else ""
+        if run.redis:  # a password in it is for nobody's screen
+            place = f"--redis {shlex.quote(run.redis) if mask_url(run.redis) == run.redis else 'URL'} "
+        shown = f"rfctl {config}{place}quarantine show {request_id} --body"
+        return f"{shown} | rfctl {config}source try {shlex.quote(source)}"
+
     async def try_again(self, head: QuarantinedHead) -> dict[str, Any]:
         request = await self.read(head)
         if request is None:
@@ -133,6 +174,13 @@ class _QuarantineShelf(Shelf[QuarantinedHead, QuarantinedRequest, dict[str, Any]
         await use_daemon_options(self.run, self._store, settings)
         batcher = Batcher(self._store, build_rules(settings))
         return QuarantineRetry(self._store, batcher, build_sources(settings), settings.batching.placeholder)
+
+    async def retry(self, ids: Sequence[str]) -> int:
+        """Retry as every shelf does, and say how to look at what is left. Returns the exit status."""
+        status = await super().retry(ids)
+        if status and not self.run.is_json:
+            self.run.out.note(f"without storing anything: {self._build_trial_line('ID', 'SOURCE')}")
+        return status
 
     def is_left(self, outcome: dict[str, Any]) -> bool:
         return bool(outcome["problem"])

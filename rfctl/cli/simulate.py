@@ -7,30 +7,31 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 import typer
 
+from rfctl.assembly.simulation import build_impersonation
 from rfctl.assembly.sources import list_source_configs
 from rfctl.batching import Batcher, BatchingRules, Policy, Timers
+from rfctl.batching.batcher import read_wall_clock_ms
+from rfctl.cli.completion import complete_sources
 from rfctl.cli.context import Invocation, invocation, run_async
 from rfctl.cli.daemon_options import use_daemon_options
-from rfctl.cli.output import merged_as_json, open_console
+from rfctl.cli.output import open_console
+from rfctl.cli.simulate_view import print_json, print_report
 from rfctl.config.loader import Configuration
 from rfctl.errors import ANSWER_IS_NO, KeyTakenError, NoDaemonError, RedisCannotNowError, UsageError
 from rfctl.model.message import Message, normalize_phone
-from rfctl.model.stored import Merged
 from rfctl.simulation import (
     Client,
     Follower,
     PlannedMessage,
     Scenario,
     Send,
-    Verdict,
     base_url,
     check,
-    due_ms,
     plan_times,
     schedule,
     send_all,
@@ -38,9 +39,10 @@ from rfctl.simulation import (
 from rfctl.sources.config import SourceConfig
 from rfctl.sources.registry import GENERIC
 from rfctl.store import DaemonRecord, Store
-from rfctl.text import counted, duration
+from rfctl.text import duration
 
 _GRACE_S = 3.0
+_NUMBERS_OF_A_RUN = 100_000_000
 Via = Literal["webhook", "redis"]
 
 
@@ -55,10 +57,14 @@ class _Plan:
     interval_s: float | None
     via: Via | None
     expected: int | None
+    source: str | None
 
     def messages(self, timers: Timers) -> list[PlannedMessage]:
         times = plan_times(self.scenario, timers, self.count, self.interval_s)
-        return schedule(self.phones, times, f"sim-{self.run_id}")
+        messages = schedule(self.phones, times, f"sim-{self.run_id}")
+        if self.source is None:
+            return messages
+        return [replace(message, text=f"rfctl simulate {message.text}") for message in messages]
 
 
 def simulate(
@@ -77,40 +83,66 @@ def simulate(
     expect_batches: Annotated[
         int | None, typer.Option(min=0, help="Fail unless so many batches are handed over.")
     ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--as",
+            metavar="SOURCE",
+            help="Write requests as the provider of this source does, with its proof.",
+            autocompletion=complete_sources,
+        ),
+    ] = None,
 ) -> None:
     """Send simulated messages through the running daemon and check the result.
 
-    Examples:  rfctl simulate --count 8 --interval 0.1  |  rfctl simulate --scenario overflow --expect-batches 2
+    With --as they look like real ones, and only their text says what they are: your bot gets them, and may answer.
+
+    Examples:  rfctl simulate --count 8 --interval 0.1  |  rfctl simulate --scenario overflow --expect-batches 2  |  rfctl simulate --as telegram --count 3 --phone 7001
     """
     if phone and phones > 1:
         raise UsageError("--phone is one person, --phones several: choose one")
+    if source is not None and via == "redis":
+        raise UsageError(
+            "--as is for the webhook: that is where requests prove themselves", next="leave --via away"
+        )
     run_id = uuid.uuid4().hex[:6]
-    people = [normalize_phone(phone)] if phone else []
-    people = people or [f"simulated-{run_id}-{number + 1}" for number in range(phones)]
-    plan = _Plan(run_id, people, scenario, count, interval, via, expect_batches)
+    people = (
+        [normalize_phone(phone)] if phone else _name_people(run_id, phones, are_numbers=source is not None)
+    )
+    plan = _Plan(run_id, people, scenario, count, interval, via, expect_batches, source)
     run_async(_simulate(invocation(ctx), plan))
+
+
+def _name_people(run_id: str, count: int, *, are_numbers: bool) -> list[str]:
+    """Return people whom nobody is. Most providers know numbers alone: no country has 999."""
+    if are_numbers:
+        return [f"999{int(run_id, 16) % 10**6:06d}{number:05d}" for number in range(count)]
+    return [f"simulated-{run_id}-{number + 1}" for number in range(count)]
 
 
 async def _simulate(run: Invocation, plan: _Plan) -> int:
     async with run.store() as (store, configuration):
-        via = plan.via or _default_via(configuration)
+        via = plan.via or (_default_via(configuration) if plan.source is None else "webhook")
         daemon = await _choose_daemon(store, via)
         timers = Timers(daemon.quiet_ms, daemon.max_size, daemon.max_wait_ms)
         messages = plan.messages(timers)
-        if via == "redis":
+        if plan.source is not None:
+            messages, timers, send = _impersonate(configuration, daemon, plan, timers)
+        elif via == "redis":
             await use_daemon_options(run, store, configuration.settings)
             send = _via_redis(store, configuration, timers)
         else:
             send = _via_webhook(configuration, daemon)
         follower = await Follower.open(store, [message.id for message in messages])
-        run.out.note(f"{len(messages)} messages to {store.address.shown()} via {via}")
+        way = f"{via}, as {plan.source}" if plan.source else via
+        run.out.note(f"{len(messages)} messages to {store.address.shown()} via {way}")
         began_ms = await store.now_ms()
         await _send_and_follow(messages, send, follower, timers)
     verdict = check(messages, follower.merged, timers, plan.expected)
     if run.is_json:
-        _print_json(run, verdict, follower.merged)
+        print_json(run, verdict, follower.merged)
     else:
-        _print_report(run, verdict, follower.merged, timers, began_ms)
+        print_report(run, verdict, follower.merged, timers, began_ms)
     return ANSWER_IS_NO if verdict.failures else 0
 
 
@@ -155,6 +187,29 @@ def _via_webhook(configuration: Configuration, daemon: DaemonRecord) -> Send:
     if generic is None:
         raise UsageError("there is no source generic that takes simulated messages", next="use --via redis")
     return Client(base_url(daemon), generic.secrets[0] if generic.secrets else "").send
+
+
+def _impersonate(
+    configuration: Configuration, daemon: DaemonRecord, plan: _Plan, timers: Timers
+) -> tuple[list[PlannedMessage], Timers, Send]:
+    """Return the messages as they will be handed over, by which timers, and what sends them as their provider would.
+
+    Raises RfctlError, in words, for a source that cannot be simulated.
+    """
+    settings, name = configuration.settings, plan.source or GENERIC
+    impersonation = build_impersonation(settings, name, int(plan.run_id, 16) * _NUMBERS_OF_A_RUN)
+    timers = impersonation.find_timers(settings, timers, plan.messages(timers)[0], read_wall_clock_ms())
+    written = plan.messages(timers)
+    foreseen = impersonation.foresee_all(written, read_wall_clock_ms())
+    places = {message.id: place for place, message in enumerate(foreseen)}
+    client = Client(base_url(daemon))
+
+    async def send(_phone: str, _text: str, message_id: str) -> None:
+        place = places[message_id]
+        request = impersonation.write(written[place], place, read_wall_clock_ms())
+        await client.post(f"/webhook/{name}", request)
+
+    return foreseen, timers, send
 
 
 def _via_redis(store: Store, configuration: Configuration, timers: Timers) -> Send:
@@ -224,46 +279,3 @@ def _progress(count: int, due_at: float) -> Iterator[tuple[Callable[[int], None]
 def count_down(left_s: float) -> str:
     """Say how long the last message still waits; or that it is due."""
     return f"the last is due in {duration(left_s * 1000)}" if left_s > 0 else "due now"
-
-
-def _print_json(run: Invocation, verdict: Verdict, merged: list[Merged]) -> None:
-    run.out.json(
-        {
-            "ok": not verdict.failures,
-            "sent": verdict.sent,
-            "received": verdict.received,
-            "batches": verdict.batches,
-            "worst_late_ms": verdict.worst_late_ms,
-            "failures": verdict.failures,
-            "merged": [merged_as_json(batch) for batch in merged],
-        }
-    )
-
-
-def _print_report(
-    run: Invocation, verdict: Verdict, merged: list[Merged], timers: Timers, began_ms: int
-) -> None:
-    headings = ("phone", "messages", "sent, s", "handed over, s", "reason", "late")
-    run.out.table(headings, [_row(batch, timers, began_ms) for batch in merged], right=frozenset({1, 3, 5}))
-    run.out.text(
-        f"{verdict.sent} sent, {verdict.received} handed over in {counted(verdict.batches, 'batch')}, "
-        f"worst lateness {duration(verdict.worst_late_ms)}"
-    )
-    for failure in verdict.failures:
-        run.out.text(f"CHECK FAILED: {failure}", "bold red")
-    if not verdict.failures:
-        run.out.text(f"check passed: quiet {duration(timers.quiet_ms)}, at most {timers.max_size} messages")
-
-
-def _row(batch: Merged, timers: Timers, began_ms: int) -> tuple[str, ...]:
-    arrivals = [(message.receivedAt - began_ms) / 1000 for message in batch.messages]
-    span = f"{arrivals[0]:.2f}" if len(arrivals) == 1 else f"{arrivals[0]:.2f} … {arrivals[-1]:.2f}"
-    late = duration(max(0, batch.handed_ms - due_ms(batch, timers)))
-    return (
-        batch.phone,
-        str(batch.count),
-        span,
-        f"{(batch.handed_ms - began_ms) / 1000:.2f}",
-        batch.reason,
-        late,
-    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import structlog
 from msgspec import structs
@@ -26,16 +26,12 @@ _MAX_PARTS = 100_000
 _FEW_BYTES = 65_536
 
 
-class Reader:
-    """Parses bodies and stores their messages. `placeholder` is the text of a message without words."""
+class BodyReader:
+    """Parses bodies. `placeholder` is the text of a message without words, and `count` adds to the totals."""
 
-    def __init__(
-        self, store_messages: StoreMessages, quarantine: Quarantine, counters: Counters, placeholder: str
-    ) -> None:
-        self._store_messages = store_messages
-        self._quarantine = quarantine
-        self._counters = counters
+    def __init__(self, placeholder: str, count: Callable[[Mapping[str, int]], None]) -> None:
         self._placeholder = placeholder
+        self._count = count
 
     def reconfigure(self, placeholder: str) -> None:
         """Use another placeholder from now on."""
@@ -72,12 +68,8 @@ class Reader:
     ) -> ParseResult:
         parsed, kept = tenants.assign(served.source, parsed, body)
         if kept:
-            self._counters.add({f"unknown_account:{served.name}": kept})
+            self._count({f"unknown_account:{served.name}": kept})
         return parsed
-
-    async def store(self, messages: Sequence[Message], traceparent: str = "") -> list[Added]:
-        """Store messages. Returns what became of each, in their order. Raises RfctlError."""
-        return await self._store_messages(self.prepare(messages, traceparent)) if messages else []
 
     def prepare(self, messages: Sequence[Message], traceparent: str) -> Sequence[Message]:
         """Return the messages as they are to be stored: what has no words gets the placeholder, and all get the trace."""
@@ -87,6 +79,21 @@ class Reader:
             if not message.text:
                 return [with_placeholder(message, self._placeholder) for message in messages]
         return messages
+
+
+class Reader(BodyReader):
+    """Parses bodies, and stores what is in them."""
+
+    def __init__(
+        self, store_messages: StoreMessages, quarantine: Quarantine, counters: Counters, placeholder: str
+    ) -> None:
+        super().__init__(placeholder, counters.add)
+        self._store_messages = store_messages
+        self._quarantine = quarantine
+
+    async def store(self, messages: Sequence[Message], traceparent: str = "") -> list[Added]:
+        """Store messages. Returns what became of each, in their order. Raises RfctlError."""
+        return await self._store_messages(self.prepare(messages, traceparent)) if messages else []
 
     async def quarantine(self, served: ServedSource, unparsed: Sequence[Unparsed]) -> None:
         """Store the unparsed parts without the provider's secrets. Raises RfctlError: then nothing was stored."""

@@ -78,6 +78,14 @@ class RejectedError(BadRequestError):
         self.in_words = in_words
         self.answer = answer or fact
 
+    def build_answer(self) -> Answer:
+        """Return what the sender hears."""
+        return (
+            make_error_answer(self.answer, self.status, self.headers)
+            if self.in_words
+            else Answer(self.status)
+        )
+
 
 @dataclass(slots=True)
 class _Logged:
@@ -153,9 +161,7 @@ class Rejections:
         self.record(
             problem.reason, problem.fact, source=problem.source, status=problem.status, path=path, next=problem.next
         )  # fmt: skip
-        if not problem.in_words:
-            return Answer(problem.status)
-        return make_error_answer(problem.answer, problem.status, problem.headers)
+        return problem.build_answer()
 
 
 def _write_line(reason: Reason, fields: dict[str, Any]) -> None:

@@ -9,12 +9,13 @@ import socket
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 from rfctl.errors import DaemonCannotNowError, DaemonRefusedError, NoDaemonError, RfctlError
 from rfctl.simulation.scenario import PlannedMessage
+from rfctl.sources.contract import Request
 from rfctl.sources.generic.node_form import BATCHED, sign
 from rfctl.store.daemons import DaemonRecord
 
@@ -62,42 +63,54 @@ class Client:
         if base.startswith(_UNIX):
             handlers.append(_UnixHandler(base.removeprefix(_UNIX)))
         self._opener = urllib.request.build_opener(*handlers)
-        self._where = base + BATCHED
-        self._url = ("http://localhost" if base.startswith(_UNIX) else base) + BATCHED
+        self._where = base
+        self._url = "http://localhost" if base.startswith(_UNIX) else base
         self._secret = secret
 
     async def send(self, phone: str, text: str, message_id: str) -> None:
-        """Send one simulated message. Raises RfctlError when it was not acknowledged."""
+        """Send one simulated message in rfctl's own form. Raises RfctlError when it was not acknowledged."""
         body = {"from": phone, "message": text, "messageId": message_id, "simulated": True}
-        await asyncio.to_thread(self._post, json.dumps(body).encode())
+        await self.post(BATCHED, self._sign(json.dumps(body).encode()))
 
-    def _post(self, body: bytes) -> None:
-        headers = {"Content-Type": "application/json"}
+    def _sign(self, body: bytes) -> Request:
+        headers = {"content-type": b"application/json"}
         if self._secret:
             now = str(time.time_ns() // 1_000_000)
-            headers |= {"X-Timestamp": now, "X-Signature": sign(self._secret, "POST", BATCHED, now, body)}
-        request = urllib.request.Request(self._url, body, headers)  # noqa: S310 - http, from a heartbeat
+            signature = sign(self._secret, "POST", BATCHED, now, body)
+            headers |= {"x-timestamp": now.encode(), "x-signature": signature.encode()}
+        return Request("POST", BATCHED, "", headers, body)
+
+    async def post(self, path: str, request: Request) -> None:
+        """Send a request to this path of the listener. Raises RfctlError when it was not acknowledged."""
+        target = path + (f"?{request.query}" if request.query else "")
+        await asyncio.to_thread(self._post, target, request.headers, request.body)
+
+    def _post(self, target: str, headers: Mapping[str, bytes], body: bytes) -> None:
+        fields = {name: value.decode("latin-1") for name, value in headers.items()}
+        request = urllib.request.Request(self._url + target, body, fields)  # noqa: S310 - http, from a heartbeat
+        where = self._where + target.partition("?")[0]
         try:
             with self._opener.open(request, timeout=10) as response:
                 response.read()
         except urllib.error.HTTPError as problem:
             with problem:
-                raise self._rejection(problem.code, problem.read()) from None
+                raise _explain_rejection(where, problem.code, problem.read()) from None
         except (OSError, http.client.HTTPException) as problem:
             raise NoDaemonError(
-                f"the webhook at {self._where} cannot be reached: {problem}",
+                f"the webhook at {where} cannot be reached: {problem}",
                 next="run it on the daemon's host, or with --via redis",
             ) from None
 
-    def _rejection(self, status: int, body: bytes) -> RfctlError:
-        fact = f"the webhook at {self._where} answered {status}: {_error_in(body)}"
-        if status == 503:
-            step = "`rfctl stats` and the daemon's log say why; then run it again"
-            return DaemonCannotNowError(fact, next=step)
-        if status < 500:
-            step = "the daemon has other settings: compare `rfctl config show` there, or use --via redis"
-            return DaemonRefusedError(fact, next=step)
-        return RfctlError(fact, next="see the daemon's log")
+
+def _explain_rejection(where: str, status: int, body: bytes) -> RfctlError:
+    fact = f"the webhook at {where} answered {status}: {_error_in(body)}"
+    if status == 503:
+        step = "`rfctl stats` and the daemon's log say why; then run it again"
+        return DaemonCannotNowError(fact, next=step)
+    if status < 500:
+        step = "the daemon has other settings: compare `rfctl config show` there, or use --via redis"
+        return DaemonRefusedError(fact, next=step)
+    return RfctlError(fact, next="see the daemon's log")
 
 
 def _error_in(body: bytes) -> str:

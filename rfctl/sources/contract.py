@@ -145,6 +145,7 @@ class Source(ABC):
 class SourceSpec:
     """One type of source: its settings model, and where its class is, as `module:name`.
 
+    `stand_in` is where that of its provider is, which writes requests for `rfctl simulate --as`.
     `dedupe_s` is how long the provider may send a message again; None leaves that to batching.dedupe_s.
     `accepts` are the content types that the provider sends besides JSON. `max_body_bytes` is for providers that put media
     into their requests: such a body may be larger than http.max_body_bytes.
@@ -153,6 +154,7 @@ class SourceSpec:
     type: str
     config: SourceModel
     build: str
+    stand_in: str
     examples: tuple[Example, ...]
     dedupe_s: int | None = 2 * DAY_S
     accepts: tuple[str, ...] = ()

@@ -58,11 +58,12 @@ class Tenants:
             kept += not is_known
             messages.append(structs.replace(message, company=company))
         if not unknown:
-            return ParseResult(messages, parsed.unparsed, parsed.skipped), kept
+            return structs.replace(parsed, messages=messages), kept
         parts = _part_off(source, body, list(dict.fromkeys(unknown)), is_shared=bool(messages))
         # What is in quarantine as a whole is read again as a whole: none of it may be stored now, or it would come twice.
         is_whole = any(part.body is body for part in parts)
-        return ParseResult([] if is_whole else messages, [*parsed.unparsed, *parts], parsed.skipped), kept
+        unparsed = [*parsed.unparsed, *parts]
+        return structs.replace(parsed, messages=[] if is_whole else messages, unparsed=unparsed), kept
 
     def _choose_company(self, message: Message) -> tuple[Company, bool]:
         return self.find_company(message.account) if message.company is None else (message.company, True)

@@ -19,6 +19,7 @@ SPEC = SourceSpec(
     "evolution",
     EvolutionConfig,
     build="rfctl.sources.evolution.source:Evolution",
+    stand_in="rfctl.sources.evolution.stand_in:EvolutionStandIn",
     examples=(
         Example(
             "Evolution API: the webhook's headers.jwt_key, or the value of its fixed Authorization or apikey header",

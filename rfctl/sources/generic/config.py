@@ -101,6 +101,7 @@ SPEC = SourceSpec(
     "generic",
     GenericConfig,
     build="rfctl.sources.generic.mapped:build_generic",
+    stand_in="rfctl.sources.generic.stand_in:build_stand_in",
     examples=(
         Example(
             "The two generic forms, signed with X-Signature and X-Timestamp",

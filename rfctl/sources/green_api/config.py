@@ -26,6 +26,7 @@ SPEC = SourceSpec(
     "green-api",
     GreenApiConfig,
     build="rfctl.sources.green_api.source:GreenApi",
+    stand_in="rfctl.sources.green_api.stand_in:GreenApiStandIn",
     examples=(
         Example(
             "GREEN-API: the instance's webhookUrlToken",

@@ -31,6 +31,7 @@ SPEC = SourceSpec(
     "telegram",
     TelegramConfig,
     build="rfctl.sources.telegram.source:Telegram",
+    stand_in="rfctl.sources.telegram.stand_in:TelegramStandIn",
     examples=(
         Example(
             "Telegram: the secret_token that setWebhook was given",

@@ -29,6 +29,7 @@ SPEC = SourceSpec(
     "twilio",
     TwilioConfig,
     build="rfctl.sources.twilio.source:Twilio",
+    stand_in="rfctl.sources.twilio.stand_in:TwilioStandIn",
     examples=(
         Example(
             "Twilio: the auth token, and the address that Twilio calls, which is part of the signature",

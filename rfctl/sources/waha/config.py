@@ -19,6 +19,7 @@ SPEC = SourceSpec(
     "waha",
     WahaConfig,
     build="rfctl.sources.waha.source:Waha",
+    stand_in="rfctl.sources.waha.stand_in:WahaStandIn",
     examples=(
         Example(
             "WAHA: the webhook's hmac key",

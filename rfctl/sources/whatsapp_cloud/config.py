@@ -33,6 +33,7 @@ SPEC = SourceSpec(
     "whatsapp-cloud",
     WhatsAppCloudConfig,
     build="rfctl.sources.whatsapp_cloud.source:WhatsAppCloud",
+    stand_in="rfctl.sources.whatsapp_cloud.stand_in:WhatsappCloudStandIn",
     examples=(
         Example(
             "WhatsApp Cloud: the app secret of Meta's app, and the token that its webhook page was given",

@@ -15,7 +15,8 @@ from rfctl.config.environment import Environment
 from rfctl.config.loader import load
 from rfctl.errors import SettingsError
 from rfctl.model.company import Company
-from rfctl.sources.contract import ParseResult, ServedSource
+from rfctl.model.message import Renaming
+from rfctl.sources.contract import ParseResult, Reply, ServedSource
 from rfctl.sources.tenants import Tenants
 from tests.support.recorded import body as recorded
 
@@ -177,3 +178,10 @@ def test_tenants_that_cannot_be_meant_are_refused(text: str, says: str, tmp_path
 
 def test_source_without_tenants_has_none(tmp_path: Path) -> None:
     assert serve(tmp_path, "waha", "company = 5").tenants is None
+
+
+def test_handshake_and_new_second_id_stay_where_companies_depend_on_accounts(tmp_path: Path) -> None:
+    served = serve(tmp_path, "telegram", 'companies = { "1" = 7 }')
+    parsed = ParseResult(reply=Reply(b"word"), renamings=[Renaming("x", "new")])
+    assert served.tenants is not None
+    assert served.tenants.assign(served.source, parsed, b"{}") == (parsed, 0)
