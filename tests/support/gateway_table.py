@@ -55,7 +55,8 @@ def _name_proof(auth: Auth) -> str:
         case BasicAuth():
             return "user and password"
         case HmacAuth():
-            signed = "the body" if auth.signed == "{body}" else f"`{auth.signed}`"
+            template = auth.signed.replace("\n", "\\n")  # a row is one line
+            signed = "the body" if template == "{body}" else f"`{template}`"
             return f"HMAC-{auth.algorithm.upper()} of {signed}"
         case JwtAuth():
             return f"JWT ({auth.algorithm})"
