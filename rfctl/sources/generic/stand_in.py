@@ -53,7 +53,7 @@ class MappedStandIn(StandIn):
             for path, value in condition.items():
                 body.put(path, value)
         if "event" in self._map:
-            body.put(self._map["event"], next(iter(self._map.get("messages", [])), ""))
+            body.put(self._choose_path("event", kind), next(iter(self._map.get("messages", [])), ""))
         if kind and "type" in self._map:
             body.put(self._choose_path("type", kind), self._spell_type(kind))
         facts = {"account": self._account, "name": "Simulated", "time": script.at_s}

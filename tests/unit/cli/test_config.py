@@ -191,7 +191,7 @@ READS_SETTINGS = {
     "resend": ["1-0"], "discard": ["1"], "adopt": [], "find": ["1"], "forget": ["1"], "simulate": [], "dead list": [], "dead show": ["1-0"], "dead retry": ["1-0"],
     "dead drop": ["1-0"], "quarantine list": [], "quarantine show": ["1-0"], "quarantine retry": ["1-0"],
     "quarantine drop": ["1-0"], "config show": [], "config explain": ["http.port"], "config check": [],
-    "export acl": [], "doctor": [], "hold": ["1"], "release": ["1"], "held": [],
+    "export acl": [], "doctor": [], "hold": ["1"], "release": ["1"], "held": [], "source try": ["x"],
 }  # fmt: skip
 ENDS_AS_NAGIOS_WANTS = {"check"}
 READS_NONE = {"demo", "export unit", "export alerts", "export dashboard", "config init", "config path"}

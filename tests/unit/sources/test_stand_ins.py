@@ -79,7 +79,7 @@ def test_messages_of_a_run_are_told_apart_and_go_to_a_company_that_there_is(
 
 @pytest.mark.parametrize("preset", list_presets())
 def test_every_preset_can_be_simulated(preset: str, tmp_path: Path) -> None:
-    impersonation = impersonate(tmp_path, {"preset": preset})
+    impersonation = impersonate(tmp_path, {"preset": preset, "secrets": ["user:pass_word"]})
     message = impersonation.foresee(MESSAGE, 0, NOW_MS)
     assert (message.phone, message.text) == (PHONE, MESSAGE.text)
 
