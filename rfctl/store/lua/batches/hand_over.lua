@@ -82,9 +82,9 @@ local function end_holds()
   take_fault()
 end
 
-local gone, faults, first_fault = 0, 0, nil
+local gone, faults, first_fault, IS_ANY_HELD = 0, 0, nil, has_held()
 local function leave(batch_key, due)
-  if stays(batch_key, due) then return end
+  if IS_ANY_HELD and stays(batch_key, due) then return end
   local ok, id, size, late, phone = pcall(hand_over, batch_key, due > NOW and ARGV[7] or '', math.min(due, NOW))
   local fault = take_fault()
   if ok then gone = gone + 1 end

@@ -149,10 +149,10 @@ local function define_leaving()
     return part, false
   end
 
-  -- As items_of, and how many of them leave now when more are left behind.
-  local function leaving_items(batch_key, was_held)
-    local items, has_more = items_of(batch_key, was_held and 0 or -1), false
-    if items and was_held then items, has_more = part_of(batch_key) end
+  -- As items_of for a batch that was held, and how many of them leave now when more are left behind.
+  local function leaving_items(batch_key)
+    local items, has_more = items_of(batch_key, 0), false
+    if items then items, has_more = part_of(batch_key) end
     return items, has_more and #items or nil
   end
 
@@ -162,9 +162,10 @@ local function define_leaving()
   -- Returns the entry's id, how many messages left, how late they are (ms) and the phone; or nil and 0 for no batch.
   -- The id is '' where the batch said nothing: then it is dropped, and counted.
   leaving.hand_over = function(batch_key, reason, due, discarded)
-    local was_held, items, size, batch, length = held_until(batch_key), looked_items, nil, looked_batch, looked_length
+    local was_held, items, size = held_until(batch_key), looked_items, nil
+    local batch, length = looked_batch, looked_length
     if looked_at ~= batch_key then
-      items, size = leaving_items(batch_key, was_held)
+      if was_held then items, size = leaving_items(batch_key) else items = items_of(batch_key, -1) end
       if not items then return nil, 0 end
       batch, length = merge(batch_key, items, measured)
     end
@@ -177,7 +178,7 @@ local function define_leaving()
       id = must(redis.pcall('XADD', OUT, '*', 'phone', batch.phone, 'company', owner.company or '', 'text', batch.text,
         'count', whole(batch.number), 'reason', reason, 'first_ms', server_time(batch.first_at),
         'last_ms', server_time(batch.newest_at), 'late_ms', whole(late),
-        'oldest_sent_ms', batch.oldest_sent and whole(batch.oldest_sent) or '', 'channel', owner.channel or '',
+        'oldest_sent_ms', batch.oldest_sent or '', 'channel', owner.channel or '',
         'platform', owner.platform or '', 'account', owner.account or '', 'chat', owner.chat or '',
         'simulated', owner.simulated and '1' or '0', 'discarded', discarded and whole(discarded) or '0',
         'batch_key', batch_key, 'delivery_id', batch.delivery_id, 'messages', batch.messages,

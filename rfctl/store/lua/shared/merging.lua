@@ -3,7 +3,7 @@
 -- merge returns a table, and how many bytes the items have. The table: number (of messages), text (nil where the batch
 -- says nothing), messages (a JSON array), delivery_id, phone, owner (a table), wait (of the last message, ms), and when
 -- the first, the last and the latest arrived: first_at, last_at, newest_at (ms, as digits), and when the oldest was
--- sent: oldest_sent (ms, or nil). more has further fields of the entry, flat: traceparents, if any message has one.
+-- sent: oldest_sent (the same, or nil). more has further fields of the entry, flat: traceparents, if any has one.
 -- is_unusual is true where not every message is a plain text.
 -- The ms between each message and the one before it go into the list `gaps`, behind its first `place` numbers.
 local LONG, NOTHING, REST_WITHIN_MS = 16384, {}, 1000
@@ -69,7 +69,7 @@ local function define_merging(order, separator, gaps)
         traces = traces or {}
         traces[i] = trace
       end
-      if is_sent and not (oldest and oldest <= sent + 0) then oldest = sent + 0 end
+      if is_sent and (not oldest or #sent < #oldest or #sent == #oldest and sent < oldest) then oldest = sent end
       ids_seen[id], texts[i] = serial, text
       keep(i, item, id)
       if i == 1 then
@@ -208,7 +208,7 @@ local function define_merging(order, separator, gaps)
       end
       return { number = #parts, texts = say_something(parts) and size or nil, stop = first.stop,
         first_at = whole(first.at), last_at = last.at, newest_at = whole(newest_at), wait = last.wait,
-        oldest_sent = oldest, traces = traces, is_unusual = true }
+        oldest_sent = oldest and whole(oldest), traces = traces, is_unusual = true }
     end
   end
 
