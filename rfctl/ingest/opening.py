@@ -13,7 +13,7 @@ _HOW_TO_SIGN = (
     "5 minutes"
 )
 _NO_PROOF = "the request does not prove itself as auth of this source says"
-_BOM = b"\xef\xbb\xbf"
+BOM = b"\xef\xbb\xbf"
 """What some programs write before UTF-8. No body that a source reads can begin so otherwise."""
 
 
@@ -25,7 +25,7 @@ def open_body(served: ServedSource, head: Head, body: bytes, read_now_ms: Callab
             raise _build_rejection(served, served.source.explain_rejection(request, now_ms))
     if served.opens_bodies:
         body = served.source.open_body(head.build_request(body))
-    return body[len(_BOM) :] if body.startswith(_BOM) else body
+    return body[len(BOM) :] if body.startswith(BOM) else body
 
 
 def _build_rejection(served: ServedSource, why: str) -> RejectedError:

@@ -25,7 +25,7 @@ from rfctl.ingest.bodies import SMALL_BYTES, BodyBudget, HeldBody
 from rfctl.ingest.encodings import CONTENT_ENCODING, check_encoding
 from rfctl.ingest.group_commit import GroupCommit
 from rfctl.ingest.head import Head, read_head
-from rfctl.ingest.opening import open_body
+from rfctl.ingest.opening import BOM, open_body
 from rfctl.ingest.reader import MoveAliases, Reader, find_rejection
 from rfctl.ingest.receipt import DONE, build_answer
 from rfctl.ingest.reception import AwaitedReception, Reception, begin_span
@@ -157,9 +157,13 @@ class Receiver:
         """
         if self.tracing is not None:
             request = begin_span(self.tracing, request)
+        served = request.served
         try:
-            body = open_body(request.served, request.head, body, self._now_ms)
-            parsed = self._reader.read(request.served, body)
+            if (
+                served.verified or served.opens_bodies or body.startswith(BOM)
+            ):  # every message passes here: no call for nothing
+                body = open_body(served, request.head, body, self._now_ms)
+            parsed = self._reader.read(served, body)
         except Exception as problem:
             request.answer(self.rejections.answer_problem(problem, request.head.path))
             return None
