@@ -55,7 +55,7 @@ def _name_proof(auth: Auth) -> str:
         case BasicAuth():
             return "user and password"
         case HmacAuth():
-            signed = "the body" if auth.signed == "{body}" else f"`{auth.signed}`"
+            signed = "the body" if auth.signed == "{body}" else f"`{auth.signed}`".replace("\n", "\\n")
             return f"HMAC-{auth.algorithm.upper()} of {signed}"
         case JwtAuth():
             return f"JWT ({auth.algorithm})"
