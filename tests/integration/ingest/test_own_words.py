@@ -10,6 +10,7 @@ from tests.conftest import running
 from tests.integration.ingest.test_sources import client, configuration
 from tests.support.batching import make_rig
 from tests.support.servers import RedisServer
+from tests.support.waiting import until
 
 ZAPI = """
 [sources.salon]
@@ -49,5 +50,9 @@ async def test_answer_by_hand_holds_the_person_until_the_word_that_releases(
         assert (hold.phone, hold.size) == (PHONE, 2)
         await http.post("/webhook/salon", json=words("Bot, go on", 6, fromMe=True))
         assert await rig.store.holds.list_held() == []
-        [merged] = await rig.collect()
+        text = (await http.get("/metrics")).text
+        [merged] = await until(rig.collect)
+    counts = {"stored": 2, "own": 2, "duplicate": 0}
+    for outcome, count in counts.items():
+        assert f'rfctl_daemon_messages_total{{outcome="{outcome}",source="salon"}} {count}.0' in text
     assert (merged.text, merged.phone, merged.reason) == ("hello thank you", PHONE, "released")
