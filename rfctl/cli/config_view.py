@@ -11,7 +11,7 @@ from typing import Any
 import typer
 
 from rfctl.cli.context import Invocation, note, run_loop
-from rfctl.cli.source_view import explain_source
+from rfctl.cli.source_view import explain_source, load_with_notices
 from rfctl.config.loader import Configuration
 from rfctl.config.options import (
     NAMED,
@@ -30,7 +30,7 @@ from rfctl.text import did_you_mean, visible_in_toml
 def show_settings(run: Invocation, *, secrets: bool, to: Path | None, changed: bool) -> None:
     """Print every setting, or with `changed` those that are not as by default; or write a settings file."""
     _check_show_options(run.output, secrets=secrets, to=to, changed=changed)
-    configuration = run.configuration(notify=True)
+    configuration = load_with_notices(run)
     run_loop(_note_what_runs(configuration))
     if run.output == "toml":
         _show_toml(configuration, secrets=secrets, to=to)
@@ -116,7 +116,7 @@ def explain_setting(run: Invocation, key: str) -> None:
         explain_source(run, key)
         return
     option = _find(key)
-    configuration = run.configuration(notify=True)
+    configuration = load_with_notices(run)
     section = _missing_section(configuration.settings, option)
     facts = {
         "name": option.name,
@@ -162,11 +162,8 @@ def _missing_section(settings: Settings, option: Option) -> str:
 def check_settings(run: Invocation) -> None:
     """Check the settings, and that every source and sink can be set up. Raises SettingsError with all problems."""
     from rfctl.assembly.check import find_problems
-    from rfctl.assembly.sinks import list_notices
 
-    configuration = run.configuration(notify=True)
-    for notice in list_notices(configuration.settings):
-        typer.echo(f"rfctl: note: {notice}", err=True)
+    configuration = load_with_notices(run)
     if problems := run_loop(find_problems(configuration.settings)):
         raise SettingsError(problems, next="see `man rfctl.toml` or `rfctl config explain KEY`")
     if run.is_json:

@@ -12,10 +12,10 @@ import typer
 from rfctl.assembly.sinks import list_forwarded_sinks
 from rfctl.cli.arguments import Chat, Phone, is_batch_key, nothing_pending, parse_person
 from rfctl.cli.context import Invocation, invocation, run_async
-from rfctl.cli.find_view import Event, build_events
+from rfctl.cli.find_view import Event, build_events, build_holds
 from rfctl.cli.inspect_view import explain_due
 from rfctl.cli.output import format_rfc3339
-from rfctl.cli.sight import Sight, read_batches, sight_as_json
+from rfctl.cli.sight import Sight, read_batches, read_holds, sight_as_json
 
 if TYPE_CHECKING:
     from rfctl.config.settings import Settings
@@ -39,12 +39,16 @@ async def _find(run: Invocation, name: str, chat: str | None) -> None:
         sinks = list(list_forwarded_sinks(configuration.settings))
         batches = await read_batches(store, name, chat)
         history = await store.people.find_history(sinks, name, list(batches)) if everywhere else None
-        seen = Sight(name, await store.now_ms(), batches, None if history is None else history.person)
-        if seen.is_empty and (history is None or history.is_empty):
+        holds = await read_holds(store, name, chat, configuration.settings.batching.split_by)
+        person = None if history is None else history.person
+        seen = Sight(name, await store.now_ms(), batches, person, holds)
+        if seen.is_empty and not holds and (history is None or history.is_empty):
             raise nothing_pending(name, chat, store.address, everywhere=everywhere)
     why = {key: explain_due(batch) for key, batch in batches.items()}
     rules = {} if history is None else _find_rules(configuration.settings, history)
     events = build_events(history, batches, why, rules, sinks, seen.now_ms)
+    events += build_holds(seen.holds, seen.now_ms)
+    events.sort(key=lambda event: event.at_ms)
     is_complete = history is None or history.complete
     if run.is_json:
         timeline = [event.as_json() for event in events]

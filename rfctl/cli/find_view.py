@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rfctl.cli.find_outcome import Outcome
+from rfctl.cli.hold import describe_hold, describe_release, hold_as_json
 from rfctl.cli.inspect_view import dues
 from rfctl.cli.output import format_rfc3339
 from rfctl.model.stored import Batch
 from rfctl.model.traceparent import list_traceparents
 from rfctl.store import DeadLetter, History, LoggedDelivery, QuarantinedHead, UndeliveredMessage
+from rfctl.store.holds import Hold
 from rfctl.text import counted, duration
 
 _SHOWN_CHARS = 200
@@ -19,7 +21,7 @@ _SHOWN_CHARS = 200
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing: quarantined, message_dropped, handed_over, sent_again, finished or pending."""
+    """One thing: quarantined, message_dropped, handed_over, sent_again, finished, held or pending."""
 
     at_ms: int
     event: str
@@ -55,6 +57,18 @@ def build_events(
         events += [_dropped(logged) for logged in history.logged if logged.rule]
     events += [_pending(key, batch, why[key]) for key, batch in batches.items()]
     return sorted(events, key=lambda event: event.at_ms)
+
+
+def build_holds(holds: Sequence[Hold], now_ms: int) -> list[Event]:
+    """Return an event for each hold of a person, at the time when it began."""
+    return [_held(hold, now_ms) for hold in holds]
+
+
+def _held(hold: Hold, now_ms: int) -> Event:
+    step = describe_release(hold)
+    facts = {**hold_as_json(hold), "next": step}
+    line = f"held until {format_rfc3339(hold.until_ms)}, {describe_hold(hold, now_ms)}; {step}"
+    return Event(hold.since_ms or now_ms, "held", line, facts)
 
 
 def _quarantined(head: QuarantinedHead) -> Event:

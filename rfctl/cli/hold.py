@@ -159,6 +159,11 @@ def describe_hold(hold: Hold, now_ms: int) -> str:
     return f"for another {duration_words(max(0, hold.until_ms - now_ms))}, by {hold.by or 'another version'}{why}"
 
 
+def describe_release(hold: Hold) -> str:
+    """Return the command that ends a hold."""
+    return f"rfctl release {shlex.quote(hold.phone or hold.batch_key)}"
+
+
 async def _list_held(run: Invocation) -> None:
     async with run.store() as (store, _):
         holds, now_ms = await store.holds.list_held(), await store.now_ms()
@@ -180,6 +185,4 @@ async def _list_held(run: Invocation) -> None:
             for hold in holds
         )
         run.out.table(("phone", "ends in", "by", "messages", "note"), rows)
-        run.out.text(
-            f"`rfctl release {shlex.quote(holds[0].phone or holds[0].batch_key)}` ends the first of these"
-        )
+        run.out.text(f"`{describe_release(holds[0])}` ends the first of these")

@@ -12,9 +12,10 @@ import typer
 from rfctl.assembly.sinks import list_forwarded_sinks
 from rfctl.cli.arguments import Chat, Phone, is_batch_key, nothing_pending, parse_person
 from rfctl.cli.context import Invocation, invocation, run_async
+from rfctl.cli.hold import describe_hold, describe_release
 from rfctl.cli.inspect_view import describe_state, dues, explain_due
 from rfctl.cli.output import format_rfc3339, format_time_of_day
-from rfctl.cli.sight import Sight, read_batches, sight_as_json
+from rfctl.cli.sight import Sight, read_batches, read_holds, sight_as_json
 from rfctl.model.company import format_company
 from rfctl.model.stored import Batch
 from rfctl.store import Person, is_hashed
@@ -37,18 +38,29 @@ async def _inspect(run: Invocation, name: str, chat: str | None) -> None:
         # From the front to the back, so that what moves on meanwhile is seen in one place at least.
         batches = await read_batches(store, name, chat)
         person = await store.people.find_person(sinks, name, list(batches)) if everywhere else None
-        seen = Sight(name, await store.now_ms(), batches, person)
-        if seen.is_empty:
+        holds = await read_holds(store, name, chat, configuration.settings.batching.split_by)
+        seen = Sight(name, await store.now_ms(), batches, person, holds)
+        if holds or not seen.is_empty:
+            _show(run, seen)
+        if seen.is_empty:  # a script that waits for this status is not kept by a hold
             raise nothing_pending(name, chat, store.address, everywhere=everywhere)
-    if run.is_json:
-        run.out.json(sight_as_json(seen))
-    else:
-        _print(run, seen)
     if seen.person is not None and not seen.person.complete:
         run.out.note("a stream was too long to be searched to its end: there may be more")
 
 
+def _show(run: Invocation, seen: Sight) -> None:
+    if run.is_json:
+        run.out.json(sight_as_json(seen))
+    else:
+        _print(run, seen)
+
+
 def _print(run: Invocation, seen: Sight) -> None:
+    for hold in seen.holds:
+        until = f"{format_rfc3339(hold.until_ms)}, {describe_hold(hold, seen.now_ms)}"
+        run.out.facts(
+            [("phone", hold.phone or seen.name), ("held until", until), ("next", describe_release(hold))]
+        )
     for key, batch in seen.batches.items():
         _print_batch(run, key, batch)
     if seen.person is None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
-from rfctl.cli.arguments import find_batch_keys
+from rfctl.cli.arguments import find_batch_keys, is_batch_key
+from rfctl.cli.hold import hold_as_json
 from rfctl.cli.inspect_view import explain_due, undelivered_as_json
 from rfctl.cli.output import format_rfc3339
 from rfctl.model.stored import Batch, as_strict_json
 from rfctl.store import DeadLetter, Person, Store
+from rfctl.store.holds import Hold
 
 _NEVER = "~"
 """Sorts behind every time."""
@@ -22,17 +24,18 @@ _NEVER = "~"
 class Sight:
     """A person's pending batches by their keys, and where else something of them is (None: not asked for).
 
-    `name` is the phone or the batch key that was asked for; `now_ms` is steady Unix ms.
+    `holds` keep the person from the bot, with messages or without. `name` is the phone or the batch key that was asked for; `now_ms` is steady Unix ms.
     """
 
     name: str
     now_ms: int
     batches: Mapping[str, Batch]
     person: Person | None
+    holds: Sequence[Hold] = ()
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing of the person is still to come."""
+        """Whether nothing of the person is still to come. Somebody may hold them nevertheless."""
         return not self.batches and (self.person is None or self.person.is_nowhere)
 
 
@@ -41,6 +44,15 @@ async def read_batches(store: Store, name: str, chat: str | None) -> dict[str, B
     batch_keys = await find_batch_keys(store, name, chat)
     batches = {key: await store.batches.peek(key) for key in batch_keys}
     return {key: batch for key, batch in batches.items() if batch is not None}
+
+
+async def read_holds(store: Store, name: str, chat: str | None, split_by: Sequence[str]) -> list[Hold]:
+    """Return what keeps a person from the bot now, in one chat if it is named, or the hold of a batch key."""
+    holds = await store.holds.find(name)
+    if chat is None or is_batch_key(name):
+        return holds
+    batch_keys = await store.holds.name_batches(name, split_by, chat=chat)
+    return [hold for hold in holds if hold.batch_key in batch_keys]
 
 
 def sight_as_json(seen: Sight) -> dict[str, Any]:
@@ -55,6 +67,7 @@ def sight_as_json(seen: Sight) -> dict[str, Any]:
         "why": soonest.get("why"),
         "messages": [raw for batch in batches for raw in batch["messages"]],
         "batches": batches,
+        "held": [hold_as_json(hold) for hold in seen.holds],
         **_elsewhere_as_json(seen),
     }
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from rfctl.cli.context import Invocation
+from rfctl.cli.context import Invocation, note
 from rfctl.config.loader import Configuration
 from rfctl.config.options import Option, configured_options, find_option, mask_value, value_of
 from rfctl.config.toml_text import render_toml_value
@@ -20,12 +20,22 @@ _OPENED = ("types", "type_if", "platforms")
 Row = tuple[str, Any, str, list[str]]
 
 
+def load_with_notices(run: Invocation) -> Configuration:
+    """Load the settings for somebody who looks at them: those of sinks are noted here alone, and not by every command."""
+    from rfctl.assembly.sinks import list_notices
+
+    configuration = run.configuration(notify=True)
+    for notice in list_notices(configuration.settings):
+        note(notice)
+    return configuration
+
+
 def explain_source(run: Invocation, place: str) -> None:
     """Print every key of a source, its value, who set it and what that overrides. Raises NothingFoundError.
 
     The keys that nobody has set are not there.
     """
-    configuration = run.configuration(notify=True)
+    configuration = load_with_notices(run)
     name = place.partition(".")[2]
     sources = configuration.settings.sources
     if name not in sources:

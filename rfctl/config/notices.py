@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rfctl.config.options import find_option, mask_value
-from rfctl.config.settings import Settings
-from rfctl.sources.registry import GENERIC
 from rfctl.text import mask_url
 
 if TYPE_CHECKING:
@@ -29,7 +26,7 @@ def list_notices(configuration: Configuration) -> list[str]:
         f"{path} holds secrets and every user can read it: chmod o-r {path}"
         for path in list_open_files(configuration)
     ]
-    return [*notices, *_companies_that_are_missing(configuration.settings)]
+    return notices
 
 
 def find_ignored_url(configuration: Configuration) -> str:
@@ -44,23 +41,6 @@ def list_open_files(configuration: Configuration) -> list[Path]:
         for path in configuration.files
         if path.stat().st_mode & stat.S_IROTH and _holds_secret(configuration, path)
     ]
-
-
-def _companies_that_are_missing(settings: Settings) -> Iterator[str]:
-    """Yield each name with {company} in it that some source's messages fill with "none": only JSON can name a company."""
-    nameless = [
-        f"[sources.{name}]"
-        for name, source in settings.sources.items()
-        if not source.names_company and source.type != GENERIC
-    ]
-    for name, sink in settings.sinks.items():
-        for setting in ("queue", "key"):
-            template = getattr(sink, setting, "")
-            if nameless and "{company}" in template:
-                filled = template.replace("{company}", "none")
-                yield (
-                    f"sinks.{name}.{setting} has {{company}}, and {', '.join(nameless)} has none: its messages go to {filled}"
-                )
 
 
 def _holds_secret(configuration: Configuration, path: Path) -> bool:

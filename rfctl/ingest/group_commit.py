@@ -202,7 +202,7 @@ class GroupCommit:
 
 
 def _as_added(result: Added) -> Added:
-    if result.rejected or result.dropped_by:
+    if result.rejected or result.dropped_by or result.is_own:
         return result
     return Added(result.phone, added=True, size=result.size, due_in_ms=result.due_in_ms)
 

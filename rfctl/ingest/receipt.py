@@ -45,13 +45,13 @@ def render_receipt(results: Sequence[Added]) -> bytes:
     """Return the receipt, JSON, for what became of each message; of a phone's batch the last result counts."""
     if len(results) == 1 and not results[0].dropped_by:  # nearly all have one
         [result] = results
-        start = _ONE_ADDED if result.added else _ONE_DUPLICATE
+        start = _ONE_ADDED if result.added or result.is_own else _ONE_DUPLICATE
         return start + _encode(_Batch(result.phone, result.size, result.due_in_ms)) + _END
     dropped = [_Drop(result.phone, result.dropped_by) for result in results if result.dropped_by]
     added, last = 0, {}
     for result in results:
         if not result.dropped_by:
-            added += result.added
+            added += result.added or result.is_own
             last[result.phone] = _Batch(result.phone, result.size, result.due_in_ms)
     duplicates = len(results) - len(dropped) - added
     if dropped:

@@ -159,7 +159,9 @@ class Receiver:
             request = begin_span(self.tracing, request)
         served = request.served
         try:
-            if served.verified or served.opens_bodies or body.startswith(BOM):  # else there is nothing to open
+            if (
+                served.verified or served.opens_bodies or body.startswith(BOM)
+            ):  # else there is nothing to open
                 body = open_body(served, request.head, body, self._now_ms)
             parsed = self._reader.read(served, body)
         except Exception as problem:

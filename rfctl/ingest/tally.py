@@ -157,6 +157,7 @@ class MessageTally:
         self._repeated: dict[str, int] = {}
         self._refused: dict[str, int] = {}
         self._dropped: dict[str, int] = {}
+        self._own: dict[str, int] = {}
 
     def count(self, messages: Sequence[Message], results: Sequence[Added]) -> None:
         """Count messages by what became of each, in their order."""
@@ -176,22 +177,28 @@ class MessageTally:
             came[source] = came.get(source, 0) + count
 
     def _count_unusual(self, source: str, result: Added) -> None:
-        counts = self._dropped if result.dropped_by else self._repeated
         if result.rejected:
             counts = self._refused
+        elif result.is_own:
+            counts = self._own
+        else:
+            counts = self._dropped if result.dropped_by else self._repeated
         counts[source] = counts.get(source, 0) + 1
 
     def sum_up(self) -> Mapping[tuple[str, str], int]:
         """Return the counts since the start, by source and outcome.
 
-        The outcome is `stored`, `duplicate`, `dropped` by a rule, or `refused` by Redis.
+        The outcome is `stored`, `duplicate`, `dropped` by a rule, `refused` by Redis, or `own`: words of
+        our side, which did what the settings say.
         """
         sums: dict[tuple[str, str], int] = {}
         for source, count in self._came.items():
             repeated, refused = self._repeated.get(source, 0), self._refused.get(source, 0)
-            dropped = self._dropped.get(source, 0)
-            sums[source, "stored"] = count - repeated - refused - dropped
+            dropped, own = self._dropped.get(source, 0), self._own.get(source, 0)
+            sums[source, "stored"] = count - repeated - refused - dropped - own
             sums[source, "duplicate"], sums[source, "refused"] = repeated, refused
             if dropped:
                 sums[source, "dropped"] = dropped
+            if own:
+                sums[source, "own"] = own
         return sums

@@ -138,7 +138,7 @@ class Added(msgspec.Struct, frozen=True, gc=False):
     """What became of one message. `size` counts its batch with it; `due_in_ms` is 0 if the batch left at once.
 
     `rejected` is why Redis could not take the message ("" when it could). `dropped_by` is the rule that dropped it, ""
-    for none; then it is in no batch.
+    for none; then it is in no batch. Words of our own side (`is_own`) have done what the settings say, and are in none.
     """
 
     phone: str
@@ -147,6 +147,7 @@ class Added(msgspec.Struct, frozen=True, gc=False):
     due_in_ms: int
     rejected: str = ""
     dropped_by: str = ""
+    is_own: bool = False
 
 
 class HandedOver(msgspec.Struct, frozen=True):

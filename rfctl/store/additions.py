@@ -29,6 +29,8 @@ _REJECTED = {
     -2: "the batch before it cannot be handed over, and must not be mixed with it",
 }
 _DROPPED = -3
+_OWN = -4
+"""From here down: words of our own side, which are in no batch. The rest is in how many ms the batch is due."""
 
 
 _unpack_id = struct.Struct(">qI4x").unpack
@@ -150,6 +152,8 @@ def read_added(additions: Sequence[Addition], reply: object) -> list[Added]:
         elif due_in_ms == _DROPPED:
             rule = addition.terms.rule
             results.append(Added(addition.message.phone, False, size, NEVER_DUE_MS, dropped_by=rule))
+        elif due_in_ms <= _OWN:
+            results.append(Added(addition.message.phone, False, size, _OWN - due_in_ms, is_own=True))
         else:
             why = _REJECTED.get(due_in_ms, "")
             results.append(Added(addition.message.phone, size > 0, abs(size), max(0, due_in_ms), why))

@@ -402,3 +402,21 @@ def test_the_unit_is_clean_and_hardened(tmp_path: Path) -> None:
     command = ["systemd-analyze", "security", "--offline=true", "--threshold=20", str(unit)]
     security = run(command, os.environ)
     assert security.returncode == 0, security.stdout[-400:]
+
+
+def test_missing_company_is_noted_where_somebody_looks_at_the_settings(
+    server: RedisServer, tmp_path: Path
+) -> None:
+    """And doctor has a finding. A command that is about something else says nothing of it."""
+    company: dict[str, Any] = {
+        "RFCTL_REDIS__URL": server.url, "RFCTL_SINKS__BOT__TYPE": "list", "RFCTL_SINKS__BOT__KEY": "bot:{company}",
+    }  # fmt: skip
+    noted = {
+        " ".join(line): "has {company}" in rfctl(tmp_path, *line, **company).stderr
+        for line in (
+            ["config", "check"], ["config", "show"], ["config", "explain", "redis.url"], ["config", "explain", "sources.generic"],
+            ["stats"], ["held"], ["inspect", PHONE], ["export", "acl"],
+        )
+    }  # fmt: skip
+    assert noted == {line: line.startswith("config") for line in noted}
+    assert "company_unset" in rfctl(tmp_path, "-o", "json", "doctor", **company).stdout

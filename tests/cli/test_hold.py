@@ -113,3 +113,30 @@ async def test_batches_kept_apart_need_a_name(operator: Operator) -> None:
     assert answer["held"][0]["batch_key"].startswith("&")
     assert (await operator.run("release", PHONE, **split)).returncode == 0
     assert (await operator.run("hold", PHONE, "--for", "soon")).returncode == 2
+
+
+async def test_person_who_is_held_is_found_without_a_message(operator: Operator) -> None:
+    assert (await operator.run("inspect", PHONE)).returncode == 3
+    await operator.data("hold", PHONE, "--for", "2h", "--note", "we talk")
+    await operator.data("hold", PHONE, "--chat", "group", "--for", "3h")
+    seen = await operator.data("find", PHONE)
+    assert [(hold["by"], hold["note"], hold["size"]) for hold in seen["held"]] == [
+        ("operator", "we talk", 0),
+        ("operator", "", 0),
+    ]
+    for command, status in (("inspect", 3), ("find", 0)):
+        done = await operator.run(command, PHONE)
+        shown = done.stdout
+        assert done.returncode == status, "nothing is still to come, but much is known"
+        for part in (seen["held"][0]["until"], "by operator: we talk", f"rfctl release {PHONE}"):
+            assert part in shown, (command, part)
+    first, _ = seen["timeline"]
+    assert (first["event"], first["next"]) == ("held", f"rfctl release {PHONE}")
+    assert first["until"] == seen["held"][0]["until"]
+    as_json = json.loads((await operator.run("inspect", PHONE, "-o", "json")).stdout)
+    assert as_json["held"] == seen["held"]
+    in_group = await operator.data("find", PHONE, "--chat", "group")
+    assert [hold["note"] for hold in in_group["held"]] == [""]
+    assert (await operator.run("find", PHONE, "--chat", "another")).returncode == 3
+    await operator.data("release", PHONE)
+    assert (await operator.run("find", PHONE)).returncode == 3

@@ -151,6 +151,13 @@ class Skips:
         """Return the kind of the condition that a body without messages meets; "" where it meets none."""
         return next((kind for kind, condition in self._skips if condition.holds_of_body(body)), "")
 
+    def is_own_alone(self, stack: Stack) -> bool:
+        """Say whether no condition but that of our own words holds of an element: it is no event, and no status."""
+        others = [condition for kind, condition in self._skips if kind != "own"]
+        return not any(condition.holds(stack) for condition in others) and (
+            self._only is None or self._only.holds(stack)
+        )
+
     @property
     def places(self) -> list[Place]:
         """Where the conditions look."""

@@ -14,6 +14,11 @@ from rfctl.sources.config import OwnSourceConfig
 from rfctl.sources.contract import SourceSpec
 from rfctl.sources.generic.map_check import check_mapping, drop_empty
 
+_CANNOT_TELL = (
+    "would do nothing: {0} does not tell what a person of yours wrote from what the bot sent. Where the body tells, set "
+    "own_if, own_phone and by_hand_if in the map (docs/gateways.md)"
+)
+
 
 def _check_path(path: str) -> None:
     if fault := find_path_fault(path):
@@ -50,6 +55,17 @@ class GenericConfig(AnswerSettings, OwnSourceConfig):
         mapping = drop_empty(self.map) if self.preset else self.map
         if mapping:
             raise_faults([("map", problem) for problem in check_mapping(mapping)])
+        return self
+
+    @model_validator(mode="after")
+    def _map_tells_own_words(self) -> Self:
+        mapping = drop_empty(self.map)
+        names_types = "type" in mapping and not self.preset  # the sender may call a type own
+        tells = "by_hand_if" in mapping and bool({"own_if", "skip_if"} & mapping.keys())
+        if self.wants_own and mapping and not (tells or names_types):
+            setting = "own" if self.own != "ignore" else "release_words"
+            source = f"the preset {self.preset}" if self.preset else "the map"
+            raise_faults([(setting, _CANNOT_TELL.format(source))])
         return self
 
     @model_validator(mode="after")

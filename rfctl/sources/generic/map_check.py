@@ -18,8 +18,8 @@ FACTS = (
 )  # fmt: skip
 FILES = ("media_url", "media_mime", "media_id", "media_name", "caption")
 """The facts of a file. A message may have several, so a path of them may have a `*`."""
-CONDITIONS = (*SKIP_KEYS, "only_if", "chat_if")
-MAP_KEYS = ("each", *FACTS, "messages", *CONDITIONS, "types", "type_if", "platforms")
+CONDITIONS = (*SKIP_KEYS, "only_if", "chat_if", "by_hand_if")
+MAP_KEYS = ("each", *FACTS, "own_phone", "messages", *CONDITIONS, "types", "type_if", "platforms")
 MERGED_TABLES = ("types", "type_if", "platforms")
 """The tables in which an entry of the settings replaces that of a preset, and leaves the others."""
 _PLATFORM = re.compile(r"[a-z0-9_-]{1,32}")
@@ -68,6 +68,8 @@ def _check_key(key: str, value: Any, depth: int) -> Iterator[str]:
         yield from _check_fact(key, value, depth)
     elif key in CONDITIONS:
         yield from _check_condition(value, depth)
+    elif key == "own_phone":
+        yield from _check_paths(value, depth)
     elif key == "messages":
         yield from _check_values(value)
     elif key == "types":
@@ -85,12 +87,22 @@ def _check_whole(mapping: Mapping[str, Any]) -> Iterator[str]:
         yield "neither `text` nor `media_url` nor `media_id` is set: what is there to hand over?"
     if ("event" in mapping) != ("messages" in mapping):
         yield "`event` and `messages` go together: the path of an event's name, and the names that are messages"
+    yield from _check_own_words(mapping)
     if "chat_if" in mapping and "chat" not in mapping:
         yield "`chat_if`: is for the value at `chat`, which is not set"
     if "platforms" in mapping and "platform" not in mapping:
         yield "`platforms`: is for the values at `platform`, which is not set"
     if "types" in mapping and "type" not in mapping:
         yield "`types`: is for the values at `type`, which is not set"
+
+
+def _check_own_words(mapping: Mapping[str, Any]) -> Iterator[str]:
+    keys = {"own_phone", "by_hand_if"} & mapping.keys()
+    if len(keys) == 1:
+        yield (
+            "`own_phone` and `by_hand_if` go together: whom our own words are to, and which of them a person wrote. What the "
+            "bot sends must hold nobody"
+        )
 
 
 def _check_fact(key: str, value: Any, depth: int) -> Iterator[str]:

@@ -38,6 +38,7 @@ from rfctl.sources.generic.facts import (
     read_word,
 )
 from rfctl.sources.generic.map_check import drop_empty
+from rfctl.sources.generic.own_words import OwnWords, build_own_words
 from rfctl.sources.parsing import (
     build_id_scope,
     build_metadata,
@@ -49,6 +50,7 @@ from rfctl.sources.whatsapp_web import find_own_part, is_no_message
 
 _decode = msgspec.json.Decoder().decode
 UNREAD: SkippedKind = "unread"
+OWN: SkippedKind = "own"
 _NOT_OF_A_PLATFORM = re.compile(r"[^a-z0-9_-]+")
 _LONGEST_PLATFORM = 32
 _ABOUT_ANOTHER = CHANGES | {"reaction"}
@@ -72,7 +74,9 @@ class Mapped(Source):
         lists = split_lists(mapping.get("each", ""))
         self._facts = FactReader(mapping, len(lists))
         self._skips = Skips(mapping, len(lists))
-        self._walk = Walk(lists, self._facts.places)
+        own_words = build_own_words(mapping, len(lists)) if config.wants_own else None
+        self._own_words = own_words
+        self._walk = Walk(lists, self._facts.places + (own_words.places if own_words else []))
         self._has_id = "id" in mapping
         self._has_lists = bool(lists)
         self._has_platform = "platform" in mapping
@@ -121,7 +125,10 @@ class Mapped(Source):
 
     def _read(self, stack: Stack, raw: bytes, result: ParseResult) -> None:
         if self._skips.find_kind is not None and (kind := self._skips.find_kind(stack)):
-            result.skip(kind)
+            if kind == OWN and self._own_words is not None:
+                self._read_own(self._own_words, stack, raw, result)
+            else:
+                result.skip(kind)
             return
         facts = self._facts.read(stack)
         message = self._message(facts, raw)
@@ -131,6 +138,17 @@ class Mapped(Source):
             result.skip("event")
         if self._facts.has_indexed and (unread := self._facts.count_unread(stack[-1])):
             result.skip(UNREAD, unread)
+
+    def _read_own(self, own: OwnWords, stack: Stack, raw: bytes, result: ParseResult) -> None:
+        """Add what somebody on our side wrote by hand to one person; count the rest, as what the bot sent."""
+        if own.is_by_hand(stack) and self._skips.is_own_alone(stack):
+            facts = {**self._facts.read(stack), "phone": own.find_phone(stack)}
+            message = self._message(facts, raw)
+            is_to_many = own.is_to_many(message.phone, read_name(facts, "chat"))
+            if (message.text or message.media) and not (is_to_many or message.type in _ABOUT_ANOTHER):
+                result.add_own(check_limits(message, self._max_text_bytes))
+                return
+        result.skip(OWN)
 
     def _is_message(self, facts: Facts) -> bool:
         """Say whether something without words and files is a message by its type. Raises UnparsedError without one."""

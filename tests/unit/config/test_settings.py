@@ -660,26 +660,6 @@ def test_empty_credential_sets_nothing(tmp_path: Path) -> None:
     assert configuration.overrides(find_option("redis.url")) == []
 
 
-def test_queue_of_a_company_that_no_source_names_is_noticed(tmp_path: Path) -> None:
-    text = """
-[sources.bot]
-type = "telegram"
-[sources.salon]
-type = "telegram"
-company = "7"
-[sources.api]
-type = "generic"
-[sinks.jobs]
-type = "bullmq"
-queue = "company-{company}-messages"
-"""
-    assert loaded(tmp_path, text).notices == [
-        "sinks.jobs.queue has {company}, and [sources.bot] has none: its messages go to company-none-messages"
-    ]
-    named = text.replace("[sources.salon]", "company = 8\n[sources.salon]")
-    assert loaded(tmp_path, named).notices == []
-
-
 @pytest.mark.parametrize(
     ("text", "name"),
     [

@@ -138,3 +138,14 @@ def test_messages_are_counted_by_what_became_of_each() -> None:
         ("salon", "stored"): 2, ("salon", "duplicate"): 1, ("salon", "refused"): 0,
         ("bot", "stored"): 1, ("bot", "duplicate"): 0, ("bot", "refused"): 1,
     }  # fmt: skip
+
+
+def test_words_of_our_own_side_are_not_counted_as_stored() -> None:
+    tally = MessageTally()
+    own, stored = Added("7", False, 1, 5, is_own=True), Added("7", True, 1, 5)
+    message = Message(phone="7", id="1", text="hi", channel="salon")
+    tally.count([message, message], [own, stored])
+    tally.count([message], [own])
+    assert tally.sum_up() == {
+        ("salon", "stored"): 1, ("salon", "duplicate"): 0, ("salon", "refused"): 0, ("salon", "own"): 2,
+    }  # fmt: skip

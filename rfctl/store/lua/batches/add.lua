@@ -15,8 +15,8 @@
 --       that key, and the phone
 -- Returns two a message: the size of its batch, below 0 or 0 for a message that was seen before; and due in, ms, or why
 --         it is not stored: -1 the key holds something else | -2 its batch cannot be handed over, and it must not join
---         that | -3 a rule drops it. Behind them, where batches have left: the list of list_measures, and if any has a
---         trace, that of traced_batches (shared/batch).
+--         that | -3 a rule drops it | -4 - due in, ms: words of our own side, which are no message. Behind them, where
+--         batches have left: the list of list_measures, and if any has a trace, that of traced_batches (shared/batch).
 -- Without memory it is rejected before it wrote anything.
 -- Redis does nothing else meanwhile, and each message passes here. So the usual way is written out at length: it
 -- defines no function, reads a batch with one command, and writes a number out once. All else is defined on demand.
@@ -244,7 +244,7 @@ for i = FIRST, LAST_ARG, FIELDS do
             'id', cjson.decode('["' .. id .. '"]')[1], 'outcome', 'dropped', 'attempts', '0', 'took_ms', '')
         end
       elseif is_ours then
-        due_in = due < NOW and 0 or due - NOW
+        due_in = -4 - (due < NOW and 0 or due - NOW)
       else
         -- Only for people. It goes with its batch, so that a later value need not be given a longer life.
         if first then
