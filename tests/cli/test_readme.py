@@ -89,7 +89,7 @@ def test_readme_redis_cli_example_runs(merged: RedisServer) -> None:
 
 def test_every_rfctl_line_is_a_command_that_is_understood(server: RedisServer, tmp_path: Path) -> None:
     lines = [line.partition("#")[0].split() for line in SHELL if line.startswith("rfctl ")]
-    assert len(lines) == 19
+    assert len(lines) == 22
     for line in lines:
         ending = ("stats", "tail", "serve")
         if line[1] in ending:

@@ -25,7 +25,7 @@ from rfctl.store.connection import Connection
 from tests.support.receivers import HttpReceiver
 
 Payloads = list[dict[str, Any]]
-COMMAND = "import sys; open(sys.argv[1], 'ab').write(sys.stdin.buffer.read() + b'\\n')"
+COMMAND = "import sys; open(sys.argv[1], 'ab').write(sys.stdin.buffer.read())"
 KINDS = ("list", "stream", "http", "command", "stdout", "bullmq", "celery", "rq")
 IN_THE_SAME_REDIS = ("list", "stream")
 """Writing and acknowledging are one step there: only a key of another kind can make it fail."""
