@@ -31,7 +31,7 @@ COMMANDS = [
     "zcount", "zrange", "zrevrangebyscore",
 ]  # fmt: skip
 PATTERNS = ["rapid-fire:*", "last-msg:*", "rfctl:due", "rfctl:out", "rfctl:totals", "rfctl:ids*", "rfctl:phones",
-    "rfctl:set-aside", "rfctl:clock"]  # fmt: skip
+    "rfctl:set-aside", "rfctl:held*", "rfctl:clock"]  # fmt: skip
 NO_QUESTIONS = "local redis = setmetatable({ acl_check_cmd = false }, { __index = redis })\n"
 """Stands before a script: Redis 6.2 cannot be asked for rights."""
 LYING_ANSWERS = (

@@ -156,7 +156,6 @@ for i = FIRST, LAST_ARG, FIELDS do
       if not ok then joins_at = held end
       if first and is_gone then firsts[batch_key], first, seen_key = false, false, nil end
       is_any_held, is_ours = true, begins == 111
-      if held or begins == 104 then action = '' end
     end
     local item = ARGV[i + 3]
     item = item .. (string.byte(item, -1) == 58 and WALL_TEXT or '') .. tail  -- 58 is the colon: no time was told
