@@ -127,7 +127,15 @@ class PipedAdd:
         return rounds * self.messages / took, cpu / (rounds * self.messages) * 1e6
 
     def _check(self, answers: Sequence[object]) -> None:
-        sizes = [size for answer in answers if isinstance(answer, list) for size in answer[::2]]
+        # Behind the two numbers of each message there are lists, where batches have left.
+        numbers = [
+            number
+            for answer in answers
+            if isinstance(answer, list)
+            for number in answer
+            if isinstance(number, int)
+        ]
+        sizes = numbers[::2]
         if len(sizes) != self.messages or min(sizes) < 1:
             raise BenchError(f"{self.name}: a message was not stored")
 
