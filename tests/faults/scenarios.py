@@ -14,6 +14,7 @@ from tests.support.waiting import until
 
 OFTEN = 100
 """More answers of a kind than any scene asks for: an answer counts again when the lease ran out before it was stored."""
+HOUR_MS = 3_600_000
 ALL_KINDS: tuple[SinkKind, ...] = ("receiver", "list", "stream")
 
 
@@ -172,6 +173,37 @@ async def pause(life: Life) -> None:
     life.start_scheduler()
 
 
+async def hold(life: Life) -> None:
+    """A desk holds a person twice over, and releases her; each call is made again until it is answered."""
+    holds = life.store("operator").holds
+    life.start_scheduler()
+    life.start_forwarder()
+    life.plan.arm("operator", "intake", "scheduler")
+    for _ in range(2):
+        await call_until_answered(lambda: holds.hold(ANNA, ANNA, for_ms=HOUR_MS, by="operator"))
+    await life.send(ANNA, "a1", "a2", "a3")
+    await life.send(BORIS, "b1")
+    await have_come(life, "b1")
+    assert not {"a1", "a2", "a3"} & set(await life.read_entries()), "a held person's messages left"
+    await call_until_answered(lambda: holds.release(ANNA, ANNA))
+    await have_come(life, "a1", "a2", "a3")
+    life.plan.arm()
+    assert not await life.store().holds.list_held(), "somebody is still held"
+
+
+async def discard_held(life: Life) -> None:
+    """What came of a held person is thrown away, if need be in a second call; what comes later is delivered."""
+    holds = life.store("operator").holds
+    life.start_forwarder()
+    await call_until_answered(lambda: holds.hold(ANNA, ANNA, for_ms=HOUR_MS, by="operator"))
+    await life.send(ANNA, "a1", "a2", "a3")
+    life.plan.arm("operator")
+    await call_until_answered(lambda: holds.release(ANNA, ANNA, "discard"))
+    life.plan.arm()
+    life.sent[ANNA].clear()
+    life.start_scheduler()
+
+
 SCENARIOS = (
     Scenario(intake),
     Scenario(hand_over),
@@ -183,4 +215,6 @@ SCENARIOS = (
     Scenario(requeue),
     Scenario(trim, trimmed=True),
     Scenario(pause),
+    Scenario(hold),
+    Scenario(discard_held),
 )
