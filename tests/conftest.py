@@ -40,6 +40,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(getattr(pytest.mark, mark))
 
 
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Name packed bytes by their number alone: gzip writes the time into them, and each worker must collect the same."""
+    if isinstance(val, bytes) and (len(val) > 60 or not val.isascii()):
+        return f"{len(val)}-bytes"
+    return None
+
+
 @pytest.fixture(autouse=True, scope="session")
 def run_leaves_nothing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """At the end of the run (of each worker) no process and no temporary file is left; else the last test errs."""
