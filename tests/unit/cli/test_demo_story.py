@@ -10,7 +10,6 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from rfctl.cli import demo_story
 from rfctl.cli.demo_story import Story, build_next_steps, find_program
 from rfctl.model.stored import decode_item
 from rfctl.observe import BatchHandedOver, MessageReceived
@@ -70,10 +69,10 @@ def test_no_line_is_wider_than_the_terminal_or_acts_on_it(text: str, width: int)
 
 
 def test_next_steps_name_the_program_as_it_can_be_called(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(demo_story.sys, "argv", [".venv/bin/rfctl", "demo"])
-    monkeypatch.setattr(demo_story.shutil, "which", lambda _: None)
+    monkeypatch.setattr("sys.argv", [".venv/bin/rfctl", "demo"])
+    monkeypatch.setattr("shutil.which", lambda _: None)
     assert ".venv/bin/rfctl serve --embedded" in build_next_steps("http://127.0.0.1:1", None)
-    monkeypatch.setattr(demo_story.shutil, "which", lambda _: "/usr/bin/rfctl")
+    monkeypatch.setattr("shutil.which", lambda _: "/usr/bin/rfctl")
     assert find_program() == "rfctl"
 
 
