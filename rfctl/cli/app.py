@@ -22,6 +22,7 @@ from rfctl.cli.context import Invocation
 from rfctl.errors import BUG, EXIT_STATUSES, NOTHING_FOUND, RfctlError
 
 COMMANDS = {
+    "demo": ("demo:demo", "Start a private Valkey and a daemon, let three people write, and show what the bot would get."),
     "serve": (
         "serve:serve",
         "Run the daemon: the webhook takes messages in, the processor hands batches over, the forwarder delivers.",
@@ -61,7 +62,6 @@ COMMANDS = {
     "resume": ("sinks:resume", "Start deliveries to a paused sink again; messages that wait are retried at once."),
     "resend": ("resend:resend", "Send a merged message again, as the next message of its person."),
     "simulate": ("simulate:simulate", "Send simulated messages through the running daemon and check the result."),
-    "demo": ("demo:demo", "Start a private store and a daemon, let three people write, and show what the bot would get."),
     "dead": ("dead:app", "Dead letters: merged messages that a sink did not take at any attempt."),
     "quarantine": ("quarantine:app", "Authentic requests that could not be parsed."),
     "source": ("source:app", "Try what a source makes of a captured request: messages, skips, proof and answer."),
@@ -69,6 +69,14 @@ COMMANDS = {
     "export": ("export:app", "Print files for other programs."),
 }  # fmt: skip
 """Each command: where its function or its own group is, and the first line of its help."""
+PANELS = {
+    "Begin": "demo serve simulate",
+    "Look": "stats top find doctor check inspect tail held",
+    "Act on a person": "flush discard hold release adopt forget",
+    "Act on deliveries": "pause resume resend dead quarantine",
+    "Set up": "source config export",
+}
+"""The groups of the help, in its order, and whose commands they are."""
 
 _WrongLineError: Any = typer.BadParameter.__bases__[0]
 """What Typer raises for a wrong command line; which library it is from depends on the version of Typer."""
@@ -182,7 +190,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for _name, (_, _help) in COMMANDS.items():
-    app.command(_name, help=_help)(lambda: None)  # stands there until `load` takes its place
+    _panel = next((panel for panel, names in PANELS.items() if _name in names.split()), None)
+    app.command(_name, help=_help, rich_help_panel=_panel)(lambda: None)  # until `load` takes its place
 
 
 def load_all_commands() -> CommandTable:
@@ -229,7 +238,7 @@ def read_global_options(
 
     [bold]Try it:[/]  rfctl demo
     [bold]Run it:[/]  rfctl serve --embedded
-    [bold]See it:[/]  rfctl stats --watch   |   rfctl tail   |   rfctl inspect 79001234567
+    [bold]See it:[/]  rfctl stats --watch   |   rfctl tail   |   rfctl find 79001234567
     """
     ctx.obj = Invocation(
         output="json" if json else output, config=config, redis=redis, embedded=embedded, debug=debug

@@ -38,7 +38,7 @@ def demo(
     ctx: typer.Context,
     keep: Annotated[bool, typer.Option("--keep", help="Stay until Ctrl-C, for your own curl.")] = False,
 ) -> None:
-    """Start a private store and a daemon, let three people write, and show what the bot would get.
+    """Start a private Valkey and a daemon, let three people write, and show what the bot would get.
 
     Examples:  rfctl demo  |  rfctl demo --keep
     """
