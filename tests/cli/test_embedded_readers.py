@@ -93,7 +93,20 @@ def test_serve_prints_the_line_on_a_terminal_and_where_it_keeps_messages(tmp_pat
         line = terminal.wait_for_line("  " + LINE)
         wait_until(lambda: "readiness_gained" in terminal.text)
         assert count_in(tmp_path, line) == 0
+        terminal.send_signal(signal.SIGHUP)  # asks for new settings, while the terminal is there
+        wait_until(lambda: "settings_reloaded" in terminal.text)
         assert terminal.end(signal.SIGINT) == 0
+
+
+def test_serve_ends_with_its_terminal(tmp_path: Path) -> None:
+    variables = environment(tmp_path, RFCTL_REDIS__EMBEDDED_DIR=str(tmp_path / "state"))
+    with Terminal([RFCTL, "serve", "--embedded", "--port", "0"], variables) as terminal:
+        wait_until(lambda: "readiness_gained" in terminal.text)
+        terminal.close()
+        assert terminal.wait() == 0
+        terminal.kill()
+    with start(tmp_path / "state") as daemon:
+        assert daemon.end() == 0
 
 
 def test_a_daemon_with_another_redis_prints_no_such_line(server: Any, tmp_path: Path) -> None:

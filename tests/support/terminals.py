@@ -7,6 +7,8 @@ import contextlib
 import fcntl
 import os
 import pty
+import select
+import signal
 import struct
 import termios
 import threading
@@ -17,6 +19,7 @@ from tests.support.processes import Process
 from tests.support.waiting import PATIENCE_S, wait_until
 
 _ON_ONE_STREAM = ["sh", "-c", 'exec "$@" 2>&1', "sh"]
+_LOOK_S = 0.05
 
 
 class Terminal(Process):
@@ -32,6 +35,7 @@ class Terminal(Process):
         kept = {name: value for name, value in variables.items() if name != "COLUMNS"}
         with os.fdopen(theirs, "wb") as stdout:
             super().__init__([*_ON_ONE_STREAM, *command], {**kept, "TERM": "xterm-256color"}, stdout=stdout)
+        self._is_closing = False
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
 
@@ -54,9 +58,19 @@ class Terminal(Process):
         self._thread.join(PATIENCE_S)
         return status
 
+    def close(self) -> None:
+        """Close the terminal, as a window is closed, and send what the kernel and the shell send then."""
+        self._close()
+        for _ in range(2):
+            self.send_signal(signal.SIGHUP)
+
     def kill(self) -> None:
         """End it, and close the terminal; safe to call twice."""
         super().kill()
+        self._close()
+
+    def _close(self) -> None:
+        self._is_closing = True
         self._thread.join(PATIENCE_S)
         with contextlib.suppress(OSError):
             os.close(self._ours)
@@ -65,5 +79,7 @@ class Terminal(Process):
     def _read(self) -> None:
         decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
         with contextlib.suppress(OSError):  # nobody has the other end any more
-            while piece := os.read(self._ours, 65536):
-                self.pieces.append((time.monotonic(), decoder.decode(piece)))
+            while not self._is_closing:
+                if not select.select([self._ours], [], [], _LOOK_S)[0]:
+                    continue  # a read that waits would keep the terminal open
+                self.pieces.append((time.monotonic(), decoder.decode(os.read(self._ours, 65536))))
