@@ -85,7 +85,7 @@ def test_messages_are_there_after_a_restart_behind_the_same_line(tmp_path: Path)
         assert daemon.end() == 0
 
 
-def test_serve_prints_the_line_on_a_terminal_and_where_it_keeps_messages(tmp_path: Path) -> None:
+def test_serve_on_a_terminal_prints_the_line_and_ends_when_the_terminal_is_closed(tmp_path: Path) -> None:
     folder = tmp_path / "state"
     variables = environment(tmp_path, RFCTL_REDIS__EMBEDDED_DIR=str(folder))
     with Terminal([RFCTL, "serve", "--embedded", "--port", "0"], variables) as terminal:
@@ -95,25 +95,8 @@ def test_serve_prints_the_line_on_a_terminal_and_where_it_keeps_messages(tmp_pat
         assert count_in(tmp_path, line) == 0
         terminal.send_signal(signal.SIGHUP)  # asks for new settings, while the terminal is there
         wait_until(lambda: "settings_reloaded" in terminal.text)
-        assert terminal.end(signal.SIGINT) == 0
-
-
-def test_serve_ends_with_its_terminal(tmp_path: Path) -> None:
-    variables = environment(tmp_path, RFCTL_REDIS__EMBEDDED_DIR=str(tmp_path / "state"))
-    with Terminal([RFCTL, "serve", "--embedded", "--port", "0"], variables) as terminal:
-        wait_until(lambda: "readiness_gained" in terminal.text)
         terminal.close()
         assert terminal.wait() == 0
-        terminal.kill()
-    with start(tmp_path / "state") as daemon:
-        assert daemon.end() == 0
-
-
-def test_a_daemon_with_another_redis_prints_no_such_line(server: Any, tmp_path: Path) -> None:
-    with Terminal([RFCTL, "serve", "--port", "0", "--redis", server.url], environment(tmp_path)) as terminal:
-        wait_until(lambda: "readiness_gained" in terminal.text)
-        assert LINE not in terminal.text
-        assert terminal.end(signal.SIGINT) == 0
 
 
 def test_the_demo_that_stays_prints_the_line_and_shows_what_you_send(tmp_path: Path) -> None:
