@@ -19,6 +19,7 @@ from typer.core import TyperGroup
 
 from rfctl import __version__
 from rfctl.cli.context import Invocation
+from rfctl.cli.panels import find_panel
 from rfctl.errors import BUG, EXIT_STATUSES, NOTHING_FOUND, RfctlError
 
 COMMANDS = {
@@ -44,10 +45,7 @@ COMMANDS = {
         "inspect:inspect",
         "Show everything of a person, wherever it is: pending, unread, before a sink that fails or is paused, dead.",
     ),
-    "tail": (
-        "tail:tail",
-        "Follow live what comes in (-->), leaves as one (<--) and is delivered (==>). Ctrl-C ends it.",
-    ),
+    "tail": ("tail:tail", "Follow live what comes in (-->), leaves as one (<--) and is delivered (==>). Ctrl-C ends it."),
     "flush": ("flush:flush", "Hand over all that is pending for a person now."),
     "discard": ("discard:discard", "Throw away all that is pending for a person, and print it."),
     "hold": ("hold:hold", "Keep a person from the bot for a while: somebody on your side talks to them."),
@@ -69,14 +67,6 @@ COMMANDS = {
     "export": ("export:app", "Print files for other programs."),
 }  # fmt: skip
 """Each command: where its function or its own group is, and the first line of its help."""
-PANELS = {
-    "Begin": "demo serve simulate",
-    "Look": "stats top find doctor check inspect tail held",
-    "Act on a person": "flush discard hold release adopt forget",
-    "Act on deliveries": "pause resume resend dead quarantine",
-    "Set up": "source config export",
-}
-"""The groups of the help, in its order, and whose commands they are."""
 
 _WrongLineError: Any = typer.BadParameter.__bases__[0]
 """What Typer raises for a wrong command line; which library it is from depends on the version of Typer."""
@@ -190,8 +180,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for _name, (_, _help) in COMMANDS.items():
-    _panel = next((panel for panel, names in PANELS.items() if _name in names.split()), None)
-    app.command(_name, help=_help, rich_help_panel=_panel)(lambda: None)  # until `load` takes its place
+    app.command(_name, help=_help, rich_help_panel=find_panel(_name))(lambda: None)  # until `load`
 
 
 def load_all_commands() -> CommandTable:

@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from rfctl.cli.app import COMMANDS, PANELS, load_all_commands
+from rfctl.cli.app import COMMANDS, load_all_commands
+from rfctl.cli.panels import PANELS
 
-OURS = {"rfctl", "rfctl.cli", "rfctl.cli.app", "rfctl.cli.context", "rfctl.errors"}
+OURS = {"rfctl", "rfctl.cli", "rfctl.cli.app", "rfctl.cli.context", "rfctl.cli.panels", "rfctl.errors"}
 HEAVY = {
     "redis", "hiredis", "structlog", "pydantic", "re2", "msgspec", "aiohttp", "starlette", "uvicorn", "asyncio",
     "ssl", "urllib.request",
