@@ -19,9 +19,11 @@ from typer.core import TyperGroup
 
 from rfctl import __version__
 from rfctl.cli.context import Invocation
+from rfctl.cli.panels import find_panel
 from rfctl.errors import BUG, EXIT_STATUSES, NOTHING_FOUND, RfctlError
 
 COMMANDS = {
+    "demo": ("demo:demo", "Start a private Valkey and a daemon, let three people write, and show what the bot would get."),
     "serve": (
         "serve:serve",
         "Run the daemon: the webhook takes messages in, the processor hands batches over, the forwarder delivers.",
@@ -43,10 +45,7 @@ COMMANDS = {
         "inspect:inspect",
         "Show everything of a person, wherever it is: pending, unread, before a sink that fails or is paused, dead.",
     ),
-    "tail": (
-        "tail:tail",
-        "Follow live what comes in (-->), leaves as one (<--) and is delivered (==>). Ctrl-C ends it.",
-    ),
+    "tail": ("tail:tail", "Follow live what comes in (-->), leaves as one (<--) and is delivered (==>). Ctrl-C ends it."),
     "flush": ("flush:flush", "Hand over all that is pending for a person now."),
     "discard": ("discard:discard", "Throw away all that is pending for a person, and print it."),
     "hold": ("hold:hold", "Keep a person from the bot for a while: somebody on your side talks to them."),
@@ -61,7 +60,6 @@ COMMANDS = {
     "resume": ("sinks:resume", "Start deliveries to a paused sink again; messages that wait are retried at once."),
     "resend": ("resend:resend", "Send a merged message again, as the next message of its person."),
     "simulate": ("simulate:simulate", "Send simulated messages through the running daemon and check the result."),
-    "demo": ("demo:demo", "Start a private store and a daemon, let three people write, and show what the bot would get."),
     "dead": ("dead:app", "Dead letters: merged messages that a sink did not take at any attempt."),
     "quarantine": ("quarantine:app", "Authentic requests that could not be parsed."),
     "source": ("source:app", "Try what a source makes of a captured request: messages, skips, proof and answer."),
@@ -182,7 +180,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for _name, (_, _help) in COMMANDS.items():
-    app.command(_name, help=_help)(lambda: None)  # stands there until `load` takes its place
+    app.command(_name, help=_help, rich_help_panel=find_panel(_name))(lambda: None)  # until `load`
 
 
 def load_all_commands() -> CommandTable:
@@ -229,7 +227,7 @@ def read_global_options(
 
     [bold]Try it:[/]  rfctl demo
     [bold]Run it:[/]  rfctl serve --embedded
-    [bold]See it:[/]  rfctl stats --watch   |   rfctl tail   |   rfctl inspect 79001234567
+    [bold]See it:[/]  rfctl stats --watch   |   rfctl tail   |   rfctl find 79001234567
     """
     ctx.obj = Invocation(
         output="json" if json else output, config=config, redis=redis, embedded=embedded, debug=debug

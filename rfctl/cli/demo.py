@@ -1,4 +1,4 @@
-"""`rfctl demo`: everything at once on this machine, with nothing to set up, in under half a minute."""
+"""`rfctl demo`: everything at once on this machine, with nothing to set up, in ten seconds."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ import typer
 from rfctl.assembly.store import open_store
 from rfctl.batching import Timers
 from rfctl.cli.context import Invocation, invocation, run_async
-from rfctl.cli.tail import render_line
+from rfctl.cli.demo_story import Story, build_next_steps
+from rfctl.cli.output import open_console
 from rfctl.config.environment import Environment
 from rfctl.config.loader import load
 from rfctl.errors import ANSWER_IS_NO, INTERRUPTED, EmbeddedServerError, NoDaemonError
@@ -37,7 +38,7 @@ def demo(
     ctx: typer.Context,
     keep: Annotated[bool, typer.Option("--keep", help="Stay until Ctrl-C, for your own curl.")] = False,
 ) -> None:
-    """Start a private store and a daemon, let three people write, and show what the bot would get.
+    """Start a private Valkey and a daemon, let three people write, and show what the bot would get.
 
     Examples:  rfctl demo  |  rfctl demo --keep
     """
@@ -51,10 +52,11 @@ async def _demo(run: Invocation, *, keep: bool) -> int:
     process = _start_daemon(folder)
     try:
         store, daemon = await _wait_for_daemon(folder, process)
-        verdict = await _talk(store, daemon, as_json=run.is_json)
-        _print_summary(run, verdict, daemon, keep=keep)
+        story = Story(open_console(stderr=run.is_json), daemon.quiet_ms)
+        verdict = await _talk(store, daemon, story)
+        _print_summary(run, verdict, build_next_steps(daemon.listener, _find_state(folder) if keep else None))
         if keep:
-            await _stay(store)
+            await _stay(store, story)
         await store.close()
     finally:
         await _stop_daemon(process)
@@ -70,7 +72,15 @@ def _clean_environment(folder: Path) -> dict[str, str]:
         for name, value in os.environ.items()
         if not name.startswith("RFCTL_") and name not in foreign
     }
-    return {**variables, "RFCTL_REDIS__EMBEDDED_DIR": str(folder / "state"), "RFCTL_REDIS__URL": "embedded"}
+    return {
+        **variables,
+        "RFCTL_REDIS__EMBEDDED_DIR": str(_find_state(folder)),
+        "RFCTL_REDIS__URL": "embedded",
+    }
+
+
+def _find_state(folder: Path) -> Path:
+    return folder / "state"
 
 
 def _start_daemon(folder: Path) -> subprocess.Popen[bytes]:
@@ -104,28 +114,26 @@ async def _wait_for_daemon(folder: Path, process: subprocess.Popen[bytes]) -> tu
 
 
 def _plan(daemon: DaemonRecord) -> list[PlannedMessage]:
-    """Return what three people write: a burst of 8, one message after another, and more at once than a batch takes."""
-    quiet_s = daemon.quiet_ms / 1000
-    burst = ["Привет,", "запишите", "меня на", "стрижку", "на завтра,", "лучше", "после", "обеда 🙏"]
-    slow = ["Hello!", "Do you have a table for two?", "Tonight, at eight."]
-    people = [
-        ("anna", [(0.1 * i, text) for i, text in enumerate(burst)]),
-        ("boris", [((quiet_s + 0.5) * i, text) for i, text in enumerate(slow)]),
-        ("chiara", [(1.5, f"photo {i + 1}") for i in range(daemon.max_size + 2)]),
-    ]
+    """Return what three people write: a thought in four pieces, two in two, and more at once than a batch takes."""
+    people = {
+        "anna": [(0.0, "Привет,"), (0.7, "запишите"), (1.3, "меня на"), (2.0, "стрижку")],
+        "boris": [(1.0, "Hi!"), (2.5, "A table for two, at eight?")],
+        "chiara": [(3.0, f"photo {i + 1}") for i in range(daemon.max_size + 2)],
+    }
     messages = [
         PlannedMessage(at, f"demo-{name}", f"demo-{name}-{i}", text)
-        for name, lines in people
+        for name, lines in people.items()
         for i, (at, text) in enumerate(lines)
     ]
     return sorted(messages, key=lambda message: message.at_s)
 
 
-async def _talk(store: Store, daemon: DaemonRecord, *, as_json: bool) -> Verdict:
+async def _talk(store: Store, daemon: DaemonRecord, story: Story) -> Verdict:
     messages = _plan(daemon)
     follower = await Follower.open(store, [message.id for message in messages])
     subscribed = asyncio.Event()
-    showing = asyncio.create_task(_show_events(store, subscribed, on_stderr=as_json))
+    story.print_heading()
+    showing = asyncio.create_task(_show_events(store, story, subscribed))
     await subscribed.wait()
     deadline = time.monotonic() + _END_S - 4
     try:
@@ -138,17 +146,16 @@ async def _talk(store: Store, daemon: DaemonRecord, *, as_json: bool) -> Verdict
         showing.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await showing
+        story.end()
     return check(messages, follower.merged, Timers(daemon.quiet_ms, daemon.max_size, daemon.max_wait_ms))
 
 
-async def _show_events(
-    store: Store, subscribed: asyncio.Event | None = None, *, on_stderr: bool = True
-) -> None:
+async def _show_events(store: Store, story: Story, subscribed: asyncio.Event | None = None) -> None:
     async for event in follow_events(store, subscribed):
-        typer.echo(render_line(event), err=on_stderr)
+        story.show(event)
 
 
-def _print_summary(run: Invocation, verdict: Verdict, daemon: DaemonRecord, *, keep: bool) -> None:
+def _print_summary(run: Invocation, verdict: Verdict, next_steps: str) -> None:
     lost = verdict.sent - verdict.received
     if run.is_json:
         run.out.json(
@@ -167,18 +174,12 @@ def _print_summary(run: Invocation, verdict: Verdict, daemon: DaemonRecord, *, k
     )
     for failure in verdict.failures:
         typer.echo(f"CHECK FAILED: {failure}")
-    url = daemon.listener if keep else "http://127.0.0.1:3000"
-    if not keep:
-        typer.echo("\nNow yours: run `rfctl serve --embedded`, in another shell `rfctl tail --embedded`, and")
-    typer.echo(
-        f"curl {url}/webhook/whatsapp/batched -H 'Content-Type: application/json' "
-        """-d '{"from":"79001234567","message":"Hello"}'"""
-    )
+    typer.echo(next_steps)
 
 
-async def _stay(store: Store) -> None:
+async def _stay(store: Store, story: Story) -> None:
     typer.echo("\nFollowing; Ctrl-C ends it.", err=True)
-    await _show_events(store)
+    await _show_events(store, story)
 
 
 async def _stop_daemon(process: subprocess.Popen[bytes]) -> None:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated, Any, Literal
 
 import typer
 
+from rfctl.assembly.store import find_embedded_folder
 from rfctl.cli.context import invocation, run_loop
+from rfctl.config.loader import Configuration
+from rfctl.config.redis_settings import EMBEDDED
 from rfctl.daemon import find_loop_factory, run_process
 from rfctl.observe import logging as logs
+from rfctl.store.embedded_folder import EmbeddedFolder
+from rfctl.text import visible
 
 
 def serve(
@@ -40,7 +46,21 @@ def serve(
     }
     run = invocation(ctx)
     configuration = run.configuration(flags)
+    _greet(configuration)
     log = configuration.settings.log
     logs.configure(level=log.level, format=log.format, mask=log.mask)
     work = run_process(configuration, lambda: run.configuration(flags), is_rolling_out=rollout)
     run_loop(work, find_loop_factory())
+
+
+def _greet(configuration: Configuration) -> None:
+    """Tell a person at a terminal where the embedded server keeps its data, and how another shell finds it."""
+    if configuration.settings.redis.url != EMBEDDED or not sys.stderr.isatty():
+        return
+    folder = EmbeddedFolder(find_embedded_folder(configuration))
+    typer.echo(
+        f"Messages are kept in {visible(str(folder.path.resolve()))}, also over a restart.\n"
+        "With this line another shell finds them, for `rfctl tail` and for workers:\n\n"
+        f"  {visible(folder.readers_line)}\n",
+        err=True,
+    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shlex
 
 import structlog
 
@@ -11,6 +10,7 @@ from rfctl.assembly.store import find_embedded_folder
 from rfctl.config.loader import Configuration
 from rfctl.errors import EmbeddedServerError
 from rfctl.store.embedded import EmbeddedAddress, EmbeddedServer
+from rfctl.store.embedded_folder import EmbeddedFolder
 from rfctl.text import mask_url
 from rfctl.timing import wait_for_first
 
@@ -27,17 +27,16 @@ async def start_server(
 ) -> EmbeddedAddress:
     """Start it, and log how others find it; its password stays in its folder. Raises RfctlError."""
     address = await server.start(stopping)
-    folder = shlex.quote(str(find_embedded_folder(configuration).resolve()))
+    folder = EmbeddedFolder(find_embedded_folder(configuration))
     _log.info(
         "embedded_server_started", url=mask_url(address.tcp_url), socket=address.socket_path, pid=address.pid,
-        readers=f"export RFCTL_REDIS__URL=embedded RFCTL_REDIS__EMBEDDED_DIR={folder}",
-        workers=f"cat {folder}/store.url",
+        readers=folder.readers_line,
     )  # fmt: skip
     wanted = configuration.settings.redis.embedded_port
     if address.port != wanted:
         _log.warning(
             "embedded_port_taken", wanted=wanted, port=address.port,
-            next="end the other program, or set redis.embedded_port: workers find the port in store.url",
+            next="end the other program, or set redis.embedded_port: the line for readers finds the port in store.url",
         )  # fmt: skip
     return address
 

@@ -14,6 +14,7 @@ import structlog
 
 from rfctl.config.loader import Configuration
 from rfctl.daemon.daemon import Daemon
+from rfctl.daemon.hangup import TerminalWatch
 from rfctl.daemon.library_logs import bridge_library_logs
 from rfctl.daemon.memory import return_large_blocks
 from rfctl.daemon.tracing import start_tracing, stop_tracing
@@ -69,6 +70,7 @@ async def run_process(
     tracing = start_tracing(configuration.environment.variables)
     daemon = Daemon(configuration, load, is_rolling_out=is_rolling_out, tracing=tracing)
     daemon.install_signal_handlers()
+    TerminalWatch(daemon).install()
     try:
         try:
             await daemon.start()

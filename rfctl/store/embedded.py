@@ -57,8 +57,8 @@ class EmbeddedAddress:
 
     @property
     def tcp_url(self) -> str:
-        """The URL for workers that speak TCP only."""
-        return f"redis://:{self.password}@127.0.0.1:{self.port}/0"
+        """The URL for programs that speak TCP. It names the user: redis-cli before 8 takes no empty name."""
+        return f"redis://default:{self.password}@127.0.0.1:{self.port}/0"
 
 
 def find_embedded(folder: Path) -> EmbeddedAddress:

@@ -23,6 +23,11 @@ class EmbeddedFolder:
         self.path = path
         self._lock: int | None = None
 
+    @property
+    def readers_line(self) -> str:
+        """The line for another shell: rfctl, `redis-cli -u` and workers read the variable. It shows no password."""
+        return f"export RFCTL_REDIS__URL=$(cat {shlex.quote(str(self.path.resolve() / URL))})"
+
     def own(self) -> None:
         """Make the folder if it is not there, and lock it. Raises SettingsError when others may read it, EmbeddedServerError."""
         try:

@@ -67,10 +67,10 @@ async def test_running_server_is_located_and_a_stopped_one_is_not(
 
 async def test_both_sockets_want_the_password(embedded: EmbeddedServer) -> None:
     address = await embedded.start()
-    for url in (address.url, address.tcp_url):
+    for user, url in (("", address.url), ("default", address.tcp_url)):
         assert await _ping(url) == b"PONG"
         with pytest.raises(Exception, match="refused us"):
-            await _ping(url.replace(f":{address.password}@", ""))
+            await _ping(url.replace(f"{user}:{address.password}@", ""))
     assert ask(address.socket_path, "wrong") == "silent"
     assert len(address.password) >= 40
 

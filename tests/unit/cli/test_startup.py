@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from rfctl.cli.app import COMMANDS, load_all_commands
+from rfctl.cli.panels import PANELS
 
-OURS = {"rfctl", "rfctl.cli", "rfctl.cli.app", "rfctl.cli.context", "rfctl.errors"}
+OURS = {"rfctl", "rfctl.cli", "rfctl.cli.app", "rfctl.cli.context", "rfctl.cli.panels", "rfctl.errors"}
 HEAVY = {
     "redis", "hiredis", "structlog", "pydantic", "re2", "msgspec", "aiohttp", "starlette", "uvicorn", "asyncio",
     "ssl", "urllib.request",
@@ -153,6 +154,12 @@ def test_a_command_begins_its_help_as_the_table_says() -> None:
     for name, (_, first_line) in COMMANDS.items():
         assert inspect.cleandoc(table.commands[name].help or "").splitlines()[0] == first_line
         assert table.commands[name].name == name
+
+
+def test_every_command_is_in_one_group_of_the_help() -> None:
+    grouped = [name for names in PANELS.values() for name in names.split()]
+    assert COMMANDS.keys() <= set(grouped)
+    assert len(grouped) == len(set(grouped))
 
 
 def list_help_pages() -> list[tuple[str, Any]]:
