@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ OLD = (
 CRM = ConfiguredSink("crm", "http", "rfctl:crm")
 
 
-def say(phone: str, text: str, number: int = 1, **more: str) -> Message:
+def say(phone: str, text: str, number: int = 1, **more: Any) -> Message:
     return Message(phone=phone, text=text, id=f"{phone} {number}", channel="salon", **more)
 
 
