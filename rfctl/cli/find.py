@@ -37,7 +37,7 @@ def find(ctx: typer.Context, phone: Phone, chat: Chat = None) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Timeline:
     """What there is of a person: where it is now, and its events, oldest first. `is_complete`: all was searched."""
 
     seen: Sight
@@ -57,7 +57,7 @@ async def _find(run: Invocation, name: str, chat: str | None) -> None:
         run.out.note(INCOMPLETE)
 
 
-async def find_person(store: Store, settings: Settings, name: str, chat: str | None) -> Found:
+async def find_person(store: Store, settings: Settings, name: str, chat: str | None) -> Timeline:
     """Return what there is of a phone or batch key. Raises NothingFoundError for nothing, and RfctlError."""
     everywhere = chat is None and not is_batch_key(name)
     sinks = list(list_forwarded_sinks(settings))
@@ -73,7 +73,7 @@ async def find_person(store: Store, settings: Settings, name: str, chat: str | N
     events = build_events(history, batches, why, rules, sinks, seen.now_ms)
     events += build_holds(seen.holds, seen.now_ms)
     events.sort(key=lambda event: event.at_ms)
-    return Found(seen, events, history is None or history.complete)
+    return Timeline(seen, events, history is None or history.complete)
 
 
 def _find_rules(settings: Settings, history: History) -> dict[str, str]:
