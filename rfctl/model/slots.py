@@ -1,4 +1,7 @@
-"""Which hash tag each shard has, so that shards spread over the servers of a cluster as its slots do."""
+"""Which hash tag each shard has, so that shards spread over the servers of a cluster as its slots do.
+
+How a key is spelled with its tag is here too: the store and the library for workers name the same keys.
+"""
 
 from __future__ import annotations
 
@@ -25,3 +28,11 @@ def shard_tags(shards: int) -> tuple[str, ...]:
 def crc16(text: str) -> int:
     """Return the checksum by which Redis Cluster chooses a slot."""
     return binascii.crc_hqx(text.encode(), 0)
+
+
+def tag_key(key: str, tag: str) -> str:
+    """Return a key's name with a shard's tag (`{17}:`) in it: `a:b` is `a:{17}:b`, and `a` is `a:{17}`. "" adds none."""
+    if not tag:
+        return key
+    head, colon, rest = key.partition(":")
+    return f"{head}:{tag}{rest}" if colon else f"{key}:{tag[:-1]}"
