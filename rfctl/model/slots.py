@@ -36,3 +36,8 @@ def tag_key(key: str, tag: str) -> str:
         return key
     head, colon, rest = key.partition(":")
     return f"{head}:{tag}{rest}" if colon else f"{key}:{tag[:-1]}"
+
+
+def build_worker_key(prefix: str, tag: str, group: str, part: str) -> str:
+    """Return the name of a key of a group of workers on one shard, such as its stream `again`."""
+    return prefix + tag_key(f"rfctl:worker:{group}:{part}", tag)

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 
-from rfctl.model.slots import crc16, shard_tags, tag_key
+from rfctl.model.slots import build_worker_key, crc16, shard_tags, tag_key
 from rfctl.store.batch_keys import digest_text
 
 DEFAULT_STREAM = "rfctl:out"
@@ -201,6 +201,10 @@ class ShardKeys:
     def _sinks(self) -> dict[str, SinkKeys]:
         """The keys of each sink that was asked for: as many as there are sinks."""
         return {}
+
+    def worker_stream(self, group: str) -> str:
+        """Return the stream of the dead letters that a group of workers (`rfctl.worker`) gets again."""
+        return build_worker_key(self.prefix, self.tag, group, "again")
 
     def destination(self, key: str) -> str:
         """Return the key of a list or stream that a sink fills, in this shard's slot."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import signal
 import threading
 import time
@@ -60,7 +61,7 @@ class AsyncWorker:
         self._in_hand: dict[tuple[StreamKeys, str], float] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._failure: BaseException | None = None
-        self._looked_at = -1.0e9
+        self._looked_at = -math.inf
 
     def stop(self) -> None:
         """End `run` as soon as the messages in hand are handled. Call it in the loop's own thread."""
@@ -119,6 +120,8 @@ class AsyncWorker:
         for place in group.places:
             entry = await group.take(place, is_look=is_look)
             if entry is not None:
+                if is_look and entry.attempt > 1:  # there may be more of what others left
+                    self._looked_at = -math.inf
                 group.places.append(group.places.pop(0))
                 return entry
         return None

@@ -10,6 +10,7 @@ import asyncio
 import json
 import logging
 import math
+import re
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from rfctl.errors import CredentialsRefusedError, OtherLayoutError, RedisUnreachableError
-from rfctl.model.slots import shard_tags, tag_key
+from rfctl.model.slots import build_worker_key, shard_tags, tag_key
 from rfctl.text import hide_secrets, mask_url
 from rfctl.worker.options import WorkerOptions
 from rfctl.worker.scripts import Verb, read_script
@@ -37,7 +38,10 @@ _PAUSE_S = 0.5
 _LAST_PATIENCE_S = 5.0
 _GONE_AFTER_MS = 3_600_000
 _ERROR_CHARS = 500
-_CREDENTIALS = ("NOAUTH", "WRONGPASS", "NOPERM")
+_REFUSED = re.compile(
+    r"NOAUTH|WRONGPASS|NOPERM|ACL failure in script|The user executing the script can't (?:run|access|publish)"
+)
+"""How Redis refuses a user, also inside a script."""
 _FOR_A_WHILE = (
     rx.ConnectionError, rx.TimeoutError, rx.BusyLoadingError, rx.OutOfMemoryError, rx.ReadOnlyError, rx.MasterDownError,
     OSError,
@@ -96,7 +100,6 @@ class RedisGroup:
         url = options.url.replace("valkey", "redis", 1) if options.url.startswith("valkey") else options.url
         more: dict[str, Any] = {
             "socket_connect_timeout": _TIMEOUT_S, "socket_timeout": _TIMEOUT_S, "retry": Retry(NoBackoff(), 0),
-            "lib_name": None, "lib_version": None,
         }  # fmt: skip
         self._client = redis.asyncio.Redis.from_url(url, **more)
         self._waiting = redis.asyncio.Redis.from_url(url, **more)
@@ -193,7 +196,9 @@ class RedisGroup:
 
     def _raise_unless_temporary(self, problem: Exception) -> None:
         code = str(problem).split(" ", 1)[0]
-        if isinstance(problem, rx.AuthenticationError | rx.NoPermissionError) or code in _CREDENTIALS:
+        if isinstance(problem, rx.AuthenticationError | rx.NoPermissionError) or _REFUSED.search(
+            str(problem)
+        ):
             raise CredentialsRefusedError(
                 f"Redis at {self._where} refuses the worker: {self._explain(problem)}",
                 next=f"rfctl export acl --worker {self._options.group} prints the rights that it needs",
@@ -228,13 +233,13 @@ class RedisGroup:
 
     def _name_keys(self, output: str, tag: str) -> Iterable[StreamKeys]:
         prefix, group = self._options.prefix, self._options.group
-        own = prefix + tag_key(f"rfctl:worker:{group}", tag)
-        again = f"{own}:again"
-        dead = prefix + tag_key("rfctl:dead", tag)
-        yield StreamKeys(
-            tag_key(output, tag), f"{own}:order", f"{own}:done", f"{own}:failures", dead, is_own=False
+        order, again_order, done, failures, again_failures, again = (
+            build_worker_key(prefix, tag, group, part)
+            for part in ("order", "again:order", "done", "failures", "again:failures", "again")
         )
-        yield StreamKeys(again, f"{again}:order", f"{own}:done", f"{again}:failures", dead, is_own=True)
+        dead = prefix + tag_key("rfctl:dead", tag)
+        yield StreamKeys(tag_key(output, tag), order, done, failures, dead, is_own=False)
+        yield StreamKeys(again, again_order, done, again_failures, dead, is_own=True)
 
     async def _ensure_groups(self) -> None:
         for place in self.places:

@@ -1,5 +1,5 @@
--- Removes this consumer from the group, and others that have ended without a word. With a message in hand it stays: Redis
--- would lose the message with it.
+-- Removes this consumer from the group, and others that have ended without a word. With a message in hand it stays:
+-- Redis would lose the message with it.
 -- ARGV  5 consumers that have not asked for so many ms are gone
 for _, flat in ipairs(redis.call('XINFO', 'CONSUMERS', STREAM, GROUP)) do
   local consumer = {}

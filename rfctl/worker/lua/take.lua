@@ -1,8 +1,8 @@
 -- Takes the next message that may be handled now: what a worker left first, then what is new.
 -- ARGV  5 retry after, ms   6 where the look at messages in hand goes on ('-': at the beginning, '': no look)
 --       7 where the look at what another program has read goes on ('-': at the beginning)
--- Returns the message or '', where each look goes on ('-': it is through), the id behind which the next new entry will be
--- ('$': too much is in hand, and nothing is read now), and the notes.
+-- Returns the message or '', where each look goes on ('-': it is through), the id behind which the next new entry
+-- will be ('$': too much is in hand, and nothing is read now), and the notes.
 local LOOKED_AT, MOST_READ, MOST_IN_HAND = 20, 50, 10000
 
 -- What another program has read in this group, or an older worker, stands in no order yet.

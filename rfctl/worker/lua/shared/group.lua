@@ -63,7 +63,7 @@ end
 
 local function bury(member, id, fields, history)
   if #fields > MOST_FIELDS then fields = { 'rfctl:fields', cjson.encode(fields) } end
-  redis.call('XADD', DEAD, '*', 'sink', GROUP, 'id', id, 'tries', history, unpack(fields))
+  redis.call('XADD', DEAD, '*', 'sink', 'group:' .. GROUP, 'id', id, 'tries', history, unpack(fields))
   forget(member, id)
   table.insert(notes, 'dead')
   table.insert(notes, id)
