@@ -14,7 +14,8 @@ from collections.abc import Awaitable, Callable, Iterator
 from rfctl.timing import wait_for_first
 from rfctl.worker.merged_message import MergedMessage, decode_message, find_message_id
 from rfctl.worker.options import GiveUpError, WorkerOptions
-from rfctl.worker.redis_group import Entry, RedisGroup, StreamKeys
+from rfctl.worker.redis_group import Entry, RedisGroup
+from rfctl.worker.stream_keys import StreamKeys
 
 _notes = logging.getLogger("rfctl.worker")
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)

@@ -22,10 +22,10 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from rfctl.errors import CredentialsRefusedError, OtherLayoutError, RedisUnreachableError
-from rfctl.model.slots import build_worker_key, shard_tags, tag_key
 from rfctl.text import hide_secrets, mask_url
 from rfctl.worker.options import WorkerOptions
 from rfctl.worker.scripts import Verb, read_script
+from rfctl.worker.stream_keys import StreamKeys, name_streams
 
 Answer = TypeVar("Answer")
 _notes = logging.getLogger("rfctl.worker")
@@ -52,23 +52,6 @@ _WORDS = {
     "repeated": "came again, and was handled before: it is not handled twice",
     "dead": "has become a dead letter: rfctl dead list shows it",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class StreamKeys:
-    """The keys of a worker for one stream. An entry of its own stream is deleted when it is done."""
-
-    stream: str
-    order: str
-    remembered: str
-    failures: str
-    dead: str
-    is_own: bool
-
-    @property
-    def all(self) -> tuple[str, ...]:
-        """The keys in the order of the scripts."""
-        return (self.stream, self.order, self.remembered, self.failures, self.dead)
 
 
 @dataclass(slots=True)
@@ -223,23 +206,12 @@ class RedisGroup:
                 f"reads layout {LAYOUT}",
                 next="start `rfctl serve` of the worker's version once, or install that of the daemon",
             )
-        name = await self._read_text(f"{prefix}rfctl:stream") or f"{prefix}rfctl:out"
-        tags = [f"{{{tag}}}:" for tag in shard_tags(int(shards))] or [""]
-        return [keys for tag in tags for keys in self._name_keys(name, tag)]
+        output = await self._read_text(f"{prefix}rfctl:stream") or f"{prefix}rfctl:out"
+        return name_streams(output, int(shards), prefix, self._options.group)
 
     async def _read_text(self, key: str) -> str:
         value: Any = await self._client.get(key)
         return value.decode() if value else ""
-
-    def _name_keys(self, output: str, tag: str) -> Iterable[StreamKeys]:
-        prefix, group = self._options.prefix, self._options.group
-        order, again_order, done, failures, again_failures, again = (
-            build_worker_key(prefix, tag, group, part)
-            for part in ("order", "again:order", "done", "failures", "again:failures", "again")
-        )
-        dead = prefix + tag_key("rfctl:dead", tag)
-        yield StreamKeys(tag_key(output, tag), order, done, failures, dead, is_own=False)
-        yield StreamKeys(again, again_order, done, again_failures, dead, is_own=True)
 
     async def _ensure_groups(self) -> None:
         for place in self.places:
