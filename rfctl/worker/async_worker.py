@@ -11,6 +11,9 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
 
+from redis.exceptions import RedisError
+
+from rfctl.errors import RfctlError
 from rfctl.timing import wait_for_first
 from rfctl.worker.merged_message import MergedMessage, decode_message, find_message_id
 from rfctl.worker.options import GiveUpError, WorkerOptions
@@ -62,18 +65,21 @@ class AsyncWorker:
         self._in_hand: dict[tuple[StreamKeys, str], float] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._failure: BaseException | None = None
+        self._group: RedisGroup | None = None
         self._looked_at = -math.inf
 
     def stop(self) -> None:
         """End `run` as soon as the messages in hand are handled. Call it in the loop's own thread."""
         self._stopping.set()
+        if self._group is not None:
+            self._group.end_patience()
 
     async def run(self, handler: Handler) -> None:
         """Handle messages until SIGTERM, Ctrl-C or `stop`; then finish those in hand. A second signal ends at once.
 
         While Redis is away it waits. Raises CredentialsRefusedError and OtherLayoutError.
         """
-        group = RedisGroup(self._options)
+        group = self._group = RedisGroup(self._options)
         try:
             with self._obeying_signals():
                 await self._run(group, handler)
@@ -87,15 +93,22 @@ class AsyncWorker:
         beats = asyncio.create_task(self._renew_in_hand(group))
         beats.add_done_callback(self._end_task)
         try:
-            await self._serve(group, handler)
-            group.end_patience()
-            while self._tasks:
-                await asyncio.wait(self._tasks)
-                await asyncio.sleep(0)  # the callbacks of their ends
-            await group.leave()
+            await self._serve_and_finish(group, handler)
         finally:
             for task in (beats, *self._tasks):
                 task.cancel()
+
+    async def _serve_and_finish(self, group: RedisGroup, handler: Handler) -> None:
+        """Serve until the stop, or until something fails for good; what is in hand is finished in both cases."""
+        try:
+            await self._serve(group, handler)
+        except (RfctlError, RedisError) as problem:
+            self._fail(problem)
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+            await asyncio.sleep(0)  # the callbacks of their ends
+        if self._failure is None:
+            await group.leave()
 
     async def _serve(self, group: RedisGroup, handler: Handler) -> None:
         """Take and begin messages until the stop."""
@@ -136,8 +149,11 @@ class AsyncWorker:
     def _end_task(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (problem := task.exception()) is not None:
-            self._failure = self._failure or problem
-            self._stopping.set()
+            self._fail(problem)
+
+    def _fail(self, problem: BaseException) -> None:
+        self._failure = self._failure or problem
+        self.stop()
 
     async def _work(self, group: RedisGroup, handler: Handler, entry: Entry | None) -> None:
         """Handle a message, and then those of the same person that came meanwhile."""
