@@ -41,6 +41,21 @@ def dashboard() -> None:
     typer.echo(read_packaged("grafana.json"), nl=False)
 
 
+@app.command("openapi")
+def openapi(ctx: typer.Context) -> None:
+    """Print the OpenAPI document of the daemon's HTTP routes: rfctl export openapi > openapi.json.
+
+    It has the sources of the settings in force. The daemon has the same at /openapi.json.
+    """
+    import json
+
+    from rfctl.assembly.sources import build_sources
+    from rfctl.ingest.openapi import build_document
+
+    document = build_document(build_sources(invocation(ctx).configuration(notify=True).settings))
+    typer.echo(json.dumps(document, ensure_ascii=False, indent=2))
+
+
 @app.command("acl")
 def acl(
     ctx: typer.Context,
