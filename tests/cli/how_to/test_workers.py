@@ -75,10 +75,10 @@ def crash_in_the_middle(trial: Trial) -> list[str]:
         first.end(signal.SIGKILL)
     assert trial.out.read_group()["pending"] > 0
     with trial.start() as second:
-        wait_until(lambda: trial.is_all_acknowledged() and len(trial.done) == 4 or not second.runs)
+        wait_until(lambda: (trial.is_all_acknowledged() and len(trial.done) == 4) or not second.runs)
         trial.out.add("7900", "a")  # handed over once more, as after a failover
         trial.out.add("7902", "z")
-        wait_until(lambda: trial.is_all_acknowledged() and "7902 z" in trial.done or not second.runs)
+        wait_until(lambda: (trial.is_all_acknowledged() and "7902 z" in trial.done) or not second.runs)
         assert second.end(signal.SIGTERM) == 0, second.stderr.lines
     return trial.done
 
