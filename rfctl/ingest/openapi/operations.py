@@ -88,11 +88,18 @@ _ADMIN = ("adminToken", "")
 _EVENT = Parameter("event", "What some providers append: the name of the event.", "path")
 _RECEIVED = Reply("All messages are stored, or were before.", "Receipt")
 _REFUSED = _refuse(401, 403, 404, 413, 415)
-_DURATION = "^(?:[1-9][0-9]{0,4}s|[1-9][0-9]{0,3}m|(?:[1-9][0-9]?|[1-6][0-9]{2})h|(?:[1-9]|[12][0-9]|30)d)$"
-"""Durations from a second to 30 days, as far as a pattern says it."""
+_DURATION = (
+    "^(?:(?:[1-9][0-9]{0,5}|1[0-9]{6}|2[0-4][0-9]{5}|25[0-8][0-9]{4}|259[01][0-9]{3}|2592000)s"
+    "|(?:[1-9][0-9]{0,3}|[1-3][0-9]{4}|4[0-2][0-9]{3}|43[01][0-9]{2}|43200)m"
+    "|(?:[1-9][0-9]?|[1-6][0-9]{2}|7[01][0-9]|720)h|(?:[1-9]|[12][0-9]|30)d)$"
+)
+"""The durations from a second to 30 days."""
 _HOLD_QUERY = (
     Parameter(
-        "for", "How long: 90s, 30m, 2h or 7d; 24h without it.", schema={"type": "string"}, example="2h"
+        "for",
+        "How long: 90s, 30m, 2h or 7d; 24h without it.",
+        schema={"type": "string", "pattern": _DURATION},
+        example="2h",
     ),
     Parameter("note", "Why, for people who look.", schema={"type": "string", "maxLength": 500}),
     Parameter("chat", "Only in this group or thread."),

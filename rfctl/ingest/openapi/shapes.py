@@ -18,11 +18,11 @@ _COUNT: Schema = {"type": "integer", "minimum": 0}
 _BOUNDS: Mapping[str, int] = {
     "from": MAX_PHONE_CHARS, "messageId": MAX_ID_CHARS, "id": MAX_ID_CHARS, "companyId": MAX_COMPANY_CHARS, "type": 64,
 }  # fmt: skip
-_MOMENT = (
-    "(?:19[7-9][0-9]|2[0-9]{3})-(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
-    "(?:[.][0-9]{1,6})?(?:Z|[+-](?:0[0-9]|1[0-2]):00)?"
-)
-"""ISO 8601, as far as a pattern says it: the last days of a month are taken too."""
+_DAY = "(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31)"
+_ZONE = "(?:Z|[+-](?:0[0-9]|1[0-3]):[0-5][0-9])"
+_CLOCK = "(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:[.][0-9]{1,6})?)?"
+_MOMENT = f"(?:19[7-9][0-9]|2[0-9]{{3}})-{_DAY}(?:[T ]{_CLOCK}{_ZONE}?)?"
+"""ISO 8601, as far as a pattern says it: 29 February is taken too."""
 _NARROWER: Mapping[str, Schema] = {
     "from": {"type": ["integer", "string"], "pattern": "[0-9A-Za-z]"},
     "message": {"type": ["null", "string"], "minLength": 1},

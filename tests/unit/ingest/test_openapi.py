@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -13,6 +14,7 @@ from openapi_spec_validator import validate
 from rfctl.assembly.sources import build_sources
 from rfctl.config.environment import Environment
 from rfctl.config.loader import load
+from rfctl.errors import BadRequestError
 from rfctl.ingest.access import Gate
 from rfctl.ingest.app import Webhook
 from rfctl.ingest.group_commit import GroupCommit
@@ -21,6 +23,8 @@ from rfctl.ingest.openapi.shapes import build_shapes
 from rfctl.ingest.receiver import Receiver
 from rfctl.sources.generic.node_form import Limits, list_item_types, parse_messages
 from rfctl.sources.registry import SPECS
+from rfctl.store.holds import LONGEST_HOLD_MS
+from rfctl.timing import parse_duration_ms
 
 SETTINGS = """
 [sources.generic]
@@ -145,6 +149,66 @@ def test_example_of_the_form_is_taken(document: dict[str, Any]) -> None:
     content = document["paths"]["/webhook/generic"]["post"]["requestBody"]["content"]["application/json"]
     [message] = parse_messages(json.dumps(content["example"]).encode(), Limits())
     assert (message.phone, message.id) == ("79001234567", "wamid.1")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1s",
+        "90s",
+        "30m",
+        "2h",
+        "7d",
+        "30d",
+        "24h",
+        "0s",
+        "31d",
+        "720h",
+        "721h",
+        "43200m",
+        "43201m",
+        "2592000s",
+        "2592001s",
+        "",
+        "2 h",
+        "90",
+    ],
+)
+def test_duration_that_is_described_is_taken(document: dict[str, Any], text: str) -> None:
+    [schema] = [
+        each["schema"]
+        for each in document["paths"]["/admin/hold/{phone}"]["post"]["parameters"]
+        if each["name"] == "for"
+    ]
+    for_ms = parse_duration_ms(text)
+    is_taken = for_ms is not None and 1000 <= for_ms <= LONGEST_HOLD_MS
+    is_described = bool(re.search(schema["pattern"], text))
+    assert is_described == is_taken
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1758000000000",
+        "2026-11-29T10:00:00Z",
+        "2026-11-29T10:00:00.5+03:00",
+        "",
+        "2026-11-30",
+        "2026-13-29T10:00:00Z",
+        "2026-04-31",
+        "x",
+    ],
+)
+def test_time_that_is_described_is_taken(text: str) -> None:
+    schema = build_shapes()["GenericMessage"]["properties"]["timestamp"]
+    is_described = bool(re.search(schema["pattern"], text))
+    assert is_described == (text not in ("x", "2026-04-31", "2026-13-29T10:00:00Z"))
+    body = json.dumps({"from": "7", "message": "a", "timestamp": text}).encode()
+    if is_described:
+        assert parse_messages(body, Limits())
+    else:
+        with pytest.raises(BadRequestError):
+            parse_messages(body, Limits())
 
 
 def test_other_rows_can_be_added() -> None:
