@@ -180,6 +180,34 @@ async def test_long_handler_keeps_its_message(out: OutputStream) -> None:
     assert (first.lines, second.lines) == (["7900 a 1"], ["7901 b 1"])
 
 
+async def test_worker_that_was_taken_for_dead_leaves_the_message_to_the_other(
+    out: OutputStream, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Another consumer has its message; its failure must not put the message back, nor take the person's next."""
+    may_end = asyncio.Event()
+
+    def act(message: MergedMessage) -> Any:
+        return fail_later(may_end) if message.text == "a" else None
+
+    handler = Handler(act)
+    first = out.add("7900", "a")
+    out.add("7900", "b")
+    async with working(out.server.url, handler, retry_after_s=40):
+        await handler.wait_for(1)
+        with out.server.client() as client:
+            client.xclaim("rfctl:out", "bot", "other", 0, [first], justid=True)
+            may_end.set()
+            await until(lambda: "another worker has taken it over" in caplog.text)
+            [row] = client.xpending_range("rfctl:out", "bot", first, first, 1)
+    assert row["consumer"] == "other"
+    assert handler.lines == ["7900 a 1"]
+
+
+async def fail_later(may_end: asyncio.Event) -> None:
+    await may_end.wait()
+    raise GiveUpError("no")
+
+
 async def test_handler_without_an_end_is_cancelled_and_fails(
     out: OutputStream, connection: Connection
 ) -> None:
