@@ -20,6 +20,11 @@ local delivery = {
   "next_of", "is_left", "take", "history",
 }
 
+local worker = {
+  "STREAM", "ORDER", "REMEMBERED", "GROUP", "CONSUMER", "MOST", "NOW", "notes", "member_of", "id_of", "batch_key_of",
+  "state_of", "first_of", "forget", "note_failure", "bury", "open_next",
+}
+
 local function join(...)
   local names = {}
   for _, list in ipairs({ ... }) do
@@ -65,3 +70,5 @@ files["rfctl/store/lua/deliveries"] = { read_globals = join(clock, delivery, { "
 files["rfctl/store/lua/clock"] = {}
 files["rfctl/store/lua/layout"] = {}
 files["rfctl/store/lua/output"] = { read_globals = clock }
+files["rfctl/worker/lua/shared"] = { ignore = exported(worker) }
+files["rfctl/worker/lua"] = { read_globals = worker }

@@ -8,7 +8,8 @@ from urllib.parse import unquote, urlsplit
 
 from rfctl.assembly.store import build_keyspace
 from rfctl.config.settings import Settings
-from rfctl.store.rights import Rights, build_rights
+from rfctl.store.keys import ShardKeys
+from rfctl.store.rights import KeyRight, Rights, build_rights, escape_pattern
 
 _KINDS = ("list", "stream")
 _QUEUES: dict[str, tuple[str, ...]] = {
@@ -21,6 +22,13 @@ _QUEUES: dict[str, tuple[str, ...]] = {
     "celery": ("EXEC", "HELLO", "LLEN", "LPUSH", "MULTI", "PING", "SADD", "SMEMBERS"),
 }  # fmt: skip
 """The commands that the libraries of queues send when they fill one."""
+
+_OF_WORKERS = (
+    "EVALSHA", "GET", "HDEL", "HGET", "HSET", "SCRIPT LOAD", "SELECT", "TIME", "XACK", "XADD", "XCLAIM", "XDEL",
+    "XGROUP CREATE", "XGROUP DELCONSUMER", "XINFO CONSUMERS", "XINFO GROUPS", "XPENDING", "XRANGE", "XREAD", "XREADGROUP",
+    "ZADD", "ZCARD", "ZRANGEBYLEX", "ZRANGEBYSCORE", "ZREM", "ZSCORE",
+)  # fmt: skip
+"""The commands that `rfctl.worker` sends."""
 
 
 def list_destinations(settings: Settings) -> list[str]:
@@ -44,6 +52,17 @@ def build_all_rights(settings: Settings) -> Rights:
         more_patterns=[pattern for _, patterns in queues for pattern in patterns],
         more_commands=[command for kind, _ in queues for command in _QUEUES[kind]],
     )
+
+
+def build_worker_rights(settings: Settings, group: str) -> Rights:
+    """Return the rights that the workers of a group need, which use `rfctl.worker`: they see no pending message."""
+    keyspace = build_keyspace(settings)
+    tag, stream, prefix = "{*}:" if keyspace.shards else "", keyspace.output_stream, keyspace.prefix
+    shard = ShardKeys(tag, escape_pattern(stream), escape_pattern(prefix))
+    own = shard.worker_stream(escape_pattern(group)).removesuffix("again") + "*"
+    patterns = (shard.out, shard.common.layout, shard.common.stream_name, shard.dead, own)
+    keys = tuple(KeyRight(pattern) for pattern in patterns)
+    return Rights(keys, (), "", needed=_OF_WORKERS, useful=())
 
 
 def _list_queues(settings: Settings) -> Iterator[tuple[str, list[str]]]:

@@ -79,16 +79,20 @@ class _DeadShelf(Shelf[DeadLetter, DeadLetter, _Retry]):
 
     def check_retry(self, heads: Sequence[DeadLetter]) -> None:
         for letter in heads:
-            if letter.sink not in self._sinks:
+            if not self._has_reader(letter):
                 raise unknown_sink(letter.sink, self._sinks)
 
     async def try_again(self, head: DeadLetter) -> _Retry:
         letter = await self._letters.read_whole(head)
         if letter is None:
             return _Retry(head, "gone")
-        if letter.sink not in self._sinks:
+        if not self._has_reader(letter):
             return _Retry(letter, "no sink")
         return _Retry(letter, "sent" if await self._letters.retry(letter) else "gone")
+
+    def _has_reader(self, letter: DeadLetter) -> bool:
+        """Say whether somebody takes it when it is sent again: a sink of the settings, or a group of workers."""
+        return bool(letter.group) or letter.sink in self._sinks
 
     def is_left(self, outcome: _Retry) -> bool:
         return outcome.outcome == "no sink"

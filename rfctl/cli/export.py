@@ -41,24 +41,49 @@ def dashboard() -> None:
     typer.echo(read_packaged("grafana.json"), nl=False)
 
 
+@app.command("openapi")
+def openapi(ctx: typer.Context) -> None:
+    """Print the OpenAPI document of the daemon's HTTP routes: rfctl export openapi > openapi.json.
+
+    It has the sources of the settings in force. The daemon has the same at /openapi.json.
+    """
+    import json
+
+    from rfctl.assembly.sources import build_sources
+    from rfctl.ingest.openapi import build_document
+
+    document = build_document(build_sources(invocation(ctx).configuration(notify=True).settings))
+    typer.echo(json.dumps(document, ensure_ascii=False, indent=2))
+
+
 @app.command("acl")
 def acl(
     ctx: typer.Context,
-    user: Annotated[str, typer.Option(help="Name of the user in Redis.")] = "rfctl",
+    user: Annotated[
+        str | None,
+        typer.Option(help="Name of the user in Redis; without it rfctl, or rfctl-GROUP for workers."),
+    ] = None,
     server: Annotated[str, typer.Option(help="Version of Redis: 6.2, 7.0, 7.2 or later.")] = "7.0",
+    worker: Annotated[
+        str, typer.Option(help="Consumer group of your workers: print what rfctl.worker needs instead.")
+    ] = "",
 ) -> None:
     """Print the line that makes a user of Redis with the rights that these settings need, and no others.
 
     Nothing is sent to Redis. Put a password in the place of PASSWORD.
 
-    Examples:  rfctl export acl  |  rfctl export acl --user chat --server 7.2
+    Examples:  rfctl export acl  |  rfctl export acl --user chat --server 7.2  |  rfctl export acl --worker bot
     """
-    from rfctl.assembly.rights import build_all_rights
+    from rfctl.assembly.rights import build_all_rights, build_worker_rights
 
+    if user is None:
+        user = f"rfctl-{worker}" if worker else "rfctl"
     if not user or any(character.isspace() or character == "\0" for character in user):
         raise UsageError(f"{user!r} is no name of a user", next="use a name without spaces")
     run = invocation(ctx)
-    line = build_all_rights(run.configuration(notify=True).settings).grant(user)
+    settings = run.configuration(notify=True).settings
+    rights = build_worker_rights(settings, worker) if worker else build_all_rights(settings)
+    line = rights.grant(user)
     typer.echo(" ".join([line, *_list_rules_of(server)]))
 
 

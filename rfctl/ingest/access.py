@@ -44,6 +44,8 @@ ACCESS: tuple[tuple[str, str, Caller], ...] = (
     ("GET /metrics", "http.metrics_token", "the bearer of the token"),
     ("GET /metrics", "http.admin_token", "the bearer of the token"),
     ("GET /metrics", "neither token", "this machine"),
+    ("GET /openapi.json", "http.admin_token", "the bearer of the token"),
+    ("GET /openapi.json", "no http.admin_token", "this machine"),
 )
 """The table of rfctl(7): a request, the settings that decide, and who may send it. A test holds both."""
 

@@ -18,6 +18,8 @@ from rfctl.errors import RfctlError
 from rfctl.ingest.bodies import SMALL_BYTES, HeldBody
 from rfctl.ingest.head import Head, read_head
 from rfctl.ingest.holds import HoldRoutes
+from rfctl.ingest.openapi import build_document
+from rfctl.ingest.openapi.operations import OPENAPI_PATH
 from rfctl.ingest.receiver import Receiver
 from rfctl.ingest.rejections import Reason, RejectedError, Rejections
 from rfctl.ingest.responses import make_error_answer, make_json_response
@@ -78,6 +80,7 @@ class Webhook:
                 Route("/webhook/{name}", self.receive, methods=["POST"]),
                 Route("/webhook/{name}", self.answer_handshake, methods=["GET"]),
                 Route("/webhook/{name}/{event:path}", self.receive, methods=["POST"]),
+                Route(OPENAPI_PATH, self.describe, methods=["GET"]),
                 *self._list_monitor_routes(),
             ],
             exception_handlers=self._list_failure_answers(),
@@ -149,6 +152,11 @@ class Webhook:
         return make_json_response(
             {"success": True, "phone": phone, "removed": len(items), "messages": messages}
         )
+
+    async def describe(self, request: Request) -> Response:
+        """Answer with the description of all routes: it names the sources, so it is not for everybody."""
+        self.receiver.gate.check_admin(read_head(request.scope))
+        return make_json_response(build_document(self.receiver.sources))
 
     async def report_health(self, request: Request) -> Response:  # noqa: ARG002
         """Answer that the process is alive."""

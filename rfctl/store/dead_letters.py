@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _ABOUT = 6
 """The first six items of an entry are about the failure: sink, id and tries, each with its value. The rest is the message."""
+_GROUP = "group:"
+"""How `sink` begins in a letter that `rfctl.worker` has written: no sink has such a name."""
 _ORIGINALS = "messages"
 """The field of a message with all that it was made of: the longest, and in no list."""
 
@@ -64,6 +66,11 @@ class DeadLetter:
     def message_id(self) -> str:
         """The merged message's id, as receivers know it."""
         return build_message_id(self.entry.id, self.shard.number)
+
+    @property
+    def group(self) -> str:
+        """The group of workers for which it is dead; "" where it is dead for a sink."""
+        return self.sink.removeprefix(_GROUP) if self.sink.startswith(_GROUP) else ""
 
     @property
     def died_ms(self) -> int:
@@ -155,10 +162,14 @@ class DeadLetters:
         return next(iter(await self.read(letter.shard, [letter.entry_id])), None)
 
     async def retry(self, letter: DeadLetter) -> bool:
-        """Send a letter to its sink again and remove it, in one step. Returns whether it was still there."""
+        """Send a letter to its sink, or its group of workers, again and remove it, in one step. Returns whether it was still there."""
         whole = letter if letter.is_whole else await self.read_whole(letter)
         if whole is None:
             return False
+        if whole.group:
+            keys = [whole.shard.dead, whole.shard.worker_stream(whole.group)]
+            reply = await self._connection.run("give_back", whole.shard, keys, [whole.entry_id])
+            return bool(replies.integer(reply))
         queue = DeliveryQueue(self._connection, whole.shard, whole.sink)
         return await queue.requeue(whole.entry, whole.entry_id)
 

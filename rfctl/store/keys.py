@@ -7,8 +7,8 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 
+from rfctl.model.slots import build_worker_key, crc16, shard_tags, tag_key
 from rfctl.store.batch_keys import digest_text
-from rfctl.store.slots import crc16, shard_tags
 
 DEFAULT_STREAM = "rfctl:out"
 LAYOUT_VERSION = 2
@@ -100,10 +100,7 @@ class ShardKeys:
     number: str = ""
 
     def _tagged(self, key: str) -> str:
-        if not self.tag:
-            return key
-        head, colon, rest = key.partition(":")
-        return f"{head}:{self.tag}{rest}" if colon else f"{key}:{self.tag[:-1]}"
+        return tag_key(key, self.tag)
 
     def _own(self, key: str) -> str:
         return self.prefix + self._tagged(key)
@@ -204,6 +201,10 @@ class ShardKeys:
     def _sinks(self) -> dict[str, SinkKeys]:
         """The keys of each sink that was asked for: as many as there are sinks."""
         return {}
+
+    def worker_stream(self, group: str) -> str:
+        """Return the stream of the dead letters that a group of workers (`rfctl.worker`) gets again."""
+        return build_worker_key(self.prefix, self.tag, group, "again")
 
     def destination(self, key: str) -> str:
         """Return the key of a list or stream that a sink fills, in this shard's slot."""

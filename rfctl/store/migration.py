@@ -12,12 +12,12 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from rfctl.errors import OlderDaemonError, OtherLayoutError
+from rfctl.model.slots import shard_tags
 from rfctl.store import replies
 from rfctl.store.batch_heads import read_heads
 from rfctl.store.daemons import Daemons
 from rfctl.store.keys import Keyspace, ShardKeys
 from rfctl.store.scans import scan_members
-from rfctl.store.slots import shard_tags
 
 if TYPE_CHECKING:
     from rfctl.store.connection import Connection

@@ -146,14 +146,14 @@ def build_rights(
     """
     shard, channel = keyspace.all()[0], keyspace.common.events_channel(db)
     every_shard = ShardKeys(
-        "{*}:" if keyspace.shards else "", _escape(keyspace.output_stream), keyspace.prefix
+        "{*}:" if keyspace.shards else "", escape_pattern(keyspace.output_stream), keyspace.prefix
     )
     keys = [KeyRight(f"{keyspace.prefix}{name}*", examples) for name, examples in _own_examples(shard)]
     if not any(_is_under(key.pattern, shard.out) for key in keys):
         keys.append(KeyRight(every_shard.out, (shard.out,)))
     for template in destinations:
         pattern, example = (re.sub(r"\{\w+\}", text, template) for text in ("\0", "rfctl-probe"))
-        pattern = every_shard.destination(_escape(pattern).replace("\0", "*"))
+        pattern = every_shard.destination(escape_pattern(pattern).replace("\0", "*"))
         keys.append(KeyRight(pattern, (shard.destination(example),)))
     keys += [KeyRight(pattern) for pattern in more_patterns]
     unique = tuple({key.pattern: key for key in keys}.values())
@@ -182,6 +182,6 @@ def _is_under(pattern: str, key: str) -> bool:
     return key.startswith(pattern.removesuffix("*"))
 
 
-def _escape(text: str) -> str:
+def escape_pattern(text: str) -> str:
     """Return a literal text as a pattern; no pattern of an ACL has white space."""
     return re.sub(r"\s", "?", _GLOB.sub(r"\\\1", text))

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import msgspec
+import msgspec.inspect
 
 from rfctl.errors import BadRequestError
 from rfctl.model.company import Company, decode_company, format_company
@@ -266,3 +267,21 @@ def _sent_ms(value: float | str | None, where: str) -> int | None:
     if not 0 <= number < 1e15:
         raise BadRequestError(f"{where}`timestamp` is no time: send Unix ms or ISO 8601")
     return int(number)
+
+
+_JSON_TYPES = {
+    msgspec.inspect.StrType: "string", msgspec.inspect.IntType: "integer", msgspec.inspect.FloatType: "number",
+    msgspec.inspect.BoolType: "boolean", msgspec.inspect.NoneType: "null",
+}  # fmt: skip
+
+
+def list_item_types() -> dict[str, list[str]]:
+    """Return each field of a message in this form, by the name that JSON has, with the JSON types that are taken."""
+    fields = msgspec.inspect.type_info(_Item).fields  # type: ignore[attr-defined]
+    return {field.encode_name: _list_json_types(field.type) for field in fields}
+
+
+def _list_json_types(kind: msgspec.inspect.Type) -> list[str]:
+    if isinstance(kind, msgspec.inspect.UnionType):
+        return sorted(name for each in kind.types for name in _list_json_types(each))
+    return [_JSON_TYPES[type(kind)]] if type(kind) in _JSON_TYPES else ["null", "object"]

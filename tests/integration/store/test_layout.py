@@ -9,11 +9,11 @@ import pytest
 
 from rfctl.errors import OtherLayoutError, RedisCannotNowError, RedisUnreachableError
 from rfctl.model.message import Message
+from rfctl.model.slots import shard_tags
 from rfctl.store import DaemonRecord, Keyspace, Store, replies
 from rfctl.store.address import RedisAddress
 from rfctl.store.batch_keys import dedupe_key
 from rfctl.store.connection import Connection
-from rfctl.store.slots import shard_tags
 from tests.support.batching import Rig, make_rig
 from tests.support.keys import COMMON
 from tests.support.servers import RedisServer

@@ -1,0 +1,79 @@
+"""What workers of the library read in tests: a stream as a daemon writes it, and a handler that notes what it gets."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from rfctl.model.slots import shard_tags, tag_key
+from rfctl.worker import AsyncWorker, MergedMessage
+from tests.support.servers import RedisServer
+from tests.support.waiting import until
+
+
+class OutputStream:
+    """The output stream of a Redis that a daemon has begun, with this many shards."""
+
+    def __init__(self, server: RedisServer, shards: int = 0) -> None:
+        self.server = server
+        self.streams = [tag_key("rfctl:out", f"{{{tag}}}:") for tag in shard_tags(shards)] or ["rfctl:out"]
+        with server.client() as client:
+            client.set("rfctl:shards", f"{shards}/2")
+            client.set("rfctl:stream", "rfctl:out")
+
+    def add(self, phone: str, text: str, *, shard: int = 0, delivery_id: str = "") -> str:
+        """Write a merged message of a person; returns the id of its entry."""
+        item = {"message": text, "messageId": f"id-{text}", "metadata": {"name": "Anna"}, "timestamp": 5}
+        fields: dict[Any, Any] = {
+            "phone": phone, "company": "7", "text": text, "count": "1", "reason": "quiet", "batch_key": phone,
+            "delivery_id": delivery_id or f"d-{phone}-{text}", "messages": json.dumps([item]),
+        }  # fmt: skip
+        with self.server.client() as client:
+            return str(client.xadd(self.streams[shard], fields))
+
+    def read_group(self, name: str = "bot", stream: str = "") -> dict[str, Any]:
+        """Return what Redis says of a consumer group; -1 pending while there is none."""
+        with self.server.client() as client:
+            groups: list[dict[str, Any]] = client.xinfo_groups(stream or self.streams[0])
+        return next((group for group in groups if group["name"] == name), {"pending": -1, "lag": -1})
+
+    def list_keys(self) -> set[str]:
+        """Return the keys of workers that are there."""
+        with self.server.client() as client:
+            return set(client.keys("rfctl:*worker:*"))
+
+
+class Handler:
+    """Notes each message as `phone text attempt`; `act` does more, and may raise."""
+
+    def __init__(self, act: Callable[[MergedMessage], Any] | None = None) -> None:
+        self.lines: list[str] = []
+        self.messages: list[MergedMessage] = []
+        self._act = act
+
+    async def __call__(self, message: MergedMessage) -> None:
+        """Note a message, then do what the test says."""
+        self.messages.append(message)
+        self.lines.append(f"{message.phone} {message.text} {message.attempt}")
+        answer = self._act(message) if self._act else None
+        if asyncio.iscoroutine(answer):
+            await answer
+
+    async def wait_for(self, count: int) -> None:
+        """Wait until so many messages came."""
+        await until(lambda: len(self.lines) >= count)
+
+
+@asynccontextmanager
+async def working(url: str, handler: Handler, **options: Any) -> AsyncIterator[AsyncWorker]:
+    """Run a worker until the block ends, and then to its own end."""
+    worker = AsyncWorker(url, **{"group": "bot", "retry_after_s": 0.6, **options})
+    task = asyncio.create_task(worker.run(handler))
+    try:
+        yield worker
+    finally:
+        worker.stop()
+        await task
