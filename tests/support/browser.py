@@ -51,7 +51,7 @@ class Browser:
 
     def run(self, script: str, *arguments: Any) -> Any:
         """Run JavaScript in the page, and return what it returns."""
-        return self.driver.execute_script(script, *arguments)  # type: ignore[no-untyped-call]
+        return self.driver.execute_script(script, *arguments)
 
     def find(self, selector: str) -> WebElement:
         """Return the first element of a CSS selector, as soon as there is one."""
@@ -99,11 +99,11 @@ def opening_chromium() -> Iterator[Browser]:
         options = webdriver.ChromeOptions()
         options.binary_location = CHROMIUM
         for option in (*_OPTIONS, f"--user-data-dir={folder}/profile", f"--crash-dumps-dir={folder}"):
-            options.add_argument(option)  # type: ignore[no-untyped-call]
-        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})  # type: ignore[no-untyped-call]
+            options.add_argument(option)
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
         variables = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
         variables |= {"HOME": folder, "TMPDIR": folder, "XDG_RUNTIME_DIR": folder}
-        driver = webdriver.Chrome(options, Service(DRIVER, env=variables))  # type: ignore[no-untyped-call]
+        driver = webdriver.Chrome(options, Service(DRIVER, env=variables))
         try:
             yield Browser(driver)
         finally:

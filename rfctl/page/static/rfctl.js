@@ -672,7 +672,7 @@ let source = null, retryTimer = 0, failures = 0;
 
 async function readState() {
   const answer = await fetch("page/state", { credentials: "same-origin" });
-  if (answer.status === 401 || answer.status === 403) throw Object.assign(new Error("logged out"), { isLoggedOut: true });
+  if (answer.status === 401) throw Object.assign(new Error("logged out"), { isLoggedOut: true });
   if (!answer.ok) throw new Error(`rfctl answered ${answer.status}`);
   const { overview, may_act: mayAct, csrf } = await answer.json();
   Object.assign(page, { mayAct, csrf });
