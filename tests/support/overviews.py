@@ -45,7 +45,7 @@ def make_quiet_overview() -> Overview:
     now_ms = int(time.time() * 1000)
     flow = Flow(None, None, (), (), None, None, None, None, 0, 0, 0)
     daemon = DaemonLine("prod-1", 812, "0.3.1", "all", "http://127.0.0.1:8080", 240)
-    redis = "redis 10.0.0.5:6379/0 · 7.2.4 · AOF everysec · noeviction"
+    redis = "10.0.0.5:6379/0 · 7.2.4 · AOF everysec · noeviction"
     return Overview(
         now_ms, "ok", "WORKING", "1 daemon (0.3.1)", (daemon,), redis, flow, make_waiting(), (), (), (), ()
     )
@@ -63,7 +63,7 @@ def make_busy_overview() -> Overview:
         make_row("@a1", "can somebody call me back?", due_in_ms=5_400_000, size=3, is_held=True, source="telegram"),
     )  # fmt: skip
     sinks = (
-        SinkRow("bot", "bullmq", "ok", "ok", 12, 1.0, 8, 0, 0, False, None),
+        SinkRow("bot", "bullmq", "ok", "ok, daemon 812", 12, 1.0, 8, 0, 0, False, None),
         SinkRow("crm", "http", "fail", "503 since 02:10 (41 attempts)", 0, 0.0, 212, 17, 4, False, 80_000),
         SinkRow("audit", "redis", "paused", 'paused for 3 d: "moving"', None, None, None, 912, 0, True, None),
     )

@@ -111,7 +111,13 @@ class PageStandIn:
 
     def describe_state(self) -> Mapping[str, Any]:
         """Return what `page/state` has."""
-        return {"overview": msgspec.to_builtins(self.overview), "may_act": self.may_act, "csrf": CSRF}
+        return {
+            "overview": msgspec.to_builtins(self.overview),
+            "outage": None,
+            "may_act": self.may_act,
+            "may_log_out": bool(self.token),
+            "csrf": CSRF,
+        }
 
 
 class _Handler(BaseHTTPRequestHandler):

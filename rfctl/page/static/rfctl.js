@@ -103,11 +103,14 @@ function setTime(node, ms, words) {
 const copyTemplate = (id) => byId(id).content.firstElementChild.cloneNode(true);
 const part = (node, name) => node.querySelector(`[data-part="${name}"]`);
 
-/** Say whether a person has the focus or a selection in here: such a row is never moved or taken away. */
+/** Say whether somebody is in here, by keyboard or with a selection: such a row is never moved or taken away. */
 function isInUse(node) {
   const selection = getSelection();
-  return node.contains(document.activeElement) || (!selection.isCollapsed && selection.containsNode(node, true));
+  return Boolean(node.querySelector(":focus-visible")) || (!selection.isCollapsed && selection.containsNode(node, true));
 }
+
+/** The heading of the section that something is in: the focus goes there when its own place is gone. */
+const headingOf = (node) => (node.closest("section") ?? byId("waiting-title").closest("section")).querySelector("h2");
 
 /** Make a list show these items, in this order. A row is found again by its key, and only what changed is written. */
 function patchList(list, items, keyOf, template, fill) {
@@ -134,10 +137,14 @@ function patchList(list, items, keyOf, template, fill) {
   }
 }
 
-/** Make these buttons, each [name, words, what it is about, action], and keep those that are there. */
+/** Make these buttons, each [its place, words, what it is about, action]. A button that is there keeps its focus. */
 function patchButtons(box, buttons) {
   const wanted = new Map(page.mayAct ? buttons.map((button) => [button[0], button]) : []);
-  for (const button of [...box.children]) if (!wanted.has(button.dataset.name) && !isInUse(button)) button.remove();
+  for (const button of [...box.children]) {
+    if (wanted.has(button.dataset.name)) continue;
+    if (button === document.activeElement) headingOf(box).focus({ preventScroll: true });
+    button.remove();
+  }
   for (const [name, words, about, act] of wanted.values()) {
     let button = [...box.children].find((child) => child.dataset.name === name);
     if (!button) {
@@ -155,8 +162,9 @@ function patchButtons(box, buttons) {
   }
 }
 
-/** Say something to whoever listens to the page. */
+/** Say to whoever listens to the page what came of something they did, or that something is new. */
 const announce = (words) => setText(byId("heard"), words);
+const announceNews = (words) => setText(byId("news"), words);
 
 let toastTimer = 0;
 
@@ -238,8 +246,8 @@ function renderFlow(flow) {
   renderSpark(byId("ins"), flow.ins, "messages in");
   renderSpark(byId("outs"), flow.outs, "merged messages out");
   setMeasure("ratio", flow.ratio == null ? NOT_KNOWN : `${flow.ratio.toFixed(1)} → 1`);
-  setMeasure("wait", ["p50 "], duration(flow.wait_p50_ms), [" p95 "], duration(flow.wait_p95_ms));
-  setMeasure("late", ["p99 "], duration(flow.late_p99_ms));
+  setMeasure("wait", ...(flow.wait_p50_ms == null ? [NOT_KNOWN] : [["p50 "], duration(flow.wait_p50_ms), [" p95 "], duration(flow.wait_p95_ms)]));
+  setMeasure("late", ...(flow.late_p99_ms == null ? [NOT_KNOWN] : [["p99 "], duration(flow.late_p99_ms)]));
   for (const name of ["missing", "dead", "quarantine"]) {
     setMeasure(name, count(flow[name]));
     const state = flow[name] > 0 ? (name === "missing" ? "fail" : "warn") : "";
@@ -255,7 +263,8 @@ function renderSpark(svg, counts, what) {
   const points = counts.map((number, place) => `${(place * step).toFixed(1)} ${(28 - (26 * number) / top).toFixed(1)}`);
   const isDrawn = points.length > 1;
   const [area, line] = svg.children;
-  line.setAttribute("d", isDrawn ? `M${points.join("L")}` : "M0 28H100");
+  svg.toggleAttribute("data-empty", !isDrawn);
+  line.setAttribute("d", isDrawn ? `M${points.join("L")}` : "");
   area.setAttribute("d", isDrawn ? `M0 30L${points.join("L")}L100 30Z` : "");
   const words = isDrawn
     ? `${what} in each of the last ${counts.length} minutes: from ${count(Math.min(...counts))} to ${count(Math.max(...counts))}, ${count(counts.at(-1))} in the last`
@@ -283,8 +292,8 @@ function renderFindings({ findings, sinks }) {
   byId("needs-empty").hidden = findings.length > 0;
   const fresh = findings.filter((finding) => ![...before].some((key) => key.startsWith(findingKey(finding))));
   if (isFirst) return;
-  if (fresh.length) announce(`Needs you: ${fresh.map((finding) => `${finding.severity === "error" ? "FAIL" : "warn"} ${clean(finding.fact)}`).join(". ")}`);
-  else if (before.size && !findings.length) announce("Nothing needs you any more.");
+  if (fresh.length) announceNews(`Needs you: ${fresh.map((finding) => `${finding.severity === "error" ? "FAIL" : "warn"} ${clean(finding.fact)}`).join(". ")}`);
+  else if (before.size && !findings.length) announceNews("Nothing needs you any more.");
 }
 
 /** Return each item with a key that no other has: the second of the same gets a number. */
@@ -375,7 +384,7 @@ function fillWaiting(row, batch) {
   patchButtons(row.querySelector(".buttons"), [
     ["hand-over", "Hand over", who, () => ask("hand-over", batch)],
     ["discard", "Discard", who, () => ask("discard", batch)],
-    batch.is_held ? ["release", "Release", who, () => ask("release", batch)] : ["hold", "Hold", who, () => ask("hold", batch)],
+    batch.is_held ? ["hold", "Release", who, () => ask("release", batch)] : ["hold", "Hold", who, () => ask("hold", batch)],
   ]);
 }
 
@@ -424,16 +433,18 @@ function fillSink(row, sink) {
   if (sink.p95_ms != null) measures.push(`p95 ${duration(sink.p95_ms)}`);
   if (sink.left != null) measures.push(`${count(sink.left)} left`);
   if (sink.dead) measures.push(`${count(sink.dead)} dead`);
-  setText(part(row, "measures"), measures.join(" · "));
+  const isWell = sink.state === "ok" && /^ok\b/.test(sink.words);
+  if (isWell) measures.push(clean(sink.words).replace(/^ok(, )?/, "")); // "ok, daemon 812": who delivers
+  setText(part(row, "measures"), measures.filter(Boolean).join(" · "));
   const next = sink.next_try_in_ms == null || sink.is_paused ? "" : `next try in ${duration(Math.max(0, sink.next_try_in_ms))}`;
-  const words = [clean(sink.words), sink.words?.includes("next") ? "" : next].filter((piece) => piece && piece !== "ok").join(" · ");
+  const words = [isWell ? "" : clean(sink.words), sink.words?.includes("next") ? "" : next].filter(Boolean).join(" · ");
   setText(part(row, "words"), words);
   part(row, "words").hidden = !words;
   const buttons = [];
   if (!sink.isGroup && sink.is_forwarded !== false) {
-    if (sink.is_paused) buttons.push(["resume", "Resume", sink.name, () => ask("resume", { sink: sink.name })]);
+    if (sink.is_paused) buttons.push(["pause", "Resume", sink.name, () => ask("resume", { sink: sink.name })]);
     else {
-      if (sink.state === "fail") buttons.push(["resume", "Retry now", sink.name, () => ask("resume", { sink: sink.name })]);
+      if (sink.state === "fail") buttons.push(["retry", "Retry now", sink.name, () => ask("resume", { sink: sink.name })]);
       buttons.push(["pause", "Pause", sink.name, () => ask("pause", { sink: sink.name })]);
     }
     if (sink.dead) buttons.push(["resend", `Resend ${count(sink.dead)}`, `dead of ${sink.name}`, () => ask("resend", { sink: sink.name })]);
@@ -561,6 +572,8 @@ async function act(event) {
   asked.isSent = false;
   byId("ask-go").disabled = false;
   if (problem) return setText(byId("ask-problem"), clean(problem));
+  const { opener, name } = asked;
+  if (opener.closest(".finding") || name === "hand-over" || name === "discard") asked.opener = headingOf(opener); // its row goes
   byId("ask").close();
   toast(done);
   if (shownPhone) find(shownPhone);
@@ -584,12 +597,11 @@ async function post(name, body) {
 
 const problemOf = (answer, content) => [content.error ?? `rfctl answered ${answer.status} ${answer.statusText}`, content.next].filter(Boolean).join(": ");
 
-/** Give the focus back to what opened the dialog; if that is gone, to the heading of its section. */
+/** Give the focus back to what opened the dialog; if that is gone, to a heading. */
 function giveFocusBack() {
   const opener = asked?.opener;
   asked = null;
-  if (opener?.isConnected) opener.focus();
-  else byId("waiting-title").focus();
+  (opener?.isConnected ? opener : byId("waiting-title")).focus();
 }
 
 
@@ -628,7 +640,7 @@ function renderPerson(person, problem) {
   setText(byId("answer-more"), "A stream was too long to be searched to its end: there may be more.");
   const who = phoneWords(shownPhone), subject = { phone: person.phone ?? shownPhone };
   patchButtons(byId("answer-buttons"), problem && !events.length ? [] : [
-    isHeld ? ["release", "Release", who, () => ask("release", subject)] : ["hold", "Hold", who, () => ask("hold", subject)],
+    isHeld ? ["hold", "Release", who, () => ask("release", subject)] : ["hold", "Hold", who, () => ask("hold", subject)],
   ]);
   announce(words || `${counted(events.length, "event")} of this person, ${counted(batches.length, "batch", "batches")} pending.`);
 }
@@ -674,9 +686,11 @@ async function readState() {
   const answer = await fetch("page/state", { credentials: "same-origin" });
   if (answer.status === 401) throw Object.assign(new Error("logged out"), { isLoggedOut: true });
   if (!answer.ok) throw new Error(`rfctl answered ${answer.status}`);
-  const { overview, may_act: mayAct, csrf } = await answer.json();
-  Object.assign(page, { mayAct, csrf });
-  if (overview) show(overview);
+  const state = await answer.json();
+  Object.assign(page, { mayAct: state.may_act, csrf: state.csrf });
+  byId("logout").hidden = !state.may_log_out;
+  if (state.overview) show(state.overview);
+  if (state.outage) suffer(state.outage);
 }
 
 function show(overview) {
@@ -718,7 +732,7 @@ function suffer(outage) {
   Object.assign(page, { outage, isLost: false });
   failures = 0;
   renderBanners();
-  if (isNew) announce(byId("outage-words").textContent);
+  if (isNew) announceNews(byId("outage-words").textContent);
 }
 
 /** The connection is lost. It is tried again after 1, 2, 4, 8 and at last every 15 s. */
@@ -729,7 +743,7 @@ function lose(words, isLoggedOut = false) {
   setText(byId("lost-words"), words);
   byId("log-in").hidden = !isLoggedOut;
   renderBanners();
-  if (isNew) announce(words);
+  if (isNew) announceNews(words);
   if (!isLoggedOut) retryLater();
 }
 
@@ -744,7 +758,7 @@ function renderBanners() {
   document.body.classList.toggle("old", page.isLost || Boolean(page.outage));
   if (page.outage) {
     setText(byId("outage-words"), `Redis away since ${clock(page.outage.since_ms)}.`);
-    setText(byId("outage-fact"), clean(page.outage.fact));
+    setText(byId("outage-fact"), clean(page.outage.fact).replace(/[^.!?]$/, "$&."));
   }
   renderAges();
   renderTitle();

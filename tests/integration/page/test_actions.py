@@ -36,10 +36,10 @@ def click(browser: Browser, row: str, action: str) -> None:
         ("+7 900", "hand-over", "Hand over now?", "Hand over", "hand-over", {"batch_key": "79001234567"}),
         ("+7 900", "discard", "Discard 4 messages?", "Discard 4 messages", "discard", {"batch_key": "79001234567"}),
         ("+7 900", "hold", "Hold +7 900 •••67?", "Hold", "hold", {"phone": "79001234567", "for": "1h", "note": ""}),
-        ("telegram", "release", "Release @•••?", "Release", "release", {"phone": "@a1", "discard": False}),
+        ("telegram", "hold", "Release @•••?", "Release", "release", {"phone": "@a1", "discard": False}),
         ("bullmq", "pause", "Pause bot?", "Pause", "pause", {"sink": "bot", "note": ""}),
-        ("redis", "resume", "Resume audit?", "Resume", "resume", {"sink": "audit"}),
-        ("503 since", "resume", "Retry crm now?", "Retry now", "resume", {"sink": "crm"}),
+        ("redis", "pause", "Resume audit?", "Resume", "resume", {"sink": "audit"}),
+        ("503 since", "retry", "Retry crm now?", "Retry now", "resume", {"sink": "crm"}),
         ("503 since", "resend", "Resend 4 dead messages?", "Resend", "resend", {"sink": "crm"}),
         ("did not take", "resend crm", "Resend 4 dead messages?", "Resend", "resend", {"sink": "crm"}),
         ("41 attempts have", "resume", "Retry crm now?", "Retry now", "resume", {"sink": "crm"}),
@@ -67,7 +67,7 @@ def test_fields_of_an_action_are_posted(browser: Browser, page: PageStandIn) -> 
     wait_until(lambda: page.posted)
     assert page.posted[0].body == {"phone": "79001234567", "for": "24h", "note": "we talk"}
     wait_until(lambda: not browser.is_shown("#ask"))
-    click(browser, "telegram", "release")
+    click(browser, "telegram", "hold")
     assert "3 messages would be lost" in browser.read("#ask-fields")
     browser.find("#ask [name=discard]").click()
     browser.find("#ask-go").click()

@@ -34,7 +34,7 @@ def open_page(browser: Browser, page: PageStandIn, **more: object) -> None:
 def test_busy_page_shows_everything_in_words(browser: Browser, page: PageStandIn) -> None:
     open_page(browser, page)
     assert browser.read("#daemons-line") == "2 daemons (0.3.1), other settings"
-    assert browser.read("#redis-line").startswith("redis 10.0.0.5:6379/0")
+    assert browser.read("#redis-line").startswith("10.0.0.5:6379/0")
     assert browser.driver.title == "rfctl · failing"
     assert texts(browser, ".flow dd") == [
         "41/min", "12/min", "3.4 → 1", "p50 5.0 s p95 7.8 s", "p99 3 ms", "0", "4", "1",
@@ -44,7 +44,7 @@ def test_busy_page_shows_everything_in_words(browser: Browser, page: PageStandIn
     assert texts(browser, ".sink .words:not([hidden])") == [
         "503 since 02:10 (41 attempts) · next try in 1 min 20 s", 'paused for 3 d: "moving"', "nobody has asked for 12 min",
     ]  # fmt: skip
-    assert texts(browser, ".sink .measures")[0] == "12/min · ok 100 % · p95 8 ms · 0 left"
+    assert texts(browser, ".sink .measures")[0] == "12/min · ok 100 % · p95 8 ms · 0 left · daemon 812"
     assert texts(browser, ".batch .phone") == [
         "+7 900 •••67", "+55 11 •••00", "+49 15 •••78", "+972 54 •••12", "@•••",
     ]  # fmt: skip
