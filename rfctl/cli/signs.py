@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
-State = Literal["ok", "warn", "fail", "paused", "idle"]
+from rfctl.observe.words import State
 
 SIGNS: dict[State, str] = {"ok": "●", "warn": "▲", "fail": "✖", "paused": "‖", "idle": "○"}
 STYLES: dict[State, str] = {

@@ -13,14 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from rfctl.cli.fitting import Item, Part, align, fit, measure_least
 from rfctl.cli.output import build_facts, open_console, safe
-from rfctl.cli.signs import SIGNS, STYLES, State
+from rfctl.cli.signs import SIGNS, STYLES
 from rfctl.cli.stats_words import (
     Facts,
     Rows,
-    describe_daemons,
-    describe_rates,
-    describe_waiting,
-    judge,
     list_batches,
     list_daemons,
     list_server_facts,
@@ -29,6 +25,7 @@ from rfctl.cli.stats_words import (
 )
 from rfctl.cli.table import build_table
 from rfctl.observe import Finding, Rates, Snapshot, findings, measure_rates
+from rfctl.observe.words import State, describe_daemons, describe_rates, describe_waiting, judge
 
 if TYPE_CHECKING:
     from rich.text import Text

@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rfctl.cli.rejections_view import draw_rejections
-from rfctl.cli.signs import State
-from rfctl.observe import Finding, Rates, Snapshot
-from rfctl.observe.sinks import describe_pause
+from rfctl.observe import Rates, Snapshot
+from rfctl.observe.words import State, describe_sink, describe_window, name_daemons
 from rfctl.store import ConsumerGroup, DaemonRecord, PendingBatch, SinkStatus, is_hashed
 from rfctl.text import counted, duration, visible
 
@@ -49,37 +48,6 @@ def _count_cells(text: str) -> int:
     return cell_len(visible(text))
 
 
-def judge(problems: Sequence[Finding]) -> tuple[State, str]:
-    """Say in a word whether it is working."""
-    if any(problem.severity == "error" for problem in problems):
-        return "fail", "FAILING"
-    return ("warn", "WORKING, with warnings") if problems else ("ok", "WORKING")
-
-
-def describe_daemons(daemons: Sequence[DaemonRecord]) -> str:
-    """Say how many daemons are alive, of which version, and whether they run on the same settings."""
-    if not daemons:
-        return "no daemon is alive"
-    versions = ", ".join(sorted({daemon.version for daemon in daemons}))
-    text = f"{counted(len(daemons), 'daemon')} ({versions})"
-    if len(daemons) == 1:
-        return text
-    is_same = len({daemon.settings_hash for daemon in daemons}) == 1
-    return f"{text}, {'the same' if is_same else 'other'} settings"
-
-
-def describe_rates(rates: Rates | None) -> str:
-    """Say what came in and went out within the last minute; "" where nobody knows it."""
-    if rates is None:
-        return ""
-    came, went = (rates.counts.get(name, 0) for name in ("messages_in", "merged"))
-    return f"in {came}, out {went} ({_window(rates)})"
-
-
-def _window(rates: Rates) -> str:
-    return f"last {rates.window_ms / 1000:.0f} s"
-
-
 def list_server_facts(snapshot: Snapshot) -> Facts:
     """Return which Redis it is, who set that, and what that overrides."""
     server = snapshot.server
@@ -101,22 +69,6 @@ def list_daemons(daemons: Sequence[DaemonRecord], now_ms: int) -> Rows:
         for daemon in daemons
     ]
     return Rows(("daemon", "pid", "role", "listener", "loop", "last turn"), rows, frozenset({1, 5}))
-
-
-def describe_waiting(snapshot: Snapshot) -> str:
-    """Say how much is pending, and since when."""
-    pending = snapshot.pending
-    held = f"{snapshot.held.count} held (rfctl held)" if snapshot.held.count else ""
-    if not pending.batches:
-        return held or "nobody"
-    parts = [f"{counted(pending.batches, 'batch')}, {counted(pending.messages, 'message')}"]
-    if pending.oldest_ms is not None:
-        parts.append(f"oldest {duration(max(0, pending.now_ms - pending.oldest_ms))}")
-    if pending.overdue:
-        parts.append(f"{pending.overdue} overdue")
-    if held:
-        parts.append(held)
-    return ", ".join(parts)
 
 
 def list_batches(batches: Sequence[PendingBatch], now_ms: int) -> Rows:
@@ -145,23 +97,16 @@ def _due(in_ms: int) -> str:
 
 def list_sinks(snapshot: Snapshot, rates: Rates | None) -> tuple[Rows, list[State]]:
     """Return a row for each sink, and its state."""
-    names = _name_daemons(snapshot.daemons)
+    names = name_daemons(snapshot.daemons)
     now_ms, daemons_are_seen = snapshot.pending.now_ms, not snapshot.write_refusals
     described = [
         (sink, describe_sink(sink, now_ms, names, daemons_are_seen=daemons_are_seen))
         for sink in snapshot.sinks
     ]
     rows = [_sink_row(sink, rates, words) for sink, (_, words) in described]
-    window = "last min" if rates is None else _window(rates)
+    window = "last min" if rates is None else describe_window(rates)
     headings = ("sink", "type", window, "delivered", "failed", "dead", "left", "state")
     return Rows(headings, rows, frozenset(range(2, 7))), [state for _, (state, _) in described]
-
-
-def _name_daemons(daemons: Sequence[DaemonRecord]) -> dict[str, str]:
-    is_one_host = len({daemon.host for daemon in daemons}) <= 1
-    return {
-        daemon.id: str(daemon.pid) if is_one_host else f"{daemon.host} {daemon.pid}" for daemon in daemons
-    }
 
 
 def _sink_row(status: SinkStatus, rates: Rates | None, words: str) -> tuple[str, ...]:
@@ -172,34 +117,6 @@ def _sink_row(status: SinkStatus, rates: Rates | None, words: str) -> tuple[str,
     recent = None if rates is None else rates.of_sink(name, "delivered")
     counts = map(str, (status.delivered, status.failures, status.dead))
     return (name, kind, "-" if recent is None else str(recent), *counts, left, words)
-
-
-def describe_sink(
-    status: SinkStatus, now_ms: int, names: Mapping[str, str], *, daemons_are_seen: bool = True
-) -> tuple[State, str]:
-    """Return the state of a sink, and the words for it. Unless it `daemons_are_seen`, nobody knows who delivers."""
-    if not status.sink.forwarded:
-        return "idle", f"your workers read it: {status.sink.group or 'no group'}"
-    oldest = "" if status.oldest_ms is None else f", oldest {duration(max(0, now_ms - status.oldest_ms))}"
-    if status.paused is not None:
-        return "paused", f"paused: {describe_pause(status.paused, now_ms)}"
-    if status.unserved_shards:
-        return ("fail", f"nobody delivers{oldest}") if daemons_are_seen else ("idle", f"unknown{oldest}")
-    if status.retry_cause is not None or status.phones_waiting:
-        return "warn" if status.retry_cause is None else "fail", _describe_retries(status, now_ms)
-    daemons = ", ".join(names.get(daemon_id, daemon_id) for daemon_id in status.leased_by)
-    return "ok", f"ok, daemon {daemons}{oldest}"
-
-
-def _describe_retries(status: SinkStatus, now_ms: int) -> str:
-    soonest = status.next_retry_ms
-    retry = "" if soonest is None else f", next retry {_in(soonest - now_ms)}"
-    waiting = f"{counted(status.phones_waiting, 'phone')} waiting{retry}"
-    return waiting if status.retry_cause is None else f"fails: {status.retry_cause.error}; {waiting}"
-
-
-def _in(ms: int) -> str:
-    return f"in {duration(ms)}" if ms > 0 else "now"
 
 
 def list_totals(snapshot: Snapshot) -> Facts:

@@ -19,13 +19,13 @@ def find_unread_groups(snapshot: Snapshot) -> Iterator[Finding]:
     """Find the groups of workers that ask for nothing while something is left: they block trimming too."""
     silent: dict[str, list[ConsumerGroup]] = {}
     for group in snapshot.workers():
-        if _is_silent(group, snapshot.pending.out_length):
+        if is_silent(group, snapshot.pending.out_length):
             silent.setdefault(group.name, []).append(group)
     for name, groups in silent.items():
         yield _about_unread(name, groups, snapshot)
 
 
-def _is_silent(group: ConsumerGroup, entries: int) -> bool:
+def is_silent(group: ConsumerGroup, entries: int) -> bool:
     """Say whether nobody asks for what is left. Where Redis knows no lag, a worker may just have nothing to ask for."""
     if group.idle_ms is None:
         return count_pending([group]) != 0 and entries > 0

@@ -1,0 +1,206 @@
+"""From a snapshot and its findings to an overview. Pure.
+
+`Recent` has what a snapshot does not tell: how it went in the last minutes, and what happened last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from rfctl.observe.finding import Finding
+from rfctl.observe.overview import (
+    DaemonLine,
+    FindingRow,
+    Flow,
+    LastLine,
+    Overview,
+    SinkRow,
+    Waiting,
+    WaitingRow,
+    WorkerRow,
+)
+from rfctl.observe.rates import Rates, measure_rates
+from rfctl.observe.snapshot import Snapshot
+from rfctl.observe.words import describe_daemons, describe_sink, describe_worker, judge, name_daemons
+from rfctl.store import ConsumerGroup, DaemonRecord, PendingBatch, ServerInfo, SinkStatus
+from rfctl.store.sink_status import count_left, count_pending
+
+_DAY_MS = 86_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class RecentAttempts:
+    """The attempts of one sink in the last minutes: which share succeeded (0 to 1), and how long 95 % took at most (ms)."""
+
+    ok_share: float
+    p95_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Recent:
+    """The last minutes. `ins` and `outs` are counts of whole minutes, oldest first; `attempts` are by sink."""
+
+    ins: Sequence[int] = ()
+    outs: Sequence[int] = ()
+    wait_p50_ms: int | None = None
+    wait_p95_ms: int | None = None
+    late_p99_ms: int | None = None
+    attempts: Mapping[str, RecentAttempts] = field(default_factory=dict)
+    last: Sequence[LastLine] = ()
+
+
+_UNKNOWN = Recent()
+
+
+def build_overview(snapshot: Snapshot, problems: Sequence[Finding], recent: Recent = _UNKNOWN) -> Overview:
+    """Return what a screen shows of a snapshot; `problems` are its findings."""
+    rates = measure_rates(snapshot.daemons, snapshot.pending.totals, snapshot.pending.now_ms)
+    state, word = judge(problems)
+    return Overview(
+        now_ms=snapshot.pending.now_ms,
+        state=state,
+        word=word,
+        daemons_line=describe_daemons(snapshot.daemons),
+        daemons=tuple(_build_daemon(daemon, snapshot.pending.now_ms) for daemon in snapshot.daemons),
+        redis_line=_describe_server(snapshot.server),
+        flow=_build_flow(snapshot, rates, recent),
+        waiting=_build_waiting(snapshot),
+        sinks=_build_sinks(snapshot, rates, recent),
+        workers=_build_workers(snapshot),
+        findings=tuple(map(_build_finding, problems)),
+        last=tuple(recent.last),
+    )
+
+
+def _build_daemon(daemon: DaemonRecord, now_ms: int) -> DaemonLine:
+    ago_ms = max(0, now_ms - daemon.turned_ms)
+    return DaemonLine(daemon.host, daemon.pid, daemon.version, daemon.role, daemon.listener, ago_ms)
+
+
+def _describe_server(server: ServerInfo) -> str:
+    """Say which Redis it is and how safe it keeps messages; the address stands first."""
+    aof = {True: "AOF", False: "no AOF"}.get(server.aof) if server.aof is not None else "AOF unknown"
+    return f"{server.where}/{server.db} · run {server.run_id[:8]} · {aof} · {server.eviction}"
+
+
+def _build_flow(snapshot: Snapshot, rates: Rates | None, recent: Recent) -> Flow:
+    came = None if rates is None else rates.counts.get("messages_in")
+    left = None if rates is None else rates.counts.get("messages_out")
+    merged = None if rates is None else rates.counts.get("merged")
+    return Flow(
+        in_per_min=came,
+        out_per_min=merged,
+        ins=tuple(recent.ins),
+        outs=tuple(recent.outs),
+        ratio=left / merged if left and merged else None,
+        wait_p50_ms=recent.wait_p50_ms,
+        wait_p95_ms=recent.wait_p95_ms,
+        late_p99_ms=recent.late_p99_ms,
+        missing=_count_missing(snapshot),
+        dead=snapshot.dead,
+        quarantine=snapshot.quarantine,
+    )
+
+
+def _count_missing(snapshot: Snapshot) -> int:
+    """Return what vanished, if the last of it did within a day: batches when due, and messages before a sink."""
+    sweep, now_ms = snapshot.sweep, snapshot.pending.now_ms
+    batches = sweep.missing if sweep.missing_at_ms and now_ms - sweep.missing_at_ms < _DAY_MS else 0
+    return batches + sum(
+        sink.missing
+        for sink in snapshot.sinks
+        if sink.missing_ago_ms is not None and sink.missing_ago_ms < _DAY_MS
+    )
+
+
+def _build_waiting(snapshot: Snapshot) -> Waiting:
+    pending = snapshot.pending
+    max_size = max((daemon.max_size for daemon in snapshot.daemons), default=0)
+    rows = tuple(_build_row(batch, pending.now_ms, max_size or None) for batch in pending.next_due)
+    return Waiting(
+        batches=pending.batches,
+        messages=pending.messages,
+        oldest_ms=None if pending.oldest_ms is None else max(0, pending.now_ms - pending.oldest_ms),
+        overdue=pending.overdue,
+        held=snapshot.held.count,
+        beyond=max(0, pending.batches - len(rows)),
+        rows=rows,
+    )
+
+
+def _build_row(batch: PendingBatch, now_ms: int, max_size: int | None) -> WaitingRow:
+    return WaitingRow(
+        batch_key=batch.batch_key,
+        phone=batch.phone,
+        chat=batch.chat,
+        account="",
+        source="",
+        size=batch.size,
+        max_size=max_size,
+        due_in_ms=batch.due_ms - now_ms,
+        waited_ms=None,
+        fraction=_measure_fraction(batch.last_ms, batch.due_ms, now_ms),
+        text="",
+        is_held=False,
+    )
+
+
+def _measure_fraction(began_ms: int | None, due_ms: int, now_ms: int) -> float:
+    """Return how much of the time from then until due has passed, 0 to 1."""
+    if now_ms >= due_ms:
+        return 1.0
+    if began_ms is None or began_ms >= now_ms:
+        return 0.0
+    return (now_ms - began_ms) / (due_ms - began_ms)
+
+
+def _build_sinks(snapshot: Snapshot, rates: Rates | None, recent: Recent) -> tuple[SinkRow, ...]:
+    names = name_daemons(snapshot.daemons)
+    return tuple(
+        _build_sink(status, snapshot, names, rates, recent.attempts.get(status.sink.name))
+        for status in snapshot.sinks
+    )
+
+
+def _build_sink(
+    status: SinkStatus,
+    snapshot: Snapshot,
+    names: Mapping[str, str],
+    rates: Rates | None,
+    attempts: RecentAttempts | None,
+) -> SinkRow:
+    now_ms, retry_ms = snapshot.pending.now_ms, status.next_retry_ms
+    state, words = describe_sink(status, now_ms, names, daemons_are_seen=not snapshot.write_refusals)
+    return SinkRow(
+        name=status.sink.name,
+        type=status.sink.type,
+        state=state,
+        words=words,
+        per_min=None if rates is None else rates.of_sink(status.sink.name, "delivered"),
+        ok_share=None if attempts is None else attempts.ok_share,
+        p95_ms=None if attempts is None else attempts.p95_ms,
+        left=count_left(status),
+        dead=status.dead,
+        is_paused=status.paused is not None,
+        next_try_in_ms=None if retry_ms is None else max(0, retry_ms - now_ms),
+        is_forwarded=status.sink.forwarded,
+        pause=status.paused,
+    )
+
+
+def _build_workers(snapshot: Snapshot) -> tuple[WorkerRow, ...]:
+    groups: dict[str, list[ConsumerGroup]] = {}
+    for group in snapshot.workers():
+        groups.setdefault(group.name, []).append(group)
+    rows = []
+    for name, parts in groups.items():
+        state, words = describe_worker(parts, snapshot.pending.out_length)
+        rows.append(WorkerRow(name, state, words, count_pending(parts)))
+    return tuple(rows)
+
+
+def _build_finding(problem: Finding) -> FindingRow:
+    return FindingRow(
+        problem.code, problem.severity, problem.subject, problem.fact, problem.set_by, problem.fix
+    )

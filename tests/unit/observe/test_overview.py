@@ -1,0 +1,86 @@
+"""What screens show of a snapshot."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+import msgspec
+import pytest
+
+from rfctl.observe import findings
+from rfctl.observe.overview import Overview
+from rfctl.observe.overviews import Recent, RecentAttempts, build_overview
+from rfctl.store import ConsumerGroup, PendingBatch, PendingSummary, SweepReport, TotalsSample
+from tests.unit.observe.test_health import ALIVE, crm, look
+
+NOW_MS = 100_000
+
+
+def show(
+    *, waiting: tuple[PendingBatch, ...] = (), totals: dict[str, int] | None = None,
+    groups: tuple[ConsumerGroup, ...] = (), recent: Recent | None = None, **parts: Any,
+) -> Overview:  # fmt: skip
+    """Return the overview of a snapshot with these parts."""
+    pending = PendingSummary(
+        NOW_MS, 5 if waiting else 0, 9, 1, NOW_MS - 4100, None, totals or {}, 40, list(waiting), list(groups)
+    )
+    snapshot = dataclasses.replace(look(**parts), pending=pending)
+    return build_overview(snapshot, findings(snapshot), recent or Recent())
+
+
+def test_overview_is_json_as_it_is() -> None:
+    decoded = json.loads(msgspec.json.encode(show(daemons=[ALIVE], sinks=[crm()])))
+    assert decoded["daemons"][0]["host"] == ALIVE.host
+    assert decoded["sinks"][0]["name"] == "crm"
+    assert decoded["flow"]["in_per_min"] is None
+
+
+@pytest.mark.parametrize(
+    ("last_ms", "due_ms", "fraction"),
+    [(NOW_MS - 3000, NOW_MS + 1000, 0.75), (None, NOW_MS + 1000, 0.0), (NOW_MS - 9, NOW_MS - 1, 1.0)],
+    ids=["three of four seconds", "unknown", "overdue"],
+)
+def test_row_says_how_much_of_its_wait_has_passed(last_ms: int | None, due_ms: int, fraction: float) -> None:
+    [row] = show(waiting=(PendingBatch("7900", 2, due_ms, last_ms, "7900"),)).waiting.rows
+    assert (row.fraction, row.due_in_ms) == (fraction, due_ms - NOW_MS)
+
+
+def test_those_without_a_row_are_counted() -> None:
+    waiting = show(waiting=(PendingBatch("7900", 2, NOW_MS, NOW_MS, "7900"),)).waiting
+    assert (waiting.batches, waiting.beyond, waiting.oldest_ms) == (5, 4, 4100)
+
+
+def test_flow_has_the_last_minute_by_what_a_daemon_sampled() -> None:
+    sample = TotalsSample(NOW_MS - 60_000, {"messages_in": 10, "messages_out": 8, "merged": 4})
+    daemon = msgspec.structs.replace(ALIVE, totals_before=sample)
+    flow = show(daemons=[daemon], totals={"messages_in": 51, "messages_out": 48, "merged": 16}).flow
+    assert (flow.in_per_min, flow.out_per_min) == (41, 12)
+    assert flow.ratio == pytest.approx(40 / 12)
+
+
+@pytest.mark.parametrize(("ago_ms", "count"), [(1000, 2), (90_000_000, 0)], ids=["now", "yesterday"])
+def test_what_vanished_counts_for_a_day(ago_ms: int, count: int) -> None:
+    report = SweepReport(missing=2, missing_at_ms=200_000_000 - ago_ms)
+    snapshot = dataclasses.replace(
+        look(sweep=report), pending=PendingSummary(200_000_000, 0, 0, 0, None, None, {}, 0)
+    )
+    assert build_overview(snapshot, []).flow.missing == count
+
+
+def test_sink_has_the_attempts_of_the_last_minutes() -> None:
+    [sink] = show(sinks=[crm()], recent=Recent(attempts={"crm": RecentAttempts(0.5, 200)})).sinks
+    assert (sink.ok_share, sink.p95_ms) == (0.5, 200)
+
+
+def test_group_of_workers_is_one_row_over_all_shards() -> None:
+    groups = tuple(ConsumerGroup(f"out:{shard}", "bot", 3, 1, 720_000) for shard in range(2))
+    [worker] = show(groups=groups).workers
+    assert (worker.group, worker.state, worker.left) == ("bot", "warn", 8)
+    assert worker.words == "nobody asked for 12 min 0 s"
+
+
+def test_group_that_asks_is_well() -> None:
+    [worker] = show(groups=(ConsumerGroup("out", "bot", 3, 1, 2000),)).workers
+    assert (worker.state, worker.words) == ("ok", "asked 2.0 s ago")
