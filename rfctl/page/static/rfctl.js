@@ -1,0 +1,1 @@
+new EventSource("page/events");
