@@ -40,8 +40,8 @@ def resume(ctx: typer.Context, sink: Sink) -> None:
 
 async def _pause(run: Invocation, sink: str, why: str) -> None:
     from rfctl.cli.arguments import check_forwarded
-    from rfctl.cli.output import format_rfc3339
     from rfctl.store import Pause
+    from rfctl.timing import format_rfc3339
 
     async with run.store() as (store, configuration):
         check_forwarded(configuration.settings, sink)
