@@ -44,7 +44,7 @@ def test_page_shows_real_traffic_and_acts_on_it(browser: Browser, patient: House
     for phone, size in (("+7 900 •••67", "3/10"), ("+55 11 •••00", "1/10"), ("+49 15 •••78", "1/10")):
         wait_until(lambda phone=phone: phone in browser.read("#waiting"))
         assert size in browser.read("#waiting")
-    assert "<b>hallo</b>" in browser.read("#waiting")
+    browser.wait_for_text("#waiting", "<b>hallo</b>")
     assert browser.read("#waiting-count").startswith("3 batches · 5 messages · oldest ")
 
     act(browser, "+7 900", "hand-over")
