@@ -10,28 +10,44 @@ from typing import NamedTuple, TypeVar
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _COLOURS = 256
+_FREQUENT = 160
 T = TypeVar("T")
+Colour = tuple[int, ...]
 
 
 class Picture(NamedTuple):
     """The colours of a picture, (red, green, blue) of each pixel, row by row."""
 
     width: int
-    pixels: list[tuple[int, ...]]
+    pixels: list[Colour]
 
 
 def shrink_png(png: bytes) -> bytes:
     """Return the same picture with at most 256 colours. Raises ValueError for what no browser takes as a screen's."""
     width, pixels = read_png(png)
-    frequent = [colour for colour, _ in Counter(pixels).most_common(_COLOURS)]
-    places = {colour: place for place, colour in enumerate(frequent)}
-    for colour in set(pixels) - places.keys():
-        places[colour] = places[min(frequent, key=lambda other: _measure_distance(colour, other))]
+    palette, places = _choose_colours(Counter(pixels))
     rows = b"".join(b"\0" + bytes(places[pixel] for pixel in row) for row in _batch(pixels, width))
     head = struct.pack(">IIBBBBB", width, len(pixels) // width, 8, 3, 0, 0, 0)
-    palette = bytes(value for colour in frequent for value in colour)
-    chunks = ((b"IHDR", head), (b"PLTE", palette), (b"IDAT", zlib.compress(rows, 9)), (b"IEND", b""))
+    flat = bytes(value for colour in palette for value in colour)
+    chunks = ((b"IHDR", head), (b"PLTE", flat), (b"IDAT", zlib.compress(rows, 9)), (b"IEND", b""))
     return _SIGNATURE + b"".join(_render_chunk(kind, body) for kind, body in chunks)
+
+
+def _choose_colours(counts: Counter[Colour]) -> tuple[list[Colour], dict[Colour, int]]:
+    """Return a palette, and the place in it of each colour.
+
+    The frequent ones come first. Then comes, again and again, what is farthest from all of them: a small sign stays green.
+    """
+    palette = [colour for colour, _ in counts.most_common(_FREQUENT)]
+    nearest = {
+        colour: min((_measure_distance(colour, other), place) for place, other in enumerate(palette))
+        for colour in counts
+    }
+    while len(palette) < min(_COLOURS, len(counts)):
+        palette.append(max(nearest, key=lambda colour: nearest[colour][0]))
+        for colour, known in nearest.items():
+            nearest[colour] = min(known, (_measure_distance(colour, palette[-1]), len(palette) - 1))
+    return palette, {colour: place for colour, (_, place) in nearest.items()}
 
 
 def read_png(png: bytes) -> Picture:
@@ -82,7 +98,7 @@ def _predict(kind: int, left: int, above: int, corner: int) -> int:
     return min((left, above, corner), key=lambda value: abs(guess - value))
 
 
-def _measure_distance(colour: tuple[int, ...], other: tuple[int, ...]) -> int:
+def _measure_distance(colour: Colour, other: Colour) -> int:
     return sum((value - wanted) ** 2 for value, wanted in zip(colour, other, strict=True))
 
 
