@@ -8,7 +8,7 @@ import msgspec
 
 from rfctl.observe.overview import Overview
 from tests.support.browser import Browser
-from tests.support.overviews import (
+from tests.support.page_overviews import (
     make_busy_overview,
     make_full_overview,
     make_quiet_overview,
