@@ -8,6 +8,7 @@ import msgspec
 
 from rfctl.observe.overview import Overview
 from tests.support.browser import Browser
+from tests.support.page import PageStandIn
 from tests.support.page_overviews import (
     make_busy_overview,
     make_full_overview,
@@ -15,7 +16,6 @@ from tests.support.page_overviews import (
     make_row,
     make_waiting,
 )
-from tests.support.page import PageStandIn
 from tests.support.waiting import wait_until
 
 FOCUS = "return document.activeElement.closest('li')?.querySelector('.phone')?.textContent + document.activeElement.dataset.name"
@@ -44,10 +44,10 @@ def show(browser: Browser, page: PageStandIn, overview: Overview) -> None:
 
 
 def phones(browser: Browser) -> list[str]:
-    found = browser.run(
+    texts = browser.run(
         "return [...document.querySelectorAll('.batch:not([data-gone]) .phone')].map((n) => n.textContent)"
     )
-    return [str(phone) for phone in found]
+    return [str(phone) for phone in texts]
 
 
 def test_focus_stays_while_rows_come_go_and_change_places(browser: Browser, page: PageStandIn) -> None:
