@@ -32,6 +32,7 @@ PROGRAMS = {
     "memory": "memory",
     "stats-million": "stats_million",
     "storm": "storm",
+    "watch": "watch",
 }
 """Name → the module that has its `main`, which returns an exit status."""
 

@@ -30,6 +30,7 @@ COMMANDS = {
         "stats:stats",
         "Show whether it is working, what needs you, who waits, out to whom it goes, and the totals.",
     ),
+    "top": ("top:top", "Watch who waits, what needs you and where it goes, and act on it with a key."),
     "find": (
         "find:find",
         "Tell what became of a person's messages, in the order of time, and what happens next.",
@@ -54,10 +55,7 @@ COMMANDS = {
     "held": ("hold:held", "List who is held, until when, by whom and why."),
     "adopt": ("adopt:adopt", "Take in lists of messages that nobody hands over, and let them be due now."),
     "forget": ("forget:forget", "Remove all of a person from Redis, and say what stays and until when."),
-    "pause": (
-        "sinks:pause",
-        "Stop deliveries to a sink, on every daemon. Its messages are kept until `rfctl resume`.",
-    ),
+    "pause": ("sinks:pause", "Stop deliveries to a sink, on every daemon. Its messages are kept until `rfctl resume`."),
     "resume": ("sinks:resume", "Start deliveries to a paused sink again; messages that wait are retried at once."),
     "resend": ("resend:resend", "Send a merged message again, as the next message of its person."),
     "simulate": ("simulate:simulate", "Send simulated messages through the running daemon and check the result."),

@@ -16,12 +16,17 @@ async def use_daemon_options(run: Invocation, store: Store, settings: Settings) 
 
     If no daemon lives, or if they disagree, a note on stderr says whose are used. Raises RfctlError.
     """
+    if note := await take_daemon_options(store, settings):
+        run.out.note(note)
+
+
+async def take_daemon_options(store: Store, settings: Settings) -> str:
+    """Do as `use_daemon_options`, and return the note, "" for none. Raises RfctlError."""
     own = build_batch_options(settings)
     daemons = choose_daemons(await store.daemons.list_alive())
     options, note = choose_options(own, daemons)
-    if note:
-        run.out.note(note)
     store.reconfigure(options)
+    return note
 
 
 def choose_daemons(daemons: list[DaemonRecord]) -> list[DaemonRecord]:

@@ -28,7 +28,7 @@ from rfctl.timing import format_rfc3339
 
 
 @dataclass(frozen=True, slots=True)
-class _Discarded:
+class Discarded:
     """One message that is thrown away: whose it is, in which batch, and its stored item."""
 
     phone: str
@@ -36,7 +36,7 @@ class _Discarded:
     item: bytes
 
 
-Show = Callable[[Sequence[_Discarded]], None]
+Show = Callable[[Sequence[Discarded]], None]
 
 
 def discard(
@@ -68,7 +68,7 @@ async def _discard_all(run: Invocation, *, yes: bool) -> int:
         with counting(run.out, steps), _printing_all(run, steps) as show:
             async for batch_key in store.pending_keys.iterate():
                 with passing_over(run.out, steps, batch_key):
-                    steps.add(await _discard_batch(store, batch_key, show) > 0)
+                    steps.add(await discard_batch(store, batch_key, show) > 0)
     return ANSWER_IS_NO if steps.left else 0
 
 
@@ -76,7 +76,7 @@ async def _discard_all(run: Invocation, *, yes: bool) -> int:
 def _printing_all(run: Invocation, steps: Steps) -> Iterator[Show]:
     """Print every message on a line of its own, or as JSON, and at last how many batches there were."""
     if not run.is_json:
-        yield lambda messages: _add_each(run.out.text, map(_line, messages))
+        yield lambda messages: _add_each(run.out.text, map(describe_discarded, messages))
         run.out.text(steps.line())
         return
 
@@ -96,7 +96,7 @@ def _add_each(add: Callable[[Any], None], values: Iterable[Any]) -> None:
         add(value)
 
 
-def _as_json(discarded: _Discarded) -> dict[str, object]:
+def _as_json(discarded: Discarded) -> dict[str, object]:
     return {
         "phone": discarded.phone,
         "batch_key": discarded.batch_key,
@@ -104,13 +104,14 @@ def _as_json(discarded: _Discarded) -> dict[str, object]:
     }
 
 
-def _line(discarded: _Discarded) -> str:
+def describe_discarded(discarded: Discarded) -> str:
+    """Return a message on a line: when it was received, whose it is, its id and its text."""
     message = decode_item(discarded.item)
     parts = (format_rfc3339(message.receivedAt or None), discarded.phone, message.messageId, message.text)
     return "  ".join(part or "-" for part in parts)
 
 
-async def _discard_batch(store: Store, batch_key: str, show: Show) -> int:
+async def discard_batch(store: Store, batch_key: str, show: Show) -> int:
     """Show a batch, then throw it away, and show what came in between. Returns how many messages were thrown away."""
     batch = await store.batches.peek(batch_key)
     if batch is None:
@@ -118,7 +119,7 @@ async def _discard_batch(store: Store, batch_key: str, show: Show) -> int:
 
     def show_items(items: Sequence[bytes]) -> None:
         if items:
-            show([_Discarded(batch.phone, batch_key, item) for item in items])
+            show([Discarded(batch.phone, batch_key, item) for item in items])
 
     show_items(batch.raw)
     items = await store.batches.discard(batch_key)
@@ -131,7 +132,7 @@ async def _discard(run: Invocation, person: str, chat: str | None) -> None:
         steps = Steps("batch", "discarded")
         with counting(run.out, steps), _printing(run, person) as show:
             for batch_key in await find_batch_keys(store, person, chat):
-                steps.add(await _discard_batch(store, batch_key, show) > 0)
+                steps.add(await discard_batch(store, batch_key, show) > 0)
             if not steps.count:
                 raise nothing_pending(person, chat, store.address)
 
@@ -148,6 +149,6 @@ def _printing(run: Invocation, person: str) -> Iterator[Show]:
     yield lambda messages: run.out.table(headings, map(_row, messages))
 
 
-def _row(discarded: _Discarded) -> tuple[str, ...]:
+def _row(discarded: Discarded) -> tuple[str, ...]:
     message = decode_item(discarded.item)
     return format_time_of_day(message.receivedAt), message.messageId, message.text

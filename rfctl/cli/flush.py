@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import typer
@@ -18,7 +19,7 @@ from rfctl.text import counted
 
 
 @dataclass(frozen=True, slots=True)
-class _Flushed:
+class Flushed:
     """One batch that was handed over: its key, and the merged message's id and count.
 
     The id is None where the messages said nothing: then nothing is sent.
@@ -86,25 +87,38 @@ async def _flush(run: Invocation, person: str, chat: str | None) -> None:
         batch_keys = await find_batch_keys(store, person, chat)
         if batch_keys:
             await use_daemon_options(run, store, configuration.settings)
-        steps, batches = Steps("batch", "handed over"), []
+        steps = Steps("batch", "handed over")
         with counting(run.out, steps):
-            for batch_key in batch_keys:
-                answer = await store.batches.flush(batch_key)
-                if answer is not None:  # else it has left meanwhile
-                    batches.append(_Flushed(batch_key, answer[0] or None, answer[1]))
-                    steps.add()
+            batches = await flush_batches(store, batch_keys, steps)
         if not batches:
             raise nothing_pending(person, chat, store.address)
     _report(run, person, batches)
 
 
-def _report(run: Invocation, person: str, batches: list[_Flushed]) -> None:
-    count = sum(batch.count for batch in batches)
+async def flush_batches(store: Store, batch_keys: Sequence[str], steps: Steps) -> list[Flushed]:
+    """Hand over each of these batches that is still pending, and count it. Raises RfctlError."""
+    batches = []
+    for batch_key in batch_keys:
+        answer = await store.batches.flush(batch_key)
+        if answer is not None:  # else it has left meanwhile
+            batches.append(Flushed(batch_key, answer[0] or None, answer[1]))
+            steps.add()
+    return batches
+
+
+def _report(run: Invocation, person: str, batches: list[Flushed]) -> None:
     if run.is_json:
+        count = sum(batch.count for batch in batches)
         as_json = [asdict(batch) for batch in batches]
         run.out.json({"phone": person, "id": batches[0].id, "count": count, "batches": as_json})
-        return
+    else:
+        run.out.text(f"{person}: {describe_flushed(batches)}")
+
+
+def describe_flushed(batches: Sequence[Flushed]) -> str:
+    """Say how many messages of a person were handed over, and as what."""
+    count = sum(batch.count for batch in batches)
     ids = ", ".join(batch.id for batch in batches if batch.id)
     several = f" in {counted(len(batches), 'batch')}" if len(batches) > 1 else ""
     what = f"handed over as {ids}" if ids else "dropped: they say nothing that could be sent"
-    run.out.text(f"{person}: {counted(count, 'message')}{several} {what}")
+    return f"{counted(count, 'message')}{several} {what}"

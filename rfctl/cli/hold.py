@@ -16,7 +16,7 @@ from rfctl.errors import NothingFoundError, UsageError
 from rfctl.observe.person.sight import is_batch_key, parse_person
 from rfctl.observe.person.words import describe_release, hold_as_json
 from rfctl.store import Store
-from rfctl.store.holds import LONGEST_HOLD_MS, Released
+from rfctl.store.holds import LONGEST_HOLD_MS, Hold, Released
 from rfctl.text import counted
 from rfctl.text import duration as duration_words
 from rfctl.timing import format_rfc3339, parse_duration_ms
@@ -78,18 +78,30 @@ async def _hold(run: Invocation, person: str, for_ms: int, note: str, where: dic
     async with run.store() as (store, configuration):
         await use_daemon_options(run, store, configuration.settings)
         batch_keys = await _name_batches(store, configuration.settings, person, where)
-        holds = [
-            await store.holds.hold(
-                key, await _find_phone(store, key, person), for_ms=for_ms, by="operator", note=note
-            )
-            for key in batch_keys
-        ]
+        holds = await hold_batches(store, batch_keys, person, for_ms, note)
     if run.is_json:
         run.out.json({"phone": person, "held": [hold_as_json(hold) for hold in holds]})
         return
+    run.out.text(f"{person} {describe_held(holds)}")
+
+
+async def hold_batches(
+    store: Store, batch_keys: Sequence[str], person: str, for_ms: int, note: str
+) -> list[Hold]:
+    """Hold these batches of a person from now on for so many ms. Raises RfctlError."""
+    return [
+        await store.holds.hold(
+            key, await _find_phone(store, key, person), for_ms=for_ms, by="operator", note=note
+        )
+        for key in batch_keys
+    ]
+
+
+def describe_held(holds: Sequence[Hold]) -> str:
+    """Say until when a person is held, and with how many messages."""
     pending = sum(hold.size for hold in holds)
     kept = f", with {counted(pending, 'pending message')}" if pending else ""
-    run.out.text(f"{person} is held until {format_rfc3339(holds[0].until_ms)}{kept}")
+    return f"is held until {format_rfc3339(holds[0].until_ms)}{kept}"
 
 
 async def _find_phone(store: Store, batch_key: str, person: str) -> str:
@@ -116,28 +128,38 @@ async def _name_batches(store: Store, settings: Settings, person: str, where: di
 async def _release(run: Invocation, person: str, *, discard: bool) -> None:
     async with run.store() as (store, configuration):
         await use_daemon_options(run, store, configuration.settings)
-        batches: list[Released] = []
-        for hold in await store.holds.find(person):
-            answer = await store.holds.release(
-                hold.batch_key, hold.phone, "discard" if discard else "hand_over"
-            )
-            if answer is not None:  # else somebody has released it meanwhile
-                batches.append(answer)
-    if not batches:
-        raise NothingFoundError(f"{person} is not held", next="`rfctl held` lists who is")
+        batches = await release_person(store, person, discard=discard)
     _report_released(run, person, batches, discard=discard)
 
 
+async def release_person(store: Store, person: str, *, discard: bool) -> list[Released]:
+    """End each hold of a person or of a batch key. Raises NothingFoundError if there is none, and RfctlError."""
+    batches: list[Released] = []
+    for hold in await store.holds.find(person):
+        answer = await store.holds.release(hold.batch_key, hold.phone, "discard" if discard else "hand_over")
+        if answer is not None:  # else somebody has released it meanwhile
+            batches.append(answer)
+    if not batches:
+        raise NothingFoundError(f"{person} is not held", next="`rfctl held` lists who is")
+    return batches
+
+
 def _report_released(run: Invocation, person: str, batches: Sequence[Released], *, discard: bool) -> None:
-    done, count = "discarded" if discard else "handed over", sum(batch.count for batch in batches)
     if run.is_json:
+        done, count = "discarded" if discard else "handed over", sum(batch.count for batch in batches)
         run.out.json(
             {"phone": person, "done": done, "count": count, "batches": [asdict(batch) for batch in batches]}
         )
-        return
+    else:
+        run.out.text(f"{person} {describe_released(batches, discard=discard)}")
+
+
+def describe_released(batches: Sequence[Released], *, discard: bool) -> str:
+    """Say that a person is released, and what became of what came meanwhile."""
+    done, count = "discarded" if discard else "handed over", sum(batch.count for batch in batches)
     ids = ", ".join(entry_id for batch in batches for entry_id in batch.ids)
     what = f"{counted(count, 'message')} {done}" if count else "nothing was pending"
-    run.out.text(f"{person} is released: {what}{f' as {ids}' if ids else ''}")
+    return f"is released: {what}{f' as {ids}' if ids else ''}"
 
 
 async def _list_held(run: Invocation) -> None:

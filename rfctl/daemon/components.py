@@ -43,6 +43,7 @@ from rfctl.observe import Snapshot, take_snapshot
 from rfctl.sources.generic.node_form import BATCHED
 from rfctl.sources.registry import GENERIC
 from rfctl.store import ConfiguredSink, DaemonRecord, Store
+from rfctl.store.recent_work import RecentAttempts, RecentWork
 from rfctl.timing import sleep_or_stop, wait_for_any
 
 if TYPE_CHECKING:
@@ -203,6 +204,15 @@ class Components:
         """Count a heartbeat as a turn, in a daemon that runs no scheduler."""
         if not self.has_role("processor"):
             self._readiness.record_turn()
+
+    def count_recent_work(self) -> RecentWork:
+        """Return what this daemon has done in the last minutes."""
+        measures = self.store.batches.measures
+        attempts = {
+            name: RecentAttempts(counts.delivered.count(), counts.failed.count())
+            for name, counts in self.supervisor.attempts.items()
+        }
+        return RecentWork(measures.recent_waits.count(), measures.recent_lateness.count(), attempts)
 
     async def take_snapshot(self) -> Snapshot:
         """Return what is going on, for the findings. Raises RfctlError."""

@@ -156,19 +156,17 @@ class Daemon:
 
     def _start_loops(self) -> None:
         runtime_dir = self._configuration.environment.runtime_dir
-        components = self._components
         host_file = HostFile(runtime_dir, self._store, self.id, lambda: heartbeat.settled.settings_hash)
         self._exit_stack.callback(host_file.remove)
+        components = self._components
         heartbeat = self._heartbeat = Heartbeat(
-            self._store.daemons,
-            self._build_record(),
-            self._store.shards,
-            self._readiness.measure_turn_age_ms,
+            self._store.daemons, self._build_record(), self._store.shards, self._readiness.measure_turn_age_ms,
             after=(components.record_turn_without_scheduler, self._store.counters.write, host_file.write),
             on_death=self._prober.forget_dead,
             read_requests=components.receiver.read_recent_requests,
             list_unknown_paths=components.receiver.list_unknown_paths,
-        )
+            count_work=components.count_recent_work,
+        )  # fmt: skip
         watch = Watch(components, self._readiness, lambda: heartbeat.settled, self._notifier)
         self._start_task(watch.run(self._stopping))
         self._start_task(heartbeat.run(self._stopping))

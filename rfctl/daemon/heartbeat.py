@@ -21,7 +21,8 @@ from rfctl.daemon.event_loop import name_event_loop
 from rfctl.errors import RfctlError
 from rfctl.observe import logging as logs
 from rfctl.store import LAYOUT_VERSION, DaemonRecord, Daemons, RecentRequests, ShardKeys, UnknownPath
-from rfctl.store.recent_totals import RecentTotals
+from rfctl.store.recent_totals import RecentTotals, TotalsByMinute
+from rfctl.store.recent_work import RecentWork
 from rfctl.text import mask_urls
 from rfctl.timing import sleep_or_stop
 
@@ -69,8 +70,8 @@ class Heartbeat:
     """Writes a daemon's record, samples the totals of all shards, and deletes the records of the dead.
 
     `turn_age_ms` returns the age of the last turn, `read_requests` what became of the last requests, and
-    `list_unknown_paths` those that missed a source. `after` runs after
-    each beat, `on_death` with the id of each daemon whose record was deleted.
+    `list_unknown_paths` those that missed a source. `count_work` returns what it did in the last minutes. `after` runs
+    after each beat, `on_death` with the id of each daemon whose record was deleted.
     """
 
     def __init__(
@@ -83,10 +84,12 @@ class Heartbeat:
         on_death: Callable[[str], Awaitable[None]] | None = None,
         read_requests: Callable[[], dict[str, RecentRequests]] = dict,
         list_unknown_paths: Callable[[], tuple[UnknownPath, ...]] = tuple,
+        count_work: Callable[[], RecentWork] = RecentWork,
     ) -> None:
         self._daemons = daemons
         self._shards = shards
         self._totals = RecentTotals()
+        self._minutes = TotalsByMinute()
         self.settled = record
         """What this daemon is by its settings: its record without times."""
         self._record = record
@@ -95,6 +98,7 @@ class Heartbeat:
         self._on_death = on_death
         self._read_requests = read_requests
         self._list_unknown_paths = list_unknown_paths
+        self._count_work = count_work
 
     def reconfigure(self, record: DaemonRecord) -> None:
         """Write another record from now on: that of a reload. The time of the start stays."""
@@ -111,10 +115,12 @@ class Heartbeat:
         record = msgspec.structs.replace(
             self._record, lost_log_lines=logs.lost_lines(), recent_requests=self._read_requests(),
             totals_before=self._totals.oldest, unknown_paths=self._list_unknown_paths(),
+            minutes=self._minutes.count(), recent_work=self._count_work(),
         )  # fmt: skip
         age_ms = self._turn_age_ms()
         written, sample = await self._daemons.write_and_sample(record, self._shards, age_ms=age_ms)
         self._totals.keep(sample)
+        self._minutes.keep(sample)
         # A reload may have changed the record meanwhile.
         self._record = msgspec.structs.replace(
             self._record, started_ms=written.started_ms, beat_ms=written.beat_ms

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rfctl.assembly.batching import find_discarding_rule
 from rfctl.assembly.sinks import list_forwarded_sinks
 from rfctl.daemon.components import Components
@@ -10,7 +12,6 @@ from rfctl.observe.overview import Overview
 from rfctl.observe.person import Trail, follow_trail
 from rfctl.observe.watching import Watcher
 from rfctl.page import Actions, Door, Page, Sampler
-from rfctl.store import ConfiguredSink
 
 _ROWS = 30
 """So many of those who wait have a row: a screen shows no more."""
@@ -31,8 +32,14 @@ class _Eyes:
 
     def __init__(self, components: Components) -> None:
         self._components = components
-        self._sinks: list[ConfiguredSink] = []
-        self._watcher: Watcher | None = None
+        self._settings = components.settings
+        self._watcher = Watcher(
+            components.store, components.list_sinks(), limit=_ROWS, **self._list_options()
+        )
+
+    def _list_options(self) -> dict[str, Any]:
+        allow_eviction = self._settings.redis.allow_eviction
+        return {"rights": self._components.rights, "allow_eviction": allow_eviction}
 
     def list_sinks(self) -> list[str]:
         """Return the sinks that rfctl delivers to."""
@@ -40,13 +47,9 @@ class _Eyes:
 
     async def look(self) -> Overview:
         """Return what there is now. Raises RfctlError."""
-        components, sinks = self._components, self._components.list_sinks()
-        if self._watcher is None or sinks != self._sinks:
-            self._sinks = sinks
-            self._watcher = Watcher(
-                components.store, sinks, limit=_ROWS, rights=components.rights,
-                allow_eviction=components.settings.redis.allow_eviction,
-            )  # fmt: skip
+        if self._settings is not self._components.settings:
+            self._settings = self._components.settings
+            self._watcher.reconfigure(self._components.list_sinks(), **self._list_options())
         return await self._watcher.look()
 
     async def find_trail(self, name: str) -> Trail:

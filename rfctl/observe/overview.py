@@ -53,7 +53,7 @@ class Flow(msgspec.Struct, frozen=True):
 class WaitingRow(msgspec.Struct, frozen=True):
     """One pending batch. `batch_key` names it in actions.
 
-    `chat`, `account`, `source` and `text` are "" where nobody knows them. `text` is how the last message begins, on one line and fit for a
+    `chat`, `account`, `source` and `text` are "" where nobody knows them. `text` is how the first message begins, on one line and fit for a
     terminal. `max_size` is None where no daemon says it. `due_in_ms` is below 0 for one that is overdue. `waited_ms` is
     since its first message. `fraction` (0 to 1) is how much of the present wait has passed.
     """

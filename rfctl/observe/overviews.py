@@ -1,12 +1,11 @@
 """From a snapshot and its findings to an overview. Pure.
 
-`Recent` has what a snapshot does not tell: how it went in the last minutes, and what happened last.
+The records of the daemons say how it went in the last minutes. What happened last comes beside: a snapshot has it not.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
 from rfctl.observe.finding import Finding
 from rfctl.observe.overview import (
@@ -21,40 +20,23 @@ from rfctl.observe.overview import (
     WorkerRow,
 )
 from rfctl.observe.rates import Rates, measure_rates
+from rfctl.observe.recent import Recent, SinkPace, sum_up_recent
 from rfctl.observe.snapshot import Snapshot
 from rfctl.observe.words import describe_daemons, describe_sink, describe_worker, judge, name_daemons
 from rfctl.store import ConsumerGroup, DaemonRecord, PendingBatch, ServerInfo, SinkStatus
 from rfctl.store.sink_status import count_left, count_pending
+from rfctl.text import visible
 
 _DAY_MS = 86_400_000
+_TEXT = 200
+"""So many characters of a text are shown."""
 
 
-@dataclass(frozen=True, slots=True)
-class RecentAttempts:
-    """The attempts of one sink in the last minutes: which share succeeded (0 to 1), and how long 95 % took at most (ms)."""
-
-    ok_share: float
-    p95_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class Recent:
-    """The last minutes. `ins` and `outs` are counts of whole minutes, oldest first; `attempts` are by sink."""
-
-    ins: Sequence[int] = ()
-    outs: Sequence[int] = ()
-    wait_p50_ms: int | None = None
-    wait_p95_ms: int | None = None
-    late_p99_ms: int | None = None
-    attempts: Mapping[str, RecentAttempts] = field(default_factory=dict)
-    last: Sequence[LastLine] = ()
-
-
-_UNKNOWN = Recent()
-
-
-def build_overview(snapshot: Snapshot, problems: Sequence[Finding], recent: Recent = _UNKNOWN) -> Overview:
-    """Return what a screen shows of a snapshot; `problems` are its findings."""
+def build_overview(
+    snapshot: Snapshot, problems: Sequence[Finding], last: Sequence[LastLine] = ()
+) -> Overview:
+    """Return what a screen shows of a snapshot; `problems` are its findings, and `last` has the newest first."""
+    recent = sum_up_recent(snapshot.daemons)
     rates = measure_rates(snapshot.daemons, snapshot.pending.totals, snapshot.pending.now_ms)
     state, word = judge(problems)
     return Overview(
@@ -69,7 +51,7 @@ def build_overview(snapshot: Snapshot, problems: Sequence[Finding], recent: Rece
         sinks=_build_sinks(snapshot, rates, recent),
         workers=_build_workers(snapshot),
         findings=tuple(map(_build_finding, problems)),
-        last=tuple(recent.last),
+        last=tuple(last),
     )
 
 
@@ -81,7 +63,9 @@ def _build_daemon(daemon: DaemonRecord, now_ms: int) -> DaemonLine:
 def _describe_server(server: ServerInfo) -> str:
     """Say which Redis it is and how safe it keeps messages; the address stands first."""
     aof = {True: "AOF", False: "no AOF"}.get(server.aof) if server.aof is not None else "AOF unknown"
-    return f"{server.where}/{server.db} · run {server.run_id[:8]} · {aof} · {server.eviction}"
+    where = server.where.removeprefix("redis://")
+    address = where if where.endswith(f"/{server.db}") else f"{where} db {server.db}"
+    return f"{address} · run {server.run_id[:8]} · {aof} · {server.eviction}"
 
 
 def _build_flow(snapshot: Snapshot, rates: Rates | None, recent: Recent) -> Flow:
@@ -134,16 +118,21 @@ def _build_row(batch: PendingBatch, now_ms: int, max_size: int | None) -> Waitin
         batch_key=batch.batch_key,
         phone=batch.phone,
         chat=batch.chat,
-        account="",
-        source="",
+        account=batch.account,
+        source=batch.channel,
         size=batch.size,
         max_size=max_size,
         due_in_ms=batch.due_ms - now_ms,
-        waited_ms=None,
-        fraction=_measure_fraction(batch.last_ms, batch.due_ms, now_ms),
-        text="",
-        is_held=False,
+        waited_ms=None if batch.received_ms is None else max(0, now_ms - batch.received_ms),
+        fraction=_measure_fraction(batch.last_ms or batch.received_ms, batch.due_ms, now_ms),
+        text=_clean(batch.text),
+        is_held=batch.is_held,
     )
+
+
+def _clean(text: str) -> str:
+    """Return a stranger's text on one line, fit for a terminal, and bounded."""
+    return visible(" ".join(text.split()))[:_TEXT]
 
 
 def _measure_fraction(began_ms: int | None, due_ms: int, now_ms: int) -> float:
@@ -158,7 +147,7 @@ def _measure_fraction(began_ms: int | None, due_ms: int, now_ms: int) -> float:
 def _build_sinks(snapshot: Snapshot, rates: Rates | None, recent: Recent) -> tuple[SinkRow, ...]:
     names = name_daemons(snapshot.daemons)
     return tuple(
-        _build_sink(status, snapshot, names, rates, recent.attempts.get(status.sink.name))
+        _build_sink(status, snapshot, names, rates, recent.paces.get(status.sink.name))
         for status in snapshot.sinks
     )
 
@@ -168,7 +157,7 @@ def _build_sink(
     snapshot: Snapshot,
     names: Mapping[str, str],
     rates: Rates | None,
-    attempts: RecentAttempts | None,
+    pace: SinkPace | None,
 ) -> SinkRow:
     now_ms, retry_ms = snapshot.pending.now_ms, status.next_retry_ms
     state, words = describe_sink(status, now_ms, names, daemons_are_seen=not snapshot.write_refusals)
@@ -178,8 +167,8 @@ def _build_sink(
         state=state,
         words=words,
         per_min=None if rates is None else rates.of_sink(status.sink.name, "delivered"),
-        ok_share=None if attempts is None else attempts.ok_share,
-        p95_ms=None if attempts is None else attempts.p95_ms,
+        ok_share=None if pace is None else pace.ok_share,
+        p95_ms=None if pace is None else pace.p95_ms,
         left=count_left(status),
         dead=status.dead,
         is_paused=status.paused is not None,

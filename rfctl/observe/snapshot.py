@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from rfctl.errors import RightsMissingError
 from rfctl.store import (
@@ -24,6 +24,9 @@ from rfctl.store.holds import HeldCounts
 from rfctl.store.probe import MissingRight, find_user
 from rfctl.store.rights import Rights
 from rfctl.store.unread import UnreadStream
+
+_FEW = 100
+"""Among so many batches the oldest message is read each time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,29 @@ async def take_snapshot(
         aside=await store.batches_aside(),
         held=await store.holds.count(),
         sweep=await store.sweep.read_report(),
+    )
+
+
+async def refresh_snapshot(
+    earlier: Snapshot, store: Store, sinks: Sequence[ConfiguredSink], *, limit: int = 20
+) -> Snapshot:
+    """Return the state of now, and with it what is dear to read from an earlier snapshot. Raises RfctlError.
+
+    Read again are the daemons, who waits, the sinks, and the numbers of dead letters and of unparsed parts. What the server
+    says of itself, rights, orphaned groups, holds, batches set aside and the last sweep are those of `earlier`; so is the
+    oldest message where many batches wait.
+    """
+    pending = await store.pending(limit=limit, oldest_among=_FEW)
+    if pending.batches > _FEW:
+        times = [ms for ms in (pending.oldest_ms, earlier.pending.oldest_ms) if ms is not None]
+        pending = replace(pending, oldest_ms=min(times, default=None))
+    return replace(
+        earlier,
+        daemons=await store.daemons.list_alive(),
+        pending=pending,
+        sinks=await store.sink_statuses(sinks, pending),
+        dead=await store.dead_letters.count(),
+        quarantine=await store.quarantine.count(),
     )
 
 

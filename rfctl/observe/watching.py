@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from rfctl.observe.health import findings
+from rfctl.observe.last_lines import LastLines
 from rfctl.observe.overview import Overview
 from rfctl.observe.overviews import build_overview
-from rfctl.observe.snapshot import take_snapshot
+from rfctl.observe.snapshot import Snapshot, refresh_snapshot, take_snapshot
 from rfctl.store import ConfiguredSink, Store
 from rfctl.store.rights import Rights
 
+_WHOLE_EVERY_S = 5.0
+"""What is dear to read is read so often: see `refresh_snapshot`."""
+_RIGHTS_EVERY_S = 60.0
+"""To ask for each right takes a call."""
+
 
 class Watcher:
-    """Looks at one Redis for somebody who watches. `limit` is how many of those who wait have a row."""
+    """Looks at one Redis for somebody who watches. `limit` is how many of those who wait have a row.
+
+    `clock` counts seconds.
+    """
 
     def __init__(
         self,
@@ -23,20 +34,50 @@ class Watcher:
         limit: int = 20,
         rights: Rights | None = None,
         allow_eviction: bool = False,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
         self._sinks = sinks
-        self._limit = limit
+        self.limit = limit
+        """How many rows the next look has."""
         self._rights = rights
         self._allow_eviction = allow_eviction
+        self._clock = clock
+        self._last_lines = LastLines(store)
+        self._whole: Snapshot | None = None
+        self._whole_at = self._rights_at = float("-inf")
+
+    def reconfigure(
+        self, sinks: Sequence[ConfiguredSink], *, rights: Rights | None, allow_eviction: bool
+    ) -> None:
+        """Look for other sinks and rights from now on."""
+        self._sinks, self._rights, self._allow_eviction = sinks, rights, allow_eviction
+        self._whole, self._rights_at = None, float("-inf")
 
     async def look(self) -> Overview:
-        """Return what there is now. Raises RfctlError when Redis fails."""
+        """Return what there is now. Raises RfctlError when Redis fails; then the next look reads everything."""
+        whole, self._whole = self._whole, None
+        if whole is None or self._clock() - self._whole_at >= _WHOLE_EVERY_S:
+            snapshot = whole = await self._take_whole(whole)
+        else:
+            snapshot = await refresh_snapshot(whole, self._store, self._sinks, limit=self.limit)
+        self._whole = whole
+        return build_overview(
+            snapshot, findings(snapshot), await self._last_lines.read(snapshot.pending.next_due)
+        )
+
+    async def _take_whole(self, earlier: Snapshot | None) -> Snapshot:
+        now_s = self._clock()
+        are_rights_due = earlier is None or now_s - self._rights_at >= _RIGHTS_EVERY_S
         snapshot = await take_snapshot(
             self._store,
             self._sinks,
-            limit=self._limit,
-            rights=self._rights,
+            limit=self.limit,
+            rights=self._rights if are_rights_due else None,
             allow_eviction=self._allow_eviction,
         )
-        return build_overview(snapshot, findings(snapshot))
+        self._whole_at = now_s
+        if earlier is not None and not are_rights_due:
+            return replace(snapshot, missing_rights=earlier.missing_rights)
+        self._rights_at = now_s
+        return snapshot

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rfctl.model.histogram import Histogram
+from rfctl.model.recent_values import RecentValues
 
 _SIZES = (1, 2, 3, 4, 5, 6, 8, 10, 15, 20, 50, 100)
 _WAITS_MS = (100, 500, 1000, 2000, 3000, 5000, 7500, 10_000, 15_000, 20_000, 30_000, 60_000, 120_000, 300_000)
@@ -19,16 +20,19 @@ class BatchMeasures:
     """Histograms since the start of this process.
 
     `sizes` counts the messages of a batch. `waits` has how long the first of them had waited, `lateness` how late it was
-    handed over, and `gaps` the times between a message and the one before it in its batch.
+    handed over, and `gaps` the times between a message and the one before it in its batch. `recent_waits` and
+    `recent_lateness` have the last minutes.
     """
 
-    __slots__ = ("gaps", "lateness", "sizes", "waits")
+    __slots__ = ("gaps", "lateness", "recent_lateness", "recent_waits", "sizes", "waits")
 
     def __init__(self) -> None:
         self.sizes = Histogram(_SIZES)
         self.waits = Histogram(_WAITS_MS, per_unit=1000)
         self.lateness = Histogram(_LATE_MS, per_unit=1000)
         self.gaps = Histogram(_GAPS_MS, per_unit=1000)
+        self.recent_waits = RecentValues()
+        self.recent_lateness = RecentValues()
 
     def add(self, measures: Sequence[int]) -> None:
         """Count the batches of a call, by the list of list_measures (lua/shared/batch.lua), all ms.
@@ -42,4 +46,6 @@ class BatchMeasures:
                 self.gaps.add_all(measures[start : place - 1])
                 self.lateness.add(measures[place - 1])
                 self.waits.add(-1 - number)
+                self.recent_lateness.add(measures[place - 1])
+                self.recent_waits.add(-1 - number)
                 start = place + 1

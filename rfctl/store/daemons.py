@@ -16,6 +16,7 @@ from rfctl.model.closed_sets import Order, Role
 from rfctl.store import replies
 from rfctl.store.keys import ShardKeys
 from rfctl.store.recent_totals import TotalsSample, list_sampled
+from rfctl.store.recent_work import MinuteCounts, RecentWork
 from rfctl.store.timed_calls import call_at_now
 
 if TYPE_CHECKING:
@@ -61,7 +62,8 @@ class DaemonRecord(msgspec.Struct, frozen=True, kw_only=True):
     changes the settings of all daemons one after another. `recent_requests` has the sources that had requests lately, `unknown_paths` the addresses by which
     somebody meant a source that is not there. `open_sources` takes unverified requests from other machines (None: an
     earlier version, which does not say so).
-    `totals_before` are the totals as they were up to a minute before the beat (None: it has just started).
+    `totals_before` are the totals as they were up to a minute before the beat (None: it has just started), and `minutes`
+    what whole minutes have brought. `recent_work` is of this daemon alone.
     """
 
     id: str
@@ -91,6 +93,8 @@ class DaemonRecord(msgspec.Struct, frozen=True, kw_only=True):
     recent_requests: dict[str, RecentRequests] = {}
     unknown_paths: tuple[UnknownPath, ...] = ()
     totals_before: TotalsSample | None = None
+    minutes: MinuteCounts = MinuteCounts()
+    recent_work: RecentWork = RecentWork()
     layout: int = 1
     """The version of the layout that it reads and writes; a daemon of layout 1 does not name it."""
     started_ms: int = 0

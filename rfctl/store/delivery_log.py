@@ -118,6 +118,22 @@ class DeliveryLog:
                 last_ids[shard] = entries[-1][0]
         return sorted(outcomes, key=lambda outcome: outcome.at_ms)
 
+    async def read_newest(self, last_ids: dict[ShardKeys, str], limit: int) -> list[LoggedDelivery]:
+        """Return up to `limit` of the newest outcomes of each shard behind these ids, and move the ids on.
+
+        What is passed over is not read later.
+        """
+        answers = await self._connection.calls(
+            [("XREVRANGE", shard.log, "+", f"({last}", "COUNT", limit) for shard, last in last_ids.items()]
+        )
+        outcomes: list[LoggedDelivery] = []
+        for shard, answer in zip(list(last_ids), answers, strict=True):
+            entries = replies.stream_entries(answer)
+            outcomes += [_decode(shard, entry_id, flat) for entry_id, flat in entries]
+            if entries:
+                last_ids[shard] = entries[0][0]
+        return outcomes
+
     async def write(self, shard: ShardKeys, delivery: LoggedDelivery) -> None:
         """Write an outcome that no script has written, at the time of now."""
         fields = encode_delivery(delivery)

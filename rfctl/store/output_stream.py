@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from rfctl.store.connection import Connection
 
 _PAGE = 1000
+_ORIGINALS = "messages"
 _FIRST_STEP, _LAST_STEP = 100, 3200
 """Entries that one call trims. They may be small or large: it is measured."""
 _SHORT_S = 0.003
@@ -60,6 +61,23 @@ class OutputStream:
         """Yield every merged message of a shard behind an entry id, oldest first, page by page."""
         async for raw_id, flat in StreamPages(self._connection, shard.out).oldest_first(f"({entry_id}"):
             yield decode_merged(raw_id, replies.fields(flat))
+
+    async def read_newest(self, last_ids: dict[ShardKeys, str], limit: int) -> list[Merged]:
+        """Return up to `limit` of the newest merged messages of each shard behind these ids, and move the ids on.
+
+        They come without their originals. What is passed over is not read later.
+        """
+        merged: list[Merged] = []
+        for shard, last_id in list(last_ids.items()):
+            pages = StreamPages(self._connection, shard.out, measured=_ORIGINALS)
+            entries = await pages.newest_behind(last_id, limit)
+            if entries:
+                last_ids[shard] = entries[0][0]
+            for entry_id, flat in entries:
+                fields = replies.fields(flat)
+                fields.pop(_ORIGINALS, None)
+                merged.append(decode_merged(entry_id, fields))
+        return merged
 
     async def last_id(self, shard: ShardKeys) -> str:
         """Return the id of the newest merged message, or `0-0`."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from rfctl.store import replies
-from rfctl.store.batch_heads import read_heads, read_oldest
+from rfctl.store.batch_heads import BatchHead, read_heads, read_oldest
 from rfctl.store.batch_keys import is_hashed
 from rfctl.store.keys import ShardKeys
 from rfctl.store.output_stream import ConsumerGroup, OutputStream
@@ -28,6 +28,8 @@ class PendingBatch:
     """One pending batch. Times are Unix ms; `last_ms` is None when the key of its last message has expired.
 
     `batch_key` stands for it in keys: the phone itself, or a hash of it. `chat` is "" in a one-to-one chat.
+    `received_ms` is when its first message came (None: no message tells it), `text` how that begins; `channel` names its
+    source. `is_held` says that somebody on our side talks to them.
     """
 
     phone: str
@@ -36,6 +38,11 @@ class PendingBatch:
     last_ms: int | None
     batch_key: str
     chat: str = ""
+    received_ms: int | None = None
+    channel: str = ""
+    account: str = ""
+    text: str = ""
+    is_held: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +62,19 @@ class PendingSummary:
 
 
 async def read_pending(
-    connection: Connection, shards: Sequence[ShardKeys], output: OutputStream, *, limit: int = 20
+    connection: Connection,
+    shards: Sequence[ShardKeys],
+    output: OutputStream,
+    *,
+    limit: int = 20,
+    oldest_among: int = OLDEST_AMONG,
 ) -> PendingSummary:
-    """Return the summary of every shard; it lists the `limit` batches that are due soonest."""
+    """Return the summary of every shard; it lists the `limit` batches that are due soonest.
+
+    `oldest_ms` is the oldest of so many of them a shard.
+    """
     now = await connection.now_ms(shards[0])
-    parts = [await _of_shard(connection, shard, output, now, limit) for shard in shards]
+    parts = [await _of_shard(connection, shard, output, now, limit, oldest_among) for shard in shards]
     next_due = sorted((batch for part in parts for batch in part.next_due), key=lambda batch: batch.due_ms)
     return PendingSummary(
         now_ms=now,
@@ -83,9 +98,9 @@ def _sum(all_totals: Iterable[Mapping[str, int]]) -> dict[str, int]:
 
 
 async def _of_shard(
-    connection: Connection, shard: ShardKeys, output: OutputStream, now: int, limit: int
+    connection: Connection, shard: ShardKeys, output: OutputStream, now: int, limit: int, oldest_among: int
 ) -> PendingSummary:
-    head_size = max(limit, OLDEST_AMONG)
+    head_size = max(limit, oldest_among, 1)
     batches, overdue, head, flat, out_length = await connection.calls(
         [
             ("ZCARD", shard.due),
@@ -101,11 +116,11 @@ async def _of_shard(
         batches=replies.integer(batches),
         messages=_messages(totals),
         overdue=replies.integer(overdue),
-        oldest_ms=await read_oldest(connection, shard, [batch_key for batch_key, _ in dues]),
+        oldest_ms=await read_oldest(connection, shard, [batch_key for batch_key, _ in dues[:oldest_among]]),
         next_due_ms=dues[0][1] if dues else None,
         totals=totals,
         out_length=replies.integer(out_length),
-        next_due=await _next_due(connection, shard, dues[:limit]),
+        next_due=await _next_due(connection, shard, dues[:limit], now),
         groups=await output.groups(shard),
     )
 
@@ -116,20 +131,29 @@ def _messages(totals: Mapping[str, int]) -> int:
 
 
 async def _next_due(
-    connection: Connection, shard: ShardKeys, dues: list[tuple[str, int]]
+    connection: Connection, shard: ShardKeys, dues: list[tuple[str, int]], now: int
 ) -> list[PendingBatch]:
     if not dues:
         return []
-    lasts = await connection.calls([("GET", shard.last_prefix + batch_key) for batch_key, _ in dues])
-    heads = await read_heads(connection, shard, [batch_key for batch_key, _ in dues])
-    batches = []
-    for (batch_key, due), last in zip(dues, lasts, strict=True):
-        head = heads[batch_key]
-        if head.size:  # else it has left since the index was read
-            phone, chat = (head.phone or batch_key, head.chat) if is_hashed(batch_key) else (batch_key, "")
-            last_ms = replies.integer(last) if last else None
-            batches.append(PendingBatch(phone, head.size, due, last_ms, batch_key, chat))
-    return batches
+    keys = [batch_key for batch_key, _ in dues]
+    ends, *lasts = await connection.calls(
+        [("ZMSCORE", shard.held, *keys), *(("GET", shard.last_prefix + key) for key in keys)]
+    )
+    heads = await read_heads(connection, shard, keys, with_texts=True)
+    return [
+        _build_batch(key, due, heads[key], last, is_held=end is not None and float(replies.text(end)) > now)
+        for (key, due), last, end in zip(dues, lasts, replies.array(ends), strict=True)
+        if heads[key].size  # else it has left since the index was read
+    ]
+
+
+def _build_batch(batch_key: str, due: int, head: BatchHead, last: object, *, is_held: bool) -> PendingBatch:
+    phone, chat = (head.phone or batch_key, head.chat) if is_hashed(batch_key) else (batch_key, "")
+    last_ms = replies.integer(last) if last else None
+    return PendingBatch(
+        phone, head.size, due, last_ms, batch_key, chat, head.received_ms or None, head.channel, head.account,
+        head.text, is_held,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

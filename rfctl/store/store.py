@@ -25,7 +25,7 @@ from rfctl.store.layout import check_claimable_layout, check_layout, claim_layou
 from rfctl.store.orphaned_groups import OrphanedGroup, read_orphaned_groups
 from rfctl.store.output_stream import ConsumerGroup, OutputStream
 from rfctl.store.paused_sinks import PausedSinks
-from rfctl.store.pending import PendingCounts, PendingSummary, read_counts, read_pending
+from rfctl.store.pending import OLDEST_AMONG, PendingCounts, PendingSummary, read_counts, read_pending
 from rfctl.store.pending_keys import PendingKeys
 from rfctl.store.people import People
 from rfctl.store.probe import MissingRight, check_key_types, find_missing_rights
@@ -158,9 +158,11 @@ class Store:
         """The counters that this process gathers."""
         return Counters(self._connection, self.shards[0])
 
-    async def pending(self, *, limit: int = 20) -> PendingSummary:
-        """Return what is pending and what has been; list the `limit` batches that are due soonest."""
-        return await read_pending(self._connection, self.shards, self.output, limit=limit)
+    async def pending(self, *, limit: int = 20, oldest_among: int = OLDEST_AMONG) -> PendingSummary:
+        """Return what is pending and what has been, as `read_pending` does."""
+        return await read_pending(
+            self._connection, self.shards, self.output, limit=limit, oldest_among=oldest_among
+        )
 
     @cached_property
     def sweep(self) -> Sweep:

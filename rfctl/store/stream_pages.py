@@ -54,6 +54,10 @@ class StreamPages:
                 yield entry
             start = f"({page[-1][0]}"
 
+    async def newest_behind(self, entry_id: str, limit: int) -> list[RawEntry]:
+        """Return up to `limit` of the newest entries behind an entry, the newest first. Raises RfctlError."""
+        return await self._read("+", f"({entry_id}", "newest", limit)
+
     async def of_now(self) -> AsyncIterator[RawEntry]:
         """Yield the entries of this moment, the oldest first: what comes meanwhile is left out. Raises RfctlError."""
         newest = await self._read("+", "-", "newest", limit=1)

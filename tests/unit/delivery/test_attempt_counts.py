@@ -49,3 +49,10 @@ async def test_what_was_no_attempt_at_the_receiver_is_not_counted() -> None:
     with pytest.raises(RedisUnreachableError):
         await measure(counts, RedisUnreachableError("away"))
     assert totals(counts) == {}
+
+
+async def test_last_minutes_know_what_delivered_and_what_did_not() -> None:
+    counts = AttemptCounts(iter([0.0, 0.008, 1.0, 1.5, 2.0, 2.0]).__next__)
+    await measure(counts, Delivered())
+    await measure(counts, Failed(PROBLEM, 100))
+    assert (counts.delivered.count(), counts.failed.count()) == ({8: 1}, {500: 1})

@@ -11,8 +11,9 @@ import pytest
 
 from rfctl.observe import findings
 from rfctl.observe.overview import Overview
-from rfctl.observe.overviews import Recent, RecentAttempts, build_overview
+from rfctl.observe.overviews import build_overview
 from rfctl.store import ConsumerGroup, PendingBatch, PendingSummary, SweepReport, TotalsSample
+from rfctl.store.recent_work import MinuteCounts, RecentAttempts, RecentWork
 from tests.unit.observe.test_health import ALIVE, crm, look
 
 NOW_MS = 100_000
@@ -20,14 +21,14 @@ NOW_MS = 100_000
 
 def show(
     *, waiting: tuple[PendingBatch, ...] = (), totals: dict[str, int] | None = None,
-    groups: tuple[ConsumerGroup, ...] = (), recent: Recent | None = None, **parts: Any,
+    groups: tuple[ConsumerGroup, ...] = (), **parts: Any,
 ) -> Overview:  # fmt: skip
     """Return the overview of a snapshot with these parts."""
     pending = PendingSummary(
         NOW_MS, 5 if waiting else 0, 9, 1, NOW_MS - 4100, None, totals or {}, 40, list(waiting), list(groups)
     )
     snapshot = dataclasses.replace(look(**parts), pending=pending)
-    return build_overview(snapshot, findings(snapshot), recent or Recent())
+    return build_overview(snapshot, findings(snapshot))
 
 
 def test_overview_is_json_as_it_is() -> None:
@@ -69,9 +70,48 @@ def test_what_vanished_counts_for_a_day(ago_ms: int, count: int) -> None:
     assert build_overview(snapshot, []).flow.missing == count
 
 
-def test_sink_has_the_attempts_of_the_last_minutes() -> None:
-    [sink] = show(sinks=[crm()], recent=Recent(attempts={"crm": RecentAttempts(0.5, 200)})).sinks
-    assert (sink.ok_share, sink.p95_ms) == (0.5, 200)
+def work(host: str, ins: tuple[int, ...] = (), **done: Any) -> Any:
+    """Return a daemon with this in its record."""
+    return msgspec.structs.replace(
+        ALIVE, id=host, minutes=MinuteCounts(ins, ins), recent_work=RecentWork(**done)
+    )
+
+
+def test_sink_has_the_attempts_of_all_daemons_in_the_last_minutes() -> None:
+    attempts = RecentAttempts({8: 97, 9: 1}, {2000: 2}), RecentAttempts({8: 96}, {3000: 4})
+    daemons = [work(str(place), attempts={"crm": parts}) for place, parts in enumerate(attempts)]
+    [sink] = show(daemons=daemons, sinks=[crm()]).sinks
+    assert (sink.ok_share, sink.p95_ms) == (0.97, 8)
+
+
+def test_sink_without_an_attempt_in_the_last_minutes_has_no_figures() -> None:
+    [sink] = show(daemons=[work("a", attempts={"crm": RecentAttempts({}, {})})], sinks=[crm()]).sinks
+    assert (sink.ok_share, sink.p95_ms) == (None, None)
+
+
+def test_waits_and_lateness_are_those_of_all_daemons() -> None:
+    flow = show(
+        daemons=[
+            work("a", waits={5000: 6}, lateness={1: 99}),
+            work("b", waits={5000: 1, 9000: 3}, lateness={7: 1}),
+        ]
+    ).flow
+    assert (flow.wait_p50_ms, flow.wait_p95_ms, flow.late_p99_ms) == (5000, 9000, 1)
+
+
+def test_minutes_are_those_of_the_daemon_that_counts_longest() -> None:
+    assert show(daemons=[work("a", (7,)), work("b", (1, 2, 3)), work("c")]).flow.ins == (1, 2, 3)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [("a\n\n b\t", "a b"), ("x\x1b[2J", "x\\x1b[2J"), ("y" * 500, "y" * 200)],
+    ids=["lines", "controls", "long"],
+)
+def test_text_of_a_stranger_is_one_safe_line(text: str, shown: str) -> None:
+    batch = PendingBatch("7900", 2, NOW_MS, None, "7900", received_ms=NOW_MS - 10, channel="salon", text=text)
+    [row] = show(waiting=(batch,)).waiting.rows
+    assert (row.text, row.source, row.waited_ms) == (shown, "salon", 10)
 
 
 def test_group_of_workers_is_one_row_over_all_shards() -> None:
