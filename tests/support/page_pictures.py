@@ -24,7 +24,7 @@ _WIDTH = 1200
 _PEOPLE = {
     "79001234567": ("Привет", "запишите меня", "на завтра к Анне", "пожалуйста"),
     "5511998765400": ("oi", "tudo bem?"),
-    "4915112345678": ("Hallo", "ich wollte fragen", "ob am Freitag noch etwas frei ist"),
+    "4915112345678": ("Hallo", "ich wollte fragen", "ob am Freitag noch Platz bleibt"),
     "972541234512": ("שלום", "אפשר לקבוע תור ליום ראשון?"),
     "447700900123": ("hi", "one more thing", "can I bring my dog?"),
     "34600111222": ("hola", "buenas tardes", "¿tienen hora mañana?"),

@@ -406,7 +406,7 @@ const LATE_MS = 2000; // until then a batch is on its way: its hand-over is not 
 
 function dueWords(dueMs, isLate) {
   if (isLate) return `late ${duration(-dueMs)}`;
-  return dueMs < 50 ? "now" : duration(dueMs < 1000 ? Math.ceil(dueMs / 100) * 100 : dueMs);
+  return dueMs < 50 ? "now" : dueMs < 9950 ? `${(dueMs / 1000).toFixed(1)} s` : duration(dueMs);
 }
 
 const STATE_WORDS = { ok: "ok", warn: "warning", fail: "failing", paused: "paused", idle: "idle" };
@@ -452,15 +452,18 @@ function fillSink(row, sink) {
   patchButtons(row.querySelector(".buttons"), buttons);
 }
 
+const LAST_ROWS = 14; // it is a glance: rfctl tail has all of it
 const KINDS = { in: ["in", "→"], out: ["out", "⇒"], delivered: ["delivered", "✓"], dead: ["dead", "✕"], missing: ["missing", "✕"], dropped: ["dropped", "–"] };
 
 function renderLast(last) {
-  const lines = distinct(last, (line) => `${line.at_ms} ${line.kind} ${line.phone} ${line.line}`);
+  const lines = distinct(last.slice(0, LAST_ROWS), (line) => `${line.at_ms} ${line.kind} ${line.phone} ${line.line}`);
   patchList(byId("last"), lines, ({ key }) => key, "last-row", (row, { item }) => {
     setTime(row.firstElementChild, item.at_ms, clock(item.at_ms));
     const [words, sign] = KINDS[item.kind] ?? [item.kind, "·"];
     row.dataset.kind = item.kind;
-    setText(row.querySelector(".kind"), `${sign} ${words}`);
+    setText(row.querySelector(".kind").firstChild, sign);
+    setText(row.querySelector(".kind").lastChild, ` ${words}`);
+    row.querySelector(".kind").title = words;
     setText(row.querySelector(".line"), [item.phone ? phoneWords(item.phone) : "", clean(item.line)].filter(Boolean).join("  "));
   });
   byId("last-empty").hidden = last.length > 0;

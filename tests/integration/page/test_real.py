@@ -58,7 +58,7 @@ def test_page_shows_real_traffic_and_acts_on_it(browser: Browser, patient: House
     wait_until(lambda: browser.is_shown("#waiting-empty"))
 
     wait_until(lambda: "crm" in browser.read("#findings"))
-    act(browser, "list", "pause")
+    act(browser, "audit list", "pause")
     wait_until(lambda: "sink audit is paused" in browser.read("#findings"))
     act(browser, "sink audit is paused", "resume")
     wait_until(lambda: "sink audit is paused" not in browser.read("#findings"))
@@ -67,8 +67,10 @@ def test_page_shows_real_traffic_and_acts_on_it(browser: Browser, patient: House
     browser.wait_for_text("#timeline", "3 → 1")
     wait_until(lambda: browser.find_all("#timeline .outcomes li"))
     patient.statuses.clear()
-    act(browser, "http", "pause")  # bot: the first sink of this type
-    assert [sink["name"] for sink in patient.read_state()["sinks"] if sink["is_paused"]] == ["bot"]
+    act(browser, "bot http", "pause")
+    wait_until(
+        lambda: [sink["name"] for sink in patient.read_state()["sinks"] if sink["is_paused"]] == ["bot"]
+    )
 
 
 def test_page_tells_of_an_outage_and_of_a_restart(
