@@ -51,11 +51,22 @@ class House:
     """Everything runs while the block lasts. `statuses` says what each receiver answers; others take everything."""
 
     def __init__(
-        self, folder: Path, redis_url: str, *, quiet_ms: int = 5000, max_wait_ms: int = 30_000, token: str = ""
+        self,
+        folder: Path,
+        redis_url: str,
+        *,
+        quiet_ms: int = 5000,
+        max_wait_ms: int = 30_000,
+        token: str = "",
     ) -> None:
         self.statuses: dict[str, int] = {}
         self._folder, self._redis_url, self._ids = folder, redis_url, itertools.count()
-        self._settings = {"quiet_ms": quiet_ms, "max_wait_ms": max_wait_ms, "token": token, "redis": redis_url}
+        self._settings = {
+            "quiet_ms": quiet_ms,
+            "max_wait_ms": max_wait_ms,
+            "token": token,
+            "redis": redis_url,
+        }
 
     def __enter__(self) -> Self:
         handler = type("Receiver", (_Receiver,), {"statuses": self.statuses})

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from tests.support.browser import Browser
+from tests.support.page import PREFIX, PageStandIn
 from tests.support.page_overviews import (
     make_busy_overview,
     make_full_overview,
@@ -15,7 +16,6 @@ from tests.support.page_overviews import (
     make_row,
     make_waiting,
 )
-from tests.support.page import PREFIX, PageStandIn
 
 LONG = "W" * 400
 

@@ -42,7 +42,7 @@ def test_page_shows_real_traffic_and_acts_on_it(browser: Browser, patient: House
     patient.statuses["crm"] = 503
     browser.open(patient.url + "/")
     for phone, size in (("+7 900 •••67", "3/10"), ("+55 11 •••00", "1/10"), ("+49 15 •••78", "1/10")):
-        wait_until(lambda phone=phone: phone in browser.read("#waiting"))
+        browser.wait_for_text("#waiting", phone)
         assert size in browser.read("#waiting")
     browser.wait_for_text("#waiting", "<b>hallo</b>")
     assert browser.read("#waiting-count").startswith("3 batches · 5 messages · oldest ")
@@ -86,7 +86,9 @@ def test_page_tells_of_an_outage_and_of_a_restart(
     browser.take_problems()  # it complains of the connection that ended
 
 
-def test_token_of_the_settings_opens_the_page(browser: Browser, tmp_path: Path, own_server: ServerMaker) -> None:
+def test_token_of_the_settings_opens_the_page(
+    browser: Browser, tmp_path: Path, own_server: ServerMaker
+) -> None:
     with House(tmp_path, own_server().url, token="a token of 20 chars!") as house:
         browser.open(house.url + "/")
         browser.find("#token").send_keys("another", Keys.ENTER)
