@@ -45,8 +45,8 @@ def _choose_colours(counts: Counter[Colour]) -> tuple[list[Colour], dict[Colour,
     }
     while len(palette) < min(_COLOURS, len(counts)):
         palette.append(max(nearest, key=lambda colour: nearest[colour][0]))
-        for colour, known in nearest.items():
-            nearest[colour] = min(known, (_measure_distance(colour, palette[-1]), len(palette) - 1))
+        for colour, before in nearest.items():
+            nearest[colour] = min(before, (_measure_distance(colour, palette[-1]), len(palette) - 1))
     return palette, {colour: place for colour, (_, place) in nearest.items()}
 
 

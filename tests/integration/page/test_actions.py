@@ -76,14 +76,32 @@ def test_fields_of_an_action_are_posted(browser: Browser, page: PageStandIn) -> 
 
 
 @pytest.mark.parametrize("key", [Keys.ESCAPE, Keys.ENTER], ids=["escape", "enter"])
-def test_first_key_cancels_and_gives_the_focus_back(browser: Browser, page: PageStandIn, key: str) -> None:
+def test_first_key_cancels(browser: Browser, page: PageStandIn, key: str) -> None:
     click(browser, "+7 900", "discard")
-    browser.run("document.querySelector('.batch [data-name=discard]').focus(); ask('discard', page.overview.waiting.rows[0])"
-        if not browser.is_shown("#ask") else "")  # fmt: skip
     browser.press(key)
     wait_until(lambda: not browser.is_shown("#ask"))
     assert page.posted == []
     assert not browser.is_shown("#toast")
+
+
+def test_focus_goes_to_the_heading_when_the_row_ends(browser: Browser, page: PageStandIn) -> None:
+    browser.press("n")  # by keyboard: the focus can be seen
+    click(browser, "+79001234567", "discard")
+    browser.press(Keys.TAB, Keys.ENTER)
+    browser.wait_for_text("#heard", "discard: done")
+    assert browser.run(FOCUS) == "waiting-title"
+    page.show(msgspec.structs.replace(page.overview, waiting=make_waiting()))
+    wait_until(lambda: not browser.find_all(".batch"))
+
+
+def test_focus_stays_on_a_button_that_turns_to_its_contrary(browser: Browser, page: PageStandIn) -> None:
+    browser.run("document.querySelector('.sink [data-name=pause]').focus()")
+    browser.press(Keys.ENTER, Keys.TAB, Keys.ENTER)
+    browser.wait_for_text("#heard", "pause: done")
+    bot, *others = page.overview.sinks
+    paused = msgspec.structs.replace(bot, is_paused=True, state="paused")
+    page.show(msgspec.structs.replace(page.overview, sinks=(paused, *others)))
+    wait_until(lambda: browser.run("return document.activeElement.textContent") == "Resume bot")
 
 
 def test_focus_goes_back_to_the_button_that_asked(browser: Browser, page: PageStandIn) -> None:

@@ -44,10 +44,10 @@ def show(browser: Browser, page: PageStandIn, overview: Overview) -> None:
 
 
 def phones(browser: Browser) -> list[str]:
-    found = browser.run(
+    texts = browser.run(
         "return [...document.querySelectorAll('.batch:not([data-gone]) .phone')].map((n) => n.textContent)"
     )
-    return [str(phone) for phone in found]
+    return [str(phone) for phone in texts]
 
 
 def test_focus_stays_while_rows_come_go_and_change_places(browser: Browser, page: PageStandIn) -> None:
