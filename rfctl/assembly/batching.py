@@ -46,6 +46,11 @@ def build_policy(settings: Settings) -> Policy:
     )
 
 
+def list_max_sizes(settings: Settings) -> dict[str, int]:
+    """Return how many messages a batch has at most, by the sources that say so."""
+    return {name: source.max_size for name, source in settings.sources.items() if source.max_size is not None}
+
+
 def _build_own(settings: Settings) -> dict[str, OwnPolicy]:
     return {
         name: OwnPolicy(

@@ -76,15 +76,16 @@ async def hold_person(
     for_text: str | None,
     by: str,
     note: str,
+    batch_key: str = "",
 ) -> list[Hold]:
     """Hold a person for a time such as 2h (24h for None), and log who wants it. Raises BadRequestError and RfctlError.
 
-    `where` has the chat, account and company, where batches are kept apart by them.
+    `where` has the chat, account and company, where batches are kept apart by them; or `batch_key` names the batch.
     """
     for_ms = USUAL_HOLD_MS if for_text is None else parse_duration_ms(for_text)
     if for_ms is None or not 1000 <= for_ms <= LONGEST_HOLD_MS:
         raise BadRequestError("for is no time from 1s to 30d: write 90s, 30m, 2h or 7d")
-    batch_keys = await store.holds.name_batches(phone, split_fields, **where)
+    batch_keys = [batch_key] if batch_key else await store.holds.name_batches(phone, split_fields, **where)
     if not batch_keys:
         names = " and ".join(name for name in split_fields if not where[name])
         fact = f"{phone} has no pending batch, and batching.split_by keeps batches apart: add {names}"

@@ -54,7 +54,7 @@ class WaitingRow(msgspec.Struct, frozen=True):
     """One pending batch. `batch_key` names it in actions.
 
     `chat`, `account`, `source` and `text` are "" where nobody knows them. `text` is how the first message begins, on one line and fit for a
-    terminal. `max_size` is None where no daemon says it. `due_in_ms` is below 0 for one that is overdue. `waited_ms` is
+    terminal. `max_size` is None where no daemon says it; a rule may set another. `due_in_ms` is below 0 for one that is overdue. `waited_ms` is
     since its first message. `fraction` (0 to 1) is how much of the present wait has passed.
     """
 
@@ -87,6 +87,7 @@ class Waiting(msgspec.Struct, frozen=True):
 class SinkRow(msgspec.Struct, frozen=True):
     """One sink. `ok_share` (0 to 1) and `p95_ms` are of the attempts of the last minutes; `left` is what it has not finished.
 
+    `dead` counts its dead letters that wait for an operator: among thousands of them it is at most so many.
     `pause` says why it is paused. `is_forwarded` is false where the reader is no part of rfctl.
     """
 

@@ -6,6 +6,9 @@ The records of the daemons say how it went in the last minutes. What happened la
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
 
 from rfctl.observe.finding import Finding
 from rfctl.observe.overview import (
@@ -32,10 +35,24 @@ _TEXT = 200
 """So many characters of a text are shown."""
 
 
-def build_overview(
-    snapshot: Snapshot, problems: Sequence[Finding], last: Sequence[LastLine] = ()
-) -> Overview:
-    """Return what a screen shows of a snapshot; `problems` are its findings, and `last` has the newest first."""
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What a snapshot does not have. `last` has the newest first.
+
+    `dead` are the dead letters by sink (None: too many to look at each). `max_sizes` has the batch sizes of the sources that
+    have one of their own.
+    """
+
+    last: Sequence[LastLine] = ()
+    dead: Mapping[str, int] | None = None
+    max_sizes: Mapping[str, int] = field(default_factory=dict)
+
+
+_NOTHING = Beside()
+
+
+def build_overview(snapshot: Snapshot, problems: Sequence[Finding], beside: Beside = _NOTHING) -> Overview:
+    """Return what a screen shows of a snapshot; `problems` are its findings."""
     recent = sum_up_recent(snapshot.daemons)
     rates = measure_rates(snapshot.daemons, snapshot.pending.totals, snapshot.pending.now_ms)
     state, word = judge(problems)
@@ -47,11 +64,11 @@ def build_overview(
         daemons=tuple(_build_daemon(daemon, snapshot.pending.now_ms) for daemon in snapshot.daemons),
         redis_line=_describe_server(snapshot.server),
         flow=_build_flow(snapshot, rates, recent),
-        waiting=_build_waiting(snapshot),
-        sinks=_build_sinks(snapshot, rates, recent),
+        waiting=_build_waiting(snapshot, beside.max_sizes),
+        sinks=_build_sinks(snapshot, rates, recent, beside.dead),
         workers=_build_workers(snapshot),
         findings=tuple(map(_build_finding, problems)),
-        last=tuple(last),
+        last=tuple(beside.last),
     )
 
 
@@ -98,10 +115,12 @@ def _count_missing(snapshot: Snapshot) -> int:
     )
 
 
-def _build_waiting(snapshot: Snapshot) -> Waiting:
+def _build_waiting(snapshot: Snapshot, max_sizes: Mapping[str, int]) -> Waiting:
     pending = snapshot.pending
-    max_size = max((daemon.max_size for daemon in snapshot.daemons), default=0)
-    rows = tuple(_build_row(batch, pending.now_ms, max_size or None) for batch in pending.next_due)
+    general = max((daemon.max_size for daemon in snapshot.daemons), default=0) or None
+    rows = tuple(
+        _build_row(batch, pending.now_ms, max_sizes.get(batch.channel, general)) for batch in pending.next_due
+    )
     return Waiting(
         batches=pending.batches,
         messages=pending.messages,
@@ -144,12 +163,17 @@ def _measure_fraction(began_ms: int | None, due_ms: int, now_ms: int) -> float:
     return (now_ms - began_ms) / (due_ms - began_ms)
 
 
-def _build_sinks(snapshot: Snapshot, rates: Rates | None, recent: Recent) -> tuple[SinkRow, ...]:
+def _build_sinks(
+    snapshot: Snapshot, rates: Rates | None, recent: Recent, dead: Mapping[str, int] | None
+) -> tuple[SinkRow, ...]:
     names = name_daemons(snapshot.daemons)
-    return tuple(
+    rows = (
         _build_sink(status, snapshot, names, rates, recent.paces.get(status.sink.name))
         for status in snapshot.sinks
     )
+    if dead is None:
+        return tuple(rows)
+    return tuple(msgspec.structs.replace(row, dead=dead.get(row.name, 0)) for row in rows)
 
 
 def _build_sink(
@@ -170,7 +194,7 @@ def _build_sink(
         ok_share=None if pace is None else pace.ok_share,
         p95_ms=None if pace is None else pace.p95_ms,
         left=count_left(status),
-        dead=status.dead,
+        dead=min(status.dead, snapshot.dead),
         is_paused=status.paused is not None,
         next_try_in_ms=None if retry_ms is None else max(0, retry_ms - now_ms),
         is_forwarded=status.sink.forwarded,

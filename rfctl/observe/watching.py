@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from rfctl.observe.health import findings
 from rfctl.observe.last_lines import LastLines
 from rfctl.observe.overview import Overview
-from rfctl.observe.overviews import build_overview
+from rfctl.observe.overviews import Beside, build_overview
 from rfctl.observe.snapshot import Snapshot, refresh_snapshot, take_snapshot
 from rfctl.store import ConfiguredSink, Store
 from rfctl.store.rights import Rights
 
 _WHOLE_EVERY_S = 5.0
 """What is dear to read is read so often: see `refresh_snapshot`."""
+_MOST_DEAD = 500
+"""Among so many dead letters each is looked at to see whose it is."""
 _RIGHTS_EVERY_S = 60.0
 """To ask for each right takes a call."""
 
@@ -23,7 +25,7 @@ _RIGHTS_EVERY_S = 60.0
 class Watcher:
     """Looks at one Redis for somebody who watches. `limit` is how many of those who wait have a row.
 
-    `clock` counts seconds.
+    `max_sizes` has the batch sizes of the sources that have one of their own. `clock` counts seconds.
     """
 
     def __init__(
@@ -34,6 +36,7 @@ class Watcher:
         limit: int = 20,
         rights: Rights | None = None,
         allow_eviction: bool = False,
+        max_sizes: Mapping[str, int] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
@@ -42,6 +45,9 @@ class Watcher:
         """How many rows the next look has."""
         self._rights = rights
         self._allow_eviction = allow_eviction
+        self._max_sizes = max_sizes or {}
+        self._dead: Mapping[str, int] | None = {}
+        self._dead_count = 0
         self._clock = clock
         self._last_lines = LastLines(store)
         self._whole: Snapshot | None = None
@@ -62,9 +68,17 @@ class Watcher:
         else:
             snapshot = await refresh_snapshot(whole, self._store, self._sinks, limit=self.limit)
         self._whole = whole
-        return build_overview(
-            snapshot, findings(snapshot), await self._last_lines.read(snapshot.pending.next_due)
-        )
+        last = await self._last_lines.read(snapshot.pending.next_due)
+        dead = await self._count_dead(snapshot.dead)
+        return build_overview(snapshot, findings(snapshot), Beside(last, dead, self._max_sizes))
+
+    async def _count_dead(self, count: int) -> Mapping[str, int] | None:
+        """Return the dead letters by sink, counted again when there are more or fewer; None for too many of them."""
+        if count != self._dead_count:
+            few = 0 < count <= _MOST_DEAD
+            self._dead = await self._store.dead_letters.count_by_sink() if few else None if count else {}
+            self._dead_count = count
+        return self._dead
 
     async def _take_whole(self, earlier: Snapshot | None) -> Snapshot:
         now_s = self._clock()

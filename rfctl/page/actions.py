@@ -14,7 +14,7 @@ from rfctl.ingest.holds import hold_person, parse_phone, release_person, sum_up_
 from rfctl.ingest.rejections import RejectedError
 from rfctl.model.message import MAX_ID_CHARS
 from rfctl.model.stored import as_strict_json
-from rfctl.observe.person import hold_as_json
+from rfctl.observe.person import hold_as_json, is_batch_key
 from rfctl.page.action_bodies import BatchBody, HoldBody, PauseBody, ReleaseBody, SinkBody
 from rfctl.store import Store
 from rfctl.text import counted
@@ -129,16 +129,21 @@ class Actions:
 
     async def _hold(self, body: bytes) -> Answer:
         asked = _decode(body, HoldBody)
-        phone, note = parse_phone(asked.phone), asked.note[:_MAX_NOTE_CHARS]
-        fields = self.list_split_fields()
-        holds = await hold_person(self.store, phone, fields, for_text=asked.duration, by=_BY, note=note)
+        name = phone = _parse_name(asked.phone)
+        if is_batch_key(name):
+            batch = await self.store.batches.peek(name)
+            phone = name if batch is None else batch.phone
+        holds = await hold_person(
+            self.store, phone, self.list_split_fields(), for_text=asked.duration, by=_BY, note=asked.note,
+            batch_key=name if is_batch_key(name) else "",
+        )  # fmt: skip
         held = [hold_as_json(hold) for hold in holds]
         return {"done": f"held for {asked.duration}: nothing goes to the bot meanwhile", "held": held}
 
     async def _release(self, body: bytes) -> Answer:
         asked = _decode(body, ReleaseBody)
         batches = await release_person(
-            self.store, parse_phone(asked.phone), is_discarding=asked.discard, by=_BY
+            self.store, _parse_name(asked.phone), is_discarding=asked.discard, by=_BY
         )
         facts = sum_up_released(batches, is_discarding=asked.discard)
         what = (
@@ -159,6 +164,11 @@ def _decode(body: bytes, model: type[Body]) -> Body:
         return msgspec.json.decode(body, type=model)
     except (msgspec.DecodeError, UnicodeDecodeError) as problem:
         raise BadRequestError(f"the body cannot be read: {problem}") from None
+
+
+def _parse_name(text: str) -> str:
+    """Return a phone, or the batch key that stands for it. Raises BadRequestError for neither."""
+    return text if is_batch_key(text) else parse_phone(text)
 
 
 def _read_batch_key(body: bytes) -> str:

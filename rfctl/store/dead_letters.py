@@ -7,6 +7,7 @@ Each letter leaves once: it is sent again in the step that removes it, or it is 
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -86,6 +87,14 @@ class DeadLetters:
         """Return how many there are."""
         lengths = await self._connection.calls([("XLEN", shard.dead) for shard in self._shards])
         return sum(map(replies.integer, lengths))
+
+    async def count_by_sink(self) -> dict[str, int]:
+        """Return how many there are of each sink. It goes through all of them, without their messages."""
+        counts: Counter[str] = Counter()
+        for shard in self._shards:
+            async for _, flat in StreamPages(self._connection, shard.dead, items=_ABOUT).of_now():
+                counts[replies.text(replies.fields(flat).get("sink"))] += 1
+        return dict(counts)
 
     async def list_newest(self, limit: int = 100, sink: str = "") -> list[DeadLetter]:
         """Return the newest letters without their originals, oldest first; only those of `sink` unless that is ""."""

@@ -54,7 +54,8 @@ class TopApp(App[None]):
         every_s: float = _EVERY_S,
         read_clock_s: Callable[[], float] = time.time,
     ) -> None:
-        super().__init__()
+        # The colours are those of the operator's terminal; with NO_COLOR Textual would else draw black on black.
+        super().__init__(ansi_color=True)
         self._watcher = watcher
         self._deeds = deeds
         self._every_s = every_s
@@ -72,7 +73,7 @@ class TopApp(App[None]):
 
     def on_mount(self) -> None:
         """Begin to look."""
-        self.theme = "ansi-dark"  # the colours are those that the operator's terminal has
+        self.theme = "ansi-dark"
         self._watch()
 
     @work

@@ -125,18 +125,18 @@ def _count(name: str, number: int, style: str) -> Text:
 
 def _draw_body(overview: Overview, view: View, width: int, height: int) -> list[Text]:
     """Return the parts below the head, each as large as there is room for. The cursor is always in sight."""
-    found, rows = overview.findings, view.list_rows(overview)
+    problems, rows = overview.findings, view.list_rows(overview)
     headings, *waiting = draw_waiting(rows, view, width) or [safe("")]
     out = draw_out(overview, view, width)
     last = [draw_last(line, view) for line in overview.last]
     wishes = [
-        Wish(min(len(found), max(2, height // 6)), 1, head=0),
+        Wish(min(len(problems), max(2, height // 6)), 1, head=0),
         Wish(len(waiting), 3, head=1),
         Wish(len(out), 4),
         Wish(len(last), 2),
     ]
     findings, waiters, sinks, events = share(height - 1, wishes)
-    lines = _draw_findings(found, findings)
+    lines = _draw_findings(problems, findings)
     lines.append(_rule(_describe_waiting(overview), width, f"sort: {view.sort}"))
     if waiters:
         places = [row.batch_key for row in rows]
@@ -180,10 +180,10 @@ def _count_hidden(count: int) -> str:
     return f"… {count} more" if count > 0 else ""
 
 
-def _draw_findings(found: Sequence[FindingRow], count: int) -> list[Text]:
-    lines = [_draw_finding(finding) for finding in found[:count]]
-    if lines and len(found) > count:
-        lines[-1] = join(safe(f"({len(found) - count} more: w) ", "dim"), lines[-1])
+def _draw_findings(problems: Sequence[FindingRow], count: int) -> list[Text]:
+    lines = [_draw_finding(finding) for finding in problems[:count]]
+    if lines and len(problems) > count:
+        lines[-1] = join(safe(f"({len(problems) - count} more: w) ", "dim"), lines[-1])
     return lines
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -141,6 +142,28 @@ async def test_cheap_look_sees_what_is_new(connection: Connection) -> None:
     overview = await watcher.look()
     assert (overview.waiting.batches, overview.flow.dead) == (1, 1)
     assert overview.sinks[0].is_paused
+
+
+@pytest.mark.parametrize("shards", [0, 3])
+async def test_dead_letters_are_counted_by_sink_when_their_number_changes(
+    connection: Connection, shards: int
+) -> None:
+    rig = make_rig(connection, shards)
+    watcher = Watcher(rig.store, [replace(CRM, name=name) for name in ("crm", "bot")], clock=Steps())
+
+    async def count() -> list[int]:
+        return [sink.dead for sink in (await watcher.look()).sinks]
+
+    assert await count() == [0, 0]
+    for sink in ("crm", "crm", "bot"):
+        await bury(connection, rig.shards[-1].dead, sink)
+    assert await count() == [2, 1]
+    await connection.call("DEL", rig.shards[-1].dead)
+    assert await count() == [0, 0]
+
+
+async def bury(connection: Connection, key: str, sink: str) -> None:
+    await connection.call("XADD", key, "*", "sink", sink, "id", "1-0", "tries", "[]", "phone", "7900")
 
 
 async def test_oldest_among_many_is_that_of_the_last_five_seconds(connection: Connection) -> None:

@@ -17,6 +17,7 @@ from rfctl.daemon.daemon import Daemon
 from rfctl.errors import SettingsError
 from rfctl.observe import logging as logs
 from tests.conftest import configure, running
+from tests.support.receivers import HttpReceiver
 from tests.support.servers import RedisServer, ServerMaker
 from tests.support.waiting import until
 
@@ -285,11 +286,39 @@ async def test_held_person_is_released_before_a_hand_over(server: RedisServer, t
         assert (await http.post("/page/actions/release", json={"phone": PHONE})).status_code == 404
 
 
-async def test_sink_is_paused_and_goes_on_and_its_dead_are_sent_again(
-    server: RedisServer, tmp_path: Path
-) -> None:
-    retries = {"sinks__crm__retry_delays_ms": "600000"}
-    async with serving(server, tmp_path, **CRM, **retries) as service, acting(service) as http:
+async def test_batch_that_is_kept_apart_is_held_by_its_key(server: RedisServer, tmp_path: Path) -> None:
+    apart = serving(server, tmp_path, batching__split_by="company")
+    async with apart as service, acting(service) as http:
+        body = {"from": PHONE, "body": "a", "id": "1", "companyId": 7}
+        assert (await http.post("/webhook/generic", json=body)).status_code == 200
+        [row] = (await service._store.pending()).next_due
+        assert row.batch_key.startswith(("#", "&"))
+        [hold] = (await http.post("/page/actions/hold", json={"phone": row.batch_key})).json()["held"]
+        assert (hold["phone"], hold["batch_key"], hold["size"]) == (PHONE, row.batch_key, 1)
+        released = await http.post("/page/actions/release", json={"phone": row.batch_key, "discard": True})
+        assert (released.json()["done"], released.json()["count"]) == ("released: 1 message discarded", 1)
+
+
+async def test_dead_of_a_sink_are_sent_again(server: RedisServer, tmp_path: Path) -> None:
+    async with HttpReceiver([400, 400]) as receiver:
+        sink = {**CRM, "sinks__crm__url": receiver.url, "sinks__crm__retry_delays_ms": "[]"}
+        async with serving(server, tmp_path, **sink) as service, acting(service) as http:
+            for phone in ("1", "2"):
+                await send(service, "a" + phone, phone=phone)
+                await http.post("/page/actions/hand-over", json={"batch_key": phone})
+
+            async def are_dead() -> bool:
+                return await service._store.dead_letters.count() == 2
+
+            await until(are_dead)
+            answer = (await http.post("/page/actions/resend", json={"sink": "crm"})).json()
+            assert (answer["done"], answer["more"]) == ("2 messages sent again to crm", False)
+            await until(lambda: len(receiver.taken) == 2)
+            assert await service._store.dead_letters.count() == 0
+
+
+async def test_sink_is_paused_and_goes_on(server: RedisServer, tmp_path: Path) -> None:
+    async with serving(server, tmp_path, **CRM) as service, acting(service) as http:
         assert (await http.post("/page/actions/resend", json={"sink": "crm"})).status_code == 404
         assert (await http.post("/page/actions/resume", json={"sink": "crm"})).status_code == 409
         assert (await http.post("/page/actions/pause", json={"sink": "cmr"})).status_code == 404

@@ -17,7 +17,7 @@ from rfctl.cli.app import COMMANDS, load_all_commands
 OURS = {"rfctl", "rfctl.cli", "rfctl.cli.app", "rfctl.cli.context", "rfctl.errors"}
 HEAVY = {
     "redis", "hiredis", "structlog", "pydantic", "re2", "msgspec", "aiohttp", "starlette", "uvicorn", "asyncio",
-    "ssl", "urllib.request",
+    "ssl", "urllib.request", "textual",
 }  # fmt: skip
 """Typer itself imports pydantic too, as soon as an option has a value."""
 
@@ -188,3 +188,18 @@ def test_a_word_that_is_no_command_is_refused_with_a_near_one() -> None:
     )
     assert done.returncode == 2
     assert "No such command" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        ["top", "--help"],
+        ["stats", "--redis", "redis://127.0.0.1:1"],
+        ["top", "--redis", "redis://127.0.0.1:1"],
+    ],
+    ids=["help", "another command", "without a terminal"],
+)
+def test_textual_is_imported_when_its_screen_opens_alone(line: list[str]) -> None:
+    _, modules = imported_modules(*line)
+    assert "rfctl.cli.app" in modules
+    assert {name for name in modules if name.partition(".")[0] == "textual"} == set()

@@ -11,7 +11,7 @@ import pytest
 
 from rfctl.observe import findings
 from rfctl.observe.overview import Overview
-from rfctl.observe.overviews import build_overview
+from rfctl.observe.overviews import Beside, build_overview
 from rfctl.store import ConsumerGroup, PendingBatch, PendingSummary, SweepReport, TotalsSample
 from rfctl.store.recent_work import MinuteCounts, RecentAttempts, RecentWork
 from tests.unit.observe.test_health import ALIVE, crm, look
@@ -124,3 +124,23 @@ def test_group_of_workers_is_one_row_over_all_shards() -> None:
 def test_group_that_asks_is_well() -> None:
     [worker] = show(groups=(ConsumerGroup("out", "bot", 3, 1, 2000),)).workers
     assert (worker.state, worker.words) == ("ok", "asked 2.0 s ago")
+
+
+@pytest.mark.parametrize(("source", "size"), [("salon", 3), ("other", ALIVE.max_size or None)])
+def test_size_of_a_batch_is_that_of_its_source_or_of_the_daemons(source: str, size: int | None) -> None:
+    batch = PendingBatch("7900", 2, NOW_MS, None, "7900", channel=source)
+    pending = PendingSummary(NOW_MS, 1, 2, 0, None, None, {}, 0, [batch])
+    snapshot = dataclasses.replace(look(daemons=[ALIVE]), pending=pending)
+    [row] = build_overview(snapshot, [], Beside(max_sizes={"salon": 3})).waiting.rows
+    assert row.max_size == size
+
+
+@pytest.mark.parametrize(
+    ("dead", "count"),
+    [({"crm": 2}, 2), ({"bot": 2}, 0), ({}, 0), (None, 7)],
+    ids=["own", "another's", "none", "many"],
+)
+def test_dead_letters_of_a_sink_are_those_that_wait(dead: dict[str, int] | None, count: int) -> None:
+    snapshot = look(sinks=[crm(dead=9)], dead=7)
+    [sink] = build_overview(snapshot, [], Beside(dead=dead)).sinks
+    assert sink.dead == count
