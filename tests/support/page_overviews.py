@@ -58,7 +58,7 @@ def make_busy_overview() -> Overview:
     rows = (
         make_row("79001234567", "Привет, запишите меня на завтра к Анне, пожалуйста", due_in_ms=1400, size=4),
         make_row("5511998765400", "oi, tudo bem?", due_in_ms=4000, source="bot"),
-        make_row("4915112345678", "und so sieht es aus [image]", due_in_ms=2600, size=9, account="support"),
+        make_row("4915112345678", "und so sieht es aus [image]", due_in_ms=2600, size=9, account="support", batch_key="4915112345678|support"),
         make_row("972541234512", "שלום, אפשר לקבוע תור ליום ראשון?", due_in_ms=3300, size=2),
         make_row("@a1", "can somebody call me back?", due_in_ms=5_400_000, size=3, is_held=True, source="telegram"),
     )  # fmt: skip

@@ -496,15 +496,15 @@ const QUESTIONS = {
     const lost = counted(row.size, "message");
     return { title: `Discard ${lost}?`, go: `Discard ${lost}`, isDanger: true, words: `${lost} of ${phoneWords(phone)} ${row.size === 1 ? "is" : "are"} lost for good. The bot never gets ${row.size === 1 ? "it" : "them"}.`, body: { batch_key } };
   },
-  hold: ({ phone }) => ({
+  hold: ({ phone, batch_key }) => ({
     title: `Hold ${phoneWords(phone)}?`, go: "Hold", fields: ["for", "note"],
     words: "Somebody on your side takes over. What this person sends is kept, and goes to the bot when the hold ends.",
-    body: { phone },
+    body: { phone: batch_key ?? phone }, // the key of a row says which of their batches is meant
   }),
   release: ({ phone, batch_key }) => ({
     title: `Release ${phoneWords(phone)}?`, go: "Release", fields: ["discard"], lost: rowOf(batch_key)?.size,
     words: "The hold ends. What came meanwhile goes to the bot now, as one message.",
-    body: { phone },
+    body: { phone: batch_key ?? phone },
   }),
   pause: ({ sink }) => ({ title: `Pause ${clean(sink)}?`, go: "Pause", fields: ["note"], words: "Nothing is delivered to it until somebody resumes it. Its messages wait, none is lost.", body: { sink } }),
   resume: ({ sink }) => {

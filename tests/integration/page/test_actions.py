@@ -36,6 +36,7 @@ def click(browser: Browser, row: str, action: str) -> None:
         ("+7 900", "hand-over", "Hand over now?", "Hand over", "hand-over", {"batch_key": "79001234567"}),
         ("+7 900", "discard", "Discard 4 messages?", "Discard 4 messages", "discard", {"batch_key": "79001234567"}),
         ("+7 900", "hold", "Hold +7 900 •••67?", "Hold", "hold", {"phone": "79001234567", "for": "1h", "note": ""}),
+        ("+49 15", "hold", "Hold +49 15 •••78?", "Hold", "hold", {"phone": "4915112345678|support", "for": "1h", "note": ""}),
         ("telegram", "hold", "Release @•••?", "Release", "release", {"phone": "@a1", "discard": False}),
         ("bullmq", "pause", "Pause bot?", "Pause", "pause", {"sink": "bot", "note": ""}),
         ("redis", "pause", "Resume audit?", "Resume", "resume", {"sink": "audit"}),
