@@ -1,4 +1,4 @@
-"""Waits that an event can end, and durations as an operator writes them."""
+"""Waits that an event can end, durations as an operator writes them, and times as programs do."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import re
 from collections.abc import Coroutine
+from datetime import UTC, datetime
 from typing import Any
 
 _UNITS_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
@@ -16,6 +17,14 @@ def parse_duration_ms(text: str) -> int | None:
     """Return the ms of `90s`, `30m`, `2h` or `7d`; None for any other text."""
     match = _DURATION.fullmatch(text)
     return int(match[1]) * _UNITS_MS[match[2]] if match else None
+
+
+def format_rfc3339(ms: int | None) -> str | None:
+    """Return Unix ms as RFC 3339 UTC with ms."""
+    if ms is None:
+        return None
+    moment = datetime.fromtimestamp(ms / 1000, UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{ms % 1000:03d}Z"
 
 
 async def sleep_or_stop(stopping: asyncio.Event, seconds: float) -> None:

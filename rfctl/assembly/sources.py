@@ -10,8 +10,6 @@ from rfctl.sources.contract import ServedSource
 from rfctl.sources.registry import GENERIC, SPECS
 from rfctl.sources.tenants import Tenants, build_tenants
 
-_LOOPBACK = ("127.0.0.1", "::1", "localhost")
-
 
 def list_source_configs(settings: Settings) -> dict[str, SourceConfig]:
     """Return the configured sources; without any there is one, generic."""
@@ -86,7 +84,7 @@ def check_exposure(settings: Settings) -> None:
 
 def is_open_to_others(settings: Settings) -> bool:
     """Say whether other machines reach the listener."""
-    return settings.http.host not in _LOOPBACK
+    return not settings.http.is_on_loopback
 
 
 def list_insecure_sources(settings: Settings) -> list[str]:

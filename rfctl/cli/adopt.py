@@ -10,14 +10,15 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from rfctl.cli.arguments import ask, is_batch_key, parse_person
+from rfctl.cli.arguments import ask
 from rfctl.cli.context import Invocation, invocation, run_async
-from rfctl.cli.output import format_rfc3339
 from rfctl.cli.shared_options import Yes
 from rfctl.cli.steps import Steps, counting, passing_over
 from rfctl.errors import ANSWER_IS_NO, NothingFoundError, UsageError
+from rfctl.observe.person.sight import is_batch_key, parse_person
 from rfctl.store import Adoption, Store, StrayList, find_home
 from rfctl.text import counted, duration
+from rfctl.timing import format_rfc3339
 
 Change = Literal["", "grew", "shrank", "vanished", "expiry changed"]
 _SLACK_MS = 100

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import re
 import shlex
 import sys
 from collections.abc import Iterable, Sequence
@@ -14,12 +13,11 @@ import typer
 from rfctl.assembly.sinks import list_forwarded_sinks
 from rfctl.config.settings import Settings
 from rfctl.errors import NothingFoundError, UsageError
-from rfctl.model.message import normalize_phone
-from rfctl.store import RedisAddress, Store
+from rfctl.observe.person.sight import is_batch_key
+from rfctl.store import RedisAddress
 from rfctl.store.stream_entry import is_message_id
 from rfctl.store.stream_pages import is_delivery_id
 
-_BATCH_KEY = re.compile(r"[#&][0-9a-f]{32}")
 _PHONE_HELP = "The person, in any spelling, or the batch key that stats shows."
 
 Phone = Annotated[str, typer.Argument(help=_PHONE_HELP)]
@@ -35,25 +33,10 @@ Chat = Annotated[
 AllBatches = Annotated[bool, typer.Option("--all", help="Every pending batch.")]
 
 
-def is_batch_key(text: str) -> bool:
-    """Say whether it is a key that `stats` shows, and no phone."""
-    return _BATCH_KEY.fullmatch(text) is not None
-
-
-def parse_person(text: str) -> str:
-    """Return the phone in its normal spelling, or the batch key as it is."""
-    return text if is_batch_key(text) else normalize_phone(text)
-
-
 def check_phone_or_all(phone: str | None, *, every: bool, command: str) -> None:
     """Take either a phone or --all. Raises UsageError."""
     if (phone is None) == (not every):
         raise UsageError("name one phone, or --all", next=f"rfctl {command} 79001234567")
-
-
-async def find_batch_keys(store: Store, person: str, chat: str | None) -> list[str]:
-    """Return the keys of a person's pending batches, the oldest first; a batch key stands for itself."""
-    return [person] if is_batch_key(person) else await store.batches.find_batches(person, chat)
 
 
 def nothing_pending(

@@ -54,11 +54,20 @@ def _show_rows(run: Invocation, configuration: Configuration, *, changed: bool) 
         columns = ("name", "value", "set_by", "overrides")
         run.out.rows(dict(zip(columns, row, strict=True)) for row in rows)
         return
-    lines = [(name, _as_text(value), by, "; ".join(losers)) for name, value, by, losers in rows]
+    lines = [
+        (name, _as_text(value) + _say_in_force(settings, name), by, "; ".join(losers))
+        for name, value, by, losers in rows
+    ]
     if lines:
         run.out.table(("setting", "value", "set by", "overrides"), lines)
     else:
         run.out.note("every setting is as by default")
+
+
+def _say_in_force(settings: Settings, name: str) -> str:
+    """Return what a value comes to that depends on others, "" for all other settings."""
+    http = settings.http
+    return f" ({http.page_in_force})" if name == "http.page" and http.page == "auto" else ""
 
 
 def _sort_by_section(options: Iterable[Option]) -> list[Option]:

@@ -13,13 +13,14 @@ from typing import Any, Literal
 from rfctl.assembly.sinks import list_forwarded_sinks
 from rfctl.cli.arguments import check_is_unique, unknown_sink
 from rfctl.cli.context import Invocation
-from rfctl.cli.output import format_rfc3339, merged_as_json
+from rfctl.cli.output import merged_as_json
 from rfctl.cli.shelf import Shelf
 from rfctl.cli.table import open_table
 from rfctl.config.loader import Configuration
 from rfctl.model.company import format_company
 from rfctl.store import DeadLetter, Store
 from rfctl.text import counted
+from rfctl.timing import format_rfc3339
 
 _SHOWN = 160
 AnyDeadShelf = Shelf[DeadLetter, DeadLetter, Any]

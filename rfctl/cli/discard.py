@@ -14,24 +14,17 @@ from typing import Any
 import msgspec
 import typer
 
-from rfctl.cli.arguments import (
-    AllBatches,
-    Chat,
-    PhoneOrAll,
-    ask,
-    check_phone_or_all,
-    find_batch_keys,
-    nothing_pending,
-    parse_person,
-)
+from rfctl.cli.arguments import AllBatches, Chat, PhoneOrAll, ask, check_phone_or_all, nothing_pending
 from rfctl.cli.context import Invocation, invocation, run_async
-from rfctl.cli.output import format_rfc3339, format_time_of_day
+from rfctl.cli.output import format_time_of_day
 from rfctl.cli.shared_options import Yes
 from rfctl.cli.steps import Steps, counting, passing_over
 from rfctl.errors import ANSWER_IS_NO
 from rfctl.model.stored import as_strict_json, decode_item
+from rfctl.observe.person.sight import find_batch_keys, parse_person
 from rfctl.store import Store
 from rfctl.text import counted
+from rfctl.timing import format_rfc3339
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 import typer
 
 from rfctl.assembly.sinks import list_forwarded_sinks
-from rfctl.cli.arguments import Chat, Phone, is_batch_key, nothing_pending, parse_person
+from rfctl.cli.arguments import Chat, Phone, nothing_pending
 from rfctl.cli.context import Invocation, invocation, run_async
-from rfctl.cli.find_view import Event, build_events, build_holds
-from rfctl.cli.inspect_view import explain_due
-from rfctl.cli.output import format_rfc3339
-from rfctl.cli.sight import Sight, read_batches, read_holds, sight_as_json
+from rfctl.observe.person import Event, Trail, follow_trail, is_batch_key, parse_person
+from rfctl.timing import format_rfc3339
 
 if TYPE_CHECKING:
     from rfctl.config.settings import Settings
-    from rfctl.store import History, Store
+    from rfctl.model.stored import Merged
+    from rfctl.store import Store
 
 INCOMPLETE = "a stream was too long to be searched to its end: there may be more"
 
@@ -36,54 +35,33 @@ def find(ctx: typer.Context, phone: Phone, chat: Chat = None) -> None:
     run_async(_find(invocation(ctx), parse_person(phone), chat))
 
 
-@dataclass(frozen=True, slots=True)
-class Timeline:
-    """What there is of a person: where it is now, and its events, oldest first. `is_complete`: all was searched."""
-
-    seen: Sight
-    events: list[Event]
-    is_complete: bool
-
-
 async def _find(run: Invocation, name: str, chat: str | None) -> None:
     async with run.store() as (store, configuration):
-        result = await find_person(store, configuration.settings, name, chat)
+        trail = await find_person(store, configuration.settings, name, chat)
     if run.is_json:
-        timeline = [event.as_json() for event in result.events]
-        run.out.json({**sight_as_json(result.seen), "complete": result.is_complete, "timeline": timeline})
+        run.out.json(trail.as_json())
     else:
-        _print(run, result.events)
-    if not result.is_complete:
+        _print(run, trail.events)
+    if not trail.is_complete:
         run.out.note(INCOMPLETE)
 
 
-async def find_person(store: Store, settings: Settings, name: str, chat: str | None) -> Timeline:
+async def find_person(store: Store, settings: Settings, name: str, chat: str | None) -> Trail:
     """Return what there is of a phone or batch key. Raises NothingFoundError for nothing, and RfctlError."""
-    everywhere = chat is None and not is_batch_key(name)
-    sinks = list(list_forwarded_sinks(settings))
-    batches = await read_batches(store, name, chat)
-    history = await store.people.find_history(sinks, name, list(batches)) if everywhere else None
-    holds = await read_holds(store, name, chat, settings.batching.split_by)
-    person = None if history is None else history.person
-    seen = Sight(name, await store.now_ms(), batches, person, holds)
-    if seen.is_empty and not holds and (history is None or history.is_empty):
+    trail = await follow_trail(
+        store, name, chat, sinks=list(list_forwarded_sinks(settings)), split_by=settings.batching.split_by,
+        find_rule=partial(_find_rule, settings),
+    )  # fmt: skip
+    if trail.is_empty:
+        everywhere = chat is None and not is_batch_key(name)
         raise nothing_pending(name, chat, store.address, everywhere=everywhere)
-    why = {key: explain_due(batch) for key, batch in batches.items()}
-    rules = {} if history is None else _find_rules(settings, history)
-    events = build_events(history, batches, why, rules, sinks, seen.now_ms)
-    events += build_holds(seen.holds, seen.now_ms)
-    events.sort(key=lambda event: event.at_ms)
-    return Timeline(seen, events, history is None or history.complete)
+    return trail
 
 
-def _find_rules(settings: Settings, history: History) -> dict[str, str]:
-    """Return the rules that threw away what was pending before a merged message, by the id of that."""
-    discarding = [message for message in history.handed if message.merged.discarded]
-    if not discarding:
-        return {}
+def _find_rule(settings: Settings, merged: Merged) -> str:
     from rfctl.assembly.batching import find_discarding_rule
 
-    return {message.id: find_discarding_rule(settings, message.merged) for message in discarding}
+    return find_discarding_rule(settings, merged)
 
 
 def _print(run: Invocation, events: Sequence[Event]) -> None:

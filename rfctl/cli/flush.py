@@ -7,21 +7,13 @@ from dataclasses import asdict, dataclass
 
 import typer
 
-from rfctl.cli.arguments import (
-    AllBatches,
-    Chat,
-    PhoneOrAll,
-    ask,
-    check_phone_or_all,
-    find_batch_keys,
-    nothing_pending,
-    parse_person,
-)
+from rfctl.cli.arguments import AllBatches, Chat, PhoneOrAll, ask, check_phone_or_all, nothing_pending
 from rfctl.cli.context import Invocation, invocation, run_async
 from rfctl.cli.daemon_options import use_daemon_options
 from rfctl.cli.shared_options import Yes
 from rfctl.cli.steps import Steps, counting, passing_over
 from rfctl.errors import ANSWER_IS_NO
+from rfctl.observe.person.sight import find_batch_keys, parse_person
 from rfctl.store import Store
 from rfctl.text import counted
 

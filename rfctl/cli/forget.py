@@ -10,16 +10,17 @@ from typing import Annotated, Any
 import typer
 
 from rfctl.assembly.sinks import list_forwarded_sinks
-from rfctl.cli.arguments import Phone, ask, is_batch_key, nothing_pending, parse_person
+from rfctl.cli.arguments import Phone, ask, nothing_pending
 from rfctl.cli.context import Invocation, invocation, run_async
-from rfctl.cli.output import format_rfc3339
 from rfctl.cli.shared_options import Yes
 from rfctl.config.settings import Settings
 from rfctl.errors import ANSWER_IS_NO, UsageError
+from rfctl.observe.person.sight import is_batch_key, parse_person
 from rfctl.sources.registry import GENERIC
 from rfctl.store import Forgetting, Forgotten, History, Store
 from rfctl.store.whereabouts import SEARCHED
 from rfctl.text import counted, duration
+from rfctl.timing import format_rfc3339
 
 _LOOK_AGAIN_S = 0.2
 _UNSEARCHED = (

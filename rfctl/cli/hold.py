@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from rfctl.cli.arguments import Phone, is_batch_key, parse_person
+from rfctl.cli.arguments import Phone
 from rfctl.cli.context import Invocation, invocation, run_async
 from rfctl.cli.daemon_options import use_daemon_options
-from rfctl.cli.output import format_rfc3339
 from rfctl.config.settings import Settings
 from rfctl.errors import NothingFoundError, UsageError
+from rfctl.observe.person.sight import is_batch_key, parse_person
+from rfctl.observe.person.words import describe_release, hold_as_json
 from rfctl.store import Store
 from rfctl.store.holds import LONGEST_HOLD_MS, Hold, Released
 from rfctl.text import counted
 from rfctl.text import duration as duration_words
-from rfctl.timing import parse_duration_ms
+from rfctl.timing import format_rfc3339, parse_duration_ms
 
 Account = Annotated[
     str, typer.Option("--account", help="Only what was sent to this account, where batching.split_by has it.")
@@ -160,30 +160,6 @@ def describe_released(batches: Sequence[Released], *, discard: bool) -> str:
     ids = ", ".join(entry_id for batch in batches for entry_id in batch.ids)
     what = f"{counted(count, 'message')} {done}" if count else "nothing was pending"
     return f"is released: {what}{f' as {ids}' if ids else ''}"
-
-
-def hold_as_json(hold: Hold) -> dict[str, Any]:
-    """Return a hold as JSON, with times in RFC 3339."""
-    return {
-        "phone": hold.phone or hold.batch_key,
-        "batch_key": hold.batch_key,
-        "until": format_rfc3339(hold.until_ms),
-        "since": format_rfc3339(hold.since_ms or None),
-        "by": hold.by,
-        "note": hold.note,
-        "size": hold.size,
-    }
-
-
-def describe_hold(hold: Hold, now_ms: int) -> str:
-    """Return in words until when a person is held, by whom and why."""
-    why = f": {hold.note}" if hold.note else ""
-    return f"for another {duration_words(max(0, hold.until_ms - now_ms))}, by {hold.by or 'another version'}{why}"
-
-
-def describe_release(hold: Hold) -> str:
-    """Return the command that ends a hold."""
-    return f"rfctl release {shlex.quote(hold.phone or hold.batch_key)}"
 
 
 async def _list_held(run: Invocation) -> None:

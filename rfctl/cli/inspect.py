@@ -10,15 +10,22 @@ from itertools import groupby
 import typer
 
 from rfctl.assembly.sinks import list_forwarded_sinks
-from rfctl.cli.arguments import Chat, Phone, is_batch_key, nothing_pending, parse_person
+from rfctl.cli.arguments import Chat, Phone, nothing_pending
 from rfctl.cli.context import Invocation, invocation, run_async
-from rfctl.cli.hold import describe_hold, describe_release
-from rfctl.cli.inspect_view import describe_state, dues, explain_due
-from rfctl.cli.output import format_rfc3339, format_time_of_day
-from rfctl.cli.sight import Sight, read_batches, read_holds, sight_as_json
+from rfctl.cli.output import format_time_of_day
 from rfctl.model.company import format_company
 from rfctl.model.stored import Batch
+from rfctl.observe.person.sight import (
+    Sight,
+    is_batch_key,
+    parse_person,
+    read_batches,
+    read_holds,
+    sight_as_json,
+)
+from rfctl.observe.person.words import describe_hold, describe_release, describe_state, dues, explain_due
 from rfctl.store import Person, is_hashed
+from rfctl.timing import format_rfc3339
 
 
 def inspect(ctx: typer.Context, phone: Phone, chat: Chat = None) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -200,14 +200,6 @@ def _tabulate_facts(pairs: Iterable[tuple[str, str]]) -> Table:
     for label, value in pairs:
         drawing.add_row(label, safe(value))
     return drawing
-
-
-def format_rfc3339(ms: int | None) -> str | None:
-    """Return Unix ms as RFC 3339 UTC with ms."""
-    if ms is None:
-        return None
-    moment = datetime.fromtimestamp(ms / 1000, UTC)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{ms % 1000:03d}Z"
 
 
 def format_time_of_day(ms: int) -> str:

@@ -17,7 +17,7 @@ from rfctl.batching import Batcher
 from rfctl.cli.arguments import check_id
 from rfctl.cli.context import Invocation
 from rfctl.cli.daemon_options import use_daemon_options
-from rfctl.cli.output import format_rfc3339, safe
+from rfctl.cli.output import safe
 from rfctl.cli.shared_options import All, Limit, Yes, check_ids_or_all
 from rfctl.cli.shelf import Shelf, run_on_shelf
 from rfctl.cli.table import open_table
@@ -26,6 +26,7 @@ from rfctl.ingest.quarantine_retry import QuarantineRetry
 from rfctl.model.strict_json import find_json_fault
 from rfctl.store import QuarantinedHead, QuarantinedRequest, Store
 from rfctl.text import counted, mask_url
+from rfctl.timing import format_rfc3339
 
 app = typer.Typer(help="Authentic requests that could not be parsed.", no_args_is_help=True)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from rfctl.cli.output import format_rfc3339
 from rfctl.observe import Snapshot
 from rfctl.text import duration
+from rfctl.timing import format_rfc3339
 
 _PREFIX = "rejected:"
 

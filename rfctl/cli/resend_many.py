@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from rfctl.cli.arguments import ask, check_forwarded
 from rfctl.cli.context import Invocation
 from rfctl.cli.moments import parse_moment
-from rfctl.cli.output import format_rfc3339
 from rfctl.cli.steps import Steps, counting, passing_over
 from rfctl.errors import ANSWER_IS_NO, NothingFoundError
 from rfctl.model.delivery import build_message_id
 from rfctl.store import DeadLetter, Finished, Store
 from rfctl.text import counted
+from rfctl.timing import format_rfc3339
 
 
 @dataclass(frozen=True, slots=True)

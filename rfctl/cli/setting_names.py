@@ -28,6 +28,7 @@ SETTING_NAMES = (
     "http.admin_token",
     "http.metrics_token",
     "http.allowed_hosts",
+    "http.page",
     "http.max_body_bytes",
     "http.max_inflight_bytes",
     "http.max_header_bytes",

@@ -43,7 +43,7 @@ def resume(ctx: typer.Context, sink: Sink) -> None:
 
 
 async def _pause(run: Invocation, sink: str, why: str) -> None:
-    from rfctl.cli.output import format_rfc3339
+    from rfctl.timing import format_rfc3339
 
     async with run.store() as (store, configuration):
         before, now = await pause_sink(store, configuration.settings, sink, why)

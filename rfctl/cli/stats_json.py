@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from rfctl.cli.output import format_rfc3339
 from rfctl.cli.rejections_view import rejections_as_json
 from rfctl.observe import Rates, Snapshot, findings, measure_rates
 from rfctl.store import PendingBatch, SinkStatus
 from rfctl.text import mask_url
+from rfctl.timing import format_rfc3339
 
 
 def as_json(snapshot: Snapshot) -> dict[str, Any]:

@@ -15,7 +15,6 @@ import typer
 from rfctl.cli.context import Invocation, invocation, run_async
 from rfctl.cli.event_line import draw_event, list_parts
 from rfctl.cli.outage import Outage
-from rfctl.cli.output import format_rfc3339
 from rfctl.errors import RfctlError, UsageError
 from rfctl.model.message import normalize_phone
 from rfctl.observe import (
@@ -28,6 +27,7 @@ from rfctl.observe import (
     follow_through,
 )
 from rfctl.store import Store
+from rfctl.timing import format_rfc3339
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -9,8 +9,8 @@ import msgspec
 
 from rfctl.batching import Rule
 from rfctl.cli.captured import Captured
-from rfctl.cli.output import format_rfc3339
 from rfctl.ingest.trial import Trial, TriedMessage
+from rfctl.timing import format_rfc3339
 
 
 def trial_as_json(request: Captured, trial: Trial) -> dict[str, Any]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from rfctl.model.closed_sets import PageMode
 from rfctl.section import SECRET, Section, Words
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 class HttpSettings(Section):
@@ -44,6 +47,12 @@ class HttpSettings(Section):
         description="Names of this machine that clients on it use, besides localhost, 127.0.0.1 and ::1. What is for this "
         "machine only is served only under these, as Host and, where a browser sends it, as Origin.",
         examples=[["bot.internal"]],
+    )
+    page: Literal["auto", "off", "read-only", "on"] = Field(
+        "auto",
+        description="Whether GET / is a web page that shows what is going on, and lets an operator act: on, read-only or off. "
+        "auto: on where http.host is a loopback address or http.admin_token is set, else off. Without the token it is "
+        "served to this machine only.",
     )
     max_body_bytes: int = Field(
         3_145_728,
@@ -93,6 +102,27 @@ class HttpSettings(Section):
             if not re.fullmatch(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:]+", host):
                 raise ValueError(f"{host}: write a name or an address alone, without scheme and port")
         return [host.lower() for host in value]
+
+    @property
+    def is_on_loopback(self) -> bool:
+        """Whether only this machine reaches the listener, over TCP."""
+        return self.host in LOOPBACK
+
+    @property
+    def page_in_force(self) -> PageMode:
+        """What the page is: auto depends on who can reach it."""
+        if self.page != "auto":
+            return self.page
+        return "on" if self.is_on_loopback or self.admin_token else "off"
+
+    @model_validator(mode="after")
+    def _page_has_visitors(self) -> Self:
+        is_wanted = self.page in ("on", "read-only")
+        if is_wanted and self.host.startswith("unix:") and not self.admin_token:
+            raise ValueError(
+                f"page is {self.page}, and nobody may open it over a Unix socket without a token. Set admin_token"
+            )
+        return self
 
     @model_validator(mode="after")
     def _body_fits(self) -> Self:

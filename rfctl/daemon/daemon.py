@@ -28,6 +28,7 @@ from rfctl.daemon.host_file import HostFile
 from rfctl.daemon.http_bounds import Limits
 from rfctl.daemon.http_server import HttpServer
 from rfctl.daemon.metrics import MetricsPage
+from rfctl.daemon.page import build_page
 from rfctl.daemon.probe import Prober
 from rfctl.daemon.readiness import Readiness
 from rfctl.daemon.sockets import Sockets
@@ -75,8 +76,7 @@ class Daemon:
         self._monitor: HttpServer | None = None
         self._heartbeat: Heartbeat | None = None
         self._reloading = asyncio.Lock()
-        self._stopping = asyncio.Event()
-        self._stopped = False
+        self._stopping, self._stopped = asyncio.Event(), False
         self._redis_url = configuration.settings.redis.full_url()
         self._failure: BaseException | None = None
         self.id = uuid.uuid4().hex[:12]
@@ -130,6 +130,7 @@ class Daemon:
         self._start_loops()
         _log.info(
             "daemon_started", listener=self.url or None, monitor=self.monitor_url or None,
+            page=self._settings.http.page_in_force if self.url else "off",
             role=self._settings.daemon.role, pid=os.getpid(), version=__version__,
         )  # fmt: skip
 
@@ -148,7 +149,9 @@ class Daemon:
             await self._monitor.start()
         if sockets.webhook is not None:
             self._components.log_notices()
-            self._http_server = HttpServer(webhook.create_app(), sockets.webhook, limits, on_reject, receiver)
+            page = build_page(self._components)
+            app, end = webhook.create_app(page.list_routes()), page.end_streams
+            self._http_server = HttpServer(app, sockets.webhook, limits, on_reject, receiver, end)
             await self._http_server.start()
 
     def _start_loops(self) -> None:
@@ -164,10 +167,10 @@ class Daemon:
             list_unknown_paths=components.receiver.list_unknown_paths,
             count_work=components.count_recent_work,
         )  # fmt: skip
-        watch = Watch(self._components, self._readiness, lambda: heartbeat.settled, self._notifier)
+        watch = Watch(components, self._readiness, lambda: heartbeat.settled, self._notifier)
         self._start_task(watch.run(self._stopping))
         self._start_task(heartbeat.run(self._stopping))
-        for loop in self._components.create_loops(self._stopping):
+        for loop in components.create_loops(self._stopping):
             self._start_task(loop)
         if self._embedded is not None:
             self._start_task(watch_server(self._embedded, self._stopping))

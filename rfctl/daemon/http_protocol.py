@@ -96,9 +96,11 @@ class Protocol(HttpToolsProtocol):
         self._deadline.set(self.limits.body_s, "answer-timeout")
 
     def resume_writing(self) -> None:
-        """Go on: the client takes its answers."""
+        """Go on: the client takes its answers. An answer that is not over yet, as a stream, has all the time it needs."""
         super().resume_writing()
         self._deadline.set(KEEP_ALIVE_S)
+        if self._in_hand:
+            self._deadline.until = None
         self._go_on()
 
     def shutdown(self) -> None:

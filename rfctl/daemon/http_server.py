@@ -10,6 +10,7 @@ import asyncio
 import resource
 import socket
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from email.utils import formatdate
 from typing import Any
@@ -54,7 +55,7 @@ class Wire(asyncio.BufferedProtocol):
 class HttpServer:
     """Serves an ASGI app on a socket, from `start` to `stop`. `on_reject` is called with requests that no app sees.
 
-    Plain messages go to the receiver, past the app.
+    Plain messages go to the receiver, past the app. `on_stop` ends the answers that would go on for ever.
     """
 
     def __init__(
@@ -64,12 +65,14 @@ class HttpServer:
         limits: Limits,
         on_reject: OnReject,
         receiver: Receiver | None = None,
+        on_stop: Callable[[], None] = lambda: None,
     ) -> None:
         self._protocol = make_protocol(_clamp_connections(limits), on_reject, receiver)
         self._config = uvicorn.Config(
             app, http=self._protocol, ws="none", lifespan="off", log_config=None, access_log=False, server_header=False,
             proxy_headers=False, limit_concurrency=None,
         )  # fmt: skip
+        self._on_stop = on_stop
         self.url = format_url(listening)
         self._socket = listening
         self._state = ServerState()
@@ -98,6 +101,7 @@ class HttpServer:
             return
         remove_file(self._socket)
         self._server.close()
+        self._on_stop()
         for connection in list(self._state.connections):
             connection.shutdown()
         if self._state.tasks:

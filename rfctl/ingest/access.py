@@ -19,7 +19,9 @@ from rfctl.ingest.head import Head
 from rfctl.ingest.rejections import Reason, RejectedError
 from rfctl.sources.generic.node_form import BATCHED
 
-Caller = Literal["anybody", "this machine", "the bearer of the token", "who signs", "who names the token"]
+Caller = Literal[
+    "anybody", "this machine", "the bearer of the token", "who signs", "who names the token", "the page here"
+]
 HOLD = "/admin/hold"
 """Below it a person is held and released."""
 ACCESS: tuple[tuple[str, str, Caller], ...] = (
@@ -46,6 +48,21 @@ ACCESS: tuple[tuple[str, str, Caller], ...] = (
     ("GET /metrics", "neither token", "this machine"),
     ("GET /openapi.json", "http.admin_token", "the bearer of the token"),
     ("GET /openapi.json", "no http.admin_token", "this machine"),
+    ("GET /", "http.admin_token", "the bearer of the token"),
+    ("GET /", "no http.admin_token", "this machine"),
+    ("GET /page/state", "http.admin_token", "the bearer of the token"),
+    ("GET /page/state", "no http.admin_token", "this machine"),
+    ("GET /page/events", "http.admin_token", "the bearer of the token"),
+    ("GET /page/events", "no http.admin_token", "this machine"),
+    ("GET /page/find", "http.admin_token", "the bearer of the token"),
+    ("GET /page/find", "no http.admin_token", "this machine"),
+    ("POST /page/actions/NAME", "http.admin_token", "the bearer of the token"),
+    ("POST /page/actions/NAME", "no http.admin_token", "the page here"),
+    ("POST /page/login", "http.admin_token", "who names the token"),
+    ("POST /page/logout", "http.admin_token", "anybody"),
+    ("GET /page/rfctl.css", "-", "anybody"),
+    ("GET /page/rfctl.js", "-", "anybody"),
+    ("GET /page/rfctl.svg", "-", "anybody"),
 )
 """The table of rfctl(7): a request, the settings that decide, and who may send it. A test holds both."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,10 +69,11 @@ class Webhook:
     list_split_fields: Callable[[], Collection[str]] = frozenset
     """Returns by what batches of a phone are kept apart: batching.split_by."""
 
-    def create_app(self) -> Starlette:
-        """Return the ASGI app."""
+    def create_app(self, more_routes: Sequence[Route] = ()) -> Starlette:
+        """Return the ASGI app, which also has routes of others."""
         return Starlette(
             routes=[
+                *more_routes,
                 Route(BATCHED, self.receive_generic, methods=["POST"]),
                 Route(BATCHED + "/stats", self.list_pending, methods=["GET"]),
                 Route(BATCHED + "/{phone:path}", self.discard_batches, methods=["DELETE"]),

@@ -26,6 +26,7 @@ Reason = Literal[
     "signature", "handshake", "token", "not-local", "proxied", "host", "origin",
     "header-too-large", "invalid-http", "header-timeout", "body-timeout", "answer-timeout", "disconnected",
     "bodies-in-hand", "overload", "connections", "redis", "stopping", "crash",
+    "login", "csrf", "read-only", "conflict", "viewers",
 ]  # fmt: skip
 """Why a request was rejected. The counter is `rejected:<reason>`, or `rejected:<reason>:<source>` where that is known."""
 _WINDOW_S = 60.0
@@ -36,6 +37,7 @@ _QUIET = frozenset(
         "no-path",
         "no-source",
         "no-batch",
+        "conflict",
         "method",
         "invalid-body",
         "invalid-http",
@@ -174,6 +176,8 @@ def _write_line(reason: Reason, fields: dict[str, Any]) -> None:
         _log.warning("signature_rejected", **fields)
     elif reason == "handshake":
         _log.warning("handshake_rejected", **fields)
+    elif reason == "login":
+        _log.warning("login_rejected", **fields)
     elif reason == "crash":
         _log.error("handler_crashed", **fields)
     elif reason in _QUIET:

@@ -83,3 +83,6 @@ Role = Literal["all", "webhook", "processor", "forwarder"]
 
 RedisType = Literal["list", "stream"]
 """What a sink may fill in the same Redis."""
+
+PageMode = Literal["off", "read-only", "on"]
+"""What the web page of a daemon does."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from rfctl.cli.arguments import parse_person
 from rfctl.cli.daemon_options import take_daemon_options
 from rfctl.cli.discard import Discarded, describe_discarded, discard_batch
 from rfctl.cli.find import INCOMPLETE, find_person, format_local_time, list_rows
@@ -12,6 +11,7 @@ from rfctl.cli.sinks import describe_paused, describe_resumed, pause_sink, resum
 from rfctl.cli.steps import Steps
 from rfctl.config.settings import Settings
 from rfctl.errors import NothingFoundError
+from rfctl.observe.person import parse_person
 from rfctl.store import Store
 
 _GONE = "nothing is pending any more: it was handed over meanwhile"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from rfctl.cli.inspect_view import dues
 from rfctl.cli.output import Output
 from rfctl.cli.steps import Steps, counting
 from rfctl.errors import RedisUnreachableError
+from rfctl.observe.person.words import dues
 
 
 def run_and_fail(count: int) -> None:

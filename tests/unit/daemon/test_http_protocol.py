@@ -132,6 +132,20 @@ async def test_client_that_takes_no_answer_is_cut_and_counted() -> None:
         assert connection.rejected == [("answer-timeout", None)]
 
 
+async def test_answer_that_goes_on_is_not_cut_once_its_client_takes_it_again() -> None:
+    app = EchoApp(is_open=False)
+    with connected(app) as connection:
+        await connection.read_all(GET)
+        deadline = connection.protocol._deadline
+        connection.protocol.pause_writing()
+        assert (deadline.until is not None, deadline.why) == (True, "answer-timeout")
+        connection.protocol.resume_writing()
+        assert deadline.until is None, "a stream may be silent for longer than a client between two requests"
+        app.gate.set()
+        await until(lambda: connection.answers)
+        assert deadline.until is not None
+
+
 ENDLESS = {
     "value": (b"GET / HTTP/1.1\r\nX: ", b"a" * 1000),
     "name": (b"GET / HTTP/1.1\r\n", b"a" * 1000),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Any, cast, get_args
+from urllib.parse import urlencode
 
 import httpx
 import pytest
@@ -15,6 +16,7 @@ from rfctl.ingest.group_commit import GroupCommit
 from rfctl.ingest.head import Head
 from rfctl.ingest.receiver import Receiver
 from rfctl.ingest.rejections import Reason
+from rfctl.page import Actions, Door, Page, Sampler
 from rfctl.sources.contract import ParseResult, ServedSource, Source
 from rfctl.store.holds import Hold, Released
 
@@ -26,6 +28,7 @@ TABLE = [
 SIGNED = {"X-Signature": "good"}
 NAMED = {"hub.verify_token": "good"}
 BEARER = {"Authorization": "Bearer good"}
+CSRF = "csrf"
 
 
 def test_manual_has_the_table() -> None:
@@ -60,7 +63,7 @@ class FakeStore:
     holds: Any
 
     def __init__(self) -> None:
-        self.batches = self.counters = self.holds = self
+        self.batches = self.counters = self.holds = self.paused_sinks = self
 
     def mark(self, name: str) -> None: ...
 
@@ -80,6 +83,15 @@ class FakeStore:
 
     async def release(self, batch_key: str, phone: str, how: str) -> Released:
         return Released(batch_key, [], 0)
+
+    paused_sinks: Any
+    shards: Any = ()
+
+    async def list(self) -> dict[str, str]:
+        return {}
+
+    async def resume(self, sink: str) -> bool:
+        return True
 
     async def pending(self, limit: int) -> Any:
         return type("Pending", (), {"next_due": [], "batches": 0, "now_ms": 0})
@@ -109,7 +121,26 @@ def build_app(where: str) -> Any:
     }.get(where, ("", ""))
     gate = Gate(tokens[0], frozenset({"bot.internal"}), tokens[1])
     receiver = Receiver(served, GroupCommit(store_nothing), store, store, gate=gate)
-    return Webhook(receiver, store, check).create_app()
+    actions = Actions(store, lambda: ["NAME"], list)
+    page = Page(
+        Door(gate, CSRF),
+        Sampler(see_nothing),
+        actions,
+        find_nothing,
+        receiver.rejections,
+        receiver.budget,
+        "on",
+    )
+    return Webhook(receiver, store, check).create_app(page.list_routes())
+
+
+async def see_nothing() -> Any:
+    return {}
+
+
+async def find_nothing(name: str) -> Any:
+    """Return the trail of somebody of whom nothing is known."""
+    return type("Trail", (), {"is_empty": True})
 
 
 async def ask(
@@ -117,17 +148,30 @@ async def ask(
 ) -> int:
     """Return the status of the answer; no batch (404) is an answer to somebody who may ask."""
     method, path = request.split()
+    if path == "/page/events":
+        method = "HEAD"  # the answer to a GET has no end
     transport = httpx.ASGITransport(app, client=(peer, 5))
     headers = [("Content-Type", "application/json"), ("Host", host), *more.get("headers", {}).items()]
+    headers.append(("X-Rfctl-Csrf", CSRF))
+    params = {**more.get("params", {}), "phone": "7"}
+    token = {"token": params.get("hub.verify_token", "")}
     async with httpx.AsyncClient(transport=transport, base_url="http://x") as http:
         answer = await http.request(
-            method, path.replace("PHONE", "7"), headers=headers, params=more.get("params")
-        )
-    return 200 if answer.status_code == 404 and "no batch" in answer.text else answer.status_code
+            method, path.replace("PHONE", "7").replace("actions/NAME", "actions/resume"), headers=headers, params=params,
+            content=urlencode(token) if path == "/page/login" else '{"sink": "NAME"}',
+        )  # fmt: skip
+    is_nothing = answer.status_code == 404 and re.search("no batch|nothing of this person", answer.text)
+    return 200 if is_nothing or answer.status_code in (303, 409) else answer.status_code
 
 
 CALLERS: dict[str, tuple[dict[str, Any], set[str]]] = {
     "this machine": ({}, {"this machine", "anybody"}),
+    "the page here": (
+        {"headers": {"Origin": "http://127.0.0.1:3000"}}, {"this machine", "anybody", "the page here"},
+    ),
+    "the page here, of another port": (
+        {"headers": {"Origin": "http://127.0.0.1:3001"}}, {"this machine", "anybody"},
+    ),
     "this machine by a name": ({"host": "bot.internal"}, {"this machine", "anybody"}),
     "this machine by IPv6": ({"peer": "::1", "host": "[::1]:3000"}, {"this machine", "anybody"}),
     "a page of this machine": ({"headers": {"Origin": "http://localhost:5173"}}, {"this machine", "anybody"}),
@@ -162,6 +206,11 @@ async def test_row_of_the_table_is_true_of_every_caller(
 
 async def test_every_route_is_in_the_table() -> None:
     routes = {(method, route.path) for route in build_app("-").routes for method in route.methods - {"HEAD"}}
+    routes |= {
+        (method, route.path)
+        for route in build_app("http.admin_token").routes
+        for method in route.methods - {"HEAD"}
+    }
     paths = {"{name}": "NAME", "/{phone:path}": "/PHONE", "/{event:path}": ""}
     listed = {tuple(row[0].split()) for row in TABLE}
     for method, path in routes:

@@ -1,4 +1,4 @@
-"""How `find` tells what became of a person's messages: events in the order of time, each with what happens next."""
+"""What became of a person's messages: events in the order of time, each with what happens next."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rfctl.cli.find_outcome import Outcome
-from rfctl.cli.hold import describe_hold, describe_release, hold_as_json
-from rfctl.cli.inspect_view import dues
-from rfctl.cli.output import format_rfc3339
 from rfctl.model.stored import Batch
 from rfctl.model.traceparent import list_traceparents
+from rfctl.observe.person.outcome import Outcome
+from rfctl.observe.person.words import describe_hold, describe_release, dues, hold_as_json
 from rfctl.store import DeadLetter, History, LoggedDelivery, QuarantinedHead, UndeliveredMessage
 from rfctl.store.holds import Hold
 from rfctl.text import counted, duration
+from rfctl.timing import format_rfc3339
 
 _SHOWN_CHARS = 200
 

@@ -1,4 +1,4 @@
-"""How far a message is with one reader, as `find` tells it."""
+"""How far a message is with one reader."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from rfctl.cli.output import format_rfc3339
 from rfctl.text import counted, duration
+from rfctl.timing import format_rfc3339
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,23 +1,39 @@
-"""What `find` and `inspect` see of a person, and its JSON: pending batches, and where else something of them is."""
+"""What is seen of a person, and its JSON: pending batches, and where else something of them is."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
-from rfctl.cli.arguments import find_batch_keys, is_batch_key
-from rfctl.cli.hold import hold_as_json
-from rfctl.cli.inspect_view import explain_due, undelivered_as_json
-from rfctl.cli.output import format_rfc3339
+from rfctl.model.message import normalize_phone
 from rfctl.model.stored import Batch, as_strict_json
+from rfctl.observe.person.words import explain_due, hold_as_json, undelivered_as_json
 from rfctl.store import DeadLetter, Person, Store
 from rfctl.store.holds import Hold
+from rfctl.timing import format_rfc3339
 
 _NEVER = "~"
 """Sorts behind every time."""
+_BATCH_KEY = re.compile(r"[#&][0-9a-f]{32}")
+
+
+def is_batch_key(text: str) -> bool:
+    """Say whether it is a key that `stats` shows, and no phone."""
+    return _BATCH_KEY.fullmatch(text) is not None
+
+
+def parse_person(text: str) -> str:
+    """Return the phone in its normal spelling, or the batch key as it is."""
+    return text if is_batch_key(text) else normalize_phone(text)
+
+
+async def find_batch_keys(store: Store, person: str, chat: str | None) -> list[str]:
+    """Return the keys of a person's pending batches, the oldest first; a batch key stands for itself."""
+    return [person] if is_batch_key(person) else await store.batches.find_batches(person, chat)
 
 
 @dataclass(frozen=True, slots=True)

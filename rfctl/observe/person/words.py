@@ -1,14 +1,16 @@
-"""How `inspect` shows a message that a sink has not finished."""
+"""Words and JSON for what is still to come of a person: when a batch is due, where a message stands, and who is held."""
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
-from rfctl.cli.output import format_rfc3339
 from rfctl.model.stored import Batch
 from rfctl.store import UndeliveredMessage
+from rfctl.store.holds import Hold
 from rfctl.text import duration
+from rfctl.timing import format_rfc3339
 
 
 def dues(in_ms: int) -> str:
@@ -69,3 +71,27 @@ def describe_state(message: UndeliveredMessage, now_ms: int) -> str:
         return "on its way"
     in_ms = message.next_retry_ms - now_ms
     return f"next retry in {duration(in_ms)}" if in_ms > 0 else "next retry now"
+
+
+def hold_as_json(hold: Hold) -> dict[str, Any]:
+    """Return a hold as JSON, with times in RFC 3339."""
+    return {
+        "phone": hold.phone or hold.batch_key,
+        "batch_key": hold.batch_key,
+        "until": format_rfc3339(hold.until_ms),
+        "since": format_rfc3339(hold.since_ms or None),
+        "by": hold.by,
+        "note": hold.note,
+        "size": hold.size,
+    }
+
+
+def describe_hold(hold: Hold, now_ms: int) -> str:
+    """Return in words until when a person is held, by whom and why."""
+    why = f": {hold.note}" if hold.note else ""
+    return f"for another {duration(max(0, hold.until_ms - now_ms))}, by {hold.by or 'another version'}{why}"
+
+
+def describe_release(hold: Hold) -> str:
+    """Return the command that ends a hold."""
+    return f"rfctl release {shlex.quote(hold.phone or hold.batch_key)}"

@@ -1,0 +1,85 @@
+"""Logging in with the admin token, and out."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, field
+from urllib.parse import parse_qs
+
+import structlog
+from starlette.requests import Request
+from starlette.responses import Response
+
+from rfctl.errors import BadRequestError
+from rfctl.ingest.bodies import BodyBudget, HeldBody
+from rfctl.ingest.head import Head, read_head
+from rfctl.ingest.rejections import RejectedError
+from rfctl.page.cookies import is_https, render_cookie
+from rfctl.page.door import Door
+from rfctl.page.origin import check_form
+from rfctl.page.tries import Tries
+
+_log = structlog.get_logger("page")
+_MAX_FORM_BYTES = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """The endpoints of the form. Wrong tokens are bounded; `budget` has room for bodies."""
+
+    door: Door
+    budget: BodyBudget
+    tries: Tries = field(default_factory=Tries)
+
+    async def log_in(self, request: Request) -> Response:
+        """Take the form's token, and begin a session. Raises RejectedError."""
+        head = read_head(request.scope)
+        check_form(head)
+        wait_s = self.tries.measure_wait_s(head.peer)
+        if wait_s:
+            answer = f"too many wrong tokens came: wait {wait_s} s"
+            fact = f"too many wrong tokens came; this login is from {_name_peer(head)}"
+            raise RejectedError(fact, 429, "login", headers={"Retry-After": str(wait_s)}, answer=answer)
+        with HeldBody(request, self.budget, _MAX_FORM_BYTES, "") as held:
+            token = _read_token(await held.read())
+        if not self.door.has_token(token):
+            self.tries.record_failure(head.peer)
+            fact, step = (
+                f"a login from {_name_peer(head)} had another token",
+                "compare it with http.admin_token",
+            )
+            raise RejectedError(fact, 401, "login", next=step, answer="this is not the token")
+        _log.info("login_accepted", peer=_name_peer(head))
+        response = _go_to_page()
+        response.headers["Set-Cookie"] = render_cookie(self.door.sessions.open(), is_https=is_https(head))
+        return response
+
+    async def log_out(self, request: Request) -> Response:
+        """End the session, and have the browser forget it. For the form of another site nothing happens."""
+        head = read_head(request.scope)
+        response = _go_to_page()
+        with contextlib.suppress(RejectedError):
+            check_form(head)
+            session = self.door.find_session(head)
+            if session is not None:
+                self.door.sessions.end(session)
+            response.headers["Set-Cookie"] = render_cookie("", is_https=is_https(head))
+            response.headers["Clear-Site-Data"] = '"cache"'
+        return response
+
+
+def _name_peer(head: Head) -> str:
+    return head.peer or "a Unix socket"
+
+
+def _read_token(form: bytes) -> str:
+    try:
+        fields = parse_qs(form.decode("ascii"), keep_blank_values=True, max_num_fields=10, errors="strict")
+    except ValueError:
+        raise BadRequestError("the form cannot be read: send token=… as a browser does") from None
+    return fields.get("token", [""])[0]
+
+
+def _go_to_page() -> Response:
+    """Send the browser to the page: by a relative path, as a proxy may serve it below a prefix."""
+    return Response(status_code=303, headers={"Location": "../"})

@@ -1,0 +1,52 @@
+"""The files of the page: read once, at the start. A browser keeps styles and scripts, and asks whether they are new."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from rfctl.page.protection import PICTURE_POLICY
+
+_TYPES = {
+    "css": "text/css; charset=utf-8",
+    "js": "text/javascript; charset=utf-8",
+    "svg": "image/svg+xml",
+    "html": "text/html; charset=utf-8",
+}
+PUBLIC = ("rfctl.css", "rfctl.js", "rfctl.svg")
+"""What the login form needs too."""
+
+
+@dataclass(frozen=True, slots=True)
+class StaticFile:
+    """One file, its type and a tag that changes with it."""
+
+    body: bytes
+    content_type: str
+    etag: str
+
+    def build_page(self, status: int = 200) -> Response:
+        """Return it as a page, which no cache keeps."""
+        return Response(self.body, status, {"Content-Type": self.content_type})
+
+    def answer(self, request: Request) -> Response:
+        """Return it as a file that a browser keeps, or say that it has not changed."""
+        headers = {"Content-Type": self.content_type, "Cache-Control": "no-cache", "ETag": self.etag}
+        if self.content_type == _TYPES["svg"]:
+            headers["Content-Security-Policy"] = PICTURE_POLICY
+        tags = [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]
+        if self.etag in tags:
+            return Response(status_code=304, headers=headers)
+        return Response(self.body, headers=headers)
+
+
+@cache
+def read_static_file(name: str) -> StaticFile:
+    """Return a file of the package."""
+    body = (files("rfctl.page") / "static" / name).read_bytes()
+    return StaticFile(body, _TYPES[name.rpartition(".")[2]], f'"{hashlib.sha256(body).hexdigest()[:20]}"')

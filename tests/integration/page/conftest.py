@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.browser import Browser, opening_chromium
+from tests.support.page import PageStandIn
+from tests.support.page_overviews import make_busy_overview
+
+
+@pytest.fixture(scope="session")
+def chromium(run_leaves_nothing: None) -> Iterator[Browser]:
+    with opening_chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def browser(chromium: Browser) -> Iterator[Browser]:
+    """Chromium, which is asked at the end what it had to complain of: nothing, unless the test has taken it."""
+    yield chromium
+    problems = chromium.take_problems()
+    chromium.driver.get("about:blank")
+    chromium.take_problems()
+    assert problems == []
+
+
+@pytest.fixture
+def page() -> Iterator[PageStandIn]:
+    """A stand-in whose house is busy."""
+    with PageStandIn(make_busy_overview()) as stand_in:
+        yield stand_in
