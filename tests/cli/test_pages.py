@@ -13,7 +13,7 @@ from tests.support.site.blocks import Block, read_blocks
 from tests.support.site.navigation import DOCS
 from tests.support.site.reader import find_missing, reading
 
-QUICK = ("tutorial/telegram-bot.md", "how-to/sinks/http.md")
+QUICK = ("tutorial/telegram-bot.md",)
 """These pages are followed in each run of the tests, and the others in the long one."""
 
 

@@ -26,6 +26,7 @@ OWN_TESTS = {"moving.md": "test_moving.py"} | {
     f"recipes/{name}.md": f"recipes/test_{name.replace('-', '_')}.py"
     for name in ("evolution-instances", "langgraph", "n8n", "telegram", "whatsapp-numbers")
 }
+"""Pages with blocks that another test runs, and the file of that test below tests/cli."""
 
 
 def list_faults(text: str) -> list[str]:
