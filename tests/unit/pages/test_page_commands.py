@@ -22,6 +22,8 @@ MOST_NOT_RUN = {
     "needs root": 14, "needs a provider": 3, "needs a remote host": 4, "is an example": 40, "has a test of its own": 12,
 }  # fmt: skip
 """How many blocks may be left out for each reason. Whoever needs more of one says why."""
+RUN = {"rfctl", "curl", "redis-cli", "python3", "cat", "chmod", "export"}
+"""The programs of commands that tests/cli/test_pages.py types. A block with another one needs a reason not to be run."""
 OWN_TESTS = {
     "moving.md": "test_moving.py",
     "how-to/worker-python.md": "how_to/test_workers.py",
@@ -79,6 +81,12 @@ def test_what_no_test_runs_is_bounded_and_has_a_reason() -> None:
     counts = Counter(reason for reason, _, _ in left_out)
     assert {reason: count for reason, count in counts.items() if count > MOST_NOT_RUN[reason]} == {}
     assert MOST_NOT_RUN.keys() == REASONS.keys()
+
+
+@pytest.mark.parametrize("page", sorted(DOCS.rglob("*.md")), ids=lambda page: str(page.relative_to(DOCS)))
+def test_what_is_run_needs_no_more_than_a_machine_for_tests_has(page: Path) -> None:
+    typed = [line for block in read_blocks(page) if not block.reason for line in block.commands]
+    assert [line for line in typed if line.split()[0] not in RUN] == []
 
 
 def test_a_test_of_its_own_is_there() -> None:
