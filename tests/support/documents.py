@@ -1,5 +1,6 @@
 """What is generated: config.example.toml, the lists of rfctl.toml(5), in rfctl(7) the line of rights, the findings and the
-metrics, the table of metrics in docs/NAMING.md, and that of gateways in docs/gateways.md.
+metrics, the table of metrics in docs/NAMING.md, that of gateways in docs/gateways.md, and the parts of other pages in
+docs/ that tests/support/site makes.
 
 `python -m tests.support.documents --write` writes them anew; a test fails when one of them is out of date.
 """
@@ -19,6 +20,7 @@ from rfctl.observe.metrics import FAMILIES
 from rfctl.store.keys import Keyspace
 from rfctl.store.rights import build_rights
 from tests.support.gateway_table import gateways_text
+from tests.support.site import list_site_documents
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "config.example.toml"
@@ -131,6 +133,7 @@ def documents() -> dict[Path, str]:
         NAMES: names_text(NAMES.read_text()),
         GATEWAYS: gateways_text(GATEWAYS.read_text()),
         SETTING_NAMES: setting_names_text(),
+        **list_site_documents(),
     }
 
 

@@ -17,21 +17,16 @@ import httpx
 
 from tests.support.processes import Daemon, Process, environment, rfctl, run
 from tests.support.servers import RedisServer
+from tests.support.site.blocks import list_blocks_of
 from tests.support.waiting import until
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "docs" / "recipes"
-_FENCE = re.compile(r"(?ms)^([ ]*)```(\w+)\n(.*?)^\1```$")
 
 
 def list_blocks(text: str, kind: str) -> list[str]:
     """Return the blocks of code of a kind (`toml`, `python`, `sh`, `json`) in a page of Markdown, unindented."""
-    blocks = [(fence[2], fence[3], len(fence[1])) for fence in _FENCE.finditer(text)]
-    return [
-        "".join(line[indent:] for line in code.splitlines(keepends=True))
-        for language, code, indent in blocks
-        if language == kind
-    ]
+    return [block.code for block in list_blocks_of(text) if block.kind == kind]
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,12 @@ from tests.support.documents import EXAMPLE, documents
 
 COMMENTED_OUT = re.compile(r"(?m)^#   (.*)$")
 
+DOCUMENTS = documents()
+
+
+def name_document(path: Path) -> str:
+    return str(path.relative_to(EXAMPLE.parent))
+
 
 def settings(tmp_path: Path, text: str) -> Settings:
     (tmp_path / "etc.toml").write_text(text)
@@ -56,10 +62,10 @@ def shown_value(option: Option) -> Any:
     return tomllib.loads(line)[name]
 
 
-@pytest.mark.parametrize("path", documents(), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", DOCUMENTS, ids=name_document)
 def test_a_generated_file_is_up_to_date(path: Path) -> None:
     stale = "write it anew: python -m tests.support.documents --write"
-    assert path.read_text() == documents()[path], stale
+    assert path.read_text() == DOCUMENTS[path], stale
 
 
 def test_the_file_changes_nothing_with_or_without_its_defaults(tmp_path: Path) -> None:
