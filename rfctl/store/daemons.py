@@ -61,6 +61,7 @@ class DaemonRecord(msgspec.Struct, frozen=True, kw_only=True):
     changes the settings of all daemons one after another. `recent_requests` has the sources that had requests lately, `unknown_paths` the addresses by which
     somebody meant a source that is not there. `open_sources` takes unverified requests from other machines (None: an
     earlier version, which does not say so).
+    `socket_unit` is the socket unit of systemd that gives it its listener ("": it listens by its settings).
     `totals_before` are the totals as they were up to a minute before the beat (None: it has just started).
     """
 
@@ -71,6 +72,7 @@ class DaemonRecord(msgspec.Struct, frozen=True, kw_only=True):
     role: Role
     listener: str = ""
     monitor: str = ""
+    socket_unit: str = ""
     open_sources: tuple[str, ...] | None = None
     fingerprint: str = ""
     quiet_ms: int = 0

@@ -284,7 +284,7 @@ async def test_check_that_fails_is_named_and_hides_no_other(
     def refuse(*_: Any) -> HostFacts:
         raise OSError(13, "Permission denied")
 
-    monkeypatch.setattr("rfctl.observe.facts.host.Machine.compare_unit", refuse)
+    monkeypatch.setattr("rfctl.observe.facts.host.Machine.compare_units", refuse)
     await site.wait_for_first("check_unfinished", "this host", "Permission denied")
 
 
