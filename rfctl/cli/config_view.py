@@ -82,6 +82,11 @@ async def _note_what_runs(configuration: Configuration) -> None:
             await store.close()
         ours = compute_fingerprint(configuration.settings)
         for daemon in daemons:
+            if daemon.socket_unit:
+                note(
+                    f"daemon {daemon.pid} on {daemon.host} listens on {daemon.describe_listener()}: "
+                    "it does not use http.host and http.port"
+                )
             if daemon.settings_hash not in ("", ours):
                 note(
                     f"daemon {daemon.pid} on {daemon.host} runs on other settings than these: "

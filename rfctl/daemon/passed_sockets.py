@@ -75,19 +75,24 @@ def take_passed_sockets(variables: Mapping[str, str], *, first: int = _FIRST) ->
     if variables.get("LISTEN_PID") != str(os.getpid()):
         return PassedSockets()
     count = int(variables.get("LISTEN_FDS", "0"))
-    names = variables.get("LISTEN_FDNAMES", "").split(":")
+    names = [name or "socket" for name in variables.get("LISTEN_FDNAMES", "").split(":")]
     names += ["socket"] * (count - len(names))
-    sockets: dict[str, PassedSocket] = {}
-    for place, name in zip(range(count), names, strict=False):
-        use = MONITOR if name == MONITOR else "webhook"
-        taken = _take(first + place, name)
-        if use in sockets:
-            raise ListenError(
-                f"systemd passes two sockets for the {use}: {sockets[use].describe()} and {taken.describe()}",
-                next="leave one ListenStream= in its socket unit; [::]:3000 with BindIPv6Only=both takes IPv4 too",
-            )
-        sockets[use] = taken
-    return PassedSockets(sockets.get("webhook"), sockets.get(MONITOR))
+    sockets = [_take(first + place, name) for place, name in zip(range(count), names, strict=False)]
+    monitors = [passed for passed in sockets if passed.unit == MONITOR]
+    webhooks = [passed for passed in sockets if passed.unit != MONITOR]
+    return PassedSockets(_choose("webhook", webhooks), _choose(MONITOR, monitors))
+
+
+def _choose(use: str, sockets: list[PassedSocket]) -> PassedSocket | None:
+    if len(sockets) < 2:
+        return next(iter(sockets), None)
+    addresses = " and ".join(passed.describe() for passed in sockets)
+    for passed in sockets:
+        passed.close()
+    raise ListenError(
+        f"systemd passes {len(sockets)} sockets for the {use}: {addresses}",
+        next="leave one ListenStream= in its socket unit; [::]:3000 with BindIPv6Only=both takes IPv4 too",
+    )
 
 
 def _take(file: int, name: str) -> PassedSocket:
@@ -101,6 +106,7 @@ def _take(file: int, name: str) -> PassedSocket:
         raise ListenError(fact, next="let its socket unit have ListenStream= alone") from None
     taken.unit = name
     if taken.family not in _FAMILIES or taken.type != socket.SOCK_STREAM or not is_listening:
+        taken.close()
         fact = f"the socket {name} that systemd passes takes no connections"
         raise ListenError(fact, next="let its socket unit have ListenStream= and Accept=no")
     taken.setblocking(False)

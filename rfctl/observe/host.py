@@ -34,16 +34,16 @@ def _find_differing_units(host: HostFacts) -> Iterator[Finding]:
             kind = "socket" if name.endswith(".socket") else "unit"
             option = " --template" if "@" in name else ""
             fact = f"{path} lacks what the {kind} of this version has: {', '.join(lacks)}"
-            restart = f"systemctl restart {_list_restarted(name)}"
-            fix = f"rfctl export {kind}{option} > {path}; systemctl daemon-reload; {restart}"
+            fix = f"rfctl export {kind}{option} > {path}; systemctl daemon-reload; {_build_restart(name)}"
             yield Finding("unit_differs", "warning", name, fact, fix, set_by=path)
 
 
-def _list_restarted(unit: str) -> str:
-    """Return what to restart for this unit: a socket does not start while its service runs without it."""
-    unit = unit.replace("@", "@'*'")
-    service = unit.removesuffix(".socket").removesuffix(".service")
-    return f"{unit} {service}.service" if unit.endswith(".socket") else service
+def _build_restart(unit: str) -> str:
+    """Return how to restart this unit: a socket does not start while its service runs without it."""
+    name, _, kind = unit.replace("@", "@NAME").rpartition(".")
+    if kind == "service":
+        return f"systemctl restart {name}"
+    return f"systemctl stop {name}.socket {name}; systemctl start {name}.socket {name}"
 
 
 def _find_limits(host: HostFacts) -> Iterator[Finding]:

@@ -137,6 +137,10 @@ class DaemonRecord(msgspec.Struct, frozen=True, kw_only=True):
         ]
         return [f"{name} is {ours} and {theirs}" for name, ours, theirs in facts if ours != theirs]
 
+    def describe_listener(self) -> str:
+        """Return its address, and whose it is where its settings do not say so; "" without one."""
+        return f"{self.listener} ({self.socket_unit} of systemd)" if self.socket_unit else self.listener
+
     @property
     def is_listening(self) -> bool:
         """Whether it receives messages."""
