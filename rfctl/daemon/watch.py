@@ -162,7 +162,11 @@ class Watch:
 
 
 def _describe_work(record: DaemonRecord) -> str:
-    return f"listens on {record.describe_listener()}" if record.listener else f"a {record.role} without a listener"
+    return (
+        f"listens on {record.describe_listener()}"
+        if record.listener
+        else f"a {record.role} without a listener"
+    )
 
 
 def _log_raised(finding: Finding) -> None:

@@ -65,7 +65,9 @@ def _sinks(snapshot: Snapshot, examination: Examination) -> str:
 
 def _door(snapshot: Snapshot, examination: Examination) -> str:  # noqa: ARG001
     received = snapshot.pending.totals.get("messages_in", 0)
-    listeners = ", ".join(daemon.describe_listener() for daemon in snapshot.daemons if daemon.listener) or "nobody"
+    listeners = (
+        ", ".join(daemon.describe_listener() for daemon in snapshot.daemons if daemon.listener) or "nobody"
+    )
     facts = [f"{counted(received, 'message')} came in so far", f"{listeners} listens"]
     return "; ".join([*facts, *_list_lately(snapshot)])
 

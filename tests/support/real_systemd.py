@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -19,6 +18,7 @@ import sysconfig
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -99,17 +99,17 @@ class Hierarchy:
 def list_hierarchies() -> list[Hierarchy]:
     """Return those of this machine, in the order in which they were mounted."""
     controllers = {line.split()[0] for line in Path("/proc/cgroups").read_text().splitlines()[1:]}
-    found = []
+    hierarchies = []
     for line in Path("/proc/mounts").read_text().splitlines():
         _, place, kind, options, *_ = line.split()
         if kind == "cgroup2":
-            found.append(Hierarchy(Path(place), f"mkdir -p {place}; mount -t cgroup2 cgroup2 {place}"))
+            hierarchies.append(Hierarchy(Path(place), f"mkdir -p {place}; mount -t cgroup2 cgroup2 {place}"))
         elif kind == "cgroup":
             name = [word for word in options.split(",") if word.startswith("name=")]
             own = ["none", *name] if name else [word for word in options.split(",") if word in controllers]
             mount = f"mkdir -p {place}; mount -t cgroup -o {','.join(own)} cgroup {place}"
-            found.append(Hierarchy(Path(place), mount))
-    return found
+            hierarchies.append(Hierarchy(Path(place), mount))
+    return hierarchies
 
 
 def skip_unless_possible() -> None:
@@ -185,8 +185,8 @@ class RealSystemd:
         (program / "bin/compile").chmod(0o755)
         (program / "bin/rfctl").chmod(0o755)
         units.mkdir()
-        for name in UNITS:
-            (units / name).write_text(read_packaged(name))
+        for ours in UNITS:
+            (units / ours).write_text(read_packaged(ours))
         for name in _JOURNAL:
             shutil.copy(Path("/usr/lib/systemd/system") / name, units / name)
         wants = f"[Unit]\nWants={' '.join(_JOURNAL)}\n"
@@ -266,7 +266,7 @@ class RealSystemd:
             self._process.kill()
             self._process.wait(PATIENCE_S)
         for hierarchy in self._hierarchies:
-            wait_until(lambda place=hierarchy.place / self._name: _remove_cgroup(place))
+            wait_until(partial(_remove_cgroup, hierarchy.place / self._name))
         shutil.rmtree(self._folder)
 
 
@@ -288,8 +288,3 @@ def running_systemd() -> Iterator[RealSystemd]:
         yield systemd
     finally:
         systemd.stop()
-
-
-def list_statuses(text: str) -> list[str]:
-    """Return the statuses in what curl has printed."""
-    return re.findall(r"\b[0-9]{3}\b", text)

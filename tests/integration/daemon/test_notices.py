@@ -112,7 +112,7 @@ async def test_reload_is_told_from_its_begin_to_its_end(
     """systemd waits for the end; a refused reload ends too, and its reason stays in the status until another succeeds."""
     good = configure(server.url, tmp_path, manager)
     wrong = "batching.quiet_ms: is wrong (c.toml:1)"
-    answers = [SettingsError([wrong]), good]
+    answers: list[SettingsError | Configuration] = [SettingsError([wrong]), good]
 
     def load_next() -> Configuration:
         answer = answers.pop(0)

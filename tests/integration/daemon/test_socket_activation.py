@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import socket
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -45,13 +46,16 @@ async def test_restart_loses_no_webhook(server: RedisServer, tmp_path: Path) -> 
                     body = {"from": f"7{lane}", "message": "x", "messageId": f"{lane}-{number}"}
                     statuses.append((await http.post(BATCHED, json=body)).status_code)
 
+    def has_grown(target: int) -> bool:
+        return len(statuses) > target
+
     settings = configure(server.url, tmp_path)
     lanes = [asyncio.create_task(send_all(lane, stays=lane % 2 == 0)) for lane in range(6)]
     for _ in range(3):
         async with running(settings, passed=pass_on(held)) as daemon:
             assert (daemon.url, daemon._settings.http.port) == (url, held.getsockname()[1])
-            before = len(statuses)
-            await until(lambda before=before: len(statuses) > before + 30)
+            target = len(statuses) + 30
+            await until(partial(has_grown, target))
     async with running(settings, passed=pass_on(held)):
         ended.set()
         await asyncio.gather(*lanes)

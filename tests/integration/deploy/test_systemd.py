@@ -135,9 +135,11 @@ def test_start_reload_and_refused_reload(service: Service) -> None:
     assert service.pid == pid
 
 
-def test_credential_is_read_where_it_is_there(service: Service) -> None:
+def test_credential_and_the_file_of_config_init_are_what_the_service_reads(service: Service) -> None:
     systemd = service.systemd
-    systemd.write("/etc/rfctl/config.toml", f"http.port = {service.port}\n")
+    systemd.remove("/etc/rfctl/config.toml")
+    systemd.run("/opt/rfctl/bin/rfctl", "--config", "/etc/rfctl/config.toml", "config", "init")
+    service.drop_in(f"[Service]\nEnvironment=RFCTL_HTTP__PORT={service.port}\n")
     systemd.write("/etc/rfctl/credentials/redis.url", service.server.url, 0o600)
     service.start()
     assert service.status.startswith("ready, ")
