@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from rfctl import __version__
 from rfctl.assembly.check import find_problems
-from rfctl.assembly.packaged import read_packaged
+from rfctl.assembly.packaged import UNITS, read_packaged
 from rfctl.assembly.probe import find_listener, probe_daemons
 from rfctl.assembly.receivers import list_receiver_addresses
 from rfctl.assembly.rights import build_store_rights
@@ -145,15 +145,13 @@ class Doctor:
 
     def _read_files(self) -> HostFacts:
         machine = self.machine
-        unit, lacks = machine.compare_unit(read_packaged("rfctl.service"))
         is_local = is_redis_local(self.configuration)
         return HostFacts(
             open_files=tuple(map(str, list_open_files(self.configuration))),
             ignored_url=find_ignored_url(self.configuration),
             overcommit=machine.read_overcommit() if is_local else "",
             huge_pages=machine.read_huge_pages() if is_local else "",
-            unit=unit,
-            unit_lacks=lacks,
+            units=machine.compare_units({name: read_packaged(name) for name in UNITS}),
         )
 
     async def _look_at_processes(self, snapshot: Snapshot | None, examination: Examination) -> Examination:

@@ -6,7 +6,13 @@ from importlib import resources
 from pathlib import Path
 from typing import Literal
 
-PackagedFile = Literal["rfctl.service", "alerts.yml", "grafana.json"]
+PackagedFile = Literal[
+    "rfctl.service", "rfctl@.service", "rfctl.socket", "rfctl@.socket", "notify-reload.conf", "tmpfiles.d/rfctl.conf",
+    "alerts.yml", "grafana.json",
+]  # fmt: skip
+
+UNITS: tuple[PackagedFile, ...] = ("rfctl.service", "rfctl@.service", "rfctl.socket", "rfctl@.socket")
+"""Those that an operator installs for systemd."""
 
 
 def read_packaged(name: PackagedFile) -> str:

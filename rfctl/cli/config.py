@@ -93,6 +93,7 @@ def init(
 ) -> None:
     """Write a settings file with every default in it, for your user (or to --config FILE).
 
+    In /etc/rfctl everybody may read it, as the service has a user of its own: keep secrets in its credentials.
     With --source or --sink the file has only these, filled in with examples.
 
     Examples:  rfctl config init  |  rfctl config init --source telegram --sink http
@@ -106,10 +107,14 @@ def init(
         typer.echo(text, nl=False)
         return
     target = run.config or run.environment.user_file
+    is_of_system = target.absolute().parent == run.environment.system_file.parent
     create_file(
         target,
         text,
         "name a file that you may write with --config FILE; rfctl config init --stdout prints it",
         "rfctl config init --stdout prints a new one",
+        mode=0o644
+        if is_of_system
+        else 0o600,  # the service has a user of its own, and its secrets are credentials
     )
     typer.echo(str(target))

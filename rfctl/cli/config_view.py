@@ -91,6 +91,11 @@ async def _note_what_runs(configuration: Configuration) -> None:
             await store.close()
         ours = compute_fingerprint(configuration.settings)
         for daemon in daemons:
+            if daemon.socket_unit:
+                note(
+                    f"daemon {daemon.pid} on {daemon.host} listens on {daemon.describe_listener()}: "
+                    "it does not use http.host and http.port"
+                )
             if daemon.settings_hash not in ("", ours):
                 note(
                     f"daemon {daemon.pid} on {daemon.host} runs on other settings than these: "
@@ -182,12 +187,13 @@ def check_settings(run: Invocation) -> None:
         typer.echo(f"the settings are right ({read})")
 
 
-def create_file(target: Path, text: str, elsewhere: str, if_there: str = "") -> None:
-    """Write a new file for its user alone, or none: half of one would be in the way of the next try."""
+def create_file(target: Path, text: str, elsewhere: str, if_there: str = "", mode: int = 0o600) -> None:
+    """Write a new file, for its user alone unless `mode` says otherwise, or none: half of one would be in the way of the next try."""
     try:
         if not target.parent.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
         target.touch(mode=0o600, exist_ok=False)
+        target.chmod(mode)
         try:
             target.write_text(text, encoding="utf-8")
         except OSError:

@@ -18,11 +18,50 @@ def export() -> None:
 
 
 @app.command("unit")
-def unit() -> None:
-    """Print the systemd unit: rfctl export unit > /etc/systemd/system/rfctl.service."""
+def unit(
+    template: Annotated[
+        bool, typer.Option("--template", help="The unit for several daemons on one host: rfctl@.service.")
+    ] = False,
+    reload: Annotated[
+        bool, typer.Option("--notify-reload", help="What it has besides from systemd 253 on.")
+    ] = False,
+) -> None:
+    """Print the systemd unit: rfctl export unit > /etc/systemd/system/rfctl.service.
+
+    With --template it is for several daemons on one host, each with its name: rfctl@NAME.service. With --notify-reload
+    it is a file for rfctl.service.d/ alone, with which `systemctl reload` waits (systemd 253 and later).
+    """
     from rfctl.assembly.packaged import read_packaged
 
-    typer.echo(read_packaged("rfctl.service"), nl=False)
+    if template and reload:
+        raise UsageError(
+            "--template and --notify-reload are two files",
+            next="print each: the second goes to rfctl@.service.d/",
+        )
+    if reload:
+        typer.echo(read_packaged("notify-reload.conf"), nl=False)
+        return
+    typer.echo(read_packaged("rfctl@.service" if template else "rfctl.service"), nl=False)
+
+
+@app.command("socket")
+def socket(
+    template: Annotated[
+        bool, typer.Option("--template", help="The socket for several daemons on one host: rfctl@.socket.")
+    ] = False,
+) -> None:
+    """Print the socket unit, by which a restart loses no webhook: rfctl export socket > /etc/systemd/system/rfctl.socket."""
+    from rfctl.assembly.packaged import read_packaged
+
+    typer.echo(read_packaged("rfctl@.socket" if template else "rfctl.socket"), nl=False)
+
+
+@app.command("tmpfiles")
+def tmpfiles() -> None:
+    """Print what makes /run/rfctl at the boot, for a daemon without our unit: rfctl export tmpfiles > /etc/tmpfiles.d/rfctl.conf."""
+    from rfctl.assembly.packaged import read_packaged
+
+    typer.echo(read_packaged("tmpfiles.d/rfctl.conf"), nl=False)
 
 
 @app.command("alerts")

@@ -45,24 +45,35 @@ class Environment:
         folder = self.variables.get("CREDENTIALS_DIRECTORY")
         return Path(folder) if folder else None
 
-    @property
-    def shared_credentials_dir(self) -> Path:
-        """Where systemd takes the credentials of the service from. A shell reads of it what its user may."""
-        return self.system_file.parent / "credentials"
+    def find_shared_credentials(self, file: Path | None = None) -> Path:
+        """Return where systemd takes the credentials of the service from. A shell reads of it what its user may.
+
+        Those of rfctl@shop.service, whose settings are in the `file` /etc/rfctl/shop.toml, are in credentials/shop.
+        """
+        folder, usual = self.system_file.parent / "credentials", self.system_file
+        path = usual if file is None else file.absolute()
+        return folder / path.stem if path.parent == usual.parent and path != usual else folder
 
     @property
     def runtime_dir(self) -> Path | None:
-        """Where this process says that it runs: what systemd gives, else the user's own; None without both."""
+        """Where this process says that it runs: what systemd gives, else the user's own, else the system's, if it may write.
+
+        None without any.
+        """
         given_by_systemd = self.variables.get("RUNTIME_DIRECTORY", "").split(":")[0]
         if given_by_systemd:
             return Path(given_by_systemd)
         base = self.variables.get("XDG_RUNTIME_DIR")
-        return Path(base) / "rfctl" if base else None
+        if base:
+            return Path(base) / "rfctl"
+        return self.system_runtime_dir if os.access(self.system_runtime_dir, os.W_OK) else None
 
     @property
     def runtime_dirs(self) -> list[Path]:
         """Where daemons of this host say that they run."""
-        return list(dict.fromkeys(filter(None, (self.system_runtime_dir, self.runtime_dir))))
+        system = self.system_runtime_dir
+        of_instances = sorted(system.parent.glob(f"{system.name}-*/"))  # those of rfctl@NAME.service
+        return list(dict.fromkeys(filter(None, (system, *of_instances, self.runtime_dir))))
 
     @property
     def _home(self) -> Path:

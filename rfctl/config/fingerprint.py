@@ -8,7 +8,7 @@ import json
 from rfctl.config.options import configured_options, value_of
 from rfctl.config.settings import Settings
 
-_OF_A_PROCESS = ("redis.", "http.host", "http.port", "daemon.role", "log.")
+_OF_A_PROCESS = ("redis.", "http.host", "http.port", "daemon.role", "daemon.monitor", "log.")
 """Prefixes of the settings in which a shell, or another daemon of the same system, differs rightly."""
 
 

@@ -140,12 +140,12 @@ class _Loader:
                 inside = {entry: f"{path}:{lines.of(f'{name}.{entry}')}" for entry, _ in entries}
                 self.add(name, value, f"{path}:{lines.of(name)}", inside)
 
-    def read_credentials(self, environment: Environment) -> None:
+    def read_credentials(self, environment: Environment, file: Path | None = None) -> None:
         """Read what systemd gives this service; without it, what this user may read of what systemd would give."""
         if environment.credentials_dir is not None:
             self._read_folder(environment.credentials_dir)
             return
-        folder = environment.shared_credentials_dir
+        folder = environment.find_shared_credentials(file)
         for path in list_readable_files(folder):
             with contextlib.suppress(OSError, UnicodeDecodeError):
                 self._add_credential(path.name, path.read_text(encoding="utf-8"), f"credential {path}")
@@ -280,7 +280,7 @@ def load(
     files = _files(environment, file)
     for path in files:
         loader.read_file(path)
-    loader.read_credentials(environment)
+    loader.read_credentials(environment, file)
     loader.read_variables(environment.variables)
     for name, (flag, value) in (flags or {}).items():
         loader.add(name, value, f"{FLAG}{flag}")

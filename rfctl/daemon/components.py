@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger("daemon")
 _MIN_SLEEP_MS = 10
-_TRIM_EVERY_S = 5.0
+_TRIM_EVERY_S, _TURN_EVERY_S = 5.0, 1.0
 _LOG_TRIMMED_EVERY = 12
 """The delivery log and the quarantine are trimmed in each of so many rounds."""
 _NEXT_OF_QUARANTINE = "rfctl quarantine list; to keep more: quarantine.retention_s, quarantine.max_bytes"
@@ -111,6 +111,8 @@ class Components:
             store, daemon_id, partial(open_targets, redis_url=redis_url), usable=self.preflight.usable, on_end=on_end,
             writes_log=lambda: self.settings.delivery_log.max_bytes > 0, tracing=tracing,
         )  # fmt: skip
+        readiness.loops.watch("intake", self.receiver.group_commit.measure_age_s)
+        readiness.loops.watch("forwarders", self.supervisor.measure_age_s)
         if tracing is not None:
             self.receiver.tracing = tracing
             store.batches.on_traced = tracing.record_hand_over
@@ -147,7 +149,7 @@ class Components:
     def create_loops(self, stopping: asyncio.Event) -> list[Awaitable[None]]:
         """Return the loops of this daemon's role, which run until `stopping` is set."""
         if not self.has_role("processor"):
-            return [self._ensure_groups(stopping)]
+            return [self._ensure_groups(stopping), self._turn(stopping)]
         return [self._schedule(stopping), self._trim(stopping), self._care(stopping)]
 
     async def _care(self, stopping: asyncio.Event) -> None:
@@ -200,10 +202,11 @@ class Components:
                 break
             await sleep_or_stop(stopping, _TRIM_EVERY_S)
 
-    async def record_turn_without_scheduler(self) -> None:
-        """Count a heartbeat as a turn, in a daemon that runs no scheduler."""
-        if not self.has_role("processor"):
+    async def _turn(self, stopping: asyncio.Event) -> None:
+        """Take the turns of a daemon that runs no scheduler: what it does runs in the loops that are watched."""
+        while not stopping.is_set():
             self._readiness.record_turn()
+            await sleep_or_stop(stopping, _TURN_EVERY_S)
 
     def count_recent_work(self) -> RecentWork:
         """Return what this daemon has done in the last minutes."""

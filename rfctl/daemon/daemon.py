@@ -23,12 +23,14 @@ from rfctl.daemon.components import Components
 from rfctl.daemon.drain import hand_over_rest
 from rfctl.daemon.embedded import build_server, start_server, watch_server
 from rfctl.daemon.exit_limit import LIMIT_S, limit_exit
-from rfctl.daemon.heartbeat import Heartbeat, build_record
+from rfctl.daemon.heartbeat import Heartbeat, Listening, build_record
 from rfctl.daemon.host_file import HostFile
 from rfctl.daemon.http_bounds import Limits
 from rfctl.daemon.http_server import HttpServer
+from rfctl.daemon.loops import Loops
 from rfctl.daemon.metrics import MetricsPage
 from rfctl.daemon.page import build_page
+from rfctl.daemon.passed_sockets import PassedSockets
 from rfctl.daemon.probe import Prober
 from rfctl.daemon.readiness import Readiness
 from rfctl.daemon.sockets import Sockets
@@ -40,6 +42,7 @@ from rfctl.ingest import Webhook
 from rfctl.observe import logging as logs
 from rfctl.store import DaemonRecord
 from rfctl.store.embedded import EmbeddedServer
+from rfctl.text import mask_urls
 
 if TYPE_CHECKING:
     from rfctl.observe.tracing import Tracing
@@ -52,7 +55,10 @@ _DRAIN_S, _CLOSE_S = 3.4, 0.5
 
 
 class Daemon:
-    """One daemon: `start`, `wait_for_stop`, `stop`. It needs no process of its own. `tracing` writes its spans, if any."""
+    """One daemon: `start`, `wait_for_stop`, `stop`. It needs no process of its own. `tracing` writes its spans, if any.
+
+    It listens on the `passed` sockets in place of those of its settings.
+    """
 
     def __init__(
         self,
@@ -62,21 +68,22 @@ class Daemon:
         drain_s: float = _DRAIN_S,
         is_rolling_out: bool = False,
         tracing: Tracing | None = None,
+        passed: PassedSockets | None = None,
     ) -> None:
-        self._drain_s, self._tracing = drain_s, tracing
+        self._drain_s, self._tracing, self._passed = drain_s, tracing, passed or PassedSockets()
+        configuration = self._passed.use_addresses(configuration)
         self._configuration, self._settings = configuration, configuration.settings
-        self._load = load
-        self._is_rolling_out = is_rolling_out
+        self._load, self._is_rolling_out = load, is_rolling_out
         self._notifier = Notifier(configuration.environment.variables)
-        self._readiness = Readiness(self._notifier, self._settings.daemon.max_sleep_ms)
+        loops = Loops(self._settings.redis.timeout_ms)
+        self._readiness = Readiness(self._notifier, self._settings.daemon.max_sleep_ms, loops=loops)
         self._tasks: list[asyncio.Task[None]] = []
         self._exit_stack = contextlib.AsyncExitStack()
         self._embedded: EmbeddedServer | None = None
         self._http_server: HttpServer | None = None
         self._monitor: HttpServer | None = None
         self._heartbeat: Heartbeat | None = None
-        self._reloading = asyncio.Lock()
-        self._stopping, self._stopped = asyncio.Event(), False
+        self._reloading, self._stopping, self._stopped = asyncio.Lock(), asyncio.Event(), False
         self._redis_url = configuration.settings.redis.full_url()
         self._failure: BaseException | None = None
         self.id = uuid.uuid4().hex[:12]
@@ -95,7 +102,7 @@ class Daemon:
         """Build and start every component. Raises RfctlError; then nothing runs."""
         for notice in self._configuration.notices:
             _log.warning("settings_noticed", text=notice)
-        sockets = Sockets.bind(self._settings)
+        sockets = Sockets.bind(self._settings, self._passed)
         try:
             await self._open_store()
             await self._build(sockets)
@@ -130,8 +137,8 @@ class Daemon:
         self._start_loops()
         _log.info(
             "daemon_started", listener=self.url or None, monitor=self.monitor_url or None,
-            page=self._settings.http.page_in_force if self.url else "off",
-            role=self._settings.daemon.role, pid=os.getpid(), version=__version__,
+            page=self._settings.http.page_in_force if self.url else "off", role=self._settings.daemon.role,
+            pid=os.getpid(), version=__version__, socket_unit=self._passed.unit or None,
         )  # fmt: skip
 
     async def _listen(self, sockets: Sockets) -> None:
@@ -161,12 +168,12 @@ class Daemon:
         components = self._components
         heartbeat = self._heartbeat = Heartbeat(
             self._store.daemons, self._build_record(), self._store.shards, self._readiness.measure_turn_age_ms,
-            after=(components.record_turn_without_scheduler, self._store.counters.write, host_file.write),
-            on_death=self._prober.forget_dead,
+            after=(self._store.counters.write, host_file.write), on_death=self._prober.forget_dead,
             read_requests=components.receiver.read_recent_requests,
             list_unknown_paths=components.receiver.list_unknown_paths,
             count_work=components.count_recent_work,
         )  # fmt: skip
+        self._readiness.loops.watch("heartbeat", heartbeat.measure_age_s)
         watch = Watch(components, self._readiness, lambda: heartbeat.settled, self._notifier)
         self._start_task(watch.run(self._stopping))
         self._start_task(heartbeat.run(self._stopping))
@@ -179,8 +186,9 @@ class Daemon:
 
     def _build_record(self, settings: Settings | None = None) -> DaemonRecord:
         settings = settings or self._components.settings
-        files, urls = self._configuration.file_hashes, (self.url, self.monitor_url)
-        return build_record(settings, self.id, *urls, files, is_rolling_out=self._is_rolling_out)
+        listening = Listening(self.url, self.monitor_url, self._passed.unit)
+        files = self._configuration.file_hashes
+        return build_record(settings, self.id, listening, files, is_rolling_out=self._is_rolling_out)
 
     def _start_task(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)
@@ -226,12 +234,16 @@ class Daemon:
             return  # still starting, with settings that were read a moment ago
         step = "the old ones stay; mend them and reload"
         async with self._reloading:
+            self._notifier.notify_reloading()
+            why: list[str] = []
             try:
-                await self._apply(self._load(), self._heartbeat)
+                await self._apply(self._passed.use_addresses(self._load()), self._heartbeat)
             except RfctlError as problem:
                 why = problem.problems if isinstance(problem, SettingsError) else [problem.fact]
                 self._heartbeat.refuse_reload("; ".join(why))
                 _log.error("settings_rejected", problems=why, next=step)
+            finally:
+                self._notifier.notify_reloaded(mask_urls("; ".join(why)))
 
     async def _apply(self, configuration: Configuration, heartbeat: Heartbeat) -> None:
         await self._components.check_peers(configuration.settings, self._build_record)
@@ -255,14 +267,13 @@ class Daemon:
         self._stopped = True
         self._stopping.set()
         self._notifier.notify_stopping()
+        step = "the rest is in Redis, and is handed over at the next start"
         try:
             async with asyncio.timeout(self._drain_s):
                 await self._drain()
         except TimeoutError:
-            step = "the rest is in Redis, and is handed over at the next start"
             _log.warning("drain_incomplete", next=step)
         except RfctlError as problem:
-            step = "pending batches are handed over at the next start"
             _log.warning("redis_unavailable", component="stop", problem=problem.fact, next=step)
         finally:
             await self._close()
@@ -272,10 +283,7 @@ class Daemon:
     async def _drain(self) -> None:
         commit = self._components.receiver.group_commit
         servers = [server for server in (self._http_server, self._monitor) if server is not None]
-        ends = [
-            *(server.stop() for server in servers),
-            commit.wait_until_idle(),
-        ]  # also of clients that have left
+        ends = [*(server.stop() for server in servers), commit.wait_until_idle()]  # also of clients that left
         answering = [asyncio.ensure_future(end) for end in ends]
         await asyncio.wait(answering, timeout=_CONFIRM_S)
         await commit.close()

@@ -7,7 +7,9 @@ import contextlib
 import hashlib
 import os
 import socket
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import msgspec
 
@@ -29,16 +31,27 @@ from rfctl.timing import sleep_or_stop
 BEAT_S = 2.0
 
 
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """Where a daemon listens: two URLs, "" where it does not, and the socket unit that the first is from."""
+
+    webhook: str = ""
+    monitor: str = ""
+    socket_unit: str = ""
+
+
+NOWHERE = Listening()
+
+
 def build_record(
     settings: Settings,
     daemon_id: str,
-    listener: str = "",
-    monitor: str = "",
+    listening: Listening = NOWHERE,
     files: Mapping[str, str] | None = None,
     *,
     is_rolling_out: bool = False,
 ) -> DaemonRecord:
-    """Return the record of this process; `listener` and `monitor` are its URLs, or "". `files` has the hashes of its settings files."""
+    """Return the record of this process; `files` has the hashes of its settings files."""
     batching = settings.batching
     return DaemonRecord(
         id=daemon_id,
@@ -46,9 +59,10 @@ def build_record(
         pid=os.getpid(),
         version=__version__,
         role=settings.daemon.role,
-        listener=listener,
-        monitor=monitor,
-        open_sources=tuple(list_open_sources(settings)) if listener else (),
+        listener=listening.webhook,
+        monitor=listening.monitor,
+        socket_unit=listening.socket_unit,
+        open_sources=tuple(list_open_sources(settings)) if listening.webhook else (),
         fingerprint=hashlib.sha256(batching.model_dump_json().encode()).hexdigest()[:12],
         quiet_ms=batching.quiet_ms,
         max_size=batching.max_size,
@@ -99,6 +113,11 @@ class Heartbeat:
         self._read_requests = read_requests
         self._list_unknown_paths = list_unknown_paths
         self._count_work = count_work
+        self._turned_at: float | None = None
+
+    def measure_age_s(self) -> float:
+        """Return how long ago it took its last turn, s; 0 before the first."""
+        return 0.0 if self._turned_at is None else time.monotonic() - self._turned_at
 
     def reconfigure(self, record: DaemonRecord) -> None:
         """Write another record from now on: that of a reload. The time of the start stays."""
@@ -137,6 +156,7 @@ class Heartbeat:
             for step in (self._write_record, self._forget_dead, *self._after):
                 with contextlib.suppress(RfctlError):
                     await step()
+            self._turned_at = time.monotonic()
             await sleep_or_stop(stopping, BEAT_S)
 
     async def remove_record(self) -> None:

@@ -117,7 +117,8 @@ class HotProtocol(Protocol):
         return None
 
     def _build_request(self, route: Route) -> HotRequest:
-        return HotRequest(route.served, route.head, connection=self, size=route.size, can_stay=route.can_stay)
+        can_stay = route.can_stay and self.stays
+        return HotRequest(route.served, route.head, connection=self, size=route.size, can_stay=can_stay)
 
     def _begin_request(self) -> None:
         """Take the request whose header is complete, or leave it to the app."""

@@ -38,6 +38,7 @@ class Protocol(HttpToolsProtocol):
 
     limits: Limits
     on_reject: OnReject
+    stays = True  # a server that stops sets it: then each answer is the last of its connection
     _length: int | None
     buffer: bytearray
     small: memoryview
@@ -238,7 +239,7 @@ class Protocol(HttpToolsProtocol):
             message_event=asyncio.Event(),
             expect_100_continue=self.expect_100_continue,
             # A client that is not asked for its body may never send it: what follows could be taken for it.
-            keep_alive=can_stay and not self.expect_100_continue,
+            keep_alive=can_stay and self.stays and not self.expect_100_continue,
             on_response=self.on_response_complete,
         )
         self._start_asgi_task(self.cycle, cast("Any", self.app))

@@ -25,6 +25,8 @@ from rfctl.daemon.listener import format_url, remove_file
 from rfctl.ingest.receiver import Receiver
 
 _ANSWER_S, _CLOSE_S = 2.0, 0.3
+_PAUSES, _PAUSE_S = 15, 0.02
+"""A stop takes requests of those who are connected for 0.3 s, and looks so often whether all have gone."""
 _CALLBACKS = (
     "connection_made", "connection_lost", "get_buffer", "buffer_updated", "eof_received", "pause_writing",
     "resume_writing",
@@ -95,13 +97,27 @@ class HttpServer:
         self._state.default_headers = [(b"date", formatdate(time.time(), usegmt=True).encode())]
         self._clock = asyncio.get_running_loop().call_later(1, self._tell_time)
 
+    async def _take_last_requests(self) -> None:
+        """Take what clients send who are connected: each request is answered, as the last of its connection.
+
+        A connection that is closed at once may have a request on its way, and its client would get no answer.
+        """
+        self._protocol.stays = False
+        for _ in range(_PAUSES):
+            await asyncio.sleep(
+                _PAUSE_S
+            )  # also without any: one that was accepted right now has no protocol yet
+            if not self._state.connections:
+                break
+
     async def stop(self) -> None:
-        """Accept no more, let requests in hand be answered for 2 s, answer the others with 503, and close all."""
+        """Accept no more, take last requests for 0.3 s, let requests in hand be answered for 2 s, answer the others with 503, and close all."""
         if self._server is None:
             return
         remove_file(self._socket)
         self._server.close()
         self._on_stop()
+        await self._take_last_requests()
         for connection in list(self._state.connections):
             connection.shutdown()
         if self._state.tasks:

@@ -17,6 +17,35 @@ _INVALID_ADDRESS = frozenset({errno.EINVAL, errno.EAFNOSUPPORT})
 _NOT_PERMITTED = frozenset({errno.EACCES, errno.EPERM})
 
 
+class PassedSocket(socket.socket):
+    """A listening socket of systemd's, by the name `unit`. Its file stays: others connect to it while we are away."""
+
+    unit = ""
+
+    def read_address(self) -> tuple[str, int | None]:
+        """Return its host and port as `http.host` and `http.port` have them; a Unix socket has no port."""
+        if self.family == socket.AF_UNIX:
+            return f"{UNIX}{_read_path(self)}", None
+        host, port = self.getsockname()[:2]
+        return host, port
+
+    def describe(self) -> str:
+        """Return its address in one word."""
+        host, port = self.read_address()
+        return host if port is None else format_host(host, port)
+
+
+def _read_path(listening: socket.socket) -> str:
+    """Return the path of a Unix socket; an abstract name begins with @."""
+    path = listening.getsockname()
+    return "@" + path[1:].decode(errors="replace") if isinstance(path, bytes) else path
+
+
+def format_host(host: str, port: int) -> str:
+    """Return host and port in one word; an IPv6 address stands in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def bind_socket(host: str, port: int, *, mode: int = 0o660) -> socket.socket:
     """Return a listening socket; port 0 takes a free one. Raises ListenError.
 
@@ -111,13 +140,13 @@ def _suggest_next_step(code: int | None, port: int) -> str:
 def format_url(listening: socket.socket) -> str:
     """Return the address of a listening socket as a URL, or as unix:/path."""
     if listening.family == socket.AF_UNIX:
-        return f"{UNIX}{listening.getsockname()}"
+        return f"{UNIX}{_read_path(listening)}"
     host, port = listening.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"http://{format_host(host, port)}"
 
 
 def remove_file(listening: socket.socket) -> None:
-    """Remove the file of a Unix socket: nobody can connect any more."""
-    if listening.family == socket.AF_UNIX:
+    """Remove the file of a Unix socket of our own: nobody can connect any more."""
+    if listening.family == socket.AF_UNIX and not isinstance(listening, PassedSocket):
         with contextlib.suppress(OSError):
             Path(listening.getsockname()).unlink()

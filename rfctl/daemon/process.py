@@ -17,6 +17,8 @@ from rfctl.daemon.daemon import Daemon
 from rfctl.daemon.hangup import TerminalWatch
 from rfctl.daemon.library_logs import bridge_library_logs
 from rfctl.daemon.memory import return_large_blocks
+from rfctl.daemon.passed_sockets import take_passed_sockets
+from rfctl.daemon.systemd import Notifier
 from rfctl.daemon.tracing import start_tracing, stop_tracing
 from rfctl.observe import logging as logs
 
@@ -68,12 +70,15 @@ async def run_process(
     pool = ThreadPoolExecutor()
     asyncio.get_running_loop().set_default_executor(pool)
     tracing = start_tracing(configuration.environment.variables)
-    daemon = Daemon(configuration, load, is_rolling_out=is_rolling_out, tracing=tracing)
+    variables = configuration.environment.variables
+    passed = take_passed_sockets(variables)
+    daemon = Daemon(configuration, load, is_rolling_out=is_rolling_out, tracing=tracing, passed=passed)
     daemon.install_signal_handlers()
     TerminalWatch(daemon).install()
     try:
         try:
-            await daemon.start()
+            async with Notifier(variables).extending_start():
+                await daemon.start()
             await daemon.wait_for_stop()
             await daemon.stop()
         finally:

@@ -4,7 +4,8 @@ It is ready when the canary has come through within the last seconds, and somebo
 happens in loops of the daemon: a question costs no call of Redis.
 
 The watchdog of systemd is for a loop that is stuck. While Redis is away every turn fails, and a restart would mend
-nothing: such turns feed it. A turn that fails although the canary comes through does not.
+nothing: such turns feed it. A turn that fails although the canary comes through does not. No turn feeds it while
+another loop is stuck: the forwarders, the intake or the heartbeat.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from rfctl import errors
+from rfctl.daemon.loops import Loops
 from rfctl.daemon.systemd import Notifier
 from rfctl.observe.finding import Finding
 from rfctl.store import Store
@@ -89,13 +91,19 @@ class Verdict:
 class Readiness:
     """What the loops of a daemon have seen: turns of the scheduler, rounds of the canary, findings.
 
-    Without a scheduler the heartbeat counts as its turns. `clock` counts seconds; `max_sleep_ms` is the longest sleep
-    of the scheduler.
+    Without a scheduler a loop of its own counts as its turns. `clock` counts seconds; `max_sleep_ms` is the longest
+    sleep of the scheduler, and `loops` are the others.
     """
 
     def __init__(
-        self, notifier: Notifier, max_sleep_ms: int = 1000, clock: Callable[[], float] = time.monotonic
+        self,
+        notifier: Notifier,
+        max_sleep_ms: int = 1000,
+        clock: Callable[[], float] = time.monotonic,
+        loops: Loops | None = None,
     ) -> None:
+        self.loops = loops or Loops()
+        """The loops besides the scheduler's."""
         self._notifier = notifier
         self._max_turn_ms = 3 * max_sleep_ms + _GRACE_MS
         self._clock = clock
@@ -136,7 +144,8 @@ class Readiness:
         now = self._clock()
         if now - self._notified_at >= _NOTIFY_EVERY_S:
             self._notified_at = now
-            self._notifier.feed_watchdog()
+            if self.loops.all_turn():
+                self._notifier.feed_watchdog()
 
     def record_round(self, problem: errors.RfctlError | None = None) -> None:
         """Record that the canary has come through, or why not."""

@@ -7,8 +7,10 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from rfctl.assembly.sources import check_exposure
+from rfctl.config.http_settings import HttpSettings
 from rfctl.config.settings import Settings
-from rfctl.daemon.listener import bind_socket, remove_file
+from rfctl.daemon.listener import PassedSocket, bind_socket, remove_file
+from rfctl.daemon.passed_sockets import PassedSockets
 from rfctl.errors import ListenError
 
 
@@ -20,15 +22,20 @@ class Sockets:
     monitor: socket.socket | None = None
 
     @classmethod
-    def bind(cls, settings: Settings) -> Sockets:
-        """Return those of the settings. Raises ListenError and SettingsError; then none is bound."""
+    def bind(cls, settings: Settings, passed: PassedSockets | None = None) -> Sockets:
+        """Return those that were passed, and else those of the settings, which have the addresses of both.
+
+        Raises ListenError and SettingsError; then none is bound.
+        """
+        passed = passed or PassedSockets()
         webhook = None
         if settings.daemon.role in ("all", "webhook"):
             check_exposure(settings)
-            http = settings.http
-            webhook = bind_socket(http.host, http.port, mode=int(http.socket_mode, 8))
+            webhook = passed.webhook or _bind_webhook(settings.http)
+        elif passed.webhook is not None:
+            raise _explain_unserved(settings.daemon.role, passed.webhook)
         try:
-            return cls(webhook, _bind_monitor(settings.daemon.monitor))
+            return cls(webhook, passed.monitor or _bind_monitor(settings.daemon.monitor))
         except ListenError:
             cls(webhook).close()
             raise
@@ -47,6 +54,18 @@ class Sockets:
         for listening in self.list_bound():
             remove_file(listening)
             listening.close()
+
+
+def _bind_webhook(http: HttpSettings) -> socket.socket:
+    return bind_socket(http.host, http.port, mode=int(http.socket_mode, 8))
+
+
+def _explain_unserved(role: str, passed: PassedSocket) -> ListenError:
+    """Say that nobody would ever answer on this socket: whoever connects would wait for ever."""
+    return ListenError(
+        f"systemd passes {passed.describe()} ({passed.unit}) for the webhook, and a daemon of the role {role} has none",
+        next=f"systemctl disable --now {passed.unit}, or set daemon.role to all or webhook",
+    )
 
 
 def _bind_monitor(address: str) -> socket.socket | None:

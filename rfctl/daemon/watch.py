@@ -150,7 +150,8 @@ class Watch:
         verdict, before = self._readiness.judge(), self._verdict
         self._verdict = verdict
         if before is None or before.reason != verdict.reason:
-            self._notifier.notify_status("ready" if verdict.is_ready else f"not ready: {verdict.problem}")
+            ready = f"ready, {_describe_work(self._read_record())}"
+            self._notifier.notify_status(ready if verdict.is_ready else f"not ready: {verdict.problem}")
             _log_verdict(verdict)
         if not self._is_start_over and (
             verdict.is_ready or self._clock() - self._started_at > _SYSTEMD_WAITS_S
@@ -158,6 +159,14 @@ class Watch:
             self._is_start_over = True
             exempt_from_collection()
             self._notifier.notify_ready()
+
+
+def _describe_work(record: DaemonRecord) -> str:
+    return (
+        f"listens on {record.describe_listener()}"
+        if record.listener
+        else f"a {record.role} without a listener"
+    )
 
 
 def _log_raised(finding: Finding) -> None:

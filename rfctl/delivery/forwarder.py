@@ -74,6 +74,11 @@ class Forwarder:
         self._pause_to_store = ""
         self._pauses_on_their_way = 0
         self._log = _log.bind(sink=deliveries.sink)
+        self._turned_at: float | None = None
+
+    def measure_age_s(self) -> float:
+        """Return how long ago it took its last turn, s, whatever came of it; 0 before the first."""
+        return 0.0 if self._turned_at is None else time.monotonic() - self._turned_at
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Take turns until `stopping` is set. Then wait a while for deliveries on their way, and release the lease."""
@@ -81,6 +86,7 @@ class Forwarder:
         failures = _Failures(self._log, stalled_s=3 * self._policy.lease_ms / 1000)
         try:
             while not stopping.is_set():
+                self._turned_at = time.monotonic()
                 try:
                     await self.step()
                 except RfctlError as problem:

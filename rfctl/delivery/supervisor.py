@@ -37,6 +37,7 @@ class _Running:
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     stores: list[Store] = field(default_factory=list)
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    forwarders: list[Forwarder] = field(default_factory=list)
 
 
 class Supervisor:
@@ -73,6 +74,13 @@ class Supervisor:
         """Return how many bytes of messages each running sink has in memory."""
         return {name: running.budget.bytes for name, running in self._running.items()}
 
+    def measure_age_s(self) -> float:
+        """Return how long ago the forwarder that is behind all others took its last turn, s; 0 without any."""
+        running = self._running.values()
+        return max(
+            (forwarder.measure_age_s() for each in running for forwarder in each.forwarders), default=0.0
+        )
+
     def list_probed(self) -> dict[str, Target]:
         """Return the running sinks that a probe may try, by name."""
         return {name: running.target for name, running in self._running.items() if running.config.probe}
@@ -106,6 +114,7 @@ class Supervisor:
             task = asyncio.create_task(self._run(forwarder, running.stopping))
             task.add_done_callback(self._on_end)
             running.tasks.append(task)
+            running.forwarders.append(forwarder)
         _log.info("sink_started", sink=name, type=target.type)
 
     def _build_attempt(self, sink: str) -> Attempt:

@@ -51,6 +51,8 @@ class GroupCommit:
         """The requests without an answer, the oldest first, and until when each waits (time of the loop, s)."""
         self._timer: asyncio.TimerHandle | None = None
         self._senders: set[asyncio.Task[None]] = set()
+        self._began: dict[asyncio.Task[None] | None, float] = {}
+        """When the call of each sender began (time of the loop, s)."""
         self._is_beginning = False
         self._is_closed = False
 
@@ -113,6 +115,11 @@ class GroupCommit:
         if not request.is_sent:
             self._queue.forget(request)
 
+    def measure_age_s(self) -> float:
+        """Return how long the oldest call has been on its way, s; 0 without any."""
+        began = min(self._began.values(), default=None)
+        return 0.0 if began is None else asyncio.get_running_loop().time() - began
+
     async def wait_until_idle(self) -> None:
         """Wait until no call is on its way."""
         while senders := [sender for sender in self._senders if not sender.done()]:
@@ -142,7 +149,7 @@ class GroupCommit:
     async def _send_all(self) -> None:
         """Make one call after another, as long as a request may go."""
         self._is_beginning = False
-        queue = self._queue
+        queue, this = self._queue, asyncio.current_task()
         try:
             while queue and (requests := queue.take(self._bounds.call)):
                 if queue:
@@ -150,6 +157,7 @@ class GroupCommit:
                 messages: list[Message] = []
                 for request in requests:
                     messages += request.messages
+                self._began[this] = asyncio.get_running_loop().time()
                 try:
                     try:
                         results = await self._store(messages)
@@ -162,7 +170,8 @@ class GroupCommit:
                     queue.finish(requests)
         finally:
             # Here, and not when the task is done: a request that comes before that begins a call of its own.
-            if (this := asyncio.current_task()) is not None:
+            self._began.pop(this, None)
+            if this is not None:
                 self._senders.discard(this)
 
     def _answer_all(self, requests: Sequence[Request], results: list[Added]) -> None:

@@ -154,8 +154,8 @@ EXAMINED: Mapping[Code, Meaning] = {
     ),
     "unit_differs": Meaning(
         "warning",
-        "The installed systemd unit lacks directives that the unit of this version has.",
-        "Print it again with rfctl export unit.",
+        "An installed unit of systemd lacks directives that the one of this version has.",
+        "Print it again with rfctl export unit, or export socket.",
     ),
     "overcommit_disabled": Meaning(
         "warning",

@@ -65,7 +65,9 @@ def _sinks(snapshot: Snapshot, examination: Examination) -> str:
 
 def _door(snapshot: Snapshot, examination: Examination) -> str:  # noqa: ARG001
     received = snapshot.pending.totals.get("messages_in", 0)
-    listeners = ", ".join(daemon.listener for daemon in snapshot.daemons if daemon.listener) or "nobody"
+    listeners = (
+        ", ".join(daemon.describe_listener() for daemon in snapshot.daemons if daemon.listener) or "nobody"
+    )
     facts = [f"{counted(received, 'message')} came in so far", f"{listeners} listens"]
     return "; ".join([*facts, *_list_lately(snapshot)])
 
@@ -102,7 +104,8 @@ def _host(snapshot: Snapshot, examination: Examination) -> str:  # noqa: ARG001
     if host is None:
         return ""
     files = ", ".join(f"daemon {pid} may open {count} files" for pid, count in host.max_files.items())
-    unit = f"{host.unit} is complete" if host.unit else "no unit of systemd is installed"
+    complete = "is complete" if len(host.units) == 1 else "are complete"
+    unit = f"{' and '.join(host.units)} {complete}" if host.units else "no unit of systemd is installed"
     free = f"{human_bytes(disk.free)} free on the disk of Redis" if disk else ""
     return "; ".join(filter(None, (files, unit, free)))
 

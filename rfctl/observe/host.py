@@ -24,10 +24,26 @@ def find_host_faults(examination: Examination) -> Iterator[Finding]:
         fix = "unset REDIS_URL, or set RFCTL_REDIS__URL"
         yield Finding("variable_ignored", "warning", "REDIS_URL", fact, fix, "variable REDIS_URL")
     yield from _find_limits(host)
-    if host.unit_lacks:
-        fact = f"{host.unit} lacks what the unit of this version has: {', '.join(host.unit_lacks)}"
-        fix = f"rfctl export unit > {host.unit}; systemctl daemon-reload; systemctl restart rfctl"
-        yield Finding("unit_differs", "warning", "", fact, fix, set_by=host.unit)
+    yield from _find_differing_units(host)
+
+
+def _find_differing_units(host: HostFacts) -> Iterator[Finding]:
+    for path, lacks in host.units.items():
+        if lacks:
+            name = path.rpartition("/")[2]
+            kind = "socket" if name.endswith(".socket") else "unit"
+            option = " --template" if "@" in name else ""
+            fact = f"{path} lacks what the {kind} of this version has: {', '.join(lacks)}"
+            fix = f"rfctl export {kind}{option} > {path}; systemctl daemon-reload; {_build_restart(name)}"
+            yield Finding("unit_differs", "warning", name, fact, fix, set_by=path)
+
+
+def _build_restart(unit: str) -> str:
+    """Return how to restart this unit: a socket does not start while its service runs without it."""
+    name, _, kind = unit.replace("@", "@NAME").rpartition(".")
+    if kind == "service":
+        return f"systemctl restart {name}"
+    return f"systemctl stop {name}.socket {name}; systemctl start {name}.socket {name}"
 
 
 def _find_limits(host: HostFacts) -> Iterator[Finding]:

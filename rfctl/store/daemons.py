@@ -62,6 +62,7 @@ class DaemonRecord(msgspec.Struct, frozen=True, kw_only=True):
     changes the settings of all daemons one after another. `recent_requests` has the sources that had requests lately, `unknown_paths` the addresses by which
     somebody meant a source that is not there. `open_sources` takes unverified requests from other machines (None: an
     earlier version, which does not say so).
+    `socket_unit` is the socket unit of systemd that gives it its listener ("": it listens by its settings).
     `totals_before` are the totals as they were up to a minute before the beat (None: it has just started), and `minutes`
     what whole minutes have brought. `recent_work` is of this daemon alone.
     """
@@ -73,6 +74,7 @@ class DaemonRecord(msgspec.Struct, frozen=True, kw_only=True):
     role: Role
     listener: str = ""
     monitor: str = ""
+    socket_unit: str = ""
     open_sources: tuple[str, ...] | None = None
     fingerprint: str = ""
     quiet_ms: int = 0
@@ -138,6 +140,10 @@ class DaemonRecord(msgspec.Struct, frozen=True, kw_only=True):
             ("sinks", _name_sinks(self.sinks), _name_sinks(other.sinks)),
         ]
         return [f"{name} is {ours} and {theirs}" for name, ours, theirs in facts if ours != theirs]
+
+    def describe_listener(self) -> str:
+        """Return its address, and whose it is where its settings do not say so; "" without one."""
+        return f"{self.listener} ({self.socket_unit} of systemd)" if self.socket_unit else self.listener
 
     @property
     def is_listening(self) -> bool:

@@ -388,15 +388,32 @@ def test_the_demo_ends_by_itself_with_nothing_lost(tmp_path: Path) -> None:
 @pytest.mark.skipif(
     shutil.which("systemd-analyze") is None, reason="needs systemd-analyze (Debian's systemd)"
 )
-def test_the_unit_is_clean_and_hardened(tmp_path: Path) -> None:
-    unit = tmp_path / "rfctl.service"
-    unit.write_text(rfctl(tmp_path, "export", "unit").stdout)
-    verify = run(["systemd-analyze", "verify", "--man=no", str(unit)], os.environ)
-    complaints = [line for line in verify.stderr.splitlines() if "rfctl.service" in line]
+def test_the_units_are_clean_and_hardened(tmp_path: Path) -> None:
+    """Each as it is printed, and with the drop-in, which systemd 252 knows nothing of."""
+    lines = {
+        "rfctl.service": ["unit"], "rfctl@.service": ["unit", "--template"],
+        "rfctl.socket": ["socket"], "rfctl@.socket": ["socket", "--template"],
+    }  # fmt: skip
+    for name, line in lines.items():
+        (tmp_path / name).write_text(rfctl(tmp_path, "export", *line).stdout)
+    units = [tmp_path / name.replace("@", "@shop") for name in lines]
+    verify = run(["systemd-analyze", "verify", "--man=no", *map(str, units)], os.environ)
+    complaints = [line for line in verify.stderr.splitlines() if "rfctl" in line]
     assert (verify.returncode, complaints) == (0, []), verify.stderr
-    command = ["systemd-analyze", "security", "--offline=true", "--threshold=20", str(unit)]
-    security = run(command, os.environ)
-    assert security.returncode == 0, security.stdout[-400:]
+    for name in ("rfctl.service", "rfctl@.service"):
+        command = ["systemd-analyze", "security", "--offline=true", "--threshold=13", str(tmp_path / name)]
+        security = run(command, os.environ)
+        assert security.returncode == 0, security.stdout[-400:]
+
+
+def test_what_else_systemd_reads_is_printed(tmp_path: Path) -> None:
+    drop_in = rfctl(tmp_path, "export", "unit", "--notify-reload").stdout
+    assert [line for line in drop_in.splitlines() if not line.startswith("#")] == [
+        "[Service]", "Type=notify-reload", "ExecReload=",
+    ]  # fmt: skip
+    assert "\nd /run/rfctl 0755 rfctl rfctl -\n" in rfctl(tmp_path, "export", "tmpfiles").stdout
+    refused = rfctl(tmp_path, "export", "unit", "--template", "--notify-reload")
+    assert (refused.returncode, "two files" in refused.stderr) == (2, True)
 
 
 def test_missing_company_is_noted_where_somebody_looks_at_the_settings(

@@ -20,7 +20,7 @@ def hang(*_, **__): threading.Event().wait()
 
 real = socket.getaddrinfo
 socket.getaddrinfo = lambda host, *more, **names: hang() if host == "crm.example" else real(host, *more, **names)
-Machine.compare_unit = hang
+Machine.compare_units = hang
 import rfctl.observe.facts.neighbours, rfctl.sinks.command.sink
 rfctl.observe.facts.neighbours.list_living_daemons = hang
 shutil.which = hang

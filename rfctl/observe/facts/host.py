@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-_UNITS = ("etc/systemd/system/rfctl.service", "usr/lib/systemd/system/rfctl.service")
+_UNIT_FOLDERS = ("etc/systemd/system", "usr/lib/systemd/system")
 _FILES_LINE = re.compile(r"(?m)^Max open files\s+(\d+)\s")
 _DIRECTIVE = re.compile(r"(?m)^([A-Z]\w*)=")
 _OPTIONAL = frozenset({"LoadCredential", "SetCredential", "Documentation", "Description"})
@@ -30,7 +30,7 @@ class HostFacts:
 
     `open_files` are settings files with secrets that others may read. `ignored_url` is a REDIS_URL that nobody uses, masked.
     `max_files` is how many files each daemon's process may open. `overcommit` and `huge_pages` are those of the kernel,
-    read only where Redis is on this host. `unit` is the installed unit, and `unit_lacks` what ours has besides.
+    read only where Redis is on this host. `units` has the installed units of systemd, each with what ours has besides.
     """
 
     open_files: tuple[str, ...] = ()
@@ -38,8 +38,7 @@ class HostFacts:
     max_files: Mapping[int, int] = field(default_factory=dict)
     overcommit: str = ""
     huge_pages: str = ""
-    unit: str = ""
-    unit_lacks: tuple[str, ...] = ()
+    units: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,18 +67,28 @@ class Machine:
         match = re.search(r"\[(\w+)\]", self.read("sys/kernel/mm/transparent_hugepage/enabled"))
         return match[1] if match else ""
 
-    def compare_unit(self, ours: str) -> tuple[str, tuple[str, ...]]:
-        """Return the installed unit, and the directives that ours has and it has not; "" if none is installed.
+    def compare_units(self, ours: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+        """Return the installed ones of these units, by their paths, with the directives that ours has and they have not.
 
-        Values are left alone: an operator sets some of them.
+        `ours` has the text of each unit by its name. Values are left alone: an operator sets some of them. Directives of
+        drop-in files count.
         """
-        for path in _UNITS:
-            if text := self.read(path):
-                missing = dict.fromkeys(_list_directives(ours))
-                for name in (*_list_directives(text), *_OPTIONAL):
-                    missing.pop(name, None)
-                return str(self.root / path), tuple(missing)
-        return "", ()
+        compared = {}
+        for name, text in ours.items():
+            path = next(
+                (f"{folder}/{name}" for folder in _UNIT_FOLDERS if self.read(f"{folder}/{name}")), None
+            )
+            if path is not None:
+                theirs = {*_list_directives(self._read_with_drop_ins(path)), *_OPTIONAL}
+                missing = dict.fromkeys(each for each in _list_directives(text) if each not in theirs)
+                compared[str(self.root / path)] = tuple(missing)
+        return compared
+
+    def _read_with_drop_ins(self, path: str) -> str:
+        drop_ins = sorted((self.root / f"{path}.d").glob("*.conf"))
+        return "\n".join(
+            [self.read(path), *(self.read(str(file.relative_to(self.root))) for file in drop_ins)]
+        )
 
 
 def _list_directives(unit: str) -> Iterator[str]:

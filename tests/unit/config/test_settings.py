@@ -627,6 +627,43 @@ def test_shell_reads_what_it_may_of_the_credentials_of_the_service(
     assert loaded(tmp_path).settings.redis.url == "redis://127.0.0.1:6379/0"
 
 
+def test_shell_with_the_file_of_an_instance_reads_its_credentials_alone(tmp_path: Path) -> None:
+    """Those of rfctl@shop.service, not those of rfctl.service beside it."""
+    folder = Path(credentials(tmp_path, **{"redis.url": "redis://usual"}))
+    environment = Environment({"HOME": str(tmp_path)}, folder.parent / "config.toml")
+    file = folder.parent / "shop.toml"
+    for each in (file, environment.system_file):
+        each.write_text("")
+    assert load(environment, file=file).settings.redis.url == "redis://127.0.0.1:6379/0"
+    (folder / "shop").mkdir()
+    (folder / "shop/redis.url").write_text("redis://shop")
+    assert load(environment, file=file).settings.redis.url == "redis://shop"
+    assert load(environment, file=environment.system_file).settings.redis.url == "redis://usual"
+    elsewhere = tmp_path / "elsewhere" / "shop.toml"
+    elsewhere.parent.mkdir()
+    elsewhere.write_text("")
+    assert load(environment, file=elsewhere).settings.redis.url == "redis://usual"
+
+
+def test_daemon_says_where_it_runs_in_the_first_folder_that_it_has(tmp_path: Path) -> None:
+    system = tmp_path / "rfctl"
+    places = {"RUNTIME_DIRECTORY": "/run/rfctl-shop:/run/x", "XDG_RUNTIME_DIR": "/run/user/7"}
+    assert Environment(places, system_runtime_dir=system).runtime_dir == Path("/run/rfctl-shop")
+    del places["RUNTIME_DIRECTORY"]
+    assert Environment(places, system_runtime_dir=system).runtime_dir == Path("/run/user/7/rfctl")
+    assert Environment({}, system_runtime_dir=system).runtime_dir is None
+    system.mkdir()
+    assert Environment({}, system_runtime_dir=system).runtime_dir == system
+
+
+def test_shell_looks_for_daemons_of_all_instances(tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("rfctl", "rfctl-a", "rfctl-shop")]
+    for folder in (*folders, tmp_path / "rfctl2"):
+        folder.mkdir()
+    (tmp_path / "rfctl-shop.sock").touch()
+    assert Environment({}, system_runtime_dir=folders[0]).runtime_dirs == folders
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [

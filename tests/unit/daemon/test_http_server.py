@@ -96,3 +96,24 @@ async def test_stop_answers_503_what_does_not_end_and_closes_clients_that_take_n
         connection.transport.is_closing() for connection in server._state.connections
     )
     writer.close()
+
+
+async def test_stop_answers_whoever_is_connected_and_has_not_sent_yet() -> None:
+    """A new connection and one that stays open: the request on its way is answered, as the last."""
+    app = EchoApp()
+    server, port = await start(app)
+    clients = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
+    reader, writer = clients[0]
+    writer.write(GET)
+    await reader.readuntil(b"GET /a ")
+    await until(lambda: len(server._state.connections) == 2)
+    stopping = asyncio.create_task(server.stop())
+    await until(lambda: not server._protocol.stays)
+    for _, writer in clients:
+        writer.write(GET)
+    for reader, writer in clients:
+        rest = await reader.read()
+        assert b"HTTP/1.1 200 OK" in rest
+        assert b"connection: close" in rest.lower()
+        writer.close()
+    await stopping

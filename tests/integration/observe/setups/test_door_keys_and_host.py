@@ -246,6 +246,14 @@ HOSTS = {
         "etc/systemd/system/rfctl.service", "[Service]\nExecStart=/opt/rfctl serve\n", read_packaged("rfctl.service"),
         "unit_differs", "WatchdogSec",
     ),
+    "unit of several": (
+        "usr/lib/systemd/system/rfctl@.service", "[Service]\nExecStart=/opt/rfctl serve\n", read_packaged("rfctl@.service"),
+        "unit_differs", "rfctl export unit --template > ",
+    ),
+    "socket": (
+        "etc/systemd/system/rfctl.socket", "[Socket]\nListenStream=80\n", read_packaged("rfctl.socket"), "unit_differs",
+        "systemctl stop rfctl.socket rfctl; systemctl start rfctl.socket rfctl",
+    ),
     "open files": (
         "proc/{pid}/limits", "Max open files            256                  4096                 files\n",
         "Max open files            1024                 4096                 files\n", "files_limited", "LimitNOFILE",
@@ -284,7 +292,7 @@ async def test_check_that_fails_is_named_and_hides_no_other(
     def refuse(*_: Any) -> HostFacts:
         raise OSError(13, "Permission denied")
 
-    monkeypatch.setattr("rfctl.observe.facts.host.Machine.compare_unit", refuse)
+    monkeypatch.setattr("rfctl.observe.facts.host.Machine.compare_units", refuse)
     await site.wait_for_first("check_unfinished", "this host", "Permission denied")
 
 

@@ -1,0 +1,290 @@
+"""A real systemd as PID 1 of its own namespaces, with our units as they are, for the tests that run them.
+
+It sees the machine's files, but /etc, /run, /tmp, /var and /opt are its own, and so are its cgroups. It knows the units
+of its own folder alone: the machine's would load modules, and set its kernel and its clock. The program lies in
+/opt/rfctl there, made of what runs this test, since ProtectHome= and PrivateTmp= hide the usual places.
+When its first process ends, the kernel ends all others and forgets all mounts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from rfctl.assembly.packaged import UNITS, read_packaged
+from tests.support.leftovers import MARK
+from tests.support.parents import tie_to_parent
+from tests.support.processes import environment, run
+from tests.support.waiting import PATIENCE_S, wait_until
+
+_SYSTEMD = Path("/lib/systemd/systemd")
+_PYTHON = f"python3.{sys.version_info.minor}"
+_CHECKOUT = Path(__file__).parents[2]
+_PROGRAM = """#!/bin/sh
+export LD_LIBRARY_PATH=/opt/rfctl/python/lib PYTHONPYCACHEPREFIX=/opt/rfctl/cache
+exec /opt/rfctl/python/bin/{python} -P /opt/rfctl/bin/main.py "$@"
+"""
+_MAIN = """import sys
+sys.path[:0] = ["/opt/rfctl/checkout", "/opt/rfctl/packages"]
+sys.argv[0] = "/opt/rfctl/bin/rfctl"
+from rfctl.cli import main
+main()
+"""
+_COMPILE = """import os, sys
+sys.path[:0] = ["/opt/rfctl/checkout", "/opt/rfctl/packages"]
+sys.dont_write_bytecode = False
+import rfctl.cli.serve, rfctl.daemon.process, rfctl.assembly.check, rfctl.observe
+"""
+"""Compiles once what each start of the daemon would compile again: its folders are not for it to write."""
+_JOURNAL = ("systemd-journald.service", "systemd-journald.socket", "systemd-journald-dev-log.socket")
+_TARGETS = ("sysinit", "basic", "sockets", "multi-user", "network-online", "shutdown", "umount")
+_BOOT = """
+for cgroup in {cgroups}; do
+  mkdir "$cgroup/{name}"
+  for file in cpuset.cpus cpuset.mems; do
+    if [ -f "$cgroup/{name}/$file" ] && [ -f "$cgroup/$file" ]; then cat "$cgroup/$file" > "$cgroup/{name}/$file"; fi
+  done
+  echo $$ > "$cgroup/{name}/cgroup.procs"
+done
+exec unshare --pid --fork --kill-child --mount --uts --ipc --cgroup --mount-proc --propagation private \\
+  bash -eu {folder}/enter
+"""
+_ENTER = """
+mount -t tmpfs -o mode=755 tmpfs /run
+mkdir -p /run/etc /run/units /run/program
+cp -a /etc/. /run/etc
+mkdir -p /run/etc/rfctl /run/etc/systemd/journald.conf.d
+printf '[Journal]\\nReadKMsg=no\\n' > /run/etc/systemd/journald.conf.d/own.conf
+cp -r {folder}/units/. /run/units
+mount -t tmpfs -o mode=755 tmpfs /run/program
+cp -r {folder}/program/. /run/program
+mkdir -p /run/program/checkout /run/program/packages /run/program/python
+mount --bind {checkout} /run/program/checkout
+mount --bind {packages} /run/program/packages
+mount --bind {prefix} /run/program/python
+umount -R /sys/fs/cgroup
+{mounts}
+mount --bind /run/etc /etc
+for place in /tmp /var /opt; do mount -t tmpfs -o mode=755 tmpfs $place; done
+chmod 1777 /tmp
+mkdir -p /var/lib /var/log /var/cache /opt/rfctl
+mkdir -m 1777 /var/tmp
+mount --move /run/program /opt/rfctl
+mount --make-rshared /
+exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin SYSTEMD_UNIT_PATH=/run/units {mark} \\
+  {systemd} --system --show-status=0 --unit=multi-user.target
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Hierarchy:
+    """A mounted hierarchy of cgroups, and the command that mounts it anew for the processes of a namespace."""
+
+    place: Path
+    mount: str
+
+
+def list_hierarchies() -> list[Hierarchy]:
+    """Return those of this machine, in the order in which they were mounted."""
+    controllers = {line.split()[0] for line in Path("/proc/cgroups").read_text().splitlines()[1:]}
+    hierarchies = []
+    for line in Path("/proc/mounts").read_text().splitlines():
+        _, place, kind, options, *_ = line.split()
+        if kind == "cgroup2":
+            hierarchies.append(Hierarchy(Path(place), f"mkdir -p {place}; mount -t cgroup2 cgroup2 {place}"))
+        elif kind == "cgroup":
+            name = [word for word in options.split(",") if word.startswith("name=")]
+            own = ["none", *name] if name else [word for word in options.split(",") if word in controllers]
+            mount = f"mkdir -p {place}; mount -t cgroup -o {','.join(own)} cgroup {place}"
+            hierarchies.append(Hierarchy(Path(place), mount))
+    return hierarchies
+
+
+def skip_unless_possible() -> None:
+    """Skip the test in words where no systemd can be started."""
+    problems = [
+        words
+        for is_there, words in (
+            (os.geteuid() == 0, "needs root"),
+            (_SYSTEMD.exists(), "needs systemd (Debian's systemd)"),
+            (shutil.which("unshare") and shutil.which("nsenter"), "needs unshare and nsenter (util-linux)"),
+            (
+                any(os.access(each.place, os.W_OK) for each in list_hierarchies()),
+                "needs cgroups that it may write",
+            ),
+        )
+        if not is_there
+    ]
+    if problems:
+        pytest.skip(f"a systemd of its own: {'; '.join(problems)}")
+
+
+class RealSystemd:
+    """The running systemd. `variables` are for commands that the test runs in it."""
+
+    def __init__(self) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="rfctl-systemd-"))
+        self._name = self._folder.name
+        self._hierarchies = list_hierarchies()
+        self._process: subprocess.Popen[bytes] | None = None
+        self.pid = 0
+        """Its process, as this machine counts."""
+
+    def start(self) -> None:
+        """Start it, and wait until our units can be started. Skips the test in words where this machine refuses."""
+        self._write_files()
+        with (self._folder / "log").open("wb") as log:
+            self._process = subprocess.Popen(
+                tie_to_parent(["bash", "-eu", str(self._folder / "boot")]), stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )  # fmt: skip
+        wait_until(lambda: self._find_init() or not self._runs)
+        wait_until(
+            lambda: not self._runs or self.ask("systemctl", "is-active", "multi-user.target") == "active"
+        )
+        if not self._runs:
+            words = (self._folder / "log").read_text(errors="replace").strip()
+            pytest.skip(
+                f"a systemd of its own: this machine refuses namespaces, mounts or cgroups: {words[-300:]}"
+            )
+        self.run("/opt/rfctl/bin/compile")
+
+    @property
+    def _runs(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def _find_init(self) -> int:
+        """Return the process that is the first of its namespace, once there is one; 0 before."""
+        assert self._process is not None
+        with contextlib.suppress(OSError):
+            children = (
+                Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
+            )
+            if children and b"systemd" in Path(f"/proc/{children[0]}/comm").read_bytes():
+                self.pid = int(children[0])
+        return self.pid
+
+    def _write_files(self) -> None:
+        units, program = self._folder / "units", self._folder / "program"
+        (program / "bin").mkdir(parents=True)
+        (program / "bin/main.py").write_text(_MAIN)
+        (program / "bin/compile.py").write_text(_COMPILE)
+        (program / "bin/rfctl").write_text(_PROGRAM.format(python=_PYTHON))
+        (program / "bin/compile").write_text(_PROGRAM.format(python=_PYTHON).replace("main.py", "compile.py"))
+        (program / "bin/compile").chmod(0o755)
+        (program / "bin/rfctl").chmod(0o755)
+        units.mkdir()
+        for ours in UNITS:
+            (units / ours).write_text(read_packaged(ours))
+        for name in _JOURNAL:
+            shutil.copy(Path("/usr/lib/systemd/system") / name, units / name)
+        wants = f"[Unit]\nWants={' '.join(_JOURNAL)}\n"
+        for target in _TARGETS:
+            text = wants if target == "multi-user" else "[Unit]\n"
+            (units / f"{target}.target").write_text(text + "DefaultDependencies=no\n")
+        facts = {
+            "folder": self._folder, "name": self._name, "checkout": _CHECKOUT, "packages": sysconfig.get_path("purelib"),
+            "prefix": sys.base_prefix, "systemd": _SYSTEMD, "mark": f"{MARK}={os.environ.get(MARK, '')}",
+            "cgroups": " ".join(str(each.place) for each in self._hierarchies),
+            "mounts": "\n".join(["[ -f /sys/fs/cgroup/cgroup.procs ] || mount -t tmpfs tmpfs /sys/fs/cgroup"] * (len(self._hierarchies) > 1) + [each.mount for each in self._hierarchies]),
+        }  # fmt: skip
+        (self._folder / "boot").write_text(_BOOT.format(**facts))
+        (self._folder / "enter").write_text(_ENTER.format(**facts))
+
+    def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run a command inside. Raises AssertionError when it fails."""
+        enter = ["nsenter", "-t", str(self.pid), "-m", "-u", "-i", "-p", "-C", "--"]
+        result = run([*enter, *command], environment(self._folder))
+        assert not check or result.returncode == 0, (
+            command,
+            result.stdout,
+            result.stderr,
+            self.read_journal()[-3000:],
+        )
+        return result
+
+    def ask(self, *command: str) -> str:
+        """Return the first line that a command prints, whatever its status."""
+        return (self.run(*command, check=False).stdout.splitlines() or [""])[0]
+
+    def ctl(self, *words: str) -> str:
+        """Run systemctl, and return what it prints. Raises AssertionError when it fails."""
+        return self.run("systemctl", *words).stdout
+
+    def show(self, unit: str, name: str) -> str:
+        """Return a property of a unit."""
+        return self.ctl("show", "--value", "-p", name, unit).strip()
+
+    def read_journal(self, unit: str = "") -> str:
+        """Return what is in the journal, of one unit or of all."""
+        of = ["-u", unit] if unit else []
+        return self.run("journalctl", "--no-pager", "-o", "cat", *of, check=False).stdout
+
+    def write(self, path: str, text: str, mode: int = 0o644) -> None:
+        """Write a file inside."""
+        target = Path(f"/proc/{self.pid}/root") / path.lstrip("/")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text)
+        target.chmod(mode)
+
+    def remove(self, path: str) -> None:
+        """Remove a file inside, if it is there."""
+        (Path(f"/proc/{self.pid}/root") / path.lstrip("/")).unlink(missing_ok=True)
+
+    def read_limit(self, unit: str) -> int | None:
+        """Return how much memory the kernel gives a unit, bytes; None where it has no cgroup for memory."""
+        group = self.show(unit, "ControlGroup").lstrip("/")
+        if not group:
+            return None
+        for place, name in (
+            ("memory", "memory.limit_in_bytes"),
+            ("", "memory.max"),
+            ("unified", "memory.max"),
+        ):
+            path = Path(f"/proc/{self.pid}/root/sys/fs/cgroup", place, group, name)
+            with contextlib.suppress(OSError, ValueError):
+                return int(path.read_text())
+        return None
+
+    def stop(self) -> None:
+        """End it, and all that runs in it, as the power would; leave no file and no cgroup."""
+        if self.pid:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(PATIENCE_S)
+        for hierarchy in self._hierarchies:
+            wait_until(partial(_remove_cgroup, hierarchy.place / self._name))
+        shutil.rmtree(self._folder)
+
+
+def _remove_cgroup(place: Path) -> bool:
+    """Remove a cgroup and those below it; says whether it is gone. The kernel keeps it until its processes are."""
+    for folder, _, _ in os.walk(place, topdown=False):
+        with contextlib.suppress(OSError):
+            os.rmdir(folder)  # noqa: PTH106 - the walk gives text
+    return not place.exists()
+
+
+@contextlib.contextmanager
+def running_systemd() -> Iterator[RealSystemd]:
+    """Run a systemd of its own for the length of the block. Skips the test in words where that cannot be."""
+    skip_unless_possible()
+    systemd = RealSystemd()
+    try:
+        systemd.start()
+        yield systemd
+    finally:
+        systemd.stop()
