@@ -6,7 +6,19 @@ from importlib import resources
 from pathlib import Path
 from typing import Literal
 
-PackagedFile = Literal["rfctl.service", "alerts.yml", "grafana.json"]
+PackagedFile = Literal[
+    "rfctl.service",
+    "alerts.yml",
+    "grafana.json",
+    "rfctl.bash",
+    "_rfctl",
+    "rfctl.fish",
+    "rfctl.1",
+    "rfctl.toml.5",
+    "rfctl.7",
+]
+_FOLDERS = ("deploy", "completions", "man")
+"""Where these files are in a checkout."""
 
 
 def read_packaged(name: PackagedFile) -> str:
@@ -14,5 +26,6 @@ def read_packaged(name: PackagedFile) -> str:
     installed = resources.files("rfctl").joinpath("data", name)
     if installed.is_file():
         return installed.read_text(encoding="utf-8")
-    checkout = Path(__file__).parents[2] / "deploy" / name  # an editable installation
+    root = Path(__file__).parents[2]  # an editable installation
+    checkout = next(path for folder in _FOLDERS if (path := root / folder / name).is_file())
     return checkout.read_text(encoding="utf-8")
