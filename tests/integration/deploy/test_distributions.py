@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import sysconfig
 import tarfile
 import tomllib
 import zipfile
@@ -133,29 +134,17 @@ def test_what_the_wheel_says_of_itself_is_true(built: Distributions) -> None:
 
 
 def test_installed_wheel_has_the_command_and_its_pages(built: Distributions, tmp_path: Path) -> None:
-    """The command is started by an interpreter that finds this copy alone; its dependencies are those of the tests."""
-    pip = [
-        sys.executable,
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--no-deps",
-        "--no-index",
-        "--no-compile",
-        "--prefix",
-        tmp_path,
-    ]
-    run(*pip, built.wheel)
+    """In an environment of its own: pip would take the copy of these tests away. It lends that of its dependencies."""
+    run(sys.executable, "-m", "venv", "--without-pip", tmp_path)
+    python = tmp_path / "bin" / "python"
+    pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet"]
+    run(*pip, "--no-deps", "--no-index", "--no-compile", built.wheel)
     for place, file in SHARED.items():
         assert (tmp_path / place).read_bytes() == (ROOT / file).read_bytes()
-    [package] = (tmp_path / "lib").glob("python3*/site-packages")
-    program = "import sys; sys.path.insert(0, sys.argv.pop(1)); from rfctl.cli import main; main()"
     for words, file in (("export unit", "deploy/rfctl.service"), ("export man 7", "man/rfctl.7")):
-        assert (
-            run(sys.executable, "-c", program, package, *words.split(), cwd=tmp_path)
-            == (ROOT / file).read_text()
-        )
+        lent = f"PYTHONPATH={sysconfig.get_path('purelib')}"
+        printed = run("env", lent, python, tmp_path / "bin" / "rfctl", *words.split(), cwd=tmp_path)
+        assert printed == (ROOT / file).read_text()
 
 
 def test_addresses_of_the_project_are_there_as_soon_as_it_has_one() -> None:

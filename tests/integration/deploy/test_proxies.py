@@ -159,7 +159,7 @@ def test_nginx_takes_its_example(tmp_path: Path) -> None:
 
 def test_caddy_takes_its_example_and_would_write_it_so(tmp_path: Path) -> None:
     program, file, variables = find_program("caddy"), DEPLOY / "Caddyfile", caddy_variables(tmp_path)
-    for words in (["validate", "--config", file, "--adapter", "caddyfile"], ["fmt", file]):
+    for words in (("validate", "--config", str(file), "--adapter", "caddyfile"), ("fmt", str(file))):
         done = subprocess.run(
             [program, *words], env=variables, capture_output=True, text=True, timeout=60, check=False
         )
