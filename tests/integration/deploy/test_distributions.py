@@ -147,6 +147,12 @@ def test_installed_wheel_has_the_command_and_its_pages(built: Distributions, tmp
         assert printed == (ROOT / file).read_text()
 
 
+def test_every_extra_is_explained() -> None:
+    page = (ROOT / "docs" / "how-to" / "install.md").read_text()
+    explained = set(re.findall(r"(?m)^\| `([a-z0-9]+)` \|", page))
+    assert explained == set(PROJECT["optional-dependencies"]) - {"test", "lint"}
+
+
 def test_addresses_of_the_project_are_there_as_soon_as_it_has_one() -> None:
     """A host that is not ours would be a lie, so there are none before; behind them everybody looks for these four."""
     urls = PROJECT.get("urls", {})
