@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import textwrap
 import typing
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -121,5 +122,5 @@ def _find_completer(parameter: Any) -> str | None:
 def _shorten(text: str | None) -> str:
     """Return the first sentence of a help, without what a shell would take for its own."""
     first = (text or "").strip().splitlines()[0].partition(". ")[0].rstrip(".")
-    plain = "".join(character for character in first if character not in "`'\"\\$[]")
-    return plain if len(plain) <= _HELP_CHARS else plain[: _HELP_CHARS - 1].rstrip() + "…"
+    plain = "".join(character for character in first.replace("'", "’") if character not in '`"\\$[]')
+    return textwrap.shorten(plain, _HELP_CHARS, placeholder=" …")
