@@ -8,11 +8,12 @@ from typing import Literal
 
 PackagedFile = Literal[
     "rfctl.service", "rfctl@.service", "rfctl.socket", "rfctl@.socket", "notify-reload.conf", "tmpfiles.d/rfctl.conf",
-    "alerts.yml", "grafana.json",
+    "alerts.yml", "grafana.json", "rfctl.bash", "_rfctl", "rfctl.fish", "rfctl.1", "rfctl.toml.5", "rfctl.7",
 ]  # fmt: skip
-
 UNITS: tuple[PackagedFile, ...] = ("rfctl.service", "rfctl@.service", "rfctl.socket", "rfctl@.socket")
 """Those that an operator installs for systemd."""
+_FOLDERS = ("deploy", "completions", "man")
+"""Where these files are in a checkout."""
 
 
 def read_packaged(name: PackagedFile) -> str:
@@ -20,5 +21,6 @@ def read_packaged(name: PackagedFile) -> str:
     installed = resources.files("rfctl").joinpath("data", name)
     if installed.is_file():
         return installed.read_text(encoding="utf-8")
-    checkout = Path(__file__).parents[2] / "deploy" / name  # an editable installation
+    root = Path(__file__).parents[2]  # an editable installation
+    checkout = next(path for folder in _FOLDERS if (path := root / folder / name).is_file())
     return checkout.read_text(encoding="utf-8")

@@ -11,10 +11,11 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
+from types import ModuleType
 from typing import Protocol
 
 import msgspec
-import re2
 
 from rfctl.batching.hours import Hours
 from rfctl.model.closed_sets import Action, OwnWords
@@ -150,8 +151,26 @@ def normalize_text(text: str) -> str:
     return text.rstrip(_END_MARKS) or text
 
 
+class PatternsMissingError(ValueError):
+    """RE2 is not installed here. `next` is the line that installs it."""
+
+    next = "pip install 'rfctl[patterns]'"
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"a pattern needs google-re2, which cannot be imported: {why}")
+
+
+def import_re2() -> ModuleType:
+    """Return the library of RE2, which only patterns need. Raises PatternsMissingError: not every system has it."""
+    try:
+        return import_module("re2")
+    except ImportError as problem:
+        raise PatternsMissingError(str(problem)) from None
+
+
 def compile_pattern(pattern: str) -> Pattern:
-    """Return a pattern that can be matched. Raises ValueError with the fault that RE2 names."""
+    """Return a pattern that can be matched. Raises ValueError with the fault that RE2 names, and what `import_re2` raises."""
+    re2 = import_re2()
     options = re2.Options()
     options.log_errors = False  # it would print them
     options.never_capture = True  # only whether it matches is asked, which is faster

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -72,9 +72,10 @@ def alerts() -> None:
     typer.echo(read_packaged("alerts.yml"), nl=False)
 
 
-@app.command("dashboard")
-def dashboard() -> None:
-    """Print the dashboard for Grafana, which imports it: rfctl export dashboard > rfctl.json."""
+@app.command("grafana")
+@app.command("dashboard", hidden=True)  # its name until 0.2.0
+def grafana() -> None:
+    """Print the dashboard for Grafana, which imports it: rfctl export grafana > rfctl.json."""
     from rfctl.assembly.packaged import read_packaged
 
     typer.echo(read_packaged("grafana.json"), nl=False)
@@ -93,6 +94,41 @@ def openapi(ctx: typer.Context) -> None:
 
     document = build_document(build_sources(invocation(ctx).configuration(notify=True).settings))
     typer.echo(json.dumps(document, ensure_ascii=False, indent=2))
+
+
+@app.command("completion")
+def completion(
+    shell: Annotated[
+        Literal["bash", "zsh", "fish"], typer.Argument(metavar="SHELL", help="bash, zsh or fish.")
+    ],
+) -> None:
+    """Print what completes the words of rfctl in a shell. The wheel has these files below share/, too.
+
+    bash reads ~/.local/share/bash-completion/completions/rfctl, and zsh _rfctl in a folder of $fpath.
+
+    Examples:  source <(rfctl export completion bash)  |  rfctl export completion zsh > ~/.zfunc/_rfctl
+      |  rfctl export completion fish > ~/.config/fish/completions/rfctl.fish
+    """
+    from rfctl.assembly.packaged import PackagedFile, read_packaged
+
+    files: dict[str, PackagedFile] = {"bash": "rfctl.bash", "zsh": "_rfctl", "fish": "rfctl.fish"}
+    typer.echo(read_packaged(files[shell]), nl=False)
+
+
+@app.command("man")
+def man(
+    section: Annotated[
+        Literal["1", "5", "7"], typer.Argument(metavar="SECTION", help="1: commands, 5: settings, 7: ideas.")
+    ] = "1",
+) -> None:
+    """Print a page of the manual, as `man -l` reads it.
+
+    Examples:  rfctl export man | man -l -  |  rfctl export man 5 > rfctl.toml.5
+    """
+    from rfctl.assembly.packaged import PackagedFile, read_packaged
+
+    files: dict[str, PackagedFile] = {"1": "rfctl.1", "5": "rfctl.toml.5", "7": "rfctl.7"}
+    typer.echo(read_packaged(files[section]), nl=False)
 
 
 @app.command("acl")

@@ -79,10 +79,12 @@ def _build_filter(phone: str | None, pattern: str | None) -> Callable[[Event], b
     """Return what says whether an event is wanted. Raises UsageError for a pattern that RE2 does not take."""
     if pattern is None:
         return lambda event: phone is None or event.phone == phone
-    from rfctl.batching.policy import compile_pattern
+    from rfctl.batching.policy import PatternsMissingError, compile_pattern
 
     try:
         compiled = compile_pattern(f"(?is).*(?:{pattern}).*")
+    except PatternsMissingError as problem:
+        raise UsageError(f"--grep {pattern}: {problem}", next=problem.next) from None
     except ValueError as problem:
         raise UsageError(
             f"--grep {pattern}: {problem}", next="write it as in RE2, such as 'cancel|refund'"

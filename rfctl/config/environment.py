@@ -77,4 +77,8 @@ class Environment:
 
     @property
     def _home(self) -> Path:
-        return Path(self.variables.get("HOME") or Path.home())
+        """The user's home. A user of a container often has none, and no name either: then it is /, as Docker has it."""
+        try:
+            return Path(self.variables.get("HOME") or Path.home())
+        except RuntimeError:
+            return Path("/")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import difflib
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from rfctl.batching.hours import find_zone, parse_span
-from rfctl.batching.policy import compile_pattern, normalize_prefix
+from rfctl.batching.policy import PatternsMissingError, compile_pattern, import_re2, normalize_prefix
 from rfctl.model.closed_sets import MESSAGE_TYPES
 from rfctl.model.message import normalize_phone
 from rfctl.section import (
@@ -57,6 +57,17 @@ def _compiles(pattern: str) -> str:
         lacks = "; RE2 has no lookaround and no back references" if str(problem).startswith(_NO_PERL) else ""
         raise ValueError(f"{pattern} is no expression of RE2: {problem}{lacks}") from None
     return pattern
+
+
+def _parse_patterns(value: Any) -> Any:
+    """Split a text into patterns, one a line; without RE2 there can be none."""
+    patterns = parse_lines(value)
+    try:
+        if patterns:
+            import_re2()
+    except PatternsMissingError as problem:
+        raise ValueError(f"{problem}; {problem.next}") from None
+    return patterns
 
 
 def _names_hours(text: str) -> str:
@@ -158,10 +169,10 @@ class RuleSettings(Section):
         "hold here too.",
         examples=[["/"]],
     )
-    patterns: Annotated[list[_Pattern], BeforeValidator(parse_lines)] = Field(
+    patterns: Annotated[list[_Pattern], BeforeValidator(_parse_patterns)] = Field(
         default_factory=list,
-        description="The whole message, up to 1024 characters, matches one of these regular expressions of RE2. RE2 has no "
-        "lookaround and no back references. man rfctl.toml shows how to match letters of any script. The exceptions of words "
+        description="The whole message, up to 1024 characters, matches one of these regular expressions of RE2, which the "
+        "extra patterns installs. RE2 has no lookaround and no back references. man rfctl.toml shows how to match letters of any script. The exceptions of words "
         "hold here too.",
         examples=[["/[a-z]+", "[0-9]{4}"]],
     )

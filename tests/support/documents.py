@@ -1,6 +1,6 @@
 """What is generated: config.example.toml, the lists of rfctl.toml(5), in rfctl(7) the line of rights, the findings and the
-metrics, the table of metrics in docs/NAMING.md, that of gateways in docs/gateways.md, and the parts of other pages in
-docs/ that tests/support/site makes.
+metrics, the table of metrics in docs/NAMING.md, that of gateways in docs/gateways.md, completions/, and the parts of other
+pages in docs/ that tests/support/site makes.
 
 `python -m tests.support.documents --write` writes them anew; a test fails when one of them is out of date.
 """
@@ -19,6 +19,7 @@ from rfctl.observe.catalogue import CATALOGUE
 from rfctl.observe.metrics import FAMILIES
 from rfctl.store.keys import Keyspace
 from rfctl.store.rights import build_rights
+from tests.support.completions import list_nodes, render_bash, render_fish, render_zsh
 from tests.support.gateway_table import gateways_text
 from tests.support.site import list_site_documents
 
@@ -28,6 +29,7 @@ MANUAL = ROOT / "man" / "rfctl.toml.5"
 CONCEPTS = ROOT / "man" / "rfctl.7"
 NAMES = ROOT / "docs" / "NAMING.md"
 GATEWAYS = ROOT / "docs" / "gateways.md"
+COMPLETIONS = ROOT / "completions"
 SETTING_NAMES = ROOT / "rfctl" / "cli" / "setting_names.py"
 _RIGHTS = re.compile(r"(?s)(\.Ss Rights in Redis\n.*?\.Bd -literal -offset 2n\n).*?(\.Ed\n)")
 _FINDINGS = re.compile(r"(?s)(\.Ss Findings\n.*?\.Bl -tag -width Ds\n).*?(\.El\n)")
@@ -126,6 +128,7 @@ def setting_names_text() -> str:
 
 def documents() -> dict[Path, str]:
     """Return each generated file with the text that it should have."""
+    nodes = list_nodes()
     return {
         EXAMPLE: render_example(),
         MANUAL: manual_text(MANUAL.read_text()),
@@ -134,6 +137,9 @@ def documents() -> dict[Path, str]:
         GATEWAYS: gateways_text(GATEWAYS.read_text()),
         SETTING_NAMES: setting_names_text(),
         **list_site_documents(),
+        COMPLETIONS / "rfctl.bash": render_bash(nodes),
+        COMPLETIONS / "_rfctl": render_zsh(nodes),
+        COMPLETIONS / "rfctl.fish": render_fish(nodes),
     }
 
 

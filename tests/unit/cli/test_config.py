@@ -194,14 +194,23 @@ READS_SETTINGS = {
     "export acl": [], "doctor": [], "hold": ["1"], "release": ["1"], "held": [], "source try": ["x"],
 }  # fmt: skip
 ENDS_AS_NAGIOS_WANTS = {"check"}
-READS_NONE = {"demo", "export unit", "export alerts", "export dashboard", "config init", "config path"}
+READS_NONE = {
+    "demo",
+    "export unit",
+    "export alerts",
+    "export grafana",
+    "export completion",
+    "export man",
+    "config init",
+    "config path",
+}
 
 
 def commands(group: Any, before: str = "") -> Iterator[str]:
     for name, command in group.commands.items():
         if hasattr(command, "commands"):
             yield from commands(command, f"{before}{name} ")
-        else:
+        elif not command.hidden:
             yield before + name
 
 
