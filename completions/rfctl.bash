@@ -6,8 +6,11 @@ _rfctl_describe() {
   commands='' options='' values='' arguments='' repeats=''
   case $1 in
     '')
-      commands='serve stats find doctor check inspect tail flush discard hold release held adopt forget pause resume resend simulate demo dead quarantine source config export'
+      commands='demo serve stats top find doctor check inspect tail flush discard hold release held adopt forget pause resume resend simulate dead quarantine source config export'
       options='-o --output --json --config --redis --embedded --debug --version -h --help'
+      values='-o=choice:table,json,jsonl,toml --output=choice:table,json,jsonl,toml --config=file --redis=none' ;;
+    'demo')
+      options='--keep -o --output --json --config --redis --embedded --debug -h --help'
       values='-o=choice:table,json,jsonl,toml --output=choice:table,json,jsonl,toml --config=file --redis=none' ;;
     'serve')
       options='--role --host --port --rollout -o --output --json --config --redis --embedded --debug -h --help'
@@ -15,6 +18,9 @@ _rfctl_describe() {
     'stats')
       options='--watch --limit -o --output --json --config --redis --embedded --debug -h --help'
       values='--limit=none -o=choice:table,json,jsonl,toml --output=choice:table,json,jsonl,toml --config=file --redis=none' ;;
+    'top')
+      options='--read-only -o --output --json --config --redis --embedded --debug -h --help'
+      values='-o=choice:table,json,jsonl,toml --output=choice:table,json,jsonl,toml --config=file --redis=none' ;;
     'find')
       options='--chat -o --output --json --config --redis --embedded --debug -h --help'
       values='--chat=none -o=choice:table,json,jsonl,toml --output=choice:table,json,jsonl,toml --config=file --redis=none'
@@ -76,9 +82,6 @@ _rfctl_describe() {
     'simulate')
       options='--count --interval --phones --phone --scenario --via --expect-batches --as -o --output --json --config --redis --embedded --debug -h --help'
       values='--count=none --interval=none --phones=none --phone=none --scenario=choice:rapid-fire,long-pauses,overflow --via=choice:webhook,redis --expect-batches=none --as=sources -o=choice:table,json,jsonl,toml --output=choice:table,json,jsonl,toml --config=file --redis=none' ;;
-    'demo')
-      options='--keep -o --output --json --config --redis --embedded --debug -h --help'
-      values='-o=choice:table,json,jsonl,toml --output=choice:table,json,jsonl,toml --config=file --redis=none' ;;
     'dead')
       commands='list show retry drop'
       options='-o --output --json --config --redis --embedded --debug -h --help'
@@ -150,16 +153,25 @@ _rfctl_describe() {
       options='--source --sink --stdout -o --output --json --config --redis --embedded --debug -h --help'
       values='--source=none --sink=none -o=choice:table,json,jsonl,toml --output=choice:table,json,jsonl,toml --config=file --redis=none' ;;
     'export')
-      commands='unit alerts grafana completion man acl'
+      commands='unit socket tmpfiles alerts grafana openapi completion man acl'
       options='-o --output --json --config --redis --embedded --debug -h --help'
       values='-o=choice:table,json,jsonl,toml --output=choice:table,json,jsonl,toml --config=file --redis=none' ;;
     'export unit')
+      options='--template --notify-reload -o --output --json --config --redis --embedded --debug -h --help'
+      values='-o=choice:table,json,jsonl,toml --output=choice:table,json,jsonl,toml --config=file --redis=none' ;;
+    'export socket')
+      options='--template -o --output --json --config --redis --embedded --debug -h --help'
+      values='-o=choice:table,json,jsonl,toml --output=choice:table,json,jsonl,toml --config=file --redis=none' ;;
+    'export tmpfiles')
       options='-o --output --json --config --redis --embedded --debug -h --help'
       values='-o=choice:table,json,jsonl,toml --output=choice:table,json,jsonl,toml --config=file --redis=none' ;;
     'export alerts')
       options='-o --output --json --config --redis --embedded --debug -h --help'
       values='-o=choice:table,json,jsonl,toml --output=choice:table,json,jsonl,toml --config=file --redis=none' ;;
     'export grafana')
+      options='-o --output --json --config --redis --embedded --debug -h --help'
+      values='-o=choice:table,json,jsonl,toml --output=choice:table,json,jsonl,toml --config=file --redis=none' ;;
+    'export openapi')
       options='-o --output --json --config --redis --embedded --debug -h --help'
       values='-o=choice:table,json,jsonl,toml --output=choice:table,json,jsonl,toml --config=file --redis=none' ;;
     'export completion')
@@ -171,8 +183,8 @@ _rfctl_describe() {
       values='-o=choice:table,json,jsonl,toml --output=choice:table,json,jsonl,toml --config=file --redis=none'
       arguments='choice:1,5,7' ;;
     'export acl')
-      options='--user --server -o --output --json --config --redis --embedded --debug -h --help'
-      values='--user=none --server=none -o=choice:table,json,jsonl,toml --output=choice:table,json,jsonl,toml --config=file --redis=none' ;;
+      options='--user --server --worker -o --output --json --config --redis --embedded --debug -h --help'
+      values='--user=none --server=none --worker=none -o=choice:table,json,jsonl,toml --output=choice:table,json,jsonl,toml --config=file --redis=none' ;;
   esac
 }
 
@@ -252,4 +264,4 @@ _rfctl() {
 }
 
 complete -F _rfctl rfctl
-_rfctl_settings='redis.url redis.tls_ca redis.tls_cert redis.tls_key redis.shards redis.prefix redis.allow_eviction redis.connect_timeout_ms redis.timeout_ms redis.embedded_port redis.embedded_dir batching.quiet_ms batching.max_size batching.max_wait_ms batching.separator batching.order batching.split_by batching.placeholder batching.dedupe_s batching.overdue_ms batching.max_text_bytes http.host http.port http.socket_mode http.admin_token http.metrics_token http.allowed_hosts http.max_body_bytes http.max_inflight_bytes http.max_header_bytes http.header_timeout_ms http.body_timeout_ms output.stream output.retention_s output.retention_entries delivery_log.retention_s delivery_log.max_bytes quarantine.retention_s quarantine.max_bytes daemon.role daemon.max_sleep_ms daemon.stats_log_s daemon.monitor daemon.drain log.level log.format log.mask sources. rules. sinks.'
+_rfctl_settings='redis.url redis.tls_ca redis.tls_cert redis.tls_key redis.shards redis.prefix redis.allow_eviction redis.connect_timeout_ms redis.timeout_ms redis.embedded_port redis.embedded_dir batching.quiet_ms batching.max_size batching.max_wait_ms batching.separator batching.order batching.split_by batching.placeholder batching.dedupe_s batching.overdue_ms batching.max_text_bytes http.host http.port http.socket_mode http.admin_token http.metrics_token http.allowed_hosts http.page http.max_body_bytes http.max_inflight_bytes http.max_header_bytes http.header_timeout_ms http.body_timeout_ms output.stream output.retention_s output.retention_entries delivery_log.retention_s delivery_log.max_bytes quarantine.retention_s quarantine.max_bytes daemon.role daemon.max_sleep_ms daemon.stats_log_s daemon.monitor daemon.drain log.level log.format log.mask sources. rules. sinks.'

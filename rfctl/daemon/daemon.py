@@ -55,10 +55,7 @@ _DRAIN_S, _CLOSE_S = 3.4, 0.5
 
 
 class Daemon:
-    """One daemon: `start`, `wait_for_stop`, `stop`. It needs no process of its own. `tracing` writes its spans, if any.
-
-    It listens on the `passed` sockets in place of those of its settings.
-    """
+    """One daemon: `start`, `wait_for_stop`, `stop`. It needs no process of its own. `passed` sockets stand in for its own."""
 
     def __init__(
         self,
@@ -232,7 +229,6 @@ class Daemon:
         """Read the settings again. If they are wrong, the old ones stay. No message is lost meanwhile."""
         if self._load is None or self._heartbeat is None:
             return  # still starting, with settings that were read a moment ago
-        step = "the old ones stay; mend them and reload"
         async with self._reloading:
             self._notifier.notify_reloading()
             why: list[str] = []
@@ -241,7 +237,7 @@ class Daemon:
             except RfctlError as problem:
                 why = problem.problems if isinstance(problem, SettingsError) else [problem.fact]
                 self._heartbeat.refuse_reload("; ".join(why))
-                _log.error("settings_rejected", problems=why, next=step)
+                _log.error("settings_rejected", problems=why, next="the old ones stay; mend them and reload")
             finally:
                 self._notifier.notify_reloaded(mask_urls("; ".join(why)))
 
@@ -258,10 +254,7 @@ class Daemon:
         _log.info("settings_reloaded", files=files, after_a_restart=after_a_restart)
 
     async def stop(self) -> None:
-        """Close the listener, answer open requests and hand over. Raises what made a component fail.
-
-        A second call does nothing.
-        """
+        """Close the listener, answer open requests and hand over; once. Raises what made a component fail."""
         if self._stopped:
             return
         self._stopped = True

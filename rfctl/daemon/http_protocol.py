@@ -100,8 +100,7 @@ class Protocol(HttpToolsProtocol):
         """Go on: the client takes its answers. An answer that is not over yet, as a stream, has all the time it needs."""
         super().resume_writing()
         self._deadline.set(KEEP_ALIVE_S)
-        if self._in_hand:
-            self._deadline.until = None
+        self._deadline.until = None if self._in_hand else self._deadline.until
         self._go_on()
 
     def shutdown(self) -> None:
