@@ -44,7 +44,8 @@ def test_a_file_that_there_is_not_is_a_wrong_command_line(what: str) -> None:
 def test_every_file_that_is_printed_travels_with_the_package() -> None:
     targets = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]
     travelling = targets["wheel"]["force-include"]
-    assert {Path(place).name for place in travelling} == set(get_args(PackagedFile))
+    names = {inside.removeprefix("rfctl/data/") for inside in travelling.values()}
+    assert names == set(get_args(PackagedFile))
     for place, inside in travelling.items():
-        assert inside == f"rfctl/data/{Path(place).name}"
-        assert read_packaged(Path(place).name) == (ROOT / place).read_text()  # type: ignore[arg-type]
+        assert place.endswith(name := inside.removeprefix("rfctl/data/"))
+        assert read_packaged(name) == (ROOT / place).read_text()  # type: ignore[arg-type]
