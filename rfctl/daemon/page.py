@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rfctl.assembly.batching import find_discarding_rule
+from rfctl.assembly.batching import find_discarding_rule, list_max_sizes
 from rfctl.assembly.sinks import list_forwarded_sinks
 from rfctl.daemon.components import Components
 from rfctl.model.stored import Merged
@@ -38,8 +38,11 @@ class _Eyes:
         )
 
     def _list_options(self) -> dict[str, Any]:
-        allow_eviction = self._settings.redis.allow_eviction
-        return {"rights": self._components.rights, "allow_eviction": allow_eviction}
+        return {
+            "rights": self._components.rights,
+            "allow_eviction": self._settings.redis.allow_eviction,
+            "max_sizes": list_max_sizes(self._settings),
+        }
 
     def list_sinks(self) -> list[str]:
         """Return the sinks that rfctl delivers to."""

@@ -33,10 +33,10 @@ class Watcher:
         store: Store,
         sinks: Sequence[ConfiguredSink],
         *,
+        max_sizes: Mapping[str, int],
         limit: int = 20,
         rights: Rights | None = None,
         allow_eviction: bool = False,
-        max_sizes: Mapping[str, int] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
@@ -45,7 +45,7 @@ class Watcher:
         """How many rows the next look has."""
         self._rights = rights
         self._allow_eviction = allow_eviction
-        self._max_sizes = max_sizes or {}
+        self._max_sizes = max_sizes
         self._dead: Mapping[str, int] | None = {}
         self._dead_count = 0
         self._clock = clock
@@ -54,10 +54,16 @@ class Watcher:
         self._whole_at = self._rights_at = float("-inf")
 
     def reconfigure(
-        self, sinks: Sequence[ConfiguredSink], *, rights: Rights | None, allow_eviction: bool
+        self,
+        sinks: Sequence[ConfiguredSink],
+        *,
+        max_sizes: Mapping[str, int],
+        rights: Rights | None,
+        allow_eviction: bool,
     ) -> None:
-        """Look for other sinks and rights from now on."""
-        self._sinks, self._rights, self._allow_eviction = sinks, rights, allow_eviction
+        """Look for other sinks, sizes and rights from now on."""
+        self._sinks, self._max_sizes = sinks, max_sizes
+        self._rights, self._allow_eviction = rights, allow_eviction
         self._whole, self._rights_at = None, float("-inf")
 
     async def look(self) -> Overview:

@@ -19,6 +19,7 @@ from typing import Any
 import aiohttp
 from textual.widgets import Static
 
+from rfctl.assembly.batching import list_max_sizes
 from rfctl.assembly.sinks import list_configured_sinks
 from rfctl.assembly.store import open_store
 from rfctl.cli.top.app import TopApp
@@ -64,7 +65,10 @@ async def write_messages(url: str, seconds: float) -> None:
 async def draw_top(configuration: Configuration) -> str:
     """Return the screen as SVG, as soon as it has looked."""
     settings, store = configuration.settings, open_store(configuration)
-    app = TopApp(Watcher(store, list_configured_sinks(settings)), Deeds(store, settings))
+    app = TopApp(
+        Watcher(store, list_configured_sinks(settings), max_sizes=list_max_sizes(settings)),
+        Deeds(store, settings),
+    )
     try:
         async with app.run_test(size=SIZE):
             await until(lambda: "waiting" in str(app.query_one("#board", Static).content))

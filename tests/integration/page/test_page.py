@@ -129,6 +129,14 @@ async def test_state_has_the_overview_of_now(server: RedisServer, tmp_path: Path
         assert (row["phone"], row["size"]) == (PHONE, 2)
 
 
+async def test_row_has_the_size_of_its_own_source(server: RedisServer, tmp_path: Path) -> None:
+    sizes = {"batching__max_size": 7, "sources__generic__type": "generic", "sources__generic__max_size": 4}
+    async with serving(server, tmp_path, **sizes) as service, browse(service) as http:
+        await send(service, "one")
+        [row] = (await http.get("/page/state")).json()["overview"]["waiting"]["rows"]
+        assert (row["size"], row["max_size"]) == (1, 4)
+
+
 async def test_two_viewers_share_the_looks_and_see_the_same(server: RedisServer, tmp_path: Path) -> None:
     async with (
         serving(server, tmp_path) as service,
