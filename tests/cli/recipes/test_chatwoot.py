@@ -10,11 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.support.receivers import HttpReceiver
 from tests.support.recipes import Recipe, Site
 from tests.support.servers import RedisServer
 from tests.support.waiting import until
+
+pytestmark = pytest.mark.long
+"""Its settings are checked in every run, by tests/unit/pages/test_recipes.py."""
 
 PAGE = Recipe("chatwoot")
 DOOR = "/webhook/desk?token=a-long-word-of-your-choice"

@@ -6,11 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.support.receivers import HttpReceiver
 from tests.support.recipes import Recipe, Site, build_evolution_message
 from tests.support.servers import RedisServer
 from tests.support.waiting import until
+
+pytestmark = pytest.mark.long
+"""Its settings are checked in every run, by tests/unit/pages/test_recipes.py."""
 
 PAGE = Recipe("evolution-instances")
 PHONE = "5511999990001"

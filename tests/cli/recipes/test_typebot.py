@@ -6,10 +6,14 @@ import json
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.support.receivers import Answer, HttpReceiver, Taken
 from tests.support.recipes import Recipe, Site, build_evolution_message
 from tests.support.servers import RedisServer
+
+pytestmark = pytest.mark.long
+"""Its settings are checked in every run, by tests/unit/pages/test_recipes.py."""
 
 PAGE = Recipe("typebot")
 PROOF = {"Authorization": "Bearer the value of the webhook's Authorization header"}

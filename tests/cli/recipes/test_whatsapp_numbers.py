@@ -8,11 +8,15 @@ import json
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.support.receivers import HttpReceiver
 from tests.support.recipes import Recipe, Site
 from tests.support.servers import RedisServer
 from tests.support.waiting import until
+
+pytestmark = pytest.mark.long
+"""Its settings are checked in every run, by tests/unit/pages/test_recipes.py."""
 
 PAGE = Recipe("whatsapp-numbers")
 SETTINGS = PAGE.take("toml", "[sources.app]")

@@ -148,7 +148,7 @@ def test_installed_wheel_has_the_command_and_its_pages(built: Distributions, tmp
 
 
 def test_every_extra_is_explained() -> None:
-    page = (ROOT / "docs" / "how-to" / "install.md").read_text()
+    page = (ROOT / "docs" / "operations" / "install.md").read_text()
     explained = set(re.findall(r"(?m)^\| `([a-z0-9]+)` \|", page))
     assert explained == set(PROJECT["optional-dependencies"]) - {"test", "lint"}
 

@@ -114,5 +114,5 @@ def build_delivery() -> Delivery:
         "delivery_id": "msg_5f0c9a2e41d7b36a8c20e9f4",
         "messages": json.dumps(items),
     }
-    entry = f"{first + 5002}-0"
-    return Delivery(entry, decode_merged(entry, {name: value.encode() for name, value in fields.items()}))
+    merged = decode_merged(f"{first + 5002}-0", {name: value.encode() for name, value in fields.items()})
+    return Delivery(fields["delivery_id"], merged)

@@ -11,7 +11,7 @@ DOCS = ROOT / "docs"
 SITE = ROOT / "zensical.toml"
 _MARK = re.compile(r"(?s)(# The navigation is generated: scripts/docs\n).*?(# The navigation ends\.\n)")
 _CONTRIBUTORS = ("ARCHITECTURE.md", "NAMING.md", "FAULTS.md", "PERFORMANCE.md")
-_FIRST = ("index.md", "README.md", "install.md", "generic.md", "three-timers.md")
+_FIRST = ("index.md", "README.md", "install.md", "systemd.md", "generic.md", "three-timers.md")
 """These stand first in their folder; the others follow by their titles."""
 
 

@@ -28,7 +28,7 @@ STATUSES = {
 _LOOKS = ("rfctl stats", "rfctl find", "cat ")
 """What changes nothing: whoever does not see yet what the page shows looks again."""
 _BEGUN = {
-    "rfctl serve": '"daemon_started"',
+    "rfctl serve": '"readiness_gained"',
     "rfctl tail": "following",
     "rfctl stats --watch": "Redis",
     "python3 receiver.py": "ready",
@@ -106,8 +106,8 @@ class Reader:
         self._running.append(process)
         printed = process.stdout if line.startswith(("python3", "rfctl stats")) else process.stderr
         if begun:
-            words = printed.wait_for(lambda text: begun in text)
-            if url := re.search(r'"listener": *"(http[^"]+)"', words):
+            printed.wait_for(lambda text: begun in text)
+            if url := re.search(r'"listener": *"(http[^"]+)"', "".join(printed.lines)):
                 self._address = url[1]
         for expected in filter(str.strip, output.splitlines()):
             process.stdout.wait_for(lambda text, shown=expected: not find_missing(shown, text))  # type: ignore[misc]

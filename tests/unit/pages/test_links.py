@@ -46,6 +46,8 @@ def find_fault(page: Path, link: str) -> str:
     target = page.parent / path if path else page
     if not target.exists():
         return f"{link}: there is no such file"
+    if page.is_relative_to(DOCS) and not target.resolve().is_relative_to(DOCS):
+        return f"{link}: the site has only what is in docs/; name the file in code style"
     if anchor and anchor not in list_anchors(target):
         return f"{link}: there is no such heading"
     return ""
@@ -62,7 +64,15 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 
 @pytest.mark.parametrize(
     "link",
-    ["nope.md", "gateways.md#nope", "#nope", "http://example.com", "https://localhost/x", "../docs/nope.md"],
+    [
+        "nope.md",
+        "gateways.md#nope",
+        "#nope",
+        "http://example.com",
+        "https://localhost/x",
+        "../docs/nope.md",
+        "../LICENSE",
+    ],
 )
 def test_dead_link_is_noticed(link: str) -> None:
     assert len(list_faults(DOCS / "index.md", f"# A\n\n[x]({link})\n")) == 1
