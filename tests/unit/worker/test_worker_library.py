@@ -40,6 +40,7 @@ def test_import_brings_redis_and_msgspec_alone() -> None:
     [
         ({"group": ""}, "group = '' is not possible"),
         ({"group": "rfctl:crm"}, "group = 'rfctl:crm'"),
+        ({"group": "bot:again"}, "group = 'bot:again'"),
         ({"group": "bot", "retry_after_s": 0.1}, "retry_after_s = 0.1"),
         ({"group": "bot", "max_attempts": 0}, "max_attempts = 0"),
         ({"group": "bot", "timeout_s": 0}, "timeout_s = 0"),
