@@ -46,7 +46,7 @@ class Trial:
 
     def __init__(self, folder: Path, server: RedisServer, command: Sequence[str]) -> None:
         self._folder, self._command = folder, command
-        self._variables = environment(folder, REDIS_URL=server.url, PYTHONUNBUFFERED="1")
+        self._variables = environment(folder, RFCTL_REDIS__URL=server.url, PYTHONUNBUFFERED="1")
         self.out = OutputStream(server)
 
     def start(self) -> Process:
