@@ -59,7 +59,7 @@ def build_worker_rights(settings: Settings, group: str) -> Rights:
     keyspace = build_keyspace(settings)
     tag, stream, prefix = "{*}:" if keyspace.shards else "", keyspace.output_stream, keyspace.prefix
     shard = ShardKeys(tag, escape_pattern(stream), escape_pattern(prefix))
-    own = shard.worker_stream(escape_pattern(group)).removesuffix("again") + "*"
+    own = shard.worker(escape_pattern(group)).prefix + ":*"
     patterns = (shard.out, shard.common.layout, shard.common.stream_name, shard.dead, own)
     keys = tuple(KeyRight(pattern) for pattern in patterns)
     return Rights(keys, (), "", needed=_OF_WORKERS, useful=())

@@ -18,6 +18,7 @@ from rfctl.cli.shelf import Shelf
 from rfctl.cli.table import open_table
 from rfctl.config.loader import Configuration
 from rfctl.model.company import format_company
+from rfctl.observe.workers import describe_absence
 from rfctl.store import DeadLetter, Store
 from rfctl.text import counted
 from rfctl.timing import format_rfc3339
@@ -48,6 +49,8 @@ class _DeadShelf(Shelf[DeadLetter, DeadLetter, _Retry]):
     def __init__(self, run: Invocation, store: Store, configuration: Configuration, sink: str) -> None:
         super().__init__(run, store.address)
         self._letters = store.dead_letters
+        self._output = store.output
+        self._absences: dict[str, str] = {}
         self._log = store.delivery_log if configuration.settings.delivery_log.max_bytes else None
         self._sinks = list_forwarded_sinks(configuration.settings)
         self._sink = sink
@@ -89,7 +92,17 @@ class _DeadShelf(Shelf[DeadLetter, DeadLetter, _Retry]):
             return _Retry(head, "gone")
         if not self._has_reader(letter):
             return _Retry(letter, "no sink")
-        return _Retry(letter, "sent" if await self._letters.retry(letter) else "gone")
+        if not await self._letters.retry(letter):
+            return _Retry(letter, "gone")
+        await self._look_for_worker(letter)
+        return _Retry(letter, "sent")
+
+    async def _look_for_worker(self, letter: DeadLetter) -> None:
+        """Note why nobody takes a letter soon, where it is for a group of workers."""
+        name = letter.group
+        if name and name not in self._absences:
+            groups = await self._output.groups(letter.shard)
+            self._absences[name] = describe_absence([group for group in groups if group.name == name])
 
     def _has_reader(self, letter: DeadLetter) -> bool:
         """Say whether somebody takes it when it is sent again: a sink of the settings, or a group of workers."""
@@ -112,6 +125,9 @@ class _DeadShelf(Shelf[DeadLetter, DeadLetter, _Retry]):
             yield add
         for sink, count in sorted(left.items()):
             self.run.out.note(f"{counted(count, 'dead letter')} left: there is no sink {sink}")
+        for group, why in sorted(self._absences.items()):
+            if why:
+                self.run.out.note(f"group {group}: {why}; what is sent again waits until one is started")
 
     @contextmanager
     def _printing_sent(self) -> Iterator[Callable[[_Retry], None]]:

@@ -59,6 +59,7 @@ def forget(
     """Remove all of a person from Redis, and say what stays and until when.
 
     That is what is pending, undelivered, dead, quarantined or in the delivery log, and their second ids.
+    What a worker may have in hand at this moment is waited for, as what is on its way to a sink.
 
     Examples:  rfctl forget 79001234567 --dry-run  |  rfctl forget 79001234567 --stream --yes
     """
@@ -98,7 +99,8 @@ def _count(pending: int, history: History) -> Counter[str]:
     return Counter(
         {
             "pending message": pending,
-            "undelivered message": sum(message.state != "unread" for message in undelivered),
+            "undelivered message": sum(message.state != "unread" for message in undelivered)
+            + sum(message.is_again for message in history.person.unread),
             "dead letter": len(history.person.whereabouts.dead),
             "request in quarantine": len(history.quarantined),
             "entry of the delivery log": len(history.logged),
@@ -163,8 +165,8 @@ def _list_what_stays(done: Forgotten, settings: Settings, history: History) -> l
     if unread and done.in_stream:
         stays.append(f"they are still to be delivered to {', '.join(sorted(unread))}")
     stays.append(
-        f"hashes of message ids, which name nobody, for {duration(settings.batching.dedupe_s * 1000)}; and what sinks and "
-        "logs have"
+        f"hashes of message ids, which name nobody, for {duration(settings.batching.dedupe_s * 1000)}, and at workers for "
+        "their remember_s; and what sinks, workers and logs have"
     )
     return stays
 

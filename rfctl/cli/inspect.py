@@ -24,7 +24,7 @@ from rfctl.observe.person.sight import (
     sight_as_json,
 )
 from rfctl.observe.person.words import describe_hold, describe_release, describe_state, dues, explain_due
-from rfctl.store import Person, is_hashed
+from rfctl.store import Person, UnreadMessage, is_hashed
 from rfctl.timing import format_rfc3339
 
 
@@ -123,8 +123,14 @@ def _print_unread(run: Invocation, person: Person) -> None:
     by_group = groupby(
         sorted(person.unread, key=lambda message: message.group), key=lambda message: message.group
     )
-    rows = [(group, message.id, message.state) for group, messages in by_group for message in messages]
+    rows = [
+        (group, message.id, _describe_unread(message)) for group, messages in by_group for message in messages
+    ]
     run.out.table(("for group", "message id", "state"), rows)
+
+
+def _describe_unread(message: UnreadMessage) -> str:
+    return f"{message.state}, sent again" if message.is_again else message.state
 
 
 def _print_dead(run: Invocation, person: Person) -> None:

@@ -32,6 +32,14 @@ def is_silent(group: ConsumerGroup, entries: int) -> bool:
     return group.idle_ms > _SILENT_MS and bool(group.lag or group.pending)
 
 
+def describe_absence(groups: Sequence[ConsumerGroup]) -> str:
+    """Return why nobody of a group of workers will ask soon, "" if one of them has asked. It has a part on each shard."""
+    idle = [group.idle_ms for group in groups if group.idle_ms is not None]
+    if not idle:
+        return "it has no worker"
+    return f"no worker has asked for {duration(min(idle))}" if min(idle) > _SILENT_MS else ""
+
+
 def _about_unread(name: str, groups: Sequence[ConsumerGroup], snapshot: Snapshot) -> Finding:
     idle = [group.idle_ms for group in groups if group.idle_ms is not None]
     how = f"no worker has asked for {duration(min(idle))}" if idle else "it has no worker"

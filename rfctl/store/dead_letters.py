@@ -167,7 +167,7 @@ class DeadLetters:
         if whole is None:
             return False
         if whole.group:
-            keys = [whole.shard.dead, whole.shard.worker_stream(whole.group)]
+            keys = [whole.shard.dead, whole.shard.worker(whole.group).again]
             reply = await self._connection.run("give_back", whole.shard, keys, [whole.entry_id])
             return bool(replies.integer(reply))
         queue = DeliveryQueue(self._connection, whole.shard, whole.sink)

@@ -25,6 +25,7 @@ from rfctl.store.stray_keys import StrayLists
 from rfctl.store.stream_entry import split_message_id
 from rfctl.store.sweep import Sweep
 from rfctl.store.whereabouts import UndeliveredMessage
+from rfctl.store.worker_messages import WorkerMessages
 
 if TYPE_CHECKING:
     from rfctl.store.connection import Connection
@@ -83,6 +84,7 @@ class Forgetting:
             history = await self.read()
             before = done.counts.total()
             await self._forget_deliveries(history, done)
+            await self._forget_at_workers(history, done, with_stream=with_stream)
             if with_stream:
                 await self._forget_entries(history, done)
             for letter in history.person.whereabouts.dead:
@@ -91,7 +93,7 @@ class Forgetting:
                 break
         await self._forget_rest(done)
         done.in_stream = [message.id for message in history.handed]
-        done.complete = history.complete or (await self.read()).complete
+        done.complete = done.complete and (history.complete or (await self.read()).complete)
         return done
 
     async def _forget_pending(self, done: Forgotten) -> None:
@@ -142,6 +144,14 @@ class Forgetting:
         return replies.integers(
             await self._connection.run("forget", shard, keys, [group_name(sink), sink, *pairs])
         )
+
+    async def _forget_at_workers(self, history: History, done: Forgotten, *, with_stream: bool) -> None:
+        workers = WorkerMessages(self._connection, self._keyspace, self._phone)
+        in_stream = [(message.id, message.merged.batch_key) for message in history.handed]
+        cleared = await workers.forget(in_stream, with_stream=with_stream)
+        done.counts["undelivered message"] += cleared.again
+        done.on_its_way += cleared.in_hand
+        done.complete = cleared.complete
 
     async def _forget_entries(self, history: History, done: Forgotten) -> None:
         """Delete entries of the output stream, but for those that are on their way: they would count as missing."""

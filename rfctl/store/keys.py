@@ -7,8 +7,9 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 
-from rfctl.model.slots import build_worker_key, crc16, shard_tags, tag_key
+from rfctl.model.slots import crc16, shard_tags, tag_key
 from rfctl.store.batch_keys import digest_text
+from rfctl.store.worker_keys import WorkerKeys
 
 DEFAULT_STREAM = "rfctl:out"
 LAYOUT_VERSION = 2
@@ -202,9 +203,9 @@ class ShardKeys:
         """The keys of each sink that was asked for: as many as there are sinks."""
         return {}
 
-    def worker_stream(self, group: str) -> str:
-        """Return the stream of the dead letters that a group of workers (`rfctl.worker`) gets again."""
-        return build_worker_key(self.prefix, self.tag, group, "again")
+    def worker(self, group: str) -> WorkerKeys:
+        """Return the keys of a group of workers (`rfctl.worker`)."""
+        return WorkerKeys(self._own(f"rfctl:worker:{group}"))
 
     def destination(self, key: str) -> str:
         """Return the key of a list or stream that a sink fills, in this shard's slot."""

@@ -24,11 +24,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class UnreadMessage:
-    """One merged message that a group of workers has not finished. `id` is its message id, with the shard."""
+    """One merged message that a group of workers has not finished. `id` is its message id, with the shard.
+
+    `is_again`: it was a dead letter, and the group gets it again from a stream of its own.
+    """
 
     group: str
     id: str
     state: Literal["unread", "unacknowledged"]
+    is_again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +55,9 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """A group of workers on one shard: its last delivered entry, and its oldest unacknowledged one or ""."""
+    """A group of workers and a stream: its last delivered entry there, and its oldest unacknowledged one or ""."""
 
+    stream: str
     name: str
     last: str
     oldest: str
@@ -80,55 +85,68 @@ async def find_person(
     is_complete = whereabouts.complete
     for shard, groups in facts.items():
         workers = [
-            await _read_group(connection, shard, group)
+            await _read_group(connection, shard.out, group)
             for group in groups
             if not replies.text(group["name"]).startswith(prefix)
         ]
-        if workers:
-            messages, is_whole = await _find_unread(connection, shard, workers, phone)
+        own = [
+            await _read_own_group(connection, shard.worker(group.name).again, group.name) for group in workers
+        ]
+        for readers in filter(None, [workers, *([group] for group in own)]):
+            messages, is_whole = await _find_unread(connection, shard, readers, phone)
             unread += messages
             is_complete = is_complete and is_whole
     return Person(whereabouts, tuple(unread), is_complete)
 
 
-async def _read_group(connection: Connection, shard: ShardKeys, facts: replies.Facts) -> _Group:
+async def _read_own_group(connection: Connection, stream: str, name: str) -> _Group:
+    """Return how far a group is with the dead letters that it gets again; before its workers start, it is nowhere."""
+    for facts in await read_group_facts(connection, stream):
+        if replies.text(facts["name"]) == name:
+            return await _read_group(connection, stream, facts)
+    return _Group(stream, name, "0-0", "")
+
+
+async def _read_group(connection: Connection, stream: str, facts: replies.Facts) -> _Group:
     name, oldest = replies.text(facts["name"]), ""
     if replies.integer(facts["pending"]):
         oldest = replies.text(
-            replies.array(await connection.call("XPENDING", shard.out, replies.data(facts["name"])))[1]
+            replies.array(await connection.call("XPENDING", stream, replies.data(facts["name"])))[1]
         )
-    return _Group(name, replies.text(facts["last-delivered-id"]), oldest)
+    return _Group(stream, name, replies.text(facts["last-delivered-id"]), oldest)
 
 
 async def _find_unread(
     connection: Connection, shard: ShardKeys, groups: Sequence[_Group], phone: str
 ) -> tuple[list[UnreadMessage], bool]:
+    """Return the messages of a phone that these groups of one stream have not finished, and whether that is all."""
+    stream = groups[0].stream
     start = min((group.oldest or group.last for group in groups), key=_sort_key)
     ids: list[str] = []
     searched, position = 0, start
     while position and searched < SEARCHED:
         args = (phone, position, SEARCHED - searched)
-        count, last, *matches = replies.array(await connection.run("find_phone", shard, [shard.out], args))
+        count, last, *matches = replies.array(await connection.run("find_phone", shard, [stream], args))
         ids += map(replies.text, matches)
         searched += replies.integer(count)
         position = f"({replies.text(last)}" if last else ""
     messages = [
-        UnreadMessage(group.name, build_message_id(entry_id, shard.number), state)
+        UnreadMessage(group.name, build_message_id(entry_id, shard.number), state, stream != shard.out)
         for entry_id in ids
         for group in groups
-        if (state := await _state_of(connection, shard, group, entry_id)) is not None
+        if (state := await _state_of(connection, group, entry_id)) is not None
     ]
     return messages, not position
 
 
 async def _state_of(
-    connection: Connection, shard: ShardKeys, group: _Group, entry_id: str
+    connection: Connection, group: _Group, entry_id: str
 ) -> Literal["unread", "unacknowledged"] | None:
     if _sort_key(entry_id) > _sort_key(group.last):
         return "unread"
     if not group.oldest:
         return None
-    reply = await connection.call("XPENDING", shard.out, group.name, entry_id, entry_id, 1)
+    reply = await connection.call("XPENDING", group.stream, group.name, entry_id, entry_id, 1)
     return "unacknowledged" if reply else None
 
 

@@ -66,7 +66,7 @@ class Whereabouts:
 
 
 @dataclass(frozen=True, slots=True)
-class _Matches:
+class Matches:
     """The ids of a phone's entries in one stream, and whether the whole stream was searched."""
 
     ids: tuple[str, ...]
@@ -86,7 +86,7 @@ async def find_whereabouts(
     for shard in shards:
         search = _Search(connection, shard, sinks, phone, [batch_key_of(phone), *batch_keys])
         undelivered, is_complete = await search.find_undelivered()
-        dead = await _find_matches(connection, shard, shard.dead, phone, "-")
+        dead = await find_matches(connection, shard, shard.dead, phone, "-")
         letters = await DeadLetters(connection, [shard]).read(shard, dead.ids)
         whereabouts = replace(
             whereabouts,
@@ -98,9 +98,10 @@ async def find_whereabouts(
     return replace(whereabouts, undelivered=tuple(marked))
 
 
-async def _find_matches(
+async def find_matches(
     connection: Connection, shard: ShardKeys, stream: str, phone: str, start: str
-) -> _Matches:
+) -> Matches:
+    """Return the entries of a phone in a stream, from an id on. Raises RfctlError."""
     ids: list[str] = []
     searched = 0
     while searched < SEARCHED and len(ids) < MOST_MATCHES:
@@ -109,9 +110,9 @@ async def _find_matches(
         ids += map(replies.text, matches)
         searched += replies.integer(seen)
         if not last:
-            return _Matches(tuple(ids), complete=True)
+            return Matches(tuple(ids), complete=True)
         start = f"({replies.text(last)}"
-    return _Matches(tuple(ids[:MOST_MATCHES]), complete=False)
+    return Matches(tuple(ids[:MOST_MATCHES]), complete=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +141,7 @@ class _Search:
         """Return the messages, oldest first, and whether everything was searched."""
         readers = await self._read_readers()
         start = min((reader.start for reader in readers.values()), key=_sort_key, default="-")
-        matches = await _find_matches(self.connection, self.shard, self.shard.out, self.phone, start)
+        matches = await find_matches(self.connection, self.shard, self.shard.out, self.phone, start)
         keys = {entry_id: await self._read_batch_key(entry_id) for entry_id in matches.ids}
         messages = [
             message

@@ -40,8 +40,10 @@ class WorkerOptions:
     consumer: str = field(default_factory=build_consumer_name)
 
     def __post_init__(self) -> None:
-        if not self.group or self.group.startswith("rfctl:") or len(self.group) > 64:
-            raise _explain("group", self.group, "1 to 64 characters that do not begin with rfctl:")
+        is_ours = self.group.startswith("rfctl:") or self.group.endswith(":again")
+        if not self.group or is_ours or len(self.group) > 64:
+            form = "1 to 64 characters that neither begin with rfctl: nor end with :again"
+            raise _explain("group", self.group, form)
         if self.url == "embedded":
             raise _explain(
                 "url",

@@ -46,7 +46,8 @@ _FOR_A_WHILE = (
     rx.ConnectionError, rx.TimeoutError, rx.BusyLoadingError, rx.OutOfMemoryError, rx.ReadOnlyError, rx.MasterDownError,
     OSError,
 )  # fmt: skip
-_CODES_FOR_A_WHILE = ("MISCONF", "BUSY", "NOREPLICAS", "UNBLOCKED", "OOM", "READONLY", "MASTERDOWN")
+_CODE_FOR_A_WHILE = re.compile(r"(?:^|: -)(?:MISCONF|BUSY|NOREPLICAS|UNBLOCKED|OOM|READONLY|MASTERDOWN)\b")
+"""The codes of such errors; Redis 6.2 has them in the middle of what it says of a script."""
 _WORDS = {
     "missing": "was deleted from the stream before it was handled",
     "repeated": "came again, and was handled before: it is not handled twice",
@@ -178,7 +179,6 @@ class RedisGroup:
         return hide_secrets(str(problem), self._options.url)
 
     def _raise_unless_temporary(self, problem: Exception) -> None:
-        code = str(problem).split(" ", 1)[0]
         if isinstance(problem, rx.AuthenticationError | rx.NoPermissionError) or _REFUSED.search(
             str(problem)
         ):
@@ -186,7 +186,7 @@ class RedisGroup:
                 f"Redis at {self._where} refuses the worker: {self._explain(problem)}",
                 next=f"rfctl export acl --worker {self._options.group} prints the rights that it needs",
             ) from None
-        if not (isinstance(problem, _FOR_A_WHILE) or code in _CODES_FOR_A_WHILE):
+        if not (isinstance(problem, _FOR_A_WHILE) or _CODE_FOR_A_WHILE.search(str(problem))):
             raise problem
 
     async def _find_streams(self) -> list[StreamKeys]:

@@ -1,6 +1,6 @@
 """Runs a whole test run as the user that `rfctl export acl` prints: TEST_REDIS_ACL=1 scripts/test tests/integration.
 
-Every server knows that user. What rfctl sends inside the test's process goes out under its name. What a test asks or sets
+Every server knows that user, and the one that `rfctl export acl --worker bot` prints, which workers of tests are. What rfctl sends inside the test's process goes out under its name. What a test asks or sets
 itself does not: then the caller of `Connection.call` is no module of rfctl.
 """
 
@@ -11,10 +11,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
+from rfctl.assembly.rights import build_worker_rights
+from rfctl.config.environment import Environment
+from rfctl.config.loader import load
 from rfctl.store.address import RedisAddress
 from rfctl.store.connection import Connection
 from rfctl.store.keys import Keyspace
@@ -22,6 +26,7 @@ from rfctl.store.rights import build_rights
 
 IS_ASKED_FOR = os.environ.get("TEST_REDIS_ACL") == "1"
 USER, PASSWORD = "least", "least"
+WORKER = "least-worker"
 DESTINATIONS = [
     "rfctl-test:now",
     "jobs",
@@ -36,6 +41,7 @@ DESTINATIONS = [
     "copy",
     "taken",
     "to-{phone}",
+    "backup:rapid-fire:{phone}",
 ]
 """The key of the tests' own clock, and keys that sinks of tests fill."""
 
@@ -44,9 +50,29 @@ def user_option() -> list[str]:
     """Return the option of a server that makes the user at its start, if the run asks for it."""
     if not IS_ASKED_FOR:
         return []
-    line = build_rights(Keyspace(), 0, DESTINATIONS).grant(USER, password=PASSWORD)
-    rules = line.removeprefix(f"ACL SETUSER {USER} reset ").split(" ")
-    return ["--user", USER, *rules]
+    rights = build_rights(Keyspace(), 0, DESTINATIONS)
+    return [*_as_option(USER, rights.grant(USER, password=PASSWORD)), *_as_option(WORKER, _grant_to_worker())]
+
+
+def choose_worker_url(url: str) -> str:
+    """Return the URL for a worker of a test: that of the worker's user, if the run asks for it."""
+    is_plain = "@" not in url and url.startswith("redis://127.0.0.1")
+    return url.replace("//", f"//{WORKER}:{PASSWORD}@") if IS_ASKED_FOR and is_plain else url
+
+
+def _grant_to_worker() -> str:
+    """Return the line for a worker of group bot, with shards and without."""
+    lines = []
+    for shards in ("0", "4"):
+        variables = {"RFCTL_REDIS__SHARDS": shards}
+        settings = load(Environment(variables, Path("/none"))).settings
+        lines.append(build_worker_rights(settings, "bot").grant(WORKER, password=PASSWORD))
+    patterns = [word for word in lines[1].split(" ") if word.startswith("~")]
+    return " ".join([lines[0], *patterns])
+
+
+def _as_option(user: str, line: str) -> list[str]:
+    return ["--user", user, *line.removeprefix(f"ACL SETUSER {user} reset ").split(" ")]
 
 
 @contextmanager
@@ -74,10 +100,10 @@ def _patch(patched: pytest.MonkeyPatch) -> None:
         return cast(Connection, connection)
 
     def choose(name: str) -> Any:
-        def send(connection: Connection, *args: Any) -> Any:
+        def send(connection: Connection, *args: Any, **more: Any) -> Any:
             is_ours = str(sys._getframe(1).f_globals["__name__"]).startswith("rfctl.")
             other = None if is_ours else getattr(connection, "as_test", None)
-            return originals[name](other or connection, *args)
+            return originals[name](other or connection, *args, **more)
 
         return send
 

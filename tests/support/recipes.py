@@ -95,7 +95,7 @@ class Site:
         """Run the worker of a page until the block ends. It finds modules in the folder."""
         script = self.folder / "worker.py"
         script.write_text(program)
-        variables |= {"REDIS_URL": self.server.url, "NO_PROXY": "*", "PYTHONUNBUFFERED": "1"}
+        variables |= {"RFCTL_REDIS__URL": self.server.url, "NO_PROXY": "*", "PYTHONUNBUFFERED": "1"}
         worker = Process([sys.executable, str(script)], environment(self.folder, **variables))
         try:
             yield worker

@@ -10,6 +10,7 @@ from typing import Any
 
 from rfctl.model.slots import shard_tags, tag_key
 from rfctl.worker import AsyncWorker, MergedMessage
+from tests.support.least_rights import choose_worker_url
 from tests.support.servers import RedisServer
 from tests.support.waiting import until
 
@@ -70,7 +71,7 @@ class Handler:
 @asynccontextmanager
 async def working(url: str, handler: Handler, **options: Any) -> AsyncIterator[AsyncWorker]:
     """Run a worker until the block ends, and then to its own end."""
-    worker = AsyncWorker(url, **{"group": "bot", "retry_after_s": 0.6, **options})
+    worker = AsyncWorker(choose_worker_url(url), **{"group": "bot", "retry_after_s": 0.6, **options})
     task = asyncio.create_task(worker.run(handler))
     try:
         yield worker

@@ -10,7 +10,14 @@ from rfctl.model.stored import Batch
 from rfctl.model.traceparent import list_traceparents
 from rfctl.observe.person.outcome import Outcome
 from rfctl.observe.person.words import describe_hold, describe_release, dues, hold_as_json
-from rfctl.store import DeadLetter, History, LoggedDelivery, QuarantinedHead, UndeliveredMessage
+from rfctl.store import (
+    DeadLetter,
+    History,
+    LoggedDelivery,
+    QuarantinedHead,
+    UndeliveredMessage,
+    UnreadMessage,
+)
 from rfctl.store.holds import Hold
 from rfctl.text import counted, duration
 from rfctl.timing import format_rfc3339
@@ -68,6 +75,12 @@ def _held(hold: Hold, now_ms: int) -> Event:
     facts = {**hold_as_json(hold), "next": step}
     line = f"held until {format_rfc3339(hold.until_ms)}, {describe_hold(hold, now_ms)}; {step}"
     return Event(hold.since_ms or now_ms, "held", line, facts)
+
+
+def _of_worker(message: UnreadMessage) -> Outcome:
+    if message.state == "unread":
+        return Outcome(message.group, True, "unread", next="a worker reads it next")
+    return Outcome(message.group, True, "on_its_way", next="a worker has it, and has not acknowledged it")
 
 
 def _quarantined(head: QuarantinedHead) -> Event:
@@ -159,6 +172,10 @@ class _Outcomes:
                     {"id": message.id},
                     (outcome,),
                 )
+        for unread in self.history.person.unread:
+            if unread.is_again:
+                line, facts = f"sent again as {unread.id}: it was a dead letter", {"id": unread.id}
+                yield Event(_time_of(unread.id), "sent_again", line, facts, (_of_worker(unread),))
         for letter in self._dead:
             if (letter.sink, letter.message_id) not in self._shown:
                 line = f"{letter.message_id}, in the stream no more: {_shorten(letter.entry.merged.text)}"
@@ -194,10 +211,8 @@ class _Outcomes:
 
     def _of_group(self, group: str, message_id: str, state: str) -> Outcome:
         for message in self.history.person.unread:
-            if (message.group, message.id) == (group, message_id):
-                if message.state == "unread":
-                    return Outcome(group, True, "unread", next="a worker reads it next")
-                return Outcome(group, True, "on_its_way", next="a worker has it, and has not acknowledged it")
+            if (message.group, message.id, message.is_again) == (group, message_id, False):
+                return _of_worker(message)
         return Outcome(group, True, state)
 
     def _of_undelivered(self, message: UndeliveredMessage) -> Outcome:

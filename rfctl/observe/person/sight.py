@@ -94,7 +94,7 @@ def _elsewhere_as_json(seen: Sight) -> dict[str, Any]:
     return {
         "deliveries": undelivered_as_json(seen.person.whereabouts.undelivered, seen.now_ms),
         "unread": [
-            {"group": message.group, "id": message.id, "state": message.state}
+            {"group": message.group, "id": message.id, "state": message.state, "again": message.is_again}
             for message in seen.person.unread
         ],
         "dead": [_letter_as_json(letter) for letter in seen.person.whereabouts.dead],

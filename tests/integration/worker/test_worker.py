@@ -113,6 +113,21 @@ async def test_failed_message_comes_again_before_what_is_behind_it(out: OutputSt
     assert handler.lines == ["7900 a 1", "7900 a 2", "7900 a 3", "7900 b 1"]
 
 
+async def test_failure_acknowledges_nothing(out: OutputStream, connection: Connection) -> None:
+    def fail(message: MergedMessage) -> None:
+        raise ValueError("the model is away")
+
+    async def is_over() -> bool:
+        return out.read_group()["pending"] == 0 or bool(
+            await connection.call("EXISTS", "rfctl:worker:bot:failures")
+        )
+
+    out.add("7900", "a")
+    async with working(out.server.url, Handler(fail), retry_after_s=40):
+        await until(is_over)
+    assert out.read_group()["pending"] == 1
+
+
 async def test_last_failure_makes_a_dead_letter_that_can_come_again(
     out: OutputStream, connection: Connection
 ) -> None:
@@ -472,6 +487,18 @@ def test_second_signal_ends_at_once_and_the_message_comes_again(out: OutputStrea
 
     worker.run(note)
     assert attempts == [2]
+
+
+def test_failure_of_a_plain_function_acknowledges_nothing(out: OutputStream) -> None:
+    worker = Worker(out.server.url, group="bot")
+
+    def fail(message: MergedMessage) -> None:
+        worker.stop()
+        raise ValueError("the model is away")
+
+    out.add("7900", "a")
+    worker.run(fail)
+    assert out.read_group()["pending"] == 1
 
 
 def test_failure_of_the_worker_itself_is_raised(server: RedisServer) -> None:

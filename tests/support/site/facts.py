@@ -17,6 +17,7 @@ from rfctl.model.stored import decode_merged
 from rfctl.observe.catalogue import CATALOGUE
 from rfctl.sinks.payload import Shape, encode_payload
 from rfctl.store.keys import DEFAULT_STREAM, CommonKeys, ShardKeys, SinkKeys
+from rfctl.store.worker_keys import WorkerKeys
 from tests.support.site.markdown import write_code, write_table
 
 _NAMES = Path(__file__).parents[3] / "docs" / "NAMING.md"
@@ -56,6 +57,9 @@ def write_keys() -> str:
         "There is one of each in a Redis": [*_list_keys(CommonKeys()), _channel()],
         "There is one of each in a shard": _list_keys(shard),
         "Each sink has these": _list_keys(SinkKeys("rfctl:sink:NAME")),
+        "Each group of workers that use `rfctl.worker` has these": _list_keys(
+            WorkerKeys("rfctl:worker:GROUP")
+        ),
     }
     return "\n".join(
         f"{title}:\n\n" + write_table(("key", "what it is"), rows) for title, rows in parts.items()

@@ -40,6 +40,11 @@ def blocks(kind: str) -> list[Any]:
     ]
 
 
+@pytest.mark.parametrize("block", [*blocks("python"), *blocks("js"), *blocks("sh")])
+def test_program_finds_redis_by_the_variable_that_rfctl_reads(block: str) -> None:
+    assert re.findall(r"\bREDIS_URL\b", block) == []
+
+
 def is_of_rfctl(block: Any) -> bool:
     """Say whether the settings of a block need no other package."""
     return str(block.id).rpartition("-")[0] not in OF_OTHER_PACKAGES

@@ -40,6 +40,7 @@ def test_import_brings_redis_and_msgspec_alone() -> None:
     [
         ({"group": ""}, "group = '' is not possible"),
         ({"group": "rfctl:crm"}, "group = 'rfctl:crm'"),
+        ({"group": "bot:again"}, "group = 'bot:again'"),
         ({"group": "bot", "retry_after_s": 0.1}, "retry_after_s = 0.1"),
         ({"group": "bot", "max_attempts": 0}, "max_attempts = 0"),
         ({"group": "bot", "timeout_s": 0}, "timeout_s = 0"),
@@ -97,9 +98,11 @@ def test_message_of_many_fields_is_read_back() -> None:
 
 
 @pytest.mark.parametrize("verb", ["take", "finish", "renew", "leave"])
-def test_script_for_older_servers_lacks_the_first_line_alone(verb: Verb) -> None:
+def test_script_for_older_servers_has_a_write_in_the_place_of_the_first_line(verb: Verb) -> None:
     script = read_script(verb)
-    assert script.text == "#!lua flags=allow-oom\n" + script.without_shebang().text
+    flags, _, rest = script.text.partition("\n")
+    assert flags == "#!lua flags=allow-oom"
+    assert script.without_shebang().text == "redis.call('XDEL', KEYS[1], '0-0')\n" + rest
     assert script.sha != script.without_shebang().sha
 
 

@@ -86,6 +86,7 @@ local function open_next(batch_key, least_idle_ms, is_again)
     local note
     if not owner then
       redis.call('ZREM', ORDER, member)
+      redis.call('HDEL', FAILURES, id)
     elseif not entry then
       note = 'missing'
       forget(member, id)
