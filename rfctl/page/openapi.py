@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from rfctl.ingest.openapi import Operation, Part
-from rfctl.ingest.openapi.operations import ADMIN, DURATION, FORM, Parameter, Reply, refuse
+from rfctl.ingest.openapi.operations import ADMIN, DURATION, FORM, JSON, Parameter, Reply, refuse
 from rfctl.ingest.openapi.shapes import Schema, describe_types, make_list, make_object, refer_to
 from rfctl.model.closed_sets import PageMode
 from rfctl.model.message import MAX_ID_CHARS
@@ -52,7 +53,7 @@ _SHOWN = Operation(
     "GET", "/", "show", "Show the page, or the form to log in.", "page",
     {
         200: Reply("The page.", types=(HTML,)),
-        401: Reply("The form, or why no login would help.", "Problem", (HTML, "application/json")),
+        401: Reply("The form, or why no login would help.", "Problem", (HTML, JSON)),
         **refuse(403),
     },
     security=_READS,
@@ -99,9 +100,9 @@ _LOGIN = (
         "POST", "/page/login", "logIn", "Log in with http.admin_token.", "page",
         {
             303: Reply("A session begins: its cookie is with the way to the page.", types=()),
-            401: Reply("It is another token. A browser gets the form again.", "Problem", (HTML, "application/json")),
-            429: Reply("Too many wrong tokens came: Retry-After says when to come again.", "Problem", (HTML, "application/json")),
-            **refuse(403, 413),
+            **{status: replace(reply, types=(HTML, JSON)) for status, reply in refuse(400, 403, 413).items()},
+            401: Reply("It is another token. A browser gets the form again.", "Problem", (HTML, JSON)),
+            429: Reply("Too many wrong tokens came: Retry-After says when to come again.", "Problem", (HTML, JSON)),
         },
         body="LoginForm", body_type=FORM,
     ),

@@ -66,7 +66,7 @@ class Page:
     def _list_login_routes(self) -> list[Route]:
         if not self.door.has_login:
             return []
-        login = Login(self.door, self.budget)
+        login = Login(self.door, self.budget, self.rejections)
         return [
             self._route("/page/login", login.log_in, "POST"),
             self._route("/page/logout", login.log_out, "POST"),

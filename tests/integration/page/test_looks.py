@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from tests.support.browser import Browser
+from tests.support.masks import MASKED, WHOLE
 from tests.support.page import PREFIX, PageStandIn
 from tests.support.page_overviews import (
     make_busy_overview,
@@ -92,6 +93,14 @@ def test_command_of_a_cure_ends_where_the_sentence_goes_on(browser: Browser, pag
     split = "return splitCure(arguments[0]).filter((piece) => piece.isCommand === arguments[1]).map(({text}) => text)"
     assert {cure: browser.run(split, cure, True) for cure in cures} == cures
     assert browser.run(split, "run rfctl doctor again", False) == ["run ", " again"]
+
+
+def test_phones_are_masked_as_on_a_terminal(browser: Browser, page: PageStandIn) -> None:
+    open_page(browser, page)
+    words = "return Object.fromEntries(arguments[0].map((phone) => [phone, phoneWords(phone)]))"
+    assert browser.run(words, list(MASKED)) == MASKED
+    browser.press("n")
+    assert browser.run(words, list(WHOLE)) == WHOLE
 
 
 def test_quiet_page_says_so_in_words(browser: Browser, page: PageStandIn) -> None:
