@@ -24,6 +24,8 @@ _SPELLED = re.compile(
     f"[\u0620-\u06ff][{_JOINERS}][\u0620-\u06ff]|[\u0900-\u0dff][{_JOINERS}][\u0900-\u0dff]"
 )
 _HEAD, _TAIL, _HIDDEN = 5, 2, 4
+_DIALLED = re.compile("[+]?([0-9]{9,15})")
+_CODES_OF_TWO = re.compile("2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]")
 
 
 def visible(text: str) -> str:
@@ -76,6 +78,24 @@ def mask_phone(phone: str) -> str:
         return visible(phone[:1]) + "•••"
     head = min(_HEAD, len(phone) - _TAIL - _HIDDEN)
     return visible(f"{phone[:head]}•••{phone[-_TAIL:]}")
+
+
+def show_phone(phone: str, *, is_whole: bool = False) -> str:
+    """Return a phone as a screen has it: `+7 900 •••67`, or `+79001234567` where it is to be whole.
+
+    Of a number one sees its country code, what follows up to the fourth digit (two digits at least) and the last two. At
+    least four are hidden. Another id is masked as in a log. The page's script has the same rule: `phoneWords`.
+    """
+    number = _DIALLED.fullmatch(phone)
+    if number is None:
+        return visible(phone) if is_whole else mask_phone(phone)
+    digits = number[1]
+    if is_whole:
+        return "+" + digits
+    code = 1 if digits[0] in "17" else 2 if _CODES_OF_TWO.match(digits) else 3
+    head = min(max(4, code + 2), len(digits) - _TAIL - _HIDDEN)
+    seen = [f"+{digits[:code]}", digits[code:head], f"•••{digits[-_TAIL:]}"]
+    return " ".join(part for part in seen if part)
 
 
 # What has as many digits as a phone, and is none. The first part that matches at a place decides.

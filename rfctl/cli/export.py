@@ -91,8 +91,11 @@ def openapi(ctx: typer.Context) -> None:
 
     from rfctl.assembly.sources import build_sources
     from rfctl.ingest.openapi import build_document
+    from rfctl.page import describe_page
 
-    document = build_document(build_sources(invocation(ctx).configuration(notify=True).settings))
+    settings = invocation(ctx).configuration(notify=True).settings
+    page = describe_page(settings.http.page_in_force, has_login=bool(settings.http.admin_token))
+    document = build_document(build_sources(settings), page)
     typer.echo(json.dumps(document, ensure_ascii=False, indent=2))
 
 

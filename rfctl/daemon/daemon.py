@@ -154,7 +154,7 @@ class Daemon:
         if sockets.webhook is not None:
             self._components.log_notices()
             page = build_page(self._components)
-            app, end = webhook.create_app(page.list_routes()), page.end_streams
+            app, end = webhook.create_app(page.list_routes(), page.describe()), page.end_streams
             self._http_server = HttpServer(app, sockets.webhook, limits, on_reject, receiver, end)
             await self._http_server.start()
 

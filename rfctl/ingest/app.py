@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -18,7 +19,7 @@ from rfctl.errors import RfctlError
 from rfctl.ingest.bodies import SMALL_BYTES, HeldBody
 from rfctl.ingest.head import Head, read_head
 from rfctl.ingest.holds import HoldRoutes
-from rfctl.ingest.openapi import build_document
+from rfctl.ingest.openapi import Part, build_document
 from rfctl.ingest.openapi.operations import OPENAPI_PATH
 from rfctl.ingest.receiver import Receiver
 from rfctl.ingest.rejections import Reason, RejectedError, Rejections
@@ -34,6 +35,7 @@ CUT = "rfctl.cut"
 """Key of a request's scope. Its value is why the server itself cut the connection; "" when that is counted already."""
 _SCRAPE_TIMEOUT = b"x-prometheus-scrape-timeout-seconds"
 _SCRAPE_S, _MOST_SCRAPE_S = 5.0, 10.0
+_NO_PART = Part()
 _SHARE_OF_REDIS = 0.7
 """How much of a scrape's time Redis may take: what the daemon knows of itself comes in time anyway."""
 RenderMetrics = Callable[[str, float], Awaitable[tuple[bytes, str]]]
@@ -69,8 +71,8 @@ class Webhook:
     list_split_fields: Callable[[], Collection[str]] = frozenset
     """Returns by what batches of a phone are kept apart: batching.split_by."""
 
-    def create_app(self, more_routes: Sequence[Route] = ()) -> Starlette:
-        """Return the ASGI app, which also has routes of others."""
+    def create_app(self, more_routes: Sequence[Route] = (), part: Part = _NO_PART) -> Starlette:
+        """Return the ASGI app, which also has routes of others. `part` describes those."""
         return Starlette(
             routes=[
                 *more_routes,
@@ -81,7 +83,7 @@ class Webhook:
                 Route("/webhook/{name}", self.receive, methods=["POST"]),
                 Route("/webhook/{name}", self.answer_handshake, methods=["GET"]),
                 Route("/webhook/{name}/{event:path}", self.receive, methods=["POST"]),
-                Route(OPENAPI_PATH, self.describe, methods=["GET"]),
+                Route(OPENAPI_PATH, partial(self.describe, part), methods=["GET"]),
                 *self._list_monitor_routes(),
             ],
             exception_handlers=self._list_failure_answers(),
@@ -154,10 +156,10 @@ class Webhook:
             {"success": True, "phone": phone, "removed": len(items), "messages": messages}
         )
 
-    async def describe(self, request: Request) -> Response:
+    async def describe(self, part: Part, request: Request) -> Response:
         """Answer with the description of all routes: it names the sources, so it is not for everybody."""
         self.receiver.gate.check_admin(read_head(request.scope))
-        return make_json_response(build_document(self.receiver.sources))
+        return make_json_response(build_document(self.receiver.sources, part))
 
     async def report_health(self, request: Request) -> Response:  # noqa: ARG002
         """Answer that the process is alive."""

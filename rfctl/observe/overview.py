@@ -1,7 +1,7 @@
 """What a screen shows of one moment: the page, `rfctl top`, or a program of somebody's. Plain data, ready for JSON.
 
 All times are ms, all moments Unix ms by the clock of Redis. None stands for what nobody knows, never for 0.
-Phones are whole: whoever shows them masks them (`rfctl.text.mask_phone`).
+Phones are whole: whoever shows them masks them (`rfctl.text.show_phone`).
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 
@@ -37,3 +39,15 @@ class ReleaseBody(msgspec.Struct, forbid_unknown_fields=True):
 
     phone: str
     discard: bool = False
+
+
+BODIES: Mapping[str, type[msgspec.Struct]] = {
+    "hand-over": BatchBody,
+    "discard": BatchBody,
+    "pause": PauseBody,
+    "resume": SinkBody,
+    "resend": SinkBody,
+    "hold": HoldBody,
+    "release": ReleaseBody,
+}
+"""The body of each action."""

@@ -13,10 +13,11 @@ from starlette.responses import Response
 from rfctl.errors import BadRequestError
 from rfctl.ingest.bodies import BodyBudget, HeldBody
 from rfctl.ingest.head import Head, read_head
-from rfctl.ingest.rejections import RejectedError
+from rfctl.ingest.rejections import RejectedError, Rejections
 from rfctl.page.cookies import is_https, render_cookie
 from rfctl.page.door import Door
 from rfctl.page.origin import check_form
+from rfctl.page.static_files import read_static_file
 from rfctl.page.tries import Tries
 
 _log = structlog.get_logger("page")
@@ -29,11 +30,23 @@ class Login:
 
     door: Door
     budget: BodyBudget
+    rejections: Rejections
     tries: Tries = field(default_factory=Tries)
 
     async def log_in(self, request: Request) -> Response:
-        """Take the form's token, and begin a session. Raises RejectedError."""
+        """Take the form's token, and begin a session. A browser without JavaScript gets the form again where that fails.
+
+        Raises RejectedError for others: the page's script has the words beside the field.
+        """
         head = read_head(request.scope)
+        try:
+            return await self._take_token(request, head)
+        except BadRequestError as problem:
+            if not _wants_page(head):
+                raise
+            return self._show_form(problem, request.scope["path"])
+
+    async def _take_token(self, request: Request, head: Head) -> Response:
         check_form(head)
         wait_s = self.tries.measure_wait_s(head.peer)
         if wait_s:
@@ -54,6 +67,12 @@ class Login:
         response.headers["Set-Cookie"] = render_cookie(self.door.sessions.open(), is_https=is_https(head))
         return response
 
+    def _show_form(self, problem: BadRequestError, path: str) -> Response:
+        answer = self.rejections.answer_problem(problem, path)
+        words = problem.answer if isinstance(problem, RejectedError) else problem.fact
+        text = words[:1].upper() + words[1:] + "."
+        return read_static_file("login.html").build_page_below(text, answer.status, answer.headers)
+
     async def log_out(self, request: Request) -> Response:
         """End the session, and have the browser forget it. For the form of another site nothing happens."""
         head = read_head(request.scope)
@@ -66,6 +85,11 @@ class Login:
             response.headers["Set-Cookie"] = render_cookie("", is_https=is_https(head))
             response.headers["Clear-Site-Data"] = '"cache"'
         return response
+
+
+def _wants_page(head: Head) -> bool:
+    """Say whether a browser wants to show the answer: its script takes whatever comes."""
+    return b"text/html" in head.find_value(b"accept").lower()
 
 
 def _name_peer(head: Head) -> str:

@@ -15,6 +15,7 @@ from starlette.routing import Route
 from rfctl.errors import BadRequestError
 from rfctl.ingest.bodies import SMALL_BYTES, BodyBudget, HeldBody
 from rfctl.ingest.head import read_head
+from rfctl.ingest.openapi import Part
 from rfctl.ingest.rejections import RejectedError, Rejections
 from rfctl.ingest.responses import make_json_response
 from rfctl.model.closed_sets import PageMode
@@ -23,6 +24,7 @@ from rfctl.observe.person import Trail, parse_person
 from rfctl.page.actions import Actions
 from rfctl.page.door import Door
 from rfctl.page.login import Login
+from rfctl.page.openapi import describe_page
 from rfctl.page.protection import protect
 from rfctl.page.sampler import Sampler
 from rfctl.page.static_files import PUBLIC, read_static_file
@@ -64,11 +66,15 @@ class Page:
     def _list_login_routes(self) -> list[Route]:
         if not self.door.has_login:
             return []
-        login = Login(self.door, self.budget)
+        login = Login(self.door, self.budget, self.rejections)
         return [
             self._route("/page/login", login.log_in, "POST"),
             self._route("/page/logout", login.log_out, "POST"),
         ]
+
+    def describe(self) -> Part:
+        """Return what the OpenAPI document has of these routes."""
+        return describe_page(self.mode, has_login=self.door.has_login)
 
     def end_streams(self) -> None:
         """End what goes on by itself: a stop does not wait for it."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import html
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -18,6 +20,7 @@ _TYPES = {
     "svg": "image/svg+xml",
     "html": "text/html; charset=utf-8",
 }
+_PROBLEM = b'<p class="problem" id="problem" role="alert">'
 PUBLIC = ("rfctl.css", "rfctl.js", "rfctl.svg")
 """What the login form needs too."""
 
@@ -33,6 +36,12 @@ class StaticFile:
     def build_page(self, status: int = 200) -> Response:
         """Return it as a page, which no cache keeps."""
         return Response(self.body, status, {"Content-Type": self.content_type})
+
+    def build_page_below(self, problem: str, status: int, headers: Mapping[str, str]) -> Response:
+        """Return the page of a form as the answer to that form, one step below: with the problem in words."""
+        words = html.escape(problem).encode()
+        body = self.body.replace(b'"page/', b'"').replace(_PROBLEM, _PROBLEM + words)
+        return Response(body, status, {"Content-Type": self.content_type, **headers})
 
     def answer(self, request: Request) -> Response:
         """Return it as a file that a browser keeps, or say that it has not changed."""

@@ -32,6 +32,10 @@ CHECKS = (
 )
 
 
+ENDLESS = "/page/events"
+"""Its answer does not end, and schemathesis waits for the end: tests/integration/page/test_page.py reads it."""
+
+
 @pytest.fixture
 def daemon(server: RedisServer, tmp_path: Path) -> Iterator[Daemon]:
     (tmp_path / "rfctl.toml").write_text(SETTINGS)
@@ -41,13 +45,21 @@ def daemon(server: RedisServer, tmp_path: Path) -> Iterator[Daemon]:
     daemon.end()
 
 
+def read_csrf(daemon: Daemon) -> str:
+    """Return the word with which requests act as the page does."""
+    with httpx.Client(trust_env=False) as client:
+        return str(client.get(f"{daemon.url}/page/state").json()["csrf"])
+
+
 def try_requests(daemon: Daemon, folder: Path, phases: str, examples: int) -> str:
     """Let schemathesis send requests; returns what it says. Raises AssertionError for an answer that is not described."""
+    page = {"Origin": daemon.url, "X-Rfctl-Csrf": read_csrf(daemon)}
     program = "from schemathesis.cli import schemathesis; schemathesis()"
     line = [
         sys.executable, "-c", program, "run", f"{daemon.url}/openapi.json", "--checks", CHECKS, "--phases", phases,
         "--max-examples", str(examples), "--no-color", "--continue-on-failure", "--generation-database", "none",
-        "--suppress-health-check", "all", "--warnings", "off", "--no-shrink",
+        "--suppress-health-check", "all", "--warnings", "off", "--no-shrink", "--exclude-path", ENDLESS,
+        *(word for name, value in page.items() for word in ("--header", f"{name}: {value}")),
     ]  # fmt: skip
     variables = environment(folder, NO_PROXY="*", PYTHONWARNINGS="ignore")
     done = run(line, variables, within_s=800, cwd=folder)

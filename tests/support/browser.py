@@ -6,7 +6,7 @@ import contextlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,12 @@ from tests.support.waiting import wait_until
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 _OPTIONS = ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--hide-scrollbars",
     "--no-first-run", "--disable-extensions", "--disable-background-networking", "--disable-component-update",
-    "--force-color-profile=srgb", "--lang=en-US")  # fmt: skip
+    "--force-color-profile=srgb", "--lang=en-US",
+    "--disable-features=SpareRendererForSitePerProcess,BackForwardCache")  # fmt: skip
+_IS_SHOWN = """return [...document.querySelectorAll(arguments[0])].some((node) =>
+    node.checkVisibility({visibilityProperty: true, opacityProperty: true}) && node.getBoundingClientRect().height > 0)"""
+_PAUSE_S = 0.1
+"""A question to the browser costs 8 ms of CPU: asked more often, the waits would cost more than the page."""
 
 
 class Browser:
@@ -32,7 +37,6 @@ class Browser:
 
     def open(self, url: str, *, width: int = 1200, height: int = 900, theme: str = "light") -> None:
         """Open a page in a window of this size, as a browser of this theme shows it, with nothing kept from before."""
-        self.driver.get("about:blank")
         self.resize(width, height)
         self.prefer("prefers-color-scheme", theme)
         with contextlib.suppress(IndexError):
@@ -55,7 +59,7 @@ class Browser:
 
     def find(self, selector: str) -> WebElement:
         """Return the first element of a CSS selector, as soon as there is one."""
-        elements: Sequence[WebElement] = wait_until(lambda: self.find_all(selector))
+        elements: Sequence[WebElement] = self.wait_until(lambda: self.find_all(selector))
         return elements[0]
 
     def find_all(self, selector: str) -> Sequence[WebElement]:
@@ -68,11 +72,15 @@ class Browser:
 
     def wait_for_text(self, selector: str, text: str) -> None:
         """Wait until an element has this text among its own."""
-        wait_until(lambda: text in self.read(selector))
+        self.wait_until(lambda: text in self.read(selector))
+
+    def wait_until(self, condition: Callable[[], Any]) -> Any:
+        """Wait for what the browser must be asked for. Returns the answer."""
+        return wait_until(condition, pause_s=_PAUSE_S)
 
     def is_shown(self, selector: str) -> bool:
         """Say whether an element can be seen."""
-        return any(element.is_displayed() for element in self.find_all(selector))
+        return bool(self.run(_IS_SHOWN, selector))
 
     def press(self, *keys: str) -> None:
         """Press keys where the focus is."""

@@ -166,6 +166,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _enter(self) -> str | None:
         path = urlsplit(self.path).path
+        if path == "/favicon.ico":  # asked for beside a bare picture
+            self._send(204, b"", "image/x-icon")
+            return None
         self.page.requested.append(path)
         if not self.page.is_up:
             self.close_connection = True

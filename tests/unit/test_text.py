@@ -19,10 +19,12 @@ from rfctl.text import (
     mask_phones,
     mask_url,
     mask_urls,
+    show_phone,
     visible,
     visible_in_json,
     visible_in_toml,
 )
+from tests.support.masks import MASKED, WHOLE
 
 
 def test_control_characters_are_shown_and_not_obeyed() -> None:
@@ -169,6 +171,18 @@ def test_what_only_looks_like_a_phone_stays_readable(text: str) -> None:
 )
 def test_a_phone_is_masked(phone: str, shown: str) -> None:
     assert mask_phone(phone) == shown
+
+
+@pytest.mark.parametrize("phone", MASKED)
+def test_a_phone_on_a_screen_shows_where_it_is_from(phone: str) -> None:
+    shown = show_phone(phone)
+    assert shown == MASKED[phone]
+    assert len(phone) - len([char for char in shown if char not in " •"]) >= 2
+
+
+@pytest.mark.parametrize("phone", WHOLE)
+def test_a_whole_phone_on_a_screen_has_its_sign(phone: str) -> None:
+    assert show_phone(phone, is_whole=True) == WHOLE[phone]
 
 
 @pytest.mark.parametrize(

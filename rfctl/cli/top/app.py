@@ -17,7 +17,6 @@ from textual.widgets import Static
 from rfctl.cli.outage import Outage
 from rfctl.cli.output import safe
 from rfctl.cli.top.board import Notice, draw_board
-from rfctl.cli.top.cells import show_phone
 from rfctl.cli.top.deeds import Deeds
 from rfctl.cli.top.screens import Entry, Question, Reading
 from rfctl.cli.top.texts import write_events, write_findings, write_help
@@ -26,7 +25,7 @@ from rfctl.errors import RfctlError
 from rfctl.observe import PASSING
 from rfctl.observe.overview import Overview, SinkRow, WaitingRow
 from rfctl.observe.watching import Watcher
-from rfctl.text import counted, mask_urls
+from rfctl.text import counted, mask_urls, show_phone
 
 _EVERY_S = 1.0
 _NOTICE_S = 10.0
@@ -105,7 +104,8 @@ class TopApp(App[None]):
     def _draw(self) -> None:
         if self._notice is not None and time.monotonic() - self._noticed_at > _NOTICE_S:
             self._notice = None
-        self.query_one("#board", Static).update(self._compose_board())
+        for board in self.query("#board").results(Static):  # at the end it is gone before the watch is
+            board.update(self._compose_board())
 
     def _compose_board(self) -> Text:
         width, height = self.size

@@ -8,7 +8,6 @@ from datetime import datetime
 from rich.text import Text
 
 from rfctl.cli.output import safe
-from rfctl.text import mask_phone, visible
 
 _CURVE = "▁▂▃▄▅▆▇█"
 _EIGHTHS = " ▏▎▍▌▋▊▉"
@@ -42,12 +41,6 @@ def draw_bar(fraction: float, width: int) -> str:
     eighths = round(max(0.0, min(1.0, fraction)) * width * 8)
     whole, rest = divmod(eighths, 8)
     return ("█" * whole + (_EIGHTHS[rest] if rest else "")).ljust(width)
-
-
-def show_phone(phone: str, *, is_whole: bool) -> str:
-    """Return a phone as the screen has it: with its middle hidden, unless it is to be whole."""
-    sign = "+" if phone.isascii() and phone.isdigit() else ""
-    return sign + (visible(phone) if is_whole else mask_phone(phone))
 
 
 def format_clock(ms: float) -> str:

@@ -9,10 +9,11 @@ from rich.text import Text
 from rfctl.cli.fitting import align
 from rfctl.cli.output import safe
 from rfctl.cli.signs import SIGNS, STYLES
-from rfctl.cli.top.cells import brief, draw_bar, format_clock, join, show_phone
+from rfctl.cli.top.cells import brief, draw_bar, format_clock, join
 from rfctl.cli.top.view import View
 from rfctl.observe.overview import LastKind, LastLine, Overview, SinkRow, WaitingRow, WorkerRow
 from rfctl.observe.words import State
+from rfctl.text import show_phone
 
 WIDE = 100
 """From so many columns on there is room for longer bars and curves."""

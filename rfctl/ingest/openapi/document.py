@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from rfctl import __version__
@@ -37,21 +38,35 @@ _SCHEMES: Mapping[str, Schema] = {
 }  # fmt: skip
 
 
-def build_document(
-    sources: Mapping[str, ServedSource], operations: Iterable[Operation] = OPERATIONS
-) -> Schema:
-    """Return the OpenAPI document of a daemon that serves these sources."""
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What the routes of another package add to the document: operations, and the shapes and schemes that they name."""
+
+    operations: tuple[Operation, ...] = ()
+    shapes: Mapping[str, Schema] = field(default_factory=dict)
+    schemes: Mapping[str, Schema] = field(default_factory=dict)
+    tag: Mapping[str, str] = field(default_factory=dict)
+
+
+NOTHING = Part()
+
+
+def build_document(sources: Mapping[str, ServedSource], part: Part = NOTHING) -> Schema:
+    """Return the OpenAPI document of a daemon that serves these sources, and the part of another package."""
     paths: dict[str, Schema] = {}
-    for operation in operations:
+    for operation in (*OPERATIONS, *part.operations):
         for path, source in _list_paths(operation, sources):
             paths.setdefault(path, {})[operation.method.lower()] = _describe(operation, source)
     return {
         "openapi": "3.1.0",
         "info": {"title": "rfctl", "version": __version__, "description": _ABOUT, "license": {"name": "MIT"}},
         "servers": [{"url": "/"}],
-        "tags": list(_TAGS),
+        "tags": [*_TAGS, *([dict(part.tag)] if part.tag else [])],
         "paths": dict(sorted(paths.items())),
-        "components": {"schemas": build_shapes(), "securitySchemes": _list_schemes(sources)},
+        "components": {
+            "schemas": {**build_shapes(), **part.shapes},
+            "securitySchemes": {**_list_schemes(sources), **part.schemes},
+        },
     }
 
 
@@ -60,7 +75,7 @@ def _list_paths(
 ) -> Iterator[tuple[str, ServedSource | None]]:
     path = operation.path.replace(":path}", "}")
     if not path.startswith(_NAMED):
-        yield path, None
+        yield path.replace("{name}", operation.action), None
         return
     for name, source in sources.items():
         yield path.replace("{name}", name), source
@@ -115,7 +130,7 @@ def _describe(operation: Operation, source: ServedSource | None) -> Schema:
 
 def _list_security(operation: Operation, source: ServedSource | None) -> list[Schema]:
     if source is None:
-        return [{name: []} if name else {} for name in operation.security]
+        return [{name: [] for name in way.split("+") if name} for way in operation.security]
     return [{name: []} for name in _find_proof(source)] if operation.security else []
 
 
@@ -146,11 +161,16 @@ def _describe_reply(reply: Reply, status: int) -> Schema:
     described: Schema = {"description": reply.meaning}
     if reply.is_retry:
         described["headers"] = {"Retry-After": {"schema": {"type": "string", "examples": [RETRY_AFTER_S]}}}
-    schema = refer_to(reply.shape) if reply.shape else {"type": "string"}
-    content: Schema = {"schema": schema}
-    if reply.shape == "Problem":
-        content["example"] = {"success": False, "error": f"why it is {status}"}
-    return {**described, "content": dict.fromkeys(reply.types, content)} if reply.types else described
+    content = {name: _describe_content(reply, status, name) for name in reply.types}
+    return {**described, "content": content} if content else described
+
+
+def _describe_content(reply: Reply, status: int, content_type: str) -> Schema:
+    if not reply.shape or content_type != JSON:
+        return {"schema": {"type": "string"}}
+    is_problem = reply.shape == "Problem"
+    more = {"example": {"success": False, "error": f"why it is {status}"}} if is_problem else {}
+    return {"schema": refer_to(reply.shape), **more}
 
 
 def _describe_parameter(parameter: Parameter) -> Schema:
@@ -161,12 +181,13 @@ def _describe_parameter(parameter: Parameter) -> Schema:
         "schema": parameter.schema,
     }
     more = {"example": parameter.example} if parameter.example else {}
-    return {**about, "required": parameter.place == "path", **more}
+    return {**about, "required": parameter.is_required or parameter.place == "path", **more}
 
 
 def _describe_body(operation: Operation, source: ServedSource | None) -> Schema:
     if source is None or source.in_words:
-        content: Any = {JSON: {"schema": refer_to(operation.body), "example": _EXAMPLE}}
+        example = {"example": _EXAMPLE} if operation.body == "GenericRequest" else {}
+        content: Any = {operation.body_type: {"schema": refer_to(operation.body), **example}}
         return {"required": True, "content": content}
     types = SPECS[source.type].accepts or (JSON,)
     about = f"What a provider of type {source.type} sends. What is not understood goes to the quarantine."

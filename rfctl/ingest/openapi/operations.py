@@ -15,12 +15,13 @@ from rfctl.sources.generic.node_form import BATCHED
 
 OPENAPI_PATH = "/openapi.json"
 JSON, TEXT = "application/json", "text/plain"
+FORM = "application/x-www-form-urlencoded"
 METRICS = "application/openmetrics-text"
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One answer: what it means, the name of its shape, and its content types. Without any, its body is not described."""
+    """One answer: what it means, the name of its shape in JSON, and its content types. Without any, its body is not described."""
 
     meaning: str
     shape: str = ""
@@ -31,13 +32,14 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One parameter of the path (then it is required) or of the query."""
+    """One parameter of the path, which is always required, or of the query."""
 
     name: str
     meaning: str
     place: str = "query"
     schema: Schema = field(default_factory=lambda: {"type": "string"})
     example: str = ""
+    is_required: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,8 @@ class Operation:
     """One method of one route. `path` is the route's, as the app has it.
 
     `replies` are those besides the ones that every operation has. `security` names schemes, of which any will do; "" is
-    this machine, where no token is set. `body` is the shape of the request's body, "" for none.
+    this machine, where no token is set. Schemes that go together are joined by "+". `body` is the shape of the request's
+    body, "" for none. `action` stands for the name in the path, where each name has an operation of its own.
     """
 
     method: str
@@ -57,9 +60,11 @@ class Operation:
     parameters: tuple[Parameter, ...] = ()
     security: tuple[str, ...] = ()
     body: str = ""
+    body_type: str = JSON
+    action: str = ""
 
 
-def _refuse(*statuses: int) -> dict[int, Reply]:
+def refuse(*statuses: int) -> dict[int, Reply]:
     """Return the replies of these statuses."""
     return {status: _REFUSALS[status] for status in statuses}
 
@@ -73,7 +78,7 @@ _REFUSALS = {
     415: Reply("The content type or the content encoding is not taken.", "Problem"),
 }
 ALWAYS = {
-    **_refuse(400),
+    **refuse(400),
     431: Reply("The header is larger than http.max_header_bytes.", "Problem"),
     500: Reply("A bug in rfctl: its log has it.", "Problem"),
     503: Reply(
@@ -84,11 +89,11 @@ ALWAYS = {
 _PHONE = Parameter(
     "phone", "The person, in any spelling.", "path", {"type": "string", "minLength": 1}, "79001234567"
 )
-_ADMIN = ("adminToken", "")
+ADMIN = ("adminToken", "")
 _EVENT = Parameter("event", "What some providers append: the name of the event.", "path")
 _RECEIVED = Reply("All messages are stored, or were before.", "Receipt")
-_REFUSED = _refuse(401, 403, 404, 413, 415)
-_DURATION = (
+_REFUSED = refuse(401, 403, 404, 413, 415)
+DURATION = (
     "^(?:(?:[1-9][0-9]{0,5}|1[0-9]{6}|2[0-4][0-9]{5}|25[0-8][0-9]{4}|259[01][0-9]{3}|2592000)s"
     "|(?:[1-9][0-9]{0,3}|[1-3][0-9]{4}|4[0-2][0-9]{3}|43[01][0-9]{2}|43200)m"
     "|(?:[1-9][0-9]?|[1-6][0-9]{2}|7[01][0-9]|720)h|(?:[1-9]|[12][0-9]|30)d)$"
@@ -98,7 +103,7 @@ _HOLD_QUERY = (
     Parameter(
         "for",
         "How long: 90s, 30m, 2h or 7d; 24h without it.",
-        schema={"type": "string", "pattern": _DURATION},
+        schema={"type": "string", "pattern": DURATION},
         example="2h",
     ),
     Parameter("note", "Why, for people who look.", schema={"type": "string", "maxLength": 500}),
@@ -128,7 +133,7 @@ OPERATIONS: tuple[Operation, ...] = (
         {
             200: Reply("The challenge, as it was sent.", types=(TEXT,)),
             403: Reply("The verify token is another one, or this source has no handshake."),
-            **_refuse(404),
+            **refuse(404),
         },
     ),
     Operation(
@@ -137,20 +142,20 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         "GET", BATCHED + "/stats", "listPending", "List the pending batches that are due next.", "admin",
-        {200: Reply("The batches, 100 at most.", "Pending"), **_refuse(401, 403)}, security=_ADMIN,
+        {200: Reply("The batches, 100 at most.", "Pending"), **refuse(401, 403)}, security=ADMIN,
     ),
     Operation(
         "DELETE", BATCHED + "/{phone:path}", "discardBatches", "Throw away all that is pending of a person.", "admin",
-        {200: Reply("What was thrown away.", "Discarded"), **_refuse(401, 403, 404)}, (_PHONE,), _ADMIN,
+        {200: Reply("What was thrown away.", "Discarded"), **refuse(401, 403, 404)}, (_PHONE,), ADMIN,
     ),
     Operation(
         "POST", HOLD + "/{phone:path}", "holdPerson", "Keep what a person writes from the bot.", "admin",
-        {200: Reply("The holds.", "Held"), **_refuse(401, 403)}, (_PHONE, *_HOLD_QUERY), _ADMIN,
+        {200: Reply("The holds.", "Held"), **refuse(401, 403)}, (_PHONE, *_HOLD_QUERY), ADMIN,
     ),
     Operation(
         "DELETE", HOLD + "/{phone:path}", "releasePerson", "End the holds of a person.", "admin",
-        {200: Reply("What came meanwhile left, or was thrown away.", "Released"), **_refuse(401, 403, 404)},
-        (_PHONE, _DISCARD), _ADMIN,
+        {200: Reply("What came meanwhile left, or was thrown away.", "Released"), **refuse(401, 403, 404)},
+        (_PHONE, _DISCARD), ADMIN,
     ),
     Operation(
         "GET", "/healthz", "reportHealth", "Say that the process is alive.", "monitor",
@@ -162,16 +167,16 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         "GET", "/metrics", "reportMetrics", "Give the metrics for Prometheus.", "monitor",
-        {200: Reply("The metrics.", types=(TEXT, METRICS)), **_refuse(401, 403)},
+        {200: Reply("The metrics.", types=(TEXT, METRICS)), **refuse(401, 403)},
         security=("metricsToken", "adminToken", ""),
     ),
     Operation(
         "POST", PROBE_PATH, "probe", "Send one message of our own all the way, as rfctl doctor --probe does.", "monitor",
-        {200: Reply("What became of it at each link.", "ProbeReport"), **_refuse(401, 403, 413, 415)},
-        security=_ADMIN, body="GenericRequest",
+        {200: Reply("What became of it at each link.", "ProbeReport"), **refuse(401, 403, 413, 415)},
+        security=ADMIN, body="GenericRequest",
     ),
     Operation(
         "GET", OPENAPI_PATH, "describe", "Give this document.", "monitor",
-        {200: Reply("The document.", "Document"), **_refuse(401, 403)}, security=_ADMIN,
+        {200: Reply("The document.", "Document"), **refuse(401, 403)}, security=ADMIN,
     ),
 )  # fmt: skip

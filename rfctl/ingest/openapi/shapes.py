@@ -54,9 +54,14 @@ def refer_to(name: str) -> Schema:
 
 def build_shapes() -> dict[str, Schema]:
     """Return every shape, by its name."""
-    _, parts = msgspec.json.schema_components([ProbeReport], ref_template=_PREFIX + "{name}")
-    report: dict[str, Schema] = msgspec.json.decode(msgspec.json.encode(parts))  # plain JSON: it has tuples
-    return {**_build_forms(), **_build_answers(), **report}
+    return {**_build_forms(), **_build_answers(), **describe_types(ProbeReport)}
+
+
+def describe_types(*types: type) -> dict[str, Schema]:
+    """Return the shapes of these types and of their parts, by their names."""
+    _, parts = msgspec.json.schema_components(types, ref_template=_PREFIX + "{name}")
+    shapes: dict[str, Schema] = msgspec.json.decode(msgspec.json.encode(parts))  # plain JSON: it has tuples
+    return shapes
 
 
 def _build_forms() -> dict[str, Schema]:
@@ -86,60 +91,61 @@ def _describe(name: str, types: list[str]) -> Schema:
     return {**schema, "maxLength": _BOUNDS[name]} if name in _BOUNDS else schema
 
 
-def _make_object(required: Mapping[str, Schema], optional: Mapping[str, Schema] | None = None) -> Schema:
+def make_object(required: Mapping[str, Schema], optional: Mapping[str, Schema] | None = None) -> Schema:
     """Return the shape of an answer. More fields may come with a later version."""
     return {"type": "object", "properties": {**required, **(optional or {})}, "required": list(required)}
 
 
-def _make_list(item: Schema) -> Schema:
+def make_list(item: Schema) -> Schema:
+    """Return the shape of a list of these."""
     return {"type": "array", "items": item}
 
 
 def _build_answers() -> dict[str, Schema]:
     yes: Schema = {"const": True}
-    batch = _make_object({"phone": _TEXT, "size": _COUNT, "dueInMs": _COUNT})
-    drop = _make_object({"phone": _TEXT, "rule": _TEXT})
+    batch = make_object({"phone": _TEXT, "size": _COUNT, "dueInMs": _COUNT})
+    drop = make_object({"phone": _TEXT, "rule": _TEXT})
     age: Schema = {"type": ["integer", "null"], "minimum": 0}
-    pending = _make_object({"phone": _TEXT, "size": _COUNT, "lastMessageAge": age})
-    hold = _make_object(
+    pending = make_object({"phone": _TEXT, "size": _COUNT, "lastMessageAge": age})
+    hold = make_object(
         {"until": {"type": "string", "format": "date-time"}, "size": _COUNT, "batch_key": _TEXT}
     )
     facts = {
         "redis": _TEXT, "db": _COUNT, "run_id": _TEXT, "set_by": _TEXT, "lastTurnMs": _COUNT, "problem": _TEXT,
-        "next": _TEXT, "findings": _make_list({"type": "object"}),
+        "next": _TEXT, "findings": make_list({"type": "object"}),
     }  # fmt: skip
     return {
-        "Problem": _make_object({"success": {"const": False}, "error": _TEXT}),
-        "Receipt": _make_object(
-            {"success": yes, "addedCount": _COUNT, "duplicates": _COUNT, "batches": _make_list(batch)},
-            {"dropped": _make_list(drop)},
+        "Problem": make_object({"success": {"const": False}, "error": _TEXT}),
+        "Receipt": make_object(
+            {"success": yes, "addedCount": _COUNT, "duplicates": _COUNT, "batches": make_list(batch)},
+            {"dropped": make_list(drop)},
         ),
-        "Pending": _make_object(
+        "Pending": make_object(
             {
                 "success": yes,
-                "stats": _make_object({"pendingBatches": _COUNT, "batches": _make_list(pending)}),
+                "stats": make_object({"pendingBatches": _COUNT, "batches": make_list(pending)}),
             }
         ),
-        "Discarded": _make_object(
+        "Discarded": make_object(
             {
                 "success": yes,
                 "phone": _TEXT,
                 "removed": {"type": "integer", "minimum": 1},
-                "messages": _make_list({"description": "A message as it was stored."}),
+                "messages": make_list({"description": "A message as it was stored."}),
             }
         ),
-        "Held": _make_object({"success": yes, "phone": _TEXT, "held": _make_list(hold)}),
-        "Released": _make_object(
+        "Held": make_object({"success": yes, "phone": _TEXT, "held": make_list(hold)}),
+        "Released": make_object(
             {
                 "success": yes,
                 "phone": _TEXT,
                 "done": {"enum": ["discarded", "handed over"]},
                 "count": _COUNT,
-                "ids": _make_list(_TEXT),
+                "ids": make_list(_TEXT),
             }
         ),
-        "Health": _make_object({"status": {"const": "ok"}}),
-        "Ready": _make_object({"status": {"const": "ready"}}, facts),
-        "NotReady": _make_object({"status": {"const": "not ready"}, "reason": _TEXT}, facts),
-        "Document": _make_object({"openapi": _TEXT, "paths": {"type": "object"}}),
+        "Health": make_object({"status": {"const": "ok"}}),
+        "Ready": make_object({"status": {"const": "ready"}}, facts),
+        "NotReady": make_object({"status": {"const": "not ready"}, "reason": _TEXT}, facts),
+        "Document": make_object({"openapi": _TEXT, "paths": {"type": "object"}}),
     }

@@ -68,7 +68,7 @@ function clean(text) {
 const CODES_OF_TWO = /^(2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58])/;
 let showsWholeNumbers = false;
 
-/** Return a phone as the page shows it: whole, or with its middle hidden (+7 900 •••67). */
+/** Return a phone as the page shows it: whole, or with its middle hidden (+7 900 •••67). The rule is that of `show_phone` in rfctl/text.py. */
 function phoneWords(phone) {
   const text = clean(phone);
   const isNumber = /^\+?\d{9,15}$/.test(text);
@@ -76,7 +76,8 @@ function phoneWords(phone) {
   if (!isNumber) return text.length <= 7 ? `${text.slice(0, 1)}•••` : `${text.slice(0, Math.min(5, text.length - 6))}•••${text.slice(-2)}`;
   const digits = text.replace("+", "");
   const codeLength = /^[17]/.test(digits) ? 1 : CODES_OF_TWO.test(digits) ? 2 : 3;
-  return `+${digits.slice(0, codeLength)} ${digits.slice(codeLength, Math.max(4, codeLength + 2))} •••${digits.slice(-2)}`;
+  const head = Math.min(Math.max(4, codeLength + 2), digits.length - 6);
+  return [`+${digits.slice(0, codeLength)}`, digits.slice(codeLength, head), `•••${digits.slice(-2)}`].filter(Boolean).join(" ");
 }
 
 
@@ -835,8 +836,8 @@ async function logIn(event) {
   event.preventDefault();
   setText(byId("problem"), "");
   try {
-    const answer = await fetch("page/login", { method: "POST", body: new URLSearchParams(new FormData(byId("login"))), redirect: "manual" });
-    if (answer.type === "opaqueredirect" || answer.ok) return location.reload();
+    const answer = await fetch(byId("login").action, { method: "POST", body: new URLSearchParams(new FormData(byId("login"))), redirect: "manual" });
+    if (answer.type === "opaqueredirect" || answer.ok) return location.replace(new URL("../", byId("login").action));
     const content = await answer.json().catch(() => ({}));
     setText(byId("problem"), clean(content.error ?? (answer.status === 401 ? "This is not the token." : `rfctl answered ${answer.status}.`)));
   } catch {

@@ -21,6 +21,7 @@ from rfctl.observe.overview import Overview
 from rfctl.observe.watching import Watcher
 from rfctl.store import ConfiguredSink, batch_key_of
 from rfctl.store.connection import Connection
+from rfctl.text import show_phone
 from tests.conftest import configure
 from tests.support.batching import Rig, make_rig
 from tests.support.waiting import until
@@ -64,7 +65,7 @@ class Desk:
 
     async def choose(self, phone: str) -> None:
         """Move the cursor to a phone's line."""
-        await self.sees(f"+{phone[:5]}•••{phone[-2:]}")
+        await self.sees(show_phone(phone))
         while not any(line.startswith("▸") and f"•••{phone[-2:]}" in line for line in self.lines):
             await self.press("down")
 
@@ -131,11 +132,11 @@ async def test_new_message_is_seen_by_itself(desk: Desk) -> None:
 async def test_f_hands_over_after_a_yes(desk: Desk) -> None:
     await desk.choose(ANNA)
     await desk.press("f")
-    await desk.reads("Hand over 2 messages of +79000•••01 now?")
+    await desk.reads("Hand over 2 messages of +7 900 •••01 now?")
     await desk.press("n")
     assert await desk.rig.collect() == []
     await desk.answer("f")
-    await desk.sees("+79000•••01: 2 messages handed over as ")
+    await desk.sees("+7 900 •••01: 2 messages handed over as ")
     [merged] = await desk.rig.collect()
     assert (merged.phone, merged.text, merged.reason) == (ANNA, "Привет мне", "flush")
     await desk.sees("waiting: 1 batch")

@@ -14,6 +14,20 @@ from tests.support.page_overviews import make_row, make_waiting
 from tests.support.waiting import wait_until
 
 FOCUS = "return document.activeElement.id"
+ACTIONS: list[tuple[str, str, str, str, str, Any]] = [
+    ("+7 900", "hand-over", "Hand over now?", "Hand over", "hand-over", {"batch_key": "79001234567"}),
+    ("+7 900", "discard", "Discard 4 messages?", "Discard 4 messages", "discard", {"batch_key": "79001234567"}),
+    ("+7 900", "hold", "Hold +7 900 •••67?", "Hold", "hold", {"phone": "79001234567", "for": "1h", "note": ""}),
+    ("+49 15", "hold", "Hold +49 15 •••78?", "Hold", "hold", {"phone": "4915112345678|support", "for": "1h", "note": ""}),
+    ("telegram", "hold", "Release @•••?", "Release", "release", {"phone": "@a1", "discard": False}),
+    ("bullmq", "pause", "Pause bot?", "Pause", "pause", {"sink": "bot", "note": ""}),
+    ("redis", "pause", "Resume audit?", "Resume", "resume", {"sink": "audit"}),
+    ("503 since", "retry", "Retry crm now?", "Retry now", "resume", {"sink": "crm"}),
+    ("503 since", "resend", "Resend 4 dead messages?", "Resend", "resend", {"sink": "crm"}),
+    ("did not take", "resend crm", "Resend 4 dead messages?", "Resend", "resend", {"sink": "crm"}),
+    ("41 attempts have", "resume", "Retry crm now?", "Retry now", "resume", {"sink": "crm"}),
+]  # fmt: skip
+"""The row, its button, the title of the question, what it asks for, and the name and body of the request."""
 
 
 @pytest.fixture(autouse=True)
@@ -25,40 +39,25 @@ def opened(browser: Browser, page: PageStandIn) -> None:
 
 def click(browser: Browser, row: str, action: str) -> None:
     """Click an action of the first row that has this text."""
-    rows = [node for node in browser.find_all("li") if row in node.text]
-    browser.run("arguments[0].querySelector(`[data-name='${arguments[1]}']`).click()", rows[0], action)
-    wait_until(lambda: browser.is_shown("#ask"))
+    script = """[...document.querySelectorAll('li')].find((row) => row.innerText.includes(arguments[0])
+        ).querySelector(`[data-name='${arguments[1]}']`).click()"""
+    browser.run(script, row, action)
+    browser.wait_until(lambda: browser.is_shown("#ask"))
 
 
-@pytest.mark.parametrize(
-    ("row", "action", "title", "button", "name", "body"),
-    [
-        ("+7 900", "hand-over", "Hand over now?", "Hand over", "hand-over", {"batch_key": "79001234567"}),
-        ("+7 900", "discard", "Discard 4 messages?", "Discard 4 messages", "discard", {"batch_key": "79001234567"}),
-        ("+7 900", "hold", "Hold +7 900 •••67?", "Hold", "hold", {"phone": "79001234567", "for": "1h", "note": ""}),
-        ("+49 15", "hold", "Hold +49 15 •••78?", "Hold", "hold", {"phone": "4915112345678|support", "for": "1h", "note": ""}),
-        ("telegram", "hold", "Release @•••?", "Release", "release", {"phone": "@a1", "discard": False}),
-        ("bullmq", "pause", "Pause bot?", "Pause", "pause", {"sink": "bot", "note": ""}),
-        ("redis", "pause", "Resume audit?", "Resume", "resume", {"sink": "audit"}),
-        ("503 since", "retry", "Retry crm now?", "Retry now", "resume", {"sink": "crm"}),
-        ("503 since", "resend", "Resend 4 dead messages?", "Resend", "resend", {"sink": "crm"}),
-        ("did not take", "resend crm", "Resend 4 dead messages?", "Resend", "resend", {"sink": "crm"}),
-        ("41 attempts have", "resume", "Retry crm now?", "Retry now", "resume", {"sink": "crm"}),
-    ],
-)  # fmt: skip
-def test_action_asks_then_posts_then_says_what_came_of_it(
-    browser: Browser, page: PageStandIn, row: str, action: str, title: str, button: str, name: str, body: Any
-) -> None:
-    page.answers[name] = (200, {"done": f"done as the server says: {name}"})
-    click(browser, row, action)
-    assert (browser.read("#ask-title"), browser.read("#ask-go")) == (title, button)
-    assert browser.run(FOCUS) == "ask-cancel"
-    assert page.posted == []
-    browser.find("#ask-go").click()
-    browser.wait_for_text("#heard", f"done as the server says: {name}")
-    assert page.posted == [Posted(name, CSRF, body)]
-    assert browser.is_shown("#toast")
-    assert not browser.is_shown("#ask")
+def test_each_action_asks_then_posts_then_says_what_came_of_it(browser: Browser, page: PageStandIn) -> None:
+    for row, action, title, button, name, body in ACTIONS:
+        page.answers[name] = (200, {"done": f"done as the server says: {title}"})
+        page.posted.clear()
+        click(browser, row, action)
+        assert (browser.read("#ask-title"), browser.read("#ask-go")) == (title, button)
+        assert browser.run(FOCUS) == "ask-cancel"
+        assert page.posted == []
+        browser.find("#ask-go").click()
+        browser.wait_for_text("#heard", f"done as the server says: {title}")
+        assert page.posted == [Posted(name, CSRF, body)]
+        assert browser.is_shown("#toast")
+        assert not browser.is_shown("#ask")
 
 
 def test_fields_of_an_action_are_posted(browser: Browser, page: PageStandIn) -> None:
@@ -67,7 +66,7 @@ def test_fields_of_an_action_are_posted(browser: Browser, page: PageStandIn) -> 
     browser.find("#ask [name=note]").send_keys("  we talk ", Keys.ENTER)
     wait_until(lambda: page.posted)
     assert page.posted[0].body == {"phone": "79001234567", "for": "24h", "note": "we talk"}
-    wait_until(lambda: not browser.is_shown("#ask"))
+    browser.wait_until(lambda: not browser.is_shown("#ask"))
     click(browser, "telegram", "hold")
     assert "3 messages would be lost" in browser.read("#ask-fields")
     browser.find("#ask [name=discard]").click()
@@ -76,13 +75,13 @@ def test_fields_of_an_action_are_posted(browser: Browser, page: PageStandIn) -> 
     assert page.posted[1].body == {"phone": "@a1", "discard": True}
 
 
-@pytest.mark.parametrize("key", [Keys.ESCAPE, Keys.ENTER], ids=["escape", "enter"])
-def test_first_key_cancels(browser: Browser, page: PageStandIn, key: str) -> None:
-    click(browser, "+7 900", "discard")
-    browser.press(key)
-    wait_until(lambda: not browser.is_shown("#ask"))
-    assert page.posted == []
-    assert not browser.is_shown("#toast")
+def test_first_key_cancels(browser: Browser, page: PageStandIn) -> None:
+    for key in (Keys.ESCAPE, Keys.ENTER):
+        click(browser, "+7 900", "discard")
+        browser.press(key)
+        browser.wait_until(lambda: not browser.is_shown("#ask"))
+        assert page.posted == []
+        assert not browser.is_shown("#toast")
 
 
 def test_focus_goes_to_the_heading_when_the_row_ends(browser: Browser, page: PageStandIn) -> None:
@@ -90,9 +89,9 @@ def test_focus_goes_to_the_heading_when_the_row_ends(browser: Browser, page: Pag
     click(browser, "+79001234567", "discard")
     browser.press(Keys.TAB, Keys.ENTER)
     browser.wait_for_text("#heard", "discard: done")
-    assert browser.run(FOCUS) == "waiting-title"
+    browser.wait_until(lambda: browser.run(FOCUS) == "waiting-title")
     page.show(msgspec.structs.replace(page.overview, waiting=make_waiting()))
-    wait_until(lambda: not browser.find_all(".batch"))
+    browser.wait_until(lambda: not browser.find_all(".batch"))
 
 
 def test_focus_stays_on_a_button_that_turns_to_its_contrary(browser: Browser, page: PageStandIn) -> None:
@@ -102,18 +101,18 @@ def test_focus_stays_on_a_button_that_turns_to_its_contrary(browser: Browser, pa
     bot, *others = page.overview.sinks
     paused = msgspec.structs.replace(bot, is_paused=True, state="paused")
     page.show(msgspec.structs.replace(page.overview, sinks=(paused, *others)))
-    wait_until(lambda: browser.run("return document.activeElement.textContent") == "Resume bot")
+    browser.wait_until(lambda: browser.run("return document.activeElement.textContent") == "Resume bot")
 
 
 def test_focus_goes_back_to_the_button_that_asked(browser: Browser, page: PageStandIn) -> None:
     browser.run("document.querySelector('.batch [data-name=discard]').focus()")
     browser.press(Keys.ENTER)
-    wait_until(lambda: browser.is_shown("#ask"))
+    browser.wait_until(lambda: browser.is_shown("#ask"))
     for _ in range(6):  # the focus stays within the dialog, or is the browser's own
         browser.press(Keys.TAB)
         assert browser.run("return document.activeElement.closest('#ask, body').id || document.activeElement.tagName") in {"ask", "BODY"}  # fmt: skip
     browser.press(Keys.ESCAPE)
-    wait_until(lambda: not browser.is_shown("#ask"))
+    browser.wait_until(lambda: not browser.is_shown("#ask"))
     assert browser.run("return document.activeElement.dataset.name") == "discard"
 
 
@@ -130,7 +129,7 @@ def test_number_of_lost_messages_is_true_while_the_question_is_open(
     browser.wait_for_text("#ask-words", "They do not wait any more")
     assert not browser.find("#ask-go").is_enabled()
     browser.press(Keys.ESCAPE)
-    wait_until(lambda: not browser.is_shown("#ask"))
+    browser.wait_until(lambda: not browser.is_shown("#ask"))
     assert page.posted == []
 
 
@@ -166,7 +165,7 @@ def test_command_is_copied(browser: Browser) -> None:
 def test_command_is_copied_where_the_browser_has_no_clipboard_for_pages(browser: Browser) -> None:
     browser.run("Object.defineProperty(navigator, 'clipboard', {value: undefined, configurable: true})")
     browser.find(".copy").click()
-    wait_until(lambda: browser.read("#heard").endswith(": rfctl source try salon"))
+    browser.wait_until(lambda: browser.read("#heard").endswith(": rfctl source try salon"))
     assert browser.run("return getSelection().toString()") == "rfctl source try salon"
 
 
@@ -181,10 +180,10 @@ def test_keys_find_show_numbers_and_help_unless_they_are_off(browser: Browser, p
     assert browser.run("return document.activeElement.value") == "n/?"
     browser.run("document.activeElement.blur()")
     browser.press("?")
-    wait_until(lambda: browser.is_shown("#help"))
+    browser.wait_until(lambda: browser.is_shown("#help"))
     browser.find("#keys").click()
     browser.press(Keys.ESCAPE)
-    wait_until(lambda: not browser.is_shown("#help"))
+    browser.wait_until(lambda: not browser.is_shown("#help"))
     browser.press("n")
     assert browser.read(".batch .phone") == "+7 900 •••67"
 

@@ -75,6 +75,7 @@ def test_row_with_the_focus_stays_until_it_is_left(browser: Browser, page: PageS
     browser.wait_for_text("#ask-words", "They do not wait any more")
     assert not browser.find("#ask-go").is_enabled()
     browser.press("\ue00c")
+    browser.wait_until(lambda: browser.run("return document.activeElement.dataset.name") == "discard")
     browser.run("document.activeElement.blur()")
     show(browser, page, house_of("22222222", word="third"))
     assert len(browser.find_all(".batch")) == 1
@@ -111,12 +112,12 @@ def test_times_go_on_between_two_states_and_stop_in_an_outage(browser: Browser, 
     open_page(browser, page, house_of("11111111"))
     due = ".batch [data-part=due]"
     first = browser.read(due)
-    wait_until(lambda: browser.read(due) != first)
+    browser.wait_until(lambda: browser.read(due) != first)
     page.tell_outage("redis.url 10.0.0.5:6379 refuses connections", int(time.time() * 1000) - 1000)
-    wait_until(lambda: browser.is_shown("#outage"))
+    browser.wait_until(lambda: browser.is_shown("#outage"))
     still = browser.read(due)
     age = browser.read("#outage-age")
-    wait_until(lambda: browser.read("#outage-age") not in (age, ""))
+    browser.wait_until(lambda: browser.read("#outage-age") not in (age, ""))
     assert browser.read(due) == still
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 import msgspec
 import pytest
 
 from tests.support.browser import Browser
+from tests.support.masks import MASKED, WHOLE
 from tests.support.page import PREFIX, PageStandIn
 from tests.support.page_overviews import (
     make_busy_overview,
@@ -16,6 +18,7 @@ from tests.support.page_overviews import (
     make_row,
     make_waiting,
 )
+from tests.support.waiting import wait_until
 
 LONG = "W" * 400
 
@@ -26,57 +29,67 @@ def texts(browser: Browser, selector: str) -> list[str]:
     return [re.sub(r"\s+", " ", text).strip() for text in browser.run(script, selector)]
 
 
-def open_page(browser: Browser, page: PageStandIn, **more: object) -> None:
-    browser.open(page.url, **more)  # type: ignore[arg-type]
+def open_page(browser: Browser, page: PageStandIn, theme: str = "light") -> None:
+    browser.open(page.url, theme=theme)
     browser.wait_for_text("#word", page.overview.word)
 
 
-def test_busy_page_shows_everything_in_words(browser: Browser, page: PageStandIn) -> None:
-    open_page(browser, page)
-    assert browser.read("#daemons-line") == "2 daemons (0.3.1), other settings"
-    assert browser.read("#redis-line").startswith("10.0.0.5:6379/0")
-    assert browser.driver.title == "rfctl · failing"
-    assert texts(browser, ".flow dd") == [
+@pytest.fixture(scope="module")
+def busy() -> Iterator[PageStandIn]:
+    """A busy house for all tests that only read."""
+    with PageStandIn(make_busy_overview()) as stand_in:
+        yield stand_in
+
+
+@pytest.fixture
+def shown(chromium: Browser, busy: PageStandIn) -> Browser:
+    """Chromium with the page of the busy house, which is opened anew only where another test has left it."""
+    if chromium.driver.current_url != busy.url:
+        open_page(chromium, busy)
+    return chromium
+
+
+def test_busy_page_shows_everything_in_words(shown: Browser) -> None:
+    assert shown.read("#daemons-line") == "2 daemons (0.3.1), other settings"
+    assert shown.read("#redis-line").startswith("10.0.0.5:6379/0")
+    assert shown.driver.title == "rfctl · failing"
+    assert texts(shown, ".flow dd") == [
         "41/min", "12/min", "3.4 → 1", "p50 5.0 s p95 7.8 s", "p99 3 ms", "0", "4", "1",
     ]  # fmt: skip
-    assert texts(browser, ".finding .severity") == ["FAIL", "FAIL", "warn", "warn"]
-    assert texts(browser, ".finding .set-by:not([hidden])") == ["set by /etc/rfctl/rfctl.toml:31"]
-    assert texts(browser, ".sink .words:not([hidden])") == [
+    assert texts(shown, ".finding .severity") == ["FAIL", "FAIL", "warn", "warn"]
+    assert texts(shown, ".finding .set-by:not([hidden])") == ["set by /etc/rfctl/rfctl.toml:31"]
+    assert texts(shown, ".sink .words:not([hidden])") == [
         "503 since 02:10 (41 attempts) · next try in 1 min 20 s", 'paused for 3 d: "moving"', "nobody has asked for 12 min",
     ]  # fmt: skip
-    assert texts(browser, ".sink .measures")[0] == "12/min · ok 100 % · p95 8 ms · 0 left · daemon 812"
-    assert texts(browser, ".batch .phone") == [
+    assert texts(shown, ".sink .measures")[0] == "12/min · ok 100 % · p95 8 ms · 0 left · daemon 812"
+    assert texts(shown, ".batch .phone") == [
         "+7 900 •••67", "+55 11 •••00", "+49 15 •••78", "+972 54 •••12", "@•••",
     ]  # fmt: skip
-    assert texts(browser, ".batch .size")[0] == "4/10 messages"
-    assert texts(browser, "#last .kind") == ["→ in", "⇒ out", "✓ delivered", "✕ dead", "– dropped", "→ in"]
-    assert texts(browser, "#waiting-count") == ["5 batches · 19 messages · oldest 4.1 s · 1 held"]
+    assert texts(shown, ".batch .size")[0] == "4/10 messages"
+    assert texts(shown, "#last .kind") == ["→ in", "⇒ out", "✓ delivered", "✕ dead", "– dropped", "→ in"]
+    assert texts(shown, "#waiting-count") == ["5 batches · 19 messages · oldest 4.1 s · 1 held"]
 
 
-def test_every_request_stays_below_the_prefix_of_the_proxy(browser: Browser, page: PageStandIn) -> None:
-    open_page(browser, page)
-    assert {path.startswith(PREFIX + "/") for path in page.requested} == {True}
-    assert f"{PREFIX}/page/events" in page.requested
+def test_every_request_stays_below_the_prefix_of_the_proxy(shown: Browser, busy: PageStandIn) -> None:
+    wait_until(lambda: f"{PREFIX}/page/events" in busy.requested)
+    assert {path.startswith(PREFIX + "/") for path in busy.requested} == {True}
 
 
-def test_signs_go_with_their_states(browser: Browser, page: PageStandIn) -> None:
-    open_page(browser, page)
+def test_signs_go_with_their_states(shown: Browser) -> None:
     signs = (
         "return [...document.querySelectorAll('.sink > .sign use')].map((use) => use.getAttribute('href'))"
     )
-    assert browser.run(signs) == ["#sign-ok", "#sign-fail", "#sign-paused", "#sign-idle"]
-    assert texts(browser, ".sink [data-part=state]") == ["ok", "failing", "paused", "idle"]
+    assert shown.run(signs) == ["#sign-ok", "#sign-fail", "#sign-paused", "#sign-idle"]
+    assert texts(shown, ".sink [data-part=state]") == ["ok", "failing", "paused", "idle"]
 
 
-def test_sparkline_says_its_counts_in_words(browser: Browser, page: PageStandIn) -> None:
-    open_page(browser, page)
-    label = browser.find("#ins").get_attribute("aria-label")
+def test_sparkline_says_its_counts_in_words(shown: Browser) -> None:
+    label = shown.find("#ins").get_attribute("aria-label")
     assert label == "messages in in each of the last 25 minutes: from 12 to 58, 41 in the last"
 
 
-def test_command_of_a_cure_ends_where_the_sentence_goes_on(browser: Browser, page: PageStandIn) -> None:
-    open_page(browser, page)
-    assert texts(browser, ".cure code") == [
+def test_command_of_a_cure_ends_where_the_sentence_goes_on(shown: Browser) -> None:
+    assert texts(shown, ".cure code") == [
         "rfctl source try salon", "rfctl resume crm", "rfctl pause crm", "rfctl dead list", "systemctl reload rfctl",
     ]  # fmt: skip
     cures = {
@@ -90,8 +103,16 @@ def test_command_of_a_cure_ends_where_the_sentence_goes_on(browser: Browser, pag
         "Start its workers.": [],
     }
     split = "return splitCure(arguments[0]).filter((piece) => piece.isCommand === arguments[1]).map(({text}) => text)"
-    assert {cure: browser.run(split, cure, True) for cure in cures} == cures
-    assert browser.run(split, "run rfctl doctor again", False) == ["run ", " again"]
+    assert {cure: shown.run(split, cure, True) for cure in cures} == cures
+    assert shown.run(split, "run rfctl doctor again", False) == ["run ", " again"]
+
+
+def test_phones_are_masked_as_on_a_terminal(shown: Browser) -> None:
+    words = "return Object.fromEntries(arguments[0].map((phone) => [phone, phoneWords(phone)]))"
+    assert shown.run(words, list(MASKED)) == MASKED
+    shown.press("n")
+    assert shown.run(words, list(WHOLE)) == WHOLE
+    shown.press("n")
 
 
 def test_quiet_page_says_so_in_words(browser: Browser, page: PageStandIn) -> None:
@@ -139,8 +160,7 @@ def test_text_of_strangers_stays_text(browser: Browser, page: PageStandIn) -> No
         assert evil in browser.read(place), place
 
 
-@pytest.mark.parametrize("width", [360, 800, 1200, 1600])
-def test_no_width_needs_to_scroll_sideways(browser: Browser, page: PageStandIn, width: int) -> None:
+def test_no_width_needs_to_scroll_sideways(browser: Browser, page: PageStandIn) -> None:
     busy = page.overview
     row = make_row("7" * 60, LONG, source=LONG, chat=LONG, account=LONG, size=123_456, max_size=1_000_000)
     page.overview = msgspec.structs.replace(
@@ -151,12 +171,14 @@ def test_no_width_needs_to_scroll_sideways(browser: Browser, page: PageStandIn, 
         last=(msgspec.structs.replace(busy.last[0], line=LONG), *busy.last),
         flow=msgspec.structs.replace(busy.flow, in_per_min=1_234_567, wait_p50_ms=400_000, wait_p95_ms=5_999_000),
     )  # fmt: skip
-    open_page(browser, page, width=width)
+    open_page(browser, page)
     outside = """return [...document.querySelectorAll('main *, header *')].filter((node) =>
         node.checkVisibility() && !node.closest('.unseen, .store') && node.getBoundingClientRect().right > innerWidth + 0.5
     ).map((node) => `${node.tagName}.${node.getAttribute('class')} ${node.textContent.slice(0, 30)}`)"""
-    assert browser.run(outside) == []
-    assert browser.run("return document.documentElement.scrollWidth") == width
+    for width in (360, 800, 1200, 1600):
+        browser.resize(width)
+        assert browser.run(outside) == [], width
+        assert browser.run("return document.documentElement.scrollWidth") == width
 
 
 def test_theme_is_the_systems_until_somebody_chooses(browser: Browser, page: PageStandIn) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -224,6 +225,31 @@ async def test_token_lets_in_by_a_form_and_a_session(server: RedisServer, tmp_pa
         assert (left.status_code, left.headers["clear-site-data"]) == (303, '"cache"')
         assert "Max-Age=0" in left.headers["set-cookie"]
         assert (await http.get("/page/state")).status_code == 401, "the cookie is worth nothing any more"
+
+
+async def test_login_without_javascript_says_in_words_what_is_wrong(
+    server: RedisServer, tmp_path: Path
+) -> None:
+    accept = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    token = serving(server, tmp_path, http__admin_token="geheim")
+    async with token as service, browse(service, **accept) as http:
+        wrong = await http.post("/page/login", data={"token": "<x>"})
+        assert (wrong.status_code, wrong.headers["content-type"]) == (401, "text/html; charset=utf-8")
+        assert 'role="alert">This is not the token.</p>' in wrong.text
+        assert "frame-ancestors 'none'" in wrong.headers["content-security-policy"]
+        for link in re.findall(r'(?:href|src)="([^"]*)"', wrong.text):
+            assert (await http.get(f"/page/{link}")).status_code == 200, (
+                "links are relative to the form's address"
+            )
+        assert 'action="login"' in wrong.text
+        foreign = await http.post(
+            "/page/login", data={"token": "x"}, headers={"Origin": "https://evil.example"}
+        )
+        assert (foreign.status_code, "Only the page itself may ask" in foreign.text) == (403, True)
+        while wrong.status_code == 401:
+            wrong = await http.post("/page/login", data={"token": "x"})
+        assert (wrong.status_code, "Too many wrong tokens came: wait" in wrong.text) == (429, True)
+        assert int(wrong.headers["retry-after"]) > 0
 
 
 async def test_cookie_is_for_http_too_without_a_proxy(server: RedisServer, tmp_path: Path) -> None:

@@ -28,49 +28,76 @@ axe.run({runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best
 
 
 def examine(browser: Browser) -> None:
-    """Run all rules over what is shown. Raises AssertionError with each violation.
+    """Run all rules over what is shown, in a page that has axe-core. Raises AssertionError with each violation.
 
     A contrast that axe-core cannot tell counts as one, unless the edge of a dialog cuts the text,
     or it is a sign: the words beside it have its colour.
     """
-    browser.run(AXE.read_text())
     browser.driver.set_script_timeout(45)
     passes, violations = browser.driver.execute_async_script(EXAMINE)
     assert violations == []
     assert passes > 10
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1600])
-def test_page_and_its_dialogs_violate_no_rule(
+LOOKS = [(width, theme) for width in (360, 1600) for theme in ("light", "dark")]
+
+
+def test_page_violates_no_rule_narrow_and_wide_in_each_theme(browser: Browser, page: PageStandIn) -> None:
+    open_page(browser, page)
+    browser.run(AXE.read_text())
+    for width, theme in LOOKS:
+        browser.resize(width)
+        browser.prefer("prefers-color-scheme", theme)
+        examine(browser)
+
+
+def test_login_violates_no_rule(browser: Browser, page: PageStandIn) -> None:
+    examine_login(browser, page, 360, "dark")
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("width", "theme"), LOOKS)
+def test_login_violates_no_rule_in_any_look(
     browser: Browser, page: PageStandIn, width: int, theme: str
 ) -> None:
-    browser.open(page.url, width=width, theme=theme)
-    browser.wait_for_text("#word", "FAILING")
-    wait_until(lambda: page.streams)
-    examine(browser)
+    examine_login(browser, page, width, theme)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("width", "theme"), LOOKS)
+def test_dialogs_outage_and_quiet_page_violate_no_rule(
+    browser: Browser, page: PageStandIn, width: int, theme: str
+) -> None:
+    open_page(browser, page, width, theme)
+    browser.run(AXE.read_text())
     browser.run("ask('hold', page.overview.waiting.rows[0])")
     examine(browser)
     browser.press(Keys.ESCAPE)
-    wait_until(lambda: not browser.is_shown("#ask"))
+    browser.wait_until(lambda: not browser.is_shown("#ask"))
     browser.run("byId('help').showModal()")
     examine(browser)
     browser.press(Keys.ESCAPE)
     page.tell_outage("it refuses connections", page.overview.now_ms)
     browser.run("toast('the message is lost', 'fail')")
-    wait_until(lambda: browser.is_shown("#outage"))
+    browser.wait_until(lambda: browser.is_shown("#outage"))
     examine(browser)
     page.show(make_quiet_overview())
     browser.wait_for_text("#word", "WORKING")
     examine(browser)
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1600])
-def test_login_violates_no_rule(browser: Browser, page: PageStandIn, width: int, theme: str) -> None:
+def open_page(browser: Browser, page: PageStandIn, width: int = 1200, theme: str = "light") -> None:
+    browser.open(page.url, width=width, theme=theme)
+    browser.wait_for_text("#word", "FAILING")
+    wait_until(lambda: page.streams)
+
+
+def examine_login(browser: Browser, page: PageStandIn, width: int, theme: str) -> None:
+    """Log in with a wrong token, and run the rules over the form that says so."""
     page.token = "secret"
     browser.open(page.url, width=width, theme=theme)
     browser.find("#token").send_keys("wrong", Keys.ENTER)
     browser.wait_for_text("#problem", "this is not the admin token")
+    browser.run(AXE.read_text())
     examine(browser)
     browser.take_problems()  # it complains of the 401

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,21 +20,30 @@ def act(browser: Browser, row: str, action: str) -> None:
     browser.run("document.getElementById('heard').textContent = ''")
     script = """return [...document.querySelectorAll('li')].find((row) => row.textContent.includes(arguments[0])
         )?.querySelector(`[data-name='${arguments[1]}']`) ?? null"""
-    wait_until(lambda: browser.run(script, row, action)).click()
-    wait_until(lambda: browser.is_shown("#ask"))
+    browser.wait_until(lambda: browser.run(script, row, action)).click()
+    browser.wait_until(lambda: browser.is_shown("#ask"))
     browser.find("#ask-go").click()
-    wait_until(lambda: browser.is_shown("#toast") and browser.read("#heard"))
+    browser.wait_until(lambda: browser.is_shown("#toast") and browser.read("#heard"))
     assert not browser.is_shown("#ask"), browser.read("#ask-problem")
 
 
-@pytest.fixture
-def patient(tmp_path: Path, own_server: ServerMaker) -> Iterator[House]:
-    """A house in which nobody is handed over by time."""
-    with House(tmp_path, own_server().url, quiet_ms=600_000, max_wait_ms=3_600_000) as house:
-        yield house
+def test_page_shows_real_traffic_acts_on_it_and_tells_of_an_outage(
+    browser: Browser, tmp_path: Path, own_server: ServerMaker
+) -> None:
+    """One daemon and one Redis for all of it: they cost more than the page."""
+    server = own_server()
+    with House(tmp_path, server.url, quiet_ms=600_000, max_wait_ms=3_600_000) as patient:
+        see_and_act(browser, patient)
+        browser.wait_for_text("#redis-line", str(server.port))
+        server.kill()
+        browser.wait_until(lambda: browser.is_shown("#outage"))
+        server.start()
+        browser.wait_until(lambda: not browser.is_shown("#outage"))
+    browser.wait_until(lambda: browser.is_shown("#lost"))
+    browser.take_problems()  # it complains of the connection that ended
 
 
-def test_page_shows_real_traffic_and_acts_on_it(browser: Browser, patient: House) -> None:
+def see_and_act(browser: Browser, patient: House) -> None:
     patient.write(ANNA, "Привет", "запишите меня", "на завтра")
     patient.write(BORIS, "oi")
     patient.write(CARLA, "<b>hallo</b>")
@@ -48,24 +56,24 @@ def test_page_shows_real_traffic_and_acts_on_it(browser: Browser, patient: House
     assert browser.read("#waiting-count").startswith("3 batches · 5 messages · oldest ")
 
     act(browser, "+7 900", "hand-over")
-    wait_until(lambda: "+7 900" not in browser.read("#waiting"))
+    browser.wait_until(lambda: "+7 900" not in browser.read("#waiting"))
     act(browser, "+49 15", "discard")
-    wait_until(lambda: "+49 15" not in browser.read("#waiting"))
+    browser.wait_until(lambda: "+49 15" not in browser.read("#waiting"))
     act(browser, "+55 11", "hold")
-    wait_until(lambda: browser.is_shown(".batch .tag"))
+    browser.wait_until(lambda: browser.is_shown(".batch .tag"))
     act(browser, "+55 11", "hold")
     browser.wait_for_text("#waiting-empty", "Nobody waits.")
-    wait_until(lambda: browser.is_shown("#waiting-empty"))
+    browser.wait_until(lambda: browser.is_shown("#waiting-empty"))
 
-    wait_until(lambda: "crm" in browser.read("#findings"))
+    browser.wait_until(lambda: "crm" in browser.read("#findings"))
     act(browser, "audit list", "pause")
-    wait_until(lambda: "sink audit is paused" in browser.read("#findings"))
+    browser.wait_until(lambda: "sink audit is paused" in browser.read("#findings"))
     act(browser, "sink audit is paused", "resume")
-    wait_until(lambda: "sink audit is paused" not in browser.read("#findings"))
+    browser.wait_until(lambda: "sink audit is paused" not in browser.read("#findings"))
 
     browser.find("#phone").send_keys(ANNA, Keys.ENTER)
     browser.wait_for_text("#timeline", "3 → 1")
-    wait_until(lambda: browser.find_all("#timeline .outcomes li"))
+    browser.wait_until(lambda: browser.find_all("#timeline .outcomes li"))
     patient.statuses.clear()
     act(browser, "bot http", "pause")
     wait_until(
@@ -73,21 +81,7 @@ def test_page_shows_real_traffic_and_acts_on_it(browser: Browser, patient: House
     )
 
 
-def test_page_tells_of_an_outage_and_of_a_restart(
-    browser: Browser, tmp_path: Path, own_server: ServerMaker
-) -> None:
-    server = own_server()
-    with House(tmp_path, server.url) as house:
-        browser.open(house.url + "/")
-        browser.wait_for_text("#redis-line", str(server.port))
-        server.kill()
-        wait_until(lambda: browser.is_shown("#outage"))
-        server.start()
-        wait_until(lambda: not browser.is_shown("#outage"))
-    wait_until(lambda: browser.is_shown("#lost"))
-    browser.take_problems()  # it complains of the connection that ended
-
-
+@pytest.mark.long
 def test_token_of_the_settings_opens_the_page(
     browser: Browser, tmp_path: Path, own_server: ServerMaker
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -18,7 +19,7 @@ from rfctl.errors import BadRequestError
 from rfctl.ingest.access import Gate
 from rfctl.ingest.app import Webhook
 from rfctl.ingest.group_commit import GroupCommit
-from rfctl.ingest.openapi import OPERATIONS, Operation, build_document
+from rfctl.ingest.openapi import OPERATIONS, Part, build_document
 from rfctl.ingest.openapi.shapes import build_shapes
 from rfctl.ingest.receiver import Receiver
 from rfctl.sources.generic.node_form import Limits, list_item_types, parse_messages
@@ -69,6 +70,7 @@ def build_app() -> Any:
 
 
 def test_table_has_every_route_and_no_other() -> None:
+    """Of this package. tests/integration/daemon/test_openapi.py asks a whole daemon, which has the page's routes too."""
     routes = [(method, route.path) for route in build_app().routes for method in route.methods - {"HEAD"}]
     assert sorted((operation.method, operation.path) for operation in OPERATIONS) == sorted(routes)
 
@@ -212,8 +214,11 @@ def test_time_that_is_described_is_taken(text: str) -> None:
 
 
 def test_other_rows_can_be_added() -> None:
-    page = Operation("GET", "/", "show", "Show the page.", "page", OPERATIONS[-1].replies)
-    assert build_document({}, (*OPERATIONS, page))["paths"]["/"]["get"]["operationId"] == "show"
+    another = replace(OPERATIONS[-1], path="/another", name="another")
+    document = build_document({}, Part((another,), {"Another": {"type": "null"}}, tag={"name": "more"}))
+    assert document["paths"]["/another"]["get"]["operationId"] == "another"
+    assert document["components"]["schemas"]["Another"] == {"type": "null"}
+    assert document["tags"][-1] == {"name": "more"}
 
 
 def test_every_type_of_source_can_be_described() -> None:

@@ -43,7 +43,7 @@ def test_usual_terminal_shows_each_part() -> None:
     assert lines[2].startswith("✖ FAIL sink crm fails: 503")
     assert lines[3].startswith("▲ warn 4 dead messages")
     assert lines[4].startswith("── waiting: 3 batches, 9 messages, oldest 4.1s ──")
-    assert "1.0s  ██    +79001•••01  salon" in lines[6]
+    assert "1.0s  ██    +7 900 •••01  salon" in lines[6]
     assert "Привет 1" in lines[6]
     text = "\n".join(lines)
     for part in (
@@ -53,7 +53,7 @@ def test_usual_terminal_shows_each_part() -> None:
         "17 left  next 1m20s",
         "hands",
         "── last",
-        "<-- +79001•••67  3→1 quiet",
+        "<-- +7 900 •••67  3→1 quiet",
     ):
         assert part in text
     assert lines[-1].startswith("q quit")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rfctl.cli.top.cells import brief, draw_bar, draw_curve, show_phone
+from rfctl.cli.top.cells import brief, draw_bar, draw_curve
 from rfctl.cli.top.layout import Wish, scroll, share
 
 
@@ -32,14 +32,6 @@ def test_curve_has_the_newest_counts(counts: tuple[int, ...], width: int, curve:
 )
 def test_bar_is_as_full_as_the_fraction(fraction: float, bar: str) -> None:
     assert draw_bar(fraction, 4) == bar
-
-
-@pytest.mark.parametrize(
-    ("phone", "is_whole", "shown"),
-    [("79001234567", False, "+79001•••67"), ("79001234567", True, "+79001234567"), ("@anna", True, "@anna")],
-)
-def test_phone_is_masked_unless_it_is_to_be_whole(phone: str, is_whole: bool, shown: str) -> None:
-    assert show_phone(phone, is_whole=is_whole) == shown
 
 
 @pytest.mark.parametrize(
