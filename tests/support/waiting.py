@@ -30,12 +30,14 @@ async def until(
         raise AssertionError(f"not true within {within_s:.0f} s: {_describe(condition)}") from None
 
 
-def wait_until(condition: Callable[[], Any], within_s: float = PATIENCE_S) -> Any:
+def wait_until(
+    condition: Callable[[], Any], within_s: float = PATIENCE_S, *, pause_s: float = _PAUSE_S
+) -> Any:
     """Do the same where no event loop runs."""
     deadline = time.monotonic() + within_s
     while not (answer := condition()):
         assert time.monotonic() < deadline, f"not true within {within_s:.0f} s: {_describe(condition)}"
-        time.sleep(_PAUSE_S)
+        time.sleep(pause_s)
     return answer
 
 

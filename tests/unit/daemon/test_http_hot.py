@@ -97,6 +97,17 @@ async def test_body_without_room_or_too_large_is_the_apps() -> None:
         await way.settle()
 
 
+async def test_answer_is_the_last_of_its_connection_once_the_server_stops() -> None:
+    """Also of a head that is known: its connection would stay."""
+    way = build_way()
+    await way.read(post(b"hello"))
+    way.connection.protocol.stays = False
+    await way.read(post(b"hello"))
+    assert way.connection.answers == [OK, b""] * 2
+    assert b"connection: close" in bytes(way.connection.transport.sent).lower()
+    assert way.connection.transport.is_closing()
+
+
 async def test_client_that_leaves_before_its_answer_lost_no_message() -> None:
     way = build_way()
     await way.read(post(b"slow"))
