@@ -48,4 +48,4 @@ def test_every_file_that_is_printed_travels_with_the_package() -> None:
     assert names == set(get_args(PackagedFile))
     for place, inside in travelling.items():
         assert place.endswith(name := inside.removeprefix("rfctl/data/"))
-        assert read_packaged(name) == (ROOT / place).read_text()  # type: ignore[arg-type]
+        assert read_packaged(name) == (ROOT / place).read_text()
