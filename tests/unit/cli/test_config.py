@@ -218,8 +218,8 @@ def commands(group: Any, before: str = "") -> Iterator[str]:
 
 
 def test_every_command_is_known_to_read_the_settings_or_not() -> None:
-    known = READS_SETTINGS.keys() | READS_NONE | ENDS_AS_NAGIOS_WANTS | NEEDS_A_TERMINAL
-    assert set(commands(load_all_commands())) == known
+    listed = READS_SETTINGS.keys() | READS_NONE | ENDS_AS_NAGIOS_WANTS | NEEDS_A_TERMINAL
+    assert set(commands(load_all_commands())) == listed
 
 
 @pytest.mark.parametrize("command", READS_SETTINGS)
