@@ -26,10 +26,14 @@ class Loops:
         """Watch a loop from now on."""
         self._ages[name] = measure_age_s
 
+    def find_stuck(self) -> dict[str, int]:
+        """Return the loops that are stuck, and for how long, s."""
+        ages = {name: measure() for name, measure in self._ages.items()}
+        return {name: round(age) for name, age in ages.items() if age > self._limit_s}
+
     def all_turn(self) -> bool:
         """Say whether no loop is stuck, and log it once when one is."""
-        ages = {name: measure() for name, measure in self._ages.items()}
-        stuck = {name: round(age) for name, age in ages.items() if age > self._limit_s}
+        stuck = self.find_stuck()
         if stuck and not self._is_stuck:
             _log.error("loop_stuck", loops=stuck, next="the watchdog of systemd starts the daemon again")
         self._is_stuck = bool(stuck)

@@ -73,6 +73,7 @@ def test_the_line_of_the_log_serves_every_reader_on_any_port(tmp_path: Path, tak
             assert "Hello" in tail.stdout.wait_for(lambda shown: "<--" in shown)
 
 
+@pytest.mark.long
 def test_messages_are_there_after_a_restart_behind_the_same_line(tmp_path: Path) -> None:
     with start(tmp_path / "state") as daemon:
         line = daemon.find_event("embedded_server_started")["readers"]

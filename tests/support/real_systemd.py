@@ -151,7 +151,8 @@ class RealSystemd:
             )  # fmt: skip
         wait_until(lambda: self._find_init() or not self._runs)
         wait_until(
-            lambda: not self._runs or self.ask("systemctl", "is-active", "multi-user.target") == "active"
+            lambda: not self._runs or self.ask("systemctl", "is-active", "multi-user.target") == "active",
+            pause_s=0.2,
         )
         if not self._runs:
             words = (self._folder / "log").read_text(errors="replace").strip()
@@ -222,9 +223,11 @@ class RealSystemd:
         """Run systemctl, and return what it prints. Raises AssertionError when it fails."""
         return self.run("systemctl", *words).stdout
 
-    def show(self, unit: str, name: str) -> str:
-        """Return a property of a unit."""
-        return self.ctl("show", "--value", "-p", name, unit).strip()
+    def show(self, unit: str, *names: str) -> list[str]:
+        """Return properties of a unit, in this order."""
+        lines = self.ctl("show", "-p", ",".join(names), unit).splitlines()
+        values = {name: value for name, _, value in (line.partition("=") for line in lines)}
+        return [values[name] for name in names]
 
     def read_journal(self, unit: str = "") -> str:
         """Return what is in the journal, of one unit or of all."""
@@ -244,7 +247,7 @@ class RealSystemd:
 
     def read_limit(self, unit: str) -> int | None:
         """Return how much memory the kernel gives a unit, bytes; None where it has no cgroup for memory."""
-        group = self.show(unit, "ControlGroup").lstrip("/")
+        group = self.show(unit, "ControlGroup")[0].lstrip("/")
         if not group:
             return None
         for place, name in (

@@ -95,7 +95,7 @@ needs_program = pytest.mark.skipif(
 
 
 @needs_program
-@pytest.mark.parametrize("kind", ["port", "path"])
+@pytest.mark.parametrize("kind", ["port", pytest.param("path", marks=pytest.mark.long)])
 def test_installed_command_takes_its_socket_and_the_first_request_waits_for_it(
     server: RedisServer, tmp_path: Path, kind: str
 ) -> None:

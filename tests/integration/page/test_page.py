@@ -20,7 +20,7 @@ from rfctl.observe import logging as logs
 from tests.conftest import configure, running
 from tests.support.receivers import HttpReceiver
 from tests.support.servers import RedisServer, ServerMaker
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_S, until
 
 PHONE = "79001234567"
 SLOW = {"batching__quiet_ms": 600_000, "batching__max_wait_ms": 3_600_000}
@@ -188,6 +188,30 @@ async def test_stop_ends_a_stream_and_does_not_wait_for_it(server: RedisServer, 
     names = [line["event"] for line in lines]
     assert "daemon_stopped" in names
     assert "drain_incomplete" not in names
+
+
+async def test_viewers_stay_over_a_reload_which_names_http_page(
+    server: RedisServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They see the new sinks; the page itself changes with the next start."""
+    before = configure(server.url, tmp_path, **SLOW)
+    after = configure(server.url, tmp_path, http__page="off", **SLOW, **CRM)
+    async with (
+        running(before, lambda: after) as service,
+        browse(service) as http,
+        http.stream("GET", "/page/events") as stream,
+    ):
+        events = read_events(stream)
+        assert (await wait_for_event(events, "state"))["overview"]["sinks"] == []
+        await service.reload()
+        lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+        [reloaded] = [line for line in lines if line["event"] == "settings_reloaded"]
+        assert reloaded["after_a_restart"] == ["http.page"]
+        async with asyncio.timeout(PATIENCE_S):
+            while not (seen := (await wait_for_event(events, "state"))["overview"]["sinks"]):
+                pass
+        assert [sink["name"] for sink in seen] == ["crm"]
+        assert (await http.get("/")).status_code == 200
 
 
 async def test_token_lets_in_by_a_form_and_a_session(server: RedisServer, tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def test_re2_is_imported_by_nothing_but_a_pattern() -> None:
         "print('re2' in sys.modules)\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", every_module], capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-c", every_module], capture_output=True, text=True, timeout=600, check=False
     )
     assert (done.stdout, done.stderr) == ("False\n", "")
     assert policy.compile_pattern("a+").fullmatch(b"aaa")

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.two_ways import Way, build_sources
+from tests.support.waiting import until
 
 
 def post(body: bytes, *fields: bytes, path: bytes = b"/webhook/words") -> bytes:
@@ -95,6 +96,27 @@ async def test_body_without_room_or_too_large_is_the_apps() -> None:
         way.connection.read(post(b"hello hello"))
         assert len(way.connection.state.tasks) == 1
         await way.settle()
+
+
+async def test_answer_is_the_last_of_its_connection_once_the_server_stops() -> None:
+    """Also of a head that is known: its connection would stay."""
+    way = build_way()
+    await way.read(post(b"hello"))
+    way.connection.protocol.stays = False
+    await way.read(post(b"hello"))
+    assert way.connection.answers == [OK, b""] * 2
+    assert b"connection: close" in bytes(way.connection.transport.sent).lower()
+    assert way.connection.transport.is_closing()
+
+
+async def test_client_that_waits_to_be_asked_for_its_body_is_asked() -> None:
+    way = Way(is_hot=True)
+    head, _, body = post(b"hello", b"Expect: 100-continue").partition(b"\r\n\r\n")
+    way.connection.read(head + b"\r\n\r\n")
+    await until(lambda: b"100 Continue" in way.connection.transport.sent)
+    await way.read(body)
+    await until(lambda: OK in way.connection.transport.sent)
+    assert way.store.done == ["7 hello"]
 
 
 async def test_client_that_leaves_before_its_answer_lost_no_message() -> None:
