@@ -17,7 +17,8 @@ end
 local function leave_next()
   local member = first_of(batch_key)
   if member and state_of(id_of(member)) then
-    redis.call('XCLAIM', STREAM, GROUP, CONSUMER, 0, id_of(member), 'IDLE', ARGV[12], 'JUSTID')
+    -- Nobody has begun with it: whoever takes it over has the first attempt.
+    redis.call('XCLAIM', STREAM, GROUP, CONSUMER, 0, id_of(member), 'IDLE', ARGV[12], 'RETRYCOUNT', 0, 'JUSTID')
   end
 end
 
