@@ -71,6 +71,7 @@ def test_the_line_of_the_log_serves_every_reader_on_any_port(tmp_path: Path, tak
             )
         with Process(["bash", "-c", f"{line}\n{RFCTL} tail --since 1h"], environment(tmp_path)) as tail:
             assert "Hello" in tail.stdout.wait_for(lambda shown: "<--" in shown)
+        assert daemon.end() == 0
 
 
 @pytest.mark.long
