@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -81,9 +82,15 @@ def process_ends_with_its_test() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def own_log() -> Iterator[None]:
-    """A log is configured for one test: its stream is that test's own, and is closed with it."""
+    """A log is configured for one test: its stream is that test's own, and is closed with it.
+
+    A library that configures logging turns off the loggers that are there: the next test gets them on again.
+    """
     yield
     structlog.reset_defaults()
+    for logger in logging.root.manager.loggerDict.values():
+        if isinstance(logger, logging.Logger):
+            logger.disabled = False
 
 
 @pytest.fixture(scope="session", params=KINDS)
