@@ -123,7 +123,9 @@ async def test_failure_acknowledges_nothing(out: OutputStream, connection: Conne
         )
 
     out.add("7900", "a")
-    async with working(out.server.url, Handler(fail), retry_after_s=40):
+    handler = Handler(fail)
+    async with working(out.server.url, handler, retry_after_s=40):
+        await handler.wait_for(1)
         await until(is_over)
     assert out.read_group()["pending"] == 1
 
