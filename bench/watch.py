@@ -33,7 +33,7 @@ from tests.support.servers import RedisServer
 BATCHES, SIZE, TEXT_BYTES = 100_000, 3, 60
 HOUR_MS = 3_600_000
 VIEWERS = (0, 1, 8)
-SETTLING_S = 15
+SETTLING_S = 45  # the first sweep looks at every list
 SINKS = [ConfiguredSink("bot", "http", "rfctl:bot"), ConfiguredSink("audit", "http", "rfctl:audit")]
 NOTE = f"{BATCHES:,} batches wait, of {SIZE} messages each. A look each second; shares are of one core."
 
