@@ -53,8 +53,10 @@ class Sampler:
         self._is_stopped = False
 
     def join(self) -> Viewer:
-        """Begin to watch. Raises RejectedError where too many do."""
-        if len(self._viewers) >= MAX_VIEWERS or self._is_stopped:
+        """Begin to watch. Raises RejectedError where too many do, and once the daemon stops."""
+        if self._is_stopped:
+            raise RejectedError("this daemon is stopping: try again", 503, "viewers", headers=RETRY)
+        if len(self._viewers) >= MAX_VIEWERS:
             fact = f"{MAX_VIEWERS} browsers watch this daemon already: close some, or wait"
             raise RejectedError(fact, 503, "viewers", headers=RETRY)
         viewer = Viewer()

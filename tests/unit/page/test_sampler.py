@@ -105,6 +105,13 @@ async def test_number_of_viewers_is_bounded(eyes: Eyes) -> None:
     sampler.stop()
 
 
+async def test_whoever_comes_after_the_stop_hears_of_it(eyes: Eyes) -> None:
+    sampler = Sampler(eyes.look)
+    sampler.stop()
+    with pytest.raises(RejectedError, match="this daemon is stopping"):
+        sampler.join()
+
+
 async def test_slow_viewer_skips_and_gets_the_newest() -> None:
     viewer = Viewer()
     for number in range(1000):
