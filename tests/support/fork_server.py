@@ -173,7 +173,8 @@ def serve() -> None:
     """Import rfctl; fork for each request; return in the fork when its command has run, and exit when nobody asks any more."""
     requests = socket.socket(fileno=int(sys.argv[1]))
     program = sys.argv[2]
-    sys.path[0] = str(Path(program).parent)
+    if not sys.flags.safe_path:
+        sys.path[0] = str(Path(program).parent)  # as Python does for a program
     _import_all()
     gc.collect()
     gc.freeze()
