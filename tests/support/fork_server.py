@@ -105,16 +105,16 @@ class ForkServer:
         stdout: IO[Any] | None = None,
         cwd: Any = None,
     ) -> Fork:
-        """Start a command, without input. Its output goes into pipes, stdout into a file when one is given."""
+        """Start a command, without input. Its output goes into pipes, stdout into a file when one is lent."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         words = {
             "line": list(command), "variables": dict(variables), "folder": os.fspath(cwd or Path.cwd()),
         }  # fmt: skip
-        with contextlib.ExitStack() as given:
-            given.callback(theirs.close)
-            stdin = given.enter_context(Path(os.devnull).open("rb"))
-            read_out, write_out = (None, stdout.fileno()) if stdout else _pipe(given)
-            read_err, write_err = _pipe(given)
+        with contextlib.ExitStack() as lent:
+            lent.callback(theirs.close)
+            stdin = lent.enter_context(Path(os.devnull).open("rb"))
+            read_out, write_out = (None, stdout.fileno()) if stdout else _pipe(lent)
+            read_err, write_err = _pipe(lent)
             streams = [theirs.fileno(), stdin.fileno(), write_out, write_err]
             socket.send_fds(self._connect(), [json.dumps(words).encode()], streams)
         return Fork(ours, _text(read_out) if read_out is not None else None, _text(read_err))
@@ -151,10 +151,10 @@ def _at_start(variables: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in variables.items() if name.startswith(_READ_AT_START)}
 
 
-def _pipe(given: contextlib.ExitStack) -> tuple[int, int]:
+def _pipe(lent: contextlib.ExitStack) -> tuple[int, int]:
     """Return the read end, which stays open, and the write end, which is closed here once it was given away."""
     reads, writes = os.pipe()
-    given.callback(os.close, writes)
+    lent.callback(os.close, writes)
     return reads, writes
 
 
