@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from rfctl.ingest.access import HOLD
 from rfctl.ingest.openapi.shapes import Schema
+from rfctl.ingest.paths import EVENT, PHONE
 from rfctl.observe.facts.probe import PROBE_PATH
 from rfctl.sources.generic.node_form import BATCHED
 
@@ -123,7 +124,7 @@ OPERATIONS: tuple[Operation, ...] = (
         {200: _RECEIVED, **_REFUSED}, security=("proof",), body="GenericRequest",
     ),
     Operation(
-        "POST", "/webhook/{name}/{event:path}", "receiveEvent",
+        "POST", "/webhook/{name}/" + EVENT, "receiveEvent",
         "Receive messages; some providers append the event's name.", "webhook",
         {200: _RECEIVED, **_REFUSED}, (_EVENT,), security=("proof",), body="GenericRequest",
     ),
@@ -145,15 +146,15 @@ OPERATIONS: tuple[Operation, ...] = (
         {200: Reply("The batches, 100 at most.", "Pending"), **refuse(401, 403)}, security=ADMIN,
     ),
     Operation(
-        "DELETE", BATCHED + "/{phone:path}", "discardBatches", "Throw away all that is pending of a person.", "admin",
+        "DELETE", f"{BATCHED}/{PHONE}", "discardBatches", "Throw away all that is pending of a person.", "admin",
         {200: Reply("What was thrown away.", "Discarded"), **refuse(401, 403, 404)}, (_PHONE,), ADMIN,
     ),
     Operation(
-        "POST", HOLD + "/{phone:path}", "holdPerson", "Keep what a person writes from the bot.", "admin",
+        "POST", f"{HOLD}/{PHONE}", "holdPerson", "Keep what a person writes from the bot.", "admin",
         {200: Reply("The holds.", "Held"), **refuse(401, 403)}, (_PHONE, *_HOLD_QUERY), ADMIN,
     ),
     Operation(
-        "DELETE", HOLD + "/{phone:path}", "releasePerson", "End the holds of a person.", "admin",
+        "DELETE", f"{HOLD}/{PHONE}", "releasePerson", "End the holds of a person.", "admin",
         {200: Reply("What came meanwhile left, or was thrown away.", "Released"), **refuse(401, 403, 404)},
         (_PHONE, _DISCARD), ADMIN,
     ),
