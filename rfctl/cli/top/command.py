@@ -9,6 +9,7 @@ import typer
 
 from rfctl.cli.context import Invocation, invocation, run_async
 from rfctl.errors import UsageError
+from rfctl.model.installation import build_extra_command
 
 
 def top(
@@ -38,7 +39,7 @@ def check_screen(run: Invocation) -> None:
         import textual  # noqa: F401 - whether it is there
     except ImportError:
         raise UsageError(
-            "rfctl top needs the library textual, which is not installed", next="pip install 'rfctl[top]'"
+            "rfctl top needs the library textual, which is not installed", next=build_extra_command("top")
         ) from None
 
 

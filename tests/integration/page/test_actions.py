@@ -9,8 +9,8 @@ import pytest
 from selenium.webdriver.common.keys import Keys
 
 from tests.support.browser import Browser
+from tests.support.overviews import make_row, make_waiting
 from tests.support.page import CSRF, PageStandIn, Posted
-from tests.support.page_overviews import make_row, make_waiting
 from tests.support.waiting import wait_until
 
 FOCUS = "return document.activeElement.id"

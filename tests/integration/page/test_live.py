@@ -8,14 +8,14 @@ import msgspec
 
 from rfctl.observe.overview import Overview
 from tests.support.browser import Browser
-from tests.support.page import PageStandIn
-from tests.support.page_overviews import (
+from tests.support.overviews import (
     make_busy_overview,
     make_full_overview,
     make_quiet_overview,
     make_row,
     make_waiting,
 )
+from tests.support.page import PageStandIn
 from tests.support.waiting import wait_until
 
 FOCUS = "return document.activeElement.closest('li')?.querySelector('.phone')?.textContent + document.activeElement.dataset.name"

@@ -10,14 +10,14 @@ import pytest
 
 from tests.support.browser import Browser
 from tests.support.masks import MASKED, WHOLE
-from tests.support.page import PREFIX, PageStandIn
-from tests.support.page_overviews import (
+from tests.support.overviews import (
     make_busy_overview,
     make_full_overview,
     make_quiet_overview,
     make_row,
     make_waiting,
 )
+from tests.support.page import PREFIX, PageStandIn
 from tests.support.waiting import wait_until
 
 LONG = "W" * 400

@@ -12,8 +12,8 @@ import pytest
 from selenium.webdriver.common.keys import Keys
 
 from tests.support.browser import Browser
+from tests.support.overviews import make_quiet_overview
 from tests.support.page import PageStandIn
-from tests.support.page_overviews import make_quiet_overview
 from tests.support.waiting import wait_until
 
 AXE = Path(os.environ.get("TEST_AXE", "none"))
