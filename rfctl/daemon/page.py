@@ -22,7 +22,7 @@ def build_page(components: Components) -> Page:
     receiver, eyes = components.receiver, _Eyes(components)
     actions = Actions(components.store, eyes.list_sinks, components.batcher.list_split_fields)
     return Page(
-        Door(receiver.gate), Sampler(eyes.look), actions, eyes.find_trail, receiver.rejections, receiver.budget,
+        Door(receiver.gate, components.store.ended_sessions), Sampler(eyes.look), actions, eyes.find_trail, receiver.rejections, receiver.budget,
         mode=components.settings.http.page_in_force,
     )  # fmt: skip
 

@@ -108,7 +108,11 @@ _LOGIN = (
     ),
     Operation(
         "POST", "/page/logout", "logOut", "End the session.", "page",
-        {303: Reply("It is over.", types=())}, security=("session", ""),
+        {
+            303: Reply("It is over, for every daemon.", types=()),
+            503: Reply("It is over for this daemon, which tells the others once Redis answers.", "Problem", (HTML, JSON)),
+        },
+        security=("session", ""),
     ),
 )  # fmt: skip
 

@@ -54,7 +54,9 @@ class EventStream(Response):
     A client that takes nothing holds up its own stream alone; the connection cuts it off after a while.
     """
 
-    def __init__(self, viewer: Viewer, leave: Callable[[], None], may_stay: Callable[[], bool]) -> None:
+    def __init__(
+        self, viewer: Viewer, leave: Callable[[], None], may_stay: Callable[[], Awaitable[bool]]
+    ) -> None:
         super().__init__(None, headers=_HEADERS)
         del self.headers["content-length"]
         self._viewer = viewer
@@ -83,7 +85,7 @@ class EventStream(Response):
         await _write_part(send, _BEGIN)
         while not self._viewer.over.is_set():
             event = await self._viewer.wait_for_event()
-            if self._viewer.over.is_set() or not self._may_stay():
+            if self._viewer.over.is_set() or not await self._may_stay():
                 break
             await _write_part(send, event)
         await send({"type": "http.response.body", "body": b"", "more_body": False})

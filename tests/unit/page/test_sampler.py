@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -137,9 +138,14 @@ class Client:
         return {"type": "http.disconnect"}
 
 
-def start(sampler: Sampler, client: Client, **more: Any) -> asyncio.Task[None]:
+def start(
+    sampler: Sampler, client: Client, is_welcome: Callable[[], bool] = lambda: True
+) -> asyncio.Task[None]:
     viewer = sampler.join()
-    may_stay = more.get("may_stay", lambda: True)
+
+    async def may_stay() -> bool:
+        return is_welcome()
+
     stream = EventStream(viewer, lambda: sampler.leave(viewer), may_stay)
     return asyncio.ensure_future(stream({}, client.receive, client.send))
 
@@ -177,7 +183,7 @@ async def test_client_that_leaves_is_no_viewer_any_more(eyes: Eyes) -> None:
 async def test_stream_ends_when_the_session_does(eyes: Eyes) -> None:
     sampler, client = Sampler(eyes.look, every_s=0.01), Client()
     is_open = True
-    task = start(sampler, client, may_stay=lambda: is_open)
+    task = start(sampler, client, lambda: is_open)
     await until(lambda: len(client.parts) > 4)
     is_open = False
     await task
