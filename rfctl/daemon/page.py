@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rfctl.assembly.batching import find_discarding_rule, list_max_sizes
+from rfctl.assembly.batching import build_batch_sizes, find_discarding_rule
 from rfctl.assembly.sinks import list_forwarded_sinks
 from rfctl.daemon.components import Components
 from rfctl.model.stored import Merged
@@ -41,7 +41,7 @@ class _Eyes:
         return {
             "rights": self._components.rights,
             "allow_eviction": self._settings.redis.allow_eviction,
-            "max_sizes": list_max_sizes(self._settings),
+            "sizes": build_batch_sizes(self._settings),
         }
 
     def list_sinks(self) -> list[str]:

@@ -19,7 +19,7 @@ from typing import Any
 import aiohttp
 from textual.widgets import Static
 
-from rfctl.assembly.batching import list_max_sizes
+from rfctl.assembly.batching import build_batch_sizes
 from rfctl.assembly.sinks import list_configured_sinks
 from rfctl.assembly.store import open_store
 from rfctl.cli.top.app import TopApp
@@ -66,7 +66,7 @@ async def draw_top(configuration: Configuration) -> str:
     """Return the screen as SVG, as soon as it has looked."""
     settings, store = configuration.settings, open_store(configuration)
     app = TopApp(
-        Watcher(store, list_configured_sinks(settings), max_sizes=list_max_sizes(settings)),
+        Watcher(store, list_configured_sinks(settings), sizes=build_batch_sizes(settings)),
         Deeds(store, settings),
     )
     try:

@@ -89,7 +89,7 @@ async def opened(
     rig = make_rig(connection, quiet_ms=600_000, max_wait_ms=600_000)
     await rig.add([message(ANNA, "Привет"), message(ANNA, "мне", 2), message(BORIS, "hello")])
     settings = configure(connection.address.url, tmp_path, **OF_SINKS).settings
-    watcher = Watcher(rig.store, SINKS, max_sizes={})
+    watcher = Watcher(rig.store, SINKS)
     app = TopApp(watcher, Deeds(rig.store, settings), is_read_only=is_read_only, every_s=0.05, **more)
     async with app.run_test(size=size) as pilot:
         desk = Desk(app, pilot, rig)

@@ -87,6 +87,16 @@ async def test_row_has_the_size_of_its_own_source(server: RedisServer, tmp_path:
         assert (row["size"], row["max_size"]) == (1, 4)
 
 
+async def test_row_has_no_size_where_a_rule_may_set_it_for_the_next_message(
+    server: RedisServer, tmp_path: Path
+) -> None:
+    rule = {"rules__photos__types": "image", "rules__photos__max_size": 2}
+    async with serving(server, tmp_path, **rule) as service, browse(service) as http:
+        await send(service, "one")
+        [row] = (await http.get("/page/state")).json()["overview"]["waiting"]["rows"]
+        assert (row["size"], row["max_size"]) == (1, None)
+
+
 async def test_two_viewers_share_the_looks_and_see_the_same(server: RedisServer, tmp_path: Path) -> None:
     async with (
         serving(server, tmp_path) as service,
