@@ -14,6 +14,7 @@ from rfctl.store import ConfiguredSink, LoggedDelivery, batch_key_of
 from rfctl.store.batch_heads import TEXT_BYTES
 from rfctl.store.connection import Connection
 from tests.support.batching import Rig, make_rig
+from tests.support.waiting import until
 
 YEAR_MS = 365 * 86_400_000
 OLD = (
@@ -91,6 +92,12 @@ async def test_last_lines_come_newest_first_and_go_on(connection: Connection) ->
     assert [line.line.partition(",")[0] for line in (await watcher.look()).last] == ["3→1 flush"]
     log, shard = rig.store.delivery_log, rig.shards[0]
     await log.write(shard, LoggedDelivery(0, "7900", "crm", "1-0", "delivered", 2, 8))
+    written_ms = await rig.store.now_ms()
+
+    async def has_gone_on() -> bool:
+        return await rig.store.now_ms() > written_ms
+
+    await until(has_gone_on)
     await rig.add([say("7901", "x")])
     last = (await watcher.look()).last
     assert [(line.kind, line.phone) for line in last] == [
