@@ -81,9 +81,7 @@ def _build_daemon(daemon: DaemonRecord, now_ms: int) -> DaemonLine:
 def _describe_server(server: ServerInfo) -> str:
     """Say which Redis it is and how safe it keeps messages; the address stands first."""
     aof = {True: "AOF", False: "no AOF"}.get(server.aof) if server.aof is not None else "AOF unknown"
-    where = server.where.removeprefix("redis://")
-    address = where if where.endswith(f"/{server.db}") else f"{where} db {server.db}"
-    return f"{address} · run {server.run_id[:8]} · {aof} · {server.eviction}"
+    return f"{server.place} · run {server.run_id[:8]} · {aof} · {server.eviction}"
 
 
 def _build_flow(snapshot: Snapshot, rates: Rates | None, recent: Recent) -> Flow:
