@@ -110,7 +110,8 @@ class TopApp(App[None]):
     def _compose_board(self) -> Text:
         width, height = self.size
         if self._overview is None:
-            away = f"{self._outage.head}, trying again: {self._outage.fact}" if self._outage else "looking …"
+            # Since when it is away nobody knows here: it was so from the first look.
+            away = f"Redis is away, trying again: {self._outage.fact}" if self._outage else "looking …"
             return safe(f"rfctl top  {away}")
         now_ms = self._read_clock_s() * 1000
         lines = draw_board(self._overview, self._view, width, height, now_ms, self._outage, self._notice)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -48,6 +49,21 @@ async def test_nobody_looks_while_nobody_watches(eyes: Eyes) -> None:
     again = sampler.join()
     assert b'"looks"' in await again.wait_for_event()
     sampler.stop()
+
+
+async def test_outage_began_before_its_first_viewer_came(eyes: Eyes) -> None:
+    silence_ms = 7_200_000
+    sampler = Sampler(eyes.look, every_s=0.0, measure_silence_ms=lambda: silence_ms)
+    eyes.problem = RedisUnreachableError("nothing answers")
+    first = (await sampler.read()).outage
+    assert first is not None
+    assert 7_200_000 <= time.time() * 1000 - first.since_ms < 7_260_000
+    silence_ms = 0
+    assert (await sampler.read()).outage == first, "it goes on"
+    sampler._looked_at -= 60
+    later = (await sampler.read()).outage
+    assert later is not None
+    assert later.since_ms > first.since_ms, "nobody looked for a while, and Redis had come back"
 
 
 async def test_all_share_a_look(eyes: Eyes) -> None:
