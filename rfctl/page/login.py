@@ -15,11 +15,11 @@ from rfctl.errors import BadRequestError
 from rfctl.ingest.bodies import BodyBudget, HeldBody
 from rfctl.ingest.head import Head, read_head
 from rfctl.ingest.rejections import RejectedError, Rejections
+from rfctl.ingest.tries import Tries, find_forwarded, name_client
 from rfctl.page.cookies import is_https, render_cookie
 from rfctl.page.door import Door
 from rfctl.page.origin import check_form
 from rfctl.page.static_files import read_static_file
-from rfctl.page.tries import Tries
 
 _log = structlog.get_logger("page")
 _MAX_FORM_BYTES = 8192
@@ -53,7 +53,7 @@ class Login:
 
     async def _take_token(self, request: Request, head: Head) -> Response:
         check_form(head)
-        wait_s = self.tries.measure_wait_s(head.peer)
+        wait_s = self.tries.measure_wait_s(name_client(head))
         if wait_s:
             answer = f"too many wrong tokens came: wait {wait_s} s"
             fact = f"too many wrong tokens came; this login is from {_name_peer(head)}"
@@ -61,7 +61,7 @@ class Login:
         with HeldBody(request, self.budget, _MAX_FORM_BYTES, "") as held:
             token = _read_token(await held.read())
         if not self.door.has_token(token):
-            self.tries.record_failure(head.peer)
+            self.tries.record_failure(name_client(head))
             fact, step = (
                 f"a login from {_name_peer(head)} had another token",
                 "compare it with http.admin_token",
@@ -103,7 +103,9 @@ def _wants_page(head: Head) -> bool:
 
 
 def _name_peer(head: Head) -> str:
-    return head.peer or "a Unix socket"
+    """Say where a login comes from, for the log. What a proxy says is not proven."""
+    peer, forwarded = head.peer or "a Unix socket", find_forwarded(head)
+    return f"{forwarded} by way of {peer}" if forwarded else peer
 
 
 def _read_token(form: bytes) -> str:

@@ -261,6 +261,19 @@ async def test_wrong_tokens_are_bounded_and_foreign_sites_use_none_up(
         assert (await http.post("/page/logout", headers=foreign)).headers.get("set-cookie") is None
 
 
+async def test_stranger_behind_the_same_proxy_locks_out_nobody(server: RedisServer, tmp_path: Path) -> None:
+    async with serving(server, tmp_path, http__admin_token="geheim") as service:
+        async with browse(service, **PROXIED) as stranger:
+            for status in [401] * 10 + [429]:
+                answer = await stranger.post("/page/login", data={"token": "x"})
+                assert answer.status_code == status
+        async with browse(service, **{**PROXIED, "X-Forwarded-For": "6.6.6.6, 203.0.113.10"}) as operator:
+            with capture_logs() as lines:
+                answer = await operator.post("/page/login", data={"token": "geheim"})
+            assert answer.status_code == 303
+            assert [line["peer"] for line in lines] == ["203.0.113.10 by way of 127.0.0.1"]
+
+
 async def test_session_opens_every_daemon_of_the_token(server: RedisServer, tmp_path: Path) -> None:
     token = {"http__admin_token": "geheim"}
     async with serving(server, tmp_path, **token) as first, serving(server, tmp_path, **token) as second:

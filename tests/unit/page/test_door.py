@@ -9,7 +9,6 @@ from rfctl.ingest.head import Head
 from rfctl.ingest.rejections import RejectedError
 from rfctl.page.door import Door
 from rfctl.page.origin import is_own
-from rfctl.page.tries import MOST, MOST_OF_ONE, WINDOW_S, Tries
 from tests.support.logouts import NobodyElsewhere
 
 LOCAL = {"host": "127.0.0.1:3000"}
@@ -150,21 +149,3 @@ async def test_nobody_reads_for_another_site(site: str) -> None:
 )
 def test_origin_is_our_own_when_host_and_port_are(origin: str, host: str, own: bool) -> None:
     assert is_own(build_head({"host": host}), origin.encode()) is own
-
-
-def test_wrong_tokens_are_bounded_for_an_address_and_for_all() -> None:
-    now = 0.0
-    tries = Tries(lambda: now)
-    for _ in range(MOST_OF_ONE):
-        assert tries.measure_wait_s("a") == 0
-        tries.record_failure("a")
-    assert tries.measure_wait_s("a") == WINDOW_S
-    assert tries.measure_wait_s("b") == 0
-    now = WINDOW_S - 0.5
-    assert tries.measure_wait_s("a") == 1
-    now = WINDOW_S
-    assert tries.measure_wait_s("a") == 0
-    for number in range(MOST):
-        assert tries.measure_wait_s(f"peer {number}") == 0
-        tries.record_failure(f"peer {number}")
-    assert tries.measure_wait_s("new") == WINDOW_S
