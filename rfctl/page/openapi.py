@@ -74,7 +74,7 @@ _OPERATIONS = (
     Operation(
         "GET", "/page/events", "streamEvents", "Tell what there is now, once a second, until the client leaves.", "page",
         {
-            200: Reply("Events named state, whose data is an overview, and outage, while Redis is away.", types=(EVENTS,)),
+            200: Reply("Events named state, whose data is an overview; outage, while Redis is away; here, in between.", types=(EVENTS,)),
             **refuse(401, 403, 429),
         },
         security=_READS,

@@ -10,8 +10,9 @@ from typing import Any
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-QUIET_S = 15.0
-STILL_HERE = b": still here\n\n"
+QUIET_S = 5.0
+STILL_HERE = b"event: here\ndata: {}\n\n"
+"""What a viewer hears while there is no news. The page takes a longer silence for a connection that is lost."""
 _BEGIN = b"retry: 2000\n\n"
 _HEADERS = {
     "Content-Type": "text/event-stream; charset=utf-8",
@@ -39,7 +40,7 @@ class Viewer:
         self._has_news.set()
 
     async def wait_for_event(self) -> bytes:
-        """Return the next event; a comment when none comes for a while."""
+        """Return the next event; STILL_HERE when none comes for a while."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(QUIET_S):
                 await self._has_news.wait()
