@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from rfctl.errors import BadRequestError
 from rfctl.ingest.bodies import SMALL_BYTES, BodyBudget, HeldBody
-from rfctl.ingest.head import read_head
+from rfctl.ingest.head import Head, read_head
 from rfctl.ingest.openapi import Part
 from rfctl.ingest.rejections import RejectedError, Rejections
 from rfctl.ingest.responses import make_json_response
@@ -83,9 +83,9 @@ class Page:
 
     async def show(self, request: Request) -> Response:
         """Answer with the page, or with the form to log in. Raises RejectedError."""
-        visitor = await self.door.find_visitor(read_head(request.scope))
-        if visitor is None:
-            return read_static_file("login.html").build_page(401)
+        head = read_head(request.scope)
+        if await self.door.find_visitor(head) is None:
+            return read_static_file("login.html").build_page(401, _come_again(head))
         return read_static_file("index.html").build_page()
 
     async def send_file(self, request: Request) -> Response:
@@ -148,6 +148,15 @@ class Page:
             return protect(response)
 
         return Route(path, answer, methods=[method])
+
+
+def _come_again(head: Head) -> Mapping[str, str]:
+    """Return the header that has a browser ask once more, for whoever comes by a link of another site.
+
+    The cookie is not sent then, although they may have logged in: the page itself asks the next time.
+    """
+    is_led = head.find_value(b"sec-fetch-site") in (b"cross-site", b"same-site")
+    return {"Refresh": "0"} if is_led else {}
 
 
 def _build_timeline(trail: Trail) -> list[dict[str, Any]]:

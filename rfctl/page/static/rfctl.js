@@ -721,7 +721,7 @@ async function readState() {
 
 function show(overview) {
   Object.assign(page, { overview, cameAt: performance.now(), outage: null });
-  byId("main").hidden = false;
+  document.body.classList.remove("out");
   renderBanners();
   render();
 }
@@ -787,9 +787,10 @@ function logOut() {
   for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
   byId("phone").value = "";
   shownPhone = "";
-  for (const id of ["answer", "toast", "main"]) byId(id).hidden = true;
-  for (const id of ["answer-title", "heard", "news", "ask-title", "ask-words", "toast-words"]) setText(byId(id), "");
-  for (const id of ["answer-buttons", "ask-fields", "timeline", "findings", "waiting", "sinks", "last"]) { byId(id).replaceChildren(); byId(id).rows = undefined; }
+  for (const id of ["answer", "toast"]) byId(id).hidden = true;
+  document.body.classList.add("out");
+  for (const id of ["word", "daemons-line", "redis-line", "answer-title", "heard", "news", "ask-title", "ask-words", "toast-words"]) setText(byId(id), "");
+  for (const id of ["daemon-list", "answer-buttons", "ask-fields", "timeline", "findings", "waiting", "sinks", "last"]) { byId(id).replaceChildren(); byId(id).rows = undefined; }
   lose("You are logged out.", true);
   byId("log-in").focus();
 }

@@ -235,6 +235,18 @@ async def test_login_without_javascript_says_in_words_what_is_wrong(
         assert int(wrong.headers["retry-after"]) > 0
 
 
+async def test_browser_that_another_site_sent_asks_once_more_with_its_cookie(
+    server: RedisServer, tmp_path: Path
+) -> None:
+    async with serving(server, tmp_path, http__admin_token="geheim") as service, browse(service) as http:
+        for site, refresh in (("cross-site", "0"), ("same-site", "0"), ("same-origin", None), ("none", None)):
+            form = await http.get("/", headers={"Sec-Fetch-Site": site})
+            assert (form.status_code, form.headers.get("refresh")) == (401, refresh)
+        await http.post("/page/login", data={"token": "geheim"})
+        page = await http.get("/", headers={"Sec-Fetch-Site": "cross-site"})
+        assert (page.status_code, page.headers.get("refresh")) == (200, None)
+
+
 async def test_cookie_is_for_http_too_without_a_proxy(server: RedisServer, tmp_path: Path) -> None:
     async with serving(server, tmp_path, http__admin_token="geheim") as service, browse(service) as http:
         answer = await http.post("/page/login", data={"token": "geheim"})
