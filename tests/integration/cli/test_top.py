@@ -161,6 +161,19 @@ async def test_x_throws_away_and_shows_the_last_copy(desk: Desk) -> None:
     await desk.sees("waiting: 1 batch")
 
 
+async def test_x_asks_anew_where_more_has_come_meanwhile(desk: Desk) -> None:
+    await desk.choose(ANNA)
+    await desk.press("x")
+    await desk.reads("Throw away 2 messages of ")
+    await desk.rig.add([Message(phone=ANNA, text="and this", id="late", channel="salon")])
+    await desk.sees("waiting: 2 batches, 4 messages")
+    await desk.press("y")
+    await desk.reads("This has changed meanwhile. Throw away 3 messages of ")
+    await desk.press("n")
+    await until(lambda: not desk.over)
+    assert await desk.rig.batches.peek(batch_key_of(ANNA)) is not None
+
+
 async def test_h_holds_for_a_time_and_l_releases(desk: Desk) -> None:
     await desk.choose(ANNA)
     await desk.press("h")
@@ -273,9 +286,10 @@ async def test_time_without_redis_passes(desk: Desk, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(desk.app._watcher, "look", fail)
     await desk.sees("✖ Redis away since ")
-    await desk.sees("rfctl top  ✖ FAILING")
+    await desk.sees("rfctl top  was FAILING")
     monkeypatch.setattr(desk.app._watcher, "look", look)
     await until(lambda: not any("Redis away" in line for line in desk.lines))
+    await desk.sees("rfctl top  ✖ FAILING")
 
 
 async def test_action_that_fails_is_said_and_the_screen_goes_on(
