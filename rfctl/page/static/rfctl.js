@@ -204,9 +204,6 @@ const page = {
 /** How long ago the last Overview came, ms. */
 const age = () => performance.now() - page.cameAt;
 
-/** The time by the clock of Redis, Unix ms. */
-const nowMs = () => page.overview.now_ms + age();
-
 
 /* ---- Sections, from top to bottom ---- */
 
@@ -400,7 +397,7 @@ function fillWaiting(row, batch) {
   setText(part(row, "text"), clean(batch.text));
   const who = phoneWords(batch.phone);
   patchButtons(row.querySelector(".buttons"), [
-    ["hand-over", "Hand over", who, () => ask("hand-over", batch)],
+    ...(batch.is_held ? [] : [["hand-over", "Hand over", who, () => ask("hand-over", batch)]]), // rfctl would refuse it
     ["discard", "Discard", who, () => ask("discard", batch)],
     batch.is_held ? ["hold", "Release", who, () => ask("release", batch)] : ["hold", "Hold", who, () => ask("hold", batch)],
   ]);
@@ -622,6 +619,7 @@ const problemOf = (answer, content) => [content.error ?? `rfctl answered ${answe
 
 /** Give the focus back to what opened the dialog; if that is gone, to a heading. */
 function giveFocusBack() {
+  if (byId("ask").open) return; // it asks the next question already
   const opener = asked?.opener;
   asked = null;
   if (!page.overview) return byId("log-in").focus(); // logged out

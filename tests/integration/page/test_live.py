@@ -178,13 +178,13 @@ def test_page_of_whoever_is_logged_out_has_nobody_on_it(browser: Browser, page: 
     browser.find("#ask-go").click()
     browser.wait_until(lambda: browser.is_shown("#log-in"))
     browser.wait_until(lambda: browser.run("return document.activeElement.id") == "log-in")
-    assert not browser.is_shown("#main, dialog, #toast, .find, .tools, .facts, .state")
+    assert not browser.is_shown("#main > *, dialog, #toast, .find, .tools, .facts, .state")
     shown = browser.run("return document.body.innerText + document.querySelector('main').textContent")
     for text in ("900", "Привет", "hello", "crm", "prod-1", "10.0.0.5"):
         assert text not in shown
     page.token = ""  # somebody has logged in beside it
     browser.run("connect()")
-    browser.wait_until(lambda: browser.is_shown("#main") and not browser.is_shown("#lost"))
+    browser.wait_until(lambda: browser.is_shown("#main .flow") and not browser.is_shown("#lost"))
     assert len(phones(browser)) == 5
     browser.take_problems()  # it complains of the 401
 
