@@ -18,7 +18,7 @@ from pathlib import Path
 
 from textual.widgets import Static
 
-from rfctl.assembly.batching import list_max_sizes
+from rfctl.assembly.batching import build_batch_sizes
 from rfctl.assembly.sinks import list_configured_sinks
 from rfctl.assembly.store import open_store
 from rfctl.cli.top.app import TopApp
@@ -105,7 +105,7 @@ async def draw_top(house: House) -> str:
     configuration = load(Environment({"HOME": str(house.settings_file.parent)}, house.settings_file))
     settings, store = configuration.settings, open_store(configuration)
     app = TopApp(
-        Watcher(store, list_configured_sinks(settings), max_sizes=list_max_sizes(settings)),
+        Watcher(store, list_configured_sinks(settings), sizes=build_batch_sizes(settings)),
         Deeds(store, settings),
     )
     try:

@@ -44,7 +44,7 @@ def check_screen(run: Invocation) -> None:
 
 
 async def _watch(run: Invocation, *, read_only: bool) -> None:
-    from rfctl.assembly.batching import list_max_sizes
+    from rfctl.assembly.batching import build_batch_sizes
     from rfctl.assembly.rights import build_store_rights
     from rfctl.assembly.sinks import list_configured_sinks
     from rfctl.cli.top.app import TopApp
@@ -55,7 +55,7 @@ async def _watch(run: Invocation, *, read_only: bool) -> None:
         settings = configuration.settings
         watcher = Watcher(
             store, list_configured_sinks(settings), rights=build_store_rights(settings, store.db),
-            allow_eviction=settings.redis.allow_eviction, max_sizes=list_max_sizes(settings),
+            allow_eviction=settings.redis.allow_eviction, sizes=build_batch_sizes(settings),
         )  # fmt: skip
         app = TopApp(watcher, Deeds(store, settings), is_read_only=read_only)
         await app.run_async(mouse=False)  # a terminal without it lets its user mark and copy text

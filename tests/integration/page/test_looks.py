@@ -70,6 +70,14 @@ def test_busy_page_shows_everything_in_words(shown: Browser) -> None:
     assert texts(shown, "#waiting-count") == ["5 batches · 19 messages · oldest 4.1 s · 1 held"]
 
 
+def test_each_batch_has_the_buttons_that_work_for_it(shown: Browser) -> None:
+    names = """return [...document.querySelectorAll('.batch')].map((row) =>
+        [...row.querySelectorAll('.buttons button')].map((button) => button.firstChild.data).join())"""
+    *waiting, held = shown.run(names)
+    assert set(waiting) == {"Hand over,Discard,Hold"}
+    assert held == "Discard,Release"
+
+
 def test_every_request_stays_below_the_prefix_of_the_proxy(shown: Browser, busy: PageStandIn) -> None:
     wait_until(lambda: f"{PREFIX}/page/events" in busy.requested)
     assert {path.startswith(PREFIX + "/") for path in busy.requested} == {True}

@@ -84,6 +84,8 @@ def test_dialogs_outage_and_quiet_page_violate_no_rule(
     page.show(make_quiet_overview())
     browser.wait_for_text("#word", "WORKING")
     examine(browser)
+    browser.run("logOut()")
+    examine(browser)
 
 
 def open_page(browser: Browser, page: PageStandIn, width: int = 1200, theme: str = "light") -> None:
