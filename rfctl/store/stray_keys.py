@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Literal, cast
 from rfctl.errors import RightsMissingError
 from rfctl.store import replies
 from rfctl.store.batch_keys import is_batch_key, is_hashed
-from rfctl.store.deliveries import group_name
+from rfctl.store.consumer_groups import group_name, read_group_facts
 from rfctl.store.keys import Keyspace, ShardKeys
-from rfctl.store.output_stream import read_group_facts
 from rfctl.store.scans import scan_members
 
 if TYPE_CHECKING:

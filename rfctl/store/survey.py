@@ -12,8 +12,8 @@ from rfctl.store.worker_entries import WorkerEntry, read_untried_entries, read_w
 
 if TYPE_CHECKING:
     from rfctl.store.connection import Connection
+    from rfctl.store.consumer_groups import ConsumerGroup
     from rfctl.store.keys import Keyspace
-    from rfctl.store.output_stream import ConsumerGroup
 
 
 class Survey:

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rfctl.store import replies
-from rfctl.store.deliveries import group_name
+from rfctl.store.consumer_groups import group_name
 from rfctl.store.stream_entry import parse_waiting_member
 
 if TYPE_CHECKING:
     from rfctl.store.connection import Command, Connection
+    from rfctl.store.consumer_groups import ConsumerGroup
     from rfctl.store.keys import ShardKeys, SinkKeys
-    from rfctl.store.output_stream import ConsumerGroup
 
 _LOOKED_AT = 100
 _WAITING = 1000
