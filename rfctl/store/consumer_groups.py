@@ -25,7 +25,7 @@ class ConsumerGroup:
 
     The rest is what `rfctl.worker` keeps beside, nothing where the workers do not use it. `again` counts the dead letters that
     were sent to the group again and that no worker has taken, `again_pending` those taken and not acknowledged. `failed` counts
-    the messages that have failed, and come again.
+    the messages that have failed, and come again. `worker_keys` are the names of its keys on this shard, if some are there.
     """
 
     stream: str
@@ -37,7 +37,7 @@ class ConsumerGroup:
     again: int = 0
     again_pending: int = 0
     failed: int = 0
-    has_worker_keys: bool = False
+    worker_keys: tuple[str, ...] = ()
 
 
 def group_name(sink: str) -> str:
@@ -98,7 +98,10 @@ async def _add_worker_keys(
     for group in groups:
         again, failures, again_failures, keys_there = of_name.get(group.name, (0, 0, 0, 0))
         counted = replace(
-            group, again=again, failed=failures + again_failures, has_worker_keys=keys_there > 0
+            group,
+            again=again,
+            failed=failures + again_failures,
+            worker_keys=tuple(shard.worker(group.name).all) if keys_there else (),
         )
         whole.append(await _tell_taken(connection, shard, counted) if again else counted)
     return whole
