@@ -96,14 +96,29 @@ def find_stuck_entries(entries: Sequence[WorkerEntry]) -> Iterator[Finding]:
                 f"group {name}: {counted(len(often), 'message')} delivered more than {_OFTEN} times and not acknowledged, "
                 f"{worst.id} {worst.deliveries} times"
             )
-            fix = f"see why workers fail at it; then {redis_cli('XACK', worst.stream, name, worst.id)} gives it up"
-            yield Finding("entries_redelivered", "warning", name, fact, fix)
+            yield Finding("entries_redelivered", "warning", name, fact, _describe_surrender(worst))
         elif stuck := [entry for entry in own if entry.idle_ms > _STUCK_MS]:
             oldest = max(stuck, key=lambda entry: entry.idle_ms)
             fact = (
                 f"group {name}: {counted(len(stuck), 'message')} read and not acknowledged, the oldest "
                 f"{duration(oldest.idle_ms)} ago by {oldest.consumer}"
             )
-            claim = redis_cli("XAUTOCLAIM", oldest.stream, name, "CONSUMER", str(_STUCK_MS), "0")
-            fix = f"let a living worker take over what a dead one had: {claim}"
-            yield Finding("entries_unacknowledged", "warning", name, fact, fix)
+            yield Finding("entries_unacknowledged", "warning", name, fact, _describe_takeover(oldest))
+
+
+def _describe_surrender(entry: WorkerEntry) -> str:
+    """Say how an entry comes to an end. What has an order is not acknowledged by hand: it would be no dead letter."""
+    if entry.has_order:
+        return "see why workers fail at it: their log rfctl.worker says so; after max_attempts it is a dead letter"
+    return f"see why workers fail at it; then {redis_cli('XACK', entry.stream, entry.group, entry.id)} gives it up"
+
+
+def _describe_takeover(entry: WorkerEntry) -> str:
+    """Say who takes an entry over. What has an order is not claimed by hand: its workers would wait for that consumer."""
+    if entry.has_order:
+        return (
+            "start its workers, which take over what another has left; where they live, it waits for its next attempt or "
+            "behind another message of its person"
+        )
+    claim = redis_cli("XAUTOCLAIM", entry.stream, entry.group, "CONSUMER", str(_STUCK_MS), "0")
+    return f"let a living worker take over what a dead one had: {claim}"

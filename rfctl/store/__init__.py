@@ -30,7 +30,8 @@ from rfctl.store.server_info import ServerInfo, WriteRefusal
 from rfctl.store.shared_calls import SharedCalls
 from rfctl.store.sink_status import ConfiguredSink, SinkStatus
 from rfctl.store.store import Store
-from rfctl.store.stray_keys import StrayKeys, StrayList, StraySink
+from rfctl.store.stray_keys import StrayKeys, StrayList
+from rfctl.store.stray_owners import StrayGroup, StraySink
 from rfctl.store.stream_entry import StreamEntry
 from rfctl.store.sweep import SweepReport
 from rfctl.store.whereabouts import UndeliveredMessage, Whereabouts
@@ -78,6 +79,7 @@ __all__ = [
     "SinkPausedError",
     "SinkStatus",
     "Store",
+    "StrayGroup",
     "StrayKeys",
     "StrayList",
     "StraySink",
