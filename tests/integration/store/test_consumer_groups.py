@@ -75,9 +75,9 @@ async def test_letter_that_was_sent_again_waits_until_a_worker_takes_it(groups: 
     async with working(groups.url, handler):
         await handler.wait_for(1)
         taken = await groups.read(shard=-1)
+        may_end.set()
         assert (taken.again, taken.again_pending, taken.pending) == (0, 1, 0)
         assert taken.idle_ms is not None
-        may_end.set()
         await until(lambda: _is_done(groups))
     assert (await groups.read()).again == 0
 
