@@ -59,9 +59,11 @@ def test_busy_page_shows_everything_in_words(shown: Browser) -> None:
     assert texts(shown, ".finding .severity") == ["FAIL", "FAIL", "warn", "warn"]
     assert texts(shown, ".finding .set-by:not([hidden])") == ["set by /etc/rfctl/rfctl.toml:31"]
     assert texts(shown, ".sink .words:not([hidden])") == [
-        "503 since 02:10 (41 attempts) · next try in 1 min 20 s", 'paused for 3 d: "moving"', "nobody has asked for 12 min",
+        "503 since 02:10 (41 attempts) · next try in 1 min 20 s", 'paused for 3 d: "moving"', 
+        "28 waiting, 2 in hand, 1 again, 3 dead; nobody asked for 12 min",
     ]  # fmt: skip
     assert texts(shown, ".sink .measures")[0] == "12/min · ok 100 % · p95 8 ms · 0 left · daemon 812"
+    assert texts(shown, ".sink .measures")[-1] == "31 left"
     assert texts(shown, ".batch .phone") == [
         "+7 900 •••67", "+55 11 •••00", "+49 15 •••78", "+972 54 •••12", "@•••",
     ]  # fmt: skip
