@@ -41,7 +41,7 @@ def find_strays(examination: Examination) -> Iterator[Finding]:
 def _describe_group(group: StrayGroup) -> Finding:
     """Describe what workers have left. Where their consumer group is gone, none of them lives: it would make it again."""
     letters = f"{counted(group.again, 'dead letter')} sent again" if group.again else ""
-    ids = f"the {counted(group.remembered, 'id')} of what they handled" if group.remembered else ""
+    ids = f"{counted(group.remembered, 'id')} of handled messages" if group.remembered else ""
     held = " and ".join(filter(None, (letters, ids)))
     fact = f"{counted(len(group.keys), 'key')} of the workers of group {group.name}, which is gone"
     fix = (
