@@ -207,6 +207,7 @@ class Doctor:
         sinks = {name for daemon in snapshot.daemons for name in daemon.sinks} | set(
             self.configuration.settings.sinks
         )
+        groups = {status.sink.group for status in snapshot.sinks}
         survey = store.survey
 
         async def find_elsewhere() -> tuple[Neighbour, ...]:
@@ -222,7 +223,7 @@ class Doctor:
             Reading("server", "redis", "the load of Redis", survey.read_server_facts),
             Reading("worker_entries", "work", "what workers have read", lambda: survey.read_worker_entries(snapshot.workers())),
             Reading("taken_keys", "keys", "the kinds of our keys", lambda: survey.find_taken_keys(sinks)),
-            Reading("stray", "keys", "the keys of Redis", lambda: survey.find_stray_keys(sinks)),
+            Reading("stray", "keys", "the keys of Redis", lambda: survey.find_stray_keys(sinks, groups)),
         ]  # fmt: skip
 
 

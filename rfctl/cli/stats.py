@@ -6,7 +6,6 @@ import asyncio
 import shutil
 import sys
 from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -18,6 +17,7 @@ from rfctl.cli.outage import Outage
 from rfctl.cli.stats_json import as_json
 from rfctl.cli.stats_view import draw, draw_in_brief, draw_to_fit
 from rfctl.observe import PASSING, RETRY_S, Snapshot, take_snapshot
+from rfctl.observe.dead_counts import DeadCounts
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -51,10 +51,16 @@ def stats(
 async def _stats(run: Invocation, *, watch: bool, limit: int | None) -> None:
     async with run.store() as (store, configuration):
         settings = configuration.settings
-        take = partial(
-            take_snapshot, store, list_configured_sinks(settings), limit=_LIMIT if limit is None else limit,
-            rights=build_store_rights(settings, store.db), allow_eviction=settings.redis.allow_eviction,
-        )  # fmt: skip
+        sinks, rights = list_configured_sinks(settings), build_store_rights(settings, store.db)
+        dead_counts = DeadCounts(store)
+
+        async def take() -> Snapshot:
+            snapshot = await take_snapshot(
+                store, sinks, limit=_LIMIT if limit is None else limit, rights=rights,
+                allow_eviction=settings.redis.allow_eviction,
+            )  # fmt: skip
+            return await dead_counts.add_to(snapshot)
+
         if not watch:
             _print(run, await take(), is_whole=limit is not None)
         elif sys.stdout.isatty() and not run.is_json:

@@ -7,7 +7,9 @@ from typing import Any
 
 from rfctl.cli.rejections_view import rejections_as_json
 from rfctl.observe import Rates, Snapshot, findings, measure_rates
-from rfctl.store import PendingBatch, SinkStatus
+from rfctl.observe.words import describe_worker
+from rfctl.observe.worker_groups import WorkerGroup, list_worker_groups
+from rfctl.store import ConsumerGroup, PendingBatch, SinkStatus
 from rfctl.text import mask_url
 from rfctl.timing import format_rfc3339
 
@@ -42,10 +44,11 @@ def as_json(snapshot: Snapshot) -> dict[str, Any]:
         "rejected": rejections_as_json(snapshot),
         "output": {
             "length": pending.out_length,
-            "groups": [dataclasses.asdict(group) for group in pending.groups],
+            "groups": [_group_as_json(group) for group in pending.groups],
         },
         "batches": [_batch_as_json(batch, pending.now_ms) for batch in pending.next_due],
         "sinks": [_sink_as_json(sink, pending.now_ms) for sink in snapshot.sinks],
+        "workers": [_workers_as_json(group) for group in list_worker_groups(snapshot)],
         "dead": snapshot.dead,
         "quarantine": snapshot.quarantine,
         "findings": [dataclasses.asdict(finding) for finding in findings(snapshot)],
@@ -68,6 +71,28 @@ def _batch_as_json(batch: PendingBatch, now_ms: int) -> dict[str, Any]:
     }
 
 
+def _group_as_json(group: ConsumerGroup) -> dict[str, Any]:
+    facts = dataclasses.asdict(group)
+    del facts["worker_keys"]
+    return facts
+
+
+def _workers_as_json(group: WorkerGroup) -> dict[str, Any]:
+    state, words = describe_worker(group)
+    return {
+        "group": group.name,
+        "state": state,
+        "words": words,
+        "waiting": group.waiting,
+        "in_hand": group.in_hand,
+        "failed": group.failed,
+        "again": group.again,
+        "left": group.left,
+        "dead": group.dead,
+        "asked_ago_ms": group.idle_ms,
+    }
+
+
 def _sink_as_json(status: SinkStatus, now_ms: int) -> dict[str, Any]:
     paused, cause = status.paused, status.retry_cause
     return {
@@ -80,6 +105,7 @@ def _sink_as_json(status: SinkStatus, now_ms: int) -> dict[str, Any]:
         "dead": status.dead,
         "lag": status.lag,
         "unacknowledged": status.unacknowledged,
+        "again": status.again,
         "phones_waiting": status.phones_waiting,
         "messages_waiting": status.messages_waiting,
         "oldest_age_ms": _age_ms(status.oldest_ms, now_ms),

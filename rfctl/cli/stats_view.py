@@ -59,8 +59,9 @@ def draw(snapshot: Snapshot) -> Any:
         parts.append(_draw_rows(list_batches(pending.next_due, pending.now_ms)))
     if pending.next_due and pending.batches > len(pending.next_due):
         parts.append(f"… {pending.batches - len(pending.next_due)} more (--limit)")
-    if snapshot.sinks:
-        parts += ["", _title("out to"), _draw_rows(*list_sinks(snapshot, rates))]
+    rows, states = list_sinks(snapshot, rates)
+    if states:
+        parts += ["", _title("out to"), _draw_rows(rows, states)]
     if totals := list_totals(snapshot):
         parts += ["", _title("totals"), build_facts(totals)]
     return Group(*parts)
@@ -165,8 +166,8 @@ def _list_parts(
     parts.append(
         _tabulate(_title("waiting", describe_waiting(snapshot)), batches, least=waiting, beyond=beyond)
     )
-    if snapshot.sinks:
-        rows, states = list_sinks(snapshot, rates)
+    rows, states = list_sinks(snapshot, rates)
+    if states:
         rows = _narrow(replace(rows, headings=("OUT TO", *rows.headings[1:])), width)
         parts.append(_tabulate(None, rows, states, least=4))
     if totals := list_totals(snapshot):

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 
 from rfctl.cli.rejections_view import draw_rejections
 from rfctl.observe import Rates, Snapshot
-from rfctl.observe.words import State, describe_sink, describe_window, name_daemons
-from rfctl.store import ConsumerGroup, DaemonRecord, PendingBatch, SinkStatus, is_hashed
+from rfctl.observe.words import State, describe_sink, describe_window, describe_worker, name_daemons
+from rfctl.observe.worker_groups import list_worker_groups
+from rfctl.store import DaemonRecord, PendingBatch, SinkStatus, is_hashed
+from rfctl.store.sink_status import count_left
 from rfctl.text import counted, duration, visible
 
 Facts = list[tuple[str, str]]
@@ -96,7 +98,7 @@ def _due(in_ms: int) -> str:
 
 
 def list_sinks(snapshot: Snapshot, rates: Rates | None) -> tuple[Rows, list[State]]:
-    """Return a row for each sink, and its state."""
+    """Return a row for each sink, then for each group of workers, and their states."""
     names = name_daemons(snapshot.daemons)
     now_ms, daemons_are_seen = snapshot.pending.now_ms, not snapshot.write_refusals
     described = [
@@ -104,19 +106,28 @@ def list_sinks(snapshot: Snapshot, rates: Rates | None) -> tuple[Rows, list[Stat
         for sink in snapshot.sinks
     ]
     rows = [_sink_row(sink, rates, words) for sink, (_, words) in described]
+    states = [state for _, (state, _) in described]
+    for group in list_worker_groups(snapshot):
+        state, words = describe_worker(group)
+        rows.append((group.name, "workers", "-", "-", "-", "-", _show_left(group.left), words))
+        states.append(state)
     window = "last min" if rates is None else describe_window(rates)
     headings = ("sink", "type", window, "delivered", "failed", "dead", "left", "state")
-    return Rows(headings, rows, frozenset(range(2, 7))), [state for _, (state, _) in described]
+    return Rows(headings, rows, frozenset(range(2, 7))), states
 
 
 def _sink_row(status: SinkStatus, rates: Rates | None, words: str) -> tuple[str, ...]:
-    left = "?" if status.lag is None else str(status.lag + status.unacknowledged)
+    left = _show_left(count_left(status))
     name, kind = status.sink.name, status.sink.type
     if not status.sink.forwarded:
         return (name, kind, "-", "-", "-", "-", left, words)
     recent = None if rates is None else rates.of_sink(name, "delivered")
     counts = map(str, (status.delivered, status.failures, status.dead))
     return (name, kind, "-" if recent is None else str(recent), *counts, left, words)
+
+
+def _show_left(left: int | None) -> str:
+    return "?" if left is None else str(left)
 
 
 def list_totals(snapshot: Snapshot) -> Facts:
@@ -141,7 +152,7 @@ def list_totals(snapshot: Snapshot) -> Facts:
         ("discarded", count("messages_discarded", 0), counted(count("messages_discarded", 0), "message")),
         ("held", count("held", 0), f"{snapshot.held.count} now, {count('held', 0)} in all"),
         ("overdue", count("stale", 0), late),
-        ("stream", pending.out_length, _describe_stream(snapshot)),
+        ("stream", pending.out_length, counted(pending.out_length, "entry")),
         ("dead", snapshot.dead, counted(snapshot.dead, "message")),
     ]
     return [(label, text) for label, number, text in lines if number and text]
@@ -176,17 +187,6 @@ def _describe_quarantine(snapshot: Snapshot) -> str:
     trimmed = totals.get("quarantine_trimmed", 0)
     too_old = f", {trimmed} removed as too old or too many" if trimmed else ""
     return f"{snapshot.quarantine} now, {totals.get('quarantined', 0)} in all{too_old}"
-
-
-def _describe_stream(snapshot: Snapshot) -> str:
-    of_sinks = {sink.sink.group for sink in snapshot.sinks}
-    groups = [group for group in snapshot.pending.groups if group.name not in of_sinks]
-    return counted(snapshot.pending.out_length, "entry") + "".join(map(_describe_group, groups))
-
-
-def _describe_group(group: ConsumerGroup) -> str:
-    lag = "unknown" if group.lag is None else group.lag
-    return f"; group {group.name}: lag {lag}, unacknowledged {group.pending}"
 
 
 def _by_kind(totals: Mapping[str, int], prefix: str) -> str:

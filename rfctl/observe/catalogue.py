@@ -123,7 +123,7 @@ CATALOGUE: Mapping[Code, Meaning] = {
     ),
     "group_unread": Meaning(
         "warning",
-        "No worker asks for what is left in a consumer group, which blocks trimming.",
+        "No worker asks for what is left of a consumer group: in the stream, which blocks trimming, or sent again.",
         "Start its workers. To give them up, take the sink out of the settings first, then destroy the group.",
     ),
     "stream_unread": Meaning(

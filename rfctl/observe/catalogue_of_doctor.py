@@ -40,12 +40,12 @@ EXAMINED: Mapping[Code, Meaning] = {
     "entries_redelivered": Meaning(
         "warning",
         "Workers got an entry of the stream more than three times, and have not acknowledged it.",
-        "See why they fail at it.",
+        "See why they fail at it. With rfctl.worker it becomes a dead letter by itself.",
     ),
     "entries_unacknowledged": Meaning(
         "warning",
         "Workers have had entries of the stream for more than ten minutes.",
-        "Let a living worker claim what a dead one had.",
+        "Let a living worker claim what a dead one had. Workers that use rfctl.worker do so by themselves: start them.",
     ),
     "memory_low": Meaning(
         "warning",
@@ -181,6 +181,11 @@ EXAMINED: Mapping[Code, Meaning] = {
         "warning",
         "Keys of a sink are left that no settings and no daemon have.",
         "Add the sink again, or delete its keys as the finding says.",
+    ),
+    "group_stray": Meaning(
+        "warning",
+        "Workers left keys of a consumer group that is gone. Dead letters sent again may wait there.",
+        "Start workers of the group again, or delete its keys as the finding says.",
     ),
     "probe_unanswered": Meaning(
         "error",

@@ -15,7 +15,7 @@ Code = Literal[
     "batches_overdue", "entries_redelivered", "entries_unacknowledged", "memory_low", "clients_low", "keys_evicted",
     "fsync_disabled", "save_failed", "redis_slow", "clock_differs", "sink_clock_differs", "disk_low", "sink_unreachable",
     "certificate_ending", "settings_unusable", "port_taken", "secrets_readable", "variable_ignored", "files_limited",
-    "overcommit_disabled", "huge_pages_enabled", "unit_differs", "lists_stray", "entries_stray", "sink_stray",
+    "overcommit_disabled", "huge_pages_enabled", "unit_differs", "lists_stray", "entries_stray", "sink_stray", "group_stray",
     "daemon_unready", "daemon_twin", "daemon_hung", "path_unknown", "source_open", "sink_behind", "deliveries_stuck",
     "probe_unanswered", "probe_failed", "key_taken", "record_key_taken", "company_unset",
 ]  # fmt: skip

@@ -107,12 +107,22 @@ class SinkRow(msgspec.Struct, frozen=True):
 
 
 class WorkerRow(msgspec.Struct, frozen=True):
-    """One consumer group that workers of somebody's read. `left` is what they have not acknowledged."""
+    """One consumer group that workers of somebody's read.
+
+    `waiting` counts what no worker has taken, `in_hand` what is taken and not acknowledged; `failed` of it come again after an
+    attempt that failed. `again` counts dead letters that were sent again and wait for a worker. `left` is all of these. `dead`
+    counts its dead letters that wait for an operator; None among very many.
+    """
 
     group: str
     state: State
     words: str
     left: int | None
+    waiting: int | None = 0
+    in_hand: int = 0
+    failed: int = 0
+    again: int = 0
+    dead: int | None = 0
 
 
 class FindingRow(msgspec.Struct, frozen=True):

@@ -27,8 +27,9 @@ from rfctl.observe.rates import Rates, measure_rates
 from rfctl.observe.recent import Recent, SinkPace, sum_up_recent
 from rfctl.observe.snapshot import Snapshot
 from rfctl.observe.words import describe_daemons, describe_sink, describe_worker, judge, name_daemons
-from rfctl.store import ConsumerGroup, DaemonRecord, PendingBatch, ServerInfo, SinkStatus
-from rfctl.store.sink_status import count_left, count_pending
+from rfctl.observe.worker_groups import WorkerGroup, list_worker_groups
+from rfctl.store import DaemonRecord, PendingBatch, ServerInfo, SinkStatus
+from rfctl.store.sink_status import count_left
 from rfctl.text import visible
 
 _DAY_MS = 86_400_000
@@ -40,12 +41,10 @@ _TEXT = 200
 class Beside:
     """What a snapshot does not have. `last` has the newest first.
 
-    `dead` are the dead letters by sink (None: too many to look at each). `sizes` tells
-    how many messages a batch may have.
+    `sizes` tells how many messages a batch may have.
     """
 
     last: Sequence[LastLine] = ()
-    dead: Mapping[str, int] | None = None
     sizes: BatchSizes = field(default_factory=BatchSizes)
 
 
@@ -66,8 +65,8 @@ def build_overview(snapshot: Snapshot, problems: Sequence[Finding], beside: Besi
         redis_line=_describe_server(snapshot.server),
         flow=_build_flow(snapshot, rates, recent),
         waiting=_build_waiting(snapshot, beside.sizes),
-        sinks=_build_sinks(snapshot, rates, recent, beside.dead),
-        workers=_build_workers(snapshot),
+        sinks=_build_sinks(snapshot, rates, recent),
+        workers=tuple(map(_build_worker, list_worker_groups(snapshot))),
         findings=tuple(map(_build_finding, problems)),
         last=tuple(beside.last),
     )
@@ -166,10 +165,8 @@ def _measure_fraction(began_ms: int | None, due_ms: int, now_ms: int) -> float:
     return (now_ms - began_ms) / (due_ms - began_ms)
 
 
-def _build_sinks(
-    snapshot: Snapshot, rates: Rates | None, recent: Recent, dead: Mapping[str, int] | None
-) -> tuple[SinkRow, ...]:
-    names = name_daemons(snapshot.daemons)
+def _build_sinks(snapshot: Snapshot, rates: Rates | None, recent: Recent) -> tuple[SinkRow, ...]:
+    names, dead = name_daemons(snapshot.daemons), snapshot.dead_by
     rows = (
         _build_sink(status, snapshot, names, rates, recent.paces.get(status.sink.name))
         for status in snapshot.sinks
@@ -205,15 +202,19 @@ def _build_sink(
     )
 
 
-def _build_workers(snapshot: Snapshot) -> tuple[WorkerRow, ...]:
-    groups: dict[str, list[ConsumerGroup]] = {}
-    for group in snapshot.workers():
-        groups.setdefault(group.name, []).append(group)
-    rows = []
-    for name, parts in groups.items():
-        state, words = describe_worker(parts, snapshot.pending.out_length)
-        rows.append(WorkerRow(name, state, words, count_pending(parts)))
-    return tuple(rows)
+def _build_worker(group: WorkerGroup) -> WorkerRow:
+    state, words = describe_worker(group)
+    return WorkerRow(
+        group.name,
+        state,
+        words,
+        group.left,
+        group.waiting,
+        group.in_hand,
+        group.failed,
+        group.again,
+        group.dead,
+    )
 
 
 def _build_finding(problem: Finding) -> FindingRow:

@@ -76,6 +76,7 @@ RANKED: Mapping[Code, Topic] = {
     "lists_stray": "keys",
     "entries_stray": "keys",
     "sink_stray": "keys",
+    "group_stray": "keys",
     "log_lines_lost": "host",
     "disk_low": "host",
     "secrets_readable": "host",

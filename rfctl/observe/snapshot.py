@@ -60,6 +60,8 @@ class Snapshot:
     """The people whom somebody on our side talks to."""
     sweep: SweepReport = field(default_factory=SweepReport)
     """What the last sweep found."""
+    dead_by: Mapping[str, int] | None = None
+    """The dead letters by sink, and by group of workers as `group:NAME`; None: not counted, or too many to look at each."""
 
     def workers(self) -> Sequence[ConsumerGroup]:
         """Return the groups of the output stream that rfctl does not deliver for: workers read them, or nobody."""

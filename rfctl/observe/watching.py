@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from rfctl.batching.batch_sizes import BatchSizes
+from rfctl.observe.dead_counts import DeadCounts
 from rfctl.observe.health import findings
 from rfctl.observe.last_lines import LastLines
 from rfctl.observe.overview import Overview
@@ -17,8 +18,6 @@ from rfctl.store.rights import Rights
 
 _WHOLE_EVERY_S = 5.0
 """What is dear to read is read so often: see `refresh_snapshot`."""
-_MOST_DEAD = 500
-"""Among so many dead letters each is looked at to see whose it is."""
 _RIGHTS_EVERY_S = 60.0
 """To ask for each right takes a call."""
 _NO_RULES = BatchSizes()
@@ -48,8 +47,7 @@ class Watcher:
         self._rights = rights
         self._allow_eviction = allow_eviction
         self._sizes = sizes
-        self._dead: Mapping[str, int] | None = {}
-        self._dead_count = 0
+        self._dead_counts = DeadCounts(store)
         self._clock = clock
         self._last_lines = LastLines(store)
         self._whole: Snapshot | None = None
@@ -77,16 +75,8 @@ class Watcher:
             snapshot = await refresh_snapshot(whole, self._store, self._sinks, limit=self.limit)
         self._whole = whole
         last = await self._last_lines.read(snapshot.pending.next_due)
-        dead = await self._count_dead(snapshot.dead)
-        return build_overview(snapshot, findings(snapshot), Beside(last, dead, self._sizes))
-
-    async def _count_dead(self, count: int) -> Mapping[str, int] | None:
-        """Return the dead letters by sink, counted again when there are more or fewer; None for too many of them."""
-        if count != self._dead_count:
-            few = 0 < count <= _MOST_DEAD
-            self._dead = await self._store.dead_letters.count_by_sink() if few else None if count else {}
-            self._dead_count = count
-        return self._dead
+        snapshot = await self._dead_counts.add_to(snapshot)
+        return build_overview(snapshot, findings(snapshot), Beside(last, self._sizes))
 
     async def _take_whole(self, earlier: Snapshot | None) -> Snapshot:
         now_s = self._clock()

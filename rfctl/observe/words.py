@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 from rfctl.observe.finding import Finding
 from rfctl.observe.rates import Rates
 from rfctl.observe.sinks import describe_pause
 from rfctl.observe.snapshot import Snapshot
-from rfctl.observe.workers import is_silent
-from rfctl.store import ConsumerGroup, DaemonRecord, SinkStatus
+from rfctl.observe.worker_groups import WorkerGroup
+from rfctl.store import DaemonRecord, SinkStatus
 from rfctl.text import counted, duration
 
 State = Literal["ok", "warn", "fail", "paused", "idle"]
@@ -101,9 +101,21 @@ def _in(ms: int) -> str:
     return f"in {duration(ms)}" if ms > 0 else "now"
 
 
-def describe_worker(groups: Sequence[ConsumerGroup], entries: int) -> tuple[State, str]:
-    """Return how a group of workers does, and the words for it. It has a part on each shard; `entries` are in the stream."""
-    idle = [group.idle_ms for group in groups if group.idle_ms is not None]
-    if not any(is_silent(group, entries) for group in groups):
-        return "ok", f"asked {duration(min(idle))} ago" if idle else "nothing to read"
-    return "warn", f"nobody asked for {duration(min(idle))}" if idle else "it has no worker"
+def describe_worker(group: WorkerGroup) -> tuple[State, str]:
+    """Return how a group of workers does, and the words for it: what it has, then when a worker last asked for more."""
+    idle = None if group.idle_ms is None else duration(group.idle_ms)
+    if group.is_silent:
+        presence = "it has no worker" if idle is None else f"nobody asked for {idle}"
+    else:
+        presence = "nothing to read" if idle is None else f"asked {idle} ago"
+    counts = ", ".join(_list_counts(group))
+    return "warn" if group.is_silent else "ok", f"{counts}; {presence}" if counts else presence
+
+
+def _list_counts(group: WorkerGroup) -> Iterator[str]:
+    """Say what of a group waits, is in hand, comes again or is dead; what it has none of is left out."""
+    failed = f" ({group.failed} failed)" if group.failed else ""
+    counts = (
+        (group.waiting, "waiting"), (group.in_hand, f"in hand{failed}"), (group.again, "again"), (group.dead or 0, "dead"),
+    )  # fmt: skip
+    return (f"{'?' if count is None else count} {word}" for count, word in counts if count != 0)

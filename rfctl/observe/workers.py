@@ -7,29 +7,17 @@ from collections.abc import Iterator, Sequence
 from rfctl.observe.finding import Finding
 from rfctl.observe.sinks import describe_left, redis_cli
 from rfctl.observe.snapshot import Snapshot
+from rfctl.observe.worker_groups import SILENT_MS, WorkerGroup, is_silent, list_worker_groups
 from rfctl.store import ConsumerGroup, WorkerEntry
 from rfctl.store.sink_status import count_pending
 from rfctl.text import counted, duration, human_bytes
 
-_SILENT_MS = 300_000
-"""A worker asks for more when it is done with what it has; without a question for so long it is gone, or hangs."""
-
 
 def find_unread_groups(snapshot: Snapshot) -> Iterator[Finding]:
     """Find the groups of workers that ask for nothing while something is left: they block trimming too."""
-    silent: dict[str, list[ConsumerGroup]] = {}
-    for group in snapshot.workers():
-        if is_silent(group, snapshot.pending.out_length):
-            silent.setdefault(group.name, []).append(group)
-    for name, groups in silent.items():
-        yield _about_unread(name, groups, snapshot)
-
-
-def is_silent(group: ConsumerGroup, entries: int) -> bool:
-    """Say whether nobody asks for what is left. Where Redis knows no lag, a worker may just have nothing to ask for."""
-    if group.idle_ms is None:
-        return count_pending([group]) != 0 and entries > 0
-    return group.idle_ms > _SILENT_MS and bool(group.lag or group.pending)
+    for group in list_worker_groups(snapshot):
+        if group.is_silent:
+            yield _about_unread(group, snapshot)
 
 
 def describe_absence(groups: Sequence[ConsumerGroup]) -> str:
@@ -37,18 +25,37 @@ def describe_absence(groups: Sequence[ConsumerGroup]) -> str:
     idle = [group.idle_ms for group in groups if group.idle_ms is not None]
     if not idle:
         return "it has no worker"
-    return f"no worker has asked for {duration(min(idle))}" if min(idle) > _SILENT_MS else ""
+    return f"no worker has asked for {duration(min(idle))}" if min(idle) > SILENT_MS else ""
 
 
-def _about_unread(name: str, groups: Sequence[ConsumerGroup], snapshot: Snapshot) -> Finding:
-    idle = [group.idle_ms for group in groups if group.idle_ms is not None]
+def _about_unread(group: WorkerGroup, snapshot: Snapshot) -> Finding:
+    parts = [part for part in group.parts if is_silent(part, snapshot.pending.out_length)]
+    idle = [part.idle_ms for part in parts if part.idle_ms is not None]
     how = f"no worker has asked for {duration(min(idle))}" if idle else "it has no worker"
-    fact = f"group {name}: nobody reads it, {how}: {describe_left(count_pending(groups), 'left')}"
-    where = f", on each of {len(groups)} shards" if len(groups) > 1 else ""
-    command = redis_cli("XGROUP", "DESTROY", groups[0].stream, name)
-    sinks = [status.sink.name for status in snapshot.sinks if status.sink.group == name]
-    fix = f"start its workers; or give them up{_first(sinks)}{where}, in {snapshot.server.where}: {command}"
-    return Finding("group_unread", "warning", name, fact, fix)
+    again = sum(part.again + part.again_pending for part in parts)
+    fact = f"group {group.name}: nobody reads it, {how}: {_describe_rest(count_pending(parts), again)}"
+    sinks = [status.sink.name for status in snapshot.sinks if status.sink.group == group.name]
+    too = ", what was sent again too" if again else ""
+    where = f", on each of {len(group.parts)} shards" if len(group.parts) > 1 else ""
+    removal = f"{too}{_first(sinks)}{where}, in {snapshot.server.where}: {_build_removal(group.parts[0])}"
+    fix = f"start its workers; or give them up{removal}"
+    return Finding("group_unread", "warning", group.name, fact, fix)
+
+
+def _describe_rest(count: int | None, again: int) -> str:
+    """Say what is left in the stream, and what was sent again: that stands beside the stream."""
+    letters = f"{counted(again, 'dead letter')} sent again {'waits' if again == 1 else 'wait'} for a worker"
+    if not again:
+        return describe_left(count, "left")
+    return letters if count == 0 else f"{describe_left(count, 'left')}; {letters}"
+
+
+def _build_removal(part: ConsumerGroup) -> str:
+    """Return the commands that delete a group on one shard, with what its workers have kept there."""
+    commands = [redis_cli("XGROUP", "DESTROY", part.stream, part.name)]
+    if part.worker_keys:
+        commands.append(redis_cli("DEL", *part.worker_keys))
+    return "; ".join(commands)
 
 
 def _first(sinks: Sequence[str]) -> str:
@@ -89,14 +96,29 @@ def find_stuck_entries(entries: Sequence[WorkerEntry]) -> Iterator[Finding]:
                 f"group {name}: {counted(len(often), 'message')} delivered more than {_OFTEN} times and not acknowledged, "
                 f"{worst.id} {worst.deliveries} times"
             )
-            fix = f"see why workers fail at it; then {redis_cli('XACK', worst.stream, name, worst.id)} gives it up"
-            yield Finding("entries_redelivered", "warning", name, fact, fix)
+            yield Finding("entries_redelivered", "warning", name, fact, _describe_surrender(worst))
         elif stuck := [entry for entry in own if entry.idle_ms > _STUCK_MS]:
             oldest = max(stuck, key=lambda entry: entry.idle_ms)
             fact = (
                 f"group {name}: {counted(len(stuck), 'message')} read and not acknowledged, the oldest "
                 f"{duration(oldest.idle_ms)} ago by {oldest.consumer}"
             )
-            claim = redis_cli("XAUTOCLAIM", oldest.stream, name, "CONSUMER", str(_STUCK_MS), "0")
-            fix = f"let a living worker take over what a dead one had: {claim}"
-            yield Finding("entries_unacknowledged", "warning", name, fact, fix)
+            yield Finding("entries_unacknowledged", "warning", name, fact, _describe_takeover(oldest))
+
+
+def _describe_surrender(entry: WorkerEntry) -> str:
+    """Say how an entry comes to an end. What has an order is not acknowledged by hand: it would be no dead letter."""
+    if entry.has_order:
+        return "see why workers fail at it: their log rfctl.worker says so; after max_attempts it is a dead letter"
+    return f"see why workers fail at it; then {redis_cli('XACK', entry.stream, entry.group, entry.id)} gives it up"
+
+
+def _describe_takeover(entry: WorkerEntry) -> str:
+    """Say who takes an entry over. What has an order is not claimed by hand: its workers would wait for that consumer."""
+    if entry.has_order:
+        return (
+            "start its workers, which take over what another has left; where they live, it waits for its next attempt or "
+            "behind another message of its person"
+        )
+    claim = redis_cli("XAUTOCLAIM", entry.stream, entry.group, "CONSUMER", str(_STUCK_MS), "0")
+    return f"let a living worker take over what a dead one had: {claim}"

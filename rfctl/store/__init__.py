@@ -8,17 +8,17 @@ from rfctl.store.attempts import LastAttempt
 from rfctl.store.batch_keys import batch_key_of, begin_digest, dedupe_key, end_digest, is_hashed
 from rfctl.store.batch_measures import BatchMeasures
 from rfctl.store.batches import BatchOptions
+from rfctl.store.consumer_groups import ConsumerGroup, group_name
 from rfctl.store.daemons import DaemonRecord, Daemons, RecentRequests, UnknownPath
 from rfctl.store.daemons_elsewhere import DaemonElsewhere
 from rfctl.store.dead_letters import Attempt, DeadLetter
 from rfctl.store.delivered import Finished
-from rfctl.store.deliveries import DeliveryQueue, group_name
+from rfctl.store.deliveries import DeliveryQueue
 from rfctl.store.delivery_log import DeliveryOutcome, LoggedDelivery
 from rfctl.store.forgetting import Forgetting, Forgotten
 from rfctl.store.history import HandedMessage, History
 from rfctl.store.keys import LAYOUT_VERSION, Keyspace, ShardKeys
 from rfctl.store.orphaned_groups import OrphanedGroup
-from rfctl.store.output_stream import ConsumerGroup
 from rfctl.store.paused_sinks import Pause, SinkPausedError
 from rfctl.store.pending import PendingBatch, PendingSummary
 from rfctl.store.person import Person, UnreadMessage
@@ -30,7 +30,8 @@ from rfctl.store.server_info import ServerInfo, WriteRefusal
 from rfctl.store.shared_calls import SharedCalls
 from rfctl.store.sink_status import ConfiguredSink, SinkStatus
 from rfctl.store.store import Store
-from rfctl.store.stray_keys import StrayKeys, StrayList, StraySink
+from rfctl.store.stray_keys import StrayKeys, StrayList
+from rfctl.store.stray_owners import StrayGroup, StraySink
 from rfctl.store.stream_entry import StreamEntry
 from rfctl.store.sweep import SweepReport
 from rfctl.store.whereabouts import UndeliveredMessage, Whereabouts
@@ -78,6 +79,7 @@ __all__ = [
     "SinkPausedError",
     "SinkStatus",
     "Store",
+    "StrayGroup",
     "StrayKeys",
     "StrayList",
     "StraySink",

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rfctl.store import replies
-from rfctl.store.deliveries import group_name
+from rfctl.store.consumer_groups import group_name, read_group_facts
 from rfctl.store.delivery_log import DeliveryLog
 from rfctl.store.keys import ShardKeys
-from rfctl.store.output_stream import read_group_facts
 from rfctl.store.stream_entry import parse_entry_id, split_message_id
 from rfctl.store.stream_pages import StreamPages
 

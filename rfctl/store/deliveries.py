@@ -16,6 +16,7 @@ from rfctl.errors import RfctlError
 from rfctl.model.delivery import MAX_VALUES, RedisWrite
 from rfctl.store import replies
 from rfctl.store.attempts import UNTIMED, LastAttempt, count_attempts
+from rfctl.store.consumer_groups import group_name
 from rfctl.store.keys import ShardKeys
 from rfctl.store.layout import ensure_instance_id
 from rfctl.store.output_stream import ensure_groups
@@ -277,11 +278,6 @@ class DeliveryQueue:
         """
         args = (entry.batch_key, entry.id, encode_fields(entry.fields or []), dead_entry)
         return bool(await self._run("requeue", *args, more_keys=[self._shard.dead]))
-
-
-def group_name(sink: str) -> str:
-    """Return the consumer group of a sink."""
-    return f"rfctl:{sink}"
 
 
 def parse_lease(value: object, now_ms: int) -> str:

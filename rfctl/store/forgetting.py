@@ -14,8 +14,8 @@ from rfctl.store import replies
 from rfctl.store.aliases import Aliases
 from rfctl.store.batch_keys import batch_key_of
 from rfctl.store.batches import Batches
+from rfctl.store.consumer_groups import group_name
 from rfctl.store.dead_letters import DeadLetters
-from rfctl.store.deliveries import group_name
 from rfctl.store.delivery_log import DeliveryLog
 from rfctl.store.history import History, find_history, find_quarantined
 from rfctl.store.holds import Holds

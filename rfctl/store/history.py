@@ -15,10 +15,9 @@ from rfctl.model.delivery import build_message_id
 from rfctl.model.message import normalize_phone
 from rfctl.model.stored import Merged
 from rfctl.store import replies
-from rfctl.store.deliveries import group_name
+from rfctl.store.consumer_groups import group_name, read_group_facts
 from rfctl.store.delivery_log import DeliveryLog, LoggedDelivery
 from rfctl.store.keys import CommonKeys, ShardKeys
-from rfctl.store.output_stream import read_group_facts
 from rfctl.store.paused_sinks import Pause
 from rfctl.store.person import Person, find_person
 from rfctl.store.quarantine import Quarantine, QuarantinedHead

@@ -16,6 +16,7 @@ from rfctl.model.slots import shard_tags
 from rfctl.store import replies
 from rfctl.store.batch_heads import read_heads
 from rfctl.store.daemons import Daemons
+from rfctl.store.key_names import escape_literal
 from rfctl.store.keys import Keyspace, ShardKeys
 from rfctl.store.scans import scan_members
 
@@ -82,14 +83,10 @@ async def _move_all(
 def _patterns(keyspace: Keyspace, tag: str) -> Iterator[str]:
     """Yield what matches the keys of a shard of this tag: our own names, and the output stream."""
     for name in _NAMES:
-        yield f"{_escape(keyspace.prefix + name)}{{{tag}}}:*"
+        yield f"{escape_literal(keyspace.prefix + name)}{{{tag}}}:*"
     stream = keyspace.output_stream
     head, colon, rest = stream.partition(":")
-    yield _escape(f"{head}:{{{tag}}}:{rest}" if colon else f"{stream}:{{{tag}}}")
-
-
-def _escape(text: str) -> str:
-    return "".join("\\" + sign if sign in "*?[]\\" else sign for sign in text)
+    yield escape_literal(f"{head}:{{{tag}}}:{rest}" if colon else f"{stream}:{{{tag}}}")
 
 
 async def _move_pattern(

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rfctl.store.deliveries import group_name, parse_lease
+from rfctl.store.consumer_groups import ConsumerGroup, group_name
+from rfctl.store.deliveries import parse_lease
 from rfctl.store.keys import ShardKeys
-from rfctl.store.output_stream import ConsumerGroup
 from rfctl.store.sink_status import ConfiguredSink, count_pending
 
 if TYPE_CHECKING:

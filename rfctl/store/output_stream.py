@@ -9,12 +9,12 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rfctl.model.delivery import build_message_id
 from rfctl.model.stored import Merged, decode_merged
 from rfctl.store import replies
+from rfctl.store.consumer_groups import ConsumerGroup, read_consumer_groups
 from rfctl.store.keys import ShardKeys
 from rfctl.store.stream_entry import StreamEntry, split_message_id
 from rfctl.store.stream_pages import StreamPages
@@ -27,22 +27,6 @@ _ORIGINALS = "messages"
 _FIRST_STEP, _LAST_STEP = 100, 3200
 """Entries that one call trims. They may be small or large: it is measured."""
 _SHORT_S = 0.003
-
-
-@dataclass(frozen=True, slots=True)
-class ConsumerGroup:
-    """A consumer group of one shard's output stream.
-
-    `lag` counts the entries that it has not read (None: Redis cannot say), `pending` those read and not acknowledged. `idle_ms` is
-    how long ago a consumer last asked for more; None when there is no consumer.
-    """
-
-    stream: str
-    name: str
-    lag: int | None
-    pending: int
-    idle_ms: int | None = None
-    last_delivered_id: str = "0-0"
 
 
 class OutputStream:
@@ -109,14 +93,7 @@ class OutputStream:
 
     async def groups(self, shard: ShardKeys) -> list[ConsumerGroup]:
         """Return the consumer groups of one shard."""
-        groups = await read_group_facts(self._connection, shard.out)
-        answers = await self._connection.calls(
-            [("XINFO", "CONSUMERS", shard.out, replies.data(group["name"])) for group in groups]
-        )
-        return [
-            _group(shard.out, group, [replies.facts(consumer) for consumer in replies.array(answer)])
-            for group, answer in zip(groups, answers, strict=True)
-        ]
+        return await read_consumer_groups(self._connection, shard)
 
     async def ensure_groups(self, groups: Sequence[str]) -> None:
         """Make these consumer groups on every shard where they are missing; each begins with the oldest entry there."""
@@ -148,22 +125,3 @@ class OutputStream:
 async def ensure_groups(connection: Connection, shard: ShardKeys, groups: Sequence[str]) -> None:
     """Make consumer groups that begin with the oldest entry; an existing group stays as it is."""
     await connection.run("ensure_groups", shard, [shard.out], groups)
-
-
-async def read_group_facts(connection: Connection, stream: str) -> list[replies.Facts]:
-    """Return what Redis says about each consumer group of a stream; a missing stream has none."""
-    if not await connection.call("EXISTS", stream):
-        return []
-    return [replies.facts(group) for group in replies.array(await connection.call("XINFO", "GROUPS", stream))]
-
-
-def _group(stream: str, facts: replies.Facts, consumers: Sequence[replies.Facts]) -> ConsumerGroup:
-    lag = facts.get("lag")
-    return ConsumerGroup(
-        stream=stream,
-        name=replies.text(facts["name"]),
-        lag=None if lag is None else replies.integer(lag),
-        pending=replies.integer(facts["pending"]),
-        idle_ms=min((replies.integer(consumer["idle"]) for consumer in consumers), default=None),
-        last_delivered_id=replies.text(facts["last-delivered-id"]),
-    )

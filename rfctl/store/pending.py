@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 from rfctl.store import replies
 from rfctl.store.batch_heads import BatchHead, read_heads, read_oldest
 from rfctl.store.batch_keys import is_hashed
+from rfctl.store.consumer_groups import ConsumerGroup
 from rfctl.store.keys import ShardKeys
-from rfctl.store.output_stream import ConsumerGroup, OutputStream
+from rfctl.store.output_stream import OutputStream
 
 if TYPE_CHECKING:
     from rfctl.store.connection import Connection

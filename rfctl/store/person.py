@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Literal
 
 from rfctl.model.delivery import build_message_id
 from rfctl.store import replies
-from rfctl.store.deliveries import group_name
+from rfctl.store.consumer_groups import group_name, read_group_facts
 from rfctl.store.keys import ShardKeys
-from rfctl.store.output_stream import read_group_facts
 from rfctl.store.paused_sinks import Pause
 from rfctl.store.whereabouts import SEARCHED, Whereabouts, find_whereabouts
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rfctl.store import replies
+from rfctl.store.consumer_groups import ConsumerGroup
 from rfctl.store.deliveries import parse_lease
 from rfctl.store.keys import ShardKeys
-from rfctl.store.output_stream import ConsumerGroup
 from rfctl.store.paused_sinks import Pause
 from rfctl.store.pending import PendingSummary
 from rfctl.store.retry_queue import RetryCause, merge_causes, read_retry_cause
@@ -48,7 +48,7 @@ class SinkStatus:
     finished was handed over. `leased_by` are the ids of the daemons that deliver; on `unserved_shards` none does.
     `retry_cause` is why phones wait. `missing` counts messages that vanished from the output stream, the last
     `missing_ago_ms` ago. `stalled_ms` is how long something could be delivered while no attempt has ended (None: nothing
-    could be, or nobody delivers).
+    could be, or nobody delivers). `again` counts dead letters that a group of workers gets again and has not finished.
     """
 
     sink: ConfiguredSink
@@ -68,6 +68,7 @@ class SinkStatus:
     missing: int = 0
     missing_ago_ms: int | None = None
     stalled_ms: int | None = None
+    again: int = 0
 
 
 async def read_sink_statuses(
@@ -90,14 +91,14 @@ async def read_sink_statuses(
 
 
 def count_pending(groups: Sequence[ConsumerGroup]) -> int | None:
-    """Return how many messages these groups have not finished; None when Redis cannot say."""
+    """Return how many messages of the output stream these groups have not finished; None when Redis cannot say."""
     lag = sum_lags(group.lag for group in groups)
     return None if lag is None else lag + sum(group.pending for group in groups)
 
 
 def count_left(status: SinkStatus) -> int | None:
     """Return how many messages a sink has not finished; None when Redis cannot say."""
-    return None if status.lag is None else status.lag + status.unacknowledged
+    return None if status.lag is None else status.lag + status.unacknowledged + status.again
 
 
 def sum_lags(lags: Iterable[int | None]) -> int | None:
@@ -129,6 +130,7 @@ class _Reader:
     lag: int | None
     unacknowledged: int = 0
     last: str = "0-0"
+    again: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +191,7 @@ def _sum(
         missing=totals.get(prefix + "missing", 0),
         missing_ago_ms=min(_present(part.missing_ago_ms for part in parts), default=None),
         stalled_ms=max(_present(part.stalled_ms for part in parts), default=None),
+        again=sum(part.reader.again for part in parts),
     )
 
 
@@ -251,7 +254,7 @@ def _decode_queue(
 
 
 def _as_reader(group: ConsumerGroup) -> _Reader:
-    return _Reader(group.lag, group.pending, group.last_delivered_id)
+    return _Reader(group.lag, group.pending, group.last_delivered_id, group.again + group.again_pending)
 
 
 def _find_reader(sink: ConfiguredSink, groups: Mapping[str, _Reader], length: int) -> _Reader:

@@ -12,6 +12,7 @@ from rfctl.store.adoption import Strays
 from rfctl.store.aliases import Aliases
 from rfctl.store.aside import AsideBatches, read_aside
 from rfctl.store.batches import Batches, BatchOptions
+from rfctl.store.consumer_groups import ConsumerGroup
 from rfctl.store.counters import Counters
 from rfctl.store.daemons import Daemons
 from rfctl.store.daemons_elsewhere import DaemonElsewhere, find_daemons_elsewhere
@@ -24,7 +25,7 @@ from rfctl.store.holds import Holds
 from rfctl.store.keys import Keyspace, ShardKeys
 from rfctl.store.layout import check_claimable_layout, check_layout, claim_layout, ensure_instance_id
 from rfctl.store.orphaned_groups import OrphanedGroup, read_orphaned_groups
-from rfctl.store.output_stream import ConsumerGroup, OutputStream
+from rfctl.store.output_stream import OutputStream
 from rfctl.store.paused_sinks import PausedSinks
 from rfctl.store.pending import OLDEST_AMONG, PendingCounts, PendingSummary, read_counts, read_pending
 from rfctl.store.pending_keys import PendingKeys

@@ -8,29 +8,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, cast
 
 from rfctl.errors import RightsMissingError
 from rfctl.store import replies
 from rfctl.store.batch_keys import is_batch_key, is_hashed
-from rfctl.store.deliveries import group_name
+from rfctl.store.key_names import SCANNED_KEYS, KeyNames
 from rfctl.store.keys import Keyspace, ShardKeys
-from rfctl.store.output_stream import read_group_facts
 from rfctl.store.scans import scan_members
+from rfctl.store.stray_owners import StrayGroup, StrayOwners, StraySink
 
 if TYPE_CHECKING:
     from rfctl.store.connection import Connection
 
-SCANNED_KEYS = 1_000_000
-"""Names of keys that are gone through, at most."""
 MOST_LISTS = 1_000
 """Stray lists that are described, at most."""
-_PAGE = 1_000
 _LOOKED_A_CALL = 50
 _FACTS = 6
 _LIST = re.compile(r"(.*?)rapid-fire:(\{\d+\}:)?(.+)", re.DOTALL)
-_SINK = re.compile(r"rfctl:(?:\{\d+\}:)?sink:(.+):(?:waiting|retry|tries|bodies|lease|progress)", re.DOTALL)
 _CANARY = re.compile(r"rfctl:canary:[^:]*:rapid-fire:")
 
 Writer = Literal["rfctl", "other", "unknown"]
@@ -57,15 +53,6 @@ class StrayList:
 
 
 @dataclass(frozen=True, slots=True)
-class StraySink:
-    """A sink that no settings and no daemon have: its keys, and whether its consumer group is still there."""
-
-    name: str
-    keys: tuple[str, ...] = ()
-    has_group: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class StrayKeys:
     """All that nobody hands over or uses. `entries` are batch keys in the index that have no list.
 
@@ -75,23 +62,29 @@ class StrayKeys:
     lists: tuple[StrayList, ...] = ()
     entries: tuple[str, ...] = ()
     sinks: tuple[StraySink, ...] = ()
+    groups: tuple[StrayGroup, ...] = ()
     complete: bool = True
 
 
 async def find_stray_keys(
-    connection: Connection, keyspace: Keyspace, sinks: Collection[str], *, limit: int = SCANNED_KEYS
+    connection: Connection,
+    keyspace: Keyspace,
+    sinks: Collection[str],
+    *,
+    groups: Collection[str] = (),
+    limit: int = SCANNED_KEYS,
 ) -> StrayKeys:
-    """Return the stray keys of one Redis. `sinks` are those of the settings and of the living daemons.
+    """Return the stray keys of one Redis. `sinks` are those of the settings and of the living daemons, `groups` those of workers.
 
     It goes through the names of `limit` keys. Raises RfctlError.
     """
     search = StrayLists(connection, keyspace, limit=limit)
     lists = [stray async for stray in search.iterate()]
-    sink_keys = _SinkKeys(connection, keyspace, sinks, limit)
-    strays = await sink_keys.find()
+    owners = StrayOwners(connection, keyspace, sinks, groups, limit)
+    stray_sinks, stray_groups = await owners.find()
     entries = await _find_entries(connection, keyspace, limit)
-    is_complete = search.is_complete and sink_keys.is_complete
-    return StrayKeys(tuple(lists), tuple(entries), tuple(strays), is_complete)
+    is_complete = search.is_complete and owners.is_complete
+    return StrayKeys(tuple(lists), tuple(entries), tuple(stray_sinks), tuple(stray_groups), is_complete)
 
 
 class StrayLists:
@@ -107,7 +100,7 @@ class StrayLists:
     async def iterate(self) -> AsyncIterator[StrayList]:
         """Yield the stray lists of this moment, up to `MOST_LISTS`. The caller may change them. Raises RfctlError."""
         count = 0
-        names = _Names(self._connection, self._limit)
+        names = KeyNames(self._connection, self._limit)
         seen: set[str] = set()
         async for page in names.iterate("*", "TYPE", "list"):
             keys = [key for key in page if key not in seen and not _CANARY.search(key)]
@@ -185,68 +178,6 @@ class _Name:
     index: str
 
 
-@dataclass(slots=True)
-class _Names:
-    """The names of all keys of a database; `is_complete` is false while there are more than were gone through."""
-
-    connection: Connection
-    limit: int
-    is_complete: bool = False
-    _passed: int = 0
-
-    async def iterate(self, pattern: str, *more: str) -> AsyncIterator[list[str]]:
-        """Yield the names that match, page by page. A name may come twice."""
-        cursor = "0"
-        while self._passed < self.limit:
-            reply = await self.connection.call("SCAN", cursor, "MATCH", pattern, "COUNT", _PAGE, *more)
-            position, page = replies.array(reply)
-            self._passed += _PAGE
-            cursor = replies.text(position)
-            yield replies.texts(page)
-            if cursor == "0":
-                self.is_complete = True
-                return
-
-
-@dataclass(slots=True)
-class _SinkKeys:
-    """The search for keys and groups of sinks that are not among these."""
-
-    connection: Connection
-    keyspace: Keyspace
-    sinks: Collection[str]
-    limit: int
-    is_complete: bool = True
-    _keys: dict[str, set[str]] = field(default_factory=dict)
-
-    async def find(self) -> list[StraySink]:
-        """Return the sinks of nobody, by name."""
-        prefix = self.keyspace.prefix
-        names = _Names(self.connection, self.limit)
-        async for page in names.iterate(f"{_escape(prefix)}rfctl:*sink:*"):
-            for key in page:
-                match = _SINK.fullmatch(key.removeprefix(prefix))
-                if match and match[1] not in self.sinks:
-                    self._keys.setdefault(match[1], set()).add(key)
-        self.is_complete = names.is_complete
-        groups = await self._read_groups()
-        return [
-            StraySink(name, tuple(sorted(self._keys.get(name, ()))), name in groups)
-            for name in sorted({*self._keys, *groups})
-        ]
-
-    async def _read_groups(self) -> set[str]:
-        """Return the sinks, not among ours, that still have a consumer group of rfctl's."""
-        prefix = group_name("")
-        facts = [await read_group_facts(self.connection, shard.out) for shard in self.keyspace.all()]
-        names = {replies.text(group["name"]) for groups in facts for group in groups}
-        return {
-            name.removeprefix(prefix)
-            for name in names
-            if name.startswith(prefix) and name.removeprefix(prefix) not in self.sinks
-        }
-
-
 async def _find_entries(connection: Connection, keyspace: Keyspace, limit: int) -> list[str]:
     """Return the batch keys in the index that have no list. Each is looked at twice, the second time at one moment."""
     entries: list[str] = []
@@ -266,8 +197,3 @@ async def _has_no_list(connection: Connection, shard: ShardKeys, batch_key: str)
     keys = [shard.due, shard.batch_prefix + batch_key, shard.held]
     due, _, *items = replies.array(await connection.run("peek", shard, keys, [batch_key]))
     return replies.integer(due) >= 0 and not items
-
-
-def _escape(text: str) -> str:
-    """Return a literal text as a pattern of SCAN."""
-    return re.sub(r"([\[\]?*\\])", r"\\\1", text)

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from rfctl.store.server_facts import ServerFacts, read_server_facts
 from rfctl.store.stray_keys import StrayKeys, find_stray_keys
 from rfctl.store.taken_keys import TakenKey, find_taken_keys
-from rfctl.store.worker_entries import WorkerEntry, read_untried_entries, read_worker_entries
+from rfctl.store.worker_entries import WorkerEntry, list_again, read_untried_entries, read_worker_entries
 
 if TYPE_CHECKING:
     from rfctl.store.connection import Connection
+    from rfctl.store.consumer_groups import ConsumerGroup
     from rfctl.store.keys import Keyspace
-    from rfctl.store.output_stream import ConsumerGroup
 
 
 class Survey:
@@ -23,17 +23,21 @@ class Survey:
         self._connection = connection
         self._keyspace = keyspace
 
-    async def find_stray_keys(self, sinks: Collection[str]) -> StrayKeys:
-        """Return the keys that nobody uses; `sinks` are those of the settings and of the living daemons. It scans."""
-        return await find_stray_keys(self._connection, self._keyspace, sinks)
+    async def find_stray_keys(self, sinks: Collection[str], groups: Collection[str]) -> StrayKeys:
+        """Return the keys that nobody uses; `sinks` are those of the settings and of the living daemons. It scans.
+
+        `groups` are those of workers that the settings name.
+        """
+        return await find_stray_keys(self._connection, self._keyspace, sinks, groups=groups)
 
     async def find_taken_keys(self, sinks: Collection[str]) -> tuple[TakenKey, ...]:
         """Return the keys of ours that another program has written; `sinks` as above."""
         return await find_taken_keys(self._connection, self._keyspace.all(), sorted(sinks))
 
     async def read_worker_entries(self, groups: Sequence[ConsumerGroup]) -> list[WorkerEntry]:
-        """Return the oldest entries that workers of these groups have not acknowledged."""
-        return await read_worker_entries(self._connection, groups)
+        """Return the oldest entries that workers of these groups have not acknowledged, also of what they got again."""
+        again = list_again(self._keyspace.all(), groups)
+        return await read_worker_entries(self._connection, [*groups, *again])
 
     async def find_untried(self, sinks: Sequence[str], groups: Sequence[ConsumerGroup]) -> list[WorkerEntry]:
         """Return the oldest entries that these sinks have read, and have neither tried nor put off."""

@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, Literal
 from rfctl.model.delivery import build_message_id
 from rfctl.store import replies
 from rfctl.store.batch_keys import batch_key_of
+from rfctl.store.consumer_groups import group_name, read_group_facts
 from rfctl.store.dead_letters import Attempt, DeadLetter, DeadLetters, decode_attempts
-from rfctl.store.deliveries import group_name
 from rfctl.store.keys import ShardKeys
-from rfctl.store.output_stream import read_group_facts
 from rfctl.store.paused_sinks import Pause
 from rfctl.store.stream_entry import StreamEntry, build_waiting_member, decode_fields, parse_waiting_member
 

@@ -7,17 +7,17 @@ every worker that takes it. Bounded: the oldest entries of each group are looked
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from rfctl.store import replies
-from rfctl.store.deliveries import group_name
+from rfctl.store.consumer_groups import group_name
 from rfctl.store.stream_entry import parse_waiting_member
 
 if TYPE_CHECKING:
     from rfctl.store.connection import Command, Connection
+    from rfctl.store.consumer_groups import ConsumerGroup
     from rfctl.store.keys import ShardKeys, SinkKeys
-    from rfctl.store.output_stream import ConsumerGroup
 
 _LOOKED_AT = 100
 _WAITING = 1000
@@ -25,7 +25,10 @@ _WAITING = 1000
 
 @dataclass(frozen=True, slots=True)
 class WorkerEntry:
-    """One entry that a worker of a group has and has not acknowledged. `idle_ms` is since its last delivery."""
+    """One entry that a worker of a group has and has not acknowledged. `idle_ms` is since its last delivery.
+
+    `has_order`: the workers use `rfctl.worker`, which takes over what another has left, and gives up by itself.
+    """
 
     stream: str
     group: str
@@ -33,6 +36,17 @@ class WorkerEntry:
     consumer: str
     idle_ms: int
     deliveries: int
+    has_order: bool = False
+
+
+def list_again(shards: Sequence[ShardKeys], groups: Sequence[ConsumerGroup]) -> list[ConsumerGroup]:
+    """Return the groups that have taken dead letters again, as groups of the streams where those are."""
+    by_stream = {shard.out: shard for shard in shards}
+    return [
+        replace(group, stream=by_stream[group.stream].worker(group.name).again, pending=group.again_pending)
+        for group in groups
+        if group.again_pending
+    ]
 
 
 async def read_worker_entries(connection: Connection, groups: Sequence[ConsumerGroup]) -> list[WorkerEntry]:
@@ -53,7 +67,8 @@ async def read_worker_entries(connection: Connection, groups: Sequence[ConsumerG
 def _parse(group: ConsumerGroup, row: Sequence[object]) -> WorkerEntry:
     entry_id, consumer, idle_ms, deliveries = row
     return WorkerEntry(
-        group.stream, group.name, replies.text(entry_id), replies.text(consumer), replies.integer(idle_ms), replies.integer(deliveries)
+        group.stream, group.name, replies.text(entry_id), replies.text(consumer), replies.integer(idle_ms),
+        replies.integer(deliveries), bool(group.worker_keys),
     )  # fmt: skip
 
 

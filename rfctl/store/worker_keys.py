@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
+from rfctl.store.key_names import escape_literal
+
 _PARTS = "again:order|again:failures|again|order|failures|done"
 _NAME = re.compile(rf"rfctl:(?:\{{\d+\}}:)?worker:(.+?):(?:{_PARTS})", re.DOTALL)
 
@@ -55,7 +57,7 @@ class WorkerKeys:
 
 def pattern_of_groups(prefix: str) -> str:
     """Return the pattern under which SCAN finds the keys of all groups."""
-    return re.sub(r"([\[\]?*\\])", r"\\\1", prefix) + "rfctl:*worker:*"
+    return escape_literal(prefix) + "rfctl:*worker:*"
 
 
 def list_groups(keys: Iterable[str], prefix: str) -> dict[str, set[str]]:

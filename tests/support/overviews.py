@@ -73,7 +73,8 @@ def make_busy_overview() -> Overview:
         SinkRow("crm", "http", "fail", "503 since 02:10 (41 attempts)", 0, 0.0, 212, 17, 4, False, 80_000),
         SinkRow("audit", "redis", "paused", 'paused for 3 d: "moving"', None, None, None, 912, 0, True, None),
     )
-    workers = (WorkerRow("reports", "idle", "nobody has asked for 12 min", 31),)
+    words = "28 waiting, 2 in hand, 1 again, 3 dead; nobody asked for 12 min"
+    workers = (WorkerRow("reports", "idle", words, 31, waiting=28, in_hand=2, again=1, dead=3),)
     findings = (
         FindingRow("requests_rejected", "error", "salon", "source salon: every request since 02:10 was rejected (214): signature", "/etc/rfctl/rfctl.toml:31", "compare sources.salon.secret with the provider's; rfctl source try salon shows a request"),
         FindingRow("sink_failing", "error", "crm", "sink crm: 41 attempts have failed since 02:10, the last with HTTP 503", "", "next retry in 1 min 20 s; rfctl resume crm retries now, rfctl pause crm stops the retries"),

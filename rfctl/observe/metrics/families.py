@@ -97,6 +97,7 @@ _OF_ALL = (
     ("rfctl_worker_groups", "gauge", "Consumer groups of workers that are not rfctl's."),
     ("rfctl_worker_unread_messages", "gauge", "Messages that they have not read; left out where Redis cannot say."),
     ("rfctl_worker_unacknowledged_messages", "gauge", "Messages that they have read and not acknowledged."),
+    ("rfctl_worker_again_messages", "gauge", "Dead letters that were sent to them again, and that no worker has taken."),
     ("rfctl_sink_unread_messages", "gauge", "Messages the sink has not read; left out where Redis cannot say.", "sink"),
     ("rfctl_sink_unacknowledged_messages", "gauge", "Messages that are read and not finished.", "sink"),
     ("rfctl_sink_waiting_phones", "gauge", "Phones that wait for a retry.", "sink"),

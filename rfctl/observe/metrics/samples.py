@@ -153,7 +153,9 @@ def _read_workers(snapshot: Snapshot) -> Iterator[Sample]:
     yield Sample("rfctl_worker_groups", len({group.name for group in groups}))
     if (unread := sum_lags(group.lag for group in groups)) is not None:
         yield Sample("rfctl_worker_unread_messages", unread)
-    yield Sample("rfctl_worker_unacknowledged_messages", sum(group.pending for group in groups))
+    taken = sum(group.pending + group.again_pending for group in groups)
+    yield Sample("rfctl_worker_unacknowledged_messages", taken)
+    yield Sample("rfctl_worker_again_messages", sum(group.again for group in groups))
 
 
 def _read_sink(status: SinkStatus, now_ms: int) -> Iterator[Sample]:

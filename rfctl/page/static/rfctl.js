@@ -447,7 +447,7 @@ function fillSink(row, sink) {
   if (sink.ok_share != null) measures.push(`ok ${(Math.floor(sink.ok_share * 1000) / 10).toFixed(sink.ok_share < 1 && sink.ok_share > 0.9 ? 1 : 0)} %`);
   if (sink.p95_ms != null) measures.push(`p95 ${duration(sink.p95_ms)}`);
   if (sink.left != null) measures.push(`${count(sink.left)} left`);
-  if (sink.dead) measures.push(`${count(sink.dead)} dead`);
+  if (sink.dead && !sink.isGroup) measures.push(`${count(sink.dead)} dead`); // a group says it in its words
   const isWell = sink.state === "ok" && /^ok\b/.test(sink.words);
   if (isWell) measures.push(clean(sink.words).replace(/^ok(, )?/, "")); // "ok, daemon 812": who delivers
   setText(part(row, "measures"), measures.filter(Boolean).join(" · "));

@@ -169,6 +169,20 @@ async def test_dead_letters_are_counted_by_sink_when_their_number_changes(
     assert await count() == [0, 0]
 
 
+async def test_cheap_look_has_what_workers_get_again_and_their_dead_letters(connection: Connection) -> None:
+    rig = make_rig(connection)
+    watcher = Watcher(rig.store, [], clock=Steps())
+    await connection.call("XGROUP", "CREATE", "rfctl:out", "bot", "0", "MKSTREAM")
+    await watcher.look()
+    await connection.call("XADD", "rfctl:worker:bot:again", "*", "phone", "7900")
+    for _ in range(2):
+        await bury(connection, "rfctl:dead", "group:bot")
+    await connection.call("CONFIG", "RESETSTAT")
+    [worker] = (await watcher.look()).workers
+    assert not {"scan", "keys", "zscan", "hscan"} & set(await count_calls(connection))
+    assert (worker.again, worker.dead, worker.words) == (1, 2, "1 again, 2 dead; it has no worker")
+
+
 async def bury(connection: Connection, key: str, sink: str) -> None:
     await connection.call("XADD", key, "*", "sink", sink, "id", "1-0", "tries", "[]", "phone", "7900")
 

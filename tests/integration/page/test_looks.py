@@ -59,9 +59,11 @@ def test_busy_page_shows_everything_in_words(shown: Browser) -> None:
     assert texts(shown, ".finding .severity") == ["FAIL", "FAIL", "warn", "warn"]
     assert texts(shown, ".finding .set-by:not([hidden])") == ["set by /etc/rfctl/rfctl.toml:31"]
     assert texts(shown, ".sink .words:not([hidden])") == [
-        "503 since 02:10 (41 attempts) · next try in 1 min 20 s", 'paused for 3 d: "moving"', "nobody has asked for 12 min",
+        "503 since 02:10 (41 attempts) · next try in 1 min 20 s", 'paused for 3 d: "moving"',
+        "28 waiting, 2 in hand, 1 again, 3 dead; nobody asked for 12 min",
     ]  # fmt: skip
     assert texts(shown, ".sink .measures")[0] == "12/min · ok 100 % · p95 8 ms · 0 left · daemon 812"
+    assert texts(shown, ".sink .measures")[-1] == "31 left"
     assert texts(shown, ".batch .phone") == [
         "+7 900 •••67", "+55 11 •••00", "+49 15 •••78", "+972 54 •••12", "@•••",
     ]  # fmt: skip
@@ -171,10 +173,12 @@ def test_text_of_strangers_stays_text(browser: Browser, page: PageStandIn) -> No
 def test_no_width_needs_to_scroll_sideways(browser: Browser, page: PageStandIn) -> None:
     busy = page.overview
     row = make_row("7" * 60, LONG, source=LONG, chat=LONG, account=LONG, size=123_456, max_size=1_000_000)
+    keys = " ".join(f"rfctl:worker:bot:{number}" for number in range(9))
+    many_words = msgspec.structs.replace(busy.findings[0], fix=f"redis-cli DEL {keys}")
     page.overview = msgspec.structs.replace(
         busy, daemons_line=LONG, redis_line=LONG,
         waiting=make_waiting(row, *busy.waiting.rows),
-        findings=(msgspec.structs.replace(busy.findings[0], fact=LONG, fix=f"rfctl {LONG}", set_by=LONG), *busy.findings),
+        findings=(msgspec.structs.replace(busy.findings[0], fact=LONG, fix=f"rfctl {LONG}", set_by=LONG), many_words, *busy.findings),
         sinks=(msgspec.structs.replace(busy.sinks[1], name=LONG, words=LONG), *busy.sinks),
         last=(msgspec.structs.replace(busy.last[0], line=LONG), *busy.last),
         flow=msgspec.structs.replace(busy.flow, in_per_min=1_234_567, wait_p50_ms=400_000, wait_p95_ms=5_999_000),
@@ -183,9 +187,12 @@ def test_no_width_needs_to_scroll_sideways(browser: Browser, page: PageStandIn) 
     outside = """return [...document.querySelectorAll('main *, header *')].filter((node) =>
         node.checkVisibility() && !node.closest('.unseen, .store') && node.getBoundingClientRect().right > innerWidth + 0.5
     ).map((node) => `${node.tagName}.${node.getAttribute('class')} ${node.textContent.slice(0, 30)}`)"""
+    squeezed = """return [...document.querySelectorAll('.cure .copy')].filter((node) => node.scrollWidth > node.clientWidth)
+        .map((node) => node.textContent)"""
     for width in (360, 800, 1200, 1600):
         browser.resize(width)
         assert browser.run(outside) == [], width
+        assert browser.run(squeezed) == [], width
         assert browser.run("return document.documentElement.scrollWidth") == width
 
 

@@ -12,10 +12,12 @@ import pytest
 from rfctl.errors import RightsMissingError
 from rfctl.store.address import RedisAddress
 from rfctl.store.connection import Connection
+from rfctl.store.consumer_groups import read_consumer_groups
 from rfctl.store.keys import Keyspace
 from rfctl.store.probe import MissingRight, check_needed, find_missing_rights
 from rfctl.store.rights import CALLS, Rights, build_rights, grant_command, list_needed, list_useful
 from rfctl.store.scripts import ScriptLibrary, list_verbs
+from rfctl.store.survey import Survey
 from tests.support.servers import RedisServer
 from tests.support.users import find_calls, list_denials, make_user
 
@@ -163,4 +165,30 @@ async def test_asking_leaves_no_denial_behind(server: RedisServer) -> None:
     with server.client() as client:
         client.execute_command("ACL", "LOG", "RESET")
     await find_missing(server, "-hset", "-bgrewriteaof", "resetchannels", "resetkeys", "~rfctl:*")
+    assert list_denials(server) == []
+
+
+@pytest.mark.parametrize("shards", [0, 3])
+async def test_user_with_these_rights_sees_all_that_workers_keep(server: RedisServer, shards: int) -> None:
+    keyspace = Keyspace(shards)
+    shard = keyspace.all()[-1]
+    keys = shard.worker("bot")
+    with server.client() as client:
+        for stream in (shard.out, keys.again):
+            client.xgroup_create(stream, "bot", "0", mkstream=True)
+            for _ in range(2):
+                client.xadd(stream, {"phone": "7900"})
+            client.xreadgroup("bot", "c", {stream: ">"}, count=1)
+        client.hset(keys.failures, "1-0", "[]")
+        client.xadd(shard.worker("gone").again, {"phone": "7900"})
+        client.execute_command("ACL", "LOG", "RESET")
+    rights = build_rights(keyspace, 0)
+    async with connecting(make_user(server, rights)) as connection:
+        [group] = await read_consumer_groups(connection, shard)
+        survey = Survey(connection, keyspace)
+        entries = await survey.read_worker_entries([group])
+        stray = await survey.find_stray_keys([], [])
+    assert (group.pending, group.again, group.again_pending, group.failed) == (1, 1, 1, 1)
+    assert [entry.stream for entry in entries] == [shard.out, keys.again]
+    assert [(left.name, left.again) for left in stray.groups] == [("gone", 1)]
     assert list_denials(server) == []

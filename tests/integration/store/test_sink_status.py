@@ -15,7 +15,7 @@ from rfctl.store.output_stream import OutputStream, ensure_groups
 from rfctl.store.paused_sinks import PausedSinks
 from rfctl.store.pending import PendingSummary, read_pending
 from rfctl.store.retry_queue import END
-from rfctl.store.sink_status import ConfiguredSink, SinkStatus, read_sink_statuses
+from rfctl.store.sink_status import ConfiguredSink, SinkStatus, count_left, read_sink_statuses
 from rfctl.store.stream_entry import StreamEntry
 from tests.conftest import configure
 from tests.support.clock import VirtualClock
@@ -299,3 +299,15 @@ def test_configured_sinks_have_their_groups(tmp_path: Path) -> None:
         "bot": ("bots", False),
         "copy": ("rfctl:copy", True),
     }
+
+
+async def test_what_workers_get_again_is_left_too(connection: Connection, shards: list[ShardKeys]) -> None:
+    outlet = ConfiguredSink("workers", "stream", "bot", forwarded=False)
+    for shard in shards:
+        await ensure_groups(connection, shard, ["bot"])
+        await connection.call("XADD", shard.worker("bot").again, "*", "phone", "p")
+    seen = await look(connection, shards, outlet)
+    assert (seen.lag, seen.unacknowledged, seen.again) == (
+        await shown_lag(connection, 0), 0, len(shards),
+    )  # fmt: skip
+    assert count_left(seen) == await shown_lag(connection, len(shards))

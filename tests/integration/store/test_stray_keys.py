@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rfctl.model.message import Message
-from rfctl.store import Keyspace, StrayKeys, StraySink
+from rfctl.store import Keyspace, StrayGroup, StrayKeys, StraySink
 from rfctl.store.connection import Connection
 from rfctl.store.stray_keys import find_stray_keys
 from tests.support.batching import Rig, make_rig
@@ -102,6 +102,23 @@ async def test_keys_and_groups_of_a_sink_that_nobody_has_are_found(rig: Rig) -> 
     assert stray == StraySink("old", tuple(expected), has_group=True)
     await rig.connection.call("XGROUP", "DESTROY", shard.out, "rfctl:old")
     assert (await find(rig, "crm")).sinks == (StraySink("old", tuple(expected)),)
+
+
+async def test_keys_of_workers_are_stray_when_their_group_is_gone_from_the_stream_and_the_settings(
+    rig: Rig,
+) -> None:
+    shard = rig.shards[-1]
+    keys = shard.worker("bot")
+    await rig.connection.call("XGROUP", "CREATE", shard.out, "bot", "0", "MKSTREAM")
+    await rig.connection.call("XADD", keys.again, "*", "phone", PHONES[0])
+    await rig.connection.call("ZADD", keys.done, "1", "a", "2", "b")
+    await rig.connection.call("ZADD", "a:" + keys.done, "1", "a")  # another rfctl's
+    assert (await find(rig)).groups == ()
+    await rig.connection.call("XGROUP", "DESTROY", shard.out, "bot")
+    assert (await find(rig, groups=["bot"])).groups == ()
+    assert (await find(rig, groups=["other"])).groups == (
+        StrayGroup("bot", tuple(sorted([keys.again, keys.done])), again=1, remembered=2),
+    )
 
 
 async def test_scan_that_is_broken_off_says_so(rig: Rig) -> None:

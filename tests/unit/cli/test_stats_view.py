@@ -9,9 +9,10 @@ import pytest
 from rich.console import Console
 
 from rfctl.cli import stats_view
+from rfctl.cli.stats_json import as_json
 from rfctl.cli.stats_view import draw, draw_in_brief, draw_to_fit
 from rfctl.observe import Finding, Snapshot, findings
-from rfctl.store import ConfiguredSink, Pause, PendingBatch, PendingSummary, RetryCause
+from rfctl.store import ConfiguredSink, ConsumerGroup, Pause, PendingBatch, PendingSummary, RetryCause
 from tests.unit.observe.test_health import ALIVE, crm, look
 
 PROBLEMS = [
@@ -91,3 +92,34 @@ def test_pause_by_the_receiver_does_not_say_again_why_the_sink_fails() -> None:
     assert facts[1] == "sink crm is paused: 1.0 s ago by its receiver"
     assert " ".join(facts).count("first failed 1.0 s ago") == 1
     assert "the last" not in facts[0]
+
+
+@pytest.mark.parametrize("form", ["whole", "in brief", "to fit"])
+def test_group_of_workers_has_a_row_with_what_it_has(form: str) -> None:
+    groups = [ConsumerGroup("out", "bot", 3, 2, 2000, again=4, failed=1)]
+    pending = PendingSummary(10_000, 0, 0, 0, None, None, {}, 5, groups=groups)
+    snapshot = replace(look(daemons=[ALIVE], dead=1, dead_by={"group:bot": 1}), pending=pending)
+    drawings = {
+        "whole": lambda: draw(snapshot),
+        "in brief": lambda: draw_in_brief(snapshot, 160, 40),
+        "to fit": lambda: draw_to_fit(snapshot, 160, 40),
+    }
+    console = Console(file=io.StringIO(), width=160, color_system=None)
+    console.print(drawings[form]())
+    [row] = [line for line in console.file.getvalue().splitlines() if line.startswith("bot ")]  # type: ignore[attr-defined]
+    assert row.split()[:7] == ["bot", "workers", "-", "-", "-", "-", "9"]
+    assert row.rstrip().endswith("3 waiting, 2 in hand (1 failed), 4 again, 1 dead; asked 2.0 s ago")
+
+
+def test_workers_are_in_the_json_as_they_are_on_the_screens() -> None:
+    groups = [
+        ConsumerGroup(f"{{{tag}}}out", "bot", 3, 2, 2000, again=4, again_pending=1, failed=1) for tag in "ab"
+    ]
+    pending = PendingSummary(10_000, 0, 0, 0, None, None, {}, 5, groups=groups)
+    data = as_json(replace(look(dead_by={"group:bot": 1}), pending=pending))
+    assert data["workers"] == [{
+        "group": "bot", "state": "ok", "waiting": 6, "in_hand": 6, "failed": 2, "again": 8, "left": 20, "dead": 1,
+        "asked_ago_ms": 2000, "words": "6 waiting, 6 in hand (2 failed), 8 again, 1 dead; asked 2.0 s ago",
+    }]  # fmt: skip
+    assert [group["again"] for group in data["output"]["groups"]] == [4, 4]
+    assert {"lag", "pending", "again_pending"} < set(data["output"]["groups"][0])

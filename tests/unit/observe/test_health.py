@@ -71,6 +71,27 @@ def test_group_of_a_sink_in_the_settings_is_given_up_there_first() -> None:
     )
 
 
+@pytest.mark.parametrize("counts", [{"again": 2}, {"again": 1, "again_pending": 1}], ids=["unread", "taken"])
+@pytest.mark.parametrize(("idle_ms", "is_warned"), [(None, True), (299_000, False), (301_000, True)])
+def test_workers_that_leave_what_was_sent_again_are_missed(
+    counts: dict[str, Any], idle_ms: int | None, is_warned: bool
+) -> None:
+    lines = about(ConsumerGroup("rfctl:out", "bots", 0, 0, idle_ms, **counts), entries=0)
+    assert len(lines) == is_warned
+    assert all("2 dead letters sent again wait for a worker" in line for line in lines)
+    assert not any("trimmed" in line for line in lines)
+
+
+def test_group_with_messages_and_with_dead_letters_again_has_one_finding_for_both() -> None:
+    keys = ("rfctl:worker:bots:again", "rfctl:worker:bots:done")
+    [line] = about(ConsumerGroup("rfctl:out", "bots", 2, 1, None, again=1, worker_keys=keys))
+    assert line == (
+        "group bots: nobody reads it, it has no worker: 3 messages are left, and the stream is not trimmed behind them; "
+        "1 dead letter sent again waits for a worker (start its workers; or give them up, what was sent again too, in "
+        f"redis://127.0.0.1:1/0: redis-cli XGROUP DESTROY rfctl:out bots; redis-cli DEL {' '.join(keys)})"
+    )
+
+
 def test_a_name_that_a_shell_would_act_on_is_quoted() -> None:
     [line] = about(ConsumerGroup("rfctl:out", "b; rm x", 1, 0, None))
     assert "XGROUP DESTROY rfctl:out 'b; rm x'" in line

@@ -117,15 +117,42 @@ def test_text_of_a_stranger_is_one_safe_line(text: str, shown: str) -> None:
 
 
 def test_group_of_workers_is_one_row_over_all_shards() -> None:
-    groups = tuple(ConsumerGroup(f"out:{shard}", "bot", 3, 1, 720_000) for shard in range(2))
+    groups = tuple(
+        ConsumerGroup(f"out:{shard}", "bot", 3, 1, 720_000, again=2, again_pending=1, failed=1)
+        for shard in range(2)
+    )
     [worker] = show(groups=groups).workers
-    assert (worker.group, worker.state, worker.left) == ("bot", "warn", 8)
-    assert worker.words == "nobody asked for 12 min 0 s"
+    assert (worker.group, worker.state, worker.left, worker.dead) == ("bot", "warn", 14, None)
+    assert (worker.waiting, worker.in_hand, worker.failed, worker.again) == (6, 4, 2, 4)
+    assert worker.words == "6 waiting, 4 in hand (2 failed), 4 again; nobody asked for 12 min 0 s"
 
 
-def test_group_that_asks_is_well() -> None:
-    [worker] = show(groups=(ConsumerGroup("out", "bot", 3, 1, 2000),)).workers
-    assert (worker.state, worker.words) == ("ok", "asked 2.0 s ago")
+@pytest.mark.parametrize(
+    ("parts", "state", "words"),
+    [
+        ({}, "ok", "asked 2.0 s ago"),
+        ({"lag": 3, "pending": 1}, "ok", "3 waiting, 1 in hand; asked 2.0 s ago"),
+        ({"lag": None, "pending": 1}, "ok", "? waiting, 1 in hand; asked 2.0 s ago"),
+        ({"idle_ms": None}, "ok", "nothing to read"),
+        ({"idle_ms": None, "again": 1}, "warn", "1 again; it has no worker"),
+        ({"idle_ms": 301_000, "again_pending": 1}, "warn", "1 in hand; nobody asked for 5 min 1 s"),
+        ({"failed": 2, "pending": 1}, "ok", "1 in hand (1 failed); asked 2.0 s ago"),
+    ],
+    ids=["idle", "busy", "no lag", "no worker", "again", "crashed", "acknowledged by hand"],
+)
+def test_words_of_a_group_say_what_it_has_and_who_is_there(
+    parts: dict[str, Any], state: str, words: str
+) -> None:
+    group = dataclasses.replace(ConsumerGroup("out", "bot", 0, 0, 2000), **parts)
+    [worker] = show(groups=(group,)).workers
+    assert (worker.state, worker.words) == (state, words)
+
+
+def test_dead_letters_of_a_group_are_in_its_words() -> None:
+    [worker] = show(
+        groups=(ConsumerGroup("out", "bot", 0, 0, 2000),), dead_by={"group:bot": 2, "bot": 7}, dead=9
+    ).workers
+    assert (worker.dead, worker.words) == (2, "2 dead; asked 2.0 s ago")
 
 
 @pytest.mark.parametrize(("source", "size"), [("salon", 3), ("other", ALIVE.max_size or None)])
@@ -153,6 +180,6 @@ def test_size_is_not_known_where_daemons_do_not_agree() -> None:
     ids=["own", "another's", "none", "many"],
 )
 def test_dead_letters_of_a_sink_are_those_that_wait(dead: dict[str, int] | None, count: int) -> None:
-    snapshot = look(sinks=[crm(dead=9)], dead=7)
-    [sink] = build_overview(snapshot, [], Beside(dead=dead)).sinks
+    snapshot = look(sinks=[crm(dead=9)], dead=7, dead_by=dead)
+    [sink] = build_overview(snapshot, []).sinks
     assert sink.dead == count

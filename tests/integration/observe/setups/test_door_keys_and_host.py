@@ -208,6 +208,17 @@ async def test_keys_of_a_sink_of_nobody_are_named_and_can_be_deleted(site: Site)
     await site.wait_until_clean()
 
 
+async def test_keys_of_workers_whose_group_is_gone_are_named_and_can_be_deleted(site: Site) -> None:
+    await site.start()
+    site.run("XADD", "rfctl:worker:the bots:again", "*", "phone", "7900")
+    site.run("ZADD", "rfctl:worker:the bots:done", "1", "a", "2", "b")
+    line = await site.wait_for_first(
+        "group_stray", "2 keys of the workers of group the bots", "1 dead letter sent again", "2 ids"
+    )
+    site.follow(line.fix.partition("delete all of that: ")[2])
+    await site.wait_until_clean()
+
+
 async def test_variable_that_nobody_uses_is_named(site: Site) -> None:
     await site.start()
     site.variables["REDIS_URL"] = "redis://:secret@elsewhere/0"

@@ -54,7 +54,7 @@ def build_snapshot(**parts: Any) -> Snapshot:
     }  # fmt: skip
     pending = PendingSummary(
         NOW_MS, 5, 9, 1, NOW_MS - 3000, NOW_MS - 500, totals, 12,
-        groups=[ConsumerGroup("rfctl:out", PHONE, 11, 2, 3), ConsumerGroup("rfctl:out", "rfctl:sink:crm", 3, 4, 0)],
+        groups=[ConsumerGroup("rfctl:out", PHONE, 11, 2, 3, again=5, again_pending=1), ConsumerGroup("rfctl:out", "rfctl:sink:crm", 3, 4, 0)],
     )  # fmt: skip
     daemons = [
         DaemonRecord(
@@ -134,7 +134,8 @@ def test_every_family_has_a_sample_and_every_sample_a_family() -> None:
         ("rfctl_daemons_lost_log_lines", (), 5),
         ("rfctl_worker_groups", (), 1),
         ("rfctl_worker_unread_messages", (), 11),
-        ("rfctl_worker_unacknowledged_messages", (), 2),
+        ("rfctl_worker_unacknowledged_messages", (), 3),
+        ("rfctl_worker_again_messages", (), 5),
         ("rfctl_sink_deliveries_total", ("crm", "delivered"), 7),
         ("rfctl_sink_deliveries_total", ("crm", "failed"), 3),
         ("rfctl_sink_deliveries_total", ("crm", "dead"), 2),
