@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from typing import Annotated, Any, Literal
 
 import typer
@@ -44,6 +45,7 @@ def serve(
         )
         if value is not None
     }
+    import_module("rfctl.cli.output")  # an error at the end is printed by this version, not by the next one
     run = invocation(ctx)
     configuration = run.configuration(flags)
     _greet(configuration)
