@@ -142,6 +142,20 @@ def test_start_reload_and_refused_reload(service: Service) -> None:
     assert service.pid == pid
 
 
+def test_refused_start_says_why_and_the_log_has_our_name(service: Service) -> None:
+    """In one line of `systemctl status`, which is all that many look at."""
+    systemd = service.systemd
+    service.write_settings("batching.max_size = 0\n")
+    assert systemd.run("systemctl", "restart", "rfctl", check=False).returncode != 0
+    assert systemd.show("rfctl", "ActiveState", "ExecMainStatus") == ["failed", "78"]
+    assert service.status.startswith("failed: batching.max_size: ")
+    log = systemd.run("journalctl", "--no-pager", "-o", "cat", "-t", "rfctl").stdout
+    assert "rfctl: 1 setting is wrong" in log
+    service.write_settings()
+    service.start()
+    assert service.status.startswith("ready, ")
+
+
 def test_credential_and_the_file_of_config_init_are_what_the_service_reads(service: Service) -> None:
     systemd = service.systemd
     systemd.remove("/etc/rfctl/config.toml")
