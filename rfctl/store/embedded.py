@@ -28,7 +28,7 @@ from typing import Literal
 from urllib.parse import quote
 
 from rfctl.errors import EmbeddedServerError, build_install_line
-from rfctl.store.embedded_folder import STATE, URL, EmbeddedFolder
+from rfctl.store.embedded_folder import SOCKET, STATE, URL, EmbeddedFolder
 
 _LONGEST_SOCKET_PATH = 100
 _SILENT_S = 30.0
@@ -226,10 +226,10 @@ class EmbeddedServer:
             self._lifeline = None
 
     def _socket_path(self) -> Path:
-        path = self._folder.path.resolve() / "store.sock"
+        path = self._folder.path.resolve() / SOCKET
         if len(os.fsencode(path)) > _LONGEST_SOCKET_PATH:  # the kernel's limit is 108 bytes
             self._socket_dir = tempfile.mkdtemp(prefix="rfctl-")
-            path = Path(self._socket_dir) / "store.sock"
+            path = Path(self._socket_dir) / SOCKET
         path.unlink(missing_ok=True)
         return path
 

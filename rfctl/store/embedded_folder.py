@@ -9,10 +9,11 @@ import shlex
 import stat
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from rfctl.errors import EmbeddedServerError, SettingsError
 
-STATE, URL, LOG, LOCK = "store.json", "store.url", "store.log", "store.lock"
+STATE, URL, LOG, LOCK, SOCKET = "store.json", "store.url", "store.log", "store.lock", "store.sock"
 _PRIVATE_FOLDER, _PRIVATE_FILE = 0o700, 0o600
 
 
@@ -120,3 +121,19 @@ def _lock(path: Path) -> int:
         os.close(descriptor)
         raise
     return descriptor
+
+
+def find_folder(url: str) -> EmbeddedFolder | None:
+    """Return the folder of an embedded server by the URL of its socket; None for another URL, and for a socket elsewhere."""
+    parts = urlsplit(url)
+    path = Path(unquote(parts.path))
+    if parts.scheme != "unix" or path.name != SOCKET:
+        return None
+    folder = EmbeddedFolder(path.parent)
+    try:
+        (folder.path / URL).stat()
+    except FileNotFoundError:
+        return None
+    except OSError:
+        return folder  # another user's
+    return folder
