@@ -111,6 +111,17 @@ class EmbeddedFolder:
             lines = []
         return lines[-1] if lines else "it printed nothing"
 
+    def explain_end(self, fact: str) -> EmbeddedServerError:
+        """Return the error for a server that has ended, or did not start: with its last words, or that its disk is full."""
+        try:
+            is_full = os.statvfs(self.path).f_bavail == 0
+        except OSError:
+            is_full = False
+        if is_full:
+            step = "make room there, and start again: what it has confirmed is kept"
+            return EmbeddedServerError(f"{fact}: the disk of {self.path} is full", next=step)
+        return EmbeddedServerError(f"{fact}: {self.read_last_words()}", next=f"see {self.path / LOG}")
+
 
 def _lock(path: Path) -> int:
     """Return a descriptor that holds the lock. Raises BlockingIOError when another process has it, or OSError."""
