@@ -135,6 +135,10 @@ def test_start_reload_and_refused_reload(service: Service) -> None:
     assert "max_size" in service.status
     wait_until(lambda: systemd.show("rfctl", "SubState") == ["running"])
     assert service.post(1) == 200
+    errors = systemd.run("journalctl", "--no-pager", "-o", "cat", "-u", "rfctl", "-p", "err").stdout
+    assert '\n{"problems": ' in f"\n{errors}"
+    assert '"settings_rejected"' in errors
+    assert '"settings_reloaded"' not in errors
 
     service.write_settings()
     systemd.ctl("reload", "rfctl")

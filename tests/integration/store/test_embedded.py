@@ -212,11 +212,11 @@ def test_lock_that_fails_leaves_no_descriptor(
 def test_server_that_ends_on_a_full_disk_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its own log cannot say it: that is on the same disk."""
     folder = EmbeddedFolder(tmp_path)
-    said = folder.explain_end("the embedded server has ended")
-    assert (said.fact, said.next) == (
+    problem = folder.explain_end("the embedded server has ended")
+    assert (problem.fact, problem.next) == (
         "the embedded server has ended: it printed nothing", f"see {tmp_path}/store.log",
     )  # fmt: skip
     monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_bavail=0))
-    said = folder.explain_end("the embedded server has ended")
-    assert said.fact == f"the embedded server has ended: the disk of {tmp_path} is full"
-    assert said.next.startswith("make room there")
+    problem = folder.explain_end("the embedded server has ended")
+    assert problem.fact == f"the embedded server has ended: the disk of {tmp_path} is full"
+    assert problem.next.startswith("make room there")
