@@ -247,29 +247,3 @@ class OverloadedError(RfctlError):
     """More messages wait for Redis than the daemon accepts; the sender must try again."""
 
     exit_status = TEMPORARY
-
-
-def build_install_line(extra: str) -> str:
-    """Return the command that installs an extra here: for this interpreter, and from where rfctl came.
-
-    rfctl is on no index, and another program's `pip` would install it for another interpreter.
-    """
-    import json  # noqa: PLC0415 - whoever lacks nothing pays for none of this
-    import shlex  # noqa: PLC0415
-    import sys  # noqa: PLC0415
-    from importlib.metadata import PackageNotFoundError, distribution  # noqa: PLC0415
-    from urllib.parse import unquote, urlsplit  # noqa: PLC0415
-
-    try:
-        came_from = json.loads(distribution("rfctl").read_text("direct_url.json") or "{}")
-    except (PackageNotFoundError, ValueError):
-        came_from = {}
-    url, way = str(came_from.get("url", "")), []
-    if url.startswith("file:"):
-        what = f"{unquote(urlsplit(url).path)}[{extra}]"
-        way = ["-e"] if came_from.get("dir_info", {}).get("editable") else []
-    elif vcs := came_from.get("vcs_info", {}).get("vcs"):
-        what = f"rfctl[{extra}] @ {vcs}+{url}"
-    else:
-        what = f"rfctl[{extra}] @ {url}" if url else f"rfctl[{extra}]"
-    return shlex.join([sys.executable, "-m", "pip", "install", *way, what])

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from rfctl.cli.context import Invocation, invocation, run_async
-from rfctl.errors import UsageError, build_install_line
+from rfctl.errors import UsageError
 
 
 def top(
@@ -38,7 +38,7 @@ def check_screen(run: Invocation) -> None:
         import textual  # noqa: F401 - whether it is there
     except ImportError:
         raise UsageError(
-            "rfctl top needs the library textual, which is not installed", next=build_install_line("top")
+            "rfctl top needs the library textual, which is not installed", next="pip install 'rfctl[top]'"
         ) from None
 
 

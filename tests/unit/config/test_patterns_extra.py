@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from rfctl.batching import policy
-from rfctl.errors import build_install_line
 
 BLOCKED = """
 import sys
@@ -19,7 +18,7 @@ sys.argv = ["rfctl", *sys.argv[1:]]
 main()
 """
 RULE = '[rules.codes]\n{condition}\naction = "send_alone"\n'
-INSTALL = build_install_line("patterns")
+INSTALL = "pip install 'rfctl[patterns]'"
 
 
 def run_without_re2(*line: str | Path) -> subprocess.CompletedProcess[str]:
