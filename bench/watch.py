@@ -44,7 +44,7 @@ async def measure(server: RedisServer, seconds: float) -> list[dict[str, float |
         await fill(desk.connection, BATCHES, SIZE, TEXT_BYTES)
         await desk.store.output.ensure_groups([sink.group for sink in SINKS])
         rights = build_rights(desk.store._keyspace, desk.store.db)
-        watcher = Watcher(desk.store, SINKS, max_sizes={}, rights=rights)
+        watcher = Watcher(desk.store, SINKS, rights=rights)
         snapshot = partial(take_snapshot, desk.store, SINKS, rights=rights)
         rows = [
             await watch(server, "look", watcher.look, seconds),

@@ -166,6 +166,8 @@ _NEXT_URL = re.compile(r"([;,])(?=[A-Za-z][A-Za-z0-9+.-]*://)")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S*?(?=[;:,.)'\"`\]]*(?:\s|$))")
 _PLAIN_USER = re.compile(r"[A-Za-z0-9_.-]{0,64}:")
 _PORT = re.compile(r"(:(\d{0,5}|port))?")
+_COMMIT = re.compile(r"git\+[a-z]+://[^@?#:\s]*(:\d+/[^@?#:\s]*)?@[0-9a-f]{40}(#subdirectory=[\w./-]*)?")
+"""The address of a commit, as pip reads it: no user stands before its `@`."""
 _PLACEHOLDER = "user:password"
 """What our own hints have in a URL: it is no secret."""
 _SECRET_NAME = re.compile(
@@ -216,6 +218,8 @@ def _after_scheme(url: str) -> tuple[str, str]:
 
 
 def _masked(url: str) -> str:
+    if _COMMIT.fullmatch(url):
+        return url
     scheme, rest = _after_scheme(url)
     user, at, rest = rest.rpartition("@")
     plain = _PLAIN_USER.match(user)

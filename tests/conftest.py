@@ -20,7 +20,7 @@ from rfctl.store.address import RedisAddress
 from rfctl.store.connection import Connection
 from tests.support.least_rights import connecting_with_least_rights
 from tests.support.leftovers import leaving_nothing
-from tests.support.processes import killing_what_runs
+from tests.support.processes import FORK_SERVER, killing_what_runs
 from tests.support.servers import KINDS, RedisServer, ServerMaker
 
 hypothesis.settings.register_profile(  # a busy machine draws examples slowly
@@ -52,7 +52,7 @@ def pytest_make_parametrize_id(val: object) -> str | None:
 def run_leaves_nothing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """At the end of the run (of each worker) no process and no temporary file is left; else the last test errs."""
     tmp_path_factory.getbasetemp()  # pytest's own folder stays outside
-    with leaving_nothing():
+    with leaving_nothing(), contextlib.closing(FORK_SERVER):
         yield
 
 

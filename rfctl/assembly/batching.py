@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rfctl.assembly.sources import build_dedupe_times, has_tenants
 from rfctl.batching import BatchingRules, Policy, Rule, Timers
+from rfctl.batching.batch_sizes import BatchSizes
 from rfctl.batching.hours import Hours, build_hours
 from rfctl.batching.policy import OwnPolicy, compile_pattern, normalize_prefix, normalize_text
 from rfctl.config.rules import RuleSettings
@@ -46,9 +47,9 @@ def build_policy(settings: Settings) -> Policy:
     )
 
 
-def list_max_sizes(settings: Settings) -> dict[str, int]:
-    """Return how many messages a batch has at most, by the sources that say so."""
-    return {name: source.max_size for name, source in settings.sources.items() if source.max_size is not None}
+def build_batch_sizes(settings: Settings) -> BatchSizes:
+    """Return what tells how many messages a pending batch may have."""
+    return BatchSizes(build_policy(settings).rules)
 
 
 def _build_own(settings: Settings) -> dict[str, OwnPolicy]:

@@ -20,6 +20,7 @@ import msgspec
 from rfctl.batching.hours import Hours
 from rfctl.model.closed_sets import Action, OwnWords
 from rfctl.model.company import format_company
+from rfctl.model.installation import build_extra_command
 from rfctl.model.message import OWN_TYPE, Message
 
 MATCHED_CHARS = 1024
@@ -154,10 +155,9 @@ def normalize_text(text: str) -> str:
 class PatternsMissingError(ValueError):
     """RE2 is not installed here. `next` is the line that installs it."""
 
-    next = "pip install 'rfctl[patterns]'"
-
     def __init__(self, why: str) -> None:
         super().__init__(f"a pattern needs google-re2, which cannot be imported: {why}")
+        self.next = build_extra_command("patterns")
 
 
 def import_re2() -> ModuleType:

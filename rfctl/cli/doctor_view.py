@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from dataclasses import asdict
+from itertools import groupby
 from typing import Any
 
 from rfctl.cli.output import safe
+from rfctl.model.installation import holds_install_command
 from rfctl.observe.diagnosis import Diagnosis, DiagnosisLine, State
 from rfctl.text import counted, mask_urls
 
 _WORDS: dict[State, str] = {"fail": "FAIL", "warn": "warn", "ok": "ok", "skip": "-"}
+_WIDTH = 4
 _STYLES: dict[State, str] = {"fail": "bold red", "warn": "yellow", "ok": "green", "skip": "dim"}
 
 
@@ -55,17 +59,32 @@ def summarize(diagnosis: Diagnosis) -> str:
 
 
 def draw(diagnosis: Diagnosis) -> Any:
-    """Return a diagnosis for a terminal, folded beside its states; elsewhere each line stays whole."""
+    """Return a diagnosis for a terminal, folded beside its states; elsewhere, and with a command to paste, a line is whole."""
     from rich.console import Group
-    from rich.table import Table
-    from rich.text import Text
 
     if not sys.stdout.isatty():
         return Group(*(safe(line) for line in list_lines(diagnosis)))
+    rows = groupby(list_rows(diagnosis), lambda row: holds_install_command(row[1]))
+    parts = [part for is_whole, group in rows for part in (_join if is_whole else _tabulate)(group)]
+    return Group(*parts, "", safe(summarize(diagnosis), f"bold {_STYLES[diagnosis.state]}"))
+
+
+def _join(rows: Iterable[tuple[State, str]]) -> list[Any]:
+    from rich.text import Text
+
+    return [
+        Text.assemble((f"{_WORDS[state]:<{_WIDTH}}  ", _STYLES[state]), safe(text)) for state, text in rows
+    ]
+
+
+def _tabulate(rows: Iterable[tuple[State, str]]) -> list[Any]:
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table.grid(padding=(0, 2))
-    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True, min_width=_WIDTH)
     table.add_column(overflow="fold")
-    for state, text in list_rows(diagnosis):
+    for state, text in rows:
         is_quiet = state in ("ok", "skip")
         table.add_row(Text(_WORDS[state], style=_STYLES[state]), safe(text, "dim" if is_quiet else ""))
-    return Group(table, "", safe(summarize(diagnosis), f"bold {_STYLES[diagnosis.state]}"))
+    return [table]

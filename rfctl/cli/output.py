@@ -256,12 +256,15 @@ def print_error(problem: RfctlError) -> None:
 
 
 def _print_beside(label: Text, text: str) -> None:
-    """Print a text on stderr, behind its label. A terminal gets it wrapped between words."""
+    """Print a text on stderr, behind its label. A terminal gets it wrapped between words, but a command to paste whole."""
     from rich.text import Text
+
+    from rfctl.model.installation import holds_install_command
 
     out = open_console(stderr=True)
     line = safe(text)
-    for place, part in enumerate(_wrap(out, line, label.cell_len, is_terminal=sys.stderr.isatty())):
+    is_wrapped = sys.stderr.isatty() and not holds_install_command(text)
+    for place, part in enumerate(_wrap(out, line, label.cell_len, is_terminal=is_wrapped)):
         out.print(Text.assemble(label if place == 0 else " " * label.cell_len, part))
 
 

@@ -153,7 +153,7 @@ class Daemon:
             await self._monitor.start()
         if sockets.webhook is not None:
             self._components.log_notices()
-            page = build_page(self._components)
+            page = build_page(self._components, self._readiness.measure_turn_age_ms)
             app, end = webhook.create_app(page.list_routes(), page.describe()), page.end_streams
             self._http_server = HttpServer(app, sockets.webhook, limits, on_reject, receiver, end)
             await self._http_server.start()

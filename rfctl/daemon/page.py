@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from rfctl.assembly.batching import find_discarding_rule, list_max_sizes
+from rfctl.assembly.batching import build_batch_sizes, find_discarding_rule
 from rfctl.assembly.sinks import list_forwarded_sinks
 from rfctl.daemon.components import Components
 from rfctl.model.stored import Merged
@@ -17,12 +18,17 @@ _ROWS = 30
 """So many of those who wait have a row: a screen shows no more."""
 
 
-def build_page(components: Components) -> Page:
-    """Return the page of a daemon; it has no routes where http.page is off."""
+def build_page(components: Components, measure_silence_ms: Callable[[], int]) -> Page:
+    """Return the page of a daemon; it has no routes where http.page is off.
+
+    `measure_silence_ms` says how long ago Redis served this daemon last.
+    """
     receiver, eyes = components.receiver, _Eyes(components)
     actions = Actions(components.store, eyes.list_sinks, components.batcher.list_split_fields)
     return Page(
-        Door(receiver.gate), Sampler(eyes.look), actions, eyes.find_trail, receiver.rejections, receiver.budget,
+        Door(receiver.gate, components.store.ended_sessions),
+        Sampler(eyes.look, measure_silence_ms=measure_silence_ms), actions, eyes.find_trail,
+        receiver.rejections, receiver.budget,
         mode=components.settings.http.page_in_force,
     )  # fmt: skip
 
@@ -41,7 +47,7 @@ class _Eyes:
         return {
             "rights": self._components.rights,
             "allow_eviction": self._settings.redis.allow_eviction,
-            "max_sizes": list_max_sizes(self._settings),
+            "sizes": build_batch_sizes(self._settings),
         }
 
     def list_sinks(self) -> list[str]:

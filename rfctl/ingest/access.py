@@ -7,6 +7,7 @@ strangers. So the Host and the Origin must be this machine's, and nothing may sh
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from urllib.parse import urlsplit
 
 from rfctl.ingest.head import Head
 from rfctl.ingest.rejections import Reason, RejectedError
+from rfctl.ingest.tries import Tries, name_client
 from rfctl.sources.generic.node_form import BATCHED
 
 Caller = Literal[
@@ -87,6 +89,14 @@ class Doubt:
     setting: str = ""
 
 
+BEARERS_OF_ONE, BEARERS = 100, 1000
+"""So many wrong tokens of bearers may come within a minute, of one client and of all: a program with an old one asks often."""
+
+
+def _build_tries() -> Tries:
+    return Tries(most_of_one=BEARERS_OF_ONE, most=BEARERS)
+
+
 @dataclass(frozen=True, slots=True)
 class Gate:
     """Decides who is let in. `allowed_hosts` are names for this machine besides its loopback addresses.
@@ -97,13 +107,14 @@ class Gate:
     admin_token: str = ""
     allowed_hosts: frozenset[str] = field(default_factory=frozenset)
     metrics_token: str = ""
+    tries: Tries = field(default_factory=_build_tries, compare=False)
 
     def check_admin(self, head: Head) -> None:
         """Let in the bearer of the token or, if none is set, this machine. Raises RejectedError."""
         if not self.admin_token:
             self.check_local(head, "this", "set http.admin_token to allow it")
             return
-        if not _has_token(head, self.admin_token):
+        if not self._has_token(head, self.admin_token):
             fact = "this is not served to you: send Authorization: Bearer <http.admin_token>"
             raise RejectedError(fact, 401, "token")
 
@@ -112,14 +123,31 @@ class Gate:
         tokens = [token for token in (self.metrics_token, self.admin_token) if token]
         if not tokens:
             self.check_local(head, "this", "set http.metrics_token to allow it")
-        elif not any(_has_token(head, token) for token in tokens):
+        elif not self._has_token(head, *tokens):
             fact = "the metrics are not served to you: send Authorization: Bearer <http.metrics_token>"
             raise RejectedError(fact, 401, "token")
 
     def may_see_facts(self, head: Head) -> bool:
         """Say whether a request may see the facts behind a word: from the bearer of the token, or this machine."""
-        has_token = bool(self.admin_token) and _has_token(head, self.admin_token)
-        return has_token or self.find_doubt(head) is None
+        with contextlib.suppress(RejectedError):
+            if self.admin_token and self._has_token(head, self.admin_token):
+                return True
+        return self.find_doubt(head) is None
+
+    def _has_token(self, head: Head, *tokens: str) -> bool:
+        """Say whether a request bears one of these. Raises RejectedError for who has guessed too often."""
+        bearer = head.find_value(b"authorization")
+        if not bearer:
+            return False
+        client = name_client(head)
+        wait_s = self.tries.measure_wait_s(client)
+        if wait_s:
+            fact = f"too many wrong tokens came from {client or 'a Unix socket'}: wait {wait_s} s"
+            raise RejectedError(fact, 429, "token", headers={"Retry-After": str(wait_s)})
+        has_token = any(hmac.compare_digest(bearer, b"Bearer " + token.encode()) for token in tokens)
+        if not has_token:
+            self.tries.record_failure(client)
+        return has_token
 
     def check_local(self, head: Head, what: str, hint: str, *, source: str = "") -> None:
         """Let in this machine only. `hint` says what would allow others. Raises RejectedError."""
@@ -161,10 +189,6 @@ class Gate:
     def _is_ours(self, authority: str) -> bool:
         host = _host_of(authority)
         return host in _LOCAL_NAMES or host in self.allowed_hosts or _is_loopback(host)
-
-
-def _has_token(head: Head, token: str) -> bool:
-    return hmac.compare_digest(head.find_value(b"authorization"), b"Bearer " + token.encode())
 
 
 def _name_doubt(reason: Reason, header: str, value: str) -> Doubt:

@@ -21,6 +21,7 @@ from rfctl.ingest.head import Head, read_head
 from rfctl.ingest.holds import HoldRoutes
 from rfctl.ingest.openapi import Part, build_document
 from rfctl.ingest.openapi.operations import OPENAPI_PATH
+from rfctl.ingest.paths import EVENT, PHONE
 from rfctl.ingest.receiver import Receiver
 from rfctl.ingest.rejections import Reason, RejectedError, Rejections
 from rfctl.ingest.responses import make_error_answer, make_json_response
@@ -78,11 +79,11 @@ class Webhook:
                 *more_routes,
                 Route(BATCHED, self.receive_generic, methods=["POST"]),
                 Route(BATCHED + "/stats", self.list_pending, methods=["GET"]),
-                Route(BATCHED + "/{phone:path}", self.discard_batches, methods=["DELETE"]),
+                Route(f"{BATCHED}/{PHONE}", self.discard_batches, methods=["DELETE"]),
                 *HoldRoutes(self.store, self.receiver.gate, self.list_split_fields).list_routes(),
                 Route("/webhook/{name}", self.receive, methods=["POST"]),
                 Route("/webhook/{name}", self.answer_handshake, methods=["GET"]),
-                Route("/webhook/{name}/{event:path}", self.receive, methods=["POST"]),
+                Route("/webhook/{name}/" + EVENT, self.receive, methods=["POST"]),
                 Route(OPENAPI_PATH, partial(self.describe, part), methods=["GET"]),
                 *self._list_monitor_routes(),
             ],

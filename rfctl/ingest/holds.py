@@ -15,6 +15,7 @@ from starlette.routing import Route
 from rfctl.errors import BadRequestError
 from rfctl.ingest.access import HOLD, Gate
 from rfctl.ingest.head import read_head
+from rfctl.ingest.paths import PHONE
 from rfctl.ingest.rejections import RejectedError
 from rfctl.ingest.responses import make_json_response
 from rfctl.model.message import MAX_ID_CHARS, normalize_phone
@@ -37,7 +38,7 @@ class HoldRoutes:
 
     def list_routes(self) -> list[Route]:
         """Return the routes of the app."""
-        path = HOLD + "/{phone:path}"
+        path = f"{HOLD}/{PHONE}"
         return [
             Route(path, self.hold_person, methods=["POST"]),
             Route(path, self.release_person, methods=["DELETE"]),

@@ -6,15 +6,15 @@ somebody watches, and a flood costs no more than a trickle.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from operator import attrgetter
+from collections.abc import Iterable, Mapping, Sequence
 
 from rfctl.model.stored import Merged
-from rfctl.observe.overview import LastLine
+from rfctl.observe.overview import LastKind, LastLine
 from rfctl.store import LoggedDelivery, PendingBatch, ShardKeys, Store
 from rfctl.text import duration, visible
 
 _KEPT = 30
+_STEPS: Mapping[LastKind, int] = {"in": 0, "out": 1}
 _READ = 10
 """So many of the newest are read of each shard."""
 
@@ -39,7 +39,12 @@ class LastLines:
 
 
 def _sort(lines: Iterable[LastLine]) -> list[LastLine]:
-    return sorted(lines, key=attrgetter("at_ms"), reverse=True)[:_KEPT]
+    return sorted(lines, key=_rank, reverse=True)[:_KEPT]
+
+
+def _rank(line: LastLine) -> tuple[int, int]:
+    """Return what is greater for the newer line: within one ms a message comes, then goes out, and then its way ends."""
+    return line.at_ms, _STEPS.get(line.kind, len(_STEPS))
 
 
 def _describe_pending(batch: PendingBatch) -> LastLine:

@@ -54,8 +54,8 @@ class WaitingRow(msgspec.Struct, frozen=True):
     """One pending batch. `batch_key` names it in actions.
 
     `chat`, `account`, `source` and `text` are "" where nobody knows them. `text` is how the first message begins, on one line and fit for a
-    terminal. `max_size` is None where no daemon says it; a rule may set another. `due_in_ms` is below 0 for one that is overdue. `waited_ms` is
-    since its first message. `fraction` (0 to 1) is how much of the present wait has passed.
+    terminal. `max_size` is None where nobody knows it: a rule may set it for the next message. `due_in_ms` is below 0 for one that
+    is overdue. `waited_ms` is since its first message. `fraction` (0 to 1) is how much of the present wait has passed.
     """
 
     batch_key: str

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from rfctl.batching.batch_sizes import BatchSizes
 from rfctl.observe.finding import Finding
 from rfctl.observe.overview import (
     DaemonLine,
@@ -39,13 +40,13 @@ _TEXT = 200
 class Beside:
     """What a snapshot does not have. `last` has the newest first.
 
-    `dead` are the dead letters by sink (None: too many to look at each). `max_sizes` has the batch sizes of the sources that
-    have one of their own.
+    `dead` are the dead letters by sink (None: too many to look at each). `sizes` tells
+    how many messages a batch may have.
     """
 
     last: Sequence[LastLine] = ()
     dead: Mapping[str, int] | None = None
-    max_sizes: Mapping[str, int] = field(default_factory=dict)
+    sizes: BatchSizes = field(default_factory=BatchSizes)
 
 
 _NOTHING = Beside()
@@ -64,7 +65,7 @@ def build_overview(snapshot: Snapshot, problems: Sequence[Finding], beside: Besi
         daemons=tuple(_build_daemon(daemon, snapshot.pending.now_ms) for daemon in snapshot.daemons),
         redis_line=_describe_server(snapshot.server),
         flow=_build_flow(snapshot, rates, recent),
-        waiting=_build_waiting(snapshot, beside.max_sizes),
+        waiting=_build_waiting(snapshot, beside.sizes),
         sinks=_build_sinks(snapshot, rates, recent, beside.dead),
         workers=_build_workers(snapshot),
         findings=tuple(map(_build_finding, problems)),
@@ -80,9 +81,7 @@ def _build_daemon(daemon: DaemonRecord, now_ms: int) -> DaemonLine:
 def _describe_server(server: ServerInfo) -> str:
     """Say which Redis it is and how safe it keeps messages; the address stands first."""
     aof = {True: "AOF", False: "no AOF"}.get(server.aof) if server.aof is not None else "AOF unknown"
-    where = server.where.removeprefix("redis://")
-    address = where if where.endswith(f"/{server.db}") else f"{where} db {server.db}"
-    return f"{address} · run {server.run_id[:8]} · {aof} · {server.eviction}"
+    return f"{server.place} · run {server.run_id[:8]} · {aof} · {server.eviction}"
 
 
 def _build_flow(snapshot: Snapshot, rates: Rates | None, recent: Recent) -> Flow:
@@ -115,12 +114,10 @@ def _count_missing(snapshot: Snapshot) -> int:
     )
 
 
-def _build_waiting(snapshot: Snapshot, max_sizes: Mapping[str, int]) -> Waiting:
+def _build_waiting(snapshot: Snapshot, sizes: BatchSizes) -> Waiting:
     pending = snapshot.pending
-    general = max((daemon.max_size for daemon in snapshot.daemons), default=0) or None
-    rows = tuple(
-        _build_row(batch, pending.now_ms, max_sizes.get(batch.channel, general)) for batch in pending.next_due
-    )
+    general = _find_general_size(snapshot.daemons)
+    rows = tuple(_build_row(batch, pending.now_ms, sizes.find(batch, general)) for batch in pending.next_due)
     return Waiting(
         batches=pending.batches,
         messages=pending.messages,
@@ -130,6 +127,12 @@ def _build_waiting(snapshot: Snapshot, max_sizes: Mapping[str, int]) -> Waiting:
         beyond=max(0, pending.batches - len(rows)),
         rows=rows,
     )
+
+
+def _find_general_size(daemons: Sequence[DaemonRecord]) -> int | None:
+    """Return batching.max_size of the daemons, None where none says it, or they do not agree."""
+    sizes = {daemon.max_size for daemon in daemons if daemon.max_size}
+    return sizes.pop() if len(sizes) == 1 else None
 
 
 def _build_row(batch: PendingBatch, now_ms: int, max_size: int | None) -> WaitingRow:

@@ -35,6 +35,7 @@ from opentelemetry.trace import (
 from rfctl import __version__
 from rfctl.errors import RfctlError
 from rfctl.model.delivery import Delivery
+from rfctl.model.installation import build_package_command
 from rfctl.model.traceparent import TracedBatch
 
 _EXPORTERS = "opentelemetry_traces_exporter"
@@ -146,7 +147,7 @@ def _build_exporter(name: str) -> SpanExporter:
         return exporter
     raise ExporterMissingError(
         f"no installed package brings the exporter {name}",
-        next=f"pip install opentelemetry-exporter-{name.replace('_', '-')}",
+        next=build_package_command(f"opentelemetry-exporter-{name.replace('_', '-')}"),
     )
 
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
+from rfctl.batching.batch_sizes import BatchSizes
 from rfctl.observe.health import findings
 from rfctl.observe.last_lines import LastLines
 from rfctl.observe.overview import Overview
@@ -20,12 +21,13 @@ _MOST_DEAD = 500
 """Among so many dead letters each is looked at to see whose it is."""
 _RIGHTS_EVERY_S = 60.0
 """To ask for each right takes a call."""
+_NO_RULES = BatchSizes()
 
 
 class Watcher:
     """Looks at one Redis for somebody who watches. `limit` is how many of those who wait have a row.
 
-    `max_sizes` has the batch sizes of the sources that have one of their own. `clock` counts seconds.
+    `sizes` tells how many messages a batch may have. `clock` counts seconds.
     """
 
     def __init__(
@@ -33,7 +35,7 @@ class Watcher:
         store: Store,
         sinks: Sequence[ConfiguredSink],
         *,
-        max_sizes: Mapping[str, int],
+        sizes: BatchSizes = _NO_RULES,
         limit: int = 20,
         rights: Rights | None = None,
         allow_eviction: bool = False,
@@ -45,7 +47,7 @@ class Watcher:
         """How many rows the next look has."""
         self._rights = rights
         self._allow_eviction = allow_eviction
-        self._max_sizes = max_sizes
+        self._sizes = sizes
         self._dead: Mapping[str, int] | None = {}
         self._dead_count = 0
         self._clock = clock
@@ -57,12 +59,12 @@ class Watcher:
         self,
         sinks: Sequence[ConfiguredSink],
         *,
-        max_sizes: Mapping[str, int],
+        sizes: BatchSizes,
         rights: Rights | None,
         allow_eviction: bool,
     ) -> None:
         """Look for other sinks, sizes and rights from now on."""
-        self._sinks, self._max_sizes = sinks, max_sizes
+        self._sinks, self._sizes = sinks, sizes
         self._rights, self._allow_eviction = rights, allow_eviction
         self._whole, self._rights_at = None, float("-inf")
 
@@ -76,7 +78,7 @@ class Watcher:
         self._whole = whole
         last = await self._last_lines.read(snapshot.pending.next_due)
         dead = await self._count_dead(snapshot.dead)
-        return build_overview(snapshot, findings(snapshot), Beside(last, dead, self._max_sizes))
+        return build_overview(snapshot, findings(snapshot), Beside(last, dead, self._sizes))
 
     async def _count_dead(self, count: int) -> Mapping[str, int] | None:
         """Return the dead letters by sink, counted again when there are more or fewer; None for too many of them."""

@@ -10,6 +10,7 @@ from rfctl.ingest.access import Gate
 from rfctl.ingest.head import Head
 from rfctl.ingest.rejections import RejectedError
 from rfctl.page.cookies import list_session_words
+from rfctl.page.logouts import EndedStore, Logouts
 from rfctl.page.origin import check_acts_for_itself, check_reads_for_itself
 from rfctl.page.sessions import Session, Sessions
 
@@ -26,39 +27,44 @@ class Visitor:
 
 
 class Door:
-    """Lets visitors in by the rules of the gate. `csrf` is the word of this process, for this machine."""
+    """Lets visitors in by the rules of the gate. `csrf` is the word of this process, for this machine.
 
-    def __init__(self, gate: Gate, csrf: str = "") -> None:
+    `ended` has the sessions that were ended at other daemons.
+    """
+
+    def __init__(self, gate: Gate, ended: EndedStore, csrf: str = "") -> None:
         self._gate = gate
         self._csrf = csrf or secrets.token_urlsafe(32)
         self.sessions = Sessions(gate.admin_token)
+        self.logouts = Logouts(ended)
 
     @property
     def has_login(self) -> bool:
         """Whether visitors log in."""
         return bool(self._gate.admin_token)
 
-    def find_visitor(self, head: Head) -> Visitor | None:
+    async def find_visitor(self, head: Head) -> Visitor | None:
         """Return who asks; None for somebody who must log in. Raises RejectedError where no login would help."""
         if not self.has_login:
             self._gate.check_local(head, "the page", _HINT)
             return Visitor(self._csrf)
-        session = self.find_session(head)
-        if session is not None:
+        sessions = await self.list_sessions(head)
+        if sessions:
+            session = sessions[0]
             return Visitor(self.sessions.make_csrf(session), session)
         if head.find_value(b"authorization"):
             self._gate.check_admin(head)
             return Visitor(self._csrf, is_bearer=True)
         return None
 
-    def find_session(self, head: Head) -> Session | None:
-        """Return the session that a request is of, None without one."""
-        sessions = (self.sessions.find(word) for word in list_session_words(head))
-        return next((session for session in sessions if session is not None), None)
+    async def list_sessions(self, head: Head) -> list[Session]:
+        """Return the open sessions that a request is of: one, unless a browser has two cookies of the name."""
+        sessions = [self.sessions.find(word) for word in list_session_words(head)]
+        return [session for session in sessions if session and not await self.logouts.contains(session)]
 
-    def check_reader(self, head: Head) -> Visitor:
+    async def check_reader(self, head: Head) -> Visitor:
         """Return who reads. Raises RejectedError."""
-        visitor = self.find_visitor(head)
+        visitor = await self.find_visitor(head)
         if visitor is None:
             fact = "log in at the page, or send Authorization: Bearer <http.admin_token>"
             raise RejectedError(fact, 401, "token")
@@ -66,9 +72,9 @@ class Door:
             check_reads_for_itself(head)
         return visitor
 
-    def check_actor(self, head: Head) -> Visitor:
+    async def check_actor(self, head: Head) -> Visitor:
         """Return who acts: the page itself, or a program that bears the token. Raises RejectedError."""
-        visitor = self.check_reader(head)
+        visitor = await self.check_reader(head)
         if visitor.is_bearer:
             return visitor  # no browser sends this by itself
         check_acts_for_itself(head)
@@ -78,9 +84,12 @@ class Door:
             raise RejectedError(fact, 403, "csrf", next="load the page again")
         return visitor
 
-    def is_welcome(self, visitor: Visitor) -> bool:
+    async def is_welcome(self, visitor: Visitor) -> bool:
         """Say whether somebody who was let in may stay."""
-        return visitor.session is None or self.sessions.is_open(visitor.session)
+        session = visitor.session
+        if session is None:
+            return True
+        return self.sessions.is_open(session) and not await self.logouts.contains(session)
 
     def has_token(self, token: str) -> bool:
         """Say whether this is the admin token, in a time that tells nothing."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
+import time
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs
 
@@ -14,14 +15,15 @@ from rfctl.errors import BadRequestError
 from rfctl.ingest.bodies import BodyBudget, HeldBody
 from rfctl.ingest.head import Head, read_head
 from rfctl.ingest.rejections import RejectedError, Rejections
+from rfctl.ingest.tries import Tries, find_forwarded, name_client
 from rfctl.page.cookies import is_https, render_cookie
 from rfctl.page.door import Door
 from rfctl.page.origin import check_form
 from rfctl.page.static_files import read_static_file
-from rfctl.page.tries import Tries
 
 _log = structlog.get_logger("page")
 _MAX_FORM_BYTES = 8192
+_Take = Callable[[Request, Head], Awaitable[Response]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +41,11 @@ class Login:
         Raises RejectedError for others: the page's script has the words beside the field.
         """
         head = read_head(request.scope)
+        return await self._answer_form(request, head, self._take_token)
+
+    async def _answer_form(self, request: Request, head: Head, take: _Take) -> Response:
         try:
-            return await self._take_token(request, head)
+            return await take(request, head)
         except BadRequestError as problem:
             if not _wants_page(head):
                 raise
@@ -48,7 +53,7 @@ class Login:
 
     async def _take_token(self, request: Request, head: Head) -> Response:
         check_form(head)
-        wait_s = self.tries.measure_wait_s(head.peer)
+        wait_s = self.tries.measure_wait_s(name_client(head))
         if wait_s:
             answer = f"too many wrong tokens came: wait {wait_s} s"
             fact = f"too many wrong tokens came; this login is from {_name_peer(head)}"
@@ -56,16 +61,14 @@ class Login:
         with HeldBody(request, self.budget, _MAX_FORM_BYTES, "") as held:
             token = _read_token(await held.read())
         if not self.door.has_token(token):
-            self.tries.record_failure(head.peer)
+            self.tries.record_failure(name_client(head))
             fact, step = (
                 f"a login from {_name_peer(head)} had another token",
                 "compare it with http.admin_token",
             )
             raise RejectedError(fact, 401, "login", next=step, answer="this is not the token")
         _log.info("login_accepted", peer=_name_peer(head))
-        response = _go_to_page()
-        response.headers["Set-Cookie"] = render_cookie(self.door.sessions.open(), is_https=is_https(head))
-        return response
+        return _go_to_page({"Set-Cookie": render_cookie(self.door.sessions.open(), is_https=is_https(head))})
 
     def _show_form(self, problem: BadRequestError, path: str) -> Response:
         answer = self.rejections.answer_problem(problem, path)
@@ -74,17 +77,24 @@ class Login:
         return read_static_file("login.html").build_page_below(text, answer.status, answer.headers)
 
     async def log_out(self, request: Request) -> Response:
-        """End the session, and have the browser forget it. For the form of another site nothing happens."""
+        """End the session on every daemon, and have the browser forget it. For the form of another site nothing happens.
+
+        Raises RejectedError where Redis cannot be told; for a browser that is the form, with the problem in words.
+        """
         head = read_head(request.scope)
-        response = _go_to_page()
-        with contextlib.suppress(RejectedError):
+        try:
             check_form(head)
-            session = self.door.find_session(head)
-            if session is not None:
-                self.door.sessions.end(session)
-            response.headers["Set-Cookie"] = render_cookie("", is_https=is_https(head))
-            response.headers["Clear-Site-Data"] = '"cache"'
-        return response
+        except RejectedError:
+            return _go_to_page({})
+        return await self._answer_form(request, head, self._end_sessions)
+
+    async def _end_sessions(self, _request: Request, head: Head) -> Response:
+        forgetting = {"Set-Cookie": render_cookie("", is_https=is_https(head)), "Clear-Site-Data": '"cache"'}
+        sessions = await self.door.list_sessions(head)
+        unsaved = [session for session in sessions if not await self.door.logouts.add(session)]
+        if unsaved:
+            raise _refuse_unsaved(max(session.until_s for session in unsaved), forgetting)
+        return _go_to_page(forgetting)
 
 
 def _wants_page(head: Head) -> bool:
@@ -93,7 +103,9 @@ def _wants_page(head: Head) -> bool:
 
 
 def _name_peer(head: Head) -> str:
-    return head.peer or "a Unix socket"
+    """Say where a login comes from, for the log. What a proxy says is not proven."""
+    peer, forwarded = head.peer or "a Unix socket", find_forwarded(head)
+    return f"{forwarded} by way of {peer}" if forwarded else peer
 
 
 def _read_token(form: bytes) -> str:
@@ -104,6 +116,17 @@ def _read_token(form: bytes) -> str:
     return fields.get("token", [""])[0]
 
 
-def _go_to_page() -> Response:
+def _refuse_unsaved(until_s: int, headers: Mapping[str, str]) -> RejectedError:
+    until = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(until_s))
+    answer = (
+        "you are logged out here, and maybe not everywhere: Redis cannot be told now. Other daemons may take the session "
+        f"until {until}, or until this daemon has told them, which it does once Redis answers"
+    )
+    step = "to end all sessions at once, set another http.admin_token at every daemon, and restart them"
+    fact = "a logout is known to this daemon alone, as Redis cannot be told now"
+    return RejectedError(fact, 503, "redis", next=step, headers=headers, answer=answer)
+
+
+def _go_to_page(headers: Mapping[str, str]) -> Response:
     """Send the browser to the page: by a relative path, as a proxy may serve it below a prefix."""
-    return Response(status_code=303, headers={"Location": "../"})
+    return Response(status_code=303, headers={"Location": "../", **headers})

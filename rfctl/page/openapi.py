@@ -69,25 +69,25 @@ _OPERATIONS = (
     ),
     Operation(
         "GET", "/page/state", "reportState", "Tell what there is now, and what this visitor may do.", "page",
-        {200: Reply("The overview; null before the first.", "PageState"), **refuse(401, 403)}, security=_READS,
+        {200: Reply("The overview; null before the first.", "PageState"), **refuse(401, 403, 429)}, security=_READS,
     ),
     Operation(
         "GET", "/page/events", "streamEvents", "Tell what there is now, once a second, until the client leaves.", "page",
         {
-            200: Reply("Events named state, whose data is an overview, and outage, while Redis is away.", types=(EVENTS,)),
-            **refuse(401, 403),
+            200: Reply("Events named state, whose data is an overview; outage, while Redis is away; here, in between.", types=(EVENTS,)),
+            **refuse(401, 403, 429),
         },
         security=_READS,
     ),
     Operation(
         "GET", "/page/find", "findPerson", "Tell where a person's messages are, and what became of them.", "page",
-        {200: Reply("What rfctl find says.", "Trail"), **refuse(401, 403, 404)}, (_PHONE,), _READS,
+        {200: Reply("What rfctl find says.", "Trail"), **refuse(401, 403, 404, 429)}, (_PHONE,), _READS,
     ),
     *(
         Operation(
             "POST", "/page/actions/{name}", f"act-{name}", summary, "page",
             {
-                200: _DONE, **refuse(401, 403, 404, 413, 415),
+                200: _DONE, **refuse(401, 403, 404, 413, 415, 429),
                 409: Reply("It is done already, or cannot be done now.", "Problem"),
             },
             security=_ACTS, body=BODIES[name].__name__, action=name,
@@ -108,7 +108,11 @@ _LOGIN = (
     ),
     Operation(
         "POST", "/page/logout", "logOut", "End the session.", "page",
-        {303: Reply("It is over.", types=())}, security=("session", ""),
+        {
+            303: Reply("It is over, for every daemon.", types=()),
+            503: Reply("It is over for this daemon, which tells the others once Redis answers.", "Problem", (HTML, JSON)),
+        },
+        security=("session", ""),
     ),
 )  # fmt: skip
 

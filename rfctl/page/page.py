@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from rfctl.errors import BadRequestError
 from rfctl.ingest.bodies import SMALL_BYTES, BodyBudget, HeldBody
-from rfctl.ingest.head import read_head
+from rfctl.ingest.head import Head, read_head
 from rfctl.ingest.openapi import Part
 from rfctl.ingest.rejections import RejectedError, Rejections
 from rfctl.ingest.responses import make_json_response
@@ -79,12 +79,13 @@ class Page:
     def end_streams(self) -> None:
         """End what goes on by itself: a stop does not wait for it."""
         self.sampler.stop()
+        self.door.logouts.stop()
 
     async def show(self, request: Request) -> Response:
         """Answer with the page, or with the form to log in. Raises RejectedError."""
-        visitor = self.door.find_visitor(read_head(request.scope))
-        if visitor is None:
-            return read_static_file("login.html").build_page(401)
+        head = read_head(request.scope)
+        if await self.door.find_visitor(head) is None:
+            return read_static_file("login.html").build_page(401, _come_again(head))
         return read_static_file("index.html").build_page()
 
     async def send_file(self, request: Request) -> Response:
@@ -93,7 +94,7 @@ class Page:
 
     async def report_state(self, request: Request) -> Response:
         """Answer with the present overview (null before the first), and what this visitor may do. Raises RejectedError."""
-        visitor = self.door.check_reader(read_head(request.scope))
+        visitor = await self.door.check_reader(read_head(request.scope))
         moment = await self.sampler.read()
         state = {
             "overview": msgspec.Raw(moment.overview) if moment.overview else None,
@@ -106,7 +107,7 @@ class Page:
 
     async def stream_events(self, request: Request) -> Response:
         """Answer with an overview every second, until somebody ends it. Raises RejectedError."""
-        visitor = self.door.check_reader(read_head(request.scope))
+        visitor = await self.door.check_reader(read_head(request.scope))
         if request.method == "HEAD":
             return Response(headers={"Content-Type": "text/event-stream; charset=utf-8"})
         viewer = self.sampler.join()
@@ -114,7 +115,7 @@ class Page:
 
     async def find(self, request: Request) -> Response:
         """Answer with everything of `?phone=`, as `rfctl find -o json` does, and a line for each event."""
-        self.door.check_reader(read_head(request.scope))
+        await self.door.check_reader(read_head(request.scope))
         name = parse_person(request.query_params.get("phone", ""))
         if not 0 < len(name) <= MAX_ID_CHARS:
             raise BadRequestError("name a phone: /page/find?phone=79001234567")
@@ -128,7 +129,7 @@ class Page:
     async def act(self, request: Request) -> Response:
         """Do what the page asks for. Raises RejectedError for whoever may not, and in words where nothing is there any more."""
         head = read_head(request.scope)
-        self.door.check_actor(head)
+        await self.door.check_actor(head)
         if self.mode != "on":
             raise RejectedError(_READ_ONLY, 403, "read-only")
         if head.find_value(b"content-type").partition(b";")[0].strip().lower() != b"application/json":
@@ -147,6 +148,15 @@ class Page:
             return protect(response)
 
         return Route(path, answer, methods=[method])
+
+
+def _come_again(head: Head) -> Mapping[str, str]:
+    """Return the header that has a browser ask once more, for whoever comes by a link of another site.
+
+    The cookie is not sent then, although they may have logged in: the page itself asks the next time.
+    """
+    is_led = head.find_value(b"sec-fetch-site") in (b"cross-site", b"same-site")
+    return {"Refresh": "0"} if is_led else {}
 
 
 def _build_timeline(trail: Trail) -> list[dict[str, Any]]:

@@ -16,6 +16,8 @@ from rfctl.page.viewers import Viewer
 
 EVERY_S = 1.0
 MAX_VIEWERS = 64
+_SAME_OUTAGE_S = 15.0
+"""Two failed looks that are further apart are not of one outage for sure: Redis may have come back between them."""
 _log = structlog.get_logger("page")
 
 
@@ -40,10 +42,19 @@ class Moment(msgspec.Struct, frozen=True):
 
 
 class Sampler:
-    """Takes overviews with `look`, which raises RfctlError, and gives them to all viewers."""
+    """Takes overviews with `look`, which raises RfctlError, and gives them to all viewers.
 
-    def __init__(self, look: Callable[[], Awaitable[object]], every_s: float = EVERY_S) -> None:
+    `measure_silence_ms` says how long ago Redis served the daemon last: an outage may be older than its first viewer.
+    """
+
+    def __init__(
+        self,
+        look: Callable[[], Awaitable[object]],
+        every_s: float = EVERY_S,
+        measure_silence_ms: Callable[[], int] = lambda: 0,
+    ) -> None:
         self._look = look
+        self._measure_silence_ms = measure_silence_ms
         self._every_s = every_s
         self._viewers: set[Viewer] = set()
         self._looking = asyncio.Lock()
@@ -100,6 +111,9 @@ class Sampler:
                 viewer.offer(event)
             await asyncio.sleep(max(self._every_s / 10, began + self._every_s - time.monotonic()))
 
+    def _find_begin_ms(self) -> int:
+        return int(time.time() * 1000) - self._measure_silence_ms()
+
     async def _take(self) -> Moment:
         before = self._moment
         try:
@@ -110,5 +124,6 @@ class Sampler:
             fact = "a bug in rfctl: see its log"
             if before.outage is None or before.outage.fact != fact:
                 _log.exception("look_failed", problem=repr(problem))
-        since_ms = int(time.time() * 1000) if before.outage is None else before.outage.since_ms
+        is_same = time.monotonic() - self._looked_at < _SAME_OUTAGE_S
+        since_ms = before.outage.since_ms if before.outage is not None and is_same else self._find_begin_ms()
         return Moment(before.overview, Outage(fact, since_ms))

@@ -30,8 +30,6 @@ class Sessions:
     def __init__(self, admin_token: str, clock: Callable[[], float] = time.time) -> None:
         self._key = hmac.digest(admin_token.encode(), _KEY_FOR, "sha256")
         self._clock = clock
-        self._ended: dict[str, int] = {}
-        """The sessions that somebody has left before their end, and when that is. Only this daemon knows of it."""
 
     def open(self) -> str:
         """Return the word of a new session."""
@@ -49,14 +47,8 @@ class Sessions:
         return session if self.is_open(session) else None
 
     def is_open(self, session: Session) -> bool:
-        """Say whether a session is not over yet."""
-        return self._clock() < session.until_s and session.id not in self._ended
-
-    def end(self, session: Session) -> None:
-        """End a session before its time."""
-        now_s = self._clock()
-        self._ended = {id_: until_s for id_, until_s in self._ended.items() if until_s > now_s}
-        self._ended[session.id] = session.until_s
+        """Say whether the time of a session is not over yet."""
+        return self._clock() < session.until_s
 
     def make_csrf(self, session: Session) -> str:
         """Return the word that an action of this session must bring."""

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from types import MappingProxyType
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -21,6 +22,7 @@ _TYPES = {
     "html": "text/html; charset=utf-8",
 }
 _PROBLEM = b'<p class="problem" id="problem" role="alert">'
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 PUBLIC = ("rfctl.css", "rfctl.js", "rfctl.svg")
 """What the login form needs too."""
 
@@ -33,9 +35,9 @@ class StaticFile:
     content_type: str
     etag: str
 
-    def build_page(self, status: int = 200) -> Response:
+    def build_page(self, status: int = 200, headers: Mapping[str, str] = _NO_HEADERS) -> Response:
         """Return it as a page, which no cache keeps."""
-        return Response(self.body, status, {"Content-Type": self.content_type})
+        return Response(self.body, status, {"Content-Type": self.content_type, **headers})
 
     def build_page_below(self, problem: str, status: int, headers: Mapping[str, str]) -> Response:
         """Return the page of a form as the answer to that form, one step below: with the problem in words."""

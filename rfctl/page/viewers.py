@@ -10,8 +10,9 @@ from typing import Any
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-QUIET_S = 15.0
-STILL_HERE = b": still here\n\n"
+QUIET_S = 5.0
+STILL_HERE = b"event: here\ndata: {}\n\n"
+"""What a viewer hears while there is no news. The page takes a longer silence for a connection that is lost."""
 _BEGIN = b"retry: 2000\n\n"
 _HEADERS = {
     "Content-Type": "text/event-stream; charset=utf-8",
@@ -39,7 +40,7 @@ class Viewer:
         self._has_news.set()
 
     async def wait_for_event(self) -> bytes:
-        """Return the next event; a comment when none comes for a while."""
+        """Return the next event; STILL_HERE when none comes for a while."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(QUIET_S):
                 await self._has_news.wait()
@@ -54,7 +55,9 @@ class EventStream(Response):
     A client that takes nothing holds up its own stream alone; the connection cuts it off after a while.
     """
 
-    def __init__(self, viewer: Viewer, leave: Callable[[], None], may_stay: Callable[[], bool]) -> None:
+    def __init__(
+        self, viewer: Viewer, leave: Callable[[], None], may_stay: Callable[[], Awaitable[bool]]
+    ) -> None:
         super().__init__(None, headers=_HEADERS)
         del self.headers["content-length"]
         self._viewer = viewer
@@ -83,7 +86,7 @@ class EventStream(Response):
         await _write_part(send, _BEGIN)
         while not self._viewer.over.is_set():
             event = await self._viewer.wait_for_event()
-            if self._viewer.over.is_set() or not self._may_stay():
+            if self._viewer.over.is_set() or not await self._may_stay():
                 break
             await _write_part(send, event)
         await send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -15,6 +15,7 @@ from typing import Any
 
 from rfctl.errors import SettingsError
 from rfctl.model.delivery import Delivery
+from rfctl.model.installation import build_extra_command
 from rfctl.sinks.config import QueueConfig
 from rfctl.sinks.contract import DeliveryError
 from rfctl.sinks.payload import encode_payload, render_template
@@ -61,7 +62,7 @@ def import_library(name: str, sink: str, type_: str) -> ModuleType:
         return import_module(name)
     except ImportError as problem:
         raise SettingsError(
-            [f"sinks.{sink}.type: {type_} cannot be used: {problem}"], next=f"pip install 'rfctl[{type_}]'"
+            [f"sinks.{sink}.type: {type_} cannot be used: {problem}"], next=build_extra_command(type_)
         ) from None
 
 

@@ -41,13 +41,16 @@ class DaemonElsewhere:
 async def find_daemons_elsewhere(connection: Connection, prefix: str) -> list[DaemonElsewhere]:
     """Return the living daemons that are not in the connection's own database under this prefix.
 
-    The connection must have one socket, and serve nothing else. Raises RfctlError.
+    The connection must have one socket, and serve nothing else; it is closed at the end. Raises RfctlError.
     """
     daemons: list[DaemonElsewhere] = []
-    for db in await _list_databases(connection):
-        async for other in _find_prefixes(connection, db, prefix):
-            if (db, other) != (connection.db, prefix):
-                daemons += await _read_alive(connection, db, other)
+    try:
+        for db in await _list_databases(connection):
+            async for other in _find_prefixes(connection, db, prefix):
+                if (db, other) != (connection.db, prefix):
+                    daemons += await _read_alive(connection, db, other)
+    finally:
+        await connection.close()
     return daemons
 
 

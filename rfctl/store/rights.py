@@ -167,7 +167,7 @@ def _own_examples(shard: ShardKeys) -> list[tuple[str, tuple[str, ...]]]:
     others = (
         shard.due, shard.held, shard.totals, shard.clock, shard.dead, shard.log, shard.out, shard.seen_prefix + "rfctl-probe",
         common.daemons, common.layout, common.stream_name, common.instance_id, common.quarantine, common.paused,
-        common.alias("rfctl-probe", ""), sink.waiting, sink.lease,
+        common.alias("rfctl-probe", ""), common.logout_prefix + "rfctl-probe", sink.waiting, sink.lease,
     )  # fmt: skip
     own = tuple(key for key in others if _is_under(f"{shard.prefix}rfctl:*", key))
     return [

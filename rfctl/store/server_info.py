@@ -49,8 +49,27 @@ class ServerInfo:
         return self.aof is True and (self.product != "Valkey" or _as_numbers(self.version) < _RIGHT_VALKEY)
 
     def line(self) -> str:
-        """Return it for a person."""
-        return f"{self.where} db {self.db} ({self.product} {self.version}, run {self.run_id[:8]})"
+        """Return it for a person, with its whole URL."""
+        front, _, query = self.where.partition("?")
+        names_db = front.endswith(f"/{self.db}") or f"db={self.db}" in query.split("&")
+        where = self.where if names_db else f"{self.where} db {self.db}"
+        return f"{where} ({self.product} {self.version}, run {self.run_id[:8]})"
+
+    @property
+    def place(self) -> str:
+        """Where it is, in the few words that a screen has room for: host:port/db, or a socket and its db.
+
+        A user other than the default one stands before it, and the scheme where it says TLS.
+        """
+        scheme, _, rest = self.where.rpartition("://")
+        front, at, place = rest.rpartition("@")
+        name, colon, _ = front.partition(":")
+        user = f"{name}@" if at and colon and name not in ("", "default") else ""
+        place = place.partition("?")[0]
+        if scheme == "unix":
+            return f"{user}{place} db {self.db}"
+        tls = "rediss://" if scheme in ("rediss", "valkeys") else ""
+        return f"{tls}{user}{place.partition('/')[0]}/{self.db}"
 
 
 @dataclass(frozen=True, slots=True)

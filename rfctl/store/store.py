@@ -19,6 +19,7 @@ from rfctl.store.dead_letters import DeadLetters
 from rfctl.store.delivered import Finished, find_finished
 from rfctl.store.deliveries import DeliveryQueue
 from rfctl.store.delivery_log import DeliveryLog
+from rfctl.store.ended_sessions import EndedSessions
 from rfctl.store.holds import Holds
 from rfctl.store.keys import Keyspace, ShardKeys
 from rfctl.store.layout import check_claimable_layout, check_layout, claim_layout, ensure_instance_id
@@ -134,6 +135,11 @@ class Store:
         return Quarantine(self._connection, self._keyspace.common)
 
     @cached_property
+    def ended_sessions(self) -> EndedSessions:
+        """The sessions of the page that were ended before their time."""
+        return EndedSessions(self._connection, self._keyspace.common)
+
+    @cached_property
     def aliases(self) -> Aliases:
         """The second ids of people, and the phones that they lead to."""
         return Aliases(self._connection, self._keyspace.common)
@@ -205,11 +211,7 @@ class Store:
 
     async def find_daemons_elsewhere(self) -> list[DaemonElsewhere]:
         """Return the living daemons in other databases of this server, and under other prefixes."""
-        connection = _connect(self.address, max_connections=1)
-        try:
-            return await find_daemons_elsewhere(connection, self._keyspace.prefix)
-        finally:
-            await connection.close()
+        return await find_daemons_elsewhere(_connect(self.address, max_connections=1), self._keyspace.prefix)
 
     async def server_info(self) -> ServerInfo:
         """Return which Redis this is."""
@@ -291,9 +293,7 @@ class Store:
 
 
 def _connect(
-    address: RedisAddress,
-    max_connections: int = 8,
-    on_failure: OnFailure = lambda _: None,
+    address: RedisAddress, max_connections: int = 8, on_failure: OnFailure = lambda _: None
 ) -> Connection:
     from rfctl.store.connection import Connection  # noqa: PLC0415 - redis-py is imported when it is needed
 

@@ -12,7 +12,7 @@ import socketserver
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import redis
@@ -370,10 +370,15 @@ def test_a_daemon_killed_between_messages_loses_none(url: str, tmp_path: Path) -
             daemon.post({"from": f"p{sent % 7}", "message": str(sent), "messageId": str(sent)})
             sent += 1
         daemon.end(signal.SIGKILL)
-    Daemon(tmp_path, RFCTL_REDIS__URL=url, **QUICK).end()
-    stats = json.loads(rfctl(tmp_path, "stats", "--json", "--redis", url).stdout)
-    assert stats["totals"]["messages_in"] == stats["totals"]["messages_out"] == sent
-    assert stats["pending"]["messages"] == 0
+
+    def read_stats() -> dict[str, Any]:
+        return cast(dict[str, Any], json.loads(rfctl(tmp_path, "stats", "--json", "--redis", url).stdout))
+
+    with Daemon(tmp_path, RFCTL_REDIS__URL=url, **QUICK) as last:
+        wait_until(lambda: not read_stats()["pending"]["messages"])
+        last.end()
+    totals = read_stats()["totals"]
+    assert totals["messages_in"] == totals["messages_out"] == sent
 
 
 def test_the_demo_ends_by_itself_with_nothing_lost(tmp_path: Path) -> None:

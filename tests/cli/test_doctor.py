@@ -37,7 +37,7 @@ def run_until(status: int, tmp_path: Path, *line: str, **variables: Any) -> subp
 
 
 def test_doctor_and_check_end_with_what_they_found(tmp_path: Path, server: RedisServer) -> None:
-    url = {"RFCTL_REDIS__URL": server.url}
+    url = {"RFCTL_REDIS__URL": server.url, "RFCTL_HTTP__PORT": str(pick_port())}  # no daemon of this machine
     nobody = run_until(1, tmp_path, "doctor", **url)
     assert nobody.stdout.startswith("FAIL  work: no processor is alive")
     critical = run_until(2, tmp_path, "check", **url)

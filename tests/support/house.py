@@ -60,6 +60,7 @@ class House:
         token: str = "",
     ) -> None:
         self.statuses: dict[str, int] = {}
+        self.settings_file = folder / "rfctl.toml"
         self._folder, self._redis_url, self._ids = folder, redis_url, itertools.count()
         self._settings = {
             "quiet_ms": quiet_ms,
@@ -73,10 +74,9 @@ class House:
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self._http.daemon_threads = True
         threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True).start()
-        file = self._folder / "rfctl.toml"
         receivers = f"http://127.0.0.1:{self._http.server_port}"
-        file.write_text(_SETTINGS.format(receivers=receivers, **self._settings))
-        command = [sys.executable, "-m", "rfctl", "serve", "--config", str(file)]
+        self.settings_file.write_text(_SETTINGS.format(receivers=receivers, **self._settings))
+        command = [sys.executable, "-m", "rfctl", "serve", "--config", str(self.settings_file)]
         self.daemon = Process(command, environment(self._folder))
         started = self.daemon.stderr.wait_for(lambda line: '"daemon_started"' in line)
         self.url = str(json.loads(started)["listener"])

@@ -17,9 +17,11 @@ MASKED = {
     "@a1": "@•••",
     "@anna-marie": "@anna•••ie",
     "120363041234567890": "12036•••90",
+    "😀😃😄😁😆😅😂🙂🙃": "😀😃😄•••🙂🙃",
+    "😀😃😄": "😀•••",
 }
 """What hides least is a number of nine digits: four of them are hidden."""
 WHOLE = {
     "79001234567": "+79001234567", "+79001234567": "+79001234567", "12345678": "12345678", "@anna": "@anna",
-    "a\u202eb": "a\\u202eb",
+    "a\u202eb": "a\\u202eb", "a\u3164b": "a\\u3164b", "a\U000e0041b": "a\\U000e0041b",
 }  # fmt: skip

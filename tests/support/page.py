@@ -49,6 +49,8 @@ class PageStandIn:
     posted: list[Posted] = field(default_factory=list)
     requested: list[str] = field(default_factory=list)
     is_up: bool = True
+    has_room: bool = True
+    """Whether one more stream of events is served."""
 
     def __enter__(self) -> Self:
         self._changed = threading.Condition()
@@ -140,6 +142,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._send_json(401, {"success": False, "error": "log in first"})
         elif path == "/page/state":
             self._send_json(200, self.page.describe_state())
+        elif path == "/page/events" and not self.page.has_room:
+            self._send_json(503, {"success": False, "error": "64 browsers watch this daemon already"})
         elif path == "/page/events":
             self._stream()
         elif path == "/page/find":
@@ -158,6 +162,9 @@ class _Handler(BaseHTTPRequestHandler):
         if path == "/page/login":
             self._log_in(parse_qs(body.decode()).get("token", [""])[0])
         elif path.startswith("/page/actions/"):
+            if not self.page.is_open_to(self.headers.get("Cookie", "")):
+                self._send_json(401, {"success": False, "error": "log in first"})
+                return
             name = path.rpartition("/")[2]
             self.page.posted.append(Posted(name, self.headers.get("X-Rfctl-Csrf", ""), json.loads(body)))
             self._send_json(*self.page.answers.get(name, (200, {"done": f"{name}: done"})))
@@ -216,7 +223,7 @@ class _Handler(BaseHTTPRequestHandler):
                 events = self.page.wait_for_event(place, 0.2)
                 place += len(events)
                 text = "".join(f"event: {name}\ndata: {json.dumps(content)}\n\n" for name, content in events)
-                self.wfile.write((text or ": nothing new\n\n").encode())
+                self.wfile.write((text or "event: here\ndata: {}\n\n").encode())
                 self.wfile.flush()
         except OSError:
             pass  # the page has gone

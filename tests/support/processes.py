@@ -17,10 +17,13 @@ from pathlib import Path
 from typing import IO, Any, Self, cast
 
 from rfctl.sources.generic.node_form import BATCHED
+from tests.support.fork_server import Fork, ForkServer
 from tests.support.parents import tie_to_parent
 from tests.support.waiting import PATIENCE_S
 
 RFCTL = shutil.which("rfctl", path=str(Path(sys.executable).parent)) or "rfctl"
+
+FORK_SERVER = ForkServer(RFCTL)
 
 _running: list[Process] = []
 
@@ -101,10 +104,15 @@ class Process:
         **more: Any,
     ) -> None:
         self.command = list(command)
-        self.process = subprocess.Popen(
-            tie_to_parent(self.command), env=dict(variables), stdin=subprocess.DEVNULL, stdout=stdout or subprocess.PIPE,
-            stderr=subprocess.PIPE, text=True, encoding="utf-8", errors="backslashreplace", process_group=0, **more,
-        )  # fmt: skip
+        self.process: Fork | subprocess.Popen[str]
+        if FORK_SERVER.can_run(self.command, variables, more):
+            self.process = FORK_SERVER.start(self.command, variables, stdout=stdout, **more)
+        else:
+            self.process = subprocess.Popen(
+                tie_to_parent(self.command), env=dict(variables), stdin=subprocess.DEVNULL,
+                stdout=stdout or subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8",
+                errors="backslashreplace", process_group=0, **more,
+            )  # fmt: skip
         _running.append(self)
         self.stdout = Output(self.process.stdout or io.StringIO())
         self.stderr = Output(self.process.stderr or io.StringIO())

@@ -23,8 +23,9 @@ TESTS = "from code_under_test import double\n\n\ndef test_double():\n    assert 
 
 
 @pytest.fixture
-def repository(tmp_path: Path) -> Path:
-    """A small repository with code and a test of half of it."""
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A small repository with code and a test of half of it. Its tests need no plugin, and to load all takes a second."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     (tmp_path / "code_under_test.py").write_text(CODE)
     (tmp_path / "test_code.py").write_text(TESTS)
     (tmp_path / "ignored.txt").write_text("of no interest")

@@ -116,6 +116,14 @@ def test_no_password_is_shown_whatever_is_in_it(scheme: str, user: str, secret: 
         ("redis://TOPSECRET@h", "redis://•••@h"),
         ("POST https://h/hook?token=x, then", "POST https://h/hook?token=•••, then"),
         ("https://hooks.example.com/T0/B0/a1b2c3d4e5f6g7h8i9j0", "https://hooks.example.com/T0/B0/•••"),
+        (f"git+https://h/a.git@{'c0' * 20}", f"git+https://h/a.git@{'c0' * 20}"),
+        (
+            f"'rfctl @ git+ssh://h:22/a@{'c0' * 20}#subdirectory=b/c'",
+            f"'rfctl @ git+ssh://h:22/a@{'c0' * 20}#subdirectory=b/c'",
+        ),
+        (f"git+https://TOPSECRET@h/a@{'c0' * 20}", f"git+https://•••@{'c0' * 20}"),
+        (f"git+https://h:TOPSECRET/a@{'c0' * 20}", f"git+https://h:•••@{'c0' * 20}"),
+        (f"https://h/a@{'c0' * 20}", f"https://•••@{'c0' * 20}"),
         ("listens on http://[::1]:3000", "listens on http://[::1]:3000"),
     ],
 )

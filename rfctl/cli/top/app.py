@@ -110,7 +110,8 @@ class TopApp(App[None]):
     def _compose_board(self) -> Text:
         width, height = self.size
         if self._overview is None:
-            away = f"{self._outage.head}, trying again: {self._outage.fact}" if self._outage else "looking …"
+            # Since when it is away nobody knows here: it was so from the first look.
+            away = f"Redis is away, trying again: {self._outage.fact}" if self._outage else "looking …"
             return safe(f"rfctl top  {away}")
         now_ms = self._read_clock_s() * 1000
         lines = draw_board(self._overview, self._view, width, height, now_ms, self._outage, self._notice)
@@ -182,16 +183,26 @@ class TopApp(App[None]):
         """Throw the chosen batch away, and show it: it is the last copy."""
         if (row := self._choose_row(acting=True)) is None:
             return
+        batch_key = row.batch_key
 
         async def discard() -> str:
-            lines = await self._deeds.discard(row.batch_key)
+            lines = await self._deeds.discard(batch_key)
             if lines:
                 title = safe(f"discarded: the last copy of {counted(len(lines), 'message')}", "bold")
                 self.push_screen(Reading(title, [safe(line) for line in lines]))
             return f"{counted(len(lines), 'message')} discarded" if lines else "nothing was pending any more"
 
-        question = f"Throw away {counted(row.size, 'message')} of {self._name_person(row)}? The bot will never see it."
-        await self._ask_and_do(question, row, discard)
+        lead = ""
+        while True:
+            what = f"{counted(row.size, 'message')} of {self._name_person(row)}"
+            question = safe(f"{lead}Throw away {what}? The bot will never see it.", "bold")
+            if not await self.push_screen_wait(Question(question)):
+                return
+            now = self._find_row(batch_key)
+            if now is None or now.size == row.size:
+                break
+            row, lead = now, "This has changed meanwhile. "
+        await self._do(discard, self._name_person(row))
 
     @work
     async def action_hold(self) -> None:
@@ -244,6 +255,10 @@ class TopApp(App[None]):
         if row is None:
             self._say("choose somebody who waits with ↑ and ↓ first", is_failure=True)
         return row
+
+    def _find_row(self, batch_key: str) -> WaitingRow | None:
+        rows = self._overview.waiting.rows if self._overview is not None else ()
+        return next((row for row in rows if row.batch_key == batch_key), None)
 
     def _choose_sink(self) -> SinkRow | None:
         if self._refuses(acting=True) or self._overview is None:

@@ -55,7 +55,11 @@ def draw_board(
     notice: Notice | None = None,
 ) -> list[Text]:
     """Return `height` lines of at most `width` cells. `clock_ms` is this host's time (Unix ms)."""
-    head = [*_draw_outage(outage), _draw_first(overview, width, clock_ms), _draw_flow(overview, width)]
+    head = [
+        *_draw_outage(outage),
+        _draw_first(overview, width, clock_ms, is_old=outage is not None),
+        _draw_flow(overview, width),
+    ]
     foot = _draw_foot(notice, view, width)
     body = _draw_body(overview, view, width, max(0, height - len(head) - 1))
     lines = [*head, *body][: max(0, height - 1)]
@@ -73,10 +77,15 @@ def _draw_outage(outage: Outage | None) -> list[Text]:
     ]
 
 
-def _draw_first(overview: Overview, width: int, clock_ms: float) -> Text:
-    """Say whether it is working, who does it, on which Redis, and what time it is."""
+def _draw_first(overview: Overview, width: int, clock_ms: float, *, is_old: bool) -> Text:
+    """Say whether it is working, who does it, on which Redis, and what time it is. What is old has no colour, nor a sign."""
     state = overview.state
-    line = join(safe("rfctl top  ", "bold"), safe(f"{SIGNS[state]} {overview.word}", STYLES[state]))
+    word = (
+        safe(f"was {overview.word}", "dim")
+        if is_old
+        else safe(f"{SIGNS[state]} {overview.word}", STYLES[state])
+    )
+    line = join(safe("rfctl top  ", "bold"), word)
     clock, redis = format_clock(clock_ms), overview.redis_line
     address, daemons = redis.partition(" · ")[0], overview.daemons_line.partition(" (")[0]
     rooms = (

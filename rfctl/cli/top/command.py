@@ -9,6 +9,7 @@ import typer
 
 from rfctl.cli.context import Invocation, invocation, run_async
 from rfctl.errors import UsageError
+from rfctl.model.installation import build_extra_command
 
 
 def top(
@@ -38,12 +39,12 @@ def check_screen(run: Invocation) -> None:
         import textual  # noqa: F401 - whether it is there
     except ImportError:
         raise UsageError(
-            "rfctl top needs the library textual, which is not installed", next="pip install 'rfctl[top]'"
+            "rfctl top needs the library textual, which is not installed", next=build_extra_command("top")
         ) from None
 
 
 async def _watch(run: Invocation, *, read_only: bool) -> None:
-    from rfctl.assembly.batching import list_max_sizes
+    from rfctl.assembly.batching import build_batch_sizes
     from rfctl.assembly.rights import build_store_rights
     from rfctl.assembly.sinks import list_configured_sinks
     from rfctl.cli.top.app import TopApp
@@ -54,7 +55,7 @@ async def _watch(run: Invocation, *, read_only: bool) -> None:
         settings = configuration.settings
         watcher = Watcher(
             store, list_configured_sinks(settings), rights=build_store_rights(settings, store.db),
-            allow_eviction=settings.redis.allow_eviction, max_sizes=list_max_sizes(settings),
+            allow_eviction=settings.redis.allow_eviction, sizes=build_batch_sizes(settings),
         )  # fmt: skip
         app = TopApp(watcher, Deeds(store, settings), is_read_only=read_only)
         await app.run_async(mouse=False)  # a terminal without it lets its user mark and copy text

@@ -18,6 +18,8 @@ _BOX = """
     #scroll { height: auto; max-height: 100%; }
     Input, Input:focus { border: none; height: 1; padding: 0; }
 """
+_ALL = 1_000_000
+"""More lines than any text has."""
 
 
 class Question(ModalScreen[bool]):
@@ -69,11 +71,12 @@ class Entry(ModalScreen[str | None]):
 
 
 class Reading(ModalScreen[None]):
-    """Shows lines to read, as long as they may be; the arrows scroll."""
+    """Shows lines to read, as long as they may be; keys scroll."""
 
     DEFAULT_CSS = f"Reading {_BOX}"
     BINDINGS: ClassVar[list[BindingType]] = [
         ("escape,q,enter,w,question_mark", "leave"), ("down,j", "scroll(1)"), ("up,k", "scroll(-1)"),
+        ("pagedown,space", "scroll(20)"), ("pageup", "scroll(-20)"), ("home", f"scroll(-{_ALL})"), ("end", f"scroll({_ALL})"),
     ]  # fmt: skip
 
     def __init__(self, title: Text, lines: Sequence[Text]) -> None:
@@ -86,9 +89,10 @@ class Reading(ModalScreen[None]):
         with Vertical(id="box"):
             yield Static(self._title)
             with VerticalScroll(id="scroll", can_focus=False):
-                for line in self._lines:
-                    yield Static(line)
-            yield Static(Text("Esc close   ↑↓ scroll", style="dim"))
+                yield Static(
+                    Text("\n").join(self._lines)
+                )  # a widget for each of thousands would take minutes
+            yield Static(Text("Esc close   ↑↓ PgUp PgDn Home End scroll", style="dim"))
 
     def action_leave(self) -> None:
         """Close it."""

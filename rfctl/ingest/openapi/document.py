@@ -73,7 +73,7 @@ def build_document(sources: Mapping[str, ServedSource], part: Part = NOTHING) ->
 def _list_paths(
     operation: Operation, sources: Mapping[str, ServedSource]
 ) -> Iterator[tuple[str, ServedSource | None]]:
-    path = operation.path.replace(":path}", "}")
+    path = operation.path.replace(":rest}", "}")
     if not path.startswith(_NAMED):
         yield path.replace("{name}", operation.action), None
         return

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from rfctl.ingest.access import HOLD
 from rfctl.ingest.openapi.shapes import Schema
+from rfctl.ingest.paths import EVENT, PHONE
 from rfctl.observe.facts.probe import PROBE_PATH
 from rfctl.sources.generic.node_form import BATCHED
 
@@ -76,6 +77,9 @@ _REFUSALS = {
     404: Reply("There is nothing of this name.", "Problem"),
     413: Reply("The body is larger than http.max_body_bytes.", "Problem"),
     415: Reply("The content type or the content encoding is not taken.", "Problem"),
+    429: Reply(
+        "Too many wrong tokens came from this client: Retry-After says when to come again.", "Problem"
+    ),
 }
 ALWAYS = {
     **refuse(400),
@@ -123,7 +127,7 @@ OPERATIONS: tuple[Operation, ...] = (
         {200: _RECEIVED, **_REFUSED}, security=("proof",), body="GenericRequest",
     ),
     Operation(
-        "POST", "/webhook/{name}/{event:path}", "receiveEvent",
+        "POST", "/webhook/{name}/" + EVENT, "receiveEvent",
         "Receive messages; some providers append the event's name.", "webhook",
         {200: _RECEIVED, **_REFUSED}, (_EVENT,), security=("proof",), body="GenericRequest",
     ),
@@ -142,19 +146,19 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         "GET", BATCHED + "/stats", "listPending", "List the pending batches that are due next.", "admin",
-        {200: Reply("The batches, 100 at most.", "Pending"), **refuse(401, 403)}, security=ADMIN,
+        {200: Reply("The batches, 100 at most.", "Pending"), **refuse(401, 403, 429)}, security=ADMIN,
     ),
     Operation(
-        "DELETE", BATCHED + "/{phone:path}", "discardBatches", "Throw away all that is pending of a person.", "admin",
-        {200: Reply("What was thrown away.", "Discarded"), **refuse(401, 403, 404)}, (_PHONE,), ADMIN,
+        "DELETE", f"{BATCHED}/{PHONE}", "discardBatches", "Throw away all that is pending of a person.", "admin",
+        {200: Reply("What was thrown away.", "Discarded"), **refuse(401, 403, 404, 429)}, (_PHONE,), ADMIN,
     ),
     Operation(
-        "POST", HOLD + "/{phone:path}", "holdPerson", "Keep what a person writes from the bot.", "admin",
-        {200: Reply("The holds.", "Held"), **refuse(401, 403)}, (_PHONE, *_HOLD_QUERY), ADMIN,
+        "POST", f"{HOLD}/{PHONE}", "holdPerson", "Keep what a person writes from the bot.", "admin",
+        {200: Reply("The holds.", "Held"), **refuse(401, 403, 429)}, (_PHONE, *_HOLD_QUERY), ADMIN,
     ),
     Operation(
-        "DELETE", HOLD + "/{phone:path}", "releasePerson", "End the holds of a person.", "admin",
-        {200: Reply("What came meanwhile left, or was thrown away.", "Released"), **refuse(401, 403, 404)},
+        "DELETE", f"{HOLD}/{PHONE}", "releasePerson", "End the holds of a person.", "admin",
+        {200: Reply("What came meanwhile left, or was thrown away.", "Released"), **refuse(401, 403, 404, 429)},
         (_PHONE, _DISCARD), ADMIN,
     ),
     Operation(
@@ -167,16 +171,16 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         "GET", "/metrics", "reportMetrics", "Give the metrics for Prometheus.", "monitor",
-        {200: Reply("The metrics.", types=(TEXT, METRICS)), **refuse(401, 403)},
+        {200: Reply("The metrics.", types=(TEXT, METRICS)), **refuse(401, 403, 429)},
         security=("metricsToken", "adminToken", ""),
     ),
     Operation(
         "POST", PROBE_PATH, "probe", "Send one message of our own all the way, as rfctl doctor --probe does.", "monitor",
-        {200: Reply("What became of it at each link.", "ProbeReport"), **refuse(401, 403, 413, 415)},
+        {200: Reply("What became of it at each link.", "ProbeReport"), **refuse(401, 403, 413, 415, 429)},
         security=ADMIN, body="GenericRequest",
     ),
     Operation(
         "GET", OPENAPI_PATH, "describe", "Give this document.", "monitor",
-        {200: Reply("The document.", "Document"), **refuse(401, 403)}, security=ADMIN,
+        {200: Reply("The document.", "Document"), **refuse(401, 403, 429)}, security=ADMIN,
     ),
 )  # fmt: skip

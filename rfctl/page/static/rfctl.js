@@ -58,12 +58,15 @@ function clock(ms) {
   return isToday ? CLOCK.format(moment) : `${moment.toLocaleDateString("en-GB", { day: "numeric", month: "short" })} ${CLOCK.format(moment)}`;
 }
 
-const ACTIVE = /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff0-\ufffb]/g;
+/* That of rfctl/text.py, but for the joiners: a browser joins an emoji of several parts. */
+const ACTIVE = /[\u0000-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164\ud800-\udfff\ufeff\uffa0\ufff0-\ufffb\u{13430}-\u{1345f}\u{1bca0}-\u{1bca3}\u{1d173}-\u{1d17a}\u{e0000}-\u{e0fff}]/gu;
 
-/** Return a text with every control and bidi mark written out, as `rfctl` does on a terminal. */
+/** Return a text with every control, bidi mark and sign that nobody sees written out, as `rfctl` does on a terminal. */
 function clean(text) {
-  return String(text ?? "").replace(ACTIVE, (char) => (char === "\n" || char === "\t" ? " " : `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`));
+  return String(text ?? "").replace(ACTIVE, (char) => (char === "\n" || char === "\t" ? " " : writeOut(char.codePointAt(0))));
 }
+
+const writeOut = (code) => (code < 0x10000 ? `\\u${code.toString(16).padStart(4, "0")}` : `\\U${code.toString(16).padStart(8, "0")}`);
 
 const CODES_OF_TWO = /^(2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58])/;
 let showsWholeNumbers = false;
@@ -73,7 +76,10 @@ function phoneWords(phone) {
   const text = clean(phone);
   const isNumber = /^\+?\d{9,15}$/.test(text);
   if (showsWholeNumbers) return isNumber && text[0] !== "+" ? `+${text}` : text;
-  if (!isNumber) return text.length <= 7 ? `${text.slice(0, 1)}•••` : `${text.slice(0, Math.min(5, text.length - 6))}•••${text.slice(-2)}`;
+  if (!isNumber) {
+    const chars = [...text]; // an emoji is never cut in two
+    return chars.length <= 7 ? `${chars.slice(0, 1).join("")}•••` : `${chars.slice(0, Math.min(5, chars.length - 6)).join("")}•••${chars.slice(-2).join("")}`;
+  }
   const digits = text.replace("+", "");
   const codeLength = /^[17]/.test(digits) ? 1 : CODES_OF_TWO.test(digits) ? 2 : 3;
   const head = Math.min(Math.max(4, codeLength + 2), digits.length - 6);
@@ -164,8 +170,11 @@ function patchButtons(box, buttons) {
 }
 
 /** Say to whoever listens to the page what came of something they did, or that something is new. */
-const announce = (words) => setText(byId("heard"), words);
-const announceNews = (words) => setText(byId("news"), words);
+const announce = (words) => sayIn(byId("heard"), words);
+const announceNews = (words) => sayIn(byId("news"), words);
+
+/** Let the same words twice be heard twice: a reader says what changes. */
+const sayIn = (node, words) => setText(node, words && node.textContent === words ? `${words}\u00a0` : words);
 
 let toastTimer = 0;
 
@@ -194,9 +203,6 @@ const page = {
 
 /** How long ago the last Overview came, ms. */
 const age = () => performance.now() - page.cameAt;
-
-/** The time by the clock of Redis, Unix ms. */
-const nowMs = () => page.overview.now_ms + age();
 
 
 /* ---- Sections, from top to bottom ---- */
@@ -229,7 +235,7 @@ function renderHead(overview) {
 }
 
 function renderTitle() {
-  const state = page.isLost ? "connection lost" : page.outage ? "Redis away" : document.hidden ? "paused" : page.overview?.word.toLowerCase();
+  const state = page.isLost ? "connection lost" : page.outage ? "Redis away" : document.hidden ? "not live" : page.overview?.word.toLowerCase();
   document.title = state ? `rfctl · ${state}` : "rfctl";
 }
 
@@ -275,10 +281,13 @@ function renderSpark(svg, counts, what) {
 
 const findingKey = (finding) => `${finding.code} ${finding.subject} ${finding.set_by}`;
 
+const MOST_FINDINGS = 100, MOST_HEARD = 3;
+let knownFindings = null; // their keys, once there was an Overview
+
 function renderFindings({ findings, sinks }) {
-  const isFirst = !byId("findings").rows;
-  const before = new Set(byId("findings").rows?.keys());
-  patchList(byId("findings"), distinct(findings, findingKey), ({ key }) => key, "finding-row", (row, { item: finding }) => {
+  const before = knownFindings;
+  knownFindings = new Set(findings.map(findingKey));
+  patchList(byId("findings"), distinct(findings.slice(0, MOST_FINDINGS), findingKey), ({ key }) => key, "finding-row", (row, { item: finding }) => {
     const isError = finding.severity === "error";
     setSign(row.firstElementChild, isError ? "fail" : "warn");
     row.dataset.state = isError ? "fail" : "warn";
@@ -291,9 +300,14 @@ function renderFindings({ findings, sinks }) {
   });
   setText(byId("needs-count"), findings.length ? count(findings.length) : "");
   byId("needs-empty").hidden = findings.length > 0;
-  const fresh = findings.filter((finding) => ![...before].some((key) => key.startsWith(findingKey(finding))));
-  if (isFirst) return;
-  if (fresh.length) announceNews(`Needs you: ${fresh.map((finding) => `${finding.severity === "error" ? "FAIL" : "warn"} ${clean(finding.fact)}`).join(". ")}`);
+  const beyond = Math.max(0, findings.length - MOST_FINDINGS);
+  byId("needs-more").hidden = !beyond;
+  setText(byId("needs-more"), beyond ? `… ${count(beyond)} more: rfctl stats has all of them` : "");
+  if (!before) return;
+  const fresh = findings.filter((finding) => !before.has(findingKey(finding)));
+  const facts = fresh.slice(0, MOST_HEARD).map((finding) => `${finding.severity === "error" ? "FAIL" : "warn"} ${clean(finding.fact)}`);
+  if (fresh.length > MOST_HEARD) facts.push(`And ${count(fresh.length - MOST_HEARD)} more`);
+  if (fresh.length) announceNews(`Needs you: ${facts.join(". ")}`);
   else if (before.size && !findings.length) announceNews("Nothing needs you any more.");
 }
 
@@ -383,7 +397,7 @@ function fillWaiting(row, batch) {
   setText(part(row, "text"), clean(batch.text));
   const who = phoneWords(batch.phone);
   patchButtons(row.querySelector(".buttons"), [
-    ["hand-over", "Hand over", who, () => ask("hand-over", batch)],
+    ...(batch.is_held ? [] : [["hand-over", "Hand over", who, () => ask("hand-over", batch)]]), // rfctl would refuse it
     ["discard", "Discard", who, () => ask("discard", batch)],
     batch.is_held ? ["hold", "Release", who, () => ask("release", batch)] : ["hold", "Hold", who, () => ask("hold", batch)],
   ]);
@@ -572,6 +586,7 @@ async function act(event) {
   for (const input of byId("ask-fields").querySelectorAll("input, select")) body[input.name] = input.type === "checkbox" ? input.checked : input.value.trim();
   byId("ask-go").disabled = true;
   const { done, problem } = await post(asked.name, body);
+  if (!page.overview) return; // logged out meanwhile
   if (!asked) return problem ? toast(problem, "fail") : toast(done);
   asked.isSent = false;
   byId("ask-go").disabled = false;
@@ -587,12 +602,13 @@ async function act(event) {
 async function post(name, body) {
   try {
     const answer = await fetch(`page/actions/${name}`, {
-      method: "POST", body: JSON.stringify(body), credentials: "same-origin",
+      signal: AbortSignal.timeout(PATIENCE_MS), method: "POST", body: JSON.stringify(body), credentials: "same-origin",
       headers: { "Content-Type": "application/json", "X-Rfctl-Csrf": page.csrf },
     });
     const content = await answer.json().catch(() => ({}));
     if (answer.ok) return { done: content.done ?? "Done." };
-    readState().catch(() => {}); // a daemon that was started anew has another csrf word
+    if (answer.status === 401) logOut();
+    else readState().catch(() => {}); // a daemon that was started anew has another csrf word
     return { problem: problemOf(answer, content) };
   } catch {
     return { problem: "rfctl did not answer: nobody knows whether it was done. Look before you try again." };
@@ -603,8 +619,10 @@ const problemOf = (answer, content) => [content.error ?? `rfctl answered ${answe
 
 /** Give the focus back to what opened the dialog; if that is gone, to a heading. */
 function giveFocusBack() {
+  if (byId("ask").open) return; // it asks the next question already
   const opener = asked?.opener;
   asked = null;
+  if (!page.overview) return byId("log-in").focus(); // logged out
   (opener?.isConnected ? opener : byId("waiting-title")).focus();
 }
 
@@ -626,8 +644,9 @@ async function find(phone) {
 
 async function readPerson(phone) {
   try {
-    const answer = await fetch(`page/find?phone=${encodeURIComponent(phone)}`, { credentials: "same-origin" });
+    const answer = await fetch(`page/find?phone=${encodeURIComponent(phone)}`, { credentials: "same-origin", signal: AbortSignal.timeout(PATIENCE_MS) });
     const content = await answer.json().catch(() => ({}));
+    if (answer.status === 401) logOut();
     return answer.ok ? { person: content } : { problem: problemOf(answer, content) };
   } catch {
     return { problem: "rfctl did not answer. Try again in a moment." };
@@ -683,11 +702,12 @@ function closeAnswer() {
 
 /* ---- Live: server-sent events, which rest while nobody looks ---- */
 
-const SILENCE_MS = 45_000; // a connection that says nothing for so long is taken for lost
+const SILENCE_MS = 15_000; // the daemon says more often that it is there: see QUIET_S in viewers.py
+const PATIENCE_MS = 60_000; // so long an answer may take: one that never comes would leave the page waiting
 let source = null, retryTimer = 0, failures = 0;
 
 async function readState() {
-  const answer = await fetch("page/state", { credentials: "same-origin" });
+  const answer = await fetch("page/state", { credentials: "same-origin", signal: AbortSignal.timeout(SILENCE_MS) });
   if (answer.status === 401) throw Object.assign(new Error("logged out"), { isLoggedOut: true });
   if (!answer.ok) throw new Error(`rfctl answered ${answer.status}`);
   const state = await answer.json();
@@ -698,8 +718,8 @@ async function readState() {
 }
 
 function show(overview) {
-  Object.assign(page, { overview, cameAt: performance.now(), outage: null, isLost: false });
-  failures = 0;
+  Object.assign(page, { overview, cameAt: performance.now(), outage: null });
+  document.body.classList.remove("out");
   renderBanners();
   render();
 }
@@ -711,36 +731,43 @@ async function connect() {
   try {
     await readState();
   } catch (problem) {
-    if (problem.isLoggedOut) return lose("You are logged out.", true);
-    if (!page.outage) lose("Connection to rfctl lost, trying again.");
-    else retryLater();
-    return;
+    return problem.isLoggedOut ? logOut() : lose("Connection to rfctl lost, trying again.");
   }
   if (document.hidden) return;
   source?.close();
   source = new EventSource("page/events");
   source.addEventListener("state", (event) => { watchSilence(); show(JSON.parse(event.data).overview); });
   source.addEventListener("outage", (event) => { watchSilence(); suffer(JSON.parse(event.data)); });
+  source.addEventListener("here", watchSilence);
+  source.onopen = beLive;
   source.onerror = () => lose("Connection to rfctl lost, trying again.");
+  watchSilence();
+}
+
+/** The stream is open. A state alone is not enough: a daemon that has no room for one more stream answers it, too. */
+function beLive() {
+  Object.assign(page, { isLost: false });
+  failures = 0;
+  renderBanners();
   watchSilence();
 }
 
 function watchSilence() {
   clearTimeout(retryTimer);
-  retryTimer = setTimeout(connect, SILENCE_MS);
+  retryTimer = setTimeout(() => lose(`rfctl has said nothing for ${duration(SILENCE_MS)}, trying again.`), SILENCE_MS);
 }
 
 /** Redis is away: rfctl says so, and what the page shows grows old. */
 function suffer(outage) {
   const isNew = !page.outage;
-  Object.assign(page, { outage, isLost: false });
-  failures = 0;
+  Object.assign(page, { outage });
   renderBanners();
   if (isNew) announceNews(byId("outage-words").textContent);
 }
 
 /** The connection is lost. It is tried again after 1, 2, 4, 8 and at last every 15 s. */
 function lose(words, isLoggedOut = false) {
+  clearTimeout(retryTimer);
   source?.close();
   const isNew = !page.isLost;
   page.isLost = true;
@@ -749,6 +776,21 @@ function lose(words, isLoggedOut = false) {
   renderBanners();
   if (isNew) announceNews(words);
   if (!isLoggedOut) retryLater();
+}
+
+/** The session is over: nothing of anybody stays on the screen, and there is a way back in. */
+function logOut() {
+  Object.assign(page, { overview: null, outage: null, csrf: "" });
+  knownFindings = null;
+  for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
+  byId("phone").value = "";
+  shownPhone = "";
+  for (const id of ["answer", "toast"]) byId(id).hidden = true;
+  document.body.classList.add("out");
+  for (const id of ["word", "daemons-line", "redis-line", "answer-title", "heard", "news", "ask-title", "ask-words", "toast-words"]) setText(byId(id), "");
+  for (const id of ["daemon-list", "answer-buttons", "ask-fields", "timeline", "findings", "waiting", "sinks", "last"]) { byId(id).replaceChildren(); byId(id).rows = undefined; }
+  lose("You are logged out.", true);
+  byId("log-in").focus();
 }
 
 function retryLater() {

@@ -89,7 +89,7 @@ async def opened(
     rig = make_rig(connection, quiet_ms=600_000, max_wait_ms=600_000)
     await rig.add([message(ANNA, "Привет"), message(ANNA, "мне", 2), message(BORIS, "hello")])
     settings = configure(connection.address.url, tmp_path, **OF_SINKS).settings
-    watcher = Watcher(rig.store, SINKS, max_sizes={})
+    watcher = Watcher(rig.store, SINKS)
     app = TopApp(watcher, Deeds(rig.store, settings), is_read_only=is_read_only, every_s=0.05, **more)
     async with app.run_test(size=size) as pilot:
         desk = Desk(app, pilot, rig)
@@ -159,6 +159,19 @@ async def test_x_throws_away_and_shows_the_last_copy(desk: Desk) -> None:
     assert await desk.rig.batches.peek(batch_key_of(ANNA)) is None
     await desk.press("escape")
     await desk.sees("waiting: 1 batch")
+
+
+async def test_x_asks_anew_where_more_has_come_meanwhile(desk: Desk) -> None:
+    await desk.choose(ANNA)
+    await desk.press("x")
+    await desk.reads("Throw away 2 messages of ")
+    await desk.rig.add([Message(phone=ANNA, text="and this", id="late", channel="salon")])
+    await desk.sees("waiting: 2 batches, 4 messages")
+    await desk.press("y")
+    await desk.reads("This has changed meanwhile. Throw away 3 messages of ")
+    await desk.press("n")
+    await until(lambda: not desk.over)
+    assert await desk.rig.batches.peek(batch_key_of(ANNA)) is not None
 
 
 async def test_h_holds_for_a_time_and_l_releases(desk: Desk) -> None:
@@ -273,9 +286,10 @@ async def test_time_without_redis_passes(desk: Desk, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(desk.app._watcher, "look", fail)
     await desk.sees("✖ Redis away since ")
-    await desk.sees("rfctl top  ✖ FAILING")
+    await desk.sees("rfctl top  was FAILING")
     monkeypatch.setattr(desk.app._watcher, "look", look)
     await until(lambda: not any("Redis away" in line for line in desk.lines))
+    await desk.sees("rfctl top  ✖ FAILING")
 
 
 async def test_action_that_fails_is_said_and_the_screen_goes_on(

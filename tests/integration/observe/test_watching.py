@@ -14,6 +14,7 @@ from rfctl.store import ConfiguredSink, LoggedDelivery, batch_key_of
 from rfctl.store.batch_heads import TEXT_BYTES
 from rfctl.store.connection import Connection
 from tests.support.batching import Rig, make_rig
+from tests.support.waiting import until
 
 YEAR_MS = 365 * 86_400_000
 OLD = (
@@ -50,7 +51,7 @@ async def test_row_has_who_waits_where_and_how_the_first_text_begins(
     await rig.add([say("7900", "Привет", 1, account="main"), say("7900", "мне", 2, account="main")])
     await rig.add([say("7901", "hi", chat="family")])
     await rig.store.holds.hold(batch_key_of("7900"), "7900", for_ms=600_000, by="operator")
-    waiting = (await Watcher(rig.store, [], max_sizes={}).look()).waiting
+    waiting = (await Watcher(rig.store, []).look()).waiting
     rows = {row.phone: row for row in waiting.rows}
     first, second = rows["7900"], rows["7901"]
     assert (first.text, first.size, first.source, first.account) == ("Привет", 2, "salon", "main")
@@ -85,12 +86,18 @@ async def test_text_of_another_program_is_shown_too(connection: Connection) -> N
 
 async def test_last_lines_come_newest_first_and_go_on(connection: Connection) -> None:
     rig = make_rig(connection, 2)
-    watcher = Watcher(rig.store, [], max_sizes={})
+    watcher = Watcher(rig.store, [])
     assert (await watcher.look()).last == ()
     await hand_over(rig, "7900", 3)
     assert [line.line.partition(",")[0] for line in (await watcher.look()).last] == ["3→1 flush"]
     log, shard = rig.store.delivery_log, rig.shards[0]
     await log.write(shard, LoggedDelivery(0, "7900", "crm", "1-0", "delivered", 2, 8))
+    written_ms = await rig.store.now_ms()
+
+    async def has_gone_on() -> bool:
+        return await rig.store.now_ms() > written_ms
+
+    await until(has_gone_on)
     await rig.add([say("7901", "x")])
     last = (await watcher.look()).last
     assert [(line.kind, line.phone) for line in last] == [
@@ -108,7 +115,7 @@ async def hand_over(rig: Rig, phone: str, count: int) -> None:
 
 async def test_flood_leaves_thirty_lines(connection: Connection) -> None:
     rig = make_rig(connection, 5)
-    watcher = Watcher(rig.store, [], max_sizes={}, limit=0)
+    watcher = Watcher(rig.store, [], limit=0)
     for number in range(60):
         await hand_over(rig, f"79{number:02}", 1)
     assert len((await watcher.look()).last) == 30
@@ -116,7 +123,7 @@ async def test_flood_leaves_thirty_lines(connection: Connection) -> None:
 
 async def test_dear_parts_are_read_every_five_seconds(connection: Connection) -> None:
     rig, clock = make_rig(connection), Steps()
-    watcher = Watcher(rig.store, [CRM], max_sizes={}, clock=clock)
+    watcher = Watcher(rig.store, [CRM], clock=clock)
 
     async def find_commands() -> set[str]:
         await connection.call("CONFIG", "RESETSTAT")
@@ -134,7 +141,7 @@ async def test_dear_parts_are_read_every_five_seconds(connection: Connection) ->
 
 async def test_cheap_look_sees_what_is_new(connection: Connection) -> None:
     rig = make_rig(connection)
-    watcher = Watcher(rig.store, [CRM], max_sizes={}, clock=Steps())
+    watcher = Watcher(rig.store, [CRM], clock=Steps())
     await watcher.look()
     await rig.add([say("7900", "x")])
     await rig.store.paused_sinks.pause("crm", "moving")
@@ -149,9 +156,7 @@ async def test_dead_letters_are_counted_by_sink_when_their_number_changes(
     connection: Connection, shards: int
 ) -> None:
     rig = make_rig(connection, shards)
-    watcher = Watcher(
-        rig.store, [replace(CRM, name=name) for name in ("crm", "bot")], max_sizes={}, clock=Steps()
-    )
+    watcher = Watcher(rig.store, [replace(CRM, name=name) for name in ("crm", "bot")], clock=Steps())
 
     async def count() -> list[int]:
         return [sink.dead for sink in (await watcher.look()).sinks]
@@ -170,7 +175,7 @@ async def bury(connection: Connection, key: str, sink: str) -> None:
 
 async def test_oldest_among_many_is_that_of_the_last_five_seconds(connection: Connection) -> None:
     rig, clock = make_rig(connection), Steps()
-    watcher = Watcher(rig.store, [], max_sizes={}, clock=clock, limit=5)
+    watcher = Watcher(rig.store, [], clock=clock, limit=5)
     await rig.add([say(f"8{number:03}", "x") for number in range(150)])
     await connection.call("RPUSH", "rapid-fire:old", OLD)
     await connection.call("ZADD", "rfctl:due", 9e12, "old")

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.browser import Browser, opening_chromium
+from tests.support.overviews import make_busy_overview
 from tests.support.page import PageStandIn
-from tests.support.page_overviews import make_busy_overview
 
 
 @pytest.fixture(scope="session")

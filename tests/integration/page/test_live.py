@@ -8,14 +8,14 @@ import msgspec
 
 from rfctl.observe.overview import Overview
 from tests.support.browser import Browser
-from tests.support.page import PageStandIn
-from tests.support.page_overviews import (
+from tests.support.overviews import (
     make_busy_overview,
     make_full_overview,
     make_quiet_overview,
     make_row,
     make_waiting,
 )
+from tests.support.page import PageStandIn
 from tests.support.waiting import wait_until
 
 FOCUS = "return document.activeElement.closest('li')?.querySelector('.phone')?.textContent + document.activeElement.dataset.name"
@@ -75,7 +75,10 @@ def test_row_with_the_focus_stays_until_it_is_left(browser: Browser, page: PageS
     browser.wait_for_text("#ask-words", "They do not wait any more")
     assert not browser.find("#ask-go").is_enabled()
     browser.press("\ue00c")
-    browser.wait_until(lambda: browser.run("return document.activeElement.dataset.name") == "discard")
+    # The browser gives the focus back at once, and the page once more a moment later.
+    browser.wait_until(
+        lambda: browser.run("return asked === null && document.activeElement.dataset.name") == "discard"
+    )
     browser.run("document.activeElement.blur()")
     show(browser, page, house_of("22222222", word="third"))
     assert len(browser.find_all(".batch")) == 1
@@ -161,11 +164,62 @@ def test_page_says_that_the_login_is_over(browser: Browser, page: PageStandIn) -
     browser.take_problems()  # it complains of the 401
 
 
+def test_page_of_whoever_is_logged_out_has_nobody_on_it(browser: Browser, page: PageStandIn) -> None:
+    page.persons["79001234567"] = {
+        "phone": "79001234567",
+        "timeline": [{"event": "pending", "line": "hello"}],
+    }
+    open_page(browser, page, make_busy_overview())
+    browser.press("n")
+    browser.find("#phone").send_keys("79001234567", "\n")
+    browser.wait_for_text("#timeline", "hello")
+    browser.run("ask('discard', page.overview.waiting.rows[0])")
+    page.token = "secret"
+    browser.find("#ask-go").click()
+    browser.wait_until(lambda: browser.is_shown("#log-in"))
+    browser.wait_until(lambda: browser.run("return document.activeElement.id") == "log-in")
+    assert not browser.is_shown("#main > *, dialog, #toast, .find, .tools, .facts, .state")
+    shown = browser.run("return document.body.innerText + document.querySelector('main').textContent")
+    for text in ("900", "Привет", "hello", "crm", "prod-1", "10.0.0.5"):
+        assert text not in shown
+    page.token = ""  # somebody has logged in beside it
+    browser.run("connect()")
+    browser.wait_until(lambda: browser.is_shown("#main .flow") and not browser.is_shown("#lost"))
+    assert len(phones(browser)) == 5
+    browser.take_problems()  # it complains of the 401
+
+
+def test_silence_is_taken_for_a_lost_connection(browser: Browser, page: PageStandIn) -> None:
+    open_page(browser, page, make_busy_overview())
+    browser.run("""const later = setTimeout; window.setTimeout = (act, ms) => later(act, ms === SILENCE_MS ? 0 : ms);
+        watchSilence()""")
+    browser.wait_for_text("#lost-words", "rfctl has said nothing for 15 s, trying again.")
+    assert browser.is_shown("#lost")
+
+
+def test_stream_that_is_refused_is_said_once_and_tried_less_and_less(
+    browser: Browser, page: PageStandIn
+) -> None:
+    page.has_room = False
+    browser.open(page.url)
+    browser.wait_until(lambda: browser.is_shown("#lost"))
+    assert browser.read("#word") == page.overview.word, "what could be read is there"
+    browser.run("""window.changes = 0; new MutationObserver((all) => { changes += all.length }).observe(
+        document.getElementById('lost'), {attributes: true}); new MutationObserver((all) => { changes += all.length })
+        .observe(document.getElementById('news'), {childList: true, characterData: true, subtree: true})""")
+    asked = len(page.requested)
+    wait_until(lambda: len(page.requested) >= asked + 4)
+    assert browser.run("return [changes, failures >= 2]") == [0, True]
+    page.has_room = True
+    browser.wait_until(lambda: not browser.is_shown("#lost"))
+    browser.take_problems()  # it complains of the 503
+
+
 def test_page_rests_in_a_hidden_tab(browser: Browser, page: PageStandIn) -> None:
     open_page(browser, page, make_busy_overview())
     browser.run(HIDE, True)
     wait_until(lambda: not page.streams)
-    assert browser.driver.title == "rfctl · paused"
+    assert browser.driver.title == "rfctl · not live"
     asked = len(page.requested)
     page.overview = msgspec.structs.replace(page.overview, word="meanwhile")
     browser.run(HIDE, False)
@@ -185,5 +239,11 @@ def test_screen_reader_hears_of_findings_alone(browser: Browser, page: PageStand
     assert browser.read("#news") == "Needs you: FAIL sink bot: 3 attempts have failed"
     show(browser, page, msgspec.structs.replace(make_quiet_overview(), word="fourth"))
     assert browser.read("#news") == "Nothing needs you any more."
+    flood = tuple(msgspec.structs.replace(fresh, subject=str(number)) for number in range(10_000))
+    show(browser, page, msgspec.structs.replace(busy, findings=flood, word="fifth"))
+    assert browser.read("#news").endswith("attempts have failed. And 9,997 more")
+    assert len(browser.find_all(".finding")) == 100
+    assert browser.read("#needs-more").startswith("… 9,900 more")
+    show(browser, page, msgspec.structs.replace(busy, findings=flood[1:], word="sixth"))
     live = "return [...document.querySelectorAll('[aria-live], [role=status], [role=alert], [role=log]')].map((n) => n.id)"
     assert browser.run(live) == ["heard", "news", "ask-problem"]

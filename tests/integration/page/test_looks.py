@@ -10,14 +10,14 @@ import pytest
 
 from tests.support.browser import Browser
 from tests.support.masks import MASKED, WHOLE
-from tests.support.page import PREFIX, PageStandIn
-from tests.support.page_overviews import (
+from tests.support.overviews import (
     make_busy_overview,
     make_full_overview,
     make_quiet_overview,
     make_row,
     make_waiting,
 )
+from tests.support.page import PREFIX, PageStandIn
 from tests.support.waiting import wait_until
 
 LONG = "W" * 400
@@ -68,6 +68,14 @@ def test_busy_page_shows_everything_in_words(shown: Browser) -> None:
     assert texts(shown, ".batch .size")[0] == "4/10 messages"
     assert texts(shown, "#last .kind") == ["→ in", "⇒ out", "✓ delivered", "✕ dead", "– dropped", "→ in"]
     assert texts(shown, "#waiting-count") == ["5 batches · 19 messages · oldest 4.1 s · 1 held"]
+
+
+def test_each_batch_has_the_buttons_that_work_for_it(shown: Browser) -> None:
+    names = """return [...document.querySelectorAll('.batch')].map((row) =>
+        [...row.querySelectorAll('.buttons button')].map((button) => button.firstChild.data).join())"""
+    *waiting, held = shown.run(names)
+    assert set(waiting) == {"Hand over,Discard,Hold"}
+    assert held == "Discard,Release"
 
 
 def test_every_request_stays_below_the_prefix_of_the_proxy(shown: Browser, busy: PageStandIn) -> None:

@@ -6,76 +6,25 @@ import asyncio
 import contextlib
 import json
 import re
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from rfctl.daemon.daemon import Daemon
 from rfctl.errors import SettingsError
-from rfctl.observe import logging as logs
 from tests.conftest import configure, running
+from tests.support.page_client import PHONE, SLOW, acting, browse, read_events, send, serving, wait_for_event
 from tests.support.receivers import HttpReceiver
 from tests.support.servers import RedisServer, ServerMaker
 from tests.support.waiting import PATIENCE_S, until
 
-PHONE = "79001234567"
-SLOW = {"batching__quiet_ms": 600_000, "batching__max_wait_ms": 3_600_000}
 CRM = {
     "sinks__crm__type": "http",
     "sinks__crm__url": "http://127.0.0.1:9/x",
     "sinks__crm__allow_private": "true",
 }
 PROXIED = {"X-Forwarded-For": "203.0.113.9", "X-Forwarded-Proto": "https", "Host": "bot.example"}
-
-
-def browse(service: Daemon, **headers: str) -> httpx.AsyncClient:
-    return httpx.AsyncClient(base_url=service.url, trust_env=False, timeout=60, headers=headers)
-
-
-@contextlib.asynccontextmanager
-async def serving(server: RedisServer, tmp_path: Path, **settings: Any) -> AsyncIterator[Daemon]:
-    async with running(configure(server.url, tmp_path, **{**SLOW, **settings})) as service:
-        await until(lambda: service._components.preflight.passed)
-        logs.configure(level="info", format="json", mask=True)
-        yield service
-
-
-@contextlib.asynccontextmanager
-async def acting(service: Daemon, **more: str) -> AsyncIterator[httpx.AsyncClient]:
-    """A client that acts as the page's script does."""
-    async with browse(service, **{"Origin": service.url, **more}) as http:
-        http.headers["X-Rfctl-Csrf"] = (await http.get("/page/state")).json()["csrf"]
-        yield http
-
-
-async def send(service: Daemon, *texts: str, phone: str = PHONE) -> None:
-    async with browse(service) as http:
-        for text in texts:
-            answer = await http.post("/webhook/generic", json={"from": phone, "body": text, "id": text})
-            assert answer.status_code == 200
-
-
-async def read_events(stream: httpx.Response) -> AsyncIterator[tuple[str, Any]]:
-    """Yield the name and the data of each event."""
-    name = ""
-    async for line in stream.aiter_lines():
-        field, _, value = line.partition(": ")
-        if field == "event":
-            name = value
-        elif field == "data":
-            yield name, json.loads(value)
-
-
-async def wait_for_event(events: AsyncIterator[tuple[str, Any]], name: str) -> Any:
-    async with asyncio.timeout(45):
-        async for event, data in events:
-            if event == name:
-                return data
-    raise AssertionError(f"the stream ended before {name}")
 
 
 async def test_every_answer_keeps_other_sites_and_caches_out(server: RedisServer, tmp_path: Path) -> None:
@@ -136,6 +85,16 @@ async def test_row_has_the_size_of_its_own_source(server: RedisServer, tmp_path:
         await send(service, "one")
         [row] = (await http.get("/page/state")).json()["overview"]["waiting"]["rows"]
         assert (row["size"], row["max_size"]) == (1, 4)
+
+
+async def test_row_has_no_size_where_a_rule_may_set_it_for_the_next_message(
+    server: RedisServer, tmp_path: Path
+) -> None:
+    rule = {"rules__photos__types": "image", "rules__photos__max_size": 2}
+    async with serving(server, tmp_path, **rule) as service, browse(service) as http:
+        await send(service, "one")
+        [row] = (await http.get("/page/state")).json()["overview"]["waiting"]["rows"]
+        assert (row["size"], row["max_size"]) == (1, None)
 
 
 async def test_two_viewers_share_the_looks_and_see_the_same(server: RedisServer, tmp_path: Path) -> None:
@@ -276,6 +235,18 @@ async def test_login_without_javascript_says_in_words_what_is_wrong(
         assert int(wrong.headers["retry-after"]) > 0
 
 
+async def test_browser_that_another_site_sent_asks_once_more_with_its_cookie(
+    server: RedisServer, tmp_path: Path
+) -> None:
+    async with serving(server, tmp_path, http__admin_token="geheim") as service, browse(service) as http:
+        for site, refresh in (("cross-site", "0"), ("same-site", "0"), ("same-origin", None), ("none", None)):
+            form = await http.get("/", headers={"Sec-Fetch-Site": site})
+            assert (form.status_code, form.headers.get("refresh")) == (401, refresh)
+        await http.post("/page/login", data={"token": "geheim"})
+        page = await http.get("/", headers={"Sec-Fetch-Site": "cross-site"})
+        assert (page.status_code, page.headers.get("refresh")) == (200, None)
+
+
 async def test_cookie_is_for_http_too_without_a_proxy(server: RedisServer, tmp_path: Path) -> None:
     async with serving(server, tmp_path, http__admin_token="geheim") as service, browse(service) as http:
         answer = await http.post("/page/login", data={"token": "geheim"})
@@ -300,6 +271,19 @@ async def test_wrong_tokens_are_bounded_and_foreign_sites_use_none_up(
         odd = await http.post("/page/login", content=b"token=%ff")
         assert odd.status_code == 429
         assert (await http.post("/page/logout", headers=foreign)).headers.get("set-cookie") is None
+
+
+async def test_stranger_behind_the_same_proxy_locks_out_nobody(server: RedisServer, tmp_path: Path) -> None:
+    async with serving(server, tmp_path, http__admin_token="geheim") as service:
+        async with browse(service, **PROXIED) as stranger:
+            for status in [401] * 10 + [429]:
+                answer = await stranger.post("/page/login", data={"token": "x"})
+                assert answer.status_code == status
+        async with browse(service, **{**PROXIED, "X-Forwarded-For": "6.6.6.6, 203.0.113.10"}) as operator:
+            with capture_logs() as lines:
+                answer = await operator.post("/page/login", data={"token": "geheim"})
+            assert answer.status_code == 303
+            assert [line["peer"] for line in lines] == ["203.0.113.10 by way of 127.0.0.1"]
 
 
 async def test_session_opens_every_daemon_of_the_token(server: RedisServer, tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ import pytest
 from selenium.webdriver.common.keys import Keys
 
 from tests.support.browser import Browser
+from tests.support.overviews import make_quiet_overview
 from tests.support.page import PageStandIn
-from tests.support.page_overviews import make_quiet_overview
 from tests.support.waiting import wait_until
 
 AXE = Path(os.environ.get("TEST_AXE", "none"))
@@ -83,6 +83,8 @@ def test_dialogs_outage_and_quiet_page_violate_no_rule(
     examine(browser)
     page.show(make_quiet_overview())
     browser.wait_for_text("#word", "WORKING")
+    examine(browser)
+    browser.run("logOut()")
     examine(browser)
 
 

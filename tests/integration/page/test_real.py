@@ -91,6 +91,11 @@ def test_token_of_the_settings_opens_the_page(
         browser.wait_for_text("#problem", "this is not the token")
         browser.press("a token of 20 chars!", Keys.ENTER)
         browser.wait_for_text("#daemons-line", "1 daemon")
+        browser.take_problems()  # it complains of the 401
+        browser.driver.get(f"data:text/html,<a href='{house.url}/'>the alarm</a>")
+        browser.find("a").click()
+        browser.wait_for_text("#daemons-line", "1 daemon")
+        browser.take_problems()  # it complains of the 401 without the cookie
         browser.find("#logout button").click()
         browser.find("#token")
         browser.take_problems()  # it complains of the 401

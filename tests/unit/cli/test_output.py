@@ -11,6 +11,7 @@ import pytest
 from rfctl.cli.app import _print_bug
 from rfctl.cli.output import Output, print_error
 from rfctl.errors import RfctlError, SettingsError
+from rfctl.model.installation import build_extra_command
 
 
 def print_two_and_fail(*, pretty: bool) -> None:
@@ -108,3 +109,18 @@ def test_lines_errors_and_notes_are_wrapped_between_words_on_a_terminal_alone(
         words = [word for word in " ".join(lines).split() if word not in ("rfctl:", "next:")]
         assert words == fact.split() * times
         assert all(len(line) <= 80 for line in lines) is is_terminal
+
+
+@pytest.mark.parametrize(
+    "command", [build_extra_command("top"), "pip --python '/srv/my bots/python' install x"]
+)
+def test_command_that_installs_stays_on_one_line(monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setattr(sys, "stderr", stream := io.StringIO())
+    monkeypatch.setattr(stream, "isatty", lambda: True, raising=False)
+    line = command + " of a long name" * 9
+    print_error(SettingsError([line], next=line))
+    assert [text for text in stream.getvalue().splitlines() if line in text] == [
+        f"  {line}",
+        f"  next: {line}",
+    ]

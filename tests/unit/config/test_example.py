@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -160,3 +161,8 @@ def test_an_example_is_a_comment_and_a_section() -> None:
         '[sinks.x]\ntype = "stdout"\ntimeout_ms = 5'
     )
     assert render_toml_value({"a b": [1, {"c": "d"}]}) == '{ "a b" = [1, { c = "d" }] }'
+
+
+def test_no_document_names_a_path_of_the_machine_that_wrote_it() -> None:
+    paths = {str(EXAMPLE.parent), sys.prefix, sys.executable, str(Path.home())} - {"/", "/root"}
+    assert [path for path, text in DOCUMENTS.items() if any(place in text for place in paths)] == []

@@ -13,6 +13,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from structlog.testing import capture_logs
 
 from rfctl.daemon.tracing import list_exporters, start_tracing, stop_tracing
+from rfctl.model.installation import build_extra_command, build_package_command
 from rfctl.model.traceparent import TracedBatch
 from rfctl.observe import tracing as spans
 from rfctl.observe.tracing import _find_hand_over, build_provider
@@ -62,14 +63,14 @@ def test_missing_extra_is_named_and_stops_nothing(monkeypatch: pytest.MonkeyPatc
     tracing, [line] = start(ENDPOINT)
     assert tracing is None
     assert (line["event"], line["log_level"]) == ("tracing_unavailable", "warning")
-    assert "rfctl[otel]" in line["next"]
+    assert line["next"].startswith(f"{build_extra_command('otel')}, or unset ")
 
 
 def test_missing_exporter_is_named_and_stops_nothing() -> None:
     tracing, [line] = start({"OTEL_TRACES_EXPORTER": "nowhere"})
     assert tracing is None
     assert line["problem"] == "no installed package brings the exporter nowhere"
-    assert line["next"] == "pip install opentelemetry-exporter-nowhere"
+    assert line["next"] == build_package_command("opentelemetry-exporter-nowhere")
 
 
 def test_exporter_that_crashes_is_named_and_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,7 @@ from rfctl.ingest.rejections import Reason
 from rfctl.page import Actions, Door, Page, Sampler
 from rfctl.sources.contract import ParseResult, ServedSource, Source
 from rfctl.store.holds import Hold, Released
+from tests.support.logouts import NobodyElsewhere
 
 PAGE = (Path(__file__).parents[3] / "man" / "rfctl.7").read_text()
 TABLE = [
@@ -123,7 +124,7 @@ def build_app(where: str) -> Any:
     receiver = Receiver(served, GroupCommit(store_nothing), store, store, gate=gate)
     actions = Actions(store, lambda: ["NAME"], list)
     page = Page(
-        Door(gate, CSRF),
+        Door(gate, NobodyElsewhere(), CSRF),
         Sampler(see_nothing),
         actions,
         find_nothing,
@@ -211,7 +212,7 @@ async def test_every_route_is_in_the_table() -> None:
         for route in build_app("http.admin_token").routes
         for method in route.methods - {"HEAD"}
     }
-    paths = {"{name}": "NAME", "/{phone:path}": "/PHONE", "/{event:path}": ""}
+    paths = {"{name}": "NAME", "/{phone:rest}": "/PHONE", "/{event:rest}": ""}
     listed = {tuple(row[0].split()) for row in TABLE}
     for method, path in routes:
         for sign, word in paths.items():

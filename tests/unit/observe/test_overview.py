@@ -9,6 +9,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from rfctl.batching import Rule
+from rfctl.batching.batch_sizes import BatchSizes
 from rfctl.observe import findings
 from rfctl.observe.overview import Overview
 from rfctl.observe.overviews import Beside, build_overview
@@ -131,8 +133,18 @@ def test_size_of_a_batch_is_that_of_its_source_or_of_the_daemons(source: str, si
     batch = PendingBatch("7900", 2, NOW_MS, None, "7900", channel=source)
     pending = PendingSummary(NOW_MS, 1, 2, 0, None, None, {}, 0, [batch])
     snapshot = dataclasses.replace(look(daemons=[ALIVE]), pending=pending)
-    [row] = build_overview(snapshot, [], Beside(max_sizes={"salon": 3})).waiting.rows
+    [row] = build_overview(
+        snapshot, [], Beside(sizes=BatchSizes([Rule("r", sources=frozenset({"salon"}), max_size=3)]))
+    ).waiting.rows
     assert row.max_size == size
+
+
+def test_size_is_not_known_where_daemons_do_not_agree() -> None:
+    batch = PendingBatch("7900", 2, NOW_MS, None, "7900", channel="salon")
+    daemons = [msgspec.structs.replace(ALIVE, id=str(size), max_size=size) for size in (10, 20)]
+    pending = PendingSummary(NOW_MS, 1, 2, 0, None, None, {}, 0, [batch])
+    [row] = build_overview(dataclasses.replace(look(daemons=daemons), pending=pending), []).waiting.rows
+    assert row.max_size is None
 
 
 @pytest.mark.parametrize(

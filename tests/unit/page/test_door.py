@@ -9,7 +9,7 @@ from rfctl.ingest.head import Head
 from rfctl.ingest.rejections import RejectedError
 from rfctl.page.door import Door
 from rfctl.page.origin import is_own
-from rfctl.page.tries import MOST, MOST_OF_ONE, WINDOW_S, Tries
+from tests.support.logouts import NobodyElsewhere
 
 LOCAL = {"host": "127.0.0.1:3000"}
 OWN = {"origin": "http://127.0.0.1:3000"}
@@ -22,26 +22,33 @@ def build_head(headers: dict[str, str], peer: str = "127.0.0.1") -> Head:
     return Head("POST", "/", "/", "", "1.1", fields, peer)
 
 
+def build_door(gate: Gate, csrf: str = "") -> Door:
+    return Door(gate, NobodyElsewhere(), csrf)
+
+
 def log_in(door: Door) -> dict[str, str]:
     return {"cookie": f"theme=dark; rfctl_session={door.sessions.open()}"}
 
 
-def reason_of(door: Door, headers: dict[str, str], peer: str = "127.0.0.1") -> str:
+async def reason_of(door: Door, headers: dict[str, str], peer: str = "127.0.0.1") -> str:
     with pytest.raises(RejectedError) as caught:
-        door.check_actor(build_head(headers, peer))
+        await door.check_actor(build_head(headers, peer))
     return caught.value.reason
 
 
-def test_page_on_this_machine_acts_with_the_word_of_the_process() -> None:
-    door = Door(Gate())
-    visitor = door.check_reader(build_head(LOCAL))
-    assert door.check_actor(build_head({**LOCAL, **OWN, "x-rfctl-csrf": visitor.csrf})) == visitor
-    assert reason_of(door, {**LOCAL, **OWN}) == "csrf"
+async def test_page_on_this_machine_acts_with_the_word_of_the_process() -> None:
+    door = build_door(Gate())
+    visitor = await door.check_reader(build_head(LOCAL))
+    assert await door.check_actor(build_head({**LOCAL, **OWN, "x-rfctl-csrf": visitor.csrf})) == visitor
+    assert await reason_of(door, {**LOCAL, **OWN}) == "csrf"
     assert (
-        reason_of(door, {**LOCAL, **OWN, "x-rfctl-csrf": Door(Gate()).check_reader(build_head(LOCAL)).csrf})
+        await reason_of(
+            door,
+            {**LOCAL, **OWN, "x-rfctl-csrf": (await build_door(Gate()).check_reader(build_head(LOCAL))).csrf},
+        )
         == "csrf"
     )
-    assert reason_of(door, {**LOCAL, "x-rfctl-csrf": visitor.csrf}) == "origin"
+    assert await reason_of(door, {**LOCAL, "x-rfctl-csrf": visitor.csrf}) == "origin"
 
 
 @pytest.mark.parametrize(
@@ -58,64 +65,70 @@ def test_page_on_this_machine_acts_with_the_word_of_the_process() -> None:
         ({**OWN, "x-forwarded-for": "203.0.113.9"}, "proxied"),
     ],
 )
-def test_foreign_site_does_not_act_even_with_the_word(headers: dict[str, str], reason: str) -> None:
-    door = Door(Gate(), "csrf")
-    assert reason_of(door, {**LOCAL, "x-rfctl-csrf": "csrf", **headers}) == reason
+async def test_foreign_site_does_not_act_even_with_the_word(headers: dict[str, str], reason: str) -> None:
+    door = build_door(Gate(), "csrf")
+    assert await reason_of(door, {**LOCAL, "x-rfctl-csrf": "csrf", **headers}) == reason
 
 
-def test_session_acts_behind_a_proxy() -> None:
-    door = Door(Gate("geheim"))
+async def test_session_acts_behind_a_proxy() -> None:
+    door = build_door(Gate("geheim"))
     session = {**REMOTE, **log_in(door)}
-    visitor = door.check_reader(build_head(session, ""))
+    visitor = await door.check_reader(build_head(session, ""))
     assert visitor.session is not None
     word = {"x-rfctl-csrf": visitor.csrf}
-    assert door.check_actor(build_head({**session, **OWN_REMOTE, **word}, "")) == visitor
+    assert await door.check_actor(build_head({**session, **OWN_REMOTE, **word}, "")) == visitor
     changed = {**session, "host": "127.0.0.1:3000", "sec-fetch-site": "same-origin"}
-    assert door.check_actor(build_head({**changed, **OWN_REMOTE, **word}, "")), "a proxy has changed the Host"
-    assert reason_of(door, {**session, **OWN_REMOTE}, "") == "csrf"
-    assert reason_of(door, {**session, **OWN_REMOTE, "x-rfctl-csrf": "é"}, "") == "csrf"
-    other = door.check_reader(build_head({**REMOTE, **log_in(door)}, ""))
-    assert reason_of(door, {**session, **OWN_REMOTE, "x-rfctl-csrf": other.csrf}, "") == "csrf"
-    assert reason_of(door, {**REMOTE, **OWN_REMOTE, **word}, "") == "token", "the word alone is no login"
+    assert await door.check_actor(build_head({**changed, **OWN_REMOTE, **word}, "")), (
+        "a proxy has changed the Host"
+    )
+    assert await reason_of(door, {**session, **OWN_REMOTE}, "") == "csrf"
+    assert await reason_of(door, {**session, **OWN_REMOTE, "x-rfctl-csrf": "é"}, "") == "csrf"
+    other = await door.check_reader(build_head({**REMOTE, **log_in(door)}, ""))
+    assert await reason_of(door, {**session, **OWN_REMOTE, "x-rfctl-csrf": other.csrf}, "") == "csrf"
+    assert await reason_of(door, {**REMOTE, **OWN_REMOTE, **word}, "") == "token", (
+        "the word alone is no login"
+    )
 
 
-def test_session_that_was_left_is_not_welcome_any_more() -> None:
-    door = Door(Gate("geheim"))
+async def test_session_that_was_left_is_not_welcome_any_more() -> None:
+    door = build_door(Gate("geheim"))
     headers = {**REMOTE, **log_in(door)}
-    visitor = door.check_reader(build_head(headers))
+    visitor = await door.check_reader(build_head(headers))
     assert visitor.session is not None
-    assert door.is_welcome(visitor)
-    door.sessions.end(visitor.session)
-    assert not door.is_welcome(visitor)
-    assert door.find_visitor(build_head(headers)) is None
+    assert await door.is_welcome(visitor)
+    await door.logouts.add(visitor.session)
+    assert not await door.is_welcome(visitor)
+    assert await door.find_visitor(build_head(headers)) is None
 
 
-def test_cookie_of_another_program_beside_ours_does_no_harm() -> None:
-    door = Door(Gate("geheim"))
+async def test_cookie_of_another_program_beside_ours_does_no_harm() -> None:
+    door = build_door(Gate("geheim"))
     headers = build_head(
         {**REMOTE, "cookie": f"rfctl_session=x; rfctl_session={door.sessions.open()}; a=b; ;"}
     )
-    assert door.find_visitor(headers) is not None
+    assert await door.find_visitor(headers) is not None
 
 
-def test_bearer_acts_without_a_word_and_this_machine_needs_the_token() -> None:
-    door = Door(Gate("Gehéim-ключ"))
+async def test_bearer_acts_without_a_word_and_this_machine_needs_the_token() -> None:
+    door = build_door(Gate("Gehéim-ключ"))
     bearer = Head(
         "POST", "/", "/", "", "1.1", [(b"authorization", "Bearer Gehéim-ключ".encode())], "203.0.113.9"
     )
-    assert door.check_actor(bearer).is_bearer
+    assert (await door.check_actor(bearer)).is_bearer
     assert door.has_token("Gehéim-ключ")
     assert not door.has_token("")
-    assert reason_of(door, {**LOCAL, **OWN}) == "token"
-    assert reason_of(door, {**LOCAL, "authorization": "Bearer x"}) == "token"
+    assert await reason_of(door, {**LOCAL, **OWN}) == "token"
+    assert await reason_of(door, {**LOCAL, "authorization": "Bearer x"}) == "token"
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])
-def test_nobody_reads_for_another_site(site: str) -> None:
-    door = Door(Gate())
+async def test_nobody_reads_for_another_site(site: str) -> None:
+    door = build_door(Gate())
     with pytest.raises(RejectedError):
-        door.check_reader(build_head({**LOCAL, "sec-fetch-site": site}))
-    assert door.find_visitor(build_head({**LOCAL, "sec-fetch-site": site})), "a link may lead to the page"
+        await door.check_reader(build_head({**LOCAL, "sec-fetch-site": site}))
+    assert await door.find_visitor(build_head({**LOCAL, "sec-fetch-site": site})), (
+        "a link may lead to the page"
+    )
 
 
 @pytest.mark.parametrize(
@@ -136,21 +149,3 @@ def test_nobody_reads_for_another_site(site: str) -> None:
 )
 def test_origin_is_our_own_when_host_and_port_are(origin: str, host: str, own: bool) -> None:
     assert is_own(build_head({"host": host}), origin.encode()) is own
-
-
-def test_wrong_tokens_are_bounded_for_an_address_and_for_all() -> None:
-    now = 0.0
-    tries = Tries(lambda: now)
-    for _ in range(MOST_OF_ONE):
-        assert tries.measure_wait_s("a") == 0
-        tries.record_failure("a")
-    assert tries.measure_wait_s("a") == WINDOW_S
-    assert tries.measure_wait_s("b") == 0
-    now = WINDOW_S - 0.5
-    assert tries.measure_wait_s("a") == 1
-    now = WINDOW_S
-    assert tries.measure_wait_s("a") == 0
-    for number in range(MOST):
-        assert tries.measure_wait_s(f"peer {number}") == 0
-        tries.record_failure(f"peer {number}")
-    assert tries.measure_wait_s("new") == WINDOW_S

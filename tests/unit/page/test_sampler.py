@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -47,6 +49,21 @@ async def test_nobody_looks_while_nobody_watches(eyes: Eyes) -> None:
     again = sampler.join()
     assert b'"looks"' in await again.wait_for_event()
     sampler.stop()
+
+
+async def test_outage_began_before_its_first_viewer_came(eyes: Eyes) -> None:
+    silence_ms = 7_200_000
+    sampler = Sampler(eyes.look, every_s=0.0, measure_silence_ms=lambda: silence_ms)
+    eyes.problem = RedisUnreachableError("nothing answers")
+    first = (await sampler.read()).outage
+    assert first is not None
+    assert 7_200_000 <= time.time() * 1000 - first.since_ms < 7_260_000
+    silence_ms = 0
+    assert (await sampler.read()).outage == first, "it goes on"
+    sampler._looked_at -= 60
+    later = (await sampler.read()).outage
+    assert later is not None
+    assert later.since_ms > first.since_ms, "nobody looked for a while, and Redis had come back"
 
 
 async def test_all_share_a_look(eyes: Eyes) -> None:
@@ -137,9 +154,14 @@ class Client:
         return {"type": "http.disconnect"}
 
 
-def start(sampler: Sampler, client: Client, **more: Any) -> asyncio.Task[None]:
+def start(
+    sampler: Sampler, client: Client, is_welcome: Callable[[], bool] = lambda: True
+) -> asyncio.Task[None]:
     viewer = sampler.join()
-    may_stay = more.get("may_stay", lambda: True)
+
+    async def may_stay() -> bool:
+        return is_welcome()
+
     stream = EventStream(viewer, lambda: sampler.leave(viewer), may_stay)
     return asyncio.ensure_future(stream({}, client.receive, client.send))
 
@@ -177,7 +199,7 @@ async def test_client_that_leaves_is_no_viewer_any_more(eyes: Eyes) -> None:
 async def test_stream_ends_when_the_session_does(eyes: Eyes) -> None:
     sampler, client = Sampler(eyes.look, every_s=0.01), Client()
     is_open = True
-    task = start(sampler, client, may_stay=lambda: is_open)
+    task = start(sampler, client, lambda: is_open)
     await until(lambda: len(client.parts) > 4)
     is_open = False
     await task

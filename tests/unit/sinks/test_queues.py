@@ -8,6 +8,7 @@ import pytest
 
 from rfctl.errors import SettingsError
 from rfctl.model.delivery import Delivery
+from rfctl.model.installation import build_extra_command
 from rfctl.model.stored import Merged
 from rfctl.section import build_section
 from rfctl.sinks.bullmq.sink import MAX_QUEUES, BullMq
@@ -78,7 +79,7 @@ async def test_a_missing_library_is_said_with_what_to_install(
     monkeypatch.setitem(sys.modules, type_, None)
     with pytest.raises(SettingsError) as caught:
         await opened(type_)
-    assert caught.value.next == f"pip install 'rfctl[{type_}]'"
+    assert caught.value.next == build_extra_command(type_)
 
 
 @every_sink

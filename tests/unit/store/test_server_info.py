@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from rfctl.store.server_info import find_write_refusals
+from rfctl.store.server_info import ServerInfo, find_write_refusals
+from rfctl.text import mask_url
 
 FINE = {
     "role": "master", "maxmemory": "0", "maxmemory_human": "0B", "maxmemory_policy": "noeviction",
@@ -69,3 +70,34 @@ def test_too_few_replicas_are_counted(good: str, missing: bool) -> None:
     assert all(
         reason == ("NOREPLICAS", "1 of the 2 replicas that it must have are there") for reason in reasons
     )
+
+
+@pytest.mark.parametrize(
+    ("url", "place", "line"),
+    [
+        ("redis://127.0.0.1:6379/2", "127.0.0.1:6379/2", "redis://127.0.0.1:6379/2"),
+        ("redis://127.0.0.1", "127.0.0.1/2", "redis://127.0.0.1 db 2"),
+        ("redis://h:1?db=2", "h:1/2", "redis://h:1?db=2"),
+        ("redis://h:1?db=21", "h:1/2", "redis://h:1?db=21 db 2"),
+        ("redis://:geheim@h:1/2", "h:1/2", "redis://:•••@h:1/2"),
+        ("redis://default:geheim@h:1/2", "h:1/2", "redis://default:•••@h:1/2"),
+        ("redis://bot:geheim@h:1/2", "bot@h:1/2", "redis://bot:•••@h:1/2"),
+        ("redis://odd%20name:geheim@h:1/2", "h:1/2", "redis://•••@h:1/2"),
+        (
+            "rediss://[::1]:1/2?ssl_ca_certs=/a.pem",
+            "rediss://[::1]:1/2",
+            "rediss://[::1]:1/2?ssl_ca_certs=/a.pem",
+        ),
+        ("unix:///run/store.sock?db=2", "/run/store.sock db 2", "unix:///run/store.sock?db=2"),
+        (
+            "unix://default:geheim@/run/store.sock?db=2",
+            "/run/store.sock db 2",
+            "unix://default:•••@/run/store.sock?db=2",
+        ),
+        ("unix:///run/store.sock", "/run/store.sock db 2", "unix:///run/store.sock db 2"),
+    ],
+)
+def test_address_is_said_once_and_without_an_empty_user(url: str, place: str, line: str) -> None:
+    server = ServerInfo(mask_url(url), 2, "run", "Redis", "7.0.0", "noeviction", True, "the test")
+    assert server.place == place
+    assert server.line() == f"{line} (Redis 7.0.0, run run)"
