@@ -109,7 +109,7 @@ def test_text_of_a_stranger_acts_on_nothing() -> None:
 def test_outage_stands_above_what_was_last_seen() -> None:
     lines = draw(make_overview(), outage=Outage(RedisUnreachableError("no", next="")))
     assert lines[0].startswith("✖ Redis away since ")
-    assert lines[1].startswith(f"rfctl top  was {show().word}"), "nobody knows whether it still is"
+    assert lines[1].startswith(f"rfctl top  was {make_overview().word}"), "nobody knows whether it still is"
 
 
 def test_notice_takes_the_place_of_the_keys() -> None:
