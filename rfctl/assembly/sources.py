@@ -67,8 +67,11 @@ def has_tenants(settings: Settings) -> bool:
     return any(build_source_tenants(config) is not None for config in settings.sources.values())
 
 
-def check_exposure(settings: Settings) -> None:
-    """Refuse to listen beyond this machine with a source that nothing verifies. Raises SettingsError."""
+def check_exposure(settings: Settings, closing: str = "http.host = 127.0.0.1") -> None:
+    """Refuse to listen beyond this machine with a source that nothing verifies. Raises SettingsError.
+
+    `closing` is what an operator writes so that only this machine reaches the listener.
+    """
     if not is_open_to_others(settings):
         return
     problems = [
@@ -77,9 +80,8 @@ def check_exposure(settings: Settings) -> None:
         if not config.secrets and not config.insecure
     ]
     if problems:
-        raise SettingsError(
-            problems, next="set its secrets, or http.host = 127.0.0.1, or insecure = true if you mean it"
-        )
+        step = f"set its secrets, or {closing}, or insecure = true if you mean it"
+        raise SettingsError(problems, next=step)
 
 
 def is_open_to_others(settings: Settings) -> bool:

@@ -7,9 +7,11 @@ from pathlib import Path
 
 from rfctl.config.loader import Configuration
 from rfctl.config.settings import EMBEDDED, Settings
-from rfctl.errors import RfctlError
+from rfctl.errors import EmbeddedServerError, RfctlError
+from rfctl.observe.daemon_files import list_living_daemons
 from rfctl.store import BatchOptions, Keyspace, Store
-from rfctl.store.embedded import find_embedded
+from rfctl.store.embedded import EmbeddedAddress, find_embedded
+from rfctl.store.embedded_folder import find_folder
 
 
 def build_keyspace(settings: Settings) -> Keyspace:
@@ -29,6 +31,20 @@ def find_embedded_folder(configuration: Configuration) -> Path:
     return Path(chosen) if chosen else configuration.environment.state_dir
 
 
+def _find_running(configuration: Configuration) -> EmbeddedAddress:
+    """Return the server in our folder. Raises EmbeddedServerError, which names that of another folder if a daemon has one."""
+    try:
+        return find_embedded(find_embedded_folder(configuration))
+    except EmbeddedServerError as problem:
+        for daemon in list_living_daemons(configuration.environment.runtime_dirs):
+            if (folder := find_folder(daemon.url)) is not None:
+                fact = (
+                    f"{problem.fact}, and the daemon on this host (pid {daemon.pid}) has one in {folder.path}"
+                )
+                raise EmbeddedServerError(fact, next=folder.readers_line) from None
+        raise
+
+
 def open_store(
     configuration: Configuration,
     url: str | None = None,
@@ -42,7 +58,7 @@ def open_store(
     """
     settings = configuration.settings
     if url is None and settings.redis.url == EMBEDDED:
-        url = find_embedded(find_embedded_folder(configuration)).url
+        url = _find_running(configuration).url
     address = configuration.address(url)
     return Store.open(
         address, build_keyspace(settings), build_batch_options(settings), max_connections=max_connections,

@@ -59,10 +59,13 @@ async def _flush_all(run: Invocation, *, yes: bool) -> int:
         steps = Steps("batch", "handed over")
         with counting(run.out, steps):
             await _hand_over_all(run, store, count, steps)
-    if run.is_json:
-        run.out.json({"batches": steps.count, "done": "handed over"})
-    else:
-        run.out.text(steps.line())
+        if run.is_json:
+            run.out.json({"batches": steps.count, "done": "handed over"})
+        else:
+            run.out.text(steps.line())
+        if held := (await store.holds.count()).count:
+            step = "rfctl held lists them, rfctl release PHONE hands over"
+            run.out.note(f"held, and left as they are: {counted(held, 'batch')}; {step}")
     return ANSWER_IS_NO if steps.left else 0
 
 

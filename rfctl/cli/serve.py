@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from typing import Annotated, Any, Literal
 
 import typer
@@ -12,6 +13,7 @@ from rfctl.cli.context import invocation, run_loop
 from rfctl.config.loader import Configuration
 from rfctl.config.redis_settings import EMBEDDED
 from rfctl.daemon import find_loop_factory, run_process
+from rfctl.daemon.systemd import telling_failures
 from rfctl.observe import logging as logs
 from rfctl.store.embedded_folder import EmbeddedFolder
 from rfctl.text import visible
@@ -44,13 +46,15 @@ def serve(
         )
         if value is not None
     }
+    import_module("rfctl.cli.output")  # an error at the end is printed by this version, not by the next one
     run = invocation(ctx)
-    configuration = run.configuration(flags)
-    _greet(configuration)
-    log = configuration.settings.log
-    logs.configure(level=log.level, format=log.format, mask=log.mask)
-    work = run_process(configuration, lambda: run.configuration(flags), is_rolling_out=rollout)
-    run_loop(work, find_loop_factory())
+    with telling_failures(run.environment.variables):
+        configuration = run.configuration(flags)
+        _greet(configuration)
+        log = configuration.settings.log
+        logs.configure(level=log.level, format=log.format, mask=log.mask)
+        work = run_process(configuration, lambda: run.configuration(flags), is_rolling_out=rollout)
+        run_loop(work, find_loop_factory())
 
 
 def _greet(configuration: Configuration) -> None:

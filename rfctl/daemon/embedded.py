@@ -8,7 +8,6 @@ import structlog
 
 from rfctl.assembly.store import find_embedded_folder
 from rfctl.config.loader import Configuration
-from rfctl.errors import EmbeddedServerError
 from rfctl.store.embedded import EmbeddedAddress, EmbeddedServer
 from rfctl.store.embedded_folder import EmbeddedFolder
 from rfctl.text import mask_url
@@ -45,4 +44,4 @@ async def watch_server(server: EmbeddedServer, stopping: asyncio.Event) -> None:
     """Return once `stopping` is set. Raises EmbeddedServerError when the server has ended before."""
     await wait_for_first(server.wait_until_ended(), stopping.wait())
     if not stopping.is_set():
-        raise EmbeddedServerError("the embedded server has ended", next="see store.log in its state folder")
+        raise server.explain_end()

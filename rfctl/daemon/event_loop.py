@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.metadata
+import sys
 from collections.abc import Callable
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
@@ -24,4 +24,4 @@ def name_event_loop(loop: asyncio.AbstractEventLoop) -> str:
     library = type(loop).__module__.partition(".")[0]
     if library != "uvloop":
         return "asyncio"
-    return f"{library} {importlib.metadata.version(library)}"
+    return f"{library} {sys.modules[library].__version__}"  # its files may be another version's by now

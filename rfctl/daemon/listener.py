@@ -124,7 +124,7 @@ def _explain_failure(host: str, port: int, problem: OSError | UnicodeError) -> L
     if unresolved or isinstance(problem, UnicodeError) or code in _INVALID_ADDRESS:
         return ListenError(fact, next="set http.host to an address of this host, 127.0.0.1 or 0.0.0.0")
     if code in _NOT_PERMITTED:
-        step = "ports below 1024 need CAP_NET_BIND_SERVICE: grant it, or set http.port to another"
+        step = "let systemd open it (`rfctl export socket`): ports below 1024 are for root; or set http.port to another"
         return ListenError(fact, next=step)
     return CannotListenNowError(fact, next=_suggest_next_step(code, port))
 

@@ -99,6 +99,6 @@ class MetricsPage:
 
 
 def _import_exposition() -> Callable[[Iterator[Sample], str], tuple[bytes, str]]:
-    from rfctl.observe.metrics.exposition import render  # noqa: PLC0415 - it takes a while, and few daemons are scraped
+    from rfctl.observe.metrics.exposition import render  # noqa: PLC0415 - own_files has imported it in a process; else it takes a while
 
     return render

@@ -17,6 +17,7 @@ from rfctl.daemon.daemon import Daemon
 from rfctl.daemon.hangup import TerminalWatch
 from rfctl.daemon.library_logs import bridge_library_logs
 from rfctl.daemon.memory import return_large_blocks
+from rfctl.daemon.own_files import read_own_files
 from rfctl.daemon.passed_sockets import take_passed_sockets
 from rfctl.daemon.systemd import Notifier
 from rfctl.daemon.tracing import start_tracing, stop_tracing
@@ -69,6 +70,7 @@ async def run_process(
     return_large_blocks()
     pool = ThreadPoolExecutor()
     asyncio.get_running_loop().set_default_executor(pool)
+    read_own_files()
     tracing = start_tracing(configuration.environment.variables)
     variables = configuration.environment.variables
     passed = take_passed_sockets(variables)

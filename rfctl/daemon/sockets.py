@@ -30,7 +30,7 @@ class Sockets:
         passed = passed or PassedSockets()
         webhook = None
         if settings.daemon.role in ("all", "webhook"):
-            check_exposure(settings)
+            check_exposure(settings, _explain_closing(passed.webhook))
             webhook = passed.webhook or _bind_webhook(settings.http)
         elif passed.webhook is not None:
             raise _explain_unserved(settings.daemon.role, passed.webhook)
@@ -58,6 +58,11 @@ class Sockets:
 
 def _bind_webhook(http: HttpSettings) -> socket.socket:
     return bind_socket(http.host, http.port, mode=int(http.socket_mode, 8))
+
+
+def _explain_closing(passed: PassedSocket | None) -> str:
+    """Return what lets this machine alone reach the listener: a socket has the address of its unit, not of the settings."""
+    return "http.host = 127.0.0.1" if passed is None else f"ListenStream=127.0.0.1:PORT in {passed.unit}"
 
 
 def _explain_unserved(role: str, passed: PassedSocket) -> ListenError:

@@ -9,10 +9,11 @@ import asyncio
 import contextlib
 import socket
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 
 from rfctl.daemon.exit_limit import LIMIT_S
-from rfctl.text import visible
+from rfctl.errors import RfctlError, SettingsError
+from rfctl.text import mask_urls, visible
 
 _EXTEND_S, _EXTEND_EVERY_S = 60, 10.0
 """By how much a start asks for more time, and how often: to take older data along may take minutes."""
@@ -90,6 +91,17 @@ class Notifier:
         while True:
             self._send(_build_extension(_EXTEND_S))
             await asyncio.sleep(_EXTEND_EVERY_S)
+
+
+@contextlib.contextmanager
+def telling_failures(variables: Mapping[str, str]) -> Iterator[None]:
+    """Tell the manager why the block cannot go on, if it cannot: `systemctl status` then has it in one line."""
+    try:
+        yield
+    except RfctlError as problem:
+        why = problem.problems if isinstance(problem, SettingsError) else [problem.fact]
+        Notifier(variables).notify_status(mask_urls(f"failed: {'; '.join(why)}"))
+        raise
 
 
 def _build_extension(within_s: float) -> str:

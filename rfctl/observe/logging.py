@@ -7,6 +7,7 @@ never with the values of their variables: these hold messages and secrets.
 from __future__ import annotations
 
 import math
+import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
@@ -27,6 +28,7 @@ _PHONES = frozenset({"phone", "first"})
 """The fields that are a phone whatever it looks like. A batch key begins with # or & if it is no phone."""
 _MAX_FRAMES = 50
 
+Write = Callable[[str | bytes], None]
 Render = Callable[[Any, str, MutableMapping[str, Any]], str | bytes]
 _STDERR = 2
 _own_stream: LogStream | None = None
@@ -100,11 +102,41 @@ class _LoggerFactory:
 
 
 class _Logger:
-    """Takes finished lines; the level of each is in the line already."""
+    """Takes finished lines; the level of each is in the line already.
+
+    The journal of systemd takes it from the head of a line too (sd-daemon(3)), so that `journalctl -p err` finds errors.
+    """
 
     def __init__(self, stream: LogStream) -> None:
-        self.msg = stream.write
-        self.debug = self.info = self.warning = self.error = self.critical = self.msg
+        self.msg: Write = stream.write
+        self.debug: Write = self.msg
+        self.info: Write = self.msg
+        self.warning: Write = self.msg
+        self.error: Write = self.msg
+        if _goes_to_journal(stream):
+            self.debug, self.info = _prefixing(stream, "<7>"), _prefixing(stream, "<6>")
+            self.warning = _prefixing(stream, "<4>")
+            self.error = _prefixing(stream, "<3>")
+        self.critical = self.error
+
+
+def _prefixing(stream: LogStream, prefix: str) -> Write:
+    def write(line: str | bytes) -> None:
+        stream.write(prefix + line if isinstance(line, str) else prefix.encode() + line)
+
+    return write
+
+
+def _goes_to_journal(stream: LogStream) -> bool:
+    """Say whether this is our stderr, and the journal reads it; whoever redirects it gets plain lines."""
+    journal = os.environ.get("JOURNAL_STREAM", "")
+    if not journal or stream is not _own_stream:
+        return False
+    try:
+        facts = os.fstat(_STDERR)
+    except OSError:
+        return False
+    return journal == f"{facts.st_dev}:{facts.st_ino}"
 
 
 def _renderer(*, as_text: bool, colors: bool) -> Render:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,28 @@ FOLDER = Path(__file__).parent / "generic" / "presets"
 
 def list_presets() -> list[str]:
     """Return the names of all presets."""
-    return sorted(path.stem for path in FOLDER.glob("*.toml"))
+    return list(_list_names())
 
 
 def read_preset(name: str) -> dict[str, Any]:
     """Return the settings of a preset that there is."""
-    return tomllib.loads((FOLDER / f"{name}.toml").read_text(encoding="utf-8"))
+    return tomllib.loads(_read(name))
+
+
+def read_presets() -> None:
+    """Read all of them: from now on those of another version may stand in their place."""
+    for name in _list_names():
+        _read(name)
+
+
+@cache
+def _list_names() -> tuple[str, ...]:
+    return tuple(sorted(path.stem for path in FOLDER.glob("*.toml")))
+
+
+@cache
+def _read(name: str) -> str:
+    return (FOLDER / f"{name}.toml").read_text(encoding="utf-8")
 
 
 def merge_maps(preset: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:

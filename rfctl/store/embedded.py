@@ -166,10 +166,7 @@ class EmbeddedServer:
             if not attempts_left or not any(sign in words for sign in _PORT_TAKEN):
                 break
             self._end_process()
-        raise EmbeddedServerError(
-            f"the embedded server did not start: {self._folder.read_last_words()}",
-            next=f"see {self._folder.path / 'store.log'}",
-        )
+        raise self._folder.explain_end("the embedded server did not start")
 
     def _spawn(self, config: str) -> subprocess.Popen[bytes]:
         self._lifeline, servers_end = os.pipe()
@@ -193,6 +190,10 @@ class EmbeddedServer:
         with contextlib.suppress(BrokenPipeError), process.stdin:  # it has ended, and its log says why
             process.stdin.write(os.fsencode(config))
         return process
+
+    def explain_end(self) -> EmbeddedServerError:
+        """Return the error for a server that has ended by itself."""
+        return self._folder.explain_end("the embedded server has ended")
 
     async def wait_until_ended(self) -> None:
         """Wait until the server process has ended, for whatever reason; before the start it has."""

@@ -9,8 +9,10 @@ import shlex
 import stat
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from rfctl.errors import EmbeddedServerError, SettingsError
+from rfctl.store.embedded_socket import SOCKET
 
 STATE, URL, LOG, LOCK = "store.json", "store.url", "store.log", "store.lock"
 _PRIVATE_FOLDER, _PRIVATE_FILE = 0o700, 0o600
@@ -110,6 +112,17 @@ class EmbeddedFolder:
             lines = []
         return lines[-1] if lines else "it printed nothing"
 
+    def explain_end(self, fact: str) -> EmbeddedServerError:
+        """Return the error for a server that has ended, or did not start: with its last words, or that its disk is full."""
+        try:
+            is_full = os.statvfs(self.path).f_bavail == 0
+        except OSError:
+            is_full = False
+        if is_full:
+            step = "make room there, and start again: what it has confirmed is kept"
+            return EmbeddedServerError(f"{fact}: the disk of {self.path} is full", next=step)
+        return EmbeddedServerError(f"{fact}: {self.read_last_words()}", next=f"see {self.path / LOG}")
+
 
 def _lock(path: Path) -> int:
     """Return a descriptor that holds the lock. Raises BlockingIOError when another process has it, or OSError."""
@@ -120,3 +133,19 @@ def _lock(path: Path) -> int:
         os.close(descriptor)
         raise
     return descriptor
+
+
+def find_folder(url: str) -> EmbeddedFolder | None:
+    """Return the folder of an embedded server by the URL of its socket; None for another URL, and for a socket elsewhere."""
+    parts = urlsplit(url)
+    path = Path(unquote(parts.path))
+    if parts.scheme != "unix" or path.name != SOCKET:
+        return None
+    folder = EmbeddedFolder(path.parent)
+    try:
+        (folder.path / URL).stat()
+    except FileNotFoundError:
+        return None
+    except OSError:
+        return folder  # another user's
+    return folder

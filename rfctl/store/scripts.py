@@ -89,12 +89,19 @@ class ScriptLibrary:
     def _include(self, name: str) -> str:
         if name == CLOCK and self._clock is not None:
             return self._clock
-        return _read(_root().joinpath(*f"{name}.lua".split("/")))
+        return _read(name)
 
 
 def list_verbs() -> list[str]:
     """Return the name of every verb."""
     return sorted(_files())
+
+
+def read_scripts() -> None:
+    """Read the files of every verb: from now on another version may stand in their place."""
+    library = ScriptLibrary()
+    for verb in list_verbs():
+        library.script(verb)
 
 
 def parse_includes(text: str) -> list[str]:
@@ -112,20 +119,23 @@ def _split_names(lines: list[str]) -> list[str]:
 
 
 @cache
-def _files() -> dict[str, Traversable]:
+def _files() -> dict[str, str]:
+    """Return the file of each verb, as includes are named."""
     return dict(_verbs_in(_FOLDERS))
 
 
-def _verbs_in(folders: tuple[str, ...]) -> Iterator[tuple[str, Traversable]]:
+def _verbs_in(folders: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     for folder in folders:
         for file in _root().joinpath(folder).iterdir():
             if file.name.endswith(".lua"):
-                yield file.name.removesuffix(".lua"), file
+                verb = file.name.removesuffix(".lua")
+                yield verb, f"{folder}/{verb}"
 
 
 def _root() -> Traversable:
     return resources.files("rfctl.store").joinpath("lua")
 
 
-def _read(file: Traversable) -> str:
-    return file.read_text(encoding="utf-8")
+@cache
+def _read(name: str) -> str:
+    return _root().joinpath(*f"{name}.lua".split("/")).read_text(encoding="utf-8")

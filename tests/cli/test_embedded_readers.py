@@ -7,13 +7,14 @@ import shutil
 import signal
 import socket
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
 
-from tests.support.processes import RFCTL, Daemon, Process, environment, run
+from tests.support.processes import RFCTL, Daemon, Process, environment, rfctl, run
 from tests.support.terminals import Terminal
 from tests.support.waiting import PATIENCE_S, wait_until
 
@@ -42,6 +43,24 @@ def count_in(tmp_path: Path, line: str) -> int:
 def start(folder: Path, **variables: str) -> Daemon:
     folder.mkdir(mode=0o700, exist_ok=True)
     return Daemon(folder, "--embedded", RFCTL_REDIS__EMBEDDED_DIR=str(folder), **variables)
+
+
+def test_reader_that_looks_into_another_folder_is_told_the_line(tmp_path: Path) -> None:
+    """Under systemd the folder is that of the unit, and a shell of the host does not know it."""
+    runtime = tmp_path / "run"
+    runtime.mkdir(mode=0o700)
+    with (
+        tempfile.TemporaryDirectory(prefix="state ") as state,  # short, so that the socket lies in it
+        Daemon(tmp_path, "--embedded", STATE_DIRECTORY=state, XDG_RUNTIME_DIR=str(runtime)) as daemon,
+    ):
+        wait_until(lambda: any(runtime.rglob("daemon-*.json")))
+        done = rfctl(tmp_path, "stats", "--embedded", XDG_RUNTIME_DIR=str(runtime))
+        assert done.returncode == 69
+        assert f"the daemon on this host (pid {daemon.pid}) has one in {state}" in done.stderr
+        [line] = [line.partition("next: ")[2] for line in done.stderr.splitlines() if "next: " in line]
+        assert line == daemon.find_event("embedded_server_started")["readers"]
+        assert count_in(tmp_path, line) == 0
+        daemon.end()
 
 
 @pytest.fixture

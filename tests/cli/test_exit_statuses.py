@@ -16,7 +16,8 @@ from rfctl.store.address import RedisAddress
 from rfctl.store.connection import Connection
 from tests.support.keys import SHARD
 from tests.support.processes import RFCTL, Daemon, environment, rfctl, run
-from tests.support.servers import ServerMaker
+from tests.support.servers import RedisServer, ServerMaker
+from tests.support.terminals import Terminal
 from tests.support.waiting import until
 
 NOBODY = "redis://127.0.0.1:1/0"
@@ -34,6 +35,21 @@ def test_serve_on_a_taken_port_is_to_be_tried_again(taken: int, tmp_path: Path) 
     assert result.returncode == 75
     assert f"cannot listen on 127.0.0.1:{taken}: Address already in use" in result.stderr
     assert f"next: `ss -ltnp 'sport = :{taken}'`" in result.stderr
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_locale_without_our_signs_refuses_no_answer(
+    server: RedisServer, tmp_path: Path, encoding: str
+) -> None:
+    """A pipe gets UTF-8, and a terminal codes for what it cannot show."""
+    line = ["stats", "--redis", server.url]
+    piped = rfctl(tmp_path, *line, PYTHONIOENCODING=encoding)
+    assert (piped.returncode, piped.stderr) == (0, "")
+    assert "FAILING" in piped.stdout
+    with Terminal([RFCTL, *line], environment(tmp_path, PYTHONIOENCODING=encoding)) as terminal:
+        assert terminal.wait_for_end() == 0
+        assert "\\u2716" in terminal.text
+        assert "a bug" not in terminal.text
 
 
 def test_unit_restarts_on_every_temporary_exit_status(tmp_path: Path) -> None:

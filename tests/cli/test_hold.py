@@ -59,6 +59,9 @@ async def test_person_is_held_seen_and_released(operator: Operator, connection: 
         assert "1 held" in (await operator.run("stats")).stdout
         flushed = await operator.run("flush", PHONE)
         assert (flushed.returncode, f"rfctl release {PHONE}" in flushed.stderr) == (1, True)
+        everybody = await operator.run("flush", "--all", "--yes")
+        assert (everybody.returncode, everybody.stdout) == (0, "0 batches handed over\n")
+        assert "held, and left as they are: 1 batch; rfctl held lists" in everybody.stderr
         released = await operator.data("release", PHONE)
         assert released["count"] == 2
         assert (await operator.run("release", PHONE)).returncode == 3

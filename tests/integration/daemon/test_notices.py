@@ -15,10 +15,11 @@ from structlog.testing import capture_logs
 
 from rfctl.config.environment import Environment
 from rfctl.config.loader import Configuration, load
-from rfctl.daemon.systemd import Notifier
-from rfctl.errors import RedisUnreachableError, SettingsError
+from rfctl.daemon.systemd import Notifier, telling_failures
+from rfctl.errors import RedisUnreachableError, RfctlError, SettingsError
 from rfctl.model.message import Message
 from tests.conftest import running
+from tests.support.processes import rfctl
 from tests.support.servers import RedisServer, ServerMaker
 from tests.support.waiting import until
 
@@ -152,6 +153,25 @@ async def test_start_asks_for_time_as_long_as_it_goes_on(
     monkeypatch.setattr("rfctl.daemon.systemd._EXTEND_EVERY_S", 0.01)
     async with Notifier({"NOTIFY_SOCKET": manager.path}).extending_start():
         await until(lambda: manager.read().count("EXTEND_TIMEOUT_USEC=60000000") > 2)
+
+
+def test_start_that_is_refused_says_why(tmp_path: Path, manager: Manager) -> None:
+    """`systemctl status` has it in one line, also between the lines of many tries."""
+    done = rfctl(tmp_path, "serve", NOTIFY_SOCKET=manager.path, RFCTL_BATCHING__MAX_SIZE="0")
+    assert done.returncode == 78
+    assert manager.hears("STATUS=failed: batching.max_size: "), manager.read()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = rfctl(tmp_path, "serve", "--port", port, NOTIFY_SOCKET=manager.path)
+    assert done.returncode == 75
+    assert manager.hears(f"STATUS=failed: cannot listen on 127.0.0.1:{port}: "), manager.read()
+    assert not manager.hears("READY=1")
+
+
+def test_failure_is_told_without_a_password(manager: Manager) -> None:
+    with pytest.raises(RfctlError), telling_failures({"NOTIFY_SOCKET": manager.path}):
+        raise RfctlError("no answer from redis://me:geheim@h:1/0")
+    assert manager.read() == ["STATUS=failed: no answer from redis://me:•••@h:1/0"]
 
 
 @pytest.mark.parametrize("role", ["all", "webhook", "processor", "forwarder"])

@@ -135,11 +135,29 @@ def test_start_reload_and_refused_reload(service: Service) -> None:
     assert "max_size" in service.status
     wait_until(lambda: systemd.show("rfctl", "SubState") == ["running"])
     assert service.post(1) == 200
+    errors = systemd.run("journalctl", "--no-pager", "-o", "cat", "-u", "rfctl", "-p", "err").stdout
+    assert '\n{"problems": ' in f"\n{errors}"
+    assert '"settings_rejected"' in errors
+    assert '"settings_reloaded"' not in errors
 
     service.write_settings()
     systemd.ctl("reload", "rfctl")
     wait_until(lambda: "refused" not in service.status)
     assert service.pid == pid
+
+
+def test_refused_start_says_why_and_the_log_has_our_name(service: Service) -> None:
+    """In one line of `systemctl status`, which is all that many look at."""
+    systemd = service.systemd
+    service.write_settings("batching.max_size = 0\n")
+    assert systemd.run("systemctl", "restart", "rfctl", check=False).returncode != 0
+    assert systemd.show("rfctl", "ActiveState", "ExecMainStatus") == ["failed", "78"]
+    assert service.status.startswith("failed: batching.max_size: ")
+    log = systemd.run("journalctl", "--no-pager", "-o", "cat", "-t", "rfctl").stdout
+    assert "rfctl: 1 setting is wrong" in log
+    service.write_settings()
+    service.start()
+    assert service.status.startswith("ready, ")
 
 
 def test_credential_and_the_file_of_config_init_are_what_the_service_reads(service: Service) -> None:

@@ -10,6 +10,7 @@ import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -206,3 +207,16 @@ def test_lock_that_fails_leaves_no_descriptor(
     with pytest.raises(EmbeddedServerError):
         EmbeddedFolder(tmp_path).own()
     assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_server_that_ends_on_a_full_disk_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own log cannot say it: that is on the same disk."""
+    folder = EmbeddedFolder(tmp_path)
+    problem = folder.explain_end("the embedded server has ended")
+    assert (problem.fact, problem.next) == (
+        "the embedded server has ended: it printed nothing", f"see {tmp_path}/store.log",
+    )  # fmt: skip
+    monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_bavail=0))
+    problem = folder.explain_end("the embedded server has ended")
+    assert problem.fact == f"the embedded server has ended: the disk of {tmp_path} is full"
+    assert problem.next.startswith("make room there")

@@ -143,9 +143,10 @@ def test_abstract_socket_has_a_name_that_can_be_read(pass_on: Pass) -> None:
 def test_socket_that_is_open_to_others_needs_secrets_whatever_the_settings_say(
     pass_on: Pass, settings: Configuration
 ) -> None:
-    passed = take(pass_on(listen("0.0.0.0")))
+    passed = take(pass_on(listen("0.0.0.0"), names="rfctl@shop.socket"))
     with pytest.raises(SettingsError) as problem:
         Sockets.bind(passed.use_addresses(settings).settings, passed)
+    assert "or ListenStream=127.0.0.1:PORT in rfctl@shop.socket, or" in problem.value.next
     [line] = problem.value.problems
     assert line.endswith("it has no secrets, and the listener on 0.0.0.0 is open to others")
     passed.webhook.close()  # type: ignore[union-attr]

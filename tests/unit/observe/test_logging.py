@@ -6,6 +6,7 @@ import io
 import json
 import os
 import select
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -222,3 +223,28 @@ def test_line_that_is_logged_while_the_interpreter_ends_starts_no_thread(
     monkeypatch.setattr(threading.Thread, "start", lambda _: pytest.fail("it would wait for ever"))
     stream.write("late")
     assert stream.lost == 1
+
+
+LOG_TWO = """
+from rfctl.observe import logging as logs
+import structlog
+logs.configure(level="info", format="json", mask=True)
+structlog.get_logger().info("went_well")
+structlog.get_logger().error("went_wrong")
+logs.flush(10)
+"""
+
+
+@pytest.mark.parametrize(("is_journal", "prefixes"), [(True, ["<6>", "<3>"]), (False, ["", ""])])
+def test_only_the_journal_gets_the_level_before_the_line(
+    tmp_path: Path, is_journal: bool, prefixes: list[str]
+) -> None:
+    """systemd takes it off again. A file in its place, with the variable left over, gets plain JSON."""
+    path = tmp_path / "log"
+    with path.open("wb") as stderr:
+        facts = os.fstat(stderr.fileno())
+        variables = {**os.environ, "JOURNAL_STREAM": f"{facts.st_dev}:{facts.st_ino + (not is_journal)}"}
+        subprocess.run([sys.executable, "-c", LOG_TWO], stderr=stderr, env=variables, timeout=60, check=True)
+    lines = path.read_text().splitlines()
+    assert [line.partition("{")[0] for line in lines] == prefixes
+    assert [json.loads(line[line.index("{") :])["level"] for line in lines] == ["info", "error"]
