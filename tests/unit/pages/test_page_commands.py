@@ -92,6 +92,19 @@ def test_what_is_run_needs_no_more_than_a_machine_for_tests_has(page: Path) -> N
     assert [line for line in typed if line.split()[0] not in RUN] == []
 
 
+@pytest.mark.parametrize("page", sorted((DOCS / "operations").rglob("*.md")), ids=lambda page: page.name)
+def test_an_operator_is_not_bidden_to_start_a_second_daemon(page: Path) -> None:
+    """Theirs runs under systemd. A comment `before` starts one for the test."""
+    shown = re.sub(r"(?m)^<!-- before: .*$", "", page.read_text())
+    typed = [line for block in list_blocks_of(shown) if not block.reason for line in block.commands]
+    assert [line for line in typed if line.startswith("rfctl serve")] == []
+
+
+def test_what_is_typed_before_a_block_comes_before_it() -> None:
+    blocks = list_blocks_of("# A\n\n<!-- before: rfctl serve -->\n```sh\nrfctl stats\n```\n")
+    assert [(block.code, block.line) for block in blocks] == [("rfctl serve\n", 3), ("rfctl stats\n", 4)]
+
+
 def test_a_test_of_its_own_is_there() -> None:
     pages = {
         str(page.relative_to(DOCS))
