@@ -73,6 +73,11 @@ def list_blocks_of(text: str) -> list[Block]:
     return blocks
 
 
+def strip_blocks(text: str) -> str:
+    """Return a page without its blocks of code."""
+    return re.sub(r"(?ms)^ *```.*?^ *```$", "", text)
+
+
 def _is_introduction(between: str) -> bool:
     """Say whether nothing, or one paragraph that ends in a colon, is between a command and what it prints."""
     words = between.strip()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.site.blocks import strip_blocks
 from tests.support.site.markdown import name_anchor
 from tests.support.site.navigation import DOCS, ROOT, list_linked_pages
 
@@ -22,10 +23,6 @@ _OUTSIDE = re.compile(r"https://[a-z0-9-]+(\.[a-z0-9-]+)+(/[^\s<>\"]*)?")
 def strip_code(text: str) -> str:
     """Return a page without its code: what looks like a link there is none."""
     return re.sub(r"`[^`\n]*`", "", strip_blocks(text))
-
-
-def strip_blocks(text: str) -> str:
-    return re.sub(r"(?ms)^ *```.*?^ *```$", "", text)
 
 
 def list_anchors(page: Path) -> set[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.site.blocks import REASONS, list_blocks_of, read_blocks
+from tests.support.site.blocks import REASONS, list_blocks_of, read_blocks, strip_blocks
 from tests.support.site.command_lines import cut_shell, find_command_fault, find_name_fault
 from tests.support.site.navigation import DOCS, ROOT
 
@@ -41,7 +41,7 @@ OWN_TESTS = {
 def list_faults(text: str) -> list[str]:
     """Return what rfctl has against the lines of a page that call it, in blocks and in code style within the text."""
     typed = [command for block in list_blocks_of(text) for command in block.commands]
-    named = SPAN.findall(re.sub(r"(?ms)^ *```.*?^ *```$", "", text))
+    named = SPAN.findall(strip_blocks(text))
     faults = [f"{line}: {find_command_fault(line)}" for line in typed if line.startswith("rfctl ")]
     return [
         fault
