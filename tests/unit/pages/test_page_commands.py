@@ -17,6 +17,7 @@ PAGES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")),
     *sorted(DOCS.rglob("*.md")),
 ]
+LONGEST_LINE = 130
 SPAN = re.compile(r"`(rfctl [a-z][^`\n]*)`")
 MOST_NOT_RUN = {
     "needs root": 14, "needs a provider": 3, "needs a remote host": 6, "is an example": 40, "has a test of its own": 12,
@@ -66,6 +67,12 @@ def test_wrong_command_is_noticed(line: str) -> None:
 @pytest.mark.parametrize("line", ["rfctl stast", "rfctl dead again", "rfctl pause --wyh TEXT"])
 def test_wrong_name_in_the_text_is_noticed(line: str) -> None:
     assert len(list_faults(f"Say `{line}` and `rfctl pause`.\n")) == 1
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_no_line_of_code_is_too_long_to_be_read(page: Path) -> None:
+    lines = [line for block in list_blocks_of(page.read_text()) for line in block.code.splitlines()]
+    assert [line for line in lines if len(line) > LONGEST_LINE] == []
 
 
 def test_a_shell_is_cut_off() -> None:
