@@ -6,6 +6,7 @@ message: what was acknowledged is in Redis.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 
 OK = 0
@@ -247,3 +248,18 @@ class OverloadedError(RfctlError):
     """More messages wait for Redis than the daemon accepts; the sender must try again."""
 
     exit_status = TEMPORARY
+
+
+def write_install_line(extra: str) -> str:
+    """Return the command that installs an extra into this environment: from the folder that rfctl came from, else from an index."""
+    import json  # noqa: PLC0415 - only who lacks an extra needs any of this
+    from importlib.metadata import PackageNotFoundError, distribution  # noqa: PLC0415
+    from urllib.parse import unquote, urlsplit  # noqa: PLC0415
+
+    try:
+        origin = json.loads(distribution("rfctl").read_text("direct_url.json") or "{}")
+    except PackageNotFoundError:
+        origin = {}
+    url = urlsplit(origin.get("url", ""))
+    what = unquote(url.path) if url.scheme == "file" and "dir_info" in origin else "rfctl"
+    return f"{sys.prefix}/bin/pip install '{what}[{extra}]'"

@@ -18,6 +18,7 @@ from typing import Protocol
 import msgspec
 
 from rfctl.batching.hours import Hours
+from rfctl.errors import write_install_line
 from rfctl.model.closed_sets import Action, OwnWords
 from rfctl.model.company import format_company
 from rfctl.model.message import OWN_TYPE, Message
@@ -154,9 +155,8 @@ def normalize_text(text: str) -> str:
 class PatternsMissingError(ValueError):
     """RE2 is not installed here. `next` is the line that installs it."""
 
-    next = "pip install 'rfctl[patterns]'"
-
     def __init__(self, why: str) -> None:
+        self.next = write_install_line("patterns")
         super().__init__(f"a pattern needs google-re2, which cannot be imported: {why}")
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from rfctl.errors import RfctlError
+from rfctl.errors import RfctlError, write_install_line
 
 if TYPE_CHECKING:
     from rfctl.observe.tracing import Tracing
@@ -55,7 +55,7 @@ def start_tracing(variables: Mapping[str, str]) -> Tracing | None:
 
         tracing = build_tracing(exporters)
     except ImportError as problem:
-        step = "pip install 'rfctl[otel]', or unset OTEL_TRACES_EXPORTER and OTEL_EXPORTER_OTLP_ENDPOINT"
+        step = f"{write_install_line('otel')}, or unset OTEL_TRACES_EXPORTER and OTEL_EXPORTER_OTLP_ENDPOINT"
         _log.warning("tracing_unavailable", problem=str(problem), next=step)
     except RfctlError as problem:
         _log.warning("tracing_unavailable", problem=problem.fact, next=problem.next)

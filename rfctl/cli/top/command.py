@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from rfctl.cli.context import Invocation, invocation, run_async
-from rfctl.errors import UsageError
+from rfctl.errors import UsageError, write_install_line
 
 
 def top(
@@ -38,7 +38,7 @@ def check_screen(run: Invocation) -> None:
         import textual  # noqa: F401 - whether it is there
     except ImportError:
         raise UsageError(
-            "rfctl top needs the library textual, which is not installed", next="pip install 'rfctl[top]'"
+            "rfctl top needs the library textual, which is not installed", next=write_install_line("top")
         ) from None
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from rfctl.batching import policy
+from rfctl.errors import write_install_line
 
 BLOCKED = """
 import sys
@@ -18,7 +19,7 @@ sys.argv = ["rfctl", *sys.argv[1:]]
 main()
 """
 RULE = '[rules.codes]\n{condition}\naction = "send_alone"\n'
-INSTALL = "pip install 'rfctl[patterns]'"
+INSTALL = write_install_line("patterns")
 
 
 def run_without_re2(*line: str | Path) -> subprocess.CompletedProcess[str]:

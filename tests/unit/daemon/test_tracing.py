@@ -13,6 +13,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from structlog.testing import capture_logs
 
 from rfctl.daemon.tracing import list_exporters, start_tracing, stop_tracing
+from rfctl.errors import write_install_line
 from rfctl.model.traceparent import TracedBatch
 from rfctl.observe import tracing as spans
 from rfctl.observe.tracing import _find_hand_over, build_provider
@@ -62,7 +63,7 @@ def test_missing_extra_is_named_and_stops_nothing(monkeypatch: pytest.MonkeyPatc
     tracing, [line] = start(ENDPOINT)
     assert tracing is None
     assert (line["event"], line["log_level"]) == ("tracing_unavailable", "warning")
-    assert "rfctl[otel]" in line["next"]
+    assert write_install_line("otel") in line["next"]
 
 
 def test_missing_exporter_is_named_and_stops_nothing() -> None:

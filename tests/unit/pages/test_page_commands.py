@@ -75,6 +75,13 @@ def test_no_line_of_code_is_too_long_to_be_read(page: Path) -> None:
     assert [line for line in lines if len(line) > LONGEST_LINE] == []
 
 
+@pytest.mark.parametrize("page", [*PAGES, *sorted((ROOT / "man").iterdir())], ids=lambda page: page.name)
+def test_rfctl_is_installed_from_where_it_is(page: Path) -> None:
+    """As long as it is on no index: a stranger may take the name there."""
+    assert "rfctl is not on an index yet" in (DOCS / "operations" / "install.md").read_text()
+    assert re.findall(r"pip install[^\n]*[' ]rfctl\b[^\n]*", page.read_text()) == []
+
+
 def test_a_shell_is_cut_off() -> None:
     assert cut_shell("rfctl export acl --user 'a|b' > x.acl") == "rfctl export acl --user 'a|b'"
 

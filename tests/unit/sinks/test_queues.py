@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rfctl.errors import SettingsError
+from rfctl.errors import SettingsError, write_install_line
 from rfctl.model.delivery import Delivery
 from rfctl.model.stored import Merged
 from rfctl.section import build_section
@@ -78,7 +78,7 @@ async def test_a_missing_library_is_said_with_what_to_install(
     monkeypatch.setitem(sys.modules, type_, None)
     with pytest.raises(SettingsError) as caught:
         await opened(type_)
-    assert caught.value.next == f"pip install 'rfctl[{type_}]'"
+    assert caught.value.next == write_install_line(type_)
 
 
 @every_sink

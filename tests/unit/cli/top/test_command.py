@@ -8,7 +8,7 @@ import pytest
 
 from rfctl.cli.context import Invocation
 from rfctl.cli.top.command import check_screen
-from rfctl.errors import UsageError
+from rfctl.errors import UsageError, write_install_line
 
 
 class Terminal:
@@ -34,4 +34,4 @@ def test_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "textual", None)
     with pytest.raises(UsageError, match="library textual, which is not installed") as raised:
         check_screen(Invocation())
-    assert raised.value.next == "pip install 'rfctl[top]'"
+    assert raised.value.next == write_install_line("top")
