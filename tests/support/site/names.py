@@ -1,4 +1,4 @@
-"""The names on pages for users, each held against the code: settings, variables, findings, statuses and words with underscores."""
+"""The names on pages for users, each held against the code: settings, variables, routes, findings, statuses, benches and words."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from functools import cache
 from pathlib import Path
 from typing import get_args
 
+from bench.__main__ import PROGRAMS
 from rfctl.config.options import NAMED, list_options
+from rfctl.ingest.access import ACCESS
 from rfctl.ingest.openapi import build_document
 from rfctl.observe.finding import Code
 from rfctl.page.openapi import describe_page
@@ -41,6 +43,8 @@ _STATUS = re.compile(
     r"(?<![\w.,:/-])[45]\d\d(?![\d.,:]*\d|\w| ?(?:MB|ms|s|bytes|lines|characters|KiB|messages|%|byte))"
 )
 _WORD = re.compile(r"[a-z]+(?:_[a-z]+)+")
+_ROUTE = re.compile(r"(?:GET|POST|PUT|DELETE) /[^`\s?]*")
+_BENCH = re.compile(r"(?:python -m bench|scripts/bench|python bench/)\s*([\w.-]+)")
 _FINDING = re.compile(r"\bfindings? `(\w+)`")
 
 
@@ -57,6 +61,8 @@ def list_name_faults(text: str) -> list[str]:
             for status in _STATUS.findall(_SPAN.sub("", prose))
             if status not in list_statuses()
         ),
+        *(f"no route {route}" for span in spans for route in _ROUTE.findall(span) if not _is_route(route)),
+        *(f"no bench {name}" for span in spans for name in _BENCH.findall(span) if name not in PROGRAMS),
         *(f"no name {span}" for span in spans if _WORD.fullmatch(span) and span not in list_words()),
     ]
 
@@ -83,6 +89,20 @@ def _is_setting(name: str) -> bool:
         name = f"{kind}.NAME.{setting}" if setting else ""
         return not setting or name in _list_settings()
     return name in _list_settings()
+
+
+def _is_route(route: str) -> bool:
+    """Say whether a route is served, or belongs to a provider: then its path begins with a name in capitals."""
+    return (
+        any(pattern.fullmatch(route) for pattern in _list_routes()) or route.partition("/")[2][:2].isupper()
+    )
+
+
+@cache
+def _list_routes() -> tuple[re.Pattern[str], ...]:
+    """Return a pattern for each row of the table of who may call what: a name in capitals is any."""
+    rows = (re.sub(r"/[A-Z]+", "/[^/]+", re.escape(request)) for request, _, _ in ACCESS)
+    return tuple(re.compile(row.replace("\\ /", " /")) for row in rows)
 
 
 @cache
