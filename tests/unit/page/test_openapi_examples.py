@@ -92,3 +92,11 @@ def test_every_error_has_a_body_that_says_what_is_wrong(document: dict[str, Any]
             if status >= "400" and f"{name} {status}" not in silent:
                 example = reply["content"][JSON]["example"]
                 assert example.get("error") or example.get("problem"), f"{name} {status}"
+
+
+def test_every_shape_is_one_that_generators_of_clients_have_a_type_for(document: dict[str, Any]) -> None:
+    """They drop an allOf, and take an anyOf beside properties for a union: then the fields are gone."""
+    for name, shape in document["components"]["schemas"].items():
+        assert not any(word in shape for word in ("allOf", "oneOf")), name
+        assert not ("anyOf" in shape and "properties" in shape), name
+        assert all("$ref" in each or set(each) == {"type"} for each in shape.get("anyOf", [])), name
