@@ -5,8 +5,9 @@ from __future__ import annotations
 from rfctl.config.settings import Settings
 from rfctl.errors import SettingsError
 from rfctl.model.company import decode_company
+from rfctl.sources.auth.config import BasicAuth, HmacAuth, JwtAuth, TokenAuth
 from rfctl.sources.config import SourceConfig
-from rfctl.sources.contract import ServedSource
+from rfctl.sources.contract import ProofParts, ServedSource, Source
 from rfctl.sources.registry import GENERIC, SPECS
 from rfctl.sources.tenants import Tenants, build_tenants
 
@@ -36,10 +37,11 @@ def _serve(name: str, config: SourceConfig, max_text_bytes: int) -> ServedSource
     tenants = build_source_tenants(config)
     if tenants is not None:  # then the source names no company, and each account has its own
         config = config.model_copy(update={"company": ""})
+    source = spec.build_source(name, config, max_text_bytes)
     return ServedSource(
         name=name,
         type=config.type,
-        source=spec.build_source(name, config, max_text_bytes),
+        source=source,
         verified=bool(config.secrets),
         insecure=config.insecure,
         in_words=config.answers_in_words,
@@ -50,7 +52,23 @@ def _serve(name: str, config: SourceConfig, max_text_bytes: int) -> ServedSource
         answer=config.answer_text,
         has_own_proof=config.find_auth() is None,
         tenants=tenants,
+        proofs=_list_proofs(config, source),
     )
+
+
+def _list_proofs(config: SourceConfig, source: Source) -> tuple[ProofParts, ...]:
+    """Return the ways in which a request may prove itself; none without secrets."""
+    if not config.secrets:
+        return ()
+    auth = config.find_auth()
+    if auth is None:
+        return tuple((("header", name.title()),) for name in source.proof_headers)
+    if isinstance(auth, BasicAuth):
+        return ((("basic", auth.place.name),),)
+    is_bearer = isinstance(auth, TokenAuth | JwtAuth) and auth.place.name.lower() == "authorization"
+    places = [("bearer" if is_bearer else auth.place.kind, auth.place.name)]
+    timestamp = auth.timestamp if isinstance(auth, HmacAuth) else None
+    return ((*places, *([(timestamp.kind, timestamp.name)] if timestamp else [])),)
 
 
 def build_source_tenants(config: SourceConfig) -> Tenants | None:

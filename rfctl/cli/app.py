@@ -19,6 +19,7 @@ from typer.core import TyperGroup
 
 from rfctl import __version__
 from rfctl.cli.context import Invocation
+from rfctl.cli.help_texts import list_examples, name_value, name_values
 from rfctl.cli.panels import find_panel
 from rfctl.errors import BUG, EXIT_STATUSES, NOTHING_FOUND, RfctlError
 
@@ -82,6 +83,13 @@ _EPILOG = (
 class CommandTable(TyperGroup):
     """The commands; each is only a line of help until it is used."""
 
+    def get_params(self, ctx: Any) -> Any:
+        """Return the global options, which name their values as those of a command do."""
+        parameters = super().get_params(ctx)
+        for parameter in parameters:
+            name_value(parameter, ctx)
+        return parameters
+
     def parse_args(self, ctx: Any, args: list[str]) -> Any:
         """Parse the global options; while a word is completed, nobody needs their values."""
         if ctx.resilient_parsing:
@@ -143,17 +151,9 @@ def _keep_all_as_text(command: Any) -> None:
 
 def _load(name: str) -> Any:
     command = _import(name)
-    _list_examples(command)
+    list_examples(command)
+    name_values(command)
     return command
-
-
-def _list_examples(command: Any) -> None:
-    """Put each example of a command, and of those below it, on a line of its own: one that is broken cannot be copied."""
-    text, mark, examples = (command.help or "").partition("Examples:  ")
-    if mark:
-        command.help = "\n".join([f"{text}Examples:", *map(str.strip, examples.split("  |  "))])
-    for inner in getattr(command, "commands", {}).values():
-        _list_examples(inner)
 
 
 def _import(name: str) -> Any:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _AT_ONCE_MS = 150
 """A person's messages so shortly after each other share a line."""
 _BETWEEN, _MORE = " · ", " …"
-_PATH = "/webhook/whatsapp/batched"
+_PATH = "/webhook/generic"
 _WORDS = {"quiet": "silent for {}", "size": "full", "max_wait": "waited long enough"}
 
 

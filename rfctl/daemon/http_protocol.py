@@ -138,7 +138,7 @@ class Protocol(HttpToolsProtocol):
 
     def _find_end(self, data: bytes | bytearray, place: int, size: int) -> int:
         """Return where a slice ends: a header or a body, so that no request begins within it."""
-        if self._body_left > 0:
+        if self._in_body and self._body_left > 0:
             return min(size, place + self._body_left)
         end = data.find(END, place, size) + len(END)  # so ends a header, and also a chunked body
         is_whole = end >= len(END)

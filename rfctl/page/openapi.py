@@ -27,6 +27,23 @@ _SUMMARIES = {
     "hold": "Keep what a person writes from the bot.",
     "release": "End the hold of a person.",
 }
+_EXAMPLES = {
+    "PageState": {"overview": None, "outage": None, "may_act": True, "may_log_out": False, "csrf": "u7Yc0ZkR"},
+    "Trail": {
+        "phone": "79001234567", "complete": True,
+        "timeline": [{
+            "at": "2026-11-29T20:46:44.435Z", "event": "handed_over",
+            "line": "handed over as 1795985204435-0: 1 → 1 (quiet, waited 5.0 s): “Hi”", "outcomes": [],
+        }],
+    },
+    "Done": {"done": "crm is paused"},
+    "BatchBody": {"batch_key": "79001234567"},
+    "SinkBody": {"sink": "crm"},
+    "PauseBody": {"sink": "crm", "note": "moving"},
+    "HoldBody": {"phone": "79001234567", "for": "2h", "note": "we talk"},
+    "ReleaseBody": {"phone": "79001234567", "discard": False},
+    "LoginForm": {"token": "the http.admin_token"},
+}  # fmt: skip
 _READS = (*ADMIN, "session")
 _ACTS = ("adminToken", "session+pageWord", "pageWord")
 _SCHEMES: Mapping[str, Schema] = {
@@ -102,7 +119,7 @@ _LOGIN = (
             303: Reply("A session begins: its cookie is with the way to the page.", types=()),
             **{status: replace(reply, types=(HTML, JSON)) for status, reply in refuse(400, 403, 413).items()},
             401: Reply("It is another token. A browser gets the form again.", "Problem", (HTML, JSON)),
-            429: Reply("Too many wrong tokens came: Retry-After says when to come again.", "Problem", (HTML, JSON)),
+            429: Reply("Too many wrong tokens came: wait.", "Problem", (HTML, JSON), is_retry=True),
         },
         body="LoginForm", body_type=FORM,
     ),
@@ -123,7 +140,7 @@ def describe_page(mode: PageMode, *, has_login: bool) -> Part:
         return Part()
     operations = (*_OPERATIONS, *(_LOGIN if has_login else ()))
     shapes = {**_build_answers(), **_build_bodies(), **({"LoginForm": _LOGIN_FORM} if has_login else {})}
-    return Part(operations, shapes, _SCHEMES, _TAG)
+    return Part(operations, shapes, _SCHEMES, _TAG, _EXAMPLES)
 
 
 _LOGIN_FORM = make_object({"token": {"type": "string"}})

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pkgutil import resolve_name
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
@@ -98,7 +98,7 @@ class Source(ABC):
     """One source of messages. It is built with its name, its config and the longest text in bytes."""
 
     _max_text_bytes: int = 65_536
-    proof_headers: ClassVar[tuple[str, ...]] = ()
+    proof_headers: tuple[str, ...] = ()
     """The headers of which one has the proof, in lower case."""
     signed_origin: str = ""
     """Scheme and host of the address that is a part of the signature, "" where none is."""
@@ -167,6 +167,10 @@ class SourceSpec:
         return guarded
 
 
+ProofParts = tuple[tuple[Literal["header", "query", "body", "basic", "bearer"], str], ...]
+"""The parts of one proof, which go together, such as a signature and its time: each is a kind and a name."""
+
+
 @dataclass(frozen=True, slots=True)
 class ServedSource:
     """One source as the webhook serves it.
@@ -178,7 +182,7 @@ class ServedSource:
     `max_body_bytes` is the largest body where that is more than http.max_body_bytes, else 0. `opens_bodies` is true when
     the source has to see the head of a request before it can parse its body. `answer` is the body of an answer of 200.
     `has_own_proof` is false where `auth` says how requests prove themselves. `tenants` are the companies behind its
-    accounts, None where they do not depend on them.
+    accounts, None where they do not depend on them. `proofs` are the ways in which a request may prove itself.
     """
 
     name: str
@@ -194,3 +198,4 @@ class ServedSource:
     answer: str = ""
     has_own_proof: bool = True
     tenants: Tenants | None = None
+    proofs: tuple[ProofParts, ...] = ()

@@ -40,6 +40,7 @@ class Guarded(Source):
         paths: tuple[str, str] | None = None,
     ) -> None:
         self.inner = inner
+        self.proof_headers = inner.proof_headers
         self._proof = proof
         self._answers = answers
         proof_steps = [secret_place.steps] if secret_place and secret_place.kind == "body" else []

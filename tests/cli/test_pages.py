@@ -35,11 +35,15 @@ def list_pages() -> list[Any]:
 def test_page_works_as_it_is_printed(name: str, server: RedisServer, tmp_path: Path) -> None:
     blocks = read_blocks(DOCS / name)
     needs = {
-        word for block in blocks if is_run(block) for line in block.commands for word in line.split()[:1]
+        program
+        for block in blocks
+        if is_run(block)
+        for program in ("redis-cli", "curl", "openssl")
+        if any(program in line for line in block.commands)
     }
-    for program in ("redis-cli", "curl"):
-        if program in needs and shutil.which(program) is None:
-            pytest.skip(f"needs {program} (Debian's redis-tools and curl)")
+    for program in sorted(needs):
+        if shutil.which(program) is None:
+            pytest.skip(f"needs {program} (Debian's redis-tools, curl and openssl)")
     is_embedded = any('url = "embedded"' in block.code for block in blocks if block.title)
     with reading(tmp_path, server, is_embedded=is_embedded) as reader:
         for block in blocks:

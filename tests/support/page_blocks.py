@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from tests.support.site.blocks import split_commands
+
 ROOT = Path(__file__).parents[2]
 _BLOCK = re.compile(r"```(\w+)[^\n]*\n(.*?)```", re.DOTALL)
 
@@ -15,11 +17,11 @@ def read_blocks(page: str, kind: str) -> list[str]:
 
 
 def read_shell_lines(page: str) -> list[str]:
-    """Return the lines of all blocks for a shell."""
-    return [line for text in read_blocks(page, "sh") for line in text.splitlines()]
+    """Return the commands of all blocks for a shell, each with the lines on which it goes on."""
+    return [command for text in read_blocks(page, "sh") for command in split_commands(text)]
 
 
 def find_line(page: str, start: str) -> str:
-    """Return the one line for a shell that begins so."""
+    """Return the only command for a shell that begins so."""
     [line] = [line for line in read_shell_lines(page) if line.startswith(start)]
     return line

@@ -50,8 +50,8 @@ class Recipe:
         return block
 
     def take_line(self, start: str, part: str = "") -> str:
-        """Return the only command line that begins so and has this part."""
-        lines = [line for block in self.list("sh") for line in block.splitlines()]
+        """Return the only command that begins so and has this part, with the lines on which it goes on."""
+        lines = [line for block in list_blocks_of(self.text) for line in block.commands]
         [line] = [line for line in lines if line.startswith(start) and part in line]
         return line
 

@@ -7,14 +7,24 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rfctl import __version__
-from rfctl.ingest.openapi.operations import ALWAYS, JSON, OPERATIONS, TEXT, Operation, Parameter, Reply
+from rfctl.ingest.openapi.examples import ERRORS, EXAMPLES, TEXTS
+from rfctl.ingest.openapi.operations import (
+    ALWAYS,
+    JSON,
+    METRICS,
+    NODE_PROOF,
+    OPERATIONS,
+    TEXT,
+    Operation,
+    Parameter,
+    Reply,
+)
 from rfctl.ingest.openapi.shapes import Schema, build_shapes, refer_to
 from rfctl.ingest.responses import RETRY_AFTER_S
 from rfctl.sources.contract import ServedSource
 from rfctl.sources.registry import SPECS
 
 _NAMED = "/webhook/{name}"
-_EXAMPLE = {"from": "79001234567", "message": "Привет,", "companyId": 962302, "messageId": "wamid.1"}
 _ABOUT = (
     "rfctl waits until a person has stopped typing, and hands the bot one message. These are the routes of its daemon. "
     "rfctl(7) says who may call what: without a token or a secret it is this machine alone."
@@ -29,23 +39,24 @@ _SCHEMES: Mapping[str, Schema] = {
     "metricsToken": {"type": "http", "scheme": "bearer", "description": "http.metrics_token"},
     "nodeSignature": {
         "type": "apiKey", "in": "header", "name": "X-Signature",
-        "description": "HMAC-SHA256, hex, over METHOD:path:timestamp:body; X-Timestamp has the Unix ms, not older than 5 minutes.",
+        "description": "HMAC-SHA256, hex, over METHOD:path:timestamp:body.",
     },
-    "standardWebhooks": {
-        "type": "apiKey", "in": "header", "name": "webhook-signature",
-        "description": "Of Standard Webhooks: v1, and HMAC-SHA256 in base64 over webhook-id.webhook-timestamp.body.",
+    "nodeTimestamp": {
+        "type": "apiKey", "in": "header", "name": "X-Timestamp",
+        "description": "The time of X-Signature: Unix ms, not more than 5 minutes away from the daemon's clock.",
     },
 }  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What the routes of another package add to the document: operations, and the shapes and schemes that they name."""
+    """What the routes of another package add: operations, the shapes and schemes that they name, and examples of shapes."""
 
     operations: tuple[Operation, ...] = ()
     shapes: Mapping[str, Schema] = field(default_factory=dict)
     schemes: Mapping[str, Schema] = field(default_factory=dict)
     tag: Mapping[str, str] = field(default_factory=dict)
+    examples: Mapping[str, Any] = field(default_factory=dict)
 
 
 NOTHING = Part()
@@ -54,9 +65,10 @@ NOTHING = Part()
 def build_document(sources: Mapping[str, ServedSource], part: Part = NOTHING) -> Schema:
     """Return the OpenAPI document of a daemon that serves these sources, and the part of another package."""
     paths: dict[str, Schema] = {}
+    examples = {**EXAMPLES, **part.examples}
     for operation in (*OPERATIONS, *part.operations):
         for path, source in _list_paths(operation, sources):
-            paths.setdefault(path, {})[operation.method.lower()] = _describe(operation, source)
+            paths.setdefault(path, {})[operation.method.lower()] = _describe(operation, source, examples)
     return {
         "openapi": "3.1.0",
         "info": {"title": "rfctl", "version": __version__, "description": _ABOUT, "license": {"name": "MIT"}},
@@ -82,56 +94,72 @@ def _list_paths(
 
 
 def _list_schemes(sources: Mapping[str, ServedSource]) -> dict[str, Schema]:
-    return {
-        **_SCHEMES,
-        **{name: scheme for source in sources.values() for name, scheme in _find_proof(source).items()},
-    }
+    proofs = [way for source in sources.values() for way in _list_proofs(source)]
+    return {**_SCHEMES, **{name: scheme for way in proofs for name, scheme in way.items()}}
 
 
-def _find_proof(source: ServedSource) -> dict[str, Schema]:
-    """Return the scheme by which requests of a source prove themselves; none where it has no secret."""
-    if not source.verified:
-        return {}
-    if source.type == "generic" and source.has_own_proof:
-        return {name: dict(_SCHEMES[name]) for name in ("nodeSignature",)}
-    header = next(iter(source.source.proof_headers), "") if source.has_own_proof else ""
-    about = f"The proof of the source {source.name} (type {source.type}): see rfctl.toml(5)."
-    return {
-        f"proof-{source.name}": {
-            "type": "apiKey",
-            "in": "header",
-            "name": header or "Authorization",
-            "description": about,
-        }
-    }
+def _list_proofs(source: ServedSource) -> list[dict[str, Schema]]:
+    """Return the ways in which requests of a source may prove themselves, each with the schemes that go together."""
+    if source.type == "generic" and source.has_own_proof and source.verified:
+        return [{name: _SCHEMES[name] for name in NODE_PROOF.split("+")}]
+    ways = []
+    for way, parts in enumerate(source.proofs):
+        schemes: dict[str, Schema] = {}
+        for part, (kind, name) in enumerate(parts):
+            if scheme := _build_scheme(kind, name):
+                about = f"A part of the proof of the source {source.name} (type {source.type}): see rfctl.toml(5)."
+                number = f"-{way + part + 1}" if way + part else ""
+                schemes[f"proof-{source.name}{number}"] = {**scheme, "description": about}
+        ways += [schemes] if schemes else []
+    return ways
 
 
-def _describe(operation: Operation, source: ServedSource | None) -> Schema:
+def _build_scheme(kind: str, name: str) -> Schema:
+    """Return the scheme of a part of a proof; none of what is in a body, which OpenAPI has no word for."""
+    if kind in ("basic", "bearer"):
+        return {"type": "http", "scheme": kind}
+    return {"type": "apiKey", "in": kind, "name": name} if kind in ("header", "query") else {}
+
+
+def _describe(operation: Operation, source: ServedSource | None, examples: Mapping[str, Any]) -> Schema:
     suffix = f"-{source.name}" if source else ""
     described: Schema = {
         "operationId": operation.name + suffix,
         "summary": operation.summary,
         "tags": [operation.tag],
         "responses": {
-            str(status): _describe_reply(reply, status)
+            str(status): _describe_reply(reply, status, {**examples, "": TEXTS.get(operation.name)})
             for status, reply in sorted({**ALWAYS, **_list_replies(operation, source)}.items())
         },
     }
     if source:
-        described["description"] = f"The source {source.name}, of type {source.type}."
-    if operation.parameters:
-        described["parameters"] = [_describe_parameter(parameter) for parameter in operation.parameters]
+        described["description"] = _introduce(source)
+    if parameters := _list_parameters(operation, source):
+        described["parameters"] = [_describe_parameter(parameter) for parameter in parameters]
     if operation.body:
-        described["requestBody"] = _describe_body(operation, source)
+        described["requestBody"] = _describe_body(operation, source, examples)
     if security := _list_security(operation, source):
         described["security"] = security
     return described
 
 
+def _introduce(source: ServedSource) -> str:
+    """Return what a source is, and who may call it where no scheme says that."""
+    name = f"The source {source.name}, of type {source.type}."
+    places = [name for parts in source.proofs for kind, name in parts if kind == "body"]
+    if places:
+        return f"{name} The body has one of the secrets, or a part of its proof, in {', '.join(places)}."
+    return (
+        name
+        if source.verified or source.insecure
+        else f"{name} It has no secret: this machine alone may call it."
+    )
+
+
 def _list_security(operation: Operation, source: ServedSource | None) -> list[Schema]:
     if source is None:
         return [{name: [] for name in way.split("+") if name} for way in operation.security]
-    return [{name: []} for name in _find_proof(source)] if operation.security else []
+    return [{name: [] for name in way} for way in _list_proofs(source)] if operation.security else []
 
 
 def _list_replies(operation: Operation, source: ServedSource | None) -> dict[int, Reply]:
@@ -157,20 +185,31 @@ def _refuse_handshake(replies: Mapping[int, Reply]) -> dict[int, Reply]:
     return {403: Reply("This source has no handshake.", "Problem"), 404: replies[404]}
 
 
-def _describe_reply(reply: Reply, status: int) -> Schema:
+def _list_parameters(operation: Operation, source: ServedSource | None) -> tuple[Parameter, ...]:
+    """Return the parameters of an operation; a source without a handshake asks for none of its."""
+    is_refused = source is not None and not operation.body and not source.handshake_hint
+    return () if is_refused else operation.parameters
+
+
+def _describe_reply(reply: Reply, status: int, examples: Mapping[str, Any]) -> Schema:
     described: Schema = {"description": reply.meaning}
     if reply.is_retry:
-        described["headers"] = {"Retry-After": {"schema": {"type": "string", "examples": [RETRY_AFTER_S]}}}
-    content = {name: _describe_content(reply, status, name) for name in reply.types}
+        described["headers"] = {
+            "Retry-After": {
+                "description": "Seconds.",
+                "schema": {"type": "string", "examples": [RETRY_AFTER_S]},
+            }
+        }
+    content = {name: _describe_content(reply, status, name, examples) for name in reply.types}
     return {**described, "content": content} if content else described
 
 
-def _describe_content(reply: Reply, status: int, content_type: str) -> Schema:
+def _describe_content(reply: Reply, status: int, content_type: str, examples: Mapping[str, Any]) -> Schema:
     if not reply.shape or content_type != JSON:
-        return {"schema": {"type": "string"}}
-    is_problem = reply.shape == "Problem"
-    more = {"example": {"success": False, "error": f"why it is {status}"}} if is_problem else {}
-    return {"schema": refer_to(reply.shape), **more}
+        text = examples[""] if content_type.startswith("text/plain") or content_type == METRICS else None
+        return {"schema": {"type": "string"}, **({"example": text} if text else {})}
+    error = {"success": False, "error": ERRORS.get(status, "")}
+    return {"schema": refer_to(reply.shape), "example": examples.get(reply.shape, error)}
 
 
 def _describe_parameter(parameter: Parameter) -> Schema:
@@ -184,11 +223,10 @@ def _describe_parameter(parameter: Parameter) -> Schema:
     return {**about, "required": parameter.is_required or parameter.place == "path", **more}
 
 
-def _describe_body(operation: Operation, source: ServedSource | None) -> Schema:
+def _describe_body(operation: Operation, source: ServedSource | None, examples: Mapping[str, Any]) -> Schema:
     if source is None or source.in_words:
-        example = {"example": _EXAMPLE} if operation.body == "GenericRequest" else {}
-        content: Any = {operation.body_type: {"schema": refer_to(operation.body), **example}}
-        return {"required": True, "content": content}
+        body = {"schema": refer_to(operation.body), "example": examples[operation.body]}
+        return {"required": True, "content": {operation.body_type: body}}
     types = SPECS[source.type].accepts or (JSON,)
     about = f"What a provider of type {source.type} sends. What is not understood goes to the quarantine."
     return {

@@ -94,7 +94,15 @@ _PHONE = Parameter(
     "phone", "The person, in any spelling.", "path", {"type": "string", "minLength": 1}, "79001234567"
 )
 ADMIN = ("adminToken", "")
-_EVENT = Parameter("event", "What some providers append: the name of the event.", "path")
+NODE_PROOF = "nodeSignature+nodeTimestamp"
+_EVENT = Parameter(
+    "event", "What some providers append: the name of the event.", "path", example="messages-upsert"
+)
+_HANDSHAKE = (
+    Parameter("hub.mode", "What Meta wants: subscribe.", example="subscribe"),
+    Parameter("hub.verify_token", "The word of sources.NAME.verify_token.", example="a-word-of-your-choice"),
+    Parameter("hub.challenge", "What is sent back.", example="1158201444"),
+)
 _RECEIVED = Reply("All messages are stored, or were before.", "Receipt")
 _REFUSED = refuse(401, 403, 404, 413, 415)
 DURATION = (
@@ -139,10 +147,11 @@ OPERATIONS: tuple[Operation, ...] = (
             403: Reply("The verify token is another one, or this source has no handshake."),
             **refuse(404),
         },
+        _HANDSHAKE,
     ),
     Operation(
         "POST", BATCHED, "receiveBatched", "Receive messages of the source generic, at the Node service's address.",
-        "webhook", {200: _RECEIVED, **_REFUSED}, security=("nodeSignature", "standardWebhooks", ""), body="GenericRequest",
+        "webhook", {200: _RECEIVED, **_REFUSED}, security=(NODE_PROOF, ""), body="GenericRequest",
     ),
     Operation(
         "GET", BATCHED + "/stats", "listPending", "List the pending batches that are due next.", "admin",

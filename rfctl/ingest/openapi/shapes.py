@@ -25,7 +25,7 @@ _MOMENT = f"(?:19[7-9][0-9]|2[0-9]{{3}})-{_DAY}(?:[T ]{_CLOCK}{_ZONE}?)?"
 """ISO 8601, as far as a pattern says it: 29 February is taken too."""
 _NARROWER: Mapping[str, Schema] = {
     "from": {"type": ["integer", "string"], "pattern": "[0-9A-Za-z]"},
-    "message": {"type": ["null", "string"], "minLength": 1},
+    "message": {"type": "string", "minLength": 1},
     "body": {"type": ["null", "string"], "minLength": 1},
     "timestamp": {
         "type": ["integer", "null", "number", "string"], "minimum": 0, "maximum": 10**14,
@@ -36,7 +36,7 @@ _NARROWER: Mapping[str, Schema] = {
 _MEANINGS: Mapping[str, str] = {
     "from": "Who sent it: a phone number, or another id of the sender.",
     "message": "What they wrote. It must not be empty, nor longer than batching.max_text_bytes.",
-    "body": "Another name for message.",
+    "body": "Another name for message; message comes before it.",
     "type": "What kind of message it is.",
     "timestamp": "When it was sent: Unix s or ms, or ISO 8601.",
     "messageId": "The message's own id: a repeat of it changes nothing. Without it rfctl makes an id.",
@@ -66,9 +66,12 @@ def describe_types(*types: type) -> dict[str, Schema]:
 
 def _build_forms() -> dict[str, Schema]:
     fields = {name: _describe(name, types) for name, types in list_item_types().items()}
-    text = [{"required": [name], "properties": {name: {"type": "string"}}} for name in ("message", "body")]
-    message = {"type": "object", "properties": fields, "required": ["from"], "anyOf": text}
-    single = {"allOf": [refer_to("GenericMessage"), {"properties": {"messages": {"type": "null"}}}]}
+    message = {
+        "type": "object",
+        "properties": fields,
+        "required": ["from", "message"],  # `body` alone will do: a generator has no type for that
+        "not": {"required": ["messages"]},  # with them it is the other form
+    }
     messages = {
         "type": "array",
         "minItems": 1,
@@ -81,7 +84,7 @@ def _build_forms() -> dict[str, Schema]:
     return {
         "GenericMessage": message,
         "GenericMessages": several,
-        "GenericRequest": {"anyOf": [single, refer_to("GenericMessages")]},
+        "GenericRequest": {"anyOf": [refer_to("GenericMessage"), refer_to("GenericMessages")]},
     }
 
 

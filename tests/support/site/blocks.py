@@ -2,6 +2,7 @@
 
 A block ` ```toml title="bot.toml" ` is a file. A block `text` straight behind a block `sh` is what its last command prints,
 with figures that may differ and `…` for anything. A comment `<!-- not run: REASON -->` stands on the line before a block.
+A comment `<!-- before: COMMAND -->` is what a test types first, where the reader has it running for long: a daemon.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ REASONS = {
 COMMANDS = ("sh", "console")
 _FENCE = re.compile(r"(?m)^([ ]*)```(\w*)([^\n`]*)\n((?:.*\n)*?)\1```$")
 _TITLE = re.compile(r'title="([^"]+)"')
+_BEFORE = re.compile(r"(?m)^<!-- before: ([^\n]*?) -->$")
 _NOT_RUN = re.compile(r"<!-- not run: ([^\n]*?) -->\s*$")
 
 
@@ -45,8 +47,13 @@ class Block:
 def list_blocks_of(text: str) -> list[Block]:
     """Return the blocks of a page, in their order, without their indentation."""
     fences = list(_FENCE.finditer(text))
-    blocks = []
+    blocks: list[Block] = []
     for place, fence in enumerate(fences):
+        since = fences[place - 1].end() if place else 0
+        blocks += [
+            Block("sh", f"{unseen[1]}\n", text.count("\n", 0, unseen.start()) + 1)
+            for unseen in _BEFORE.finditer(text, since, fence.start())
+        ]
         before = text[: fence.start()].rpartition("\n\n")[2]
         reason = _NOT_RUN.search(before)
         title = _TITLE.search(fence[3])
@@ -64,6 +71,11 @@ def list_blocks_of(text: str) -> list[Block]:
             )
         )
     return blocks
+
+
+def strip_blocks(text: str) -> str:
+    """Return a page without its blocks of code."""
+    return re.sub(r"(?ms)^ *```.*?^ *```$", "", text)
 
 
 def _is_introduction(between: str) -> bool:

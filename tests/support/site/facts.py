@@ -32,10 +32,19 @@ def write_access() -> str:
 
 
 def write_findings() -> str:
-    """Return the table of findings: errors first, each with what to do."""
-    ranked = sorted(CATALOGUE.items(), key=lambda entry: (entry[1].severity != "error", entry[0]))
-    rows = [(f"`{code}`", meaning.severity, meaning.what, meaning.remedy) for code, meaning in ranked]
-    return write_table(("code", "severity", "what is wrong", "what to do"), rows)
+    """Return the tables of findings, errors before warnings, each with what to do."""
+    return "\n".join(
+        f"### `{severity}`\n\n{write_table(('code', 'what is wrong', 'what to do'), _list_findings(severity))}"
+        for severity in ("error", "warning")
+    )
+
+
+def _list_findings(severity: str) -> list[tuple[str, str, str]]:
+    return [
+        (f"`{code}`", meaning.what, meaning.remedy)
+        for code, meaning in sorted(CATALOGUE.items())
+        if meaning.severity == severity
+    ]
 
 
 def write_log_events() -> str:

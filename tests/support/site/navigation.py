@@ -70,7 +70,9 @@ def _pages(*names: str) -> list[dict[str, Any]]:
 
 
 def read_title(path: Path) -> str:
-    """Return the heading of a page, up to a colon, without marks."""
+    """Return the heading of a page, up to a colon, without marks. The first page of a section does not repeat its name."""
+    if path.name == "README.md":
+        return "Overview"
     heading = path.read_text().partition("\n")[0].removeprefix("# ")
     return heading.partition(":")[0].replace("`", "").strip()
 

@@ -87,10 +87,12 @@ class Reader:
             self._begin(line, begun, output)
 
     def _run(self, line: str, output: str) -> None:
-        printed = self._read(line)
         until = time.monotonic() + PATIENCE_S
-        while find_missing(output, printed) and line.startswith(_LOOKS) and time.monotonic() < until:
-            printed = self._read(line)
+        while line.startswith(_LOOKS) and time.monotonic() < until:
+            with contextlib.suppress(AssertionError):
+                if not find_missing(output, self._read(line)):
+                    return
+        printed = self._read(line)
         assert not (missing := find_missing(output, printed)), f"{line}\n{missing}\n---\n{printed}"
 
     def _read(self, line: str) -> str:

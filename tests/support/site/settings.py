@@ -1,15 +1,22 @@
-"""Tables of settings, made from the models: all of them, and those that a type of source or sink reads."""
+"""Tables of settings, made from the models: all of them, and those that only a type of source or sink reads."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from pydantic import BaseModel
 
 from rfctl.config.example import list_examples
 from rfctl.config.options import NAMED, Option, list_options
 from rfctl.config.toml_text import render_toml_section
-from tests.support.site.markdown import write_code, write_table
+from rfctl.sinks.registry import SPECS as SINKS
+from rfctl.sources.registry import SPECS as SOURCES
+from tests.support.site.markdown import name_anchor, write_code, write_table
 
+SPECS: Mapping[str, Mapping[str, Any]] = {"sources": SOURCES, "sinks": SINKS}
 _HEAD = ("setting", "type", "default", "meaning")
 _LONG = 60
 _NAMED_TITLES = {"sources": "Each source", "rules": "Each rule", "sinks": "Each sink"}
@@ -30,10 +37,9 @@ def _title(section: str) -> str:
 
 
 def write_settings_of(kind: str, type_name: str) -> str:
-    """Return an example of a type of source or sink, and the settings that it reads: its own first."""
+    """Return an example of a type of source or sink, the settings that it alone reads, and where the others are."""
     options = [option for option in list_options() if option.name.startswith(f"{kind}.NAME.")]
-    own = [option for option in options if type_name in option.only]
-    common = [option for option in options if not option.only]
+    own = [_narrow(option, SPECS[kind][type_name].config) for option in options if type_name in option.only]
     examples = [each for each in list_examples(kind) if each.settings["type"] == type_name]
     assert examples, f"{kind} has no type {type_name}"
     blocks = [
@@ -41,12 +47,20 @@ def write_settings_of(kind: str, type_name: str) -> str:
         + write_code("toml", render_toml_section(f"{kind}.{example.name}", example.settings))
         for example in examples
     ]
-    only = f"Settings that only some types have:\n\n{_table(own)}\n" if own else ""
-    return (
-        "\n".join(blocks)
-        + f"\n{only}"
-        + f"Settings that every section of `[{kind}.NAME]` has:\n\n{_table(common)}"
+    title = _title(f"{kind}.NAME")
+    others = f"[settings of every section](../../reference/settings.md#{name_anchor(title)})"
+    return "\n".join(blocks) + (
+        f"\nIts own settings, besides the {others}:\n\n{_table(own)}\n"
+        if own
+        else f"\nIt has the {others}, and none of its own.\n"
     )
+
+
+def _narrow(option: Option, config: type[BaseModel]) -> Option:
+    """Return a setting as one type has it: with the default of this type."""
+    field = config.model_fields.get(option.name.rpartition(".")[2])
+    has_other = field is not None and isinstance(field.default, str) and field.default != option.default
+    return replace(option, only=(), default=field.default if field and has_other else option.default)
 
 
 def _table(options: Iterable[Option]) -> str:

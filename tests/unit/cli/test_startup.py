@@ -15,7 +15,9 @@ import pytest
 from rfctl.cli.app import COMMANDS, load_all_commands
 from rfctl.cli.panels import PANELS
 
-OURS = {"rfctl", "rfctl.cli", "rfctl.cli.app", "rfctl.cli.context", "rfctl.cli.panels", "rfctl.errors"}
+OURS = {
+    "rfctl", "rfctl.cli", "rfctl.cli.app", "rfctl.cli.context", "rfctl.cli.help_texts", "rfctl.cli.panels", "rfctl.errors",
+}  # fmt: skip
 HEAVY = {
     "redis", "hiredis", "structlog", "pydantic", "re2", "msgspec", "aiohttp", "starlette", "uvicorn", "asyncio",
     "ssl", "urllib.request", "textual",
@@ -186,6 +188,7 @@ def test_no_help_page_breaks_an_example_or_a_kind_of_value(
             examples += 1
             assert any(line.strip() == example for line in page.splitlines()), f"{words}: {example}"
         assert not re.search(r"<[a-z][^>\n]*(  |│)", page), words
+        assert not re.search(r"<(bool|str|int|float|path|list)\b", page), f"{words}: a type, not a name"
     assert examples > 40
 
 

@@ -150,6 +150,8 @@ ENDLESS = {
     "value": (b"GET / HTTP/1.1\r\nX: ", b"a" * 1000),
     "name": (b"GET / HTTP/1.1\r\n", b"a" * 1000),
     "fields": (b"GET / HTTP/1.1\r\n", b"a: b\r\n" * 10),
+    "value behind a length": (b"POST / HTTP/1.1\r\nContent-Length: 2\r\nX: ", b"a" * 1000),
+    "fields behind a length": (b"POST / HTTP/1.1\r\nContent-Length: 900000\r\n", b"a: b\r\n" * 10),
     "target": (b"GET /", b"a" * 1000),
     "blank": (b"", b"\r\n" * 500),
     "trailers": (CHUNKED.replace(b"T: v\r\n\r\n", b""), b"a: b\r\n" * 100),

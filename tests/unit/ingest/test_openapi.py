@@ -120,15 +120,55 @@ def test_answers_are_those_of_the_source(document: dict[str, Any]) -> None:
     assert "200" not in describe("bot", "get")["responses"]
     assert find_shape("bot", "403", "get") == "Problem"
     assert set(describe("sms")["requestBody"]["content"]) == {"application/x-www-form-urlencoded"}
-    assert describe("signed")["security"] == [{"nodeSignature": []}]
+    assert describe("signed")["security"] == [{"nodeSignature": [], "nodeTimestamp": []}]
     assert describe("bot")["security"] == [{"proof-bot": []}]
     assert "security" not in describe("open")
     scheme = document["components"]["securitySchemes"]["proof-bot"]
     assert scheme["name"].lower() == "x-telegram-bot-api-secret-token"
 
 
-def test_proof_of_a_preset_is_what_its_settings_say(document: dict[str, Any]) -> None:
-    assert document["paths"]["/webhook/mine"]["post"]["security"] == [{"proof-mine": []}]
+PROOFS: list[tuple[str, list[dict[str, str]]]] = [
+    ('type = "waha"', [{"type": "apiKey", "in": "header", "name": "X-Webhook-Hmac"}]),
+    (
+        'type = "twilio"\npublic_url = "https://b.example"\npublic_path = "/sms"',
+        [{"type": "apiKey", "in": "header", "name": "X-Twilio-Signature"}],
+    ),
+    ('type = "waha"\nauth = "token"\nauth_header = "X-Token"', [{"type": "apiKey", "in": "header", "name": "X-Token"}]),
+    ('type = "waha"\nauth = "token"', [{"type": "http", "scheme": "bearer"}]),
+    ('type = "waha"\nauth = {type = "token", query = "key"}', [{"type": "apiKey", "in": "query", "name": "key"}]),
+    ('type = "waha"\nauth = "basic"', [{"type": "http", "scheme": "basic"}]),
+    (
+        'preset = "chatwoot"',
+        [
+            {"type": "apiKey", "in": "header", "name": "X-Chatwoot-Signature"},
+            {"type": "apiKey", "in": "header", "name": "X-Chatwoot-Timestamp"},
+        ],
+    ),
+    ('type = "waha"\nauth = {type = "token", body = "secret"}', []),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("settings", "schemes"), PROOFS, ids=[settings for settings, _ in PROOFS])
+def test_proof_is_where_the_settings_say(
+    tmp_path: Path, settings: str, schemes: list[dict[str, str]]
+) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text(f'[sources.mine]\n{settings}\nsecrets = ["user:a-word-of-16-chars"]\n')
+    document = build_document(build_sources(load(Environment({"HOME": str(tmp_path)}), file=file).settings))
+    post = document["paths"]["/webhook/mine"]["post"]
+    described = [
+        document["components"]["securitySchemes"][name] for way in post.get("security", []) for name in way
+    ]
+    assert [
+        {key: value for key, value in each.items() if key != "description"} for each in described
+    ] == schemes
+    assert schemes or "secret" in post["description"]
+
+
+def test_handshake_has_its_parameters(document: dict[str, Any]) -> None:
+    names = [each["name"] for each in document["paths"]["/webhook/meta"]["get"]["parameters"]]
+    assert names == ["hub.mode", "hub.verify_token", "hub.challenge"]
+    assert "parameters" not in document["paths"]["/webhook/bot"]["get"]
 
 
 def test_503_says_when_to_come_again(document: dict[str, Any]) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.support.site.blocks import strip_blocks
 from tests.support.site.markdown import name_anchor
-from tests.support.site.navigation import DOCS, ROOT, list_linked_pages
+from tests.support.site.navigation import DOCS, ROOT, build_navigation, list_linked_pages
 
 PAGES = [
     *(ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")),
@@ -22,10 +24,6 @@ _OUTSIDE = re.compile(r"https://[a-z0-9-]+(\.[a-z0-9-]+)+(/[^\s<>\"]*)?")
 def strip_code(text: str) -> str:
     """Return a page without its code: what looks like a link there is none."""
     return re.sub(r"`[^`\n]*`", "", strip_blocks(text))
-
-
-def strip_blocks(text: str) -> str:
-    return re.sub(r"(?ms)^ *```.*?^ *```$", "", text)
 
 
 def list_anchors(page: Path) -> set[str]:
@@ -94,6 +92,21 @@ def test_every_page_that_is_named_is_there(page: Path) -> None:
 
 def test_every_page_is_in_the_navigation() -> None:
     assert list_linked_pages() == {str(page.relative_to(DOCS)) for page in DOCS.rglob("*.md")}
+
+
+def list_titles(entries: list[Any], section: str = "") -> list[tuple[str, str]]:
+    """Return each title of a page, with its section."""
+    titles: list[tuple[str, str]] = []
+    for entry in entries:
+        [(title, value)] = entry.items()
+        titles += [(section, title)] if isinstance(value, str) else list_titles(value, title)
+    return titles
+
+
+def test_every_page_has_a_name_of_its_own_in_the_navigation() -> None:
+    titles = [title for _, title in list_titles(build_navigation()) if title != "Overview"]
+    assert sorted(titles) == sorted(set(titles))
+    assert [title for section, title in list_titles(build_navigation()) if title == section] == []
 
 
 @pytest.mark.parametrize("page", sorted(DOCS.rglob("*.md")), ids=lambda page: str(page.relative_to(DOCS)))
