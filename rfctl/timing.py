@@ -40,7 +40,7 @@ async def wait_for_any(*events: asyncio.Event) -> None:
 
 
 async def wait_for_first(*waits: Coroutine[Any, Any, object]) -> None:
-    """Wait until the first of these ends, and cancel the others. Raises the error of the first one."""
+    """Wait until the first of these ends, and cancel the others; they have ended too then. Raises the error of the first one."""
     tasks = [asyncio.ensure_future(wait) for wait in waits]
     try:
         ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -49,3 +49,4 @@ async def wait_for_first(*waits: Coroutine[Any, Any, object]) -> None:
     finally:
         for task in tasks:
             task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
