@@ -19,7 +19,7 @@ from tests.support.worker_groups import Handler, working
 
 ANNA, BORIS = "79000000001", "79000000002"
 SECRET = "fountain"
-PATIENT = {"retry_after_s": 600, "max_attempts": 3}
+PATIENT: dict[str, Any] = {"retry_after_s": 600, "max_attempts": 3}
 
 
 @pytest.fixture(params=[0, 4])
