@@ -91,10 +91,11 @@ class CallCounter(FaultPlan):
 
     async def wait_for(self, verb: str, count: int) -> None:
         """Wait until a script has been run so many times more."""
-        wanted = self._count(verb) + count
-        await until(lambda: self._count(verb) >= wanted)
+        wanted = self.count(verb) + count
+        await until(lambda: self.count(verb) >= wanted)
 
-    def _count(self, verb: str) -> int:
+    def count(self, verb: str) -> int:
+        """Return how often a script has been run."""
         return self.calls.count(f"{PART}: {verb}")
 
 

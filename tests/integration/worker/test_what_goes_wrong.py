@@ -91,11 +91,10 @@ async def test_worker_never_takes_over_what_it_has_in_hand(out: OutputStream) ->
         with out.server.client() as client:
             [row] = client.xpending_range("rfctl:out", "bot", "-", "+", 1)
             client.xclaim("rfctl:out", "bot", row["consumer"], 0, [entry], idle=HOUR_MS, justid=True)
-        await looks.wait_for("take", 4)  # the first one, and one a second
-        out.add("7901", "b")
-        await handler.wait_for(2)
+        await until(lambda: looks.count("take") > 4 or len(handler.lines) > 1)
         may_end.set()
-        await until(lambda: is_done(out))
+        out.add("7901", "b")
+        await until(lambda: "7901 b 1" in handler.lines and is_done(out))
     assert handler.lines == ["7900 a 1", "7901 b 1"]
 
 
