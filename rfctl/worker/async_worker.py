@@ -24,6 +24,8 @@ from rfctl.worker.options import GiveUpError, LeftError, WorkerOptions
 from rfctl.worker.redis_group import RedisGroup
 
 _notes = logging.getLogger("rfctl.worker")
+_PERSONS_A_PAGE = 10
+"""A call looks at twice as many. So all workers together look at all that they have in hand, in a second or two each."""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 Handler = Callable[[MergedMessage], Awaitable[object] | object]
 
@@ -70,6 +72,7 @@ class AsyncWorker:
         self._failure: BaseException | None = None
         self._group: RedisGroup | None = None
         self._looked_at = -math.inf
+        self._pages = math.ceil(options.concurrency / _PERSONS_A_PAGE)
 
     def stop(self) -> None:
         """End `run` as soon as the messages in hand are handled. Call it in the loop's own thread."""
@@ -143,13 +146,16 @@ class AsyncWorker:
         if is_look:
             self._looked_at = now
         for place in group.places:
-            persons = partial(self._in_hand.list_persons, place.keys)
-            entry = await group.take(place, is_look=is_look, in_hand=persons)
-            if entry is not None:
-                if is_look and place.cursor != b"-":  # there may be more of what others left
-                    self._looked_at = -math.inf
-                group.places.append(group.places.pop(0))
-                return entry
+            for _ in range(self._pages if is_look else 1):
+                persons = partial(self._in_hand.list_persons, place.keys)
+                entry = await group.take(place, is_look=is_look, in_hand=persons)
+                if entry is not None:
+                    if is_look and place.cursor != b"-":  # there may be more of what others left
+                        self._looked_at = -math.inf
+                    group.places.append(group.places.pop(0))
+                    return entry
+                if place.cursor == b"-":
+                    break
         return None
 
     def _begin(self, group: RedisGroup, handler: Handler, entry: Entry) -> None:

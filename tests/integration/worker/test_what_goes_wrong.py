@@ -11,6 +11,8 @@ from rfctl.store.connection import Connection
 from rfctl.store.dead_letters import DeadLetters
 from rfctl.store.keys import Keyspace
 from rfctl.worker import AsyncWorker, MergedMessage, Worker
+from rfctl.worker.options import WorkerOptions
+from rfctl.worker.redis_group import RedisGroup
 from tests.support.servers import RedisServer
 from tests.support.waiting import until, wait_until
 from tests.support.worker_groups import CallCounter, Handler, OutputStream, working
@@ -161,3 +163,20 @@ async def test_plain_function_of_an_async_worker_is_called_once(out: OutputStrea
     worker.stop()
     await task
     assert texts == ["a"]
+
+
+async def test_worker_for_many_persons_looks_at_many(out: OutputStream) -> None:
+    """The message that a dead worker left stands behind those of a hundred persons, whom a living one has in hand."""
+    looks, handler = CallCounter(), Handler()
+    entries = [out.add(f"79{number:03}", "a") for number in range(101)]
+    busy = RedisGroup(WorkerOptions(url=out.server.url, group="bot"))
+    await busy.open()
+    for _ in entries:
+        assert await busy.take(busy.places[0], is_look=False)
+    await busy.close()
+    with out.server.client() as client:
+        client.xclaim("rfctl:out", "bot", "dead", 0, [entries[-1]], idle=HOUR_MS, justid=True)
+    async with working(out.server.url, handler, looks, retry_after_s=600, concurrency=60):
+        await handler.wait_for(1)
+        assert "worker: xread" not in looks.calls, "it has waited before it had looked at all of them"
+    assert handler.lines == ["79100 a 2"]
