@@ -146,10 +146,15 @@ async def test_handled_message_without_a_delivery_id_is_not_handled_again(out: O
 
 
 def test_coroutine_function_is_refused_and_its_message_stays(out: OutputStream) -> None:
-    handler = Handler()
+    handler, worker = Handler(), Worker(out.server.url, group="bot")
+
+    def begin(message: MergedMessage) -> object:
+        worker.stop()
+        return handler(message)
+
     out.add("7900", "a")
     with pytest.raises(TypeError, match="AsyncWorker runs it"):
-        Worker(out.server.url, group="bot").run(handler)
+        worker.run(begin)
     assert handler.lines == []
     assert out.read_group()["pending"] == 1
 
