@@ -40,7 +40,7 @@ async def wait_for_any(*events: asyncio.Event) -> None:
 
 
 async def wait_for_first(*waits: Coroutine[Any, Any, object]) -> None:
-    """Wait until the first of these ends, and until the others are cut off. Raises the error of the first one."""
+    """Wait until the first of these ends, and until the others, which are cancelled, have ended too. Raises its error."""
     tasks = [asyncio.ensure_future(wait) for wait in waits]
     try:
         ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

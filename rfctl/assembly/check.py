@@ -6,7 +6,7 @@ from rfctl.assembly.sinks import list_forwarded_sinks, open_targets
 from rfctl.assembly.sources import build_sources, check_exposure
 from rfctl.config.settings import EMBEDDED, Settings
 from rfctl.errors import SettingsError
-from rfctl.store.redis_url import TlsFileError, check_tls_files, parse_redis_url
+from rfctl.model.redis_url import TlsFileError, check_tls_files, parse_redis_url
 
 _ANY_REDIS = "redis://127.0.0.1:6379/0"
 """In place of the embedded server, which has no address before it runs."""

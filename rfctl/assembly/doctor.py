@@ -21,6 +21,7 @@ from rfctl.config.loader import Configuration
 from rfctl.config.notices import find_ignored_url, list_open_files
 from rfctl.config.settings import EMBEDDED
 from rfctl.errors import KeyTakenError, RedisUnreachableError, RfctlError
+from rfctl.model.redis_url import parse_redis_url
 from rfctl.observe import Snapshot, take_snapshot
 from rfctl.observe.diagnosis import Diagnosis, diagnose
 from rfctl.observe.examination import Examination, Reading, examine
@@ -39,7 +40,6 @@ from rfctl.observe.facts import (
 )
 from rfctl.observe.threads import UnwaitedThreads
 from rfctl.store import Store, WorkerEntry
-from rfctl.store.redis_url import parse_redis_url
 from rfctl.text import duration, mask_url
 
 _SOCKETS = 6

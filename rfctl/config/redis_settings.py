@@ -8,9 +8,9 @@ from typing import Self
 
 from pydantic import Field, field_validator, model_validator
 
+from rfctl.model.redis_url import add_options, parse_redis_url
 from rfctl.section import SECRET, Fault, Section, raise_faults
 from rfctl.store.keys import RESERVED_PREFIXES
-from rfctl.store.redis_url import add_options, parse_redis_url
 
 EMBEDDED = "embedded"
 

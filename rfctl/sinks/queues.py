@@ -16,11 +16,11 @@ from typing import Any
 from rfctl.errors import SettingsError
 from rfctl.model.delivery import Delivery
 from rfctl.model.installation import build_extra_command
+from rfctl.model.redis_url import FORM, check_tls_files, parse_redis_url
 from rfctl.sinks.config import QueueConfig
 from rfctl.sinks.contract import DeliveryError
 from rfctl.sinks.payload import encode_payload, render_template
 from rfctl.store.address import RedisAddress
-from rfctl.store.redis_url import FORM, check_tls_files, parse_redis_url
 from rfctl.store.reply_errors import explain_failure
 
 KEEP_S = 86_400

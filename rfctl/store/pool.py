@@ -11,8 +11,8 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from rfctl import errors
+from rfctl.model.redis_url import FORM, TlsFileError, check_tls_files, parse_redis_url
 from rfctl.store.address import RedisAddress
-from rfctl.store.redis_url import FORM, TlsFileError, check_tls_files, parse_redis_url
 
 ANONYMOUS: dict[str, Any] = (
     {"driver_info": None}

@@ -284,9 +284,8 @@ class Store:
 
     def events(self, subscribed: asyncio.Event | None = None) -> AsyncIterator[bytes]:
         """Yield the events that the scripts publish, as JSON; `subscribed` is set once none can be missed."""
-        return self._connection.follow_channel(
-            self._keyspace.common.events_channel(self._connection.db), subscribed
-        )
+        channel = self._keyspace.common.events_channel(self._connection.db)
+        return self._connection.follow_channel(channel, subscribed)
 
     async def close(self) -> None:
         """Close every socket."""

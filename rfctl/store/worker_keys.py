@@ -26,7 +26,7 @@ class WorkerKeys:
 
     @cached_property
     def failures(self) -> str:
-        """Hash, entry id → JSON array of failed attempts. An error may have words of a message in it."""
+        """Hash, entry id → JSON array of failed attempts, with their numbers. An error may have words of a message in it."""
         return f"{self.prefix}:failures"
 
     @cached_property

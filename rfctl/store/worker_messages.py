@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 _PAGE = 1_000
 _FORGOTTEN_A_CALL = 100
-_IN_HAND_MS = 60_000
-"""So long after the last sign of life a worker may still be at a message; it gives four of them in `retry_after_s`."""
+IN_HAND_MS = 60_000
+"""So long after the last sign of life a worker may still be at a message; it gives one every 15 s, or more often."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +145,7 @@ class WorkerMessages:
         keys = [place.stream, place.order, place.failures]
         for start in range(0, len(messages), _FORGOTTEN_A_CALL):
             words = [word for item in messages[start : start + _FORGOTTEN_A_CALL] for word in item.words]
-            args = [place.group, "1" if place.is_own else "", _IN_HAND_MS, *words]
+            args = [place.group, "1" if place.is_own else "", IN_HAND_MS, *words]
             answers += replies.integers(
                 await self._connection.run("forget_at_workers", place.shard, keys, args)
             )

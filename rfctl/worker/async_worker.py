@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 import logging
 import math
 import signal
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
+from typing import Self
 
 from redis.exceptions import RedisError
 
 from rfctl.errors import RfctlError
 from rfctl.timing import wait_for_first
+from rfctl.worker.in_hand import Entry, InHand
 from rfctl.worker.merged_message import MergedMessage, decode_message, find_message_id
-from rfctl.worker.options import GiveUpError, WorkerOptions
-from rfctl.worker.redis_group import Entry, RedisGroup
-from rfctl.worker.stream_keys import StreamKeys
+from rfctl.worker.options import GiveUpError, LeftError, WorkerOptions
+from rfctl.worker.redis_group import RedisGroup
 
 _notes = logging.getLogger("rfctl.worker")
+_PERSONS_A_PAGE = 10
+"""A call looks at twice as many. So all workers together look at all that they have in hand, in a second or two each."""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-Handler = Callable[[MergedMessage], Awaitable[object]]
+Handler = Callable[[MergedMessage], Awaitable[object] | object]
 
 
 class AsyncWorker:
@@ -53,7 +58,7 @@ class AsyncWorker:
         ))  # fmt: skip
 
     @classmethod
-    def from_options(cls, options: WorkerOptions) -> AsyncWorker:
+    def from_options(cls, options: WorkerOptions) -> Self:
         """Return a worker with these options."""
         worker = cls.__new__(cls)
         worker._begin_with(options)
@@ -62,11 +67,12 @@ class AsyncWorker:
     def _begin_with(self, options: WorkerOptions) -> None:
         self._options = options
         self._stopping = asyncio.Event()
-        self._in_hand: dict[tuple[StreamKeys, str], float] = {}
+        self._in_hand = InHand(options.timeout_s)
         self._tasks: set[asyncio.Task[None]] = set()
         self._failure: BaseException | None = None
         self._group: RedisGroup | None = None
         self._looked_at = -math.inf
+        self._pages = math.ceil(options.concurrency / _PERSONS_A_PAGE)
 
     def stop(self) -> None:
         """End `run` as soon as the messages in hand are handled. Call it in the loop's own thread."""
@@ -77,9 +83,12 @@ class AsyncWorker:
     async def run(self, handler: Handler) -> None:
         """Handle messages until SIGTERM, Ctrl-C or `stop`; then finish those in hand. A second signal ends at once.
 
-        While Redis is away it waits. Raises CredentialsRefusedError and OtherLayoutError.
+        While Redis is away it waits. A worker runs once. Raises CredentialsRefusedError, OtherLayoutError and, the second
+        time, RuntimeError.
         """
-        group = self._group = RedisGroup(self._options)
+        if self._group is not None:
+            raise RuntimeError("this worker has run: make another one")
+        group = self._group = self._open_group()
         try:
             with self._obeying_signals():
                 await self._run(group, handler)
@@ -88,6 +97,9 @@ class AsyncWorker:
         if self._failure is not None:
             raise self._failure
 
+    def _open_group(self) -> RedisGroup:
+        return RedisGroup(self._options)
+
     async def _run(self, group: RedisGroup, handler: Handler) -> None:
         await wait_for_first(group.open(), self._stopping.wait())
         beats = asyncio.create_task(self._renew_in_hand(group))
@@ -95,8 +107,10 @@ class AsyncWorker:
         try:
             await self._serve_and_finish(group, handler)
         finally:
-            for task in (beats, *self._tasks):
+            tasks = [beats, *self._tasks]
+            for task in tasks:
                 task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _serve_and_finish(self, group: RedisGroup, handler: Handler) -> None:
         """Serve until the stop, or until something fails for good; what is in hand is finished in both cases."""
@@ -132,16 +146,20 @@ class AsyncWorker:
         if is_look:
             self._looked_at = now
         for place in group.places:
-            entry = await group.take(place, is_look=is_look)
-            if entry is not None:
-                if is_look and entry.attempt > 1:  # there may be more of what others left
-                    self._looked_at = -math.inf
-                group.places.append(group.places.pop(0))
-                return entry
+            for _ in range(self._pages if is_look else 1):
+                persons = partial(self._in_hand.list_persons, place.keys)
+                entry = await group.take(place, is_look=is_look, in_hand=persons)
+                if entry is not None:
+                    if is_look and place.cursor != b"-":  # there may be more of what others left
+                        self._looked_at = -math.inf
+                    group.places.append(group.places.pop(0))
+                    return entry
+                if place.cursor == b"-":
+                    break
         return None
 
     def _begin(self, group: RedisGroup, handler: Handler, entry: Entry) -> None:
-        self._hold(entry)
+        self._in_hand.add(entry)
         task = asyncio.create_task(self._work(group, handler, entry))
         self._tasks.add(task)
         task.add_done_callback(self._end_task)
@@ -158,11 +176,13 @@ class AsyncWorker:
     async def _work(self, group: RedisGroup, handler: Handler, entry: Entry | None) -> None:
         """Handle a message, and then those of the same person that came meanwhile."""
         while entry is not None:
-            following = await self._handle(group, handler, entry)
-            self._in_hand.pop((entry.keys, entry.id), None)
+            try:
+                following = await self._handle(group, handler, entry)
+            finally:
+                self._in_hand.remove(entry)
             entry = following
             if entry is not None:
-                self._hold(entry)
+                self._in_hand.add(entry)
 
     async def _handle(self, group: RedisGroup, handler: Handler, entry: Entry) -> Entry | None:
         error, is_last = "", False
@@ -171,8 +191,14 @@ class AsyncWorker:
         try:
             message = decode_message(entry.id, entry.attempt, entry.fields)
             async with limit:
-                await handler(message)
-        except Exception as problem:
+                answer = handler(message)
+                if inspect.isawaitable(answer):  # a plain function has done its work
+                    await answer
+        except LeftError:
+            return None
+        except (Exception, asyncio.CancelledError) as problem:
+            if isinstance(problem, asyncio.CancelledError) and _is_cancelled():
+                raise
             is_last = isinstance(problem, GiveUpError) or entry.attempt >= self._options.max_attempts
             is_late = limit.expired()
             error = f"no end after {self._options.timeout_s:g} s" if is_late else _describe(problem)
@@ -182,19 +208,13 @@ class AsyncWorker:
         takes_next = not self._stopping.is_set()
         return await group.finish(entry, message_id, error, is_last=is_last, takes_next=takes_next)
 
-    def _hold(self, entry: Entry) -> None:
-        """Note that a message is in hand; after its time is over, no more signs of life are given for it."""
-        self._in_hand[entry.keys, entry.id] = time.monotonic() + self._options.timeout_s
-
     async def _renew_in_hand(self, group: RedisGroup) -> None:
         while True:
             await asyncio.sleep(self._options.renew_every_s)
-            now = time.monotonic()
-            by_stream: dict[StreamKeys, list[str]] = {}
-            for (keys, entry_id), until in self._in_hand.items():
-                if now < until:
-                    by_stream.setdefault(keys, []).append(entry_id)
-            for keys, ids in by_stream.items():
+            for entry in self._in_hand.pop_late():
+                form = "message %s: its handler has not ended after %g s: another worker may take it"
+                _notes.warning(form, find_message_id(entry.id, entry.fields), self._options.timeout_s)
+            for keys, ids in self._in_hand.group_by_stream().items():
                 await group.renew(keys, ids)
 
     @contextlib.contextmanager
@@ -220,6 +240,17 @@ class AsyncWorker:
             release()
 
 
-def _describe(problem: Exception) -> str:
-    words = str(problem)
+def _is_cancelled() -> bool:
+    """Say whether this task is cancelled; else a handler has let a cancellation of its own get out."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _describe(problem: BaseException) -> str:
+    try:
+        words = (
+            str(problem).encode(errors="backslashreplace").decode()
+        )  # what JSON cannot carry is written out
+    except Exception:
+        words = "its words cannot be read"
     return f"{type(problem).__name__}: {words}" if words else type(problem).__name__

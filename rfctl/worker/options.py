@@ -5,13 +5,22 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from rfctl.errors import RfctlError
+from rfctl.model.redis_url import parse_redis_url
+from rfctl.text import mask_url
+
+_RENEW_EVERY_S = 15.0
+"""`rfctl forget` takes a message for one that nobody has in hand a minute after the last sign of life."""
 
 
 class GiveUpError(Exception):
     """A handler raises it when another attempt cannot help: the message becomes a dead letter at once."""
+
+
+class LeftError(Exception):
+    """A handler was broken off, and the worker ends: its message stays, and comes again."""
 
 
 class WorkerOptionError(RfctlError, ValueError):
@@ -37,7 +46,6 @@ class WorkerOptions:
     prefix: str = ""
     can_cancel: bool = True
     """Whether a handler can be cancelled when its time is over."""
-    consumer: str = field(default_factory=build_consumer_name)
 
     def __post_init__(self) -> None:
         is_ours = self.group.startswith("rfctl:") or self.group.endswith(":again")
@@ -48,8 +56,12 @@ class WorkerOptions:
             raise _explain(
                 "url",
                 self.url,
-                "a URL: the daemon's log has that of its embedded server, and so has store.url",
+                "it is a URL: the daemon's log has that of its embedded server, and so has store.url",
             )
+        try:
+            parse_redis_url(self.url)
+        except ValueError as problem:
+            raise _explain("url", mask_url(self.url), str(problem)) from None
         for name, least in (("retry_after_s", 0.5), ("timeout_s", 0.1), ("remember_s", 0)):
             if not least <= getattr(self, name) <= 31_536_000:
                 raise _explain(name, getattr(self, name), f"{least} to a year, in seconds")
@@ -70,8 +82,9 @@ class WorkerOptions:
     @property
     def renew_every_s(self) -> float:
         """How often a worker gives a sign of life."""
-        return self.retry_after_s / 4
+        return min(self.retry_after_s / 4, _RENEW_EVERY_S)
 
 
 def _explain(name: str, value: object, form: str) -> WorkerOptionError:
-    return WorkerOptionError(f"{name} = {value!r} is not possible", next=f"{name} is {form}")
+    step = form if name == "url" else f"{name} is {form}"
+    return WorkerOptionError(f"{name} = {value!r} is not possible", next=step)

@@ -1,33 +1,35 @@
 """A worker's consumer group in Redis: what it takes, ends and keeps alive there.
 
-It trusts nothing to stay: Redis may go away, and somebody may delete the group or everything. What fails for a while is
-repeated here; any call may come twice. What another attempt cannot mend is raised.
+It trusts nothing to stay: Redis may go away, its clock may jump, and somebody may delete the group or everything. What
+fails for a while is repeated; any call may come twice. What another attempt cannot mend is raised.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import math
-import re
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import redis.asyncio
 from redis import exceptions as rx
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from rfctl.errors import CredentialsRefusedError, OtherLayoutError, RedisUnreachableError
-from rfctl.text import hide_secrets, mask_url
-from rfctl.worker.options import WorkerOptions
+from rfctl.errors import OtherLayoutError
+from rfctl.model.redis_url import parse_redis_url
+from rfctl.worker.in_hand import Entry
+from rfctl.worker.options import WorkerOptions, build_consumer_name
+from rfctl.worker.patience import Patience
 from rfctl.worker.scripts import Verb, read_script
 from rfctl.worker.stream_keys import StreamKeys, name_streams
 
-Answer = TypeVar("Answer")
+Word = str | bytes | int
 _notes = logging.getLogger("rfctl.worker")
 
 LAYOUT = "2"
@@ -35,19 +37,8 @@ LAYOUT = "2"
 _BLOCK_MS = 1000
 _TIMEOUT_S = 5.0
 _PAUSE_S = 0.5
-_LAST_PATIENCE_S = 5.0
 _GONE_AFTER_MS = 3_600_000
 _ERROR_CHARS = 500
-_REFUSED = re.compile(
-    r"NOAUTH|WRONGPASS|NOPERM|ACL failure in script|The user executing the script can't (?:run|access|publish)"
-)
-"""How Redis refuses a user, also inside a script."""
-_FOR_A_WHILE = (
-    rx.ConnectionError, rx.TimeoutError, rx.BusyLoadingError, rx.OutOfMemoryError, rx.ReadOnlyError, rx.MasterDownError,
-    OSError,
-)  # fmt: skip
-_CODE_FOR_A_WHILE = re.compile(r"(?:^|: -)(?:MISCONF|BUSY|NOREPLICAS|UNBLOCKED|OOM|READONLY|MASTERDOWN)\b")
-"""The codes of such errors; Redis 6.2 has them in the middle of what it says of a script."""
 _WORDS = {
     "missing": "was deleted from the stream before it was handled",
     "repeated": "came again, and was handled before: it is not handled twice",
@@ -60,65 +51,80 @@ class Place:
     """How far a worker is in one stream: its looks at what is in hand, and the last entry that the group has read."""
 
     keys: StreamKeys
-    cursor: str = "-"
-    unordered: str = "-"
+    cursor: bytes = b"-"
+    unordered: bytes = b"-"
     last_id: str = "0-0"
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A message in hand: where it is, its person, its attempt (from 1), and its flat fields."""
-
-    keys: StreamKeys
-    batch_key: str
-    id: str
-    attempt: int
-    fields: Sequence[bytes]
 
 
 class RedisGroup:
     """The consumer group of one worker, on every shard. Its calls are repeated until Redis answers."""
 
-    def __init__(self, options: WorkerOptions) -> None:
+    def __init__(self, options: WorkerOptions, clock: Callable[[], float] = time.monotonic) -> None:
         self._options = options
-        url = options.url.replace("valkey", "redis", 1) if options.url.startswith("valkey") else options.url
+        self.consumer = build_consumer_name()  # here, and no earlier: two processes may have one parent
+        self._clock = clock
+        self._spared_until = -math.inf
+        self._server_ms: float | None = None
+        url = parse_redis_url(options.url).url
         more: dict[str, Any] = {
             "socket_connect_timeout": _TIMEOUT_S, "socket_timeout": _TIMEOUT_S, "retry": Retry(NoBackoff(), 0),
         }  # fmt: skip
         self._client = redis.asyncio.Redis.from_url(url, **more)
         self._waiting = redis.asyncio.Redis.from_url(url, **more)
         self._is_plain = False
-        self._patience_s = math.inf
+        self._patience = Patience(options.url, options.group, self._hang_up, clock)
         self.places: list[Place] = []
 
     async def open(self) -> None:
         """Find the streams, and make the group where it is missing: it begins with the oldest entry that is there."""
-        self.places = [Place(keys) for keys in await self.repeat(self._find_streams)]
-        await self.repeat(self._ensure_groups)
+        self.places = [Place(keys) for keys in await self._patience.repeat(self._find_streams)]
+        await self._patience.repeat(self._ensure_groups)
         for place in self.places:
-            await self._run("leave", place.keys, _GONE_AFTER_MS)
+            await self._leave(place)
 
     def end_patience(self) -> None:
         """From now on a call is repeated for a few seconds only: what is not acknowledged comes again."""
-        self._patience_s = _LAST_PATIENCE_S
+        self._patience.end()
 
     async def close(self) -> None:
         """Close the connections."""
         await self._client.aclose()
         await self._waiting.aclose()
 
+    async def _hang_up(self) -> None:
+        """Use new sockets from now on: after a failover the old ones lead to the old server, and the address elsewhere."""
+        for client in (self._client, self._waiting):
+            with contextlib.suppress(rx.RedisError, OSError):
+                await client.connection_pool.disconnect(inuse_connections=False)
+
     async def leave(self) -> None:
         """Remove this consumer from the group, unless it has left a message behind."""
         for place in self.places:
-            await self._run("leave", place.keys, _GONE_AFTER_MS)
+            await self._leave(place)
 
-    async def take(self, place: Place, *, is_look: bool) -> Entry | None:
-        """Take the next message of a stream that may be handled now. `is_look`: also what other workers left."""
-        retry_after, cursor = self._options.retry_after_ms, place.cursor if is_look else ""
-        answer = await self._run("take", place.keys, retry_after, cursor, place.unordered)
-        message, cursor, unordered, last_id, notes = answer
-        place.cursor = cursor.decode() or place.cursor
-        place.unordered, place.last_id = unordered.decode(), (last_id or b"0-0").decode()
+    async def _leave(self, place: Place) -> None:
+        await self._run("leave", place.keys, lambda: (_GONE_AFTER_MS,))
+
+    async def take(
+        self, place: Place, *, is_look: bool, in_hand: Callable[[], Iterable[bytes]] = tuple
+    ) -> Entry | None:
+        """Take the next message of a stream that may be handled now. `is_look`: also what other workers left.
+
+        `in_hand` returns the batch keys of which this worker has a message of this stream in hand.
+        """
+        cursor = place.cursor if is_look else b""
+        answer = await self._run(
+            "take",
+            place.keys,
+            lambda: (
+                *(self._left_after_ms(), cursor, place.unordered, self._expected_ms()),
+                *(in_hand() if is_look else ()),
+            ),
+        )
+        message, cursor, place.unordered, last_id, notes, now_ms = answer
+        self._note_time(float(now_ms))
+        place.cursor = cursor or place.cursor
+        place.last_id = (last_id or b"0-0").decode()
         _log_notes(notes)
         return _read_entry(place.keys, message)
 
@@ -127,15 +133,14 @@ class RedisGroup:
     ) -> Entry | None:
         """End an attempt; `error` "" is success. Returns the person's next message if there is one, and it is wanted."""
         options = self._options
-        end: list[str | int] = [
+        end: list[Word] = [
             json.dumps(error[:_ERROR_CHARS]) if error else "",
             _flag(is_last),
             _flag(takes_next),
         ]
-        about: list[str | int] = [entry.batch_key, entry.id, message_id, round(options.remember_s * 1000)]
-        is_ours, following, notes = await self._run(
-            "finish", entry.keys, *about, *end, options.retry_after_ms
-        )
+        about: list[Word] = [entry.batch_key, entry.id, message_id, round(options.remember_s * 1000)]
+        words = (*about, *end, options.retry_after_ms, entry.attempt)
+        is_ours, following, notes = await self._run("finish", entry.keys, lambda: words)
         if not is_ours:
             _notes.warning(
                 "message %s: another worker has taken it over, or it was done meanwhile", message_id
@@ -145,49 +150,33 @@ class RedisGroup:
 
     async def renew(self, keys: StreamKeys, ids: Iterable[str]) -> None:
         """Give a sign of life for messages in hand, so that nobody takes them over."""
-        await self._run("renew", keys, *ids)
+        words = tuple(ids)
+        await self._run("renew", keys, lambda: words)
 
     async def wait_for_more(self) -> None:
         """Wait until there is a new entry in any stream, for a second at most."""
         streams: dict[Any, Any] = {place.keys.stream: place.last_id for place in self.places}
-        await self.repeat(lambda: self._waiting.xread(streams, count=1, block=_BLOCK_MS))
+        await self._patience.repeat(lambda: self._waiting.xread(streams, count=1, block=_BLOCK_MS))
 
-    async def repeat(self, call: Callable[[], Awaitable[Answer]]) -> Answer:
-        """Call until Redis answers, and say in the log that it is away. Raises what waiting cannot mend."""
-        away_since = None
-        while True:
-            try:
-                answer = await call()
-            except (rx.RedisError, OSError) as problem:
-                self._raise_unless_temporary(problem)
-                if away_since is None:
-                    away_since = time.monotonic()
-                    _notes.warning("Redis at %s: %s; waiting", self._where, self._explain(problem))
-                if time.monotonic() - away_since > self._patience_s:
-                    raise RedisUnreachableError(f"Redis at {self._where}: {self._explain(problem)}") from None
-                await asyncio.sleep(_PAUSE_S)
-            else:
-                if away_since is not None:
-                    _notes.warning("Redis at %s is back", self._where)
-                return answer
+    def _spare_others(self) -> None:
+        """Take nothing over until the living have had the time for another sign of life."""
+        self._spared_until = self._clock() + 2 * self._options.renew_every_s
 
-    @property
-    def _where(self) -> str:
-        return mask_url(self._options.url)
+    def _left_after_ms(self) -> int | str:
+        if self._patience.longest_silence_s > self._options.retry_after_s / 2:
+            self._patience.forget_silence()
+            self._spare_others()
+        return self._options.retry_after_ms if self._clock() >= self._spared_until else ""
 
-    def _explain(self, problem: Exception) -> str:
-        return hide_secrets(str(problem), self._options.url)
+    def _expected_ms(self) -> int | str:
+        return "" if self._server_ms is None else round(self._server_ms + self._clock() * 1000)
 
-    def _raise_unless_temporary(self, problem: Exception) -> None:
-        if isinstance(problem, rx.AuthenticationError | rx.NoPermissionError) or _REFUSED.search(
-            str(problem)
-        ):
-            raise CredentialsRefusedError(
-                f"Redis at {self._where} refuses the worker: {self._explain(problem)}",
-                next=f"rfctl export acl --worker {self._options.group} prints the rights that it needs",
-            ) from None
-        if not (isinstance(problem, _FOR_A_WHILE) or _CODE_FOR_A_WHILE.search(str(problem))):
-            raise problem
+    def _note_time(self, now_ms: float) -> None:
+        """Note the server's time. Where its clock has jumped ahead, every sign of life looks old."""
+        between = now_ms - self._clock() * 1000
+        if self._server_ms is not None and between - self._server_ms > self._options.retry_after_ms / 2:
+            self._spare_others()
+        self._server_ms = between
 
     async def _find_streams(self) -> list[StreamKeys]:
         """Read how this Redis is laid out, and name the streams. Before the first daemon has begun it, wait for that."""
@@ -195,14 +184,16 @@ class RedisGroup:
         while not (layout := await self._read_text(f"{prefix}rfctl:shards")):
             if not is_noted:
                 _notes.warning(
-                    "no rfctl serve has begun Redis at %s yet (prefix %r); waiting", self._where, prefix
+                    "no rfctl serve has begun Redis at %s yet (prefix %r); waiting",
+                    self._patience.where,
+                    prefix,
                 )
             is_noted = True
             await asyncio.sleep(_PAUSE_S)
         shards, _, version = layout.partition("/")
         if not shards.isdigit() or version != LAYOUT:
             raise OtherLayoutError(
-                f"Redis at {self._where} has layout {layout!r} of rfctl's data; this worker "
+                f"Redis at {self._patience.where} has layout {layout!r} of rfctl's data; this worker "
                 f"reads layout {LAYOUT}",
                 next="start `rfctl serve` of the worker's version once, or install that of the daemon",
             )
@@ -223,20 +214,22 @@ class RedisGroup:
                 if "BUSYGROUP" not in str(problem):
                     raise
 
-    async def _run(self, verb: Verb, keys: StreamKeys, *arguments: str | int) -> Any:
-        """Run a script until Redis answers. A group that somebody has deleted is made again."""
+    async def _run(self, verb: Verb, keys: StreamKeys, arguments: Callable[[], Iterable[Word]]) -> Any:
+        """Run a script until Redis answers, with the arguments of each moment. A group that somebody has deleted is made again."""
         options = self._options
-        fixed = (options.group, options.consumer, _flag(keys.is_own), options.max_attempts)
+        fixed = (options.group, self.consumer, _flag(keys.is_own), options.max_attempts)
         while True:
             try:
-                return await self.repeat(lambda: self._evaluate(verb, keys.all, (*fixed, *arguments)))
+                return await self._patience.repeat(
+                    lambda: self._evaluate(verb, keys.all, (*fixed, *arguments()))
+                )
             except rx.ResponseError as problem:
                 if not any(word in str(problem) for word in ("NOGROUP", "no such key")):
                     raise
                 _notes.warning("group %s is missing in %s: it is made again", options.group, keys.stream)
-                await self.repeat(self._ensure_groups)
+                await self._patience.repeat(self._ensure_groups)
 
-    async def _evaluate(self, verb: Verb, keys: Sequence[str], arguments: Sequence[str | int]) -> Any:
+    async def _evaluate(self, verb: Verb, keys: Sequence[str], arguments: Sequence[Word]) -> Any:
         script = read_script(verb).without_shebang() if self._is_plain else read_script(verb)
         words: list[Any] = [len(keys), *keys, *arguments]
         try:
@@ -264,7 +257,7 @@ def _read_entry(keys: StreamKeys, answer: Any) -> Entry | None:
     if not answer:
         return None
     batch_key, entry_id, attempt, fields = answer
-    return Entry(keys, batch_key.decode(errors="surrogateescape"), entry_id.decode(), int(attempt), fields)
+    return Entry(keys, batch_key, entry_id.decode(), int(attempt), fields)
 
 
 def _log_notes(notes: Sequence[bytes]) -> None:

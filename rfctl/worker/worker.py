@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 import queue
 import signal
 import threading
@@ -16,7 +17,7 @@ from types import FrameType
 
 from rfctl.worker.async_worker import AsyncWorker
 from rfctl.worker.merged_message import MergedMessage
-from rfctl.worker.options import WorkerOptions
+from rfctl.worker.options import LeftError, WorkerOptions
 
 Handler = Callable[[MergedMessage], object]
 
@@ -66,7 +67,8 @@ class Worker:
     def run(self, handler: Handler) -> None:
         """Handle messages until SIGTERM, Ctrl-C or `stop`; then finish the message in hand. A second signal ends at once.
 
-        While Redis is away it waits. Raises CredentialsRefusedError and OtherLayoutError.
+        While Redis is away it waits. A worker runs once. Raises CredentialsRefusedError, OtherLayoutError, TypeError for a
+        coroutine function and, the second time, RuntimeError.
         """
         thread = threading.Thread(target=self._speak_with_redis, name="rfctl-worker", daemon=True)
         with self._obeying_signals():
@@ -101,20 +103,24 @@ class Worker:
     def _handle_all(self, handler: Handler) -> None:
         while (job := self._jobs.get()) is not None:
             try:
-                handler(job.message)
+                answer = handler(job.message)
             except Exception as problem:
                 self._end(job, problem)
-            except BaseException:  # a second Ctrl-C, or sys.exit(): the message stays, and comes again
-                self._end(job, None, is_left=True)
+            except BaseException:  # a second Ctrl-C, or sys.exit()
+                self._end(job, LeftError())
                 raise
             else:
+                if inspect.iscoroutine(answer):
+                    answer.close()  # it has not begun, and the message is not handled
+                    self._end(job, LeftError())
+                    raise TypeError(
+                        "the handler is a coroutine function: AsyncWorker runs it, Worker does not"
+                    )
                 self._end(job, None)
 
-    def _end(self, job: _Job, problem: Exception | None, *, is_left: bool = False) -> None:
+    def _end(self, job: _Job, problem: Exception | None) -> None:
         def end() -> None:
-            if is_left:
-                job.outcome.cancel()
-            elif problem is None:
+            if problem is None:
                 job.outcome.set_result(None)
             else:
                 job.outcome.set_exception(problem)

@@ -8,14 +8,19 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from rfctl.model.message import Renaming
 from rfctl.sinks.contract import DeliveryError
-from tests.support.life import ANNA, BORIS, SINK, Life, SinkKind, call_until_answered
+from tests.faults import worker_scenes
+from tests.support.life import ANNA, BORIS, SINK, Life, SinkKind, call_until_answered, have_come
 from tests.support.waiting import until
 
 OFTEN = 100
 """More answers of a kind than any scene asks for: an answer counts again when the lease ran out before it was stored."""
 HOUR_MS = 3_600_000
 ALL_KINDS: tuple[SinkKind, ...] = ("receiver", "list", "stream")
+WORKERS: tuple[SinkKind, ...] = ("workers",)
+FIRST_ID, NEW_ID, OTHER_ID = "AR.first", "AR.new", "AR.other"
+"""Second ids of people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +36,6 @@ class Scenario:
     def name(self) -> str:
         """Its name in the tests."""
         return self.act.__name__
-
-
-async def have_come(life: Life, *texts: str) -> None:
-    async def are_there() -> bool:
-        return set(texts) <= {text for _, text in await life.read_deliveries()}
-
-    await until(are_there)
 
 
 async def intake(life: Life) -> None:
@@ -204,6 +202,43 @@ async def discard_held(life: Life) -> None:
     life.start_scheduler()
 
 
+async def aliases(life: Life) -> None:
+    """A person is known by a number and a second id, and writes by either: all of it is one batch, in its order."""
+    life.plan.arm("intake")
+    await life.send(ANNA, "a1", alias=FIRST_ID)
+    await life.send(ANNA, "a2", alias=FIRST_ID, is_hidden=True)
+    await life.send(BORIS, "b1", alias=OTHER_ID)
+    life.start_scheduler()
+    life.start_forwarder()
+    await life.send(ANNA, "a3", alias=FIRST_ID, is_hidden=True)
+    await life.send(BORIS, "b2", alias=OTHER_ID, is_hidden=True)
+
+
+async def alias_moves(life: Life) -> None:
+    """The provider tells a new second id in the place of the former one, again and again until it is answered."""
+    await life.send(ANNA, "a1", alias=FIRST_ID)
+    life.plan.arm("intake", "operator")
+    renaming = Renaming("generic", NEW_ID, FIRST_ID)
+    await call_until_answered(lambda: life.store("operator").aliases.move([renaming]))
+    await life.send(ANNA, "a2", alias=NEW_ID, is_hidden=True)
+    life.start_scheduler()
+    life.start_forwarder()
+    # Whoever has the former one by now is somebody else.
+    await life.send(FIRST_ID, "x1", alias=FIRST_ID, is_hidden=True)
+    await life.send(ANNA, "a3", alias=NEW_ID, is_hidden=True)
+
+
+async def alias_of_another_owner(life: Life) -> None:
+    """A number goes to somebody else: who writes by the older id alone is never put under them."""
+    life.plan.arm("intake")
+    await life.send(ANNA, "a1", alias=FIRST_ID)
+    await life.send(ANNA, "a2", alias=OTHER_ID)
+    life.start_scheduler()
+    life.start_forwarder()
+    await life.send(FIRST_ID, "x1", alias=FIRST_ID, is_hidden=True)
+    await life.send(ANNA, "a3", alias=OTHER_ID, is_hidden=True)
+
+
 SCENARIOS = (
     Scenario(intake),
     Scenario(hand_over),
@@ -217,4 +252,14 @@ SCENARIOS = (
     Scenario(pause),
     Scenario(hold),
     Scenario(discard_held),
+    Scenario(aliases),
+    Scenario(alias_moves),
+    Scenario(alias_of_another_owner),
+    Scenario(worker_scenes.worker_claims, WORKERS),
+    Scenario(worker_scenes.worker_acknowledges, WORKERS, dead=("a1", "b1")),
+    Scenario(worker_scenes.worker_takes_over, WORKERS),
+    Scenario(worker_scenes.worker_stops, WORKERS),
+    Scenario(worker_scenes.give_back, WORKERS),
+    Scenario(worker_scenes.forget_at_workers, WORKERS, trimmed=True),
+    Scenario(worker_scenes.forget_in_hand, WORKERS, trimmed=True),
 )

@@ -10,10 +10,10 @@ import asyncio
 import contextlib
 import json
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from rfctl.batching import Scheduler
 from rfctl.delivery import RetryPolicy
@@ -27,13 +27,16 @@ from rfctl.sinks.contract import DeliveryError
 from rfctl.sinks.redis import RedisSink
 from rfctl.store import DeliveryQueue, Store, group_name, replies
 from rfctl.store.address import RedisAddress
+from rfctl.store.connection import Connection
 from tests.support.batching import Rig, make_rig
 from tests.support.failing import LATE_S, FailingConnection, FaultPlan
+from tests.support.failing_worker import GROUP, FailingWorker, ScriptedHandler
 from tests.support.waiting import PATIENCE_S, until
 
 SINK = "bot"
 ANNA, BORIS = "79000000001", "79000000002"
-SinkKind = Literal["receiver", "list", "stream"]
+SinkKind = Literal["receiver", "list", "stream", "workers"]
+"""What takes the merged messages: a sink, or workers that use the library."""
 POLICY = RetryPolicy(retry_delays_ms=(20,) * 6, concurrency=4, max_sleep_ms=40, lease_ms=5000, finish_ms=1000)
 SHORT_LEASE_MS = int(LATE_S * 1000 * 2 / 3)
 PARTS = ("intake", "scheduler", "forwarder", "operator", "test")
@@ -50,6 +53,15 @@ async def call_until_answered(call: Callable[[], Awaitable[T]]) -> T:
             return await call()
         except RfctlError:
             await asyncio.sleep(_AGAIN_S)
+
+
+async def have_come(life: Life, *texts: str) -> None:
+    """Wait until all of these are delivered."""
+
+    async def are_there() -> bool:
+        return set(texts) <= {text for _, text in await life.read_deliveries()}
+
+    await until(are_there)
 
 
 class ScriptedReceiver:
@@ -75,13 +87,16 @@ class Life:
 
     def __init__(self, address: RedisAddress, plan: FaultPlan, kind: SinkKind) -> None:
         self.plan, self.kind, self.policy = plan, kind, POLICY
-        self.receiver = ScriptedReceiver()
+        self.receiver, self.handler = ScriptedReceiver(), ScriptedHandler()
         self.sent: dict[str, list[str]] = defaultdict(list)
         """Of each phone the texts that were accepted, in their order."""
+        self._sinks = [] if kind == "workers" else [SINK]
+        self.url = address.url
         self._rigs = {part: self._make_rig(address, part) for part in PARTS}
         self._intake = GroupCommit(self._rigs["intake"].batcher.add, _BOUNDS)
         self._stopping = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
+        self._workers: dict[FailingWorker, asyncio.Task[None]] = {}
         self.scheduler = Scheduler(self._rigs["scheduler"].batcher, max_sleep_ms=40)
 
     def _make_rig(self, address: RedisAddress, part: str) -> Rig:
@@ -93,16 +108,28 @@ class Life:
     def store(self, part: str = "test") -> Store:
         return self._rigs[part].store
 
+    @property
+    def connection(self) -> Connection:
+        """The test's own, whose calls never fail."""
+        return self._rigs["test"].connection
+
     def queue(self, part: str = "test") -> DeliveryQueue:
         return self.store(part).deliveries(SINK)
 
     async def empty(self) -> None:
-        await self._rigs["test"].connection.call("FLUSHDB")
+        call = self.connection.call
+        await call("FLUSHDB")
+        if self.kind == "workers":
+            await call("SET", "rfctl:shards", "0/2")  # as the first daemon has written it
 
-    async def send(self, phone: str, *texts: str) -> None:
-        """Bring messages, one after another, again and again until each is accepted. Its text is its id."""
+    async def send(self, phone: str, *texts: str, alias: str = "", is_hidden: bool = False) -> None:
+        """Bring messages, one after another, again and again until each is accepted. Its text is its id.
+
+        `alias` is a second id of the person; with `is_hidden` it stands alone.
+        """
         for text in texts:
-            message = Message(phone=phone, text=text, id=text, channel="generic")
+            name = alias if is_hidden else phone
+            message = Message(phone=name, text=text, id=text, channel="generic", alias=alias)
             [added] = await call_until_answered(partial(self._intake.add, [message]))
             assert not added.rejected
             self.sent[phone].append(text)
@@ -118,18 +145,30 @@ class Life:
         self._start(self.scheduler.run(self._stopping))
 
     def start_forwarder(self, daemon_id: str = "daemon") -> None:
+        assert self.kind != "workers"
         sink = self.receiver if self.kind == "receiver" else RedisSink(self.kind, "inbox")
         is_late = self.plan.mode == "late"
         policy = replace(self.policy, lease_ms=SHORT_LEASE_MS) if is_late else self.policy
         self._start(Forwarder(self.queue("forwarder"), sink, policy, daemon_id).run(self._stopping))
 
-    def _start(self, work: Awaitable[None]) -> None:
-        self._tasks.append(asyncio.ensure_future(work))
+    def start_worker(self, **options: Any) -> FailingWorker:
+        worker = FailingWorker.make(self.url, self.plan, **options)
+        self._workers[worker] = self._start(worker.run(self.handler))
+        return worker
+
+    def has_ended(self, worker: FailingWorker) -> bool:
+        return self._workers[worker].done()
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        self._tasks.append(asyncio.create_task(work))
+        return self._tasks[-1]
 
     async def stop(self) -> None:
         self.plan.arm()
         self._stopping.set()
         self.scheduler.wake()
+        for worker in self._workers:
+            worker.stop()
         await asyncio.gather(*self._tasks)
         for rig in self._rigs.values():
             await rig.connection.close()
@@ -139,11 +178,12 @@ class Life:
     async def describe(self) -> str:
         """Return what there is, for a verdict that fails."""
         store = self.store()
-        waits = [(await store.people.find_whereabouts(phone, [SINK])).undelivered for phone in self.sent]
+        waits = [(await store.people.find_whereabouts(phone, self._sinks)).undelivered for phone in self.sent]
         groups = await store.output.groups(store.shards[0])
         return (
             f"sent {dict(self.sent)}, stream {await self.read_entries()}, sink {await self.read_deliveries()}, "
-            f"dead {await self.read_dead()}, groups {groups}, waiting {waits}"
+            f"dead {await self.read_dead()}, groups {groups}, waiting {waits}, begun {self.handler.begun}, "
+            f"workers have {await self._read_worker_keys()}"
         )
 
     async def read_entries(self) -> list[str]:
@@ -151,13 +191,18 @@ class Life:
         return [text for merged in await self._rigs["test"].collect() for text in merged.text.split()]
 
     async def read_deliveries(self) -> list[tuple[str, str]]:
-        """Return phone and text of each message that the sink has, each delivery id once, where it came first."""
-        call = self._rigs["test"].connection.call
+        """Return phone and text of each message that the sink has, each delivery id once, where it came first.
+
+        Of workers it is each time that one was handled: they remember what was.
+        """
+        call = self.connection.call
         if self.kind == "receiver":
             first: dict[str, Merged] = {}
             for delivery in self.receiver.taken:
                 first.setdefault(delivery.id, delivery.merged)
             rows = [(merged.phone, merged.text) for merged in first.values()]
+        elif self.kind == "workers":
+            rows = [(message.phone, message.text) for message in self.handler.taken]
         elif self.kind == "list":
             payloads = [json.loads(raw) for raw in await call("LRANGE", "inbox", 0, -1)]
             rows = [(payload["from"], payload["message"]) for payload in payloads]
@@ -177,9 +222,19 @@ class Life:
         """Return whether nothing is on its way: all read and acknowledged, nothing waits."""
         store = self.store()
         groups = await store.output.groups(store.shards[0])
-        mine = [group for group in groups if group.name == group_name(SINK)]
-        waits = [(await store.people.find_whereabouts(phone, [SINK])).undelivered for phone in self.sent]
-        return bool(mine) and not any(group.lag or group.pending for group in mine) and not any(waits)
+        name = GROUP if self.kind == "workers" else group_name(SINK)
+        mine = [group for group in groups if group.name == name]
+        waits = [(await store.people.find_whereabouts(phone, self._sinks)).undelivered for phone in self.sent]
+        has_left = any(group.lag or group.pending for group in mine) or await self._read_worker_keys()
+        return bool(mine) and not has_left and not any(waits)
+
+    async def _read_worker_keys(self) -> list[str]:
+        """Return the keys in which the workers still have a message: its place, its failures, or itself again."""
+        keys = self.store().shards[0].worker(GROUP)
+        call = self.connection.call
+        candidates = [keys.order, keys.failures, keys.again_order, keys.again_failures]
+        present = [key for key in candidates if await call("EXISTS", key)]
+        return present + [keys.again] * bool(await call("XLEN", keys.again))
 
     async def check(self, dead: Sequence[str] = (), *, trimmed: bool = False) -> None:
         """Let one more message of each phone come through. Then everything is there, once, in order, and settled."""

@@ -4,15 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from rfctl.model.slots import shard_tags, tag_key
 from rfctl.worker import AsyncWorker, MergedMessage
+from tests.support.failing import FaultPlan
+from tests.support.failing_worker import PART, FailingWorker
 from tests.support.least_rights import choose_worker_url
 from tests.support.servers import RedisServer
 from tests.support.waiting import until
+
+
+@contextmanager
+def full_memory(server: RedisServer) -> Iterator[None]:
+    """Let Redis refuse all that takes memory, until the block ends."""
+    with server.client() as client:
+        client.config_set("maxmemory-policy", "noeviction")
+        client.config_set("maxmemory", "1")
+        try:
+            yield
+        finally:
+            client.config_set("maxmemory", "0")
 
 
 class OutputStream:
@@ -68,10 +82,30 @@ class Handler:
         await until(lambda: len(self.lines) >= count)
 
 
+class CallCounter(FaultPlan):
+    """Lets no call of a worker fail, and counts them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.arm(PART)
+
+    async def wait_for(self, verb: str, count: int) -> None:
+        """Wait until a script has been run so many times more."""
+        wanted = self.count(verb) + count
+        await until(lambda: self.count(verb) >= wanted)
+
+    def count(self, verb: str) -> int:
+        """Return how often a script has been run."""
+        return self.calls.count(f"{PART}: {verb}")
+
+
 @asynccontextmanager
-async def working(url: str, handler: Handler, **options: Any) -> AsyncIterator[AsyncWorker]:
-    """Run a worker until the block ends, and then to its own end."""
-    worker = AsyncWorker(choose_worker_url(url), **{"group": "bot", "retry_after_s": 0.6, **options})
+async def working(
+    url: str, handler: Handler, plan: FaultPlan | None = None, **options: Any
+) -> AsyncIterator[AsyncWorker]:
+    """Run a worker until the block ends, and then to its own end. Its calls go by the plan, which counts them."""
+    mine = {"group": "bot", "retry_after_s": 0.6, **options}
+    worker = FailingWorker.make(choose_worker_url(url), plan or FaultPlan(), **mine)
     task = asyncio.create_task(worker.run(handler))
     try:
         yield worker

@@ -1,7 +1,7 @@
 -- Ends an attempt, and takes the person's next message.
 -- ARGV  5 batch key   6 id   7 delivery id, by which it is remembered   8 remember, ms
 --       9 what went wrong, as a JSON string; '': nothing   10 1: there will be no other attempt | ''
---       11 1: the next message is taken | '': it is left to others   12 retry after, ms
+--       11 1: the next message is taken | '': it is left to others   12 retry after, ms   13 attempt
 -- Returns 1, or 0 when another worker has taken the message over; the next message or ''; and the notes.
 local batch_key, id, delivery_id, error = ARGV[5], ARGV[6], ARGV[7], ARGV[9]
 local FORGOTTEN_A_CALL = 10
@@ -24,12 +24,12 @@ end
 
 if error == '' then remember() end
 local owner, _, deliveries = state_of(id)
-if owner ~= CONSUMER then return { 0, '', notes } end
+if owner ~= CONSUMER or deliveries ~= tonumber(ARGV[13]) then return { 0, '', notes } end
 local member = member_of(batch_key, id)
 if error == '' then
   forget(member, id)
 else
-  local history = note_failure(id, error)
+  local history = note_failure(id, error, deliveries)
   local entry = redis.call('XRANGE', STREAM, id, id)[1]
   if entry and (ARGV[10] == '1' or deliveries >= MOST) then
     bury(member, id, entry[2], history)

@@ -1,9 +1,15 @@
 -- Takes the next message that may be handled now: what a worker left first, then what is new.
--- ARGV  5 retry after, ms   6 where the look at messages in hand goes on ('-': at the beginning, '': no look)
+-- ARGV  5 for so many ms without a sign of life, others have left a message ('': they may have been unable to give one)
+--       6 where the look at messages in hand goes on ('-': at the beginning, '': no look)
 --       7 where the look at what another program has read goes on ('-': at the beginning)
+--       8 what the worker takes for the server's time (Unix ms) | ''   9… batch keys of which it has a message in hand
 -- Returns the message or '', where each look goes on ('-': it is through), the id behind which the next new entry
--- will be ('$': too much is in hand, and nothing is read now), and the notes.
+-- will be ('$': too much is in hand, and nothing is read now), the notes, and the server's time (Unix ms).
 local LOOKED_AT, MOST_READ, MOST_IN_HAND = 20, 50, 10000
+local LEFT_MS, EXPECTED, in_hand = tonumber(ARGV[5]) or math.huge, tonumber(ARGV[8]), {}
+for i = 9, #ARGV do in_hand[ARGV[i]] = true end
+-- A clock that jumped ahead makes every sign of life old. The living give the next one soon.
+if EXPECTED and NOW - EXPECTED > LEFT_MS / 2 then LEFT_MS = math.huge end
 
 -- What another program has read in this group, or an older worker, stands in no order yet.
 local function take_in(from)
@@ -23,7 +29,7 @@ local function look(from)
     if not member then return nil, '-' end
     local batch_key = string.match(member, '^(.*)%z')
     from = '[' .. batch_key .. '\1'
-    local message = open_next(batch_key, tonumber(ARGV[5]), true)
+    local message = not in_hand[batch_key] and open_next(batch_key, LEFT_MS, true)
     if message then return message, from end
   end
   return nil, from
@@ -60,4 +66,4 @@ if ARGV[6] ~= '' then
   message, cursor = look(ARGV[6])
 end
 if not message then message = read_new() end
-return { message or '', cursor, unordered, last_delivered(), notes }
+return { message or '', cursor, unordered, last_delivered(), notes, NOW }

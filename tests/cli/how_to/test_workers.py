@@ -15,7 +15,7 @@ from tests.support.processes import Process, environment, run
 from tests.support.recipes import list_blocks
 from tests.support.servers import RedisServer
 from tests.support.waiting import wait_until
-from tests.support.worker_groups import OutputStream
+from tests.support.worker_groups import OutputStream, full_memory
 
 FOLDER = Path(__file__).parents[3] / "docs" / "how-to"
 PYTHON_BOT = """
@@ -32,6 +32,10 @@ def reply(phone, text):
 NODE_BOT = """
 const fs = require("fs");
 exports.reply = async (phone, text) => {
+  if (text === "full") {
+    fs.writeFileSync("FULL", "");
+    while (!fs.existsSync("GO")) await new Promise((resolve) => setTimeout(resolve, 20));
+  }
   if (text === "die" && !fs.existsSync("DIED")) {
     fs.writeFileSync("DIED", "" + process.pid);
     await new Promise((resolve) => setTimeout(resolve, 600000));
@@ -105,7 +109,7 @@ def test_python_worker_that_is_killed_loses_nothing(server: RedisServer, tmp_pat
     assert sorted(done) == ["7900 a", "7900 b", "7900 die", "7901 c", "7902 z"]
 
 
-def test_node_worker_that_is_killed_loses_nothing(server: RedisServer, tmp_path: Path) -> None:
+def write_node(folder: Path) -> list[str]:
     node = shutil.which("node")
     if node is None:
         pytest.skip("needs node (Debian's nodejs), and ioredis on NODE_PATH: scripts/test fetches it")
@@ -117,7 +121,27 @@ def test_node_worker_that_is_killed_loses_nothing(server: RedisServer, tmp_path:
     )
     program = program.replace("30000", "1000")
     assert "await reply(" in program
-    (tmp_path / "bot.js").write_text(NODE_BOT)
-    (tmp_path / "worker.js").write_text('const { reply } = require("./bot");\n' + program)
-    done = crash_in_the_middle(Trial(tmp_path, server, [node, "worker.js"]))
+    (folder / "bot.js").write_text(NODE_BOT)
+    (folder / "worker.js").write_text('const { reply } = require("./bot");\n' + program)
+    return [node, "worker.js"]
+
+
+def test_node_worker_that_is_killed_loses_nothing(server: RedisServer, tmp_path: Path) -> None:
+    done = crash_in_the_middle(Trial(tmp_path, server, write_node(tmp_path)))
     assert sorted(done) == ["7900 a", "7900 b", "7900 die", "7901 c", "7902 z"]
+
+
+def test_node_worker_answers_once_while_redis_is_full(server: RedisServer, tmp_path: Path) -> None:
+    """And a message without a delivery id is no repeat of another one without."""
+    trial = Trial(tmp_path, server, write_node(tmp_path))
+    with server.client() as client:
+        for text in "ab":
+            client.xadd("rfctl:out", {"phone": "7900", "text": text})
+    trial.out.add("7900", "full")
+    with trial.start() as worker:
+        wait_until((tmp_path / "FULL").exists)
+        with full_memory(server):
+            (tmp_path / "GO").touch()
+            wait_until(trial.is_all_acknowledged)
+        assert worker.end(signal.SIGTERM) == 0, worker.stderr.lines
+    assert trial.done == ["7900 a", "7900 b", "7900 full"]

@@ -19,7 +19,7 @@ from tests.support.worker_groups import Handler, working
 
 ANNA, BORIS = "79000000001", "79000000002"
 SECRET = "fountain"
-PATIENT = {"retry_after_s": 600, "max_attempts": 3}
+PATIENT: dict[str, Any] = {"retry_after_s": 600, "max_attempts": 3}
 
 
 @pytest.fixture(params=[0, 4])
@@ -130,6 +130,25 @@ async def test_what_a_dead_worker_had_is_not_left(rig: Rig, server: RedisServer)
 async def _has_order(rig: Rig) -> bool:
     keys = [shard.worker("bot").order for shard in rig.shards]
     return any([await rig.connection.call("ZCARD", key) for key in keys])
+
+
+async def test_what_failed_after_a_worker_had_died_with_it_is_in_no_hand(
+    rig: Rig, server: RedisServer
+) -> None:
+    """Two attempts, and one failure: the first worker had no time to note its own."""
+    handler = Handler(fail)
+    await hand_over(rig, ANNA, "fails")
+    [stream] = [shard.out for shard in rig.shards if await rig.connection.call("XLEN", shard.out)]
+    await rig.connection.call("XGROUP", "CREATE", stream, "bot", "0")
+    entries: Any = await rig.connection.call("XREADGROUP", "GROUP", "bot", "dead", "STREAMS", stream, ">")
+    await rig.connection.call(
+        "XCLAIM", stream, "bot", "dead", "0", entries[0][1][0][0], "IDLE", "900000", "JUSTID"
+    )
+    async with working(server.url, handler, **PATIENT):
+        await until(lambda: _count_failures(rig, 1))
+    assert [message.attempt for message in handler.messages] == [2]
+    assert (await forget(rig)).on_its_way == []
+    assert await find_traces(rig.connection, ANNA, SECRET) == set()
 
 
 async def test_keys_of_a_group_that_is_gone_are_emptied_too(rig: Rig, server: RedisServer) -> None:

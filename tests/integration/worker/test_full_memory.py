@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
 
 import pytest
 
@@ -13,19 +12,7 @@ from rfctl.worker import GiveUpError, MergedMessage
 from rfctl.worker.scripts import read_script
 from tests.support.servers import RedisServer
 from tests.support.waiting import until
-from tests.support.worker_groups import Handler, OutputStream, working
-
-
-@contextlib.contextmanager
-def full_memory(server: RedisServer) -> Iterator[None]:
-    """Let Redis refuse all that takes memory, until the block ends."""
-    with server.client() as client:
-        client.config_set("maxmemory-policy", "noeviction")
-        client.config_set("maxmemory", "1")
-        try:
-            yield
-        finally:
-            client.config_set("maxmemory", "0")
+from tests.support.worker_groups import Handler, OutputStream, full_memory, working
 
 
 @pytest.mark.parametrize("is_plain", [False, True], ids=["with flags", "as Redis 6.2 runs it"])

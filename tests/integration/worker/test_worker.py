@@ -22,7 +22,7 @@ from tests.conftest import configure
 from tests.support.servers import RedisServer, ServerMaker
 from tests.support.users import list_denials, make_user
 from tests.support.waiting import until
-from tests.support.worker_groups import Handler, OutputStream, working
+from tests.support.worker_groups import CallCounter, Handler, OutputStream, working
 
 
 @pytest.fixture
@@ -185,13 +185,17 @@ async def test_long_handler_keeps_its_message(out: OutputStream) -> None:
     """Longer than `retry_after_s`, beside a worker that would take it over."""
     may_end = asyncio.Event()
     first, second = Handler(lambda _: may_end.wait()), Handler()
+    signs, looks = CallCounter(), CallCounter()
     out.add("7900", "a")
-    async with working(out.server.url, first, retry_after_s=0.5, concurrency=1):
+    async with working(out.server.url, first, signs, retry_after_s=0.5, concurrency=1):
         await first.wait_for(1)
-        async with working(out.server.url, second, retry_after_s=0.5):
+        async with working(out.server.url, second, looks, retry_after_s=0.5):
             out.add("7901", "b")
             await second.wait_for(1)
-            await asyncio.sleep(1.5)  # three times what a message without a sign of life has
+            await signs.wait_for("renew", 4)  # four of them make up `retry_after_s`
+            await looks.wait_for("take", 3)
+            await signs.wait_for("renew", 4)
+            await looks.wait_for("take", 3)
             may_end.set()
             await until(lambda: is_done(out))
     assert (first.lines, second.lines) == (["7900 a 1"], ["7901 b 1"])
@@ -369,7 +373,7 @@ async def test_worker_goes_on_when_redis_is_back(
 async def test_worker_ends_while_redis_is_away(
     own_server: ServerMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rfctl.worker.redis_group._LAST_PATIENCE_S", 0.1)
+    monkeypatch.setattr("rfctl.worker.patience._LAST_PATIENCE_S", 0.1)
     server = own_server()
     out, handler = OutputStream(server), Handler()
     worker = AsyncWorker(server.url, group="bot")
@@ -387,15 +391,14 @@ async def test_whoever_stops_leaves_the_next_message_to_others_at_once(out: Outp
     first, second = Handler(lambda _: may_end.wait()), Handler()
     out.add("7900", "a")
     out.add("7900", "b")
-    async with working(out.server.url, second, retry_after_s=40):
-        async with working(out.server.url, first, retry_after_s=40, concurrency=1) as worker:
-            await until(lambda: first.lines or second.lines)
-            if not second.lines:  # else the second worker was first, and "b" may be anybody's
-                await until(lambda: out.read_group()["pending"] == 2)
+    async with working(out.server.url, first, retry_after_s=40, concurrency=1) as worker:
+        await first.wait_for(1)
+        async with working(out.server.url, second, retry_after_s=40):
+            await until(lambda: out.read_group()["pending"] == 2)
             worker.stop()
             may_end.set()
-        await until(lambda: is_done(out))
-    assert sorted(first.lines + second.lines) == ["7900 a 1", "7900 b 1"]
+            await until(lambda: is_done(out))
+    assert (first.lines, second.lines) == (["7900 a 1"], ["7900 b 1"])
 
 
 async def test_worker_works_with_the_rights_that_are_printed(

@@ -13,10 +13,14 @@ import pytest
 from rfctl.assembly.rights import build_worker_rights
 from rfctl.config.environment import Environment
 from rfctl.config.loader import load
+from rfctl.store.worker_messages import IN_HAND_MS
 from rfctl.worker import AsyncWorker, Worker
+from rfctl.worker.in_hand import Entry, InHand
 from rfctl.worker.merged_message import decode_message, find_message_id
-from rfctl.worker.options import WorkerOptionError
+from rfctl.worker.options import WorkerOptionError, WorkerOptions
+from rfctl.worker.redis_group import RedisGroup
 from rfctl.worker.scripts import Verb, read_script
+from rfctl.worker.stream_keys import name_streams
 
 HEAVY = {
     "pydantic", "structlog", "typer", "rich", "starlette", "uvicorn", "aiohttp", "tomli_w", "jwt", "prometheus_client",
@@ -115,3 +119,51 @@ def test_rights_of_workers_name_no_key_of_pending_messages(tmp_path: Path) -> No
         r"~a-rfctl:{*}:out", r"~a-rfctl:shards", r"~a-rfctl:stream", r"~a-rfctl:{*}:dead", r"~a-rfctl:{*}:worker:bot:*"
     ]  # fmt: skip
     assert line.startswith("ACL SETUSER rfctl-bot reset on >PASSWORD ")
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("localhost:6379", "redis://host:port/db"),
+        ("redis+sentinel://h/mymaster", "Sentinel is not supported"),
+        ("redis://:57#Wsecret@h:1/0", "written %23"),
+        ("redis://:secret/x@h:1/0", "percent-encode"),
+        ("redis://h:secret", "its port is no number"),
+        ("redis://h:1/0?decode_responses=true", "decode_responses is not understood"),
+    ],
+)
+@pytest.mark.parametrize("kind", [Worker, AsyncWorker])
+def test_url_that_cannot_be_is_refused_before_the_start(kind: Any, url: str, words: str) -> None:
+    with pytest.raises(WorkerOptionError, match="url = ") as refusal:
+        kind(url, group="bot")
+    assert words in refusal.value.next
+    assert "secret" not in str(refusal.value) + refusal.value.next
+
+
+def test_processes_of_one_parent_have_names_of_their_own() -> None:
+    """A worker may be made before a fork, and run behind it in each child."""
+    options = WorkerOptions(url="redis://127.0.0.1:6379/0", group="bot")
+    assert RedisGroup(options).consumer != RedisGroup(options).consumer
+
+
+@pytest.mark.parametrize(("retry_after_s", "every_s"), [(0.8, 0.2), (30, 7.5), (600, 15), (86_400, 15)])
+def test_sign_of_life_is_never_older_than_forget_expects(retry_after_s: float, every_s: float) -> None:
+    options = WorkerOptions(url="redis://127.0.0.1:6379/0", group="bot", retry_after_s=retry_after_s)
+    assert options.renew_every_s == every_s
+    assert every_s * 1000 * 2 < IN_HAND_MS
+
+
+def test_late_handler_is_named_once_and_one_person_is_one_message() -> None:
+    [keys] = name_streams("out", 0, "", "bot")[:1]
+    now = 0.0
+    in_hand = InHand(5, lambda: now)
+    first, second = Entry(keys, b"7900", "1-0", 1, []), Entry(keys, b"7900", "2-0", 1, [])
+    in_hand.add(first)
+    assert (in_hand.list_persons(keys), in_hand.group_by_stream()) == ([b"7900"], {keys: ["1-0"]})
+    now = 5.0
+    assert (in_hand.pop_late(), in_hand.pop_late(), in_hand.group_by_stream()) == ([first], [], {})
+    in_hand.add(second)
+    in_hand.remove(first)
+    assert in_hand.group_by_stream() == {keys: ["2-0"]}
+    in_hand.remove(second)
+    assert in_hand.list_persons(keys) == []

@@ -2,7 +2,7 @@
 -- An operator forgets messages of a group of workers. Their order, failures and acknowledgement go in one step: what is
 -- acknowledged and still stands in the order would hold its person up.
 -- KEYS  1 stream   2 order (zset, no scores: batch key NUL id, with zeros before it)
---       3 failures (hash, id → JSON array of attempts)
+--       3 failures (hash, id → JSON array of failed attempts, each with its number)
 -- ARGV  1 group   2 1: the entries go too | ''   3 a sign of life within so many ms: a worker may have it in hand
 --       4… batch key, member of the order, and id of each message, those of a batch key from the last to the first
 -- Returns for each message 1 it is forgotten | 0 there was nothing | -1 a worker may have it in hand: it stays.
@@ -16,10 +16,11 @@ local function is_delivered(id)
   return not rows.err and rows[1]
 end
 
--- After a failure nobody has it; then each delivery has a failure.
+-- After a failure nobody has it, until it is delivered once more. Workers of before have noted no attempt.
 local function is_in_hand(batch_key, member, row)
   local first = redis.call('ZRANGEBYLEX', ORDER, '[' .. batch_key .. '\0', '(' .. batch_key .. '\1', 'LIMIT', 0, 1)[1]
-  local failed = #cjson.decode(redis.call('HGET', FAILURES, row[1]) or '[]')
+  local failures = cjson.decode(redis.call('HGET', FAILURES, row[1]) or '[]')
+  local failed = #failures > 0 and failures[#failures].attempt or #failures
   return first == member and row[3] < tonumber(ARGV[3]) and row[4] > failed
 end
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from redis import connection as redis_py
 
-from rfctl.store.redis_url import RedisUrl, add_options, check_tls_files, parse_redis_url
+from rfctl.model.redis_url import RedisUrl, add_options, check_tls_files, parse_redis_url
 from rfctl.text import mask_url
 from tests.support.certificates import self_signed
 
