@@ -51,7 +51,7 @@ async def test_document_has_every_route_of_the_daemon(
         (method, path)
         for route in app.routes
         for method in route.methods - {"HEAD"}
-        for path in list_paths(route.path.replace(":path}", "}"), ["generic"])
+        for path in list_paths(route.path.replace(":rest}", "}"), ["generic"])
     }
     assert described == served
     assert more <= {path for _, path in described}
