@@ -15,13 +15,12 @@ from rfctl.model.closed_sets import DueEnd
 from rfctl.model.histogram import Histogram
 from rfctl.model.message import Media, Message
 from rfctl.store import BatchOptions
-from rfctl.store.address import RedisAddress
 from rfctl.store.batch_keys import batch_key_of
 from rfctl.store.connection import Connection
 from tests.support.batching import make_rig
 from tests.support.clock import VirtualClock
 from tests.support.keys import SHARD
-from tests.support.servers import RedisServer, ServerMaker
+from tests.support.servers import RedisServer, ServerMaker, patient_address
 from tests.support.waiting import PATIENCE_S
 
 PHONE = "79001234567"
@@ -304,6 +303,18 @@ async def test_order_sent_keeps_the_arrival_where_times_are_whole_seconds(
     assert merged.text == order
 
 
+async def test_order_sent_goes_by_ms_where_a_message_without_a_time_comes_at_a_whole_second(
+    timed: Connection, clock: VirtualClock, shards: int
+) -> None:
+    batches = make_rig(timed, shards, order="sent")
+    await clock.set(1_790_000_001_000)
+    await batches.add([message("c", sent_ms=1_790_000_001_400), message("b", sent_ms=1_790_000_001_100)])
+    await batches.add([message("a")])
+    await batches.batches.flush(PHONE)
+    [merged] = await batches.collect()
+    assert merged.text == "a b c"
+
+
 async def test_discard_returns_the_items_and_leaves_nothing_to_flush(
     connection: Connection, shards: int
 ) -> None:
@@ -356,7 +367,7 @@ async def test_a_lost_script_is_loaded_again(connection: Connection) -> None:
 async def test_full_memory_rejects_new_messages_and_still_hands_over(own_server: ServerMaker) -> None:
     server = own_server("--maxmemory-policy", "noeviction")
 
-    connection = Connection.open(RedisAddress(server.url, "the test"))
+    connection = Connection.open(patient_address(server.url))
     batches = make_rig(connection)
     await batches.add([message("a")])
     await batches.batches.flush("nobody")
@@ -371,7 +382,7 @@ async def test_full_memory_rejects_new_messages_and_still_hands_over(own_server:
 async def test_acknowledged_message_survives_a_kill_of_the_server(own_server: ServerMaker) -> None:
     server = own_server()
 
-    connection = Connection.open(RedisAddress(server.url, "the test"))
+    connection = Connection.open(patient_address(server.url))
     batches = make_rig(connection, max_size=1000)
     for i in range(50):
         await batches.add([message(str(i))])
@@ -387,7 +398,7 @@ async def test_acknowledged_message_survives_a_kill_of_the_server(own_server: Se
 
 async def test_summary_of_a_million_batches_scans_nothing(own_server: ServerMaker) -> None:
     """It has a server of its own: emptying a million keys would hold up the next test."""
-    connection = Connection.open(RedisAddress(own_server(appendonly="no").url, "the test"))
+    connection = Connection.open(patient_address(own_server(appendonly="no").url))
     batches = make_rig(connection)
     await batches.add([message("a")])
     fill = "for i=ARGV[1],ARGV[1]+1999 do redis.call('ZADD', KEYS[1], 9e12+i, 'p'..i) end"
@@ -540,7 +551,7 @@ async def test_media_and_reference_come_out_unchanged(connection: Connection) ->
 
 @pytest.mark.parametrize("turns", range(-1, 12))
 async def test_cancellation_is_obeyed_while_connecting(server: RedisServer, turns: int) -> None:
-    connection = Connection.open(RedisAddress(server.url, "the test"))
+    connection = Connection.open(patient_address(server.url))
 
     async def follow() -> None:
         if turns < 0:

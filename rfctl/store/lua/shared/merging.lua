@@ -88,11 +88,12 @@ local function define_merging(order, separator, gaps)
   local read_unusual
   local function define_unusual()
     -- By the time of sending; what was sent at the same time stays as it arrived. Most providers tell whole seconds,
-    -- and what they give no time has the ms of Redis: where any time is a whole second, none is compared more closely.
+    -- and what they give no time has the ms of Redis: where any of theirs is a whole second, none is compared more
+    -- closely.
     local function sort_by_sent(parts)
       local unit = 1
       for _, part in ipairs(parts) do
-        if part.sent % 1000 == 0 then unit = 1000 end
+        if part.is_sent and part.sent % 1000 == 0 then unit = 1000 end
       end
       for _, part in ipairs(parts) do part.rank = math.floor(part.sent / unit) end
       table.sort(parts, function(a, b) return a.rank < b.rank or (a.rank == b.rank and a.place < b.place) end)
