@@ -16,12 +16,11 @@ from rfctl.config.environment import Environment
 from rfctl.config.loader import Configuration, load
 from rfctl.daemon.daemon import Daemon
 from rfctl.observe import logging as logs
-from rfctl.store.address import RedisAddress
 from rfctl.store.connection import Connection
 from tests.support.least_rights import connecting_with_least_rights
 from tests.support.leftovers import leaving_nothing
 from tests.support.processes import FORK_SERVER, killing_what_runs
-from tests.support.servers import KINDS, RedisServer, ServerMaker
+from tests.support.servers import KINDS, RedisServer, ServerMaker, patient_address
 
 hypothesis.settings.register_profile(  # a busy machine draws examples slowly
     "tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
@@ -126,7 +125,7 @@ def own_server() -> Iterator[ServerMaker]:
 
 @pytest.fixture
 async def connection(server: RedisServer) -> AsyncIterator[Connection]:
-    opened = Connection.open(RedisAddress(server.url, "the test"))
+    opened = Connection.open(patient_address(server.url))
     yield opened
     await opened.close()
 

@@ -21,12 +21,11 @@ import aiohttp
 import pytest
 from standardwebhooks import Webhook
 
-from rfctl.store.address import RedisAddress
 from rfctl.store.connection import Connection
 from rfctl.store.keys import ShardKeys
 from tests.support import workers
 from tests.support.receivers import Answer, HttpReceiver, Taken
-from tests.support.servers import RedisServer, ServerMaker
+from tests.support.servers import RedisServer, ServerMaker, patient_address
 from tests.support.traffic import (
     COMPANY,
     Count,
@@ -147,7 +146,7 @@ async def follow_jobs(worker: workers.Worker, bot: Bot) -> None:
 
 @contextlib.asynccontextmanager
 async def connected(server: RedisServer) -> AsyncIterator[Connection]:
-    connection = Connection.open(RedisAddress(server.url, "the test"))
+    connection = Connection.open(patient_address(server.url))
     try:
         yield connection
     finally:

@@ -12,11 +12,10 @@ from typing import Any
 import pytest
 
 from rfctl.store import Daemons
-from rfctl.store.address import RedisAddress
 from rfctl.store.connection import Connection
 from tests.support.keys import SHARD
 from tests.support.processes import RFCTL, Daemon, environment, rfctl, run
-from tests.support.servers import RedisServer, ServerMaker
+from tests.support.servers import RedisServer, ServerMaker, patient_address
 from tests.support.terminals import Terminal
 from tests.support.waiting import until
 
@@ -107,7 +106,7 @@ def test_unreadable_settings_file_is_named_with_78(tmp_path: Path) -> None:
 async def test_simulate_reports_the_reason_of_a_busy_daemon(own_server: ServerMaker, tmp_path: Path) -> None:
     server = own_server()
     daemon = Daemon(tmp_path, RFCTL_REDIS__URL=server.url)
-    connection = Connection.open(RedisAddress(server.url, "the test"))
+    connection = Connection.open(patient_address(server.url))
     try:
         await until(Daemons(connection, SHARD).list_alive)
         await connection.call("CONFIG", "SET", "maxmemory", 1)
@@ -124,7 +123,7 @@ async def test_simulate_on_a_redis_that_refuses_writes_does_not_blame_the_daemon
     own_server: ServerMaker, tmp_path: Path
 ) -> None:
     server = own_server()
-    connection = Connection.open(RedisAddress(server.url, "the test"))
+    connection = Connection.open(patient_address(server.url))
     await connection.call("CONFIG", "SET", "maxmemory", 1)
     await connection.close()
     result = rfctl(tmp_path, "simulate", "--redis", server.url)

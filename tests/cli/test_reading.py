@@ -10,13 +10,12 @@ import redis
 from rfctl.model.message import Message
 from rfctl.sinks.contract import DeliveryError
 from rfctl.store import Keyspace
-from rfctl.store.address import RedisAddress
 from rfctl.store.connection import Connection
 from rfctl.store.rights import build_rights
 from tests.support.batching import make_rig
 from tests.support.keys import COMMON, SHARD
 from tests.support.processes import rfctl
-from tests.support.servers import RedisServer
+from tests.support.servers import RedisServer, patient_address
 from tests.support.users import list_denials, make_user
 from tests.support.waiting import PATIENCE_S
 
@@ -29,7 +28,7 @@ READING = [
 @pytest.fixture
 async def reader(server: RedisServer) -> str:
     """The URL of a user who may do what rfctl may, but for all that writes; something is pending, delivered and dead."""
-    connection = Connection.open(RedisAddress(server.url, "the test"))
+    connection = Connection.open(patient_address(server.url))
     rig = make_rig(connection)
     await rig.store.claim_layout()
     await rig.add([Message(phone="7", text="x", id="1", channel="generic")])

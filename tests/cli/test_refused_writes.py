@@ -10,12 +10,11 @@ from typing import Any
 import pytest
 
 from rfctl.errors import RedisCannotNowError
-from rfctl.store.address import RedisAddress
 from rfctl.store.connection import Connection
 from rfctl.store.daemons import FORGET_MS
 from tests.support.keys import COMMON, SHARD
 from tests.support.processes import rfctl
-from tests.support.servers import RedisServer, ServerMaker
+from tests.support.servers import RedisServer, ServerMaker, patient_address
 from tests.support.waiting import until
 
 CRM: dict[str, Any] = {"RFCTL_SINKS__CRM__TYPE": "stdout"}
@@ -28,7 +27,7 @@ def server(own_server: ServerMaker) -> RedisServer:
 
 @pytest.fixture
 async def connection(server: RedisServer) -> AsyncIterator[Connection]:
-    opened = Connection.open(RedisAddress(server.url, "the test"))
+    opened = Connection.open(patient_address(server.url))
     yield opened
     await opened.close()
 

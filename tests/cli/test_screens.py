@@ -17,11 +17,11 @@ from pathlib import Path
 import pytest
 
 from rfctl.model.message import Message, Unparsed
-from rfctl.store import DaemonRecord, RedisAddress
+from rfctl.store import DaemonRecord
 from rfctl.store.connection import Connection
 from tests.support.batching import make_rig
 from tests.support.processes import RFCTL, environment
-from tests.support.servers import RedisServer, ServerMaker
+from tests.support.servers import RedisServer, ServerMaker, patient_address
 from tests.support.waiting import PATIENCE_S
 
 HOSTILE = "a\x1b[2J\x9b2J\u202eb\u2066c\U000e0041\x07\r\nd"
@@ -219,7 +219,7 @@ def test_tail_outlives_redis_and_has_no_colour_where_none_is_wanted(
 
 async def say(url: str, text: str) -> None:
     """Store a message."""
-    connection = Connection.open(RedisAddress(url, "the test"))
+    connection = Connection.open(patient_address(url))
     try:
         rig = make_rig(connection, quiet_ms=600_000, max_wait_ms=3_600_000)
         await rig.add([Message(phone=PHONE, text=text, id=text, channel="generic")])

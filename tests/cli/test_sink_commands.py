@@ -13,13 +13,12 @@ from typing import Any
 
 import pytest
 
-from rfctl.store.address import RedisAddress
 from rfctl.store.connection import Connection
 from tests.cli.test_commands import PHONE
 from tests.support.keys import COMMON
 from tests.support.processes import RFCTL, Daemon, Process, environment, rfctl
 from tests.support.receivers import Answer, HttpReceiver
-from tests.support.servers import RedisServer
+from tests.support.servers import RedisServer, patient_address
 from tests.support.waiting import PATIENCE_S, until
 
 WIPE = "\x1b[2J"
@@ -365,7 +364,7 @@ async def test_resend_finds_among_the_dead_what_was_trimmed_and_takes_it_from_th
 
 async def test_ids_are_found_with_and_without_their_shard(own_server: Any, tmp_path: Path) -> None:
     server = own_server()
-    connection = Connection.open(RedisAddress(server.url, "the test"))
+    connection = Connection.open(patient_address(server.url))
     async with HttpReceiver() as receiver:
         operator = Operator(tmp_path, server.url, RFCTL_REDIS__SHARDS="3", **crm(receiver.url))
         async with operator.daemon() as daemon:

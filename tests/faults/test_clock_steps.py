@@ -17,12 +17,12 @@ import pytest
 from rfctl.batching import Scheduler
 from rfctl.model.message import Message
 from rfctl.sinks.contract import DeliveryError
-from rfctl.store.address import RedisAddress
 from rfctl.store.connection import Connection
 from tests.faults.extent import IS_WHOLE
 from tests.support.batching import Rig, make_rig
 from tests.support.failing import FaultPlan
 from tests.support.life import ANNA, BORIS, POLICY, Life, living
+from tests.support.servers import patient_address
 from tests.support.stepped_clock import SteppedServer
 from tests.support.waiting import until
 
@@ -36,7 +36,7 @@ SLACK_S = 25
 
 @contextlib.asynccontextmanager
 async def batching_on(server: SteppedServer, *, quiet_ms: int, max_wait_ms: int) -> AsyncIterator[Rig]:
-    connection = Connection.open(RedisAddress(server.url, "the test"))
+    connection = Connection.open(patient_address(server.url))
     try:
         yield make_rig(connection, quiet_ms=quiet_ms, max_wait_ms=max_wait_ms)
     finally:
@@ -123,7 +123,7 @@ async def test_many_batches_leave_as_fast_after_a_step_back_as_without(stepped_s
 
 @contextlib.asynccontextmanager
 async def life_on(server: SteppedServer) -> AsyncIterator[Life]:
-    async with living(RedisAddress(server.url, "the test"), FaultPlan(), "receiver") as life:
+    async with living(patient_address(server.url), FaultPlan(), "receiver") as life:
         yield life
 
 

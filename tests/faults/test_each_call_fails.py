@@ -16,13 +16,12 @@ from collections.abc import Sequence
 
 import pytest
 
-from rfctl.store.address import RedisAddress
 from rfctl.store.connection import Connection
 from tests.faults.extent import IS_WHOLE, group_modes
 from tests.faults.scenarios import SCENARIOS, Scenario
 from tests.support.failing import MODES, FailingConnection, FaultPlan, Mode
 from tests.support.life import SinkKind, living
-from tests.support.servers import RedisServer
+from tests.support.servers import RedisServer, patient_address
 
 DATABASES = 16
 CASES = [(scenario, kind) for scenario in SCENARIOS for kind in scenario.kinds]
@@ -64,7 +63,7 @@ class Stage:
         """Play a scene with its verdict. Raises AssertionError."""
         database = await self._free.get()
         try:
-            address = RedisAddress(f"{self._base}/{database}", "the test")
+            address = patient_address(f"{self._base}/{database}")
             async with living(address, plan, kind) as life:
                 try:
                     await scenario.act(life)

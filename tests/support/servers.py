@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 import redis
 
+from rfctl.store.address import RedisAddress
 from rfctl.store.embedded import find_binary
 from tests.support.least_rights import user_option
 from tests.support.parents import tie_to_parent
@@ -25,6 +26,7 @@ from tests.support.waiting import PATIENCE_S, wait_until
 KINDS = [kind for kind in os.environ.get("TEST_REDIS_SERVERS", "embedded").split(",") if kind]
 
 _FIRST_PORT, _PORTS_OF_A_WORKER, _WORKERS = 20_000, 750, 16
+_PATIENCE_MS = int(PATIENCE_S * 1000)
 _ATTEMPTS = 5
 
 
@@ -56,6 +58,11 @@ def program(kind: str) -> str:
     if path is None:
         raise RuntimeError(f"TEST_REDIS_SERVERS names {kind}, which is not on this machine")
     return path
+
+
+def patient_address(url: str) -> RedisAddress:
+    """Return the address of a server for a test's own use: an answer may take as long as on a busy machine."""
+    return RedisAddress(url, "the test", connect_timeout_ms=_PATIENCE_MS, timeout_ms=_PATIENCE_MS)
 
 
 class RedisServer:

@@ -36,7 +36,7 @@ from tests.conftest import configure, running
 from tests.support.batching import Rig, make_rig
 from tests.support.clock import KEY, VirtualClock
 from tests.support.keys import SHARD
-from tests.support.servers import RedisServer, ServerMaker
+from tests.support.servers import RedisServer, ServerMaker, patient_address
 from tests.support.waiting import PATIENCE_S, until
 
 PHONE = "79001234567"
@@ -232,7 +232,7 @@ async def test_message_is_deferred_while_redis_is_away_and_stored_afterwards(
         await until(away)
         server.start()
         assert (await http.post(BATCHED, json={**body, "messageId": "2"})).status_code == 200
-        connection = Connection.open(RedisAddress(server.url, "the test"))
+        connection = Connection.open(patient_address(server.url))
         merged = await collect(make_rig(connection), 1)
         await until(lambda: _total(connection))
         assert sum(message.count for message in merged) in (1, 2)

@@ -8,12 +8,11 @@ import httpx
 import pytest
 
 from rfctl.errors import RedisCannotNowError
-from rfctl.store.address import RedisAddress
 from rfctl.store.connection import Connection
 from tests.conftest import configure, running
 from tests.support.receivers import HttpReceiver
 from tests.support.relays import Relay
-from tests.support.servers import RedisServer, ServerMaker
+from tests.support.servers import RedisServer, ServerMaker, patient_address
 from tests.support.waiting import PATIENCE_S, until
 
 POST = "/webhook/whatsapp/batched"
@@ -21,7 +20,7 @@ POST = "/webhook/whatsapp/batched"
 
 async def fail_over(relay: Relay, old: RedisServer, new: RedisServer) -> None:
     for server, master in ((new, ("NO", "ONE")), (old, ("127.0.0.1", new.port))):
-        connection = Connection.open(RedisAddress(server.url, "the test"))
+        connection = Connection.open(patient_address(server.url))
         await connection.call("REPLICAOF", *master)
         await connection.close()
     relay.port = new.port
@@ -30,7 +29,7 @@ async def fail_over(relay: Relay, old: RedisServer, new: RedisServer) -> None:
 async def test_address_is_resolved_again_after_a_replica_rejected_a_write(own_server: ServerMaker) -> None:
     old, new = own_server(), own_server()
     async with Relay(old.port) as relay:
-        connection = Connection.open(RedisAddress(relay.url, "the test"))
+        connection = Connection.open(patient_address(relay.url))
         await connection.call("SET", "a", 1)
         await fail_over(relay, old, new)
         with pytest.raises(RedisCannotNowError, match="replica"):
@@ -44,14 +43,14 @@ async def test_daemon_continues_at_the_new_master_and_loses_nothing(
     own_server: ServerMaker, tmp_path: Path
 ) -> None:
     old, new = own_server(), own_server()
-    replica = Connection.open(RedisAddress(new.url, "the test"))
+    replica = Connection.open(patient_address(new.url))
     await replica.call("REPLICAOF", "127.0.0.1", old.port)
 
     async def replicated() -> bool:
         return bool((await replica.call("ROLE"))[3] == b"connected")
 
     await until(replicated)
-    first = Connection.open(RedisAddress(old.url, "the test"))
+    first = Connection.open(patient_address(old.url))
     async with Relay(old.port) as relay, HttpReceiver() as receiver:
         sink = {
             "sinks__crm__type": "http",

@@ -8,12 +8,11 @@ from pathlib import Path
 import pytest
 
 from rfctl.model.message import Message
-from rfctl.store.address import RedisAddress
 from rfctl.store.connection import Connection
 from tests.conftest import configure, running
 from tests.support.batching import make_rig
 from tests.support.receivers import HttpReceiver
-from tests.support.servers import ServerMaker
+from tests.support.servers import ServerMaker, patient_address
 from tests.support.waiting import until
 
 SOME = 60
@@ -23,7 +22,7 @@ async def test_daemon_that_starts_on_a_full_redis_hands_over_and_delivers(
     own_server: ServerMaker, tmp_path: Path
 ) -> None:
     server = own_server("--maxmemory-policy", "noeviction")
-    connection = Connection.open(RedisAddress(server.url, "the test"))
+    connection = Connection.open(patient_address(server.url))
     async with HttpReceiver() as receiver:
         sink = {
             "sinks__crm__type": "http",
@@ -50,7 +49,7 @@ async def test_receiver_that_was_down_while_redis_filled_up_is_served_without_a_
     own_server: ServerMaker, tmp_path: Path, kind: str
 ) -> None:
     server = own_server("--maxmemory-policy", "noeviction")
-    connection = Connection.open(RedisAddress(server.url, "the test"))
+    connection = Connection.open(patient_address(server.url))
     is_up = False
     async with HttpReceiver(lambda _: 200 if is_up else 503) as receiver:
         sink = {"sinks__crm__type": kind, "sinks__crm__retry_delays_ms": ",".join(["300"] * 90)}

@@ -10,13 +10,12 @@ from structlog.testing import capture_logs
 from rfctl.daemon.host_file import HostFile
 from rfctl.observe.daemon_files import DaemonFile
 from rfctl.store import Keyspace, Store
-from rfctl.store.address import RedisAddress
 from rfctl.store.keys import DEFAULT_STREAM
-from tests.support.servers import RedisServer
+from tests.support.servers import RedisServer, patient_address
 
 
 async def test_file_names_the_redis_and_goes_with_the_daemon(server: RedisServer, tmp_path: Path) -> None:
-    store = Store.open(RedisAddress(server.url, "the test"), Keyspace(0, DEFAULT_STREAM))
+    store = Store.open(patient_address(server.url), Keyspace(0, DEFAULT_STREAM))
     file = HostFile(tmp_path / "run", store, "abc", lambda: "0123456789ab")
     await file.write()
     path = tmp_path / "run" / "daemon-abc.json"
@@ -32,7 +31,7 @@ async def test_file_names_the_redis_and_goes_with_the_daemon(server: RedisServer
 
 
 async def test_folder_that_refuses_is_said_once(server: RedisServer, tmp_path: Path) -> None:
-    store = Store.open(RedisAddress(server.url, "the test"), Keyspace(0, DEFAULT_STREAM))
+    store = Store.open(patient_address(server.url), Keyspace(0, DEFAULT_STREAM))
     (tmp_path / "run").write_text("no folder")
     file = HostFile(tmp_path / "run", store, "abc", lambda: "0123456789ab")
     with capture_logs() as lines:

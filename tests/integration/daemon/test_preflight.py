@@ -10,10 +10,9 @@ import structlog
 from rfctl.daemon.preflight import Preflight
 from rfctl.errors import RedisUnreachableError
 from rfctl.store import Keyspace, Store
-from rfctl.store.address import RedisAddress
 from rfctl.store.connection import Connection
 from tests.support.least_rights import IS_ASKED_FOR
-from tests.support.servers import ServerMaker
+from tests.support.servers import ServerMaker, patient_address
 from tests.support.waiting import until
 
 
@@ -29,14 +28,14 @@ async def test_redis_that_rejects_our_password_is_logged_once(own_server: Server
     if IS_ASKED_FOR:
         pytest.skip("it is about a password of its own, and not about TEST_REDIS_ACL's user")
     server = own_server("--requirepass", "other")
-    connection = Connection.open(RedisAddress(server.url, "the test"))
+    connection = Connection.open(patient_address(server.url))
     preflight = CountingPreflight(Store(connection, Keyspace()), allow_eviction=False)
     stopping = asyncio.Event()
     unreachable = RedisUnreachableError("nothing answers", next="start it")
     with structlog.testing.capture_logs() as lines:
         check = asyncio.create_task(preflight.check_until_passed(stopping, unreachable))
         await until(lambda: preflight.checks == 3)
-        owner = Connection.open(RedisAddress(server.url.replace("//", "//:other@"), "the test"))
+        owner = Connection.open(patient_address(server.url.replace("//", "//:other@")))
         await owner.call("CONFIG", "SET", "requirepass", "")
         await check
         await owner.close()

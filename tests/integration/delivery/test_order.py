@@ -12,14 +12,13 @@ from rfctl.delivery.forwarder import Forwarder
 from rfctl.errors import RedisUnreachableError
 from rfctl.model.delivery import Delivery
 from rfctl.sinks.contract import DeliveryError
-from rfctl.store.address import RedisAddress
 from rfctl.store.batch_keys import batch_key_of
 from rfctl.store.connection import Connection
 from rfctl.store.deliveries import DeliveryQueue
 from tests.support.batching import make_rig
 from tests.support.forwarding import hand_over, settled
 from tests.support.keys import SHARD
-from tests.support.servers import ServerMaker
+from tests.support.servers import ServerMaker, patient_address
 from tests.support.waiting import until
 
 POLICY = RetryPolicy((200,), max_sleep_ms=50)
@@ -159,7 +158,7 @@ async def test_company_whose_receiver_fails_does_not_hold_up_another_of_the_same
 
 async def test_full_redis_still_delivers_its_messages(own_server: ServerMaker) -> None:
     server = own_server("--maxmemory-policy", "noeviction")
-    connection = Connection.open(RedisAddress(server.url, "the test"))
+    connection = Connection.open(patient_address(server.url))
     order: list[str] = []
 
     class Sink:

@@ -20,7 +20,6 @@ from rfctl.config.loader import Configuration, load
 from rfctl.daemon.daemon import Daemon
 from rfctl.errors import RedisUnreachableError, SettingsError
 from rfctl.observe import logging as logs
-from rfctl.store.address import RedisAddress
 from rfctl.store.connection import Connection
 from rfctl.store.counters import Counters
 from rfctl.store.quarantine import Quarantine
@@ -28,7 +27,7 @@ from tests.conftest import running
 from tests.support.batching import make_rig
 from tests.support.keys import COMMON, SHARD
 from tests.support.recorded import body as recorded
-from tests.support.servers import RedisServer, ServerMaker
+from tests.support.servers import RedisServer, ServerMaker, patient_address
 from tests.support.waiting import PATIENCE_S, until
 
 SECRET = "app-secret"
@@ -260,7 +259,7 @@ async def test_delivery_status_is_counted_and_never_batched(
 
 async def test_counts_that_cannot_be_written_are_written_the_next_time(own_server: ServerMaker) -> None:
     away = own_server()
-    gone = Connection.open(RedisAddress(away.url, "the test"))
+    gone = Connection.open(patient_address(away.url))
     counters = Counters(gone, SHARD)
     counters.add({"skipped:status": 2})
     away.kill()

@@ -9,10 +9,10 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from rfctl.errors import CredentialsRefusedError, RfctlError
 from rfctl.model.message import Message
 from rfctl.observe import DeliveryEnded, Event, HoldChanged, MessageDropped, MessageReceived, follow_through
-from rfctl.store import RedisAddress, Store, batch_key_of
+from rfctl.store import Store, batch_key_of
 from rfctl.store.connection import Connection
 from tests.support.batching import Rig, make_rig
-from tests.support.servers import RedisServer, ServerMaker
+from tests.support.servers import RedisServer, ServerMaker, patient_address
 from tests.support.waiting import until
 
 
@@ -67,7 +67,7 @@ async def hand_over(rig: Rig, text: str) -> None:
 
 @contextlib.asynccontextmanager
 async def opened(server: RedisServer) -> AsyncIterator[Rig]:
-    connection = Connection.open(RedisAddress(server.url, "the test"))
+    connection = Connection.open(patient_address(server.url))
     try:
         yield make_rig(connection)
     finally:

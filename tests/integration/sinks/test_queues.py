@@ -18,10 +18,9 @@ from rfctl.sinks.contract import DeliveryError, Sink
 from rfctl.sinks.payload import encode_payload
 from rfctl.sinks.redis import RedisSink
 from rfctl.sinks.registry import SPECS, build_sink
-from rfctl.store.address import RedisAddress
 from rfctl.store.connection import Connection
 from tests.support import workers
-from tests.support.servers import RedisServer, ServerMaker
+from tests.support.servers import RedisServer, ServerMaker, patient_address
 from tests.support.waiting import PATIENCE_S
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -274,7 +273,7 @@ async def test_the_brokers_of_celerys_own_variables_are_not_used(
 
 async def waiting(server: RedisServer, type_: str, db: int = 0) -> int:
     """How many jobs lie in the queue."""
-    connection = Connection.open(RedisAddress(f"redis://127.0.0.1:{server.port}/{db}", "the test"))
+    connection = Connection.open(patient_address(f"redis://127.0.0.1:{server.port}/{db}"))
     try:
         return int(await connection.call("LLEN", WAITING[type_]))
     finally:

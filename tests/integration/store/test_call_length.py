@@ -9,13 +9,12 @@ import pytest
 from rfctl.model.message import Message
 from rfctl.observe.snapshot import take_snapshot
 from rfctl.store import ConfiguredSink, replies
-from rfctl.store.address import RedisAddress
 from rfctl.store.connection import Arguments, Connection, Keys
 from rfctl.store.keys import ShardKeys
 from rfctl.store.packed import unpack
 from tests.support.batching import make_rig
 from tests.support.clock import VirtualClock
-from tests.support.servers import RedisServer
+from tests.support.servers import RedisServer, patient_address
 
 MOST_MESSAGES, MOST_BYTES = 64, 300_000
 
@@ -42,7 +41,7 @@ def message(number: int, text: str, phone: str = "79001234567") -> Message:
 async def test_request_with_many_messages_is_stored_in_short_calls(
     server: RedisServer, connection: Connection, shards: int, count: int, text_bytes: int
 ) -> None:
-    measuring = MeasuringConnection.open(RedisAddress(server.url, "the test"))
+    measuring = MeasuringConnection.open(patient_address(server.url))
     assert isinstance(measuring, MeasuringConnection)
     measuring.calls_of_add = []
     rig = make_rig(measuring, shards, max_size=10_000)

@@ -13,12 +13,11 @@ import pytest
 
 from rfctl.model.message import Message
 from rfctl.store import replies
-from rfctl.store.address import RedisAddress
 from rfctl.store.clock import ServerClock
 from rfctl.store.connection import Connection
 from tests.support.batching import Rig, make_rig
 from tests.support.keys import SHARD
-from tests.support.servers import RedisServer
+from tests.support.servers import RedisServer, patient_address
 
 JUMPS_S = [3600, -3600, 86_400, -86_400, 50, -50]
 WAIT_MS = 20_000
@@ -55,7 +54,7 @@ def times(connection: Connection) -> Times:
 @pytest.fixture
 async def daemons(server: RedisServer, times: Times) -> AsyncIterator[list[Rig]]:
     """Two daemons, each with a clock of its own, which have seen the time."""
-    address = RedisAddress(server.url, "the test")
+    address = patient_address(server.url)
     opened = [Connection.open(address, clock=ServerClock(times.read_host)) for _ in range(2)]
     rigs = [make_rig(connection, quiet_ms=WAIT_MS, max_wait_ms=600_000) for connection in opened]
     for rig in rigs:

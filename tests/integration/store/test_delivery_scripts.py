@@ -12,7 +12,6 @@ from rfctl.errors import CredentialsRefusedError, KeyTakenError, ReplyError
 from rfctl.model.closed_sets import RedisType
 from rfctl.model.delivery import MAX_VALUES, RedisWrite
 from rfctl.store import SinkPausedError, replies
-from rfctl.store.address import RedisAddress
 from rfctl.store.connection import Connection
 from rfctl.store.dead_letters import DeadLetters
 from rfctl.store.deliveries import DeliveryQueue, parse_lease
@@ -22,6 +21,7 @@ from rfctl.store.stream_entry import StreamEntry
 from tests.support.clock import VirtualClock
 from tests.support.forwarding import deliveries, hand_over, left
 from tests.support.keys import SHARD
+from tests.support.servers import patient_address
 
 REFUSED = (CredentialsRefusedError, ReplyError)
 TAKING_OFF = ["xack", "zrem", "hdel", "xpending"]
@@ -32,7 +32,7 @@ async def poor(connection: Connection) -> AsyncIterator[Connection]:
     """A connection of a user whose rights the test takes away."""
     await connection.call("ACL", "SETUSER", "poor", "reset", "on", ">pw", "~*", "&*", "+@all")
     url = connection.address.url.replace("redis://", "redis://poor:pw@")
-    opened = Connection.open(RedisAddress(url, "the test"))
+    opened = Connection.open(patient_address(url))
     yield opened
     await opened.close()
     await connection.call("ACL", "DELUSER", "poor")

@@ -17,11 +17,10 @@ import pytest
 
 from rfctl.errors import EmbeddedServerError, SettingsError
 from rfctl.store import embedded as module
-from rfctl.store.address import RedisAddress
 from rfctl.store.connection import Connection
 from rfctl.store.embedded import EmbeddedServer, ask, find_embedded
 from rfctl.store.embedded_folder import EmbeddedFolder
-from tests.support.servers import pick_port
+from tests.support.servers import patient_address, pick_port
 from tests.support.waiting import PATIENCE_S, until
 
 
@@ -77,7 +76,7 @@ async def test_both_sockets_want_the_password(embedded: EmbeddedServer) -> None:
 
 
 async def _ping(url: str) -> Any:
-    connection = Connection.open(RedisAddress(url, "the test"))
+    connection = Connection.open(patient_address(url))
     try:
         return await connection.call("PING")
     finally:
@@ -98,7 +97,7 @@ async def test_every_file_is_for_its_user_alone(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
         address = await server.start()
-        connection = Connection.open(RedisAddress(address.url, "the test"))
+        connection = Connection.open(patient_address(address.url))
         await connection.call("SET", "a", "b")
         await connection.close()
         paths = [folder, *folder.rglob("*")]
@@ -135,13 +134,13 @@ async def test_files_that_an_earlier_version_left_open_are_closed(
 
 async def test_password_and_port_stay_and_data_too(embedded: EmbeddedServer) -> None:
     first = await embedded.start()
-    connection = Connection.open(RedisAddress(first.url, "the test"))
+    connection = Connection.open(patient_address(first.url))
     await connection.call("SET", "a", "b")
     await connection.close()
     embedded.stop()
     second = await embedded.start()
     assert (second.password, second.port) == (first.password, first.port)
-    connection = Connection.open(RedisAddress(second.url, "the test"))
+    connection = Connection.open(patient_address(second.url))
     assert await connection.call("GET", "a") == b"b"
     await connection.close()
 

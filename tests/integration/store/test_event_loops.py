@@ -10,15 +10,14 @@ import uvloop
 from redis.asyncio.connection import AbstractConnection
 
 from rfctl.errors import RedisUnreachableError
-from rfctl.store.address import RedisAddress
 from rfctl.store.connection import Connection
-from tests.support.servers import RedisServer
+from tests.support.servers import RedisServer, patient_address
 
 pytestmark = pytest.mark.real
 
 
 async def call_after_a_reset(server: RedisServer, *, grouped: bool) -> None:
-    connection = Connection.open(RedisAddress(server.url, "the test"))
+    connection = Connection.open(patient_address(server.url))
     try:
         await connection.call("PING")
         pool = connection._client.connection_pool

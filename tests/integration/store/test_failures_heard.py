@@ -8,11 +8,10 @@ import pytest
 
 from rfctl.errors import KeyTakenError, RedisUnreachableError, RfctlError, RightsMissingError
 from rfctl.store import Keyspace, Store
-from rfctl.store.address import RedisAddress
 from rfctl.store.connection import Connection
 from tests.support.batching import make_rig
 from tests.support.keys import SHARD
-from tests.support.servers import RedisServer, pick_port
+from tests.support.servers import RedisServer, patient_address, pick_port
 
 HOUR = 3_600_000
 
@@ -39,7 +38,7 @@ async def test_each_call_that_fails_is_heard_once(connection: Connection, failur
 
 async def test_reopened_store_reports_to_the_same_listener() -> None:
     failures: list[RfctlError] = []
-    address = RedisAddress(f"redis://127.0.0.1:{pick_port()}/0", "the test")
+    address = patient_address(f"redis://127.0.0.1:{pick_port()}/0")
     store = Store.open(address, Keyspace(), on_failure=failures.append)
     other = store.reopen()
     for each in (store, other):
@@ -65,7 +64,7 @@ async def test_what_a_hosted_redis_keeps_to_itself_is_no_failure(
     rules = ("reset", "on", ">pw", "~*", "&*", "+@all", "-info", "-config")
     await connection.call("ACL", "SETUSER", "limited", *rules)
     failures: list[RfctlError] = []
-    address = RedisAddress(server.url.replace("//", "//limited:pw@"), "the test")
+    address = patient_address(server.url.replace("//", "//limited:pw@"))
     limited = Connection.open(address, on_failure=failures.append)
     try:
         await limited.read_server_info()

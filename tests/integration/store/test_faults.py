@@ -14,14 +14,13 @@ from rfctl.errors import CredentialsRefusedError, RfctlError
 from rfctl.model.message import Media, Message
 from rfctl.observe import findings, take_snapshot
 from rfctl.store import scripts
-from rfctl.store.address import RedisAddress
 from rfctl.store.batch_measures import BatchMeasures
 from rfctl.store.connection import Connection
 from rfctl.store.scripts import Script, ScriptLibrary
 from tests.support.batching import Rig, make_rig
 from tests.support.clock import VirtualClock
 from tests.support.keys import SHARD
-from tests.support.servers import RedisServer
+from tests.support.servers import RedisServer, patient_address
 from tests.support.waiting import until
 
 PHONES = ["1", "2", "3", "4"]
@@ -64,7 +63,7 @@ async def limited(
 
         monkeypatch.setattr(ScriptLibrary, "script", script)
     url = server.url.replace("redis://", "redis://limited:pw@")
-    opened = Connection.open(RedisAddress(url, "the test"))
+    opened = Connection.open(patient_address(url))
     yield opened
     await opened.close()
     await connection.call("ACL", "DELUSER", "limited")

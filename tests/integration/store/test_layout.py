@@ -11,12 +11,11 @@ from rfctl.errors import OtherLayoutError, RedisCannotNowError, RedisUnreachable
 from rfctl.model.message import Message
 from rfctl.model.slots import shard_tags
 from rfctl.store import DaemonRecord, Keyspace, Store, replies
-from rfctl.store.address import RedisAddress
 from rfctl.store.batch_keys import dedupe_key
 from rfctl.store.connection import Connection
 from tests.support.batching import Rig, make_rig
 from tests.support.keys import COMMON
-from tests.support.servers import RedisServer
+from tests.support.servers import RedisServer, patient_address
 
 PHONES = [f"7900{number:07d}" for number in range(40)]
 
@@ -94,7 +93,7 @@ async def test_data_of_layout_1_is_taken_along_at_the_first_start(
 async def test_move_that_is_cut_off_anywhere_goes_on_at_the_next_start(
     server: RedisServer, connection: Connection, shards: int
 ) -> None:
-    failing = FailingConnection.open(RedisAddress(server.url, "the test"))
+    failing = FailingConnection.open(patient_address(server.url))
     assert isinstance(failing, FailingConnection)
     position, is_cut = 0, True
     while is_cut:

@@ -9,7 +9,6 @@ import pytest
 from rfctl.model.delivery import RedisWrite
 from rfctl.model.message import Message
 from rfctl.store import LastAttempt, LoggedDelivery, StreamEntry, replies
-from rfctl.store.address import RedisAddress
 from rfctl.store.connection import Connection
 from rfctl.store.dead_letters import DeadLetters
 from rfctl.store.deliveries import DeliveryQueue
@@ -17,6 +16,7 @@ from rfctl.store.delivery_log import DeliveryLog
 from tests.support.batching import make_rig
 from tests.support.forwarding import deliveries, hand_over, left
 from tests.support.keys import SHARD
+from tests.support.servers import patient_address
 
 INBOX = RedisWrite("list", "inbox", ["a"])
 
@@ -137,7 +137,7 @@ async def poor(connection: Connection) -> AsyncIterator[Connection]:
     """A connection of a user who may not add to a stream."""
     await connection.call("ACL", "SETUSER", "poor", "reset", "on", ">pw", "~*", "&*", "+@all", "-xadd")
     url = connection.address.url.replace("redis://", "redis://poor:pw@")
-    opened = Connection.open(RedisAddress(url, "the test"))
+    opened = Connection.open(patient_address(url))
     yield opened
     await opened.close()
     await connection.call("ACL", "DELUSER", "poor")

@@ -9,12 +9,11 @@ import pytest
 
 from rfctl.model.message import Message
 from rfctl.store import Keyspace, Store
-from rfctl.store.address import RedisAddress
 from rfctl.store.connection import Connection
 from rfctl.store.rights import build_rights
 from tests.support.batching import make_rig
 from tests.support.keys import COMMON
-from tests.support.servers import RedisServer
+from tests.support.servers import RedisServer, patient_address
 from tests.support.users import make_user
 from tests.support.waiting import until
 
@@ -33,7 +32,7 @@ def redis_server() -> Iterator[RedisServer]:
 
 
 def connect(server: RedisServer, url: str = "") -> Connection:
-    return Connection.open(RedisAddress(url or server.url, "the test"))
+    return Connection.open(patient_address(url or server.url))
 
 
 async def add(server: RedisServer, *names: str) -> None:

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from rfctl.errors import RightsMissingError
-from rfctl.store.address import RedisAddress
 from rfctl.store.connection import Connection
 from rfctl.store.consumer_groups import read_consumer_groups
 from rfctl.store.keys import Keyspace
@@ -18,7 +17,7 @@ from rfctl.store.probe import MissingRight, check_needed, find_missing_rights
 from rfctl.store.rights import CALLS, Rights, build_rights, grant_command, list_needed, list_useful
 from rfctl.store.scripts import ScriptLibrary, list_verbs
 from rfctl.store.survey import Survey
-from tests.support.servers import RedisServer
+from tests.support.servers import RedisServer, patient_address
 from tests.support.users import find_calls, list_denials, make_user
 
 RIGHTS = build_rights(Keyspace(), 0, ["bot:{company}"])
@@ -26,7 +25,7 @@ RIGHTS = build_rights(Keyspace(), 0, ["bot:{company}"])
 
 @asynccontextmanager
 async def connecting(url: str) -> AsyncIterator[Connection]:
-    connection = Connection.open(RedisAddress(url, "the test"))
+    connection = Connection.open(patient_address(url))
     try:
         yield connection
     finally:

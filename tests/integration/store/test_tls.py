@@ -21,7 +21,7 @@ from tests.support.certificates import self_signed
 from tests.support.forwarding import deliveries, hand_over
 from tests.support.outlets import settings
 from tests.support.relays import Relay
-from tests.support.servers import RedisServer
+from tests.support.servers import RedisServer, patient_address
 
 QUEUES = {"bullmq": "bull:company-none-messages:wait", "celery": "celery", "rq": "rq:queue:default"}
 
@@ -35,14 +35,14 @@ async def tls_url(server: RedisServer, tmp_path: Path) -> AsyncIterator[str]:
 
 
 async def test_redis_is_reached_through_tls_with_the_ca_of_the_url(tls_url: str) -> None:
-    connection = Connection.open(RedisAddress(tls_url, "the test"))
+    connection = Connection.open(patient_address(tls_url))
     await connection.call("SET", "a", 1)
     assert await connection.call("GET", "a") == b"1"
     await connection.close()
 
 
 async def test_certificate_of_an_unknown_ca_is_rejected_with_the_next_step(tls_url: str) -> None:
-    connection = Connection.open(RedisAddress(tls_url.partition("?")[0], "the test"))
+    connection = Connection.open(patient_address(tls_url.partition("?")[0]))
     with pytest.raises(RedisUnreachableError, match="certificate verify failed") as problem:
         await connection.call("GET", "a")
     await connection.close()
@@ -82,7 +82,7 @@ async def test_client_certificate_that_is_asked_for_is_named(server: RedisServer
             tls_cert=str(certificate),
             tls_key=str(tmp_path / "key.pem"),
         )
-        connection = Connection.open(RedisAddress(settings.full_url(), "the test"))
+        connection = Connection.open(patient_address(settings.full_url()))
         assert await connection.call("PING") == b"PONG"
         await connection.close()
 
@@ -99,7 +99,7 @@ async def test_file_of_a_setting_is_named_by_the_setting_and_who_set_it(tmp_path
 
 async def test_missing_ca_file_is_named_before_anything_is_sent(tls_url: str) -> None:
     with pytest.raises(SettingsError) as problem:
-        Connection.open(RedisAddress(tls_url + "x", "the test"))
+        Connection.open(patient_address(tls_url + "x"))
     assert "certificate.pemx cannot be read: No such file or directory" in problem.value.problems[0]
 
 

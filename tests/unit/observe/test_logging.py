@@ -31,15 +31,34 @@ def own_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logs, "_own_stream", None)
 
 
+class Pipe:
+    """A pipe, and the streams that write to it. Their threads end with it: the next pipe may have the same number."""
+
+    def __init__(self) -> None:
+        self.reader, self.writer = os.pipe()
+        self._streams: list[LogStream] = []
+
+    def stream(self, **options: Any) -> LogStream:
+        self._streams.append(LogStream(self.writer, **options))
+        return self._streams[-1]
+
+    def lose_reader(self) -> None:
+        os.close(self.reader)
+        self.reader = -1
+
+    def close(self) -> None:
+        if self.reader >= 0:
+            self.lose_reader()
+        for stream in self._streams:
+            stream.flush(PATIENCE_S)
+        os.close(self.writer)
+
+
 @pytest.fixture
-def pipe() -> Iterator[tuple[int, int]]:
-    ends = os.pipe()
-    yield ends
-    for end in ends:
-        try:
-            os.close(end)
-        except OSError:
-            continue
+def pipe() -> Iterator[Pipe]:
+    pipe = Pipe()
+    yield pipe
+    pipe.close()
 
 
 def logged(method: str = "info", *, format: str = "json", mask: bool = True, **fields: Any) -> str:  # noqa: A002
@@ -136,9 +155,9 @@ def test_log_call_never_raises_because_of_a_stream_in_memory(format: str) -> Non
     structlog.get_logger().info("thing_happened")
 
 
-def test_lines_of_a_dead_reader_are_counted(pipe: tuple[int, int]) -> None:
-    stream = LogStream(pipe[1])
-    os.close(pipe[0])
+def test_lines_of_a_dead_reader_are_counted(pipe: Pipe) -> None:
+    stream = pipe.stream()
+    pipe.lose_reader()
     for number in range(3):
         stream.write(f"line {number}")
     stream.flush(PATIENCE_S)
@@ -158,67 +177,66 @@ def test_lines_for_a_full_disk_are_counted() -> None:
         os.close(full)
 
 
-def test_reader_that_does_not_read_stops_no_log_call(pipe: tuple[int, int]) -> None:
-    reader, writer = pipe
-    stream = LogStream(writer, max_lines=10, max_bytes=10**9)
+def test_reader_that_does_not_read_stops_no_log_call(pipe: Pipe) -> None:
+    stream = pipe.stream(max_lines=10, max_bytes=10**9)
     for number in range(50):
         stream.write(f"{number} " + "x" * 65_536)  # each is larger than the pipe
         if number == 0:
-            select.select([reader], [], [], PATIENCE_S)  # now the thread has it in hand, and stands still
+            select.select(
+                [pipe.reader], [], [], PATIENCE_S
+            )  # now the thread has it in hand, and stands still
     assert stream.lost == 39, "the thread has one line in hand, and ten wait"
     text = b""
     while text.count(b"\n") < 11:
-        text += os.read(reader, 1 << 20)
+        text += os.read(pipe.reader, 1 << 20)
     assert [line.split()[0] for line in text.splitlines()] == [b"%d" % number for number in range(11)]
 
 
-def test_bytes_that_wait_are_bounded_too(pipe: tuple[int, int]) -> None:
-    stream = LogStream(pipe[1], max_lines=10**6, max_bytes=500_000)
+def test_bytes_that_wait_are_bounded_too(pipe: Pipe) -> None:
+    stream = pipe.stream(max_lines=10**6, max_bytes=500_000)
     for _ in range(20):
         stream.write("x" * 100_000)
     assert 13 <= stream.lost <= 16
 
 
-def test_log_tells_of_its_gap_when_it_is_read_again(pipe: tuple[int, int]) -> None:
-    reader, writer = pipe
-    stream = LogStream(writer, on_recovery=lambda lines: stream.write(f"gap of {lines}"), max_lines=1)
+def test_log_tells_of_its_gap_when_it_is_read_again(pipe: Pipe) -> None:
+    stream: LogStream = pipe.stream(on_recovery=lambda lines: stream.write(f"gap of {lines}"), max_lines=1)
     for _ in range(9):
         stream.write("x" * 100_000)
     lost = stream.lost
     text = b""
     while b"gap" not in text:
-        text += os.read(reader, 1 << 20)
+        text += os.read(pipe.reader, 1 << 20)
     stream.flush(PATIENCE_S)
     assert f"gap of {lost}" in text.decode()
 
 
-def test_descriptor_that_another_program_made_nonblocking_gets_whole_lines(pipe: tuple[int, int]) -> None:
-    reader, writer = pipe
-    os.set_blocking(writer, False)
-    stream = LogStream(writer)
+def test_descriptor_that_another_program_made_nonblocking_gets_whole_lines(pipe: Pipe) -> None:
+    os.set_blocking(pipe.writer, False)
+    stream = pipe.stream()
     line = "x" * 300_000
     stream.write(line)
     text = b""
     while not text.endswith(b"\n"):
-        text += os.read(reader, 1 << 16)
+        text += os.read(pipe.reader, 1 << 16)
     assert text.decode() == line + "\n"
     assert stream.lost == 0
 
 
-def test_lost_lines_of_the_process_are_readable(pipe: tuple[int, int]) -> None:
+def test_lost_lines_of_the_process_are_readable(pipe: Pipe) -> None:
     assert logs.lost_lines() == 0
-    logs.configure(level="info", format="json", mask=True, stream=LogStream(pipe[1]))
-    os.close(pipe[0])
+    logs.configure(level="info", format="json", mask=True, stream=pipe.stream())
+    pipe.lose_reader()
     structlog.get_logger().info("thing_happened")
     logs.flush(PATIENCE_S)
     assert logs.lost_lines() == 1
 
 
 def test_line_that_is_logged_while_the_interpreter_ends_starts_no_thread(
-    pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+    pipe: Pipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Python warns of what it finds open at its end. A thread that is started then never begins, and its start waits."""
-    stream = LogStream(pipe[1])
+    stream = pipe.stream()
     monkeypatch.setattr(sys, "is_finalizing", lambda: True)
     monkeypatch.setattr(threading.Thread, "start", lambda _: pytest.fail("it would wait for ever"))
     stream.write("late")
