@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import configparser
+import re
 import statistics
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,6 +54,17 @@ def declares_all(source: str) -> bool:
             else []
         )
     )
+
+
+def test_table_of_the_page_has_the_layers_of_the_contract() -> None:
+    contracts = configparser.ConfigParser()
+    contracts.read(ROOT / ".importlinter")
+    layers = (
+        contracts["importlinter:contract:layers"]["layers"].replace("|", " ").replace("rfctl.", "").split()
+    )
+    page = (ROOT / "docs" / "ARCHITECTURE.md").read_text()
+    rows = re.findall(r"^\| (`[a-z`, ]+`) \|", page.partition("| layer |")[2].partition("\n\n")[0], re.M)
+    assert re.findall(r"`(\w+)`", "\n".join(rows)) == layers
 
 
 def test_imports_follow_the_layers(
