@@ -95,6 +95,10 @@ def _grow_of(column: str) -> Compute:
     return compute
 
 
+def _add_up(*texts: str) -> Compute:
+    return lambda figures: figures.find("watch", "own %", *texts) + figures.find("watch", "Redis %", *texts)
+
+
 def _past_start(command: str) -> Compute:
     def compute(figures: Figures) -> float:
         took, start = (figures.find("grow", f"{name} ms", "1,000,000") for name in (command, "--help"))
@@ -137,6 +141,8 @@ GOALS = [
     Goal("a million pending ÷ ten thousand: server CPU a message", "≤", 1.15, _grow_of("server µs")),
     Goal("a million pending ÷ ten thousand: Redis CPU a message", "≤", 1.15, _grow_of("Redis µs"), "a second segment of ids is asked"),
     Goal("idle daemon: % of a core", "≤", 0.5, _read("idle", "daemon %")),
+    Goal("100,000 pending, `rfctl top`: % of a core, with Redis", "≤", 2, _add_up("look")),
+    Goal("100,000 pending, the page in eight browsers: % of a core, with Redis", "≤", 2, _add_up("page, 8 watching")),
 ]  # fmt: skip
 
 

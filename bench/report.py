@@ -29,6 +29,7 @@ TITLES = {
     "grow": "Many pending batches",
     "cli": "Start-up of commands",
     "idle": "A daemon without work",
+    "watch": "Somebody who watches",
 }
 RIVALS, PIPED = ("Express + script", "Fastify + script"), "add piped, 1 a call"
 HEAD = """\
