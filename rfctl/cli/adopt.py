@@ -92,6 +92,8 @@ async def _adopt(run: Invocation, plan: _Plan) -> int:
     async with run.store() as (store, _):
         search = store.strays.lists()
         strays = sorted([stray async for stray in search.iterate() if plan.has(stray)], key=_expiry)
+        if search.unreadable:
+            run.out.note(f"passed over {counted(search.unreadable, 'list')} that rfctl's user may not read")
         if not strays and plan.wanted:
             raise _not_found(plan, store)
         seen = await _watch(store, strays, plan.watch_s)

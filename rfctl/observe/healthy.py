@@ -84,10 +84,15 @@ def _list_lately(snapshot: Snapshot) -> list[str]:
     return [f"within 10 min: {'; '.join(counts)}"] if counts else []
 
 
-def _keys(snapshot: Snapshot, examination: Examination) -> str:  # noqa: ARG001
+def _keys(snapshot: Snapshot, examination: Examination) -> str:
     swept = snapshot.sweep.at_ms
-    ago = f"{duration(max(0, snapshot.pending.now_ms - swept))} ago" if swept else "not yet"
-    return f"lists and index agree; the last sweep was {ago}"
+    ago = f"was {duration(max(0, snapshot.pending.now_ms - swept))} ago" if swept else "is still to come"
+    facts, stray = ["lists and index agree", f"the last sweep {ago}"], examination.stray
+    if stray is not None and not stray.complete:
+        facts[0] += ", as far as they were looked at: there are too many keys"
+    if stray is not None and stray.unreadable:
+        facts.append(f"{counted(stray.unreadable, 'list')} of others may not be read")
+    return "; ".join(facts)
 
 
 def _clocks(snapshot: Snapshot, examination: Examination) -> str:  # noqa: ARG001

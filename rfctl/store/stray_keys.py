@@ -56,7 +56,8 @@ class StrayList:
 class StrayKeys:
     """All that nobody hands over or uses. `entries` are batch keys in the index that have no list.
 
-    It is not `complete` if there were more keys than are gone through.
+    It is not `complete` if there were more keys than are gone through. `unreadable` counts lists that rfctl's user may not read:
+    other programs' as a rule.
     """
 
     lists: tuple[StrayList, ...] = ()
@@ -64,6 +65,7 @@ class StrayKeys:
     sinks: tuple[StraySink, ...] = ()
     groups: tuple[StrayGroup, ...] = ()
     complete: bool = True
+    unreadable: int = 0
 
 
 async def find_stray_keys(
@@ -84,11 +86,16 @@ async def find_stray_keys(
     stray_sinks, stray_groups = await owners.find()
     entries = await _find_entries(connection, keyspace, limit)
     is_complete = search.is_complete and owners.is_complete
-    return StrayKeys(tuple(lists), tuple(entries), tuple(stray_sinks), tuple(stray_groups), is_complete)
+    return StrayKeys(
+        tuple(lists), tuple(entries), tuple(stray_sinks), tuple(stray_groups), is_complete, search.unreadable
+    )
 
 
 class StrayLists:
-    """The search for lists that nobody hands over; `is_complete` is false once it ended at a bound."""
+    """The search for lists that nobody hands over; `is_complete` is false once it ended at a bound.
+
+    `unreadable` counts the lists that our user may not read.
+    """
 
     def __init__(self, connection: Connection, keyspace: Keyspace, *, limit: int = SCANNED_KEYS) -> None:
         self._connection = connection
@@ -96,6 +103,7 @@ class StrayLists:
         self._shards = keyspace.all()
         self._limit = limit
         self.is_complete = True
+        self.unreadable = 0
 
     async def iterate(self) -> AsyncIterator[StrayList]:
         """Yield the stray lists of this moment, up to `MOST_LISTS`. The caller may change them. Raises RfctlError."""
@@ -142,8 +150,12 @@ class StrayLists:
         keys, batch_keys = [index, *(name.key for name in names)], [name.batch_key for name in names]
         try:
             flat = replies.array(await self._connection.run("look", shard, keys, batch_keys))
-        except RightsMissingError:
-            return []  # another program's, which we may not read
+        except RightsMissingError:  # Redis does not say which of them: another program's, as a rule
+            if len(names) == 1:
+                self.unreadable += 1
+                return []
+            middle = len(names) // 2
+            return await self._look(index, names[:middle]) + await self._look(index, names[middle:])
         parts = [flat[start : start + _FACTS] for start in range(0, len(flat), _FACTS)]
         strays = (self._describe(name, facts) for name, facts in zip(names, parts, strict=True))
         return [stray for stray in strays if stray is not None]

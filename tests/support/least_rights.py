@@ -42,6 +42,10 @@ DESTINATIONS = [
     "taken",
     "to-{phone}",
     "backup:rapid-fire:{phone}",
+    "backup:rfctl:due",
+    "backup:rfctl:{1}:due",
+    "backup:rfctl:{3}:due",
+    "somewhere",
 ]
 """The key of the tests' own clock, and keys that sinks of tests fill."""
 

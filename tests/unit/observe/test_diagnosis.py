@@ -14,6 +14,7 @@ from rfctl.observe.diagnosis import diagnose
 from rfctl.observe.examination import LIMIT_S, Examination, Reading, examine
 from rfctl.observe.facts import Neighbour, Shell
 from rfctl.observe.ranks import TOPICS
+from rfctl.store import StrayKeys
 from tests.support.virtual_time import run_in_virtual_time
 from tests.unit.observe.test_health import ALIVE, HERE, crm, look
 
@@ -26,6 +27,23 @@ def test_healthy_rfctl_has_a_line_for_each_topic_that_was_looked_at() -> None:
     assert diagnosis.state == "ok"
     assert {line.topic for line in diagnosis.lines} == set(TOPICS) - {"probe"}
     assert all(line.fact for line in diagnosis.lines)
+
+
+@pytest.mark.parametrize(
+    ("stray", "said"),
+    [
+        (StrayKeys(), "lists and index agree; the last sweep is still to come"),
+        (
+            StrayKeys(complete=False),
+            "lists and index agree, as far as they were looked at: there are too many keys",
+        ),
+        (StrayKeys(unreadable=2), "2 lists of others may not be read"),
+    ],
+)
+def test_lists_that_could_not_be_looked_at_are_not_called_right(stray: StrayKeys, said: str) -> None:
+    lines = diagnose(look(daemons=[ALIVE]), Examination(shell=SHELL, stray=stray)).lines
+    [line] = [line for line in lines if line.topic == "keys"]
+    assert said in line.fact
 
 
 def test_topic_with_a_finding_says_nothing_is_right_there() -> None:
