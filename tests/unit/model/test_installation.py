@@ -185,6 +185,7 @@ def test_rfctl_that_is_not_installed_names_its_sources(
         raise metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(metadata, "distribution", find_none)
+    monkeypatch.setattr(installation, "_SOURCES", ROOT)
     assert build_extra_command("top") == shlex.join(["pip", "install", "-e", f"{ROOT}[top]"])
     monkeypatch.setattr(installation, "_SOURCES", tmp_path)
     assert build_extra_command("top") == "pip install 'rfctl[top]'"
