@@ -205,7 +205,7 @@ class RealSystemd:
 
     def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a command inside. Raises AssertionError when it fails."""
-        enter = ["nsenter", "-t", str(self.pid), "-m", "-u", "-i", "-p", "-C", "--"]
+        enter = ["nsenter", "-t", str(self.pid), "-m", "-r", "-u", "-i", "-p", "-C", "--"]
         result = run([*enter, *command], environment(self._folder))
         assert not check or result.returncode == 0, (
             command,
@@ -214,6 +214,11 @@ class RealSystemd:
             self.read_journal()[-3000:],
         )
         return result
+
+    @property
+    def version(self) -> int:
+        """Its version, such as 252."""
+        return int(self.ask("systemctl", "--version").split()[1])
 
     def ask(self, *command: str) -> str:
         """Return the first line that a command prints, whatever its status."""

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from rfctl.assembly.packaged import read_packaged
 from rfctl.sources.generic.node_form import BATCHED
 from tests.support.processes import send
 from tests.support.real_systemd import RealSystemd, running_systemd
@@ -24,6 +25,7 @@ from tests.support.waiting import PATIENCE_S
 from tests.support.waiting import wait_until as wait_closely
 
 RUNTIME = "/run/units"
+NOTIFY_RELOAD_SINCE = 253
 MANY = 2000
 """So many webhooks are sent at most while a daemon restarts."""
 wait_until = partial(wait_closely, pause_s=0.2)
@@ -144,6 +146,26 @@ def test_start_reload_and_refused_reload(service: Service) -> None:
     systemd.ctl("reload", "rfctl")
     wait_until(lambda: "refused" not in service.status)
     assert service.pid == pid
+
+
+def test_reload_with_the_drop_in_ends_once_its_outcome_is_known(service: Service) -> None:
+    systemd = service.systemd
+    if systemd.version < NOTIFY_RELOAD_SINCE:
+        pytest.skip(f"Type=notify-reload: needs systemd {NOTIFY_RELOAD_SINCE}, here is {systemd.version}")
+    service.drop_in(read_packaged("notify-reload.conf"))
+    service.start()
+    pid, refused = service.pid, systemd.read_journal("rfctl").count('"settings_rejected"')
+
+    service.write_settings("batching.max_size = 0\n")
+    systemd.ctl("reload", "rfctl")
+    assert "the last reload was refused, the old settings stay: " in service.status
+    service.write_settings("batching.max_size = 7\n")
+    systemd.ctl("reload", "rfctl")
+    assert service.status.startswith("ready, ")
+    assert systemd.show("rfctl", "Type", "SubState", "MainPID") == ["notify-reload", "running", pid]
+    wait_until(lambda: '"settings_reloaded"' in systemd.read_journal("rfctl"))
+    assert systemd.read_journal("rfctl").count('"settings_rejected"') == refused + 1, "one signal a reload"
+    assert service.post(1) == 200
 
 
 def test_refused_start_says_why_and_the_log_has_our_name(service: Service) -> None:
