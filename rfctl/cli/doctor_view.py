@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import asdict
-from itertools import groupby
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rfctl.cli.output import safe
-from rfctl.model.installation import holds_install_command
+from rfctl.cli.folding import fold
+from rfctl.cli.output import open_console, safe
 from rfctl.observe.diagnosis import Diagnosis, DiagnosisLine, State
 from rfctl.text import counted, mask_urls
 
+if TYPE_CHECKING:
+    from rich.text import Text
+
 _WORDS: dict[State, str] = {"fail": "FAIL", "warn": "warn", "ok": "ok", "skip": "-"}
 _WIDTH = 4
+_GAP = 2
 _STYLES: dict[State, str] = {"fail": "bold red", "warn": "yellow", "ok": "green", "skip": "dim"}
 
 
@@ -59,32 +62,23 @@ def summarize(diagnosis: Diagnosis) -> str:
 
 
 def draw(diagnosis: Diagnosis) -> Any:
-    """Return a diagnosis for a terminal, folded beside its states; elsewhere, and with a command to paste, a line is whole."""
+    """Return a diagnosis for a terminal, folded beside its states; elsewhere a line is whole."""
     from rich.console import Group
 
     if not sys.stdout.isatty():
         return Group(*(safe(line) for line in list_lines(diagnosis)))
-    rows = groupby(list_rows(diagnosis), lambda row: holds_install_command(row[1]))
-    parts = [part for is_whole, group in rows for part in (_join if is_whole else _tabulate)(group)]
-    return Group(*parts, "", safe(summarize(diagnosis), f"bold {_STYLES[diagnosis.state]}"))
-
-
-def _join(rows: Iterable[tuple[State, str]]) -> list[Any]:
-    from rich.text import Text
-
-    return [
-        Text.assemble((f"{_WORDS[state]:<{_WIDTH}}  ", _STYLES[state]), safe(text)) for state, text in rows
+    cures = {describe(line): mask_urls(line.fix) for line in diagnosis.lines}
+    rows = [
+        part for state, text in list_rows(diagnosis) for part in _draw_row(state, text, cures.get(text, ""))
     ]
+    return Group(*rows, "", safe(summarize(diagnosis), f"bold {_STYLES[diagnosis.state]}"))
 
 
-def _tabulate(rows: Iterable[tuple[State, str]]) -> list[Any]:
-    from rich.table import Table
+def _draw_row(state: State, text: str, cure: str) -> Iterator[Text]:
     from rich.text import Text
 
-    table = Table.grid(padding=(0, 2))
-    table.add_column(no_wrap=True, min_width=_WIDTH)
-    table.add_column(overflow="fold")
-    for state, text in rows:
-        is_quiet = state in ("ok", "skip")
-        table.add_row(Text(_WORDS[state], style=_STYLES[state]), safe(text, "dim" if is_quiet else ""))
-    return [table]
+    label = Text(f"{_WORDS[state]:<{_WIDTH}}{'':{_GAP}}", _STYLES[state])
+    line, room = safe(text, "dim" if state in ("ok", "skip") else ""), open_console().width - label.cell_len
+    for part in fold(line, room, len(line) - len(safe(cure))):
+        yield Text.assemble(label, part)
+        label = Text(" " * label.cell_len)

@@ -96,8 +96,9 @@ class Output:
         self.draw(build_facts(pairs))
 
     def text(self, line: str, style: str = "") -> None:
-        """Print a line for a person. A terminal gets it wrapped between words."""
-        for part in _wrap(open_console(), safe(line, style), is_terminal=sys.stdout.isatty()):
+        """Print a line for a person. A terminal gets it folded between words."""
+        whole = safe(line, style)
+        for part in _fold(open_console(), whole) if sys.stdout.isatty() else [whole]:
             self.draw(part)
 
     def draw(self, renderable: Any) -> None:
@@ -240,7 +241,7 @@ def print_note(line: str) -> None:
     """Print a line on stderr that no error makes."""
     from rich.text import Text
 
-    _print_beside(Text("rfctl: "), line)
+    _print_beside(Text("rfctl: "), line, has_commands=True)
 
 
 def print_error(problem: RfctlError) -> None:
@@ -252,28 +253,27 @@ def print_error(problem: RfctlError) -> None:
         for line in problem.problems:
             _print_beside(Text("  "), mask_urls(line))
     for label, line in problem.details():
-        _print_beside(Text(f"  {label}: ", "dim"), mask_urls(line))
+        _print_beside(Text(f"  {label}: ", "dim"), mask_urls(line), has_commands=label == "next")
 
 
-def _print_beside(label: Text, text: str) -> None:
-    """Print a text on stderr, behind its label. A terminal gets it wrapped between words, but a command to paste whole."""
+def _print_beside(label: Text, text: str, *, has_commands: bool = False) -> None:
+    """Print a text on stderr, behind its label. A terminal gets it folded: see `folding`."""
     from rich.text import Text
 
-    from rfctl.model.installation import holds_install_command
-
     out = open_console(stderr=True)
-    line = safe(text)
-    is_wrapped = sys.stderr.isatty() and not holds_install_command(text)
-    for place, part in enumerate(_wrap(out, line, label.cell_len, is_terminal=is_wrapped)):
+    lines = (
+        _fold(out, safe(text), label.cell_len, has_commands=has_commands)
+        if sys.stderr.isatty()
+        else [safe(text)]
+    )
+    for place, part in enumerate(lines):
         out.print(Text.assemble(label if place == 0 else " " * label.cell_len, part))
 
 
-def _wrap(out: Console, line: Text, indent: int = 0, *, is_terminal: bool) -> Iterable[Text]:
+def _fold(out: Console, line: Text, indent: int = 0, *, has_commands: bool = False) -> Iterable[Text]:
     """Return the lines of a text for a terminal; terminals do not agree how wide an emoji with a skin tone is."""
-    if not is_terminal:
-        return [line]
     from rfctl.cli.fitting import count_tones
+    from rfctl.cli.folding import fold
 
-    return line.wrap(
-        out, max(_NARROW, out.width - indent - 2 * count_tones(line.plain)), overflow="fold"
-    ) or [line]
+    room = max(_NARROW, out.width - indent - 2 * count_tones(line.plain))
+    return fold(line, room, 0 if has_commands else None)

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from rfctl.cli.fitting import Item, Part, align, fit, measure_least
+from rfctl.cli.folding import fold
 from rfctl.cli.output import build_facts, open_console, safe
 from rfctl.cli.signs import SIGNS, STYLES
 from rfctl.cli.stats_words import (
@@ -96,11 +97,11 @@ def _label(problem: Finding) -> tuple[State, str]:
 def _draw_finding(problem: Finding) -> Any:
     from rich.console import Group
 
-    state, word = _label(problem)
     if not sys.stdout.isatty():
+        state, word = _label(problem)
         return safe(f"{SIGNS[state]} {word} {problem.line()}")
-    label = safe(f"{SIGNS[state]} {word}", STYLES[state])
-    return _beside(label, Group(*_list_texts(problem)))
+    lines = _fold(_list_texts(problem), open_console().width)
+    return Group(*_beside_label(problem, lines))
 
 
 def _list_texts(problem: Finding) -> list[Text]:
@@ -109,15 +110,16 @@ def _list_texts(problem: Finding) -> list[Text]:
     return [safe(problem.fact), *set_by, safe(problem.fix, "dim")]
 
 
-def _beside(label: Text, text: Any) -> Any:
-    """Return a label, and beside it a text that is wrapped on its own."""
-    from rich.table import Table
+def _beside_label(problem: Finding, lines: Sequence[Text]) -> Item:
+    first, *rest = lines
+    return [_draw_label(problem).append_text(first), *(safe(" " * _LABEL).append_text(line) for line in rest)]
 
-    drawing = Table.grid(padding=(0, 1, 0, 0))
-    drawing.add_column(no_wrap=True)
-    drawing.add_column(overflow="fold")
-    drawing.add_row(label, text)
-    return drawing
+
+def _fold(texts: Sequence[Text], width: int) -> list[Text]:
+    """Return the lines of these texts, of which the last is a cure, beside a label on a screen of this width."""
+    *facts, cure = texts
+    room = max(_LABEL, width - _LABEL)
+    return [*(line for fact in facts for line in fold(fact, room)), *fold(cure, room, 0)]
 
 
 def draw_in_brief(snapshot: Snapshot, width: int, height: int) -> Any:
@@ -195,14 +197,13 @@ def _list_findings(problems: Sequence[Finding], width: int, most: int | None, *,
 
 
 def _wrap_finding(problem: Finding, width: int, *, is_tight: bool) -> Item:
-    """Return a finding with its cure, on as many lines as that takes."""
-    console = open_console()
-    room = max(_LABEL, width - _LABEL)
+    """Return a finding with its cure, on as many lines as that takes: here a line that is too wide would be cut."""
+    console, room = open_console(), max(_LABEL, width - _LABEL)
     texts = _list_texts(problem)
-    if is_tight:
-        texts = [_join(texts)]
-    first, *rest = [line for text in texts for line in text.wrap(console, room, overflow="fold")]
-    return [_draw_label(problem).append_text(first), *(safe(" " * _LABEL).append_text(line) for line in rest)]
+    lines = fold(_join(texts), room) if is_tight else _fold(texts, width)
+    return _beside_label(
+        problem, [part for line in lines for part in line.wrap(console, room, overflow="fold")]
+    )
 
 
 def _join(texts: Sequence[Text]) -> Text:

@@ -66,7 +66,7 @@ def _parse_patterns(value: Any) -> Any:
         if patterns:
             import_re2()
     except PatternsMissingError as problem:
-        raise ValueError(f"{problem}; {problem.next}") from None
+        raise ValueError(f"{problem}; `{problem.next}`") from None
     return patterns
 
 

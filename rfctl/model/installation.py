@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shlex
 import shutil
 import sys
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from importlib.metadata import Distribution
 
 _SOURCES = Path(__file__).parents[2]
-_COMMAND = re.compile(r"\bpip (--python .+ )?install\b")
 _IN_ADDRESSES = "%/:@?&=+,;~$!*()[]{}"
 """Characters that stay in an address, beside letters and digits: pip records a space as it came, and does not read it."""
 
@@ -37,11 +35,6 @@ def build_extra_command(extra: str) -> str:
 def build_package_command(package: str) -> str:
     """Return the line for a shell that installs another package beside rfctl."""
     return shlex.join([*_find_installer(), package])
-
-
-def holds_install_command(text: str) -> bool:
-    """Say whether such a line is in a text, which then must not be folded: a shell takes each line for a command."""
-    return _COMMAND.search(text) is not None
 
 
 def _find_installer() -> list[str]:

@@ -102,7 +102,7 @@ def _has_role(report: ProbeReport, role: Role) -> bool:
 
 def _describe(link: ProbedLink, whose: str) -> ProbeLine:
     if link.skipped:
-        return "skip", f"{_name(link)}{whose}: not tried, as {link.skipped} ({link.next})"
+        return "skip", f"{_name(link)}{whose}: not tried, as {link.skipped} (`{link.next}`)"
     took = duration(link.ms) if link.ms >= 1 else f"{link.ms:.1f} ms"
     return "ok", f"{_name(link)}{whose}: {_PASSED[link.link]}, {took}"
 

@@ -62,7 +62,7 @@ def import_library(name: str, sink: str, type_: str) -> ModuleType:
         return import_module(name)
     except ImportError as problem:
         raise SettingsError(
-            [f"sinks.{sink}.type: {type_} cannot be used: {problem}"], next=build_extra_command(type_)
+            [f"sinks.{sink}.type: {type_} cannot be used: {problem}"], next=f"`{build_extra_command(type_)}`"
         ) from None
 
 

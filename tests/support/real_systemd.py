@@ -16,22 +16,26 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
-from rfctl.assembly.packaged import UNITS, read_packaged
+from rfctl.assembly.packaged import UNITS, PackagedFile, read_packaged
+from tests.support.cgroups import list_hierarchies, remove_cgroup
 from tests.support.leftovers import MARK
 from tests.support.parents import tie_to_parent
 from tests.support.processes import environment, run
 from tests.support.waiting import PATIENCE_S, wait_until
 
+Kind = TypeVar("Kind", bound="RealSystemd")
 _SYSTEMD = Path("/lib/systemd/systemd")
 _PYTHON = f"python3.{sys.version_info.minor}"
-_CHECKOUT = Path(__file__).parents[2]
+CHECKOUT = Path(__file__).parents[2]
+NOTIFY_RELOAD_SINCE = 253
+"""The version of systemd that came with `Type=notify-reload`."""
 _PROGRAM = """#!/bin/sh
 export LD_LIBRARY_PATH=/opt/rfctl/python/lib PYTHONPYCACHEPREFIX=/opt/rfctl/cache
 exec /opt/rfctl/python/bin/{python} -P /opt/rfctl/bin/main.py "$@"
@@ -58,7 +62,7 @@ for cgroup in {cgroups}; do
   done
   echo $$ > "$cgroup/{name}/cgroup.procs"
 done
-exec unshare --pid --fork --kill-child --mount --uts --ipc --cgroup --mount-proc --propagation private \\
+exec unshare {namespaces} --pid --fork --kill-child --mount --uts --ipc --cgroup --mount-proc --propagation private \\
   bash -eu {folder}/enter
 """
 _ENTER = """
@@ -79,37 +83,14 @@ umount -R /sys/fs/cgroup
 mount --bind /run/etc /etc
 for place in /tmp /var /opt; do mount -t tmpfs -o mode=755 tmpfs $place; done
 chmod 1777 /tmp
-mkdir -p /var/lib /var/log /var/cache /opt/rfctl
+mkdir -p /var/lib /var/log /var/cache {place}
 mkdir -m 1777 /var/tmp
-mount --move /run/program /opt/rfctl
+mount --move /run/program {place}
+{more}
 mount --make-rshared /
-exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin SYSTEMD_UNIT_PATH=/run/units {mark} \\
+exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin SYSTEMD_UNIT_PATH={unit_path} {mark} \\
   {systemd} --system --show-status=0 --unit=multi-user.target
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Hierarchy:
-    """A mounted hierarchy of cgroups, and the command that mounts it anew for the processes of a namespace."""
-
-    place: Path
-    mount: str
-
-
-def list_hierarchies() -> list[Hierarchy]:
-    """Return those of this machine, in the order in which they were mounted."""
-    controllers = {line.split()[0] for line in Path("/proc/cgroups").read_text().splitlines()[1:]}
-    hierarchies = []
-    for line in Path("/proc/mounts").read_text().splitlines():
-        _, place, kind, options, *_ = line.split()
-        if kind == "cgroup2":
-            hierarchies.append(Hierarchy(Path(place), f"mkdir -p {place}; mount -t cgroup2 cgroup2 {place}"))
-        elif kind == "cgroup":
-            name = [word for word in options.split(",") if word.startswith("name=")]
-            own = ["none", *name] if name else [word for word in options.split(",") if word in controllers]
-            mount = f"mkdir -p {place}; mount -t cgroup -o {','.join(own)} cgroup {place}"
-            hierarchies.append(Hierarchy(Path(place), mount))
-    return hierarchies
 
 
 def skip_unless_possible() -> None:
@@ -133,6 +114,15 @@ def skip_unless_possible() -> None:
 
 class RealSystemd:
     """The running systemd. `variables` are for commands that the test runs in it."""
+
+    place = "/opt/rfctl"
+    """Where the program lies inside."""
+    units: Sequence[PackagedFile] = UNITS
+    unit_path = "/run/units"
+    namespaces = ""
+    """Options of `unshare` besides."""
+    more = ""
+    """Lines for a shell, as root, inside and before systemd starts."""
 
     def __init__(self) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="rfctl-systemd-"))
@@ -159,7 +149,11 @@ class RealSystemd:
             pytest.skip(
                 f"a systemd of its own: this machine refuses namespaces, mounts or cgroups: {words[-300:]}"
             )
-        self.run("/opt/rfctl/bin/compile")
+        self.prepare()
+
+    def prepare(self) -> None:
+        """Do what comes once, before the tests."""
+        self.run(f"{self.place}/bin/compile")
 
     @property
     def _runs(self) -> bool:
@@ -186,7 +180,7 @@ class RealSystemd:
         (program / "bin/compile").chmod(0o755)
         (program / "bin/rfctl").chmod(0o755)
         units.mkdir()
-        for ours in UNITS:
+        for ours in self.units:
             (units / ours).write_text(read_packaged(ours))
         for name in _JOURNAL:
             shutil.copy(Path("/usr/lib/systemd/system") / name, units / name)
@@ -195,18 +189,23 @@ class RealSystemd:
             text = wants if target == "multi-user" else "[Unit]\n"
             (units / f"{target}.target").write_text(text + "DefaultDependencies=no\n")
         facts = {
-            "folder": self._folder, "name": self._name, "checkout": _CHECKOUT, "packages": sysconfig.get_path("purelib"),
-            "prefix": sys.base_prefix, "systemd": _SYSTEMD, "mark": f"{MARK}={os.environ.get(MARK, '')}",
+            "folder": self._folder, "name": self._name, "checkout": CHECKOUT, "packages": sysconfig.get_path("purelib"),
+            "prefix": sys.base_prefix, "place": self.place,
+            "unit_path": self.unit_path, "namespaces": self.namespaces, "more": self.more, "systemd": _SYSTEMD, "mark": f"{MARK}={os.environ.get(MARK, '')}",
             "cgroups": " ".join(str(each.place) for each in self._hierarchies),
             "mounts": "\n".join(["[ -f /sys/fs/cgroup/cgroup.procs ] || mount -t tmpfs tmpfs /sys/fs/cgroup"] * (len(self._hierarchies) > 1) + [each.mount for each in self._hierarchies]),
         }  # fmt: skip
         (self._folder / "boot").write_text(_BOOT.format(**facts))
         (self._folder / "enter").write_text(_ENTER.format(**facts))
 
+    @property
+    def enter(self) -> list[str]:
+        """The words that run a command inside."""
+        return ["nsenter", "-t", str(self.pid), "-m", "-r", "-n", "-u", "-i", "-p", "-C", "--"]
+
     def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a command inside. Raises AssertionError when it fails."""
-        enter = ["nsenter", "-t", str(self.pid), "-m", "-r", "-u", "-i", "-p", "-C", "--"]
-        result = run([*enter, *command], environment(self._folder))
+        result = run([*self.enter, *command], environment(self._folder))
         assert not check or result.returncode == 0, (
             command,
             result.stdout,
@@ -274,25 +273,21 @@ class RealSystemd:
             self._process.kill()
             self._process.wait(PATIENCE_S)
         for hierarchy in self._hierarchies:
-            wait_until(partial(_remove_cgroup, hierarchy.place / self._name))
+            wait_until(partial(remove_cgroup, hierarchy.place / self._name))
         shutil.rmtree(self._folder)
 
 
-def _remove_cgroup(place: Path) -> bool:
-    """Remove a cgroup and those below it; says whether it is gone. The kernel keeps it until its processes are."""
-    for folder, _, _ in os.walk(place, topdown=False):
-        with contextlib.suppress(OSError):
-            os.rmdir(folder)  # noqa: PTH106 - the walk gives text
-    return not place.exists()
-
-
 @contextlib.contextmanager
-def running_systemd() -> Iterator[RealSystemd]:
-    """Run a systemd of its own for the length of the block. Skips the test in words where that cannot be."""
-    skip_unless_possible()
-    systemd = RealSystemd()
+def running(systemd: Kind) -> Iterator[Kind]:
+    """Run a systemd for the length of the block. Skips the test in words where that cannot be."""
     try:
+        skip_unless_possible()
         systemd.start()
         yield systemd
     finally:
         systemd.stop()
+
+
+def running_systemd() -> contextlib.AbstractContextManager[RealSystemd]:
+    """Run a systemd of its own, with our units, for the length of the block; skips the test where that cannot be."""
+    return running(RealSystemd())

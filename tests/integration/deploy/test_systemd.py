@@ -19,13 +19,12 @@ import pytest
 from rfctl.assembly.packaged import read_packaged
 from rfctl.sources.generic.node_form import BATCHED
 from tests.support.processes import send
-from tests.support.real_systemd import RealSystemd, running_systemd
+from tests.support.real_systemd import NOTIFY_RELOAD_SINCE, RealSystemd, running_systemd
 from tests.support.servers import KINDS, RedisServer, pick_port
 from tests.support.waiting import PATIENCE_S
 from tests.support.waiting import wait_until as wait_closely
 
 RUNTIME = "/run/units"
-NOTIFY_RELOAD_SINCE = 253
 MANY = 2000
 """So many webhooks are sent at most while a daemon restarts."""
 wait_until = partial(wait_closely, pause_s=0.2)

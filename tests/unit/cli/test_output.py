@@ -95,19 +95,17 @@ def test_lines_errors_and_notes_are_wrapped_between_words_on_a_terminal_alone(
     monkeypatch: pytest.MonkeyPatch, is_terminal: bool
 ) -> None:
     monkeypatch.setenv("TERM", "dumb")  # no colours, and 80 columns
-    fact = (
-        "the quarantine of redis://127.0.0.1:6379/0 was longer than what is looked through" + " and more" * 9
-    )
+    fact = "the quarantine of redis://127.0.0.1:6379/0 was too long for a look" + ", and more" * 9
     for name in ("stdout", "stderr"):
         monkeypatch.setattr(sys, name, stream := io.StringIO())
         monkeypatch.setattr(stream, "isatty", lambda: is_terminal, raising=False)
     Output().text(fact)
     Output().note(fact)
-    print_error(RfctlError(fact, next=fact))
+    print_error(RfctlError(fact, set_by=fact))
     for written, times in ((sys.stdout, 1), (sys.stderr, 3)):
         lines = written.getvalue().splitlines()  # type: ignore[union-attr]
-        words = [word for word in " ".join(lines).split() if word not in ("rfctl:", "next:")]
-        assert words == fact.split() * times
+        text = " ".join(lines).replace("rfctl: ", "").replace("set by: ", "")
+        assert text.split() == fact.split() * times
         assert all(len(line) <= 80 for line in lines) is is_terminal
 
 
@@ -118,9 +116,9 @@ def test_command_that_installs_stays_on_one_line(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("TERM", "dumb")
     monkeypatch.setattr(sys, "stderr", stream := io.StringIO())
     monkeypatch.setattr(stream, "isatty", lambda: True, raising=False)
-    line = command + " of a long name" * 9
-    print_error(SettingsError([line], next=line))
-    assert [text for text in stream.getvalue().splitlines() if line in text] == [
-        f"  {line}",
-        f"  next: {line}",
+    command += " of-a-long-name" * 9
+    print_error(SettingsError([f"it is not there; `{command}`"], next=command))
+    assert [text for text in stream.getvalue().splitlines() if command in text] == [
+        f"  `{command}`",
+        f"  next: {command}",
     ]

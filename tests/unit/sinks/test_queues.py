@@ -79,7 +79,7 @@ async def test_a_missing_library_is_said_with_what_to_install(
     monkeypatch.setitem(sys.modules, type_, None)
     with pytest.raises(SettingsError) as caught:
         await opened(type_)
-    assert caught.value.next == build_extra_command(type_)
+    assert caught.value.next == f"`{build_extra_command(type_)}`"
 
 
 @every_sink

@@ -138,7 +138,7 @@ async def test_sink_that_is_paused_is_not_tried(site: Site) -> None:
     lines = await probe(site)
     assert list_passed(lines) == PASSED
     assert [line.fact for line in lines if line.state == "skip"] == [
-        "sink bot: not tried, as it is paused (rfctl resume bot)"
+        "sink bot: not tried, as it is paused (`rfctl resume bot`)"
     ]
 
 
