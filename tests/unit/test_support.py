@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.leftovers import delete_folders_of_killed_runs, leaving_nothing
+from tests.support.leftovers import delete_folders_of_killed_runs, find_processes, leaving_nothing
 from tests.support.processes import Process, killing_what_runs, run
 from tests.support.servers import RedisServer, pick_port
 from tests.support.waiting import PATIENCE_S, until, wait_until
@@ -84,6 +84,7 @@ def test_process_that_is_left_fails_the_run_and_is_ended() -> None:
     run_of_tests = leaving_nothing()
     run_of_tests.__enter__()
     process = subprocess.Popen(["sleep", "600"], start_new_session=True)
+    wait_until(lambda: process.pid in find_processes())  # the kernel shows its variables a moment after its start
     with pytest.raises(AssertionError, match=r"left processes that still ran: .*sleep 600"):
         run_of_tests.__exit__(None, None, None)
     assert process.wait(PATIENCE_S) == -signal.SIGKILL
