@@ -39,9 +39,9 @@ class Finding:
     set_by: str = ""
 
     def line(self) -> str:
-        """Return it for a person: the fact, who set it, then what to do."""
+        """Return it for a person: the fact, its code, who set it, then what to do."""
         set_by = f"; set by {self.set_by}" if self.set_by else ""
-        return f"{self.fact}{set_by} ({self.fix})"
+        return f"{self.fact} [{self.code}]{set_by} ({self.fix})"
 
 
 @dataclass(frozen=True, slots=True)

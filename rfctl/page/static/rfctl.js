@@ -293,6 +293,7 @@ function renderFindings({ findings, sinks }) {
     row.dataset.state = isError ? "fail" : "warn";
     setText(row.querySelector(".severity"), isError ? "FAIL" : "warn");
     setText(part(row, "fact"), clean(finding.fact));
+    setText(part(row, "code"), finding.code);
     row.querySelector(".set-by").hidden = !finding.set_by;
     setText(part(row, "set_by"), clean(finding.set_by));
     renderCure(part(row, "cure"), clean(finding.fix));

@@ -22,13 +22,13 @@ def test_terminal_gets_folded_lines_but_a_command_whole(
     long = "of a long name " * 9
     lines = [
         DiagnosisLine("fail", "redis", long),
-        DiagnosisLine("fail", "sinks", f"bullmq cannot be used: {COMMAND}", fix="install what is missing"),
+        DiagnosisLine("fail", "sinks", "bullmq cannot be used", fix=COMMAND, code="settings_unusable"),
         DiagnosisLine("warn", "host", long),
     ]
     Output().draw(draw(Diagnosis(lines, None, Examination())))
     shown = capsys.readouterr().out.splitlines()
     [whole] = [line for line in shown if COMMAND in line]
-    assert whole == f"FAIL  sinks: bullmq cannot be used: {COMMAND} · install what is missing"
+    assert whole == f"FAIL  sinks: bullmq cannot be used [settings_unusable] · {COMMAND}"
     assert all(len(line) <= 80 for line in shown if line != whole)
     assert [line[:12] for line in shown if line[:1] != " "][:3] == [
         "FAIL  redis:",
