@@ -86,6 +86,10 @@ class Browser:
         """Press keys where the focus is."""
         webdriver.ActionChains(self.driver).send_keys(*keys).perform()
 
+    def save_downloads_in(self, folder: Path) -> None:
+        """Save what is downloaded from now on in this folder, and ask nobody."""
+        self.driver.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(folder)})  # fmt: skip
+
     def take_problems(self) -> list[str]:
         """Return what the browser complains of since the last time: errors of scripts, and of the content policy."""
         return [entry["message"] for entry in self.driver.get_log("browser")]  # type: ignore[no-untyped-call]

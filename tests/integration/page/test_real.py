@@ -58,6 +58,8 @@ def see_and_act(browser: Browser, patient: House) -> None:
     act(browser, "+7 900", "hand-over")
     browser.wait_until(lambda: "+7 900" not in browser.read("#waiting"))
     act(browser, "+49 15", "discard")
+    assert "<b>hallo</b>" in browser.read("#gone-list")
+    browser.find("#gone button").click()
     browser.wait_until(lambda: "+49 15" not in browser.read("#waiting"))
     act(browser, "+55 11", "hold")
     browser.wait_until(lambda: browser.is_shown(".batch .tag"))
