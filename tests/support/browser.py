@@ -53,6 +53,16 @@ class Browser:
         features = [{"name": feature, "value": value}]
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
 
+    @contextlib.contextmanager
+    def without_scripts(self) -> Iterator[None]:
+        """Run no script of a page that is opened within the block."""
+        switch = "Emulation.setScriptExecutionDisabled"
+        self.driver.execute_cdp_cmd(switch, {"value": True})
+        try:
+            yield
+        finally:
+            self.driver.execute_cdp_cmd(switch, {"value": False})
+
     def run(self, script: str, *arguments: Any) -> Any:
         """Run JavaScript in the page, and return what it returns."""
         return self.driver.execute_script(script, *arguments)
