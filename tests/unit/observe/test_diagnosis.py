@@ -30,7 +30,7 @@ def test_healthy_rfctl_has_a_line_for_each_topic_that_was_looked_at() -> None:
 
 
 @pytest.mark.parametrize(
-    ("stray", "said"),
+    ("stray", "words"),
     [
         (StrayKeys(), "lists and index agree; the last sweep is still to come"),
         (
@@ -40,10 +40,10 @@ def test_healthy_rfctl_has_a_line_for_each_topic_that_was_looked_at() -> None:
         (StrayKeys(unreadable=2), "2 lists of others may not be read"),
     ],
 )
-def test_lists_that_could_not_be_looked_at_are_not_called_right(stray: StrayKeys, said: str) -> None:
+def test_lists_that_could_not_be_looked_at_are_not_called_right(stray: StrayKeys, words: str) -> None:
     lines = diagnose(look(daemons=[ALIVE]), Examination(shell=SHELL, stray=stray)).lines
     [line] = [line for line in lines if line.topic == "keys"]
-    assert said in line.fact
+    assert words in line.fact
 
 
 def test_topic_with_a_finding_says_nothing_is_right_there() -> None:
