@@ -67,6 +67,7 @@ def build_shell(configuration: Configuration) -> Shell:
         settings_hash=compute_fingerprint(settings),
         version=__version__,
         files=tuple(str(path) for path in configuration.files),
+        short_tokens={name: configuration.set_by(name) for name in settings.http.short_tokens},
     )
 
 

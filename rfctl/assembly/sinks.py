@@ -36,15 +36,6 @@ def list_groups(settings: Settings) -> list[str]:
     return list(dict.fromkeys(sink.group for sink in list_configured_sinks(settings) if sink.group))
 
 
-def list_notices(settings: Settings) -> list[str]:
-    """Return what an operator should know of the sinks: a name with {company}, and a source that sets no company."""
-    return [
-        f"{unset.setting} has {{company}}, and sources.{unset.source}.company is not set: a message that names no company "
-        f"goes to {unset.filled}; set sources.{unset.source}.company, or take {{company}} out"
-        for unset in list_unset_companies(settings)
-    ]
-
-
 def list_unset_companies(settings: Settings) -> list[UnsetCompany]:
     """Return each source without a company, for each name of a sink that has {company} in it."""
     without = [name for name, config in list_source_configs(settings).items() if not config.names_company]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from rfctl.config.settings import Settings
 from rfctl.errors import SettingsError
 from rfctl.model.company import decode_company
@@ -53,6 +55,7 @@ def _serve(name: str, config: SourceConfig, max_text_bytes: int) -> ServedSource
         has_own_proof=config.find_auth() is None,
         tenants=tenants,
         proofs=_list_proofs(config, source),
+        write_sample=partial(spec.write_sample, name, config),
     )
 
 

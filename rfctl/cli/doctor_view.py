@@ -48,9 +48,10 @@ def list_rows(diagnosis: Diagnosis) -> list[tuple[State, str]]:
 
 
 def describe(line: DiagnosisLine) -> str:
-    """Return one line behind its state: topic, fact, who set it, cure."""
+    """Return one line behind its state: topic, fact with its code, who set it, cure. A command to paste stays at the end."""
+    code = f" [{line.code}]" if line.code else ""
     set_by = f"set by {line.set_by}" if line.set_by else ""
-    return mask_urls(" · ".join(filter(None, (f"{line.topic}: {line.fact}", set_by, line.fix))))
+    return mask_urls(" · ".join(filter(None, (f"{line.topic}: {line.fact}{code}", set_by, line.fix))))
 
 
 def summarize(diagnosis: Diagnosis) -> str:

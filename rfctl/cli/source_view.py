@@ -21,8 +21,8 @@ Row = tuple[str, Any, str, list[str]]
 
 
 def load_with_notices(run: Invocation) -> Configuration:
-    """Load the settings for somebody who looks at them: those of sinks are noted here alone, and not by every command."""
-    from rfctl.assembly.sinks import list_notices
+    """Load the settings for somebody who looks at them: these are noted here alone, and not by every command."""
+    from rfctl.assembly.notices import list_notices
 
     configuration = run.configuration(notify=True)
     for notice in list_notices(configuration.settings):

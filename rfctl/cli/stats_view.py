@@ -104,10 +104,12 @@ def _draw_finding(problem: Finding) -> Any:
     return Group(*_beside_label(problem, lines))
 
 
-def _list_texts(problem: Finding) -> list[Text]:
-    """Return the fact, who set it if somebody did, and the cure."""
+def _list_texts(problem: Finding, *, has_code: bool = True) -> list[Text]:
+    """Return the fact, with its code to look up, who set it if somebody did, and the cure."""
+    code = f" [{problem.code}]" if has_code else ""
+    fact = safe("").append_text(safe(problem.fact)).append_text(safe(code, "dim"))
     set_by = [safe(f"set by {problem.set_by}", "dim")] if problem.set_by else []
-    return [safe(problem.fact), *set_by, safe(problem.fix, "dim")]
+    return [fact, *set_by, safe(problem.fix, "dim")]
 
 
 def _beside_label(problem: Finding, lines: Sequence[Text]) -> Item:
@@ -156,7 +158,7 @@ def _list_parts(
     """Return the parts of a screen. The findings take at most `most` lines, if that can be.
 
     So many of those who are `waiting` are shown before anything else grows. If it `is_tight`, a cure goes on behind its
-    fact.
+    fact, and codes are left out.
     """
     problems, rates, pending = findings(snapshot), _measure(snapshot), snapshot.pending
     facts = [safe(f"{label}  {text}", "dim") for label, text in list_server_facts(snapshot)[:1]]
@@ -199,7 +201,7 @@ def _list_findings(problems: Sequence[Finding], width: int, most: int | None, *,
 def _wrap_finding(problem: Finding, width: int, *, is_tight: bool) -> Item:
     """Return a finding with its cure, on as many lines as that takes: here a line that is too wide would be cut."""
     console, room = open_console(), max(_LABEL, width - _LABEL)
-    texts = _list_texts(problem)
+    texts = _list_texts(problem, has_code=not is_tight)
     lines = fold(_join(texts), room) if is_tight else _fold(texts, width)
     return _beside_label(
         problem, [part for line in lines for part in line.wrap(console, room, overflow="fold")]

@@ -8,6 +8,7 @@ from typing import Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from rfctl.model.closed_sets import PageMode
+from rfctl.model.token import MIN_TOKEN_CHARS
 from rfctl.section import SECRET, Section, Words
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -33,13 +34,14 @@ class HttpSettings(Section):
     admin_token: str = Field(
         "",
         description="Bearer token for statistics and for the deletion of batches over HTTP. Empty: rfctl serves them to this "
-        "machine only.",
+        f"machine only. One of fewer than {MIN_TOKEN_CHARS} characters may be guessed: each start warns of it.",
         json_schema_extra=SECRET,
     )
     metrics_token: str = Field(
         "",
         description="Bearer token for GET /metrics, and for nothing else: what Prometheus gets. http.admin_token opens the "
-        "metrics too. If both are empty, rfctl serves them to this machine only.",
+        "metrics too. If both are empty, rfctl serves them to this machine only. "
+        f"One of fewer than {MIN_TOKEN_CHARS} characters may be guessed: each start warns of it.",
         json_schema_extra=SECRET,
     )
     allowed_hosts: Words = Field(
@@ -114,6 +116,12 @@ class HttpSettings(Section):
         if self.page != "auto":
             return self.page
         return "on" if self.is_on_loopback or self.admin_token else "off"
+
+    @property
+    def short_tokens(self) -> tuple[str, ...]:
+        """The settings of tokens that are so short that they may be guessed."""
+        tokens = {"http.admin_token": self.admin_token, "http.metrics_token": self.metrics_token}
+        return tuple(name for name, token in tokens.items() if 0 < len(token) < MIN_TOKEN_CHARS)
 
     @model_validator(mode="after")
     def _page_has_visitors(self) -> Self:

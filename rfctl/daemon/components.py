@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 import structlog
 
 from rfctl.assembly.batching import build_rules
+from rfctl.assembly.notices import list_notices
 from rfctl.assembly.rights import build_store_rights
 from rfctl.assembly.sinks import (
     list_configured_sinks,
     list_forwarded_sinks,
     list_groups,
-    list_notices,
     open_targets,
 )
 from rfctl.assembly.sources import build_sources, check_exposure, list_insecure_sources
@@ -238,7 +238,7 @@ class Components:
         return list_configured_sinks(self.settings)
 
     def log_notices(self) -> None:
-        """Log what an operator should know of the sources and sinks, at every start and every reload."""
+        """Log what an operator should know of the sources, sinks and tokens, at every start and every reload."""
         for notice in list_notices(self.settings):
             _log.warning("settings_noticed", text=notice)
         for name in list_insecure_sources(self.settings):

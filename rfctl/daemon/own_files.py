@@ -9,9 +9,14 @@ from importlib import import_module
 
 from rfctl.page.static_files import read_static_files
 from rfctl.sources.presets import read_presets
+from rfctl.sources.registry import SPECS
 from rfctl.store.scripts import read_scripts
 
-_IMPORTED_LATE = ("rfctl.observe.metrics.exposition",)
+_IMPORTED_LATE = (
+    "rfctl.observe.metrics.exposition",
+    "rfctl.sources.stand_ins",
+    *(spec.stand_in.partition(":")[0] for spec in SPECS.values()),
+)
 """What is imported only where it is needed."""
 
 

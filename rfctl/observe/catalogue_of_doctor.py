@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from rfctl.model.token import MIN_TOKEN_CHARS, RECIPE
 from rfctl.observe.finding import Code, Meaning
 
 EXAMINED: Mapping[Code, Meaning] = {
@@ -111,6 +112,11 @@ EXAMINED: Mapping[Code, Meaning] = {
         "warning",
         "A source takes unverified requests, and other machines reach the listener.",
         "Set its secrets, or let the listener serve this machine only.",
+    ),
+    "token_short": Meaning(
+        "warning",
+        f"A token has fewer than {MIN_TOKEN_CHARS} characters: somebody may guess it.",
+        f"Make another with {RECIPE}, and restart every daemon.",
     ),
     "company_unset": Meaning(
         "warning",

@@ -17,7 +17,7 @@ Code = Literal[
     "certificate_ending", "settings_unusable", "port_taken", "secrets_readable", "variable_ignored", "files_limited",
     "overcommit_disabled", "huge_pages_enabled", "unit_differs", "lists_stray", "entries_stray", "sink_stray", "group_stray",
     "daemon_unready", "daemon_twin", "daemon_hung", "path_unknown", "source_open", "sink_behind", "deliveries_stuck",
-    "probe_unanswered", "probe_failed", "key_taken", "record_key_taken", "company_unset",
+    "probe_unanswered", "probe_failed", "key_taken", "record_key_taken", "company_unset", "token_short",
 ]  # fmt: skip
 Severity = Literal["error", "warning"]
 
@@ -39,9 +39,9 @@ class Finding:
     set_by: str = ""
 
     def line(self) -> str:
-        """Return it for a person: the fact, who set it, then what to do."""
+        """Return it for a person: the fact, its code, who set it, then what to do."""
         set_by = f"; set by {self.set_by}" if self.set_by else ""
-        return f"{self.fact}{set_by} ({self.fix})"
+        return f"{self.fact} [{self.code}]{set_by} ({self.fix})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ from rfctl.observe.server import (
 )
 from rfctl.observe.server_load import find_clock_differences, find_full_disk, find_load
 from rfctl.observe.settings_drift import find_drift
-from rfctl.observe.shell import find_other_settings
+from rfctl.observe.shell import find_other_settings, find_short_tokens
 from rfctl.observe.sinks import describe_orphan, find_sink_faults
 from rfctl.observe.snapshot import Snapshot
 from rfctl.observe.strays import find_strays
@@ -100,6 +100,7 @@ def _find_in_examination(snapshot: Snapshot | None, examination: Examination) ->
     yield from find_unreachable_receivers(examination)
     yield from find_clock_differences(examination)
     yield from find_open_sources(snapshot, examination)
+    yield from find_short_tokens(examination)
     yield from find_unset_companies(examination)
     yield from find_strays(examination)
     yield from find_host_faults(examination)

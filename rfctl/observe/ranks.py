@@ -66,6 +66,7 @@ RANKED: Mapping[Code, Topic] = {
     "requests_rejected": "door",
     "path_unknown": "door",
     "source_open": "door",
+    "token_short": "door",
     "company_unset": "door",
     "quarantined_requests": "door",
     "clock_differs": "clocks",

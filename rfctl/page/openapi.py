@@ -37,6 +37,9 @@ _EXAMPLES = {
         }],
     },
     "Done": {"done": "crm is paused"},
+    "LastCopy": {
+        "done": "1 message discarded", "count": 1, "messages": [{"message": "Hi", "receivedAt": 1795985204435}],
+    },
     "BatchBody": {"batch_key": "79001234567"},
     "SinkBody": {"sink": "crm"},
     "PauseBody": {"sink": "crm", "note": "moving"},
@@ -66,6 +69,7 @@ _PHONE = Parameter(
     "phone", "The person, in any spelling, or a batch key.", schema=_TEXT_OF_NAME, example="79001234567", is_required=True
 )  # fmt: skip
 _DONE = Reply("What was done, in words and figures.", "Done")
+_LAST_COPY = Reply("What was thrown away. Nobody else has it any more.", "LastCopy")
 _SHOWN = Operation(
     "GET", "/", "show", "Show the page, or the form to log in.", "page",
     {
@@ -104,7 +108,7 @@ _OPERATIONS = (
         Operation(
             "POST", "/page/actions/{name}", f"act-{name}", summary, "page",
             {
-                200: _DONE, **refuse(401, 403, 404, 413, 415, 429),
+                200: _LAST_COPY if name == "discard" else _DONE, **refuse(401, 403, 404, 413, 415, 429),
                 409: Reply("It is done already, or cannot be done now.", "Problem"),
             },
             security=_ACTS, body=BODIES[name].__name__, action=name,
@@ -163,6 +167,7 @@ def _build_answers() -> dict[str, Schema]:
         "PageState": state,
         "Trail": trail,
         "Done": make_object({"done": text}),
+        "LastCopy": make_object({"done": text, "count": {"type": "integer"}, "messages": make_list({})}),
         **describe_types(Overview, Outage),
     }
 

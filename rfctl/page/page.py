@@ -84,9 +84,11 @@ class Page:
     async def show(self, request: Request) -> Response:
         """Answer with the page, or with the form to log in. Raises RejectedError."""
         head = read_head(request.scope)
-        if await self.door.find_visitor(head) is None:
+        visitor = await self.door.find_visitor(head)
+        if visitor is None:
             return read_static_file("login.html").build_page(401, _come_again(head))
-        return read_static_file("index.html").build_page()
+        page = read_static_file("index.html")
+        return page.build_page_of_session() if visitor.session else page.build_page()
 
     async def send_file(self, request: Request) -> Response:
         """Answer with a style, a script or a picture: anybody may know them."""

@@ -22,6 +22,7 @@ _TYPES = {
     "html": "text/html; charset=utf-8",
 }
 _PROBLEM = b'<p class="problem" id="problem" role="alert">'
+_LOGOUT, _HIDDEN_LOGOUT = b'id="logout"', b'id="logout" hidden'
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 PUBLIC = ("rfctl.css", "rfctl.js", "rfctl.svg")
 """What the login form needs too."""
@@ -38,6 +39,12 @@ class StaticFile:
     def build_page(self, status: int = 200, headers: Mapping[str, str] = _NO_HEADERS) -> Response:
         """Return it as a page, which no cache keeps."""
         return Response(self.body, status, {"Content-Type": self.content_type, **headers})
+
+    def build_page_of_session(self) -> Response:
+        """Return the page with the form that ends the session: without its script nothing else would show it."""
+        return Response(
+            self.body.replace(_HIDDEN_LOGOUT, _LOGOUT), headers={"Content-Type": self.content_type}
+        )
 
     def build_page_below(self, problem: str, status: int, headers: Mapping[str, str]) -> Response:
         """Return the page of a form as the answer to that form, one step below: with the problem in words."""

@@ -7,7 +7,7 @@ back as `unparsed`, and goes to quarantine. Delivery statuses, our own messages 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Literal
@@ -32,6 +32,7 @@ MEDIA_BODY_BYTES = 33_554_432
 CLOCK_DOUBT = "is this host's clock wrong?"
 """The end of what is wrong with a proof, where it is its time alone."""
 _GUARD = "rfctl.sources.guarded:guard_source"
+_WRITE_SAMPLE = "rfctl.sources.stand_ins:write_sample"
 _SMALLEST_FILE = 65_536
 """Bytes of a file inside JSON that is left out. Smaller ones, such as keys and thumbnails, cost little."""
 
@@ -166,6 +167,28 @@ class SourceSpec:
         guarded: Source = resolve_name(_GUARD)(name, config, source)
         return guarded
 
+    def write_sample(self, name: str, config: SourceConfig, body: bytes) -> Sample | None:
+        """Return a request of a source of this type for a document: `rfctl.sources.stand_ins` says more."""
+        sample: Sample | None = resolve_name(_WRITE_SAMPLE)(self, name, config, body)
+        return sample
+
+
+class Sample(msgspec.Struct, frozen=True):
+    """A request as the provider of a source sends it, by a secret that is made up; "" where the source has none.
+
+    `url` is the address that it goes to, without scheme and host where the settings do not say them. `at_ms` is when it was
+    signed, Unix ms.
+    """
+
+    request: Request
+    url: str
+    secret: str
+    at_ms: int
+
+
+def _write_no_sample(body: bytes) -> Sample | None:  # noqa: ARG001 - it stands in for one that takes it
+    return None
+
 
 ProofParts = tuple[tuple[Literal["header", "query", "body", "basic", "bearer"], str], ...]
 """The parts of one proof, which go together, such as a signature and its time: each is a kind and a name."""
@@ -183,6 +206,7 @@ class ServedSource:
     the source has to see the head of a request before it can parse its body. `answer` is the body of an answer of 200.
     `has_own_proof` is false where `auth` says how requests prove themselves. `tenants` are the companies behind its
     accounts, None where they do not depend on them. `proofs` are the ways in which a request may prove itself.
+    `write_sample` returns a request with this body, or for b"" with one of the provider's; None where none can be written.
     """
 
     name: str
@@ -199,3 +223,4 @@ class ServedSource:
     has_own_proof: bool = True
     tenants: Tenants | None = None
     proofs: tuple[ProofParts, ...] = ()
+    write_sample: Callable[[bytes], Sample | None] = _write_no_sample

@@ -421,19 +421,28 @@ def test_what_else_systemd_reads_is_printed(tmp_path: Path) -> None:
     assert (refused.returncode, "two files" in refused.stderr) == (2, True)
 
 
-def test_missing_company_is_noted_where_somebody_looks_at_the_settings(
-    server: RedisServer, tmp_path: Path
+@pytest.mark.parametrize(
+    ("settings", "words", "code"),
+    [
+        (
+            {"RFCTL_SINKS__BOT__TYPE": "list", "RFCTL_SINKS__BOT__KEY": "bot:{company}"},
+            "has {company}",
+            "company_unset",
+        ),
+        ({"RFCTL_HTTP__ADMIN_TOKEN": "hush"}, "http.admin_token has fewer than 16 characters", "token_short"),
+    ],
+)
+def test_what_is_worth_a_look_is_noted_where_somebody_looks_at_the_settings(
+    server: RedisServer, tmp_path: Path, settings: dict[str, str], words: str, code: str
 ) -> None:
     """And doctor has a finding. A command that is about something else says nothing of it."""
-    company: dict[str, Any] = {
-        "RFCTL_REDIS__URL": server.url, "RFCTL_SINKS__BOT__TYPE": "list", "RFCTL_SINKS__BOT__KEY": "bot:{company}",
-    }  # fmt: skip
+    variables: dict[str, Any] = {"RFCTL_REDIS__URL": server.url, **settings}
     noted = {
-        " ".join(line): "has {company}" in rfctl(tmp_path, *line, **company).stderr
+        " ".join(line): words in rfctl(tmp_path, *line, **variables).stderr
         for line in (
             ["config", "check"], ["config", "show"], ["config", "explain", "redis.url"], ["config", "explain", "sources.generic"],
             ["stats"], ["held"], ["inspect", PHONE], ["export", "acl"],
         )
     }  # fmt: skip
     assert noted == {line: line.startswith("config") for line in noted}
-    assert "company_unset" in rfctl(tmp_path, "-o", "json", "doctor", **company).stdout
+    assert code in rfctl(tmp_path, "-o", "json", "doctor", **variables).stdout

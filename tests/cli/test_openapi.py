@@ -25,6 +25,12 @@ type = "telegram"
 type = "whatsapp-cloud"
 secrets = ["a-word-of-16-chars"]
 verify_token = "another-word"
+[sources.sms]
+type = "twilio"
+public_url = "https://bot.example.com"
+[sources.lists]
+type = "generic"
+map = { each = "*", phone = "from", text = "text", id = "id" }
 """
 CHECKS = (
     "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance,"

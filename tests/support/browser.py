@@ -53,6 +53,16 @@ class Browser:
         features = [{"name": feature, "value": value}]
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
 
+    @contextlib.contextmanager
+    def without_scripts(self) -> Iterator[None]:
+        """Run no script of a page that is opened within the block."""
+        switch = "Emulation.setScriptExecutionDisabled"
+        self.driver.execute_cdp_cmd(switch, {"value": True})
+        try:
+            yield
+        finally:
+            self.driver.execute_cdp_cmd(switch, {"value": False})
+
     def run(self, script: str, *arguments: Any) -> Any:
         """Run JavaScript in the page, and return what it returns."""
         return self.driver.execute_script(script, *arguments)
@@ -85,6 +95,10 @@ class Browser:
     def press(self, *keys: str) -> None:
         """Press keys where the focus is."""
         webdriver.ActionChains(self.driver).send_keys(*keys).perform()
+
+    def save_downloads_in(self, folder: Path) -> None:
+        """Save what is downloaded from now on in this folder, and ask nobody."""
+        self.driver.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(folder)})  # fmt: skip
 
     def take_problems(self) -> list[str]:
         """Return what the browser complains of since the last time: errors of scripts, and of the content policy."""

@@ -84,7 +84,9 @@ def test_process_that_is_left_fails_the_run_and_is_ended() -> None:
     run_of_tests = leaving_nothing()
     run_of_tests.__enter__()
     process = subprocess.Popen(["sleep", "600"], start_new_session=True)
-    wait_until(lambda: process.pid in find_processes())  # the kernel shows its variables a moment after its start
+    wait_until(
+        lambda: process.pid in find_processes()
+    )  # the kernel shows its variables a moment after its start
     with pytest.raises(AssertionError, match=r"left processes that still ran: .*sleep 600"):
         run_of_tests.__exit__(None, None, None)
     assert process.wait(PATIENCE_S) == -signal.SIGKILL

@@ -37,7 +37,7 @@ def write_help(*, is_read_only: bool) -> list[Text]:
 
 
 def write_findings(findings: Sequence[FindingRow]) -> list[Text]:
-    """Return each finding whole: the fact, who set it, what to do."""
+    """Return each finding whole: the fact with its code, who set it, what to do."""
     if not findings:
         return [safe("nothing needs you")]
     return [line for finding in findings for line in _write_finding(finding)]
@@ -45,9 +45,8 @@ def write_findings(findings: Sequence[FindingRow]) -> list[Text]:
 
 def _write_finding(finding: FindingRow) -> Iterable[Text]:
     state, word = label_finding(finding)
-    yield safe(f"{SIGNS[state]} {word} ", STYLES[state]).append_text(
-        Text(safe(finding.fact).plain, style="not bold")
-    )
+    fact, code = Text(safe(finding.fact).plain, style="not bold"), safe(f" [{finding.code}]", "not bold dim")
+    yield safe(f"{SIGNS[state]} {word} ", STYLES[state]).append_text(fact).append_text(code)
     if finding.set_by:
         yield safe(f"  set by {finding.set_by}", "dim")
     yield safe(f"  {finding.fix}", "dim")

@@ -19,6 +19,7 @@ from rfctl.ingest.openapi.operations import (
     Parameter,
     Reply,
 )
+from rfctl.ingest.openapi.samples import build_sample_content, say_proof
 from rfctl.ingest.openapi.shapes import Schema, build_shapes, refer_to
 from rfctl.ingest.responses import RETRY_AFTER_S
 from rfctl.sources.contract import ServedSource
@@ -133,7 +134,9 @@ def _describe(operation: Operation, source: ServedSource | None, examples: Mappi
         },
     }
     if source:
-        described["description"] = _introduce(source)
+        described["description"] = _introduce(
+            source, says_proof=operation.path == _NAMED and bool(operation.body)
+        )
     if parameters := _list_parameters(operation, source):
         described["parameters"] = [_describe_parameter(parameter) for parameter in parameters]
     if operation.body:
@@ -143,8 +146,13 @@ def _describe(operation: Operation, source: ServedSource | None, examples: Mappi
     return described
 
 
-def _introduce(source: ServedSource) -> str:
-    """Return what a source is, and who may call it where no scheme says that."""
+def _introduce(source: ServedSource, *, says_proof: bool) -> str:
+    """Return what a source is, who may call it where no scheme says that, and how the example would prove itself."""
+    proof = say_proof(source) if says_proof else ""
+    return f"{_say_who(source)} {proof}".strip()
+
+
+def _say_who(source: ServedSource) -> str:
     name = f"The source {source.name}, of type {source.type}."
     places = [name for parts in source.proofs for kind, name in parts if kind == "body"]
     if places:
@@ -229,8 +237,5 @@ def _describe_body(operation: Operation, source: ServedSource | None, examples: 
         return {"required": True, "content": {operation.body_type: body}}
     types = SPECS[source.type].accepts or (JSON,)
     about = f"What a provider of type {source.type} sends. What is not understood goes to the quarantine."
-    return {
-        "description": about,
-        "required": True,
-        "content": {name: {"schema": {"type": "object"}} for name in types},
-    }
+    content = build_sample_content(source)
+    return {"description": about, "required": True, "content": dict.fromkeys(types, content)}

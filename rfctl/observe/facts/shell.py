@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -10,6 +11,7 @@ class Shell:
     """The settings of this process, as far as a daemon may have others. `redis` is a masked URL.
 
     `set_by` is who set the address, `overrides` the values that lost against it. `files` are the settings files.
+    `short_tokens` are the settings of tokens that may be guessed, each with who set it.
     """
 
     redis: str
@@ -21,6 +23,7 @@ class Shell:
     settings_hash: str = ""
     version: str = ""
     files: tuple[str, ...] = ()
+    short_tokens: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

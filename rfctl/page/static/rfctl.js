@@ -293,6 +293,7 @@ function renderFindings({ findings, sinks }) {
     row.dataset.state = isError ? "fail" : "warn";
     setText(row.querySelector(".severity"), isError ? "FAIL" : "warn");
     setText(part(row, "fact"), clean(finding.fact));
+    setText(part(row, "code"), finding.code);
     row.querySelector(".set-by").hidden = !finding.set_by;
     setText(part(row, "set_by"), clean(finding.set_by));
     renderCure(part(row, "cure"), clean(finding.fix));
@@ -582,11 +583,13 @@ async function act(event) {
   event.preventDefault();
   if (!asked || asked.isSent) return;
   asked.isSent = true;
+  const { phone } = asked.subject;
   const body = { ...QUESTIONS[asked.name](asked.subject).body };
   for (const input of byId("ask-fields").querySelectorAll("input, select")) body[input.name] = input.type === "checkbox" ? input.checked : input.value.trim();
   byId("ask-go").disabled = true;
-  const { done, problem } = await post(asked.name, body);
+  const { done, problem, gone } = await post(asked.name, body);
   if (!page.overview) return; // logged out meanwhile
+  if (gone) queueMicrotask(() => showGone(phone, gone)); // it stands over whatever is open
   if (!asked) return problem ? toast(problem, "fail") : toast(done);
   asked.isSent = false;
   byId("ask-go").disabled = false;
@@ -598,21 +601,61 @@ async function act(event) {
   if (shownPhone) find(shownPhone);
 }
 
-/** Post an action. Returns {done} or {problem}, each in the server's words. */
+/** Post an action. Returns {done} or {problem}, each in the server's words; `gone` is what it threw away. */
 async function post(name, body) {
   try {
     const answer = await fetch(`page/actions/${name}`, {
       signal: AbortSignal.timeout(PATIENCE_MS), method: "POST", body: JSON.stringify(body), credentials: "same-origin",
       headers: { "Content-Type": "application/json", "X-Rfctl-Csrf": page.csrf },
     });
-    const content = await answer.json().catch(() => ({}));
-    if (answer.ok) return { done: content.done ?? "Done." };
+    const text = await answer.text();
+    const content = parse(text);
+    if (answer.ok) return { done: content.done ?? "Done.", gone: content.messages?.length ? { messages: content.messages, text } : null };
     if (answer.status === 401) logOut();
     else readState().catch(() => {}); // a daemon that was started anew has another csrf word
     return { problem: problemOf(answer, content) };
   } catch {
     return { problem: "rfctl did not answer: nobody knows whether it was done. Look before you try again." };
   }
+}
+
+/** Return what a JSON text says; {} for another one, such as a proxy's page. */
+function parse(text) {
+  try {
+    return JSON.parse(text) ?? {};
+  } catch {
+    return {};
+  }
+}
+
+const MOST_GONE = 200, MOST_GONE_CHARS = 2000; // more of it would make the browser slow: the file has it all
+
+/** Show the last copy of what was thrown away, and offer it as a file, as it came. */
+function showGone(phone, { messages, text }) {
+  let isCut = messages.length > MOST_GONE;
+  setText(byId("gone-title"), `Discarded: ${counted(messages.length, "message")} of ${phoneWords(phone)}`);
+  byId("gone-list").replaceChildren(...messages.slice(0, MOST_GONE).map((message) => {
+    const row = copyTemplate("gone-row"), words = typeof message?.message === "string" ? message.message : JSON.stringify(message);
+    isCut ||= words.length > MOST_GONE_CHARS;
+    if (message?.receivedAt) setTime(row.querySelector("time"), message.receivedAt, clock(message.receivedAt));
+    const shown = words.length > MOST_GONE_CHARS ? `${words.slice(0, MOST_GONE_CHARS)}…` : words;
+    setText(row.querySelector("bdi"), shown.split("\n").map(clean).join("\n"));
+    return row;
+  }));
+  setText(byId("gone-more"), "Not all of it has room here: the file has it.");
+  byId("gone-more").hidden = !isCut;
+  URL.revokeObjectURL(byId("gone-save").href);
+  byId("gone-save").download = `discarded-${phone.replace(/[^0-9A-Za-z]+/g, "-").replace(/^-/, "")}.json`;
+  byId("gone-save").href = URL.createObjectURL(new Blob([text], { type: "application/json" }));
+  if (!byId("gone").open) byId("gone").showModal();
+}
+
+function forgetGone() {
+  URL.revokeObjectURL(byId("gone-save").href);
+  for (const name of ["href", "download"]) byId("gone-save").removeAttribute(name);
+  byId("gone-list").replaceChildren();
+  setText(byId("gone-title"), "");
+  if (page.overview) byId("waiting-title").focus(); // its row is gone
 }
 
 const problemOf = (answer, content) => [content.error ?? `rfctl answered ${answer.status} ${answer.statusText}`, content.next].filter(Boolean).join(": ");
@@ -787,8 +830,8 @@ function logOut() {
   shownPhone = "";
   for (const id of ["answer", "toast"]) byId(id).hidden = true;
   document.body.classList.add("out");
-  for (const id of ["word", "daemons-line", "redis-line", "answer-title", "heard", "news", "ask-title", "ask-words", "toast-words"]) setText(byId(id), "");
-  for (const id of ["daemon-list", "answer-buttons", "ask-fields", "timeline", "findings", "waiting", "sinks", "last"]) { byId(id).replaceChildren(); byId(id).rows = undefined; }
+  for (const id of ["word", "daemons-line", "redis-line", "answer-title", "heard", "news", "ask-title", "ask-words", "gone-title", "toast-words"]) setText(byId(id), "");
+  for (const id of ["daemon-list", "answer-buttons", "ask-fields", "gone-list", "timeline", "findings", "waiting", "sinks", "last"]) { byId(id).replaceChildren(); byId(id).rows = undefined; }
   lose("You are logged out.", true);
   byId("log-in").focus();
 }
@@ -867,6 +910,7 @@ function beginPage() {
   byId("ask").querySelector("form").addEventListener("submit", act);
   byId("ask-cancel").addEventListener("click", () => byId("ask").close());
   byId("ask").addEventListener("close", giveFocusBack);
+  byId("gone").addEventListener("close", forgetGone);
   document.addEventListener("keydown", onKey);
   document.addEventListener("visibilitychange", restOrGoOn);
   setInterval(() => { if (!document.hidden) tick(); }, matchMedia("(prefers-reduced-motion: reduce)").matches ? 1000 : 200);

@@ -243,7 +243,9 @@ async def test_person_of_whom_there_is_nothing_is_said(desk: Desk) -> None:
 
 async def test_w_shows_what_needs_you_whole(desk: Desk) -> None:
     await desk.press("w")
-    await desk.reads("no processor is alive: nobody hands over what is pending\n  rfctl serve")
+    await desk.reads(
+        "no processor is alive: nobody hands over what is pending [processor_missing]\n  rfctl serve"
+    )
 
 
 async def test_s_sorts_and_n_shows_numbers_whole(desk: Desk) -> None:

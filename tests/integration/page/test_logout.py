@@ -89,6 +89,19 @@ async def test_logout_says_that_redis_cannot_be_told_and_tells_it_later(
             await until(lambda: read_is(there, 401))
 
 
+async def test_page_of_a_session_has_the_way_out_before_any_script_runs(
+    server: RedisServer, tmp_path: Path
+) -> None:
+    way_out = 'action="page/logout" id="logout">'
+    async with serving(server, tmp_path, **TOKEN) as service:
+        async with browse(service, **await log_in(service)) as http:
+            assert way_out in (await http.get("/")).text
+        async with browse(service, Authorization="Bearer geheim") as http:
+            assert way_out not in (await http.get("/")).text, "it has no session to end"
+    async with serving(server, tmp_path) as service, browse(service) as http:
+        assert way_out not in (await http.get("/")).text, "there is no login"
+
+
 async def test_logout_for_another_site_ends_nothing(server: RedisServer, tmp_path: Path) -> None:
     async with serving(server, tmp_path, **TOKEN) as service:
         session = await log_in(service)

@@ -165,6 +165,7 @@ def test_text_of_strangers_stays_text(browser: Browser, page: PageStandIn) -> No
     browser.wait_for_text("#timeline", evil)
     assert browser.find_all("img, script:not([src])") == []
     assert "taken" not in browser.driver.title.replace(evil.lower(), "")
+    assert f"[{busy.findings[0].code}]" in browser.read(".fact")
     assert texts(browser, ".batch .text") == [f"{evil} a\\u202eb\\u001b[2J\\u0000"]
     for place in (".batch .phone", "[data-part=where]", ".fact", ".sink h3", "#last .line", "#daemon-list"):
         assert evil in browser.read(place), place

@@ -74,6 +74,12 @@ def test_dialogs_outage_and_quiet_page_violate_no_rule(
     examine(browser)
     browser.press(Keys.ESCAPE)
     browser.wait_until(lambda: not browser.is_shown("#ask"))
+    messages = [{"message": "long " * 600, "receivedAt": page.overview.now_ms}, "another program's"] * 20
+    browser.run("showGone('79001234567', {messages: arguments[0], text: '{}'})", messages)
+    assert browser.is_shown("#gone-more")
+    examine(browser)
+    browser.press(Keys.ESCAPE)
+    browser.wait_until(lambda: not browser.is_shown("#gone"))
     browser.run("byId('help').showModal()")
     examine(browser)
     browser.press(Keys.ESCAPE)

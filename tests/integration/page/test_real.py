@@ -9,7 +9,7 @@ from selenium.webdriver.common.keys import Keys
 
 from tests.support.browser import Browser
 from tests.support.house import House
-from tests.support.servers import ServerMaker
+from tests.support.servers import RedisServer, ServerMaker
 from tests.support.waiting import wait_until
 
 ANNA, BORIS, CARLA = "79001234567", "5511998765400", "4915112345678"
@@ -58,6 +58,8 @@ def see_and_act(browser: Browser, patient: House) -> None:
     act(browser, "+7 900", "hand-over")
     browser.wait_until(lambda: "+7 900" not in browser.read("#waiting"))
     act(browser, "+49 15", "discard")
+    assert "<b>hallo</b>" in browser.read("#gone-list")
+    browser.find("#gone button").click()
     browser.wait_until(lambda: "+49 15" not in browser.read("#waiting"))
     act(browser, "+55 11", "hold")
     browser.wait_until(lambda: browser.is_shown(".batch .tag"))
@@ -99,3 +101,21 @@ def test_token_of_the_settings_opens_the_page(
         browser.find("#logout button").click()
         browser.find("#token")
         browser.take_problems()  # it complains of the 401
+
+
+def test_without_scripts_there_is_a_way_in_and_out(
+    browser: Browser, tmp_path: Path, server: RedisServer
+) -> None:
+    token = "a token of 20 chars!"
+    with House(tmp_path, server.url, token=token) as house, browser.without_scripts():
+        browser.open(house.url + "/")
+        browser.find("#token").send_keys("another", Keys.ENTER)
+        browser.wait_for_text("#problem", "This is not the token.")
+        browser.find("#token").send_keys(token, Keys.ENTER)
+        browser.wait_for_text("noscript", "This page needs JavaScript.")
+        assert browser.is_shown("noscript .banner")
+        browser.find("#logout button").click()
+        browser.find("#token")
+        browser.driver.get(house.url + "/")
+        browser.find("#token")
+    browser.take_problems()  # it complains of each 401

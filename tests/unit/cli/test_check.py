@@ -44,6 +44,7 @@ def test_line_has_one_bar_and_no_line_feed_whatever_a_fact_says() -> None:
     problem = type(AWAY)("a|b\nc \x1b[31m", set_by="x")
     line = judge(diagnose(None, Examination(shell=SHELL, problem=problem)), 1, 2).line()
     assert line.startswith("RFCTL CRITICAL - address: a/b\\nc \\x1b[31m")
+    assert "[redis_unusable]" in line
     assert line.count("|") == 1
     assert "\n" not in line
 

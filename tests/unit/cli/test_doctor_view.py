@@ -22,7 +22,13 @@ def test_terminal_gets_folded_lines_but_a_command_whole(
     long = "of a long name " * 9
     lines = [
         DiagnosisLine("fail", "redis", long),
-        DiagnosisLine("fail", "sinks", f"bullmq cannot be used: `{COMMAND}`", fix="install what is missing"),
+        DiagnosisLine(
+            "fail",
+            "sinks",
+            f"bullmq cannot be used: `{COMMAND}`",
+            fix="install what is missing",
+            code="settings_unusable",
+        ),
         DiagnosisLine("warn", "host", long),
     ]
     Output().draw(draw(Diagnosis(lines, None, Examination())))

@@ -44,6 +44,8 @@ def test_findings_stand_in_the_order_of_the_list_with_who_set_them(
     words = ["the first fact", "set by flag --redis", "the first fix", "the second fact", "the second fix"]
     assert [text.index(word) for word in words] == sorted(text.index(word) for word in words)
     assert text.count("set by flag") == 1
+    assert "the first fact [dead_letters]" in text
+    assert "the second fact [sink_failing]" in text
 
 
 def night() -> Snapshot:

@@ -87,7 +87,7 @@ def test_group_with_messages_and_with_dead_letters_again_has_one_finding_for_bot
     [line] = about(ConsumerGroup("rfctl:out", "bots", 2, 1, None, again=1, worker_keys=keys))
     assert line == (
         "group bots: nobody reads it, it has no worker: 3 messages are left, and the stream is not trimmed behind them; "
-        "1 dead letter sent again waits for a worker (start its workers; or give them up, what was sent again too, in "
+        "1 dead letter sent again waits for a worker [group_unread] (start its workers; or give them up, what was sent again too, in "
         f"redis://127.0.0.1:1/0: redis-cli XGROUP DESTROY rfctl:out bots; redis-cli DEL {' '.join(keys)})"
     )
 
@@ -151,13 +151,13 @@ def test_a_paused_sink_announces_no_retry() -> None:
         paused=Pause("moves"), phones_waiting=1, next_retry_ms=1, retry_cause=RetryCause("no", 9_000, 9_000)
     )
     failing, pause = findings(look(daemons=[ALIVE], sinks=[paused]))
-    assert pause.line() == "sink crm is paused: moves (rfctl resume crm)"
+    assert pause.line() == "sink crm is paused: moves [sink_paused] (rfctl resume crm)"
     assert failing.fix == "rfctl resume crm retries now"
 
 
 def test_dead_letters_and_quarantine_are_the_last_findings() -> None:
     last = findings(look(daemons=[ALIVE], dead=2, quarantine=1))
     assert [finding.line() for finding in last] == [
-        "dead: 2 messages that a sink did not take (rfctl dead list)",
-        "quarantine: 1 request that rfctl could not parse (rfctl quarantine list)",
+        "dead: 2 messages that a sink did not take [dead_letters] (rfctl dead list)",
+        "quarantine: 1 request that rfctl could not parse [quarantined_requests] (rfctl quarantine list)",
     ]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from unittest.mock import AsyncMock, Mock
 
 import msgspec
 import pytest
+from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import validate
 
 from rfctl.errors import BadRequestError
@@ -63,6 +65,19 @@ async def test_each_action_is_described_with_the_body_that_it_takes() -> None:
         assert reference.endswith("/" + BODIES[name].__name__)
         with pytest.raises(BadRequestError, match="the body cannot be read"):
             await Actions(store, list, list).act(name, msgspec.json.encode({"nobody": "knows"}))
+
+
+async def test_answer_of_discard_is_what_is_described() -> None:
+    store: Any = Mock()
+    store.batches.discard = AsyncMock(
+        return_value=[b'{"message":"Hi","receivedAt":1}', b'"of another program"']
+    )
+    answer = await Actions(store, list, list).act("discard", b'{"batch_key":"7"}')
+    replies = describe()["paths"]["/page/actions/discard"]["post"]["responses"]
+    name = replies["200"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+    shape = describe_page("on", has_login=True).shapes[name]
+    assert list(OAS31Validator(shape).iter_errors(json.loads(msgspec.json.encode(answer)))) == []
+    assert set(shape["properties"]) == set(answer)
 
 
 def test_action_goes_with_the_word_of_the_page_or_the_token() -> None:

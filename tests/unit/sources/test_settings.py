@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rfctl.assembly.sinks import list_notices
+from rfctl.assembly.notices import list_notices
 from rfctl.config.settings import Settings
 from rfctl.errors import SettingsError
 from rfctl.section import build_section

@@ -230,6 +230,18 @@ async def test_variable_that_nobody_uses_is_named(site: Site) -> None:
     await site.wait_until_clean()
 
 
+async def test_token_that_may_be_guessed_is_named(site: Site) -> None:
+    site.shell = site.configure('[http]\nadmin_token = "geheim"\n')
+    daemon = await site.start()
+    line = await site.wait_for_first("token_short", "http.admin_token", "openssl rand -hex 24")
+    assert line.set_by == f"{site.folder / 'config.toml'}:2"
+    assert "geheim" not in str(line)
+    site.shell = site.configure('[http]\nadmin_token = "0123456789abcdef"\n')
+    await site.stop(daemon)
+    await site.start()
+    await site.wait_until_clean()
+
+
 async def test_file_with_secrets_that_all_may_read_is_named(site: Site) -> None:
     text = '[sources.salon]\ntype = "generic"\nsecrets = ["s"]\n'
     site.shell = site.configure(text)

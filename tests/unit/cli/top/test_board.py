@@ -135,5 +135,9 @@ def test_help_has_the_keys_that_work() -> None:
 
 def test_finding_is_whole_with_who_set_it_and_what_to_do() -> None:
     lines = [line.plain for line in write_findings([FAILING])]
-    assert lines == ["✖ FAIL sink crm fails: 503", "  set by config.toml:4", "  rfctl resume crm retries now"]
+    assert lines == [
+        "✖ FAIL sink crm fails: 503 [sink_failing]",
+        "  set by config.toml:4",
+        "  rfctl resume crm retries now",
+    ]
     assert [line.plain for line in write_findings([])] == ["nothing needs you"]
