@@ -6,7 +6,7 @@ What is printed is the last copy. Where nothing can be printed (a full disk), no
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -113,24 +113,30 @@ def describe_discarded(discarded: Discarded) -> str:
 
 async def discard_batch(store: Store, batch_key: str, show: Show) -> int:
     """Show a batch, then throw it away, and show what came in between. Returns how many messages were thrown away."""
+    return await show_what_goes(store, batch_key, show, lambda: store.batches.discard(batch_key))
+
+
+async def show_what_goes(
+    store: Store, batch_key: str, show: Show, throw_away: Callable[[], Awaitable[Sequence[bytes]]]
+) -> int:
+    """Show a batch, then have it thrown away by a call that returns its items. Returns how many messages those were."""
     batch = await store.batches.peek(batch_key)
-    if batch is None:
-        return 0
+    phone, shown = (batch_key, ()) if batch is None else (batch.phone, batch.raw)
 
     def show_items(items: Sequence[bytes]) -> None:
         if items:
-            show([Discarded(batch.phone, batch_key, item) for item in items])
+            show([Discarded(phone, batch_key, item) for item in items])
 
-    show_items(batch.raw)
-    items = await store.batches.discard(batch_key)
-    show_items(list((Counter(items) - Counter(batch.raw)).elements()))
+    show_items(shown)
+    items = await throw_away()
+    show_items(list((Counter(items) - Counter(shown)).elements()))
     return len(items)
 
 
 async def _discard(run: Invocation, person: str, chat: str | None) -> None:
     async with run.store() as (store, _):
         steps = Steps("batch", "discarded")
-        with counting(run.out, steps), _printing(run, person) as show:
+        with counting(run.out, steps), printing(run, lambda: {"phone": person}) as show:
             for batch_key in await find_batch_keys(store, person, chat):
                 steps.add(await discard_batch(store, batch_key, show) > 0)
             if not steps.count:
@@ -138,9 +144,10 @@ async def _discard(run: Invocation, person: str, chat: str | None) -> None:
 
 
 @contextmanager
-def _printing(run: Invocation, person: str) -> Iterator[Show]:
+def printing(run: Invocation, summarize: Callable[[], Mapping[str, Any]]) -> Iterator[Show]:
+    """Print the messages of one person as tables, or as JSON, with the summary behind them."""
     if run.is_json:
-        with run.out.open_array("discarded", lambda: {"phone": person}) as add:
+        with run.out.open_array("discarded", summarize) as add:
             yield lambda messages: _add_each(
                 add, (msgspec.Raw(as_strict_json(message.item)) for message in messages)
             )

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from rfctl.cli.arguments import Phone
 from rfctl.cli.context import Invocation, invocation, run_async
 from rfctl.cli.daemon_options import use_daemon_options
+from rfctl.cli.discard import Show, printing, show_what_goes
 from rfctl.config.settings import Settings
 from rfctl.errors import NothingFoundError, UsageError
 from rfctl.observe.person.sight import is_batch_key, parse_person
@@ -52,7 +52,9 @@ def hold(
 def release(
     ctx: typer.Context,
     phone: Phone,
-    discard: Annotated[bool, typer.Option("--discard", help="Throw away what came meanwhile.")] = False,
+    discard: Annotated[
+        bool, typer.Option("--discard", help="Print what came meanwhile, and throw it away.")
+    ] = False,
 ) -> None:
     """End the hold of a person, and hand over what came meanwhile as one.
 
@@ -128,15 +130,35 @@ async def _name_batches(store: Store, settings: Settings, person: str, where: di
 async def _release(run: Invocation, person: str, *, discard: bool) -> None:
     async with run.store() as (store, configuration):
         await use_daemon_options(run, store, configuration.settings)
-        batches = await release_person(store, person, discard=discard)
-    _report_released(run, person, batches, discard=discard)
+        if discard:
+            await _release_and_discard(run, store, person)
+            return
+        batches = await release_person(store, person)
+    if run.is_json:
+        run.out.json(_sum_up(person, batches, discard=False))
+    else:
+        run.out.text(f"{person} {describe_released(batches, discard=False)}")
 
 
-async def release_person(store: Store, person: str, *, discard: bool) -> list[Released]:
-    """End each hold of a person or of a batch key. Raises NothingFoundError if there is none, and RfctlError."""
+async def _release_and_discard(run: Invocation, store: Store, person: str) -> None:
+    batches: list[Released] = []
+    with printing(run, lambda: _sum_up(person, batches, discard=True)) as show:
+        batches += await release_person(store, person, show)
+    if not run.is_json:
+        run.out.text(f"{person} {describe_released(batches, discard=True)}")
+
+
+async def release_person(store: Store, person: str, show: Show | None = None) -> list[Released]:
+    """End each hold of a person or of a batch key, and hand over what came meanwhile; or `show` it, and throw it away.
+
+    Raises NothingFoundError if there is none, and RfctlError.
+    """
     batches: list[Released] = []
     for hold in await store.holds.find(person):
-        answer = await store.holds.release(hold.batch_key, hold.phone, "discard" if discard else "hand_over")
+        if show is None:
+            answer = await store.holds.release(hold.batch_key, hold.phone)
+        else:
+            answer = await _discard_held(store, hold, show)
         if answer is not None:  # else somebody has released it meanwhile
             batches.append(answer)
     if not batches:
@@ -144,14 +166,22 @@ async def release_person(store: Store, person: str, *, discard: bool) -> list[Re
     return batches
 
 
-def _report_released(run: Invocation, person: str, batches: Sequence[Released], *, discard: bool) -> None:
-    if run.is_json:
-        done, count = "discarded" if discard else "handed over", sum(batch.count for batch in batches)
-        run.out.json(
-            {"phone": person, "done": done, "count": count, "batches": [asdict(batch) for batch in batches]}
-        )
-    else:
-        run.out.text(f"{person} {describe_released(batches, discard=discard)}")
+async def _discard_held(store: Store, hold: Hold, show: Show) -> Released | None:
+    answer: Released | None = None
+
+    async def throw_away() -> list[bytes]:
+        nonlocal answer
+        answer = await store.holds.release(hold.batch_key, hold.phone, "discard")
+        return [] if answer is None else answer.discarded
+
+    await show_what_goes(store, hold.batch_key, show, throw_away)
+    return answer
+
+
+def _sum_up(person: str, batches: Sequence[Released], *, discard: bool) -> dict[str, Any]:
+    rows = [{"batch_key": batch.batch_key, "ids": batch.ids, "count": batch.count} for batch in batches]
+    done, count = "discarded" if discard else "handed over", sum(batch.count for batch in batches)
+    return {"phone": person, "done": done, "count": count, "batches": rows}
 
 
 def describe_released(batches: Sequence[Released], *, discard: bool) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+import msgspec
 import structlog
 from starlette.requests import Request
 from starlette.responses import Response
@@ -19,6 +20,7 @@ from rfctl.ingest.paths import PHONE
 from rfctl.ingest.rejections import RejectedError
 from rfctl.ingest.responses import make_json_response
 from rfctl.model.message import MAX_ID_CHARS, normalize_phone
+from rfctl.model.stored import as_strict_json
 from rfctl.store import Store
 from rfctl.store.holds import LONGEST_HOLD_MS, USUAL_HOLD_MS, Hold, Release, Released
 from rfctl.timing import format_rfc3339, parse_duration_ms
@@ -127,12 +129,16 @@ def _read_flag(request: Request, name: str) -> bool:
 
 
 def sum_up_released(batches: Sequence[Released], *, is_discarding: bool) -> dict[str, Any]:
-    """Return for an answer what became of the batches of who was released."""
-    return {
+    """Return for an answer what became of the batches of who was released, with the last copy of what was thrown away."""
+    facts = {
         "done": "discarded" if is_discarding else "handed over",
         "count": sum(batch.count for batch in batches),
         "ids": [entry_id for batch in batches for entry_id in batch.ids],
     }
+    if not is_discarding:
+        return facts
+    items = [msgspec.Raw(as_strict_json(item)) for batch in batches for item in batch.discarded]
+    return {**facts, "messages": items}
 
 
 def _as_json(hold: Hold) -> dict[str, Any]:

@@ -40,6 +40,7 @@ _EXAMPLES = {
     "LastCopy": {
         "done": "1 message discarded", "count": 1, "messages": [{"message": "Hi", "receivedAt": 1795985204435}],
     },
+    "GivenBack": {"done": "released: 2 messages handed over", "count": 2, "ids": ["1795536772327-0"]},
     "BatchBody": {"batch_key": "79001234567"},
     "SinkBody": {"sink": "crm"},
     "PauseBody": {"sink": "crm", "note": "moving"},
@@ -69,7 +70,12 @@ _PHONE = Parameter(
     "phone", "The person, in any spelling, or a batch key.", schema=_TEXT_OF_NAME, example="79001234567", is_required=True
 )  # fmt: skip
 _DONE = Reply("What was done, in words and figures.", "Done")
-_LAST_COPY = Reply("What was thrown away. Nobody else has it any more.", "LastCopy")
+_DONE_BY_NAME = {
+    "discard": Reply("What was thrown away. Nobody else has it any more.", "LastCopy"),
+    "release": Reply(
+        "What became of what came meanwhile, with the last copy of what was thrown away.", "GivenBack"
+    ),
+}
 _SHOWN = Operation(
     "GET", "/", "show", "Show the page, or the form to log in.", "page",
     {
@@ -108,7 +114,7 @@ _OPERATIONS = (
         Operation(
             "POST", "/page/actions/{name}", f"act-{name}", summary, "page",
             {
-                200: _LAST_COPY if name == "discard" else _DONE, **refuse(401, 403, 404, 413, 415, 429),
+                200: _DONE_BY_NAME.get(name, _DONE), **refuse(401, 403, 404, 413, 415, 429),
                 409: Reply("It is done already, or cannot be done now.", "Problem"),
             },
             security=_ACTS, body=BODIES[name].__name__, action=name,
@@ -152,6 +158,7 @@ _LOGIN_FORM = make_object({"token": {"type": "string"}})
 
 def _build_answers() -> dict[str, Schema]:
     text: Schema = {"type": "string"}
+    count: Schema = {"type": "integer", "minimum": 0}
     event = make_object({"at": text, "event": text, "line": text, "outcomes": make_list({"type": "object"})})
     state = make_object(
         {
@@ -167,7 +174,10 @@ def _build_answers() -> dict[str, Schema]:
         "PageState": state,
         "Trail": trail,
         "Done": make_object({"done": text}),
-        "LastCopy": make_object({"done": text, "count": {"type": "integer"}, "messages": make_list({})}),
+        "LastCopy": make_object({"done": text, "count": count, "messages": make_list({})}),
+        "GivenBack": make_object(
+            {"done": text, "count": count, "ids": make_list(text)}, {"messages": make_list({})}
+        ),
         **describe_types(Overview, Outage),
     }
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
@@ -50,11 +50,15 @@ _decode = msgspec.json.Decoder(Hold).decode
 
 @dataclass(frozen=True, slots=True)
 class Released:
-    """What became of one batch: the ids of its merged messages, and how many messages were handed over or discarded."""
+    """What became of one batch: the ids of its merged messages, and how many messages were handed over or discarded.
+
+    `discarded` has those, as they were stored, oldest first: nobody else has them any more.
+    """
 
     batch_key: str
     ids: list[str]
     count: int
+    discarded: list[bytes] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +92,7 @@ class Holds:
         A call that fails half-way has ended the hold: what is left is due, and the scheduler hands it over.
         """
         ids: list[str] = []
+        discarded: list[bytes] = []
         count, is_more, was_held = 0, True, False
         while is_more:
             answer = await self._batches.run_on_batch("release", batch_key, how, phone)
@@ -95,7 +100,8 @@ class Holds:
             was_held, count = was_held or is_held, count + size
             if entry_id := replies.text(answer[1]):
                 ids.append(entry_id)
-        return Released(batch_key, ids, count) if was_held else None
+            discarded += map(replies.data, replies.array(answer[4]))
+        return Released(batch_key, ids, count, discarded) if was_held else None
 
     async def name_batches(
         self, phone: str, split_by: Collection[str], *, chat: str = "", account: str = "", company: str = ""

@@ -143,3 +143,30 @@ async def test_person_who_is_held_is_found_without_a_message(operator: Operator)
     assert (await operator.run("find", PHONE, "--chat", "another")).returncode == 3
     await operator.data("release", PHONE)
     assert (await operator.run("find", PHONE)).returncode == 3
+
+
+async def test_what_is_thrown_away_at_a_release_is_shown_once_more(
+    operator: Operator, connection: Connection
+) -> None:
+    """By the command, as text and as JSON, and over HTTP: nobody else has it any more."""
+
+    async def take_over(daemon: Daemon, *texts: str) -> None:
+        await operator.data("hold", PHONE)
+        for text in texts:
+            await say(daemon, text)
+
+    async with operator.daemon() as daemon:
+        await take_over(daemon, "a", "b")
+        shown = (await operator.run("release", PHONE, "--discard")).stdout
+        assert [line.split()[-1] for line in shown.splitlines()[1:3]] == ["a", "b"]
+        assert shown.endswith("is released: 2 messages discarded\n")
+        await take_over(daemon, "c")
+        answer = await operator.data("release", PHONE, "--discard")
+        assert [item["message"] for item in answer["discarded"]] == ["c"]
+        assert (answer["done"], answer["count"], answer["batches"][0]["count"]) == ("discarded", 1, 1)
+        await take_over(daemon, "d")
+        status, answer = await call(daemon, "DELETE", "?discard=true")
+        assert (status, [item["message"] for item in answer["messages"]]) == (200, ["d"])
+        await operator.data("hold", PHONE)
+        assert (await operator.data("release", PHONE, "--discard"))["discarded"] == []
+    assert await connection.call("XLEN", "rfctl:out") == 0

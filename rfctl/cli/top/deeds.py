@@ -44,9 +44,7 @@ class Deeds:
     async def release(self, person: str) -> str:
         """End the holds of a phone or a batch key, and hand over what came meanwhile."""
         await take_daemon_options(self._store, self._settings)
-        return describe_released(
-            await release_person(self._store, parse_person(person), discard=False), discard=False
-        )
+        return describe_released(await release_person(self._store, parse_person(person)), discard=False)
 
     async def pause(self, sink: str, why: str) -> str:
         """Stop the deliveries of a sink."""

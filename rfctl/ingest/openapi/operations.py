@@ -125,7 +125,7 @@ _HOLD_QUERY = (
 )
 _DISCARD = Parameter(
     "discard",
-    "Throw away what came meanwhile.",
+    "Throw away what came meanwhile. The answer has it once more, as messages.",
     schema={"type": "string", "enum": ["true", "1", "false", "0"]},
 )
 

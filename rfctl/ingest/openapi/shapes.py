@@ -106,6 +106,7 @@ def make_list(item: Schema) -> Schema:
 
 def _build_answers() -> dict[str, Schema]:
     yes: Schema = {"const": True}
+    thrown_away = make_list({"description": "A message as it was stored."})
     batch = make_object({"phone": _TEXT, "size": _COUNT, "dueInMs": _COUNT})
     drop = make_object({"phone": _TEXT, "rule": _TEXT})
     age: Schema = {"type": ["integer", "null"], "minimum": 0}
@@ -134,7 +135,7 @@ def _build_answers() -> dict[str, Schema]:
                 "success": yes,
                 "phone": _TEXT,
                 "removed": {"type": "integer", "minimum": 1},
-                "messages": make_list({"description": "A message as it was stored."}),
+                "messages": thrown_away,
             }
         ),
         "Held": make_object({"success": yes, "phone": _TEXT, "held": make_list(hold)}),
@@ -145,7 +146,8 @@ def _build_answers() -> dict[str, Schema]:
                 "done": {"enum": ["discarded", "handed over"]},
                 "count": _COUNT,
                 "ids": make_list(_TEXT),
-            }
+            },
+            {"messages": thrown_away},
         ),
         "Health": make_object({"status": {"const": "ok"}}),
         "Ready": make_object({"status": {"const": "ready"}}, facts),

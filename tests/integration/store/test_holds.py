@@ -11,6 +11,7 @@ import pytest
 from rfctl.batching.policy import OwnPolicy, Policy, Rule, Timers
 from rfctl.errors import BatchHeldError
 from rfctl.model.message import OWN_TYPE, Message
+from rfctl.model.stored import decode_item
 from rfctl.store.connection import Connection
 from tests.support.batching import Rig, make_rig
 from tests.support.clock import VirtualClock
@@ -128,6 +129,7 @@ async def test_released_person_may_be_discarded(connection: Connection) -> None:
     released = await batches.store.holds.release(PHONE, PHONE, "discard")
     assert released is not None
     assert (released.ids, released.count) == ([], 2)
+    assert [decode_item(item).text for item in released.discarded] == ["a", "b"]
     assert not await batches.collect()
     totals = (await batches.store.pending()).totals
     assert (totals["messages_discarded"], totals["held"], totals["released"]) == (2, 1, 1)

@@ -7,21 +7,22 @@
 -- ARGV  1 batch prefix   2 last-msg prefix   3 events channel   4 order, overdue_ms and separator (shared/batch)
 --       5 batch key   6 hand_over | discard   7 the phone
 -- Returns whether it was held (0|1), the id of the entry ('': none), its number of messages or how many were thrown
---         away, and whether more are left (0|1).
+--         away, whether more are left (0|1), and what was thrown away, oldest first: it is shown once more.
 local BATCH_KEY, HOW, PHONE = ARGV[5], ARGV[6], ARGV[7]
-if not held_until(BATCH_KEY) then return { 0, '', 0, 0 } end
+if not held_until(BATCH_KEY) then return { 0, '', 0, 0, {} } end
 
 local function release()
   let_go(BATCH_KEY, PHONE)
-  local id, size = '', 0
+  local id, size, thrown_away = '', 0, {}
   if HOW == 'discard' then
+    thrown_away = redis.call('LRANGE', KEYS[7], 0, -1)
     size = clear(BATCH_KEY)
   elseif redis.call('EXISTS', KEYS[7]) == 1 then
     id, size = hand_over(BATCH_KEY, 'released', NOW)
   end
-  if redis.call('EXISTS', KEYS[7]) == 1 then return { 1, id or '', size, 1 } end
+  if redis.call('EXISTS', KEYS[7]) == 1 then return { 1, id or '', size, 1, {} } end
   end_hold(BATCH_KEY)
-  return { 1, id or '', size, 0 }
+  return { 1, id or '', size, 0, thrown_away }
 end
 
 local ok, answer = pcall(release)
