@@ -33,12 +33,12 @@ def full_memory(server: RedisServer) -> Iterator[None]:
 class OutputStream:
     """The output stream of a Redis that a daemon has begun, with this many shards."""
 
-    def __init__(self, server: RedisServer, shards: int = 0) -> None:
+    def __init__(self, server: RedisServer, shards: int = 0, name: str = "rfctl:out") -> None:
         self.server = server
-        self.streams = [tag_key("rfctl:out", f"{{{tag}}}:") for tag in shard_tags(shards)] or ["rfctl:out"]
+        self.streams = [tag_key(name, f"{{{tag}}}:") for tag in shard_tags(shards)] or [name]
         with server.client() as client:
             client.set("rfctl:shards", f"{shards}/2")
-            client.set("rfctl:stream", "rfctl:out")
+            client.set("rfctl:stream", name)
 
     def add(self, phone: str, text: str, *, shard: int = 0, delivery_id: str = "") -> str:
         """Write a merged message of a person; returns the id of its entry."""
