@@ -12,6 +12,9 @@ from rfctl.store.sink_status import count_pending, sum_lags
 SILENT_MS = 300_000
 """A worker asks for more when it is done with what it has; without a question for so long it is gone, or hangs."""
 
+MOST_IN_HAND = 10_000
+"""With so many messages of one stream in hand, workers of `rfctl.worker` read no new one (`worker/lua/take.lua`)."""
+
 
 @dataclass(frozen=True, slots=True)
 class WorkerGroup:
@@ -20,7 +23,7 @@ class WorkerGroup:
     `waiting` counts the messages that no worker has taken (None: Redis cannot say), `in_hand` those taken and not
     acknowledged; `failed` of these have failed and come again. `again` counts dead letters that were sent again and wait for
     a worker, `dead` those that wait for an operator (None: too many to look at each). `idle_ms` is how long ago a worker asked
-    for more (None: there is none).
+    for more (None: there is none). `is_silent`: nobody asks for what is left; `is_full`: workers live, and take nothing new.
     """
 
     name: str
@@ -32,6 +35,7 @@ class WorkerGroup:
     dead: int | None
     idle_ms: int | None
     is_silent: bool
+    is_full: bool
 
     @property
     def left(self) -> int | None:
@@ -49,6 +53,7 @@ def list_worker_groups(snapshot: Snapshot) -> list[WorkerGroup]:
 
 def _sum(name: str, parts: Sequence[ConsumerGroup], snapshot: Snapshot) -> WorkerGroup:
     entries, dead = snapshot.pending.out_length, snapshot.dead_by
+    silent = any(is_silent(part, entries) for part in parts)
     in_hand = sum(part.pending + part.again_pending for part in parts)
     return WorkerGroup(
         name=name,
@@ -59,7 +64,8 @@ def _sum(name: str, parts: Sequence[ConsumerGroup], snapshot: Snapshot) -> Worke
         again=sum(part.again for part in parts),
         dead=None if dead is None else dead.get(f"group:{name}", 0),
         idle_ms=min((part.idle_ms for part in parts if part.idle_ms is not None), default=None),
-        is_silent=any(is_silent(part, entries) for part in parts),
+        is_silent=silent,
+        is_full=not silent and any(map(is_full, parts)),
     )
 
 
@@ -69,3 +75,8 @@ def is_silent(part: ConsumerGroup, entries: int) -> bool:
     if part.idle_ms is None:
         return again > 0 or (count_pending([part]) != 0 and entries > 0)
     return part.idle_ms > SILENT_MS and bool(part.lag or part.pending or again)
+
+
+def is_full(part: ConsumerGroup) -> bool:
+    """Say whether workers of the library have as much in hand as they may, and so take nothing new."""
+    return bool(part.worker_keys) and max(part.pending, part.again_pending) >= MOST_IN_HAND

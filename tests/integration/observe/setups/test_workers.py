@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import httpx
+
 from rfctl.assembly.store import open_store
+from rfctl.observe.worker_groups import MOST_IN_HAND
 from rfctl.store.dead_letters import DeadLetters
 from rfctl.worker import AsyncWorker, GiveUpError, MergedMessage
 from tests.integration.observe.setups.site import QUICK, Site
@@ -62,6 +66,35 @@ async def test_group_that_is_given_up_as_the_finding_says_leaves_nothing(site: S
     site.follow(line.fix.partition(": ")[2])
     await site.wait_until_clean()
     assert site.run("KEYS", "rfctl:worker:*") == []
+
+
+async def test_group_with_all_in_hand_that_it_may_have_is_named_and_counted(site: Site) -> None:
+    """One message takes long, and what its person wrote later waits behind it."""
+    may_end = {text: asyncio.Event() for text in ("first", "second")}
+    handler = Handler(lambda message: may_end[message.text].wait() if message.text in may_end else None)
+    site.shell = site.configure(**QUICK, sinks__workers__type="stream", sinks__workers__group="bot")
+    daemon = await site.start()
+    with site.client().pipeline(transaction=False) as pipe:
+        for text in ("first", "second", *("later" for _ in range(MOST_IN_HAND - 2))):
+            pipe.xadd("rfctl:out", {"phone": "7900", "text": text, "messages": "[]"})
+        pipe.xadd("rfctl:out", {"phone": "7901", "text": "of another person", "messages": "[]"})
+        pipe.execute()
+    async with working(site.server.url, handler, group="bot", retry_after_s=900):
+        await site.wait_for_first(
+            "group_full", f"group bot: its workers have {MOST_IN_HAND} messages in hand"
+        )
+        assert handler.lines == ["7900 first 1"]
+        [group] = json.loads(await site.run_rfctl("stats", "--json"))["workers"]
+        assert (group["waiting"], group["in_hand"]) == (1, MOST_IN_HAND)
+        assert f"{MOST_IN_HAND} in hand; full: takes no new one" in await site.run_rfctl("stats")
+        async with httpx.AsyncClient(base_url=daemon.url, trust_env=False) as http:
+            metrics = (await http.get("/metrics")).text
+        assert f"rfctl_worker_unacknowledged_messages {MOST_IN_HAND}" in metrics
+        may_end["first"].set()
+        await handler.wait_for(3)
+        await site.wait_until_clean()
+        assert "7901 of another person 1" in handler.lines
+        may_end["second"].set()
 
 
 async def start_with_workers(site: Site) -> None:
