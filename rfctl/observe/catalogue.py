@@ -131,6 +131,11 @@ CATALOGUE: Mapping[Code, Meaning] = {
         "Workers have 10,000 messages in hand, and take no new one. Most wait behind a message that fails or takes long.",
         "See in the workers' log what fails or takes long. After max_attempts it is a dead letter.",
     ),
+    "again_unread": Meaning(
+        "warning",
+        "Dead letters were sent again to a group whose program reads the output stream alone: nobody handles them.",
+        "Let it read rfctl:worker:GROUP:again too, as the page on workers in Node shows, or start a worker of rfctl.worker.",
+    ),
     "stream_unread": Meaning(
         "warning",
         "No group reads the output stream, so it grows for ever.",

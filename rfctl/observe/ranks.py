@@ -36,6 +36,7 @@ RANKED: Mapping[Code, Topic] = {
     "stream_unread": "work",
     "group_unread": "work",
     "group_full": "work",
+    "again_unread": "work",
     "group_orphaned": "work",
     "sink_foreign": "work",
     "batch_set_aside": "work",

@@ -7,7 +7,14 @@ from collections.abc import Iterator, Sequence
 from rfctl.observe.finding import Finding
 from rfctl.observe.sinks import describe_left, redis_cli
 from rfctl.observe.snapshot import Snapshot
-from rfctl.observe.worker_groups import SILENT_MS, WorkerGroup, is_full, is_silent, list_worker_groups
+from rfctl.observe.worker_groups import (
+    SILENT_MS,
+    WorkerGroup,
+    is_full,
+    is_silent,
+    leaves_again,
+    list_worker_groups,
+)
 from rfctl.store import ConsumerGroup, WorkerEntry
 from rfctl.store.sink_status import count_pending
 from rfctl.store.worker_entries import LOOKED_AT
@@ -33,6 +40,24 @@ def find_full_groups(snapshot: Snapshot) -> Iterator[Finding]:
                 "names what fails, and after max_attempts it is a dead letter"
             )
             yield Finding("group_full", "warning", group.name, fact, fix)
+
+
+def find_letters_left(snapshot: Snapshot) -> Iterator[Finding]:
+    """Find the groups whose program asks for what is new, and never for the dead letters that were sent again to it."""
+    for group in list_worker_groups(snapshot):
+        if not group.leaves_again:
+            continue
+        parts = [part for part in group.parts if leaves_again(part)]
+        streams = [key for part in parts for key in part.worker_keys if key.endswith(":again")]
+        where = streams[0] if len(streams) == 1 else f"{streams[0]} and {len(streams) - 1} more"
+        rest = _describe_rest(0, sum(part.again for part in parts))
+        fact = f"group {group.name}: its program does not read {where}: {rest}"
+        removal = "; ".join(redis_cli("DEL", stream) for stream in streams)
+        fix = (
+            "let it read that too, as docs/how-to/worker-node.md shows; or start a worker of rfctl.worker with this group; "
+            f"or give them up, in {snapshot.server.where}: {removal}"
+        )
+        yield Finding("again_unread", "warning", group.name, fact, fix)
 
 
 def describe_absence(groups: Sequence[ConsumerGroup]) -> str:

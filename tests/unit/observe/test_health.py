@@ -93,6 +93,16 @@ def test_group_with_messages_and_with_dead_letters_again_has_one_finding_for_bot
     )
 
 
+def test_letters_that_a_program_leaves_on_several_shards_are_one_finding() -> None:
+    groups = [
+        ConsumerGroup(f"rfctl:{{{shard}}}:out", "bots", 0, 0, 2, again=2, worker_keys=(f"{{{shard}}}:again",))
+        for shard in range(2)
+    ]
+    [line] = about(*groups)
+    assert "does not read {0}:again and 1 more: 4 dead letters sent again wait for a worker" in line
+    assert "redis-cli DEL '{0}:again'; redis-cli DEL '{1}:again'" in line
+
+
 def test_a_name_that_a_shell_would_act_on_is_quoted() -> None:
     [line] = about(ConsumerGroup("rfctl:out", "b; rm x", 1, 0, None))
     assert "XGROUP DESTROY rfctl:out 'b; rm x'" in line

@@ -19,6 +19,7 @@ from rfctl.store.recent_work import MinuteCounts, RecentAttempts, RecentWork
 from tests.unit.observe.test_health import ALIVE, crm, look
 
 KEYS = ("rfctl:worker:bot:order",)
+AGAIN = ("rfctl:worker:bot:again",)
 NOW_MS = 100_000
 
 
@@ -144,6 +145,12 @@ def test_group_of_workers_is_one_row_over_all_shards() -> None:
             "warn",
             "10000 in hand; nobody asked for 5 min 1 s",
         ),
+        ({"again": 1, "again_idle_ms": 900_000, "worker_keys": AGAIN}, "ok", "1 again; asked 2.0 s ago"),
+        (
+            {"again": 1, "worker_keys": AGAIN},
+            "warn",
+            "1 again; its program does not ask for what comes again",
+        ),
         ({"pending": 10_000}, "ok", "10000 in hand; asked 2.0 s ago"),
     ],
     ids=[
@@ -156,6 +163,8 @@ def test_group_of_workers_is_one_row_over_all_shards() -> None:
         "acknowledged by hand",
         "full",
         "full and crashed",
+        "sent again",
+        "sent again to another program",
         "many of another program",
     ],
 )

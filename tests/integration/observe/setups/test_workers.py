@@ -7,8 +7,10 @@ import contextlib
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 import httpx
+import pytest
 
 from rfctl.assembly.store import open_store
 from rfctl.observe.worker_groups import MOST_IN_HAND
@@ -95,6 +97,30 @@ async def test_group_with_all_in_hand_that_it_may_have_is_named_and_counted(site
         await site.wait_until_clean()
         assert "7901 of another person 1" in handler.lines
         may_end["second"].set()
+
+
+@pytest.mark.parametrize("cure", ["it reads that too", "a worker of the library", "they are given up"])
+async def test_program_that_never_reads_what_was_sent_again_is_named(site: Site, cure: str) -> None:
+    """A program of its own has taken the place of a worker of the library, which had given a message up."""
+    await start_with_workers(site)
+    async with working(site.server.url, Handler(give_up), group="bot"):
+        await until(lambda: site.run("XLEN", "rfctl:dead"))
+    again = "rfctl:worker:bot:again"
+    read = partial(site.run, "XREADGROUP", "GROUP", "bot", "node-1", "STREAMS")
+    read("rfctl:out", ">")
+    await send_again(site)
+    line = await site.wait_for_first("again_unread", f"does not read {again}: 1 dead letter sent again waits")
+    match cure:
+        case "it reads that too":
+            [[_, [[entry, _]]]] = read(again, ">")
+            site.run("XACK", again, "bot", entry)
+            site.run("XDEL", again, entry)
+        case "a worker of the library":
+            async with working(site.server.url, Handler(), group="bot"):
+                await site.wait_until_clean()
+        case _:
+            site.follow(line.fix)
+    await site.wait_until_clean()
 
 
 async def start_with_workers(site: Site) -> None:
