@@ -89,9 +89,17 @@ class RedisGroup:
         self._patience.end()
 
     async def close(self) -> None:
-        """Close the connections."""
-        await self._client.aclose()
-        await self._waiting.aclose()
+        """Close the connections, both of them also when this is cancelled meanwhile: that waits, for some seconds at most."""
+        closing = asyncio.ensure_future(asyncio.gather(_close(self._client), _close(self._waiting)))
+        is_cancelled = False
+        while not closing.done():
+            try:
+                await asyncio.shield(closing)
+            except asyncio.CancelledError:
+                is_cancelled = True
+        if is_cancelled:
+            raise asyncio.CancelledError
+        closing.result()
 
     async def _hang_up(self) -> None:
         """Use new sockets from now on: after a failover the old ones lead to the old server, and the address elsewhere."""
@@ -233,6 +241,13 @@ class RedisGroup:
                 raise
             self._is_plain = True
             await self._client.script_load(script.without_shebang().text)
+
+
+async def _close(client: redis.asyncio.Redis) -> None:
+    with contextlib.suppress(
+        rx.RedisError, OSError
+    ):  # the other end did not agree in time: the socket is closed all the same
+        await client.aclose()
 
 
 def _flag(value: bool) -> str:  # noqa: FBT001
