@@ -126,6 +126,16 @@ CATALOGUE: Mapping[Code, Meaning] = {
         "No worker asks for what is left of a consumer group: in the stream, which blocks trimming, or sent again.",
         "Start its workers. To give them up, take the sink out of the settings first, then destroy the group.",
     ),
+    "group_full": Meaning(
+        "warning",
+        "Workers have 10,000 messages in hand, and take no new one. Most wait behind a message that fails or takes long.",
+        "See in the workers' log what fails or takes long. After max_attempts it is a dead letter.",
+    ),
+    "again_unread": Meaning(
+        "warning",
+        "Dead letters were sent again to a group whose program reads the output stream alone: nobody handles them.",
+        "Let it read rfctl:worker:GROUP:again too, as the page on workers in Node shows, or start a worker of rfctl.worker.",
+    ),
     "stream_unread": Meaning(
         "warning",
         "No group reads the output stream, so it grows for ever.",

@@ -8,7 +8,7 @@ from typing import Literal
 Code = Literal[
     "writes_refused", "redis_unseen", "right_missing", "eviction_enabled", "eviction_partial", "persistence_disabled",
     "aof_torn", "redis_emptied", "daemons_unknown", "processor_missing", "settings_conflict", "settings_differ",
-    "sink_unserved", "sink_paused", "sink_failing", "sink_foreign", "group_orphaned", "group_unread", "stream_unread",
+    "sink_unserved", "sink_paused", "sink_failing", "sink_foreign", "group_orphaned", "group_unread", "group_full", "again_unread", "stream_unread",
     "dead_letters", "quarantined_requests", "requests_rejected", "reload_refused", "settings_edited", "log_lines_lost",
     "sink_stalled", "messages_missing", "batch_set_aside", "batches_missing", "lists_unclaimed",
     "hold_forgotten", "redis_unusable", "layout_differs", "daemon_elsewhere", "check_unfinished", "settings_unlike", "versions_differ",

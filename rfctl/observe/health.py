@@ -38,7 +38,13 @@ from rfctl.observe.snapshot import Snapshot
 from rfctl.observe.strays import find_strays
 from rfctl.observe.taken_keys import find_taken_keys
 from rfctl.observe.unfinished import find_unfinished_checks, find_unusable_redis
-from rfctl.observe.workers import find_stuck_entries, find_unread_groups, find_unread_stream
+from rfctl.observe.workers import (
+    find_full_groups,
+    find_letters_left,
+    find_stuck_entries,
+    find_unread_groups,
+    find_unread_stream,
+)
 from rfctl.text import counted
 
 __all__ = ["Code", "Finding", "Severity", "findings"]
@@ -76,6 +82,8 @@ def _find_in_snapshot(snapshot: Snapshot) -> Iterator[Finding]:
     yield from find_slow_sinks(snapshot)
     yield from (describe_orphan(group, snapshot.server.where) for group in snapshot.orphaned)
     yield from find_unread_groups(snapshot)
+    yield from find_full_groups(snapshot)
+    yield from find_letters_left(snapshot)
     yield from find_unread_stream(snapshot)
     yield from find_batch_problems(snapshot)
     yield from find_missing_rights(snapshot.missing_rights, snapshot.user)

@@ -35,6 +35,8 @@ RANKED: Mapping[Code, Topic] = {
     "sink_unserved": "work",
     "stream_unread": "work",
     "group_unread": "work",
+    "group_full": "work",
+    "again_unread": "work",
     "group_orphaned": "work",
     "sink_foreign": "work",
     "batch_set_aside": "work",

@@ -104,12 +104,19 @@ def _in(ms: int) -> str:
 def describe_worker(group: WorkerGroup) -> tuple[State, str]:
     """Return how a group of workers does, and the words for it: what it has, then when a worker last asked for more."""
     idle = None if group.idle_ms is None else duration(group.idle_ms)
-    if group.is_silent:
+    if group.is_full:
+        presence = "full: takes no new one"
+    elif group.leaves_again:
+        presence = "its program does not ask for what comes again"
+    elif group.is_silent:
         presence = "it has no worker" if idle is None else f"nobody asked for {idle}"
     else:
         presence = "nothing to read" if idle is None else f"asked {idle} ago"
     counts = ", ".join(_list_counts(group))
-    return "warn" if group.is_silent else "ok", f"{counts}; {presence}" if counts else presence
+    return (
+        "warn" if group.is_silent or group.is_full or group.leaves_again else "ok",
+        f"{counts}; {presence}" if counts else presence,
+    )
 
 
 def _list_counts(group: WorkerGroup) -> Iterator[str]:

@@ -7,9 +7,17 @@ from collections.abc import Iterator, Sequence
 from rfctl.observe.finding import Finding
 from rfctl.observe.sinks import describe_left, redis_cli
 from rfctl.observe.snapshot import Snapshot
-from rfctl.observe.worker_groups import SILENT_MS, WorkerGroup, is_silent, list_worker_groups
+from rfctl.observe.worker_groups import (
+    SILENT_MS,
+    WorkerGroup,
+    is_full,
+    is_silent,
+    leaves_again,
+    list_worker_groups,
+)
 from rfctl.store import ConsumerGroup, WorkerEntry
 from rfctl.store.sink_status import count_pending
+from rfctl.store.worker_entries import LOOKED_AT
 from rfctl.text import counted, duration, human_bytes
 
 
@@ -18,6 +26,38 @@ def find_unread_groups(snapshot: Snapshot) -> Iterator[Finding]:
     for group in list_worker_groups(snapshot):
         if group.is_silent:
             yield _about_unread(group, snapshot)
+
+
+def find_full_groups(snapshot: Snapshot) -> Iterator[Finding]:
+    """Find the groups whose workers live, and have so much in hand that they take nothing new."""
+    for group in list_worker_groups(snapshot):
+        full = [part for part in group.parts if is_full(part)]
+        if group.is_full:
+            held = sum(max(part.pending, part.again_pending) for part in full)
+            fact = f"group {group.name}: its workers have {held} messages in hand, and take no new one until some are done"
+            fix = (
+                "most of them wait behind a message of their person that fails or takes long: the workers' log rfctl.worker "
+                "names what fails, and after max_attempts it is a dead letter"
+            )
+            yield Finding("group_full", "warning", group.name, fact, fix)
+
+
+def find_letters_left(snapshot: Snapshot) -> Iterator[Finding]:
+    """Find the groups whose program asks for what is new, and never for the dead letters that were sent again to it."""
+    for group in list_worker_groups(snapshot):
+        if not group.leaves_again:
+            continue
+        parts = [part for part in group.parts if leaves_again(part)]
+        streams = [key for part in parts for key in part.worker_keys if key.endswith(":again")]
+        where = streams[0] if len(streams) == 1 else f"{streams[0]} and {len(streams) - 1} more"
+        rest = _describe_rest(0, sum(part.again for part in parts))
+        fact = f"group {group.name}: its program does not read {where}: {rest}"
+        removal = "; ".join(redis_cli("DEL", stream) for stream in streams)
+        fix = (
+            "let it read that too, as docs/how-to/worker-node.md shows; or start a worker of rfctl.worker with this group; "
+            f"or give them up, in {snapshot.server.where}: {removal}"
+        )
+        yield Finding("again_unread", "warning", group.name, fact, fix)
 
 
 def describe_absence(groups: Sequence[ConsumerGroup]) -> str:
@@ -93,17 +133,22 @@ def find_stuck_entries(entries: Sequence[WorkerEntry]) -> Iterator[Finding]:
         if often := [entry for entry in own if entry.deliveries > _OFTEN]:
             worst = max(often, key=lambda entry: entry.deliveries)
             fact = (
-                f"group {name}: {counted(len(often), 'message')} delivered more than {_OFTEN} times and not acknowledged, "
+                f"group {name}: {_count(often)} delivered more than {_OFTEN} times and not acknowledged, "
                 f"{worst.id} {worst.deliveries} times"
             )
             yield Finding("entries_redelivered", "warning", name, fact, _describe_surrender(worst))
         elif stuck := [entry for entry in own if entry.idle_ms > _STUCK_MS]:
             oldest = max(stuck, key=lambda entry: entry.idle_ms)
             fact = (
-                f"group {name}: {counted(len(stuck), 'message')} read and not acknowledged, the oldest "
+                f"group {name}: {_count(stuck)} read and not acknowledged, the oldest "
                 f"{duration(oldest.idle_ms)} ago by {oldest.consumer}"
             )
             yield Finding("entries_unacknowledged", "warning", name, fact, _describe_takeover(oldest))
+
+
+def _count(entries: Sequence[WorkerEntry]) -> str:
+    more = " or more" if len(entries) >= LOOKED_AT else ""
+    return f"{counted(len(entries), 'message')}{more}"
 
 
 def _describe_surrender(entry: WorkerEntry) -> str:

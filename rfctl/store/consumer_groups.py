@@ -24,7 +24,8 @@ class ConsumerGroup:
     how long ago a consumer last asked for more; None when there is no consumer.
 
     The rest is what `rfctl.worker` keeps beside, nothing where the workers do not use it. `again` counts the dead letters that
-    were sent to the group again and that no worker has taken, `again_pending` those taken and not acknowledged. `failed` counts
+    were sent to the group again and that no worker has taken, `again_pending` those taken and not acknowledged; `again_idle_ms` is
+    how long ago a consumer last asked for these (None: none ever did, or there are none). `failed` counts
     the messages that have failed, and come again. `worker_keys` are the names of its keys on this shard, if some are there.
     """
 
@@ -36,6 +37,7 @@ class ConsumerGroup:
     last_delivered_id: str = "0-0"
     again: int = 0
     again_pending: int = 0
+    again_idle_ms: int | None = None
     failed: int = 0
     worker_keys: tuple[str, ...] = ()
 
@@ -117,6 +119,10 @@ async def _tell_taken(connection: Connection, shard: ShardKeys, group: ConsumerG
             times = [ms for ms in (group.idle_ms, idle_ms) if ms is not None]
             taken = min(group.again, replies.integer(facts["pending"]))
             return replace(
-                group, again=group.again - taken, again_pending=taken, idle_ms=min(times, default=None)
+                group,
+                again=group.again - taken,
+                again_pending=taken,
+                again_idle_ms=idle_ms,
+                idle_ms=min(times, default=None),
             )
     return group

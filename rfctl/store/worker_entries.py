@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from rfctl.store.consumer_groups import ConsumerGroup
     from rfctl.store.keys import ShardKeys, SinkKeys
 
-_LOOKED_AT = 100
+LOOKED_AT = 100
+"""So many entries of each group are read, the oldest ones."""
 _WAITING = 1000
 
 
@@ -55,7 +56,7 @@ async def read_worker_entries(connection: Connection, groups: Sequence[ConsumerG
     if not busy:
         return []
     answers = await connection.calls(
-        [("XPENDING", group.stream, group.name, "-", "+", _LOOKED_AT) for group in busy]
+        [("XPENDING", group.stream, group.name, "-", "+", LOOKED_AT) for group in busy]
     )
     return [
         _parse(group, row)

@@ -140,19 +140,20 @@ class AsyncWorker:
             await asyncio.sleep(0)
 
     async def _take(self, group: RedisGroup) -> Entry | None:
-        """Take the next message of any stream; now and then look also for what others left."""
+        """Take the next message of any stream; now and then look also for what others left, and for other streams."""
+        await group.keep_up()
         now = time.monotonic()
         is_look = now - self._looked_at >= min(1.0, self._options.renew_every_s)
         if is_look:
             self._looked_at = now
-        for place in group.places:
+        for place in tuple(group.places):
             for _ in range(self._pages if is_look else 1):
                 persons = partial(self._in_hand.list_persons, place.keys)
                 entry = await group.take(place, is_look=is_look, in_hand=persons)
                 if entry is not None:
                     if is_look and place.cursor != b"-":  # there may be more of what others left
                         self._looked_at = -math.inf
-                    group.places.append(group.places.pop(0))
+                    group.go_on_behind(place)
                     return entry
                 if place.cursor == b"-":
                     break

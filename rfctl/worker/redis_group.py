@@ -13,7 +13,6 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import redis.asyncio
@@ -21,19 +20,17 @@ from redis import exceptions as rx
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from rfctl.errors import OtherLayoutError
 from rfctl.model.redis_url import parse_redis_url
 from rfctl.worker.in_hand import Entry
+from rfctl.worker.layout import Place, Places
 from rfctl.worker.options import WorkerOptions, build_consumer_name
 from rfctl.worker.patience import Patience
 from rfctl.worker.scripts import Verb, read_script
-from rfctl.worker.stream_keys import StreamKeys, name_streams
+from rfctl.worker.stream_keys import StreamKeys
 
 Word = str | bytes | int
 _notes = logging.getLogger("rfctl.worker")
 
-LAYOUT = "2"
-"""The version of rfctl's data that this library reads."""
 _BLOCK_MS = 1000
 _TIMEOUT_S = 5.0
 _PAUSE_S = 0.5
@@ -46,14 +43,8 @@ _WORDS = {
 }
 
 
-@dataclass(slots=True)
-class Place:
-    """How far a worker is in one stream: its looks at what is in hand, and the last entry that the group has read."""
-
-    keys: StreamKeys
-    cursor: bytes = b"-"
-    unordered: bytes = b"-"
-    last_id: str = "0-0"
+class StreamGoneError(Exception):
+    """A stream is gone from Redis, and no daemon writes to it any more."""
 
 
 class RedisGroup:
@@ -73,23 +64,42 @@ class RedisGroup:
         self._waiting = redis.asyncio.Redis.from_url(url, **more)
         self._is_plain = False
         self._patience = Patience(options.url, options.group, self._hang_up, clock)
-        self.places: list[Place] = []
+        self._places = Places(options, self._patience, clock)
+
+    @property
+    def places(self) -> list[Place]:
+        """The streams that there are to read; none while no daemon has begun this Redis."""
+        return self._places.all
 
     async def open(self) -> None:
-        """Find the streams, and make the group where it is missing: it begins with the oldest entry that is there."""
-        self.places = [Place(keys) for keys in await self._patience.repeat(self._find_streams)]
-        await self._patience.repeat(self._ensure_groups)
-        for place in self.places:
-            await self._leave(place)
+        """Find the streams, and make the group where it is missing; before the first daemon has begun Redis there are none."""
+        await self._places.look(self._client)
+        await self.leave()
+
+    async def keep_up(self) -> None:
+        """Look every few seconds whether daemons write to other streams by now, and read these. Raises OtherLayoutError."""
+        await self._places.look_again(self._client)
+
+    def go_on_behind(self, place: Place) -> None:
+        """Let the other streams have their turn before this one."""
+        self._places.go_on_behind(place)
 
     def end_patience(self) -> None:
         """From now on a call is repeated for a few seconds only: what is not acknowledged comes again."""
         self._patience.end()
 
     async def close(self) -> None:
-        """Close the connections."""
-        await self._client.aclose()
-        await self._waiting.aclose()
+        """Close the connections, both of them also when this is cancelled meanwhile: that waits, for some seconds at most."""
+        closing = asyncio.ensure_future(asyncio.gather(_close(self._client), _close(self._waiting)))
+        is_cancelled = False
+        while not closing.done():
+            try:
+                await asyncio.shield(closing)
+            except asyncio.CancelledError:
+                is_cancelled = True
+        if is_cancelled:
+            raise asyncio.CancelledError
+        closing.result()
 
     async def _hang_up(self) -> None:
         """Use new sockets from now on: after a failover the old ones lead to the old server, and the address elsewhere."""
@@ -100,10 +110,8 @@ class RedisGroup:
     async def leave(self) -> None:
         """Remove this consumer from the group, unless it has left a message behind."""
         for place in self.places:
-            await self._leave(place)
-
-    async def _leave(self, place: Place) -> None:
-        await self._run("leave", place.keys, lambda: (_GONE_AFTER_MS,))
+            with contextlib.suppress(StreamGoneError):
+                await self._run("leave", place.keys, lambda: (_GONE_AFTER_MS,))
 
     async def take(
         self, place: Place, *, is_look: bool, in_hand: Callable[[], Iterable[bytes]] = tuple
@@ -113,14 +121,18 @@ class RedisGroup:
         `in_hand` returns the batch keys of which this worker has a message of this stream in hand.
         """
         cursor = place.cursor if is_look else b""
-        answer = await self._run(
-            "take",
-            place.keys,
-            lambda: (
-                *(self._left_after_ms(), cursor, place.unordered, self._expected_ms()),
-                *(in_hand() if is_look else ()),
-            ),
-        )
+        try:
+            answer = await self._run(
+                "take",
+                place.keys,
+                lambda: (
+                    *(self._left_after_ms(), cursor, place.unordered, self._expected_ms()),
+                    *(in_hand() if is_look else ()),
+                ),
+            )
+        except StreamGoneError:
+            place.cursor = b"-"
+            return None
         message, cursor, place.unordered, last_id, notes, now_ms = answer
         self._note_time(float(now_ms))
         place.cursor = cursor or place.cursor
@@ -140,7 +152,12 @@ class RedisGroup:
         ]
         about: list[Word] = [entry.batch_key, entry.id, message_id, round(options.remember_s * 1000)]
         words = (*about, *end, options.retry_after_ms, entry.attempt)
-        is_ours, following, notes = await self._run("finish", entry.keys, lambda: words)
+        try:
+            is_ours, following, notes = await self._run("finish", entry.keys, lambda: words)
+        except StreamGoneError:
+            form = "message %s: its stream %s is gone from Redis: how it ended is noted nowhere"
+            _notes.warning(form, message_id, entry.keys.stream)
+            return None
         if not is_ours:
             _notes.warning(
                 "message %s: another worker has taken it over, or it was done meanwhile", message_id
@@ -151,11 +168,15 @@ class RedisGroup:
     async def renew(self, keys: StreamKeys, ids: Iterable[str]) -> None:
         """Give a sign of life for messages in hand, so that nobody takes them over."""
         words = tuple(ids)
-        await self._run("renew", keys, lambda: words)
+        with contextlib.suppress(StreamGoneError):  # the end of each attempt says so
+            await self._run("renew", keys, lambda: words)
 
     async def wait_for_more(self) -> None:
         """Wait until there is a new entry in any stream, for a second at most."""
         streams: dict[Any, Any] = {place.keys.stream: place.last_id for place in self.places}
+        if not streams:
+            await asyncio.sleep(_PAUSE_S)
+            return
         await self._patience.repeat(lambda: self._waiting.xread(streams, count=1, block=_BLOCK_MS))
 
     def _spare_others(self) -> None:
@@ -178,44 +199,11 @@ class RedisGroup:
             self._spare_others()
         self._server_ms = between
 
-    async def _find_streams(self) -> list[StreamKeys]:
-        """Read how this Redis is laid out, and name the streams. Before the first daemon has begun it, wait for that."""
-        prefix, is_noted = self._options.prefix, False
-        while not (layout := await self._read_text(f"{prefix}rfctl:shards")):
-            if not is_noted:
-                _notes.warning(
-                    "no rfctl serve has begun Redis at %s yet (prefix %r); waiting",
-                    self._patience.where,
-                    prefix,
-                )
-            is_noted = True
-            await asyncio.sleep(_PAUSE_S)
-        shards, _, version = layout.partition("/")
-        if not shards.isdigit() or version != LAYOUT:
-            raise OtherLayoutError(
-                f"Redis at {self._patience.where} has layout {layout!r} of rfctl's data; this worker "
-                f"reads layout {LAYOUT}",
-                next="start `rfctl serve` of the worker's version once, or install that of the daemon",
-            )
-        output = await self._read_text(f"{prefix}rfctl:stream") or f"{prefix}rfctl:out"
-        return name_streams(output, int(shards), prefix, self._options.group)
-
-    async def _read_text(self, key: str) -> str:
-        value: Any = await self._client.get(key)
-        return value.decode() if value else ""
-
-    async def _ensure_groups(self) -> None:
-        for place in self.places:
-            try:
-                await self._client.xgroup_create(
-                    place.keys.stream, self._options.group, id="0", mkstream=True
-                )
-            except rx.ResponseError as problem:
-                if "BUSYGROUP" not in str(problem):
-                    raise
-
     async def _run(self, verb: Verb, keys: StreamKeys, arguments: Callable[[], Iterable[Word]]) -> Any:
-        """Run a script until Redis answers, with the arguments of each moment. A group that somebody has deleted is made again."""
+        """Run a script until Redis answers, with the arguments of each moment. A group that somebody has deleted is made again.
+
+        Raises StreamGoneError where no daemon writes to that stream any more.
+        """
         options = self._options
         fixed = (options.group, self.consumer, _flag(keys.is_own), options.max_attempts)
         while True:
@@ -226,8 +214,14 @@ class RedisGroup:
             except rx.ResponseError as problem:
                 if not any(word in str(problem) for word in ("NOGROUP", "no such key")):
                     raise
-                _notes.warning("group %s is missing in %s: it is made again", options.group, keys.stream)
-                await self._patience.repeat(self._ensure_groups)
+                await self._make_again(keys)
+
+    async def _make_again(self, keys: StreamKeys) -> None:
+        if keys not in await self._places.look(self._client):
+            self._places.drop(keys)
+            raise StreamGoneError
+        _notes.warning("group %s is missing in %s: it is made again", self._options.group, keys.stream)
+        await self._places.ensure_groups(self._client, [keys])
 
     async def _evaluate(self, verb: Verb, keys: Sequence[str], arguments: Sequence[Word]) -> Any:
         script = read_script(verb).without_shebang() if self._is_plain else read_script(verb)
@@ -247,6 +241,13 @@ class RedisGroup:
                 raise
             self._is_plain = True
             await self._client.script_load(script.without_shebang().text)
+
+
+async def _close(client: redis.asyncio.Redis) -> None:
+    with contextlib.suppress(
+        rx.RedisError, OSError
+    ):  # the other end did not agree in time: the socket is closed all the same
+        await client.aclose()
 
 
 def _flag(value: bool) -> str:  # noqa: FBT001

@@ -20,7 +20,7 @@ GROUP = "workers"
 PART = "worker"
 _VERBS: tuple[Verb, ...] = ("take", "finish", "renew", "leave")
 _BY_SHA = {read_script(verb).sha: verb for verb in _VERBS}
-_CALLS = ("get", "evalsha", "script_load", "xgroup_create", "xread")
+_CALLS = ("get", "evalsha", "script_load", "xgroup_create", "xinfo_groups", "xrange", "xread")
 
 
 class ScriptedHandler:

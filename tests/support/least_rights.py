@@ -65,14 +65,14 @@ def choose_worker_url(url: str) -> str:
 
 
 def _grant_to_worker() -> str:
-    """Return the line for a worker of group bot, with shards and without."""
+    """Return the line for a worker of group bot, with shards and without, and with the other stream of some tests."""
     lines = []
-    for shards in ("0", "4"):
-        variables = {"RFCTL_REDIS__SHARDS": shards}
+    for shards, stream in (("0", "rfctl:out"), ("4", "rfctl:out"), ("0", "merged"), ("4", "merged")):
+        variables = {"RFCTL_REDIS__SHARDS": shards, "RFCTL_OUTPUT__STREAM": stream}
         settings = load(Environment(variables, Path("/none"))).settings
         lines.append(build_worker_rights(settings, "bot").grant(WORKER, password=PASSWORD))
-    patterns = [word for word in lines[1].split(" ") if word.startswith("~")]
-    return " ".join([lines[0], *patterns])
+    more = " ".join(lines[1:]).split(" ")
+    return " ".join([lines[0], *dict.fromkeys(word for word in more if word.startswith("~"))])
 
 
 def _as_option(user: str, line: str) -> list[str]:

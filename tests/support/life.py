@@ -31,7 +31,7 @@ from rfctl.store.connection import Connection
 from tests.support.batching import Rig, make_rig
 from tests.support.failing import LATE_S, FailingConnection, FaultPlan
 from tests.support.failing_worker import GROUP, FailingWorker, ScriptedHandler
-from tests.support.waiting import PATIENCE_S, until
+from tests.support.waiting import PATIENCE_S, come_to_an_end, until
 
 SINK = "bot"
 ANNA, BORIS = "79000000001", "79000000002"
@@ -169,9 +169,11 @@ class Life:
         self.scheduler.wake()
         for worker in self._workers:
             worker.stop()
-        await asyncio.gather(*self._tasks)
-        for rig in self._rigs.values():
-            await rig.connection.close()
+        try:
+            await come_to_an_end(*self._tasks)
+        finally:
+            for rig in self._rigs.values():
+                await rig.connection.close()
 
     # --- what came of it
 

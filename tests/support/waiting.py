@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 PATIENCE_S = 45.0
@@ -28,6 +28,19 @@ async def until(
                 await asyncio.sleep(pause_s)
     except TimeoutError:
         raise AssertionError(f"not true within {within_s:.0f} s: {_describe(condition)}") from None
+
+
+async def come_to_an_end(
+    *work: asyncio.Task[Any] | Coroutine[Any, Any, Any], within_s: float = PATIENCE_S
+) -> None:
+    """Wait until all work has ended, and raise what it raised. What has no end is cancelled: AssertionError."""
+    tasks = [asyncio.ensure_future(item) for item in work]
+    endless = (await asyncio.wait(tasks, timeout=within_s))[1] if tasks else set()
+    for task in endless:
+        task.cancel()
+    await asyncio.gather(*endless, return_exceptions=True)
+    assert not endless, f"no end within {within_s:.0f} s: {sorted(map(repr, endless))}"
+    await asyncio.gather(*tasks)
 
 
 def wait_until(

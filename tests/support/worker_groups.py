@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from rfctl.model.slots import shard_tags, tag_key
-from rfctl.worker import AsyncWorker, MergedMessage
+from rfctl.worker import AsyncWorker, MergedMessage, Worker
 from tests.support.failing import FaultPlan
 from tests.support.failing_worker import PART, FailingWorker
 from tests.support.least_rights import choose_worker_url
 from tests.support.servers import RedisServer
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_S, come_to_an_end, until
 
 
 @contextmanager
@@ -32,12 +33,12 @@ def full_memory(server: RedisServer) -> Iterator[None]:
 class OutputStream:
     """The output stream of a Redis that a daemon has begun, with this many shards."""
 
-    def __init__(self, server: RedisServer, shards: int = 0) -> None:
+    def __init__(self, server: RedisServer, shards: int = 0, name: str = "rfctl:out") -> None:
         self.server = server
-        self.streams = [tag_key("rfctl:out", f"{{{tag}}}:") for tag in shard_tags(shards)] or ["rfctl:out"]
+        self.streams = [tag_key(name, f"{{{tag}}}:") for tag in shard_tags(shards)] or [name]
         with server.client() as client:
             client.set("rfctl:shards", f"{shards}/2")
-            client.set("rfctl:stream", "rfctl:out")
+            client.set("rfctl:stream", name)
 
     def add(self, phone: str, text: str, *, shard: int = 0, delivery_id: str = "") -> str:
         """Write a merged message of a person; returns the id of its entry."""
@@ -103,12 +104,38 @@ class CallCounter(FaultPlan):
 async def working(
     url: str, handler: Handler, plan: FaultPlan | None = None, **options: Any
 ) -> AsyncIterator[AsyncWorker]:
-    """Run a worker until the block ends, and then to its own end. Its calls go by the plan, which counts them."""
+    """Run a worker until the block ends, and then to its own end. Its calls go by the plan, which counts them.
+
+    Where the block fails, the worker is broken off: its handler may wait for what the block would have done.
+    """
     mine = {"group": "bot", "retry_after_s": 0.6, **options}
     worker = FailingWorker.make(choose_worker_url(url), plan or FaultPlan(), **mine)
     task = asyncio.create_task(worker.run(handler))
     try:
         yield worker
-    finally:
+    except BaseException as problem:
+        task.cancel()
+        [outcome] = await asyncio.gather(task, return_exceptions=True)
+        if not isinstance(outcome, asyncio.CancelledError):
+            problem.add_note(f"the worker had ended: {outcome!r}")
+        raise
+    worker.stop()
+    await come_to_an_end(task)
+
+
+def run_in_this_thread(worker: Worker, handler: Callable[[MergedMessage], object]) -> None:
+    """Run a worker for plain functions until its handler stops it. Raises AssertionError if that does not happen."""
+    is_late = threading.Event()
+
+    def end() -> None:
+        is_late.set()
         worker.stop()
-        await task
+
+    timer = threading.Timer(PATIENCE_S, end)
+    timer.start()
+    try:
+        worker.run(handler)
+    finally:
+        timer.cancel()
+        timer.join()
+    assert not is_late.is_set(), f"nothing has stopped the worker within {PATIENCE_S:.0f} s"

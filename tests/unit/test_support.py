@@ -16,7 +16,7 @@ import pytest
 from tests.support.leftovers import delete_folders_of_killed_runs, find_processes, leaving_nothing
 from tests.support.processes import Process, killing_what_runs, run
 from tests.support.servers import RedisServer, pick_port
-from tests.support.waiting import PATIENCE_S, until, wait_until
+from tests.support.waiting import PATIENCE_S, come_to_an_end, until, wait_until
 
 ROOT = Path(__file__).parents[2]
 SOON_S = 0.05
@@ -43,6 +43,21 @@ def test_condition_that_stays_false_fails_in_words() -> None:
 async def test_condition_that_blocks_fails_in_words() -> None:
     with pytest.raises(AssertionError, match=r"not true within 0 s: .*lambda"):
         await until(lambda: asyncio.sleep(600), SOON_S)
+
+
+async def test_work_without_an_end_fails_in_words_and_is_cancelled() -> None:
+    endless = asyncio.create_task(asyncio.sleep(600))
+    with pytest.raises(AssertionError, match=r"no end within 0 s: .*sleep"):
+        await come_to_an_end(endless, asyncio.sleep(0), within_s=SOON_S)
+    assert endless.cancelled()
+
+
+async def test_work_that_fails_is_raised() -> None:
+    async def fail() -> None:
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        await come_to_an_end(fail(), asyncio.sleep(0))
 
 
 async def test_answer_that_counts_as_true_is_returned() -> None:

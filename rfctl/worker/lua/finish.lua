@@ -22,8 +22,8 @@ local function leave_next()
   end
 end
 
+local owner, _, deliveries = state_of(id) -- where there is no such group any more, nothing is written either
 if error == '' then remember() end
-local owner, _, deliveries = state_of(id)
 if owner ~= CONSUMER or deliveries ~= tonumber(ARGV[13]) then return { 0, '', notes } end
 local member = member_of(batch_key, id)
 if error == '' then

@@ -14,8 +14,8 @@ from rfctl.worker import AsyncWorker, MergedMessage, Worker
 from rfctl.worker.options import WorkerOptions
 from rfctl.worker.redis_group import RedisGroup
 from tests.support.servers import RedisServer
-from tests.support.waiting import until, wait_until
-from tests.support.worker_groups import CallCounter, Handler, OutputStream, working
+from tests.support.waiting import come_to_an_end, until, wait_until
+from tests.support.worker_groups import CallCounter, Handler, OutputStream, run_in_this_thread, working
 
 HOUR_MS = 3_600_000
 
@@ -109,11 +109,13 @@ def test_function_that_does_not_end_is_told(out: OutputStream, caplog: pytest.Lo
     worker = Worker(out.server.url, group="bot", timeout_s=0.1, retry_after_s=0.5)
 
     def answer(message: MergedMessage) -> None:
-        wait_until(lambda: "its handler has not ended after 0.1 s" in caplog.text)
-        worker.stop()
+        try:
+            wait_until(lambda: "its handler has not ended after 0.1 s" in caplog.text)
+        finally:
+            worker.stop()
 
     out.add("7900", "a")
-    worker.run(answer)
+    run_in_this_thread(worker, answer)
     assert caplog.text.count("its handler has not ended") == 1
     assert out.read_group()["pending"] == 0
 
@@ -121,9 +123,9 @@ def test_function_that_does_not_end_is_told(out: OutputStream, caplog: pytest.Lo
 async def test_worker_runs_once(out: OutputStream) -> None:
     worker = AsyncWorker(out.server.url, group="bot")
     worker.stop()
-    await worker.run(Handler())
+    await come_to_an_end(worker.run(Handler()))
     with pytest.raises(RuntimeError, match="make another one"):
-        await worker.run(Handler())
+        await come_to_an_end(worker.run(Handler()))
     plain = Worker(out.server.url, group="bot")
     plain.stop()
     await asyncio.to_thread(plain.run, print)
@@ -154,7 +156,7 @@ def test_coroutine_function_is_refused_and_its_message_stays(out: OutputStream) 
 
     out.add("7900", "a")
     with pytest.raises(TypeError, match="AsyncWorker runs it"):
-        worker.run(begin)
+        run_in_this_thread(worker, begin)
     assert handler.lines == []
     assert out.read_group()["pending"] == 1
 
@@ -164,9 +166,11 @@ async def test_plain_function_of_an_async_worker_is_called_once(out: OutputStrea
     worker = AsyncWorker(out.server.url, group="bot")
     out.add("7900", "a")
     task = asyncio.create_task(worker.run(lambda message: texts.append(message.text)))
-    await until(lambda: texts and out.read_group()["pending"] == 0)
-    worker.stop()
-    await task
+    try:
+        await until(lambda: texts and out.read_group()["pending"] == 0)
+    finally:
+        worker.stop()
+        await come_to_an_end(task)
     assert texts == ["a"]
 
 
@@ -186,3 +190,18 @@ async def test_worker_for_many_persons_looks_at_many(out: OutputStream) -> None:
         await handler.wait_for(1)
     assert "worker: xread" not in calls_before, "it has waited before it had looked at all of them"
     assert handler.lines == ["79100 a 2"]
+
+
+async def test_test_that_fails_waits_for_no_handler(out: OutputStream) -> None:
+    """Its handler waits for what the test would have done next."""
+    handler = Handler(lambda _: asyncio.Event().wait())
+    out.add("7900", "a")
+
+    async def fail() -> None:
+        async with working(out.server.url, handler):
+            await handler.wait_for(1)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fail()
+    assert out.read_group()["pending"] == 1

@@ -21,8 +21,8 @@ from rfctl.worker import AsyncWorker, GiveUpError, MergedMessage, Worker
 from tests.conftest import configure
 from tests.support.servers import RedisServer, ServerMaker
 from tests.support.users import list_denials, make_user
-from tests.support.waiting import until
-from tests.support.worker_groups import CallCounter, Handler, OutputStream, working
+from tests.support.waiting import come_to_an_end, until
+from tests.support.worker_groups import CallCounter, Handler, OutputStream, run_in_this_thread, working
 
 
 @pytest.fixture
@@ -333,7 +333,7 @@ async def test_other_layout_is_refused(server: RedisServer) -> None:
     with server.client() as client:
         client.set("rfctl:shards", "0/9")
     with pytest.raises(OtherLayoutError, match="layout 2"):
-        await AsyncWorker(server.url, group="bot").run(Handler())
+        await come_to_an_end(AsyncWorker(server.url, group="bot").run(Handler()))
 
 
 async def test_group_that_was_deleted_is_made_again(out: OutputStream) -> None:
@@ -379,11 +379,13 @@ async def test_worker_ends_while_redis_is_away(
     worker = AsyncWorker(server.url, group="bot")
     task = asyncio.create_task(worker.run(handler))
     out.add("7900", "a")
-    await handler.wait_for(1)
-    server.kill()
-    worker.stop()
-    with pytest.raises(RedisUnreachableError, match="Redis at redis://127"):
-        await task
+    try:
+        await handler.wait_for(1)
+    finally:
+        server.kill()
+        worker.stop()
+        with pytest.raises(RedisUnreachableError, match="Redis at redis://127"):
+            await come_to_an_end(task)
 
 
 async def test_whoever_stops_leaves_the_next_message_to_others_at_once(out: OutputStream) -> None:
@@ -431,7 +433,7 @@ async def test_worker_without_rights_says_how_to_get_them(out: OutputStream, tmp
     url = make_user(out.server, rights, "-xclaim", name="worker")
     out.add("7900", "a")
     with pytest.raises(CredentialsRefusedError) as refusal:
-        await AsyncWorker(url, group="bot").run(Handler())
+        await come_to_an_end(AsyncWorker(url, group="bot").run(Handler()))
     assert refusal.value.next.startswith("rfctl export acl --worker bot")
     assert "password" not in str(refusal.value)
     with out.server.client() as client:
@@ -451,7 +453,7 @@ def test_plain_function_is_called_in_the_caller_s_thread(out: OutputStream) -> N
 
     out.add("7900", "a")
     out.add("7900", "b")
-    worker.run(answer)
+    run_in_this_thread(worker, answer)
     here = threading.main_thread()
     assert calls == [("a", 1, here), ("a", 2, here), ("b", 1, here), ("b", 2, here)]
     assert is_done(out)
@@ -468,7 +470,7 @@ def test_signal_lets_the_message_in_hand_end(out: OutputStream, number: signal.S
 
     out.add("7900", "a")
     out.add("7900", "b")
-    Worker(out.server.url, group="bot").run(answer)
+    run_in_this_thread(Worker(out.server.url, group="bot"), answer)
     assert ended == ["a"]
     assert out.read_group()["pending"] == 0 or out.read_group()["lag"] == 0
     assert signal.getsignal(number) is before
@@ -481,7 +483,7 @@ def test_second_signal_ends_at_once_and_the_message_comes_again(out: OutputStrea
 
     out.add("7900", "a")
     with pytest.raises(KeyboardInterrupt):
-        Worker(out.server.url, group="bot", retry_after_s=0.6).run(answer)
+        run_in_this_thread(Worker(out.server.url, group="bot", retry_after_s=0.6), answer)
     assert out.read_group()["pending"] == 1
     attempts = []
     worker = Worker(out.server.url, group="bot", retry_after_s=0.6)
@@ -490,7 +492,7 @@ def test_second_signal_ends_at_once_and_the_message_comes_again(out: OutputStrea
         attempts.append(message.attempt)
         worker.stop()
 
-    worker.run(note)
+    run_in_this_thread(worker, note)
     assert attempts == [2]
 
 
@@ -502,7 +504,7 @@ def test_failure_of_a_plain_function_acknowledges_nothing(out: OutputStream) -> 
         raise ValueError("the model is away")
 
     out.add("7900", "a")
-    worker.run(fail)
+    run_in_this_thread(worker, fail)
     assert out.read_group()["pending"] == 1
 
 
@@ -510,7 +512,7 @@ def test_failure_of_the_worker_itself_is_raised(server: RedisServer) -> None:
     with server.client() as client:
         client.set("rfctl:shards", "0/9")
     with pytest.raises(OtherLayoutError):
-        Worker(server.url, group="bot").run(print)
+        run_in_this_thread(Worker(server.url, group="bot"), print)
 
 
 async def test_entry_of_another_program_becomes_a_dead_letter(

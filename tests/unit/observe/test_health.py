@@ -9,7 +9,7 @@ import pytest
 
 from rfctl.observe import findings
 from rfctl.observe.snapshot import Snapshot
-from rfctl.observe.workers import find_unread_groups
+from rfctl.observe.workers import find_stuck_entries, find_unread_groups
 from rfctl.store import (
     ConfiguredSink,
     ConsumerGroup,
@@ -18,6 +18,7 @@ from rfctl.store import (
     PendingSummary,
     RetryCause,
     SinkStatus,
+    WorkerEntry,
     WriteRefusal,
 )
 from rfctl.store.server_info import ServerInfo
@@ -92,6 +93,16 @@ def test_group_with_messages_and_with_dead_letters_again_has_one_finding_for_bot
     )
 
 
+def test_letters_that_a_program_leaves_on_several_shards_are_one_finding() -> None:
+    groups = [
+        ConsumerGroup(f"rfctl:{{{shard}}}:out", "bots", 0, 0, 2, again=2, worker_keys=(f"{{{shard}}}:again",))
+        for shard in range(2)
+    ]
+    [line] = about(*groups)
+    assert "does not read {0}:again and 1 more: 4 dead letters sent again wait for a worker" in line
+    assert "redis-cli DEL '{0}:again'; redis-cli DEL '{1}:again'" in line
+
+
 def test_a_name_that_a_shell_would_act_on_is_quoted() -> None:
     [line] = about(ConsumerGroup("rfctl:out", "b; rm x", 1, 0, None))
     assert "XGROUP DESTROY rfctl:out 'b; rm x'" in line
@@ -161,3 +172,11 @@ def test_dead_letters_and_quarantine_are_the_last_findings() -> None:
         "dead: 2 messages that a sink did not take [dead_letters] (rfctl dead list)",
         "quarantine: 1 request that rfctl could not parse [quarantined_requests] (rfctl quarantine list)",
     ]
+
+
+def test_entries_of_which_no_more_were_looked_at_are_as_many_or_more() -> None:
+    entries = [WorkerEntry("rfctl:out", "bots", f"{number}-0", "c", 700_000, 1) for number in range(100)]
+    [many] = find_stuck_entries(entries)
+    [fewer] = find_stuck_entries(entries[1:])
+    assert "100 messages or more read and not acknowledged" in many.fact
+    assert "99 messages read and not acknowledged" in fewer.fact

@@ -18,6 +18,8 @@ from rfctl.store import ConsumerGroup, PendingBatch, PendingSummary, SweepReport
 from rfctl.store.recent_work import MinuteCounts, RecentAttempts, RecentWork
 from tests.unit.observe.test_health import ALIVE, crm, look
 
+KEYS = ("rfctl:worker:bot:order",)
+AGAIN = ("rfctl:worker:bot:again",)
 NOW_MS = 100_000
 
 
@@ -137,8 +139,34 @@ def test_group_of_workers_is_one_row_over_all_shards() -> None:
         ({"idle_ms": None, "again": 1}, "warn", "1 again; it has no worker"),
         ({"idle_ms": 301_000, "again_pending": 1}, "warn", "1 in hand; nobody asked for 5 min 1 s"),
         ({"failed": 2, "pending": 1}, "ok", "1 in hand (1 failed); asked 2.0 s ago"),
+        ({"pending": 10_000, "worker_keys": KEYS}, "warn", "10000 in hand; full: takes no new one"),
+        (
+            {"pending": 10_000, "idle_ms": 301_000, "worker_keys": KEYS},
+            "warn",
+            "10000 in hand; nobody asked for 5 min 1 s",
+        ),
+        ({"again": 1, "again_idle_ms": 900_000, "worker_keys": AGAIN}, "ok", "1 again; asked 2.0 s ago"),
+        (
+            {"again": 1, "worker_keys": AGAIN},
+            "warn",
+            "1 again; its program does not ask for what comes again",
+        ),
+        ({"pending": 10_000}, "ok", "10000 in hand; asked 2.0 s ago"),
     ],
-    ids=["idle", "busy", "no lag", "no worker", "again", "crashed", "acknowledged by hand"],
+    ids=[
+        "idle",
+        "busy",
+        "no lag",
+        "no worker",
+        "again",
+        "crashed",
+        "acknowledged by hand",
+        "full",
+        "full and crashed",
+        "sent again",
+        "sent again to another program",
+        "many of another program",
+    ],
 )
 def test_words_of_a_group_say_what_it_has_and_who_is_there(
     parts: dict[str, Any], state: str, words: str

@@ -13,6 +13,7 @@ import pytest
 from rfctl.assembly.rights import build_worker_rights
 from rfctl.config.environment import Environment
 from rfctl.config.loader import load
+from rfctl.observe.worker_groups import MOST_IN_HAND
 from rfctl.store.worker_messages import IN_HAND_MS
 from rfctl.worker import AsyncWorker, Worker
 from rfctl.worker.in_hand import Entry, InHand
@@ -108,6 +109,10 @@ def test_script_for_older_servers_has_a_write_in_the_place_of_the_first_line(ver
     assert flags == "#!lua flags=allow-oom"
     assert script.without_shebang().text == "redis.call('XDEL', KEYS[1], '0-0')\n" + rest
     assert script.sha != script.without_shebang().sha
+
+
+def test_doctor_knows_how_much_a_worker_has_in_hand_at_most() -> None:
+    assert f"MOST_IN_HAND = 20, 50, {MOST_IN_HAND}\n" in read_script("take").text
 
 
 def test_rights_of_workers_name_no_key_of_pending_messages(tmp_path: Path) -> None:

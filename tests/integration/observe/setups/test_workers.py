@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
+
+import httpx
+import pytest
 
 from rfctl.assembly.store import open_store
+from rfctl.observe.worker_groups import MOST_IN_HAND
 from rfctl.store.dead_letters import DeadLetters
 from rfctl.worker import AsyncWorker, GiveUpError, MergedMessage
 from tests.integration.observe.setups.site import QUICK, Site
@@ -62,6 +68,59 @@ async def test_group_that_is_given_up_as_the_finding_says_leaves_nothing(site: S
     site.follow(line.fix.partition(": ")[2])
     await site.wait_until_clean()
     assert site.run("KEYS", "rfctl:worker:*") == []
+
+
+async def test_group_with_all_in_hand_that_it_may_have_is_named_and_counted(site: Site) -> None:
+    """One message takes long, and what its person wrote later waits behind it."""
+    may_end = {text: asyncio.Event() for text in ("first", "second")}
+    handler = Handler(lambda message: may_end[message.text].wait() if message.text in may_end else None)
+    site.shell = site.configure(**QUICK, sinks__workers__type="stream", sinks__workers__group="bot")
+    daemon = await site.start()
+    with site.client().pipeline(transaction=False) as pipe:
+        for text in ("first", "second", *("later" for _ in range(MOST_IN_HAND - 2))):
+            pipe.xadd("rfctl:out", {"phone": "7900", "text": text, "messages": "[]"})
+        pipe.xadd("rfctl:out", {"phone": "7901", "text": "of another person", "messages": "[]"})
+        pipe.execute()
+    async with working(site.server.url, handler, group="bot", retry_after_s=900):
+        await site.wait_for_first(
+            "group_full", f"group bot: its workers have {MOST_IN_HAND} messages in hand"
+        )
+        assert handler.lines == ["7900 first 1"]
+        [group] = json.loads(await site.run_rfctl("stats", "--json"))["workers"]
+        assert (group["waiting"], group["in_hand"]) == (1, MOST_IN_HAND)
+        assert f"{MOST_IN_HAND} in hand; full: takes no new one" in await site.run_rfctl("stats")
+        async with httpx.AsyncClient(base_url=daemon.url, trust_env=False) as http:
+            metrics = (await http.get("/metrics")).text
+        assert f"rfctl_worker_unacknowledged_messages {MOST_IN_HAND}" in metrics
+        may_end["first"].set()
+        await handler.wait_for(3)
+        await site.wait_until_clean()
+        assert "7901 of another person 1" in handler.lines
+        may_end["second"].set()
+
+
+@pytest.mark.parametrize("cure", ["it reads that too", "a worker of the library", "they are given up"])
+async def test_program_that_never_reads_what_was_sent_again_is_named(site: Site, cure: str) -> None:
+    """A program of its own has taken the place of a worker of the library, which had given a message up."""
+    await start_with_workers(site)
+    async with working(site.server.url, Handler(give_up), group="bot"):
+        await until(lambda: site.run("XLEN", "rfctl:dead"))
+    again = "rfctl:worker:bot:again"
+    read = partial(site.run, "XREADGROUP", "GROUP", "bot", "node-1", "STREAMS")
+    read("rfctl:out", ">")
+    await send_again(site)
+    line = await site.wait_for_first("again_unread", f"does not read {again}: 1 dead letter sent again waits")
+    match cure:
+        case "it reads that too":
+            [[_, [[entry, _]]]] = read(again, ">")
+            site.run("XACK", again, "bot", entry)
+            site.run("XDEL", again, entry)
+        case "a worker of the library":
+            async with working(site.server.url, Handler(), group="bot"):
+                await site.wait_until_clean()
+        case _:
+            site.follow(line.fix)
+    await site.wait_until_clean()
 
 
 async def start_with_workers(site: Site) -> None:
