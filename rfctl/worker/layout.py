@@ -47,7 +47,6 @@ class Places:
         self, options: WorkerOptions, patience: Patience, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._options, self._patience, self._clock = options, patience, clock
-        self._current: list[StreamKeys] = []
         self._looked_at = -math.inf
         self._one_look = asyncio.Lock()
         self._is_absence_noted = False
