@@ -322,18 +322,18 @@ function distinct(items, keyOf) {
   });
 }
 
-const COMMAND = /\b(?:rfctl [a-z]|systemctl [a-z]|redis-cli |kill -)[^;,()]*/g;
+const COMMAND = /`([^`]+)`|\b(?:rfctl [a-z]|systemctl [a-z]|redis-cli |kill -)[^;,()`]*/g;
 const END_OF_COMMAND = /\s+(?:retries|stops|shows|says|takes|uses|lists|prints|tells|again|then|and|or|with|where|when|to|it|them)\b.*$/;
 
-/** Return what to do as pieces of {text, isCommand}: a command ends where the sentence goes on. */
+/** Return what to do as pieces of {text, isCommand}: a command is in backquotes, or ends where the sentence goes on. */
 function splitCure(fix) {
   const pieces = [];
   let end = 0;
   for (const match of fix.matchAll(COMMAND)) {
-    const command = match[0].replace(END_OF_COMMAND, "").trimEnd();
+    const command = match[1] ?? match[0].replace(END_OF_COMMAND, "").trimEnd();
     if (match.index > end) pieces.push({ text: fix.slice(end, match.index), isCommand: false });
     pieces.push({ text: command, isCommand: true });
-    end = match.index + command.length;
+    end = match.index + (match[1] ? match[0] : command).length;
   }
   if (end < fix.length) pieces.push({ text: fix.slice(end), isCommand: false });
   return pieces;

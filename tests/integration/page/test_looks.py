@@ -19,6 +19,7 @@ from tests.support.overviews import (
 )
 from tests.support.page import PREFIX, PageStandIn
 from tests.support.waiting import wait_until
+from tests.unit.cli.test_folding import list_cures
 
 LONG = "W" * 400
 
@@ -111,10 +112,21 @@ def test_command_of_a_cure_ends_where_the_sentence_goes_on(shown: Browser) -> No
         "rfctl serve, in the role all or forwarder": ["rfctl serve"],
         "run rfctl doctor again": ["rfctl doctor"],
         "Start its workers.": [],
+        "stop it; then `rfctl adopt` takes the lists in": ["rfctl adopt"],
+        "`rfctl held` lists all 3, `rfctl release PHONE` ends it": ["rfctl held", "rfctl release PHONE"],
+        "make another with `openssl rand -hex 24`": ["openssl rand -hex 24"],
     }
     split = "return splitCure(arguments[0]).filter((piece) => piece.isCommand === arguments[1]).map(({text}) => text)"
     assert {cure: shown.run(split, cure, True) for cure in cures} == cures
     assert shown.run(split, "run rfctl doctor again", False) == ["run ", " again"]
+
+
+def test_cure_loses_no_word_and_no_command_of_it(shown: Browser) -> None:
+    split = "return arguments[0].map((cure) => splitCure(cure).map(({text, isCommand}) => [text, isCommand]))"
+    cures = list_cures()
+    for cure, pieces in zip(cures, shown.run(split, cures), strict=True):
+        assert "".join(text for text, _ in pieces) == cure.replace("`", ""), cure
+        assert set(re.findall("`([^`]+)`", cure)) <= {text for text, is_command in pieces if is_command}
 
 
 def test_phones_are_masked_as_on_a_terminal(shown: Browser) -> None:
