@@ -154,12 +154,12 @@ def human_bytes(count: int) -> str:
 
 
 def counted(number: int, what: str) -> str:
-    """Return a number with its noun: `1 batch`, `2 batches`, `3 entries`, `0 messages`."""
+    """Return a number with its noun: `1 batch`, `2 batches`, `3 entries`, `1,200 messages`."""
     if number == 1:
         return f"1 {what}"
     if what.endswith("ry"):
-        return f"{number} {what[:-1]}ies"
-    return f"{number} {what}{'es' if what.endswith('ch') else 's'}"
+        return f"{number:,} {what[:-1]}ies"
+    return f"{number:,} {what}{'es' if what.endswith('ch') else 's'}"
 
 
 _NEXT_URL = re.compile(r"([;,])(?=[A-Za-z][A-Za-z0-9+.-]*://)")

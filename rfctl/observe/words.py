@@ -125,4 +125,4 @@ def _list_counts(group: WorkerGroup) -> Iterator[str]:
     counts = (
         (group.waiting, "waiting"), (group.in_hand, f"in hand{failed}"), (group.again, "again"), (group.dead or 0, "dead"),
     )  # fmt: skip
-    return (f"{'?' if count is None else count} {word}" for count, word in counts if count != 0)
+    return (f"{'?' if count is None else f'{count:,}'} {word}" for count, word in counts if count != 0)

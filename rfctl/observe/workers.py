@@ -34,7 +34,7 @@ def find_full_groups(snapshot: Snapshot) -> Iterator[Finding]:
         full = [part for part in group.parts if is_full(part)]
         if group.is_full:
             held = sum(max(part.pending, part.again_pending) for part in full)
-            fact = f"group {group.name}: its workers have {held} messages in hand, and take no new one until some are done"
+            fact = f"group {group.name}: its workers have {held:,} messages in hand, and take no new one until some are done"
             fix = (
                 "most of them wait behind a message of their person that fails or takes long: the workers' log rfctl.worker "
                 "names what fails, and after max_attempts it is a dead letter"

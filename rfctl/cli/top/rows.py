@@ -104,7 +104,7 @@ def _list_worker_cells(worker: WorkerRow) -> list[Text]:
 
 
 def _count_left(left: int | None) -> Text:
-    return safe(f"{'?' if left is None else left} left")
+    return safe(f"{'?' if left is None else f'{left:,}'} left")
 
 
 def draw_last(line: LastLine, view: View) -> Text:

@@ -139,11 +139,11 @@ def test_group_of_workers_is_one_row_over_all_shards() -> None:
         ({"idle_ms": None, "again": 1}, "warn", "1 again; it has no worker"),
         ({"idle_ms": 301_000, "again_pending": 1}, "warn", "1 in hand; nobody asked for 5 min 1 s"),
         ({"failed": 2, "pending": 1}, "ok", "1 in hand (1 failed); asked 2.0 s ago"),
-        ({"pending": 10_000, "worker_keys": KEYS}, "warn", "10000 in hand; full: takes no new one"),
+        ({"pending": 10_000, "worker_keys": KEYS}, "warn", "10,000 in hand; full: takes no new one"),
         (
             {"pending": 10_000, "idle_ms": 301_000, "worker_keys": KEYS},
             "warn",
-            "10000 in hand; nobody asked for 5 min 1 s",
+            "10,000 in hand; nobody asked for 5 min 1 s",
         ),
         ({"again": 1, "again_idle_ms": 900_000, "worker_keys": AGAIN}, "ok", "1 again; asked 2.0 s ago"),
         (
@@ -151,7 +151,7 @@ def test_group_of_workers_is_one_row_over_all_shards() -> None:
             "warn",
             "1 again; its program does not ask for what comes again",
         ),
-        ({"pending": 10_000}, "ok", "10000 in hand; asked 2.0 s ago"),
+        ({"pending": 10_000}, "ok", "10,000 in hand; asked 2.0 s ago"),
     ],
     ids=[
         "idle",

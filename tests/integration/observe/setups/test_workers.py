@@ -83,12 +83,12 @@ async def test_group_with_all_in_hand_that_it_may_have_is_named_and_counted(site
         pipe.execute()
     async with working(site.server.url, handler, group="bot", retry_after_s=900):
         await site.wait_for_first(
-            "group_full", f"group bot: its workers have {MOST_IN_HAND} messages in hand"
+            "group_full", f"group bot: its workers have {MOST_IN_HAND:,} messages in hand"
         )
         assert handler.lines == ["7900 first 1"]
         [group] = json.loads(await site.run_rfctl("stats", "--json"))["workers"]
         assert (group["waiting"], group["in_hand"]) == (1, MOST_IN_HAND)
-        assert f"{MOST_IN_HAND} in hand; full: takes no new one" in await site.run_rfctl("stats")
+        assert f"{MOST_IN_HAND:,} in hand; full: takes no new one" in await site.run_rfctl("stats")
         async with httpx.AsyncClient(base_url=daemon.url, trust_env=False) as http:
             metrics = (await http.get("/metrics")).text
         assert f"rfctl_worker_unacknowledged_messages {MOST_IN_HAND}" in metrics
