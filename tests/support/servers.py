@@ -163,15 +163,20 @@ class RedisServer:
         self.process.send_signal(number)
 
     def kill(self) -> None:
-        """End the process as a crash does."""
+        """End the process as a crash does, with the child that may be rewriting its append-only file."""
         if self.process is not None:
-            self.process.send_signal(signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait(PATIENCE_S)
 
     def stop(self) -> None:
         """End the process, and leave no file; safe to call twice."""
         self.kill()
+        wait_until(self._remove_folder)  # that child may still write: nobody can wait for its end
+
+    def _remove_folder(self) -> bool:
         shutil.rmtree(self.folder, ignore_errors=True)
+        return not self.folder.exists()
 
 
 class ServerMaker(Protocol):
