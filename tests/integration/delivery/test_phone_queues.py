@@ -45,6 +45,7 @@ async def begin_two_of_six(connection: Connection, gated: Gated) -> Running:
     await hand_over(connection, *SIX)
     running = Running(connection, gated, POLICY, "daemon-1")
     await until(lambda: len(gated.begun) == 2)
+    await until(lambda: are_all_read(connection, 4))
     return running
 
 
@@ -144,6 +145,10 @@ class Picky(Receiver):
         if phone in self.refuses:
             raise self.refuses[phone]
         await super().deliver(delivery)
+
+
+async def are_all_read(connection: Connection, count: int) -> bool:
+    return (await left(connection))[0] == count
 
 
 async def are_all_waiting(connection: Connection, count: int) -> bool:

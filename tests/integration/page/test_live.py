@@ -146,7 +146,7 @@ def test_lost_connection_is_said_and_tried_again(browser: Browser, page: PageSta
     page.overview = msgspec.structs.replace(page.overview, word="back")
     page.come_back()
     browser.wait_for_text("#word", "back")
-    assert not browser.is_shown("#lost")
+    browser.wait_until(lambda: not browser.is_shown("#lost"))
     wait_until(lambda: page.streams)
     show(browser, page, msgspec.structs.replace(page.overview, word="live again"))
     browser.take_problems()  # it complains of the broken connections
