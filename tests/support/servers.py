@@ -164,7 +164,8 @@ class RedisServer:
 
     def kill(self) -> None:
         """End the process as a crash does, with the child that may be rewriting its append-only file."""
-        if self.process is not None and self.process.returncode is None:  # else its id may be another's by now
+        # Once its end was seen, its id may be another's.
+        if self.process is not None and self.process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait(PATIENCE_S)

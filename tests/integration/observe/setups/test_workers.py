@@ -108,7 +108,8 @@ async def test_program_that_never_reads_what_was_sent_again_is_named(site: Site,
         await until(lambda: site.run("XLEN", "rfctl:dead"))
     again = "rfctl:worker:bot:again"
     read = partial(site.run, "XREADGROUP", "GROUP", "bot", "node-1", "STREAMS")
-    assert await site.post(daemon) == 200  # before Redis 7.2 nobody sees a program that has not got anything yet
+    # Before Redis 7.2 nobody sees a program that has not got anything yet.
+    assert await site.post(daemon) == 200
     [[_, [[entry, _]]]] = await until(lambda: read("rfctl:out", ">"))
     site.run("XACK", "rfctl:out", "bot", entry)
     await send_again(site)
