@@ -1,4 +1,4 @@
-"""What Discard threw away is shown once more: it is the last copy. No text of a stranger is too long or too clever for it."""
+"""What Discard, or a release, threw away is shown once more: it is the last copy. No text of a stranger is too long or too clever for it."""
 
 from __future__ import annotations
 
@@ -86,3 +86,20 @@ def test_huge_texts_are_cut_on_the_screen_alone(browser: Browser, page: PageStan
     browser.wait_until(lambda: browser.run("return document.getElementById('gone-list').scrollTop"))
     browser.press(Keys.TAB, Keys.TAB, Keys.ENTER)  # the file, and Close
     browser.wait_until(lambda: not browser.is_shown("#gone"))
+
+
+def test_release_that_discards_shows_the_last_copy(browser: Browser, page: PageStandIn) -> None:
+    release(browser, page, {"done": "released: 1 message handed over", "count": 1, "ids": ["1-0"]})
+    assert not browser.is_shown("#gone")
+    release(
+        browser, page, {"done": "released: 1 message discarded", "count": 1, "messages": [{"message": "hi"}]}
+    )
+    browser.wait_until(lambda: browser.is_shown("#gone"))
+    assert browser.read("#gone-list").strip().endswith("hi")
+
+
+def release(browser: Browser, page: PageStandIn, answer: dict[str, Any]) -> None:
+    page.answers["release"] = (200, answer)
+    browser.run("ask('release', page.overview.waiting.rows[0])")
+    browser.find("#ask-go").click()
+    browser.wait_until(lambda: answer["done"] in browser.read("#toast"))

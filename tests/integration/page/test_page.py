@@ -339,6 +339,7 @@ async def test_batch_that_is_kept_apart_is_held_by_its_key(server: RedisServer, 
         assert (hold["phone"], hold["batch_key"], hold["size"]) == (PHONE, row.batch_key, 1)
         released = await http.post("/page/actions/release", json={"phone": row.batch_key, "discard": True})
         assert (released.json()["done"], released.json()["count"]) == ("released: 1 message discarded", 1)
+        assert len(released.json()["messages"]) == 1, "the last copy"
 
 
 async def test_dead_of_a_sink_are_sent_again(server: RedisServer, tmp_path: Path) -> None:
